@@ -1,0 +1,37 @@
+# Everything is run from a virtual environment in .venv, which each target sets up when needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: test lint types unit hunt bench docs clean
+
+test: lint types unit
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+unit: $(READY)
+	$(BIN)/pytest
+
+# The main job on a sample that the project ships.
+hunt: $(READY)
+	$(BIN)/carengine hunt tests/samples/lsass_dump.jsonl -r rules
+
+bench: $(READY)
+	$(BIN)/python benchmarks/startup.py
+
+docs: $(READY)
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,85 @@
+"""carengine runs MITRE CAR analytics: their pseudocode, executed over the logs you have.
+
+The names below are all there is to know for most uses::
+
+    import carengine
+
+    rules = carengine.load_rules("rules/")
+    engine = carengine.Engine(rules)
+    for match in engine.run(events):
+        print(match.rule.id, match.output, match.time)
+
+They are imported when they are first used, so that ``import carengine`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .diagnostics import CarError, Diagnostic
+    from .engine import Engine, Match, Session
+    from .fieldmap import FieldMap, find_maps, load_map, normalize
+    from .readers import Record, read_events
+    from .rule import Rule, RuleSet, load_rule, load_rules, parse_rule
+    from .shipped import rules as shipped_rules
+    from .syntax import parse_program as parse
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CarError": ("diagnostics", "CarError"),
+    "Diagnostic": ("diagnostics", "Diagnostic"),
+    "Engine": ("engine", "Engine"),
+    "FieldMap": ("fieldmap", "FieldMap"),
+    "Match": ("engine", "Match"),
+    "Record": ("readers", "Record"),
+    "Rule": ("rule", "Rule"),
+    "RuleSet": ("rule", "RuleSet"),
+    "Session": ("engine", "Session"),
+    "find_maps": ("fieldmap", "find_maps"),
+    "load_map": ("fieldmap", "load_map"),
+    "load_rule": ("rule", "load_rule"),
+    "load_rules": ("rule", "load_rules"),
+    "normalize": ("fieldmap", "normalize"),
+    "parse": ("syntax", "parse_program"),
+    "parse_rule": ("rule", "parse_rule"),
+    "read_events": ("readers", "read_events"),
+    "shipped_rules": ("shipped", "rules"),
+}
+
+__all__ = [
+    "CarError",
+    "Diagnostic",
+    "Engine",
+    "FieldMap",
+    "Match",
+    "Record",
+    "Rule",
+    "RuleSet",
+    "Session",
+    "find_maps",
+    "load_map",
+    "load_rule",
+    "load_rules",
+    "normalize",
+    "parse",
+    "parse_rule",
+    "read_events",
+    "shipped_rules",
+]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        module, attribute = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    found = getattr(import_module(f".{module}", __name__), attribute)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,39 @@
+"""Everything the program says about texts and files, and where it points.
+
+``source`` holds texts and places in them, ``report`` the findings and how they are shown, ``codes``
+the declaration of every code. Nothing else in carengine is imported from here.
+"""
+
+from . import codes
+from .report import (
+    CarError,
+    Code,
+    Diagnostic,
+    Edit,
+    Fix,
+    Label,
+    Severity,
+    as_json,
+    has_errors,
+    ordered,
+    render,
+)
+from .source import Block, Source, Span
+
+__all__ = [
+    "Block",
+    "CarError",
+    "Code",
+    "Diagnostic",
+    "Edit",
+    "Fix",
+    "Label",
+    "Severity",
+    "Source",
+    "Span",
+    "as_json",
+    "codes",
+    "has_errors",
+    "ordered",
+    "render",
+]

@@ -1,0 +1,260 @@
+"""Every code, declared once.
+
+The number's first digit tells the stage that speaks: 1 syntax, 2 names and types, 3 rule
+files, 4 field maps, 5 evidence and runs, 6 lenient repairs, 7 findings of the checker.
+A code that has been published keeps its number and its meaning; one that is
+given up is not used again. ``docs/diagnostics.md`` is written from this page.
+"""
+
+from __future__ import annotations
+
+from .report import Code, Severity
+
+ALL: dict[str, Code] = {}
+
+
+def _declare(severity: Severity, number: str, title: str, explanation: str) -> Code:
+    assert number not in ALL, number
+    ALL[number] = Code(number, severity, title, " ".join(explanation.split()))
+    return ALL[number]
+
+
+def _error(number: str, title: str, explanation: str) -> Code:
+    return _declare(Severity.ERROR, number, title, explanation)
+
+
+def _warning(number: str, title: str, explanation: str) -> Code:
+    return _declare(Severity.WARNING, number, title, explanation)
+
+
+def _note(number: str, title: str, explanation: str) -> Code:
+    return _declare(Severity.NOTE, number, title, explanation)
+
+
+# 1xx: syntax
+
+SYNTAX = _error(
+    "CE101",
+    "syntax error",
+    """The text does not follow the grammar at this place. The message says what was found and
+    what could stand there instead. See docs/language.md.""",
+)
+UNEXPECTED_CHARACTER = _error(
+    "CE102",
+    "character outside the language",
+    """No token of the language begins with this character. Typographic quotes and backquotes are the
+    usual cause: strings stand in plain " or '.""",
+)
+UNCLOSED_STRING = _error(
+    "CE103",
+    "string without an end",
+    """A quote opens here and no quote of the same kind closes it on its line. A quote inside a string is written
+    twice.""",
+)
+UNCLOSED_BRACKET = _error(
+    "CE104",
+    "bracket without its partner",
+    """An opening bracket is never closed, or a closing one was never opened.""",
+)
+TOO_DEEP = _error(
+    "CE105",
+    "nested too deeply",
+    """Brackets are nested deeper than any rule needs. The limit protects the program from
+    texts made to exhaust it.""",
+)
+TOO_LONG = _error(
+    "CE106",
+    "text too long",
+    """The text has more characters, or more words and signs, than any rule needs. The limit protects
+    the program from texts made to exhaust it; nothing of the text is read.""",
+)
+
+# 2xx: names and types
+
+UNKNOWN_OBJECT = _error(
+    "CE201", "unknown object", "The CAR data model has no object of this name."
+)
+UNKNOWN_ACTION = _error(
+    "CE202", "unknown action", "The object is known, but it has no action of this name."
+)
+UNKNOWN_FIELD = _error(
+    "CE203",
+    "unknown field",
+    """None of the objects this stream can hold has a field of this name. `carengine fields` lists
+    what there is.""",
+)
+UNKNOWN_STREAM = _error(
+    "CE204", "undefined name", "The name is used here, but no statement before it defines it."
+)
+NOT_A_STREAM = _error(
+    "CE205",
+    "a value where a stream is needed",
+    "The statement works on a stream of events, and this name holds a value.",
+)
+NOT_A_VALUE = _error(
+    "CE206",
+    "a stream where a value is needed",
+    "The expression needs a value, and this name holds a stream of events.",
+)
+AMBIGUOUS_FIELD = _error(
+    "CE207",
+    "field of which stream?",
+    """Inside and after a join a field is written with its stream: a.pid. Without it nobody
+    can tell whose field is meant.""",
+)
+BAD_REGEX = _error(
+    "CE208",
+    "regular expression that cannot be used",
+    """Regular expressions are RE2's: no look-around and no backreferences, so that matching
+    always takes linear time.""",
+)
+BAD_TYPE = _error(
+    "CE209",
+    "types that do not fit",
+    "The operation is not defined for values of these types.",
+)
+UNKNOWN_RULE = _error(
+    "CE210", "unknown analytic", "`run` names a rule that is not among the loaded ones."
+)
+RULE_CYCLE = _error(
+    "CE211",
+    "rules that run each other",
+    "Following `run` from this rule leads back to it, so that it can never be evaluated.",
+)
+UNBOUND_INPUT = _error(
+    "CE212",
+    "parameter without a value",
+    "The rule has an `input`, and the run gives it no value.",
+)
+NO_OUTPUT = _error(
+    "CE213", "no output", "The program has no `output`, so that it could never report anything."
+)
+UNKNOWN_FUNCTION = _error("CE214", "unknown function", "There is no function of this name.")
+BAD_ARGUMENTS = _error(
+    "CE215",
+    "arguments that do not fit",
+    "The function takes another number or another kind of arguments.",
+)
+BAD_NETWORK = _error(
+    "CE216", "not a network", "The text is not an IPv4 or IPv6 address with a prefix length."
+)
+TOO_LARGE = _error(
+    "CE217",
+    "program too large",
+    """Streams built on streams multiply; past this size the program could not be evaluated in
+    bounded memory.""",
+)
+BAD_DATA_MODEL = _error(
+    "CE218",
+    "data model that is not right",
+    """A file of the data model is not YAML, or a key in it is missing, unknown or has a value of another
+    kind.""",
+)
+
+# 3xx: rule files
+
+UNREADABLE_RULE = _error(
+    "CE301", "rule file that cannot be read", "The file is not there, or not UTF-8 text."
+)
+BAD_FRONT_MATTER = _error(
+    "CE302",
+    "front matter that is not right",
+    "The YAML between the two `---` lines does not parse, or a key has a value of another kind.",
+)
+UNKNOWN_KEY = _warning(
+    "CE303", "unknown key", "No meaning is known for this key; it is kept, and ignored."
+)
+DUPLICATE_RULE = _error(
+    "CE304", "two rules with one id", "Another loaded rule has this id already."
+)
+NO_PSEUDOCODE = _error(
+    "CE305", "no pseudocode", "The file holds no pseudocode implementation to run."
+)
+REFERENCES_DIFFER = _warning(
+    "CE306",
+    "data model references that differ from the program",
+    """The page's data model references list other fields than the pseudocode uses.""",
+)
+BAD_EXAMPLE = _error(
+    "CE307",
+    "example that cannot be used",
+    "An example is not a mapping, or its file is not there or does not parse.",
+)
+EXAMPLE_FAILED = _error(
+    "CE308",
+    "example that does not come out as it says",
+    "A positive example does not match the rule, or a negative one does.",
+)
+NO_RULES = _error("CE309", "no rules", "The path holds no rule file.")
+
+# 4xx: field maps
+
+BAD_MAP = _error(
+    "CE401",
+    "field map that is not right",
+    "The file is not YAML, or a key is missing or has a value of another kind.",
+)
+MAP_UNKNOWN_FUNCTION = _error(
+    "CE402", "unknown function in a field map", "There is no such function for field expressions."
+)
+MAP_UNKNOWN_FIELD = _error(
+    "CE403",
+    "field map for a field that CAR does not have",
+    "The object has no field of this name, so that no rule could ever read it.",
+)
+MAP_OVERLAP = _error(
+    "CE404",
+    "two entries for one event",
+    "Two entries give the same object and action to the same raw event.",
+)
+UNKNOWN_MAP = _error("CE405", "unknown field map", "No field map of this name is installed.")
+NOT_RUNNABLE = _warning(
+    "CE406",
+    "rule that cannot run on this data",
+    """The field maps in use cannot supply what the rule needs, so that it could never match.
+    The message names the events or fields that are missing.""",
+)
+
+# 5xx: evidence and runs
+
+UNREADABLE_FILE = _error(
+    "CE501", "evidence that cannot be read", "The file cannot be opened or is damaged."
+)
+UNREADABLE_RECORD = _warning(
+    "CE502", "record that cannot be read", "The record is not a JSON object; the rest is read."
+)
+RECORD_TOO_LARGE = _warning(
+    "CE503", "record over the size limit", "The record is larger than the limit; it is skipped."
+)
+DIRECTORY_LOOP = _warning(
+    "CE504", "directory that contains itself", "A link leads back to a folder already being read."
+)
+EXPANSION_LIMIT = _error(
+    "CE505",
+    "archive over its limits",
+    "The archive is nested too deeply, has too many members or expands too far.",
+)
+NOT_EVIDENCE = _warning(
+    "CE506", "file that holds no events", "The content is of no format that is read."
+)
+NO_STATE_YET = _warning(
+    "CE507",
+    "statement that this engine does not execute",
+    "The rule joins, groups or counts events, which this evaluator does not do.",
+)
+SKIPPED_FILE = _note(
+    "CE508",
+    "file that is left out",
+    """Stubs that macOS puts beside the real files (`__MACOSX/`, `._name`, `.DS_Store`) and what is neither a
+    file nor a folder are not read.""",
+)
+MORE_FINDINGS = _note(
+    "CE509",
+    "further findings of the same kind",
+    "Only the first findings of a kind are shown for a file; this is the number of the others.",
+)
+LOOSE_ARRAY = _warning(
+    "CE510",
+    "array with commas in the wrong places",
+    "The elements of the JSON array are read, although a comma between them is missing or too many.",
+)

@@ -1,0 +1,226 @@
+"""The engine: all rules of a run, compiled once, and the sessions that run them.
+
+An ``Engine`` is immutable: it holds rules, field maps and the matcher made of both, can be pickled and
+shared between threads. Whatever changes while events go by lives in a ``Session``. One event
+takes this way through it::
+
+    event ── unwrap ──▶ which maps recognise it ──▶ which entries it fits (event classes)
+          ──▶ which stages of that class hold ──▶ a Match for each output that the stage belongs to
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from .. import ir
+from ..diagnostics import Diagnostic, codes
+from ..fieldmap import Entry, FieldMap, Lowered, MapChoice, find_maps, lower, unwrap, view
+from ..rule import Rule, RuleSet
+from .interpreter import match_of
+from .match import Match, Origin
+from .matcher import ClassMatcher, EventClasses
+
+
+@frozen
+class _Target:
+    """An output that a stage belongs to."""
+
+    rule: Rule
+    output: str
+    stage: ir.Stage
+
+
+@frozen(eq=False)
+class EventClass:
+    """One entry of one field map, with the stages that its events may pass."""
+
+    fieldmap: FieldMap
+    entry: Entry
+    matcher: ClassMatcher = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """``map object/action``, as reports show it."""
+        return f"{self.fieldmap.name} {self.entry.kind}"
+
+
+@frozen
+class Gap:
+    """Why a rule's output cannot match events through a map's entry: CAR fields that are not there."""
+
+    rule: Rule
+    output: str
+    fieldmap: FieldMap
+    kind: ir.EventKind
+    missing: tuple[str, ...]
+
+
+@frozen(eq=False)
+class _Shape:
+    fieldmap: FieldMap
+    classes: EventClasses
+    entries: tuple[EventClass, ...]
+
+
+class Engine:
+    """Rules compiled for field maps.
+
+    ``rules`` is a `RuleSet` or any iterable of rules; ``fieldmap`` is what `find_maps` takes:
+    ``"auto"``, a name, a path, a map, or several. Raises `CarError` when a map is not right.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> engine = Engine([rule])
+    >>> [m.output for m in engine.run([{"object": "process", "action": "create", "exe": "X.EXE"}])]
+    ['a']
+    """
+
+    def __init__(self, rules: RuleSet | Iterable[Rule], fieldmap: MapChoice = "auto") -> None:
+        self.rules: tuple[Rule, ...] = tuple(rules)
+        self.maps: tuple[FieldMap, ...] = find_maps(fieldmap)
+        self._targets: list[list[_Target]] = []
+        self.unsupported: tuple[Diagnostic, ...] = ()
+        stages = self._collect()
+        self.gaps: tuple[Gap, ...] = ()
+        gaps: list[Gap] = []
+        self._shapes = tuple(self._shape(fieldmap, stages, gaps) for fieldmap in self.maps)
+        self.gaps = tuple(gaps)
+
+    def _collect(self) -> list[ir.Stage]:
+        """All distinct stages; what each is for goes to ``_targets``."""
+        numbers: dict[ir.Stage, int] = {}
+        unsupported: list[Diagnostic] = []
+        for rule in self.rules:
+            for output in rule.program.outputs:
+                stages = ir.as_stages(output.plan)
+                if stages is None:
+                    unsupported.append(
+                        Diagnostic(
+                            codes.NO_STATE_YET,
+                            f"the output {output.name} of {rule.id} needs more than one event at a time",
+                            output.span,
+                            origin=rule.path,
+                        )
+                    )
+                    continue
+                for stage in dict.fromkeys(stages):
+                    number = numbers.setdefault(stage, len(numbers))
+                    if number == len(self._targets):
+                        self._targets.append([])
+                    self._targets[number].append(_Target(rule, output.name, stage))
+        self.unsupported = tuple(unsupported)
+        return list(numbers)
+
+    def _shape(self, fieldmap: FieldMap, stages: list[ir.Stage], gaps: list[Gap]) -> _Shape:
+        by_entry: dict[int, list[tuple[int, Lowered]]] = {}
+        places = {id(entry): place for place, entry in enumerate(fieldmap.entries)}
+        for number, stage in enumerate(stages):
+            for lowered in lower(stage, fieldmap):
+                by_entry.setdefault(places[id(lowered.entry)], []).append((number, lowered))
+                if not lowered.possible and lowered.missing:
+                    gaps += [
+                        Gap(t.rule, t.output, fieldmap, lowered.entry.kind, lowered.missing)
+                        for t in self._targets[number]
+                    ]
+        entries = tuple(
+            EventClass(fieldmap, entry, ClassMatcher(by_entry.get(place, ())))
+            for place, entry in enumerate(fieldmap.entries)
+        )
+        return _Shape(fieldmap, EventClasses(fieldmap), entries)
+
+    def run(self, events: Iterable[Mapping[str, Any]]) -> Iterator[Match]:
+        """The matches of all rules on events, in order; at the end, what only the end decides."""
+        session = self.session()
+        for event in events:
+            yield from session.feed(event)
+        yield from session.flush()
+
+    def session(self) -> Session:
+        """A new session, with an empty memory and an empty account."""
+        return Session(self)
+
+    def classify(self, inner: Mapping[str, Any]) -> tuple[list[FieldMap], list[EventClass]]:
+        """The maps that recognise an (unwrapped) event, and the classes it is of."""
+        maps: list[FieldMap] = []
+        classes: list[EventClass] = []
+        for shape in self._shapes:
+            if shape.classes.recognises(inner):
+                maps.append(shape.fieldmap)
+                classes += [shape.entries[number] for number in shape.classes.entries(inner)]
+        return maps, classes
+
+    def targets(self, stage: int) -> list[_Target]:
+        """The outputs that a stage, by its number, belongs to."""
+        return self._targets[stage]
+
+
+class Account:
+    """What went through a session.
+
+    ``events`` is how many were fed; ``recognised`` counts them by field map, ``kinds`` by map and CAR kind (an
+    event may be several), ``unrecognised`` those that no map claims. ``claimed_twice`` counts events
+    that two maps claim. ``matches`` counts by rule id.
+    """
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.unrecognised = 0
+        self.claimed_twice = 0
+        self.recognised: Counter[str] = Counter()
+        self.kinds: Counter[tuple[str, ir.EventKind]] = Counter()
+        self.matches: Counter[str] = Counter()
+
+    @property
+    def shaped(self) -> int:
+        """How many events had a known shape."""
+        return self.events - self.unrecognised
+
+
+class Session:
+    """One run of an engine over a stream of events: its state and its account.
+
+    Not to be shared between threads; an engine can have many sessions at once.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.account = Account()
+
+    def feed(self, event: Mapping[str, Any], origin: Origin | None = None) -> list[Match]:
+        """The matches that an event completes, in the order of the rules."""
+        account = self.account
+        account.events += 1
+        inner = unwrap(event)
+        maps, classes = self.engine.classify(inner)
+        if not maps:
+            account.unrecognised += 1
+            return []
+        for fieldmap in maps:
+            account.recognised[fieldmap.name] += 1
+        if len(maps) > 1:
+            account.claimed_twice += 1
+        found: list[tuple[int, Match]] = []
+        for event_class in classes:
+            account.kinds[event_class.fieldmap.name, event_class.entry.kind] += 1
+            numbers = event_class.matcher.match(inner, event)
+            if numbers:
+                seen = view(event, inner, event_class.entry)
+                found += [
+                    (number, match_of(target.rule, target.output, target.stage, seen, origin))
+                    for number in numbers
+                    for target in self.engine.targets(number)
+                ]
+        matches = [match for _, match in found]
+        if len(matches) > 1:
+            matches.sort(key=lambda match: (match.rule.id, match.output))
+        for match in matches:
+            account.matches[match.rule.id] += 1
+        return matches
+
+    def flush(self) -> list[Match]:
+        """The matches that only the end of the data decides."""
+        return []

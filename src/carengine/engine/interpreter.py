@@ -1,0 +1,63 @@
+"""The reference: what a rule means for events, written to be read, not to be fast.
+
+Each event is normalised to its CAR views; each output's stages are asked about each view, with
+``evaluate.holds``. The engine must give the same matches for all rules and events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .. import ir
+from ..evaluate import Alone, holds, value_of
+from ..fieldmap import CarEvent, CarRow, FieldMap, normalize
+from ..rule import Rule
+from .match import Match, MatchedEvent, Origin
+
+_ALONE = Alone()
+
+
+def interpret(
+    rules: Iterable[Rule], events: Iterable[Mapping[str, Any]], maps: Iterable[FieldMap]
+) -> Iterator[Match]:
+    """The matches of stateless rules on events, in the order of the events, then of rules and outputs."""
+    known = tuple(maps)
+    programs = [
+        (rule, output, stages)
+        for rule in rules
+        for output in rule.program.outputs
+        if (stages := ir.as_stages(output.plan)) is not None
+    ]
+    for event in events:
+        views = normalize(event, known)
+        for rule, output, stages in programs:
+            for view in views:
+                for stage in stages:
+                    if passes(stage, view):
+                        yield match_of(rule, output.name, stage, view)
+
+
+def passes(stage: ir.Stage, view: CarEvent) -> bool:
+    """Whether a CAR event passes a stage: it is of its kinds, and the condition is true."""
+    return view.kind in stage.kinds and holds(stage.condition, CarRow(view), _ALONE) is True
+
+
+def match_of(
+    rule: Rule, output: str, stage: ir.Stage, view: CarEvent, origin: Origin | None = None
+) -> Match:
+    """The match of a stage and the event that passed it, with what the stage assigned or selected."""
+    row = CarRow(view)
+    added = {
+        name: value
+        for name, expression in stage.assigned
+        if (value := value_of(expression, row, _ALONE)) is not None
+    }
+    fields = dict(view.fields)
+    columns: Mapping[str, Any] = {}
+    if stage.columns is None:
+        fields |= added
+    else:
+        columns = {name: added.get(name) for name in stage.columns}
+    matched = MatchedEvent(view.kind, fields, view.time, view.raw, origin)
+    return Match(rule, output, view.time, (matched,), columns)

@@ -1,0 +1,87 @@
+"""What a run gives: matches, and an account of everything that went through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from .. import ir
+from ..rule import Rule
+from ..values import format_time
+
+
+@frozen
+class Origin:
+    """Where an event came from: the name of its source and its number in it, from 1."""
+
+    source: str
+    record: int
+
+
+@frozen
+class MatchedEvent:
+    """One event of a match: its CAR view, the event itself, and where it came from.
+
+    ``stream`` names the branch of a join that it filled; empty elsewhere.
+    """
+
+    kind: ir.EventKind
+    fields: Mapping[str, Any] = field(hash=False)
+    time: int | None
+    event: Mapping[str, Any] = field(repr=False, hash=False)
+    origin: Origin | None = None
+    stream: str = ""
+
+
+@frozen
+class Match:
+    """A rule's output that came true, and the events that made it.
+
+    ``time`` is the last of the events' times in microseconds since 1970 UTC, or None where none
+    has one. ``fields`` are the columns of a row that was projected or aggregated.
+    """
+
+    rule: Rule
+    output: str
+    time: int | None
+    events: tuple[MatchedEvent, ...]
+    fields: Mapping[str, Any] = field(factory=dict, hash=False)
+
+    def as_json(self, *, raw: bool = True) -> dict[str, Any]:
+        """The match as plain data. ``raw`` includes the events as they were read."""
+        metadata = self.rule.metadata
+        data: dict[str, Any] = {
+            "rule": {
+                "id": self.rule.id,
+                "title": self.rule.title,
+                "attack": list(self.rule.attack),
+            },
+            "output": self.output,
+            "time": None if self.time is None else format_time(self.time),
+            "events": [event_as_json(event, raw=raw) for event in self.events],
+        }
+        if metadata.level:
+            data["rule"]["level"] = metadata.level
+        if self.fields:
+            data["fields"] = dict(self.fields)
+        return data
+
+
+def event_as_json(event: MatchedEvent, *, raw: bool) -> dict[str, Any]:
+    """One event of a match as plain data."""
+    data: dict[str, Any] = {}
+    if event.stream:
+        data["stream"] = event.stream
+    if event.origin is not None:
+        data |= {"source": event.origin.source, "record": event.origin.record}
+    data |= {
+        "object": event.kind.object,
+        "action": event.kind.action,
+        "time": None if event.time is None else format_time(event.time),
+        "fields": dict(event.fields),
+    }
+    if raw:
+        data["event"] = event.event
+    return data

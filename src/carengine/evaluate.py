@@ -1,0 +1,250 @@
+"""What an expression is worth for one row: the reference meaning, written to be read.
+
+Everything optimised is held to these functions by tests. A condition is True, False or None
+(unknown), as in SQL: a comparison with null is unknown, ``not unknown`` is unknown, ``and`` is false as soon as
+one side is, ``or`` true as soon as one side is, and a filter keeps only what is true.
+
+A ``Row`` gives values; a ``Surroundings`` gives what lies outside the row: the run's clock,
+parameters, and values computed over other rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Protocol
+
+import re2
+from attrs import frozen
+
+from . import functions, ir
+from .pattern import fold
+from .values import calculate, compare, elements, in_network, is_null, raw_text, text_of, time_of
+
+
+class Row(Protocol):
+    """What a value can be read from."""
+
+    def field(self, field: ir.Field) -> Any:
+        """A CAR field or a column; times come as microseconds."""
+
+    def raw(self, path: tuple[str, ...]) -> Any:
+        """A field of the log, by its keys; null where the path leads nowhere."""
+
+    def text(self) -> str:
+        """The serialised raw event, or those of all events of the row, one a line."""
+
+
+class Surroundings(Protocol):
+    """What a value can depend on beside the row."""
+
+    def now(self) -> int | None:
+        """The reference time in microseconds."""
+
+    def parameter(self, name: str) -> Any:
+        """The value of an ``input``."""
+
+    def aggregate(self, aggregate: ir.Aggregate, row: Row) -> Any:
+        """An aggregate over the row's group."""
+
+    def whole(self, whole: ir.Whole) -> Any:
+        """An aggregate over all rows of a plan."""
+
+    def lookup(self, lookup: ir.Lookup, row: Row) -> Any:
+        """A column of the aggregated row with the same keys."""
+
+    def rank(self, rank: ir.Rank, row: Row) -> bool | None:
+        """Whether a value is among the most or least frequent."""
+
+
+class Alone:
+    """The surroundings of a single event: no clock, no parameters, no other rows."""
+
+    def now(self) -> int | None:
+        """Unknown."""
+        return None
+
+    def parameter(self, name: str) -> Any:
+        """Unknown."""
+        return None
+
+    def aggregate(self, aggregate: ir.Aggregate, row: Row) -> Any:
+        """Unknown: there is no group."""
+        return None
+
+    def whole(self, whole: ir.Whole) -> Any:
+        """Unknown: there is no stream."""
+        return None
+
+    def lookup(self, lookup: ir.Lookup, row: Row) -> Any:
+        """Unknown: there is no stream."""
+        return None
+
+    def rank(self, rank: ir.Rank, row: Row) -> bool | None:
+        """Unknown: there is no stream."""
+        return None
+
+
+@frozen
+class RawRow:
+    """An event as the log has it."""
+
+    event: Mapping[str, Any]
+
+    def field(self, field: ir.Field) -> Any:
+        """Null: a raw event has no CAR fields; lowering replaced them."""
+        return None
+
+    def raw(self, path: tuple[str, ...]) -> Any:
+        """The value at the end of a path of keys."""
+        value: Any = self.event
+        for key in path:
+            if not isinstance(value, Mapping):
+                return None
+            value = value.get(key)
+        return value
+
+    def text(self) -> str:
+        """The event's text."""
+        return raw_text(self.event)
+
+
+def value_of(value: ir.Value, row: Row, around: Surroundings) -> Any:
+    """The value of an expression for a row; None for null."""
+    match value:
+        case ir.Field():
+            return row.field(value)
+        case ir.Raw(path, empty, type_):
+            return _typed(without(row.raw(path), empty), type_)
+        case ir.Constant(constant):
+            return constant
+        case ir.Moment(microseconds) | ir.Duration(microseconds):
+            return microseconds
+        case ir.Now():
+            return around.now()
+        case ir.Parameter(name, type_):
+            return _typed(around.parameter(name), type_)
+        case ir.Arithmetic(sign, left, right):
+            return calculate(sign, value_of(left, row, around), value_of(right, row, around))
+        case ir.Call(function, arguments, type_):
+            given = [value_of(argument, row, around) for argument in arguments]
+            return _typed(functions.call(function, given), type_)
+        case ir.Aggregate():
+            return around.aggregate(value, row)
+        case ir.Whole():
+            return around.whole(value)
+        case ir.Lookup():
+            return around.lookup(value, row)
+
+
+def without(value: Any, empty: tuple[str, ...]) -> Any:
+    """The value, or null where it is a text that its log writes for "not known"."""
+    if empty and isinstance(value, list):
+        return [item for item in value if item not in empty]
+    return None if isinstance(value, str) and value in empty else value
+
+
+def _typed(value: Any, type_: ir.Type) -> Any:
+    return as_time(value) if type_ is ir.Type.TIME else value
+
+
+def as_time(value: Any) -> Any:
+    """A value read as a time: microseconds, or null where it is none; lists element by element."""
+    if isinstance(value, list | tuple):
+        return [time_of(item) for item in value]
+    return time_of(value)
+
+
+def holds(condition: ir.Condition, row: Row, around: Surroundings) -> bool | None:
+    """Whether a condition is true of a row; None where that is unknown."""
+    match condition:
+        case ir.Truth(value):
+            return value
+        case ir.And(items):
+            return all_of([holds(item, row, around) for item in items])
+        case ir.Or(items):
+            return any_of([holds(item, row, around) for item in items])
+        case ir.Not(item):
+            return negation(holds(item, row, around))
+        case ir.IsTrue(item):
+            return holds(item, row, around) is True
+        case ir.IsNull(value):
+            return is_null(value_of(value, row, around))
+        case ir.Compare(left, relation, right, type_):
+            return compare(
+                value_of(left, row, around), relation, value_of(right, row, around), type_
+            )
+        case ir.RawMatch(patterns):
+            text = row.text()
+            return any(pattern.matches(text) for pattern in patterns)
+        case ir.Occurs(needle, haystack):
+            return occurs(value_of(needle, row, around), value_of(haystack, row, around))
+        case ir.Rank():
+            return around.rank(condition, row)
+        case ir.Match() | ir.Regex() | ir.InNetwork():
+            return test_value(condition, value_of(condition.value, row, around))
+
+
+def test_value(test: ir.Match | ir.Regex | ir.InNetwork, value: Any) -> bool | None:
+    """An atom over one value. Unknown for null; a list passes when one of its elements does."""
+    return any_of([_test_one(test, item) for item in elements(value)]) if elements(value) else None
+
+
+def _test_one(test: ir.Match | ir.Regex | ir.InNetwork, value: Any) -> bool | None:
+    text = text_of(value)
+    if text is None:
+        # A mapping inside an event: it is there, but it has no text to compare.
+        return None
+    match test:
+        case ir.Match(_, patterns):
+            return any(pattern.matches(text) for pattern in patterns)
+        case ir.Regex():
+            return regex_of(test).search(searchable(text)) is not None
+        case ir.InNetwork(_, networks):
+            return any(in_network(text, network) for network in networks)
+
+
+def occurs(needle: Any, haystack: Any) -> bool | None:
+    """Whether the text of one value occurs in the text of another, case ignored."""
+    needles = [text for item in elements(needle) if (text := text_of(item)) is not None]
+    stacks = [text for item in elements(haystack) if (text := text_of(item)) is not None]
+    if not needles or not stacks:
+        return None
+    return any(fold(inner) in fold(outer) for inner in needles for outer in stacks)
+
+
+@lru_cache(maxsize=4096)
+def _regex(pattern: str, cased: bool, dotall: bool, multiline: bool) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    # Without captures and with bounded memory RE2 keeps to its automaton.
+    options.never_capture = True
+    flags = ("" if cased else "i") + ("s" if dotall else "") + ("m" if multiline else "")
+    return re2.compile(f"(?{flags}){pattern}" if flags else pattern, options)
+
+
+def regex_of(test: ir.Regex) -> Any:
+    """The compiled expression of an atom, shared by all atoms that say the same."""
+    return _regex(test.pattern, test.cased, test.dotall, test.multiline)
+
+
+def searchable(text: str) -> str:
+    """A text that RE2 takes: lone surrogates, which UTF-8 has no bytes for, become U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def negation(value: bool | None) -> bool | None:
+    """The opposite; unknown stays unknown."""
+    return None if value is None else not value
+
+
+def all_of(values: list[bool | None]) -> bool | None:
+    """Three-valued ``and``."""
+    return False if False in values else None if None in values else True
+
+
+def any_of(values: list[bool | None]) -> bool | None:
+    """Three-valued ``or``."""
+    return True if True in values else None if None in values else False

@@ -1,0 +1,44 @@
+"""Field maps: from the language's names to a log's, and back.
+
+``model`` holds what a map is and the two directions it serves, ``load`` reads maps from YAML,
+``find`` knows where maps are.
+"""
+
+from .find import MapChoice, find_maps, installed_maps
+from .load import load_map, parse_map
+from .model import (
+    CarEvent,
+    CarRow,
+    Entry,
+    FieldMap,
+    Lowered,
+    entries_of,
+    lower,
+    normalize,
+    outcomes,
+    recognise,
+    time_at,
+    unwrap,
+    view,
+)
+
+__all__ = [
+    "CarEvent",
+    "CarRow",
+    "Entry",
+    "FieldMap",
+    "Lowered",
+    "MapChoice",
+    "entries_of",
+    "find_maps",
+    "installed_maps",
+    "load_map",
+    "lower",
+    "normalize",
+    "outcomes",
+    "parse_map",
+    "recognise",
+    "time_at",
+    "unwrap",
+    "view",
+]

@@ -1,0 +1,120 @@
+"""Finding field maps: the shipped ones, those in files and folders, and those of other packages.
+
+Another package offers maps through the entry point group ``carengine.fieldmaps``; each entry point
+gives a path to a YAML file, a `FieldMap`, or several of either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from ..datamodel import nearest
+from ..diagnostics import CarError, Diagnostic, Fix, codes
+from .load import load_map
+from .model import FieldMap
+
+_SHIPPED = Path(__file__).parent / "maps"
+_GROUP = "carengine.fieldmaps"
+
+MapChoice = str | Path | FieldMap | Iterable["str | Path | FieldMap"]
+"""What callers may give: a name, a path, a map, or several of these."""
+
+
+@lru_cache(maxsize=1)
+def installed_maps() -> tuple[FieldMap, ...]:
+    """All field maps that come with carengine or with other installed packages.
+
+    Raises `CarError` if one of them is not right.
+    """
+    made = [found for path in sorted(_SHIPPED.glob("*.yaml")) for found in load_map(path)]
+    for point in entry_points(group=_GROUP):
+        made += _given(point.load())
+    return _distinct(made)
+
+
+def _given(offered: object) -> list[FieldMap]:
+    match offered:
+        case FieldMap():
+            return [offered]
+        case str() | Path():
+            return list(find_maps(offered))
+        case Iterable():
+            return [found for item in offered for found in _given(item)]
+    message = f"an entry point of {_GROUP} gives {type(offered).__name__}, not a field map"
+    raise CarError([Diagnostic(codes.BAD_MAP, message, origin=_GROUP)])
+
+
+def _distinct(maps: Iterable[FieldMap]) -> tuple[FieldMap, ...]:
+    made: dict[str, FieldMap] = {}
+    for fieldmap in maps:
+        if made.setdefault(fieldmap.name, fieldmap) != fieldmap:
+            message = f"two field maps are called {fieldmap.name}"
+            raise CarError([Diagnostic(codes.BAD_MAP, message, origin=fieldmap.name)])
+    return tuple(made.values())
+
+
+def find_maps(choice: MapChoice = "auto") -> tuple[FieldMap, ...]:
+    """The field maps that a name, a path, a map or several of these stand for.
+
+    ``"auto"`` is all installed maps. A family's name (``sysmon``) is all its shapes, a full name
+    (``sysmon.flat``) one. A path to a YAML file or to a folder of them loads those.
+
+    Raises `CarError` for an unknown name or a map that is not right.
+
+    >>> [found.name for found in find_maps("sysmon.flat")]
+    ['sysmon.flat']
+    """
+    match choice:
+        case FieldMap():
+            return (choice,)
+        case Path():
+            return _from_path(choice)
+        case "auto":
+            return installed_maps()
+        case str():
+            named = tuple(m for m in installed_maps() if choice.lower() in (m.name, m.family))
+            if named:
+                return named
+            if Path(choice).exists():
+                return _from_path(Path(choice))
+            return _unknown(choice)
+        case _:
+            return _distinct(found for item in choice for found in find_maps(item))
+
+
+def _from_path(path: Path) -> tuple[FieldMap, ...]:
+    if not path.is_dir():
+        return load_map(path)
+    files = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml"))
+    if not files:
+        message = "the folder holds no field map (*.yaml)"
+        raise CarError([Diagnostic(codes.UNKNOWN_MAP, message, origin=str(path))])
+    found: list[Diagnostic] = []
+    made: list[FieldMap] = []
+    for file in files:
+        try:
+            made += load_map(file)
+        except CarError as error:
+            found += error.diagnostics
+    if found:
+        raise CarError(found)
+    return _distinct(made)
+
+
+def _unknown(name: str) -> tuple[FieldMap, ...]:
+    names = sorted({m.family for m in installed_maps()} | {m.name for m in installed_maps()})
+    near = nearest(name, names, 3)
+    raise CarError(
+        [
+            Diagnostic(
+                codes.UNKNOWN_MAP,
+                f"there is no field map {name}, and no file of that name",
+                notes=(f"installed: {', '.join(names)}",),
+                fix=Fix(f"did you mean {near[0]}?") if near else None,
+                origin=name,
+            )
+        ]
+    )

@@ -1,0 +1,421 @@
+"""Field maps from YAML.
+
+A file describes one product's log and the shapes it comes in::
+
+    name: sysmon                       the family
+    title: Sysmon
+    empty: ["-", ""]                   texts that mean "not known"
+    shapes:                            without it: one shape, with the keys at the top
+      - name: winlogbeat
+        recognise: 'winlog.channel = "Microsoft-Windows-Sysmon/Operational"'
+        fields: winlog.event_data      where a native name is found
+        names: {EventID: winlog.event_id}    those found elsewhere, as expressions
+        text: unescape                 a function applied to every field (optional)
+    shared:                            groups of fields that entries use
+      actor: {image_path: Image, pid: ProcessId}
+    common: {time: UtcTime}            fields of every entry whose object has them
+    entries:
+      - kind: file/create
+        when: EventID = 11
+        use: [actor]
+        fields: {file_path: TargetFilename}
+
+Conditions and values are written in the language itself. In ``recognise`` and in the expressions of
+``names`` a name is a path in the raw event (backquotes around a part that
+has other characters: Event.System.`#text`); everywhere else it is a native name, which the shape places.
+
+Where CAR says that one field is the base name of another (``exe`` of ``image_path``), a map need give only
+the path. Everything is checked while it is loaded, and all that is wrong is reported together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
+from pathlib import Path
+
+from attrs import frozen
+
+from .. import ir, yamltext
+from ..datamodel import DataModel, ObjectSpec, model, nearest
+from ..diagnostics import Block, CarError, Diagnostic, Source, Span, codes, has_errors
+from ..functions import FUNCTIONS, arities
+from ..resolve import resolve_map_condition, resolve_map_value, suggestion
+from ..syntax import parse_condition, parse_value
+from .model import Entry, FieldMap
+
+_MAP_KEYS = ("name", "title", "description", "references", "empty", "shapes", "shared", "common")
+_SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text")
+_ENTRY_KEYS = ("kind", "when", "use", "fields", "note")
+
+Lookup = Callable[[tuple[str, ...]], ir.Value]
+
+
+def load_map(path: str | Path) -> tuple[FieldMap, ...]:
+    """The field maps (one a shape) of a YAML file.
+
+    Raises `CarError` with everything that is wrong, each with its line and column.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CarError(
+            [Diagnostic(codes.BAD_MAP, f"the field map cannot be read: {error}", origin=str(path))]
+        ) from None
+    return parse_map(text, str(path))
+
+
+def parse_map(text: str, name: str = "<field map>") -> tuple[FieldMap, ...]:
+    """The field maps of a YAML text. See `load_map`."""
+    reader = _Reader(model())
+    made = reader.read(Block.whole(Source(name, text)))
+    if has_errors(reader.found):
+        raise CarError(reader.found)
+    return made
+
+
+@frozen
+class _Shape:
+    name: str
+    title: str
+    recognise: ir.Condition
+    native: Lookup
+
+
+class _Reader:
+    """One file being read: what was found so far."""
+
+    def __init__(self, datamodel: DataModel) -> None:
+        self.model = datamodel
+        self.found: list[Diagnostic] = []
+
+    def read(self, block: Block) -> tuple[FieldMap, ...]:
+        try:
+            root = yamltext.load_yaml(block, codes.BAD_MAP)
+        except CarError as error:
+            self.found += error.diagnostics
+            return ()
+        if not isinstance(root, yamltext.Mapping):
+            self._wrong("a field map is a mapping of keys", root.span)
+            return ()
+        self._known_keys(root, (*_MAP_KEYS, *_SHAPE_KEYS, "entries"))
+        name = self._text(root, "name")
+        title = self._text(root, "title", default=name)
+        empty = tuple(self._texts(root.get("empty")))
+        shapes = self._shapes(root, title, empty)
+        made = []
+        for shape in shapes:
+            entries = self._entries(root, shape)
+            full = f"{name}.{shape.name}" if shape.name else name
+            description = self._text(root, "description", default="")
+            made.append(FieldMap(full, shape.title, shape.recognise, entries, description))
+        return tuple(made)
+
+    # Shapes
+
+    def _shapes(self, root: yamltext.Mapping, title: str, empty: tuple[str, ...]) -> list[_Shape]:
+        listed = root.get("shapes")
+        if listed is None:
+            shape = self._shape(root, "", title, empty)
+            return [] if shape is None else [shape]
+        if not isinstance(listed, yamltext.Sequence):
+            self._wrong("shapes is a list", listed.span)
+            return []
+        made = []
+        for node in listed.items:
+            if not isinstance(node, yamltext.Mapping):
+                self._wrong("a shape is a mapping of keys", node.span)
+                continue
+            self._known_keys(node, _SHAPE_KEYS)
+            name = self._text(node, "name")
+            own_title = self._text(node, "title", default=f"{title} ({name})")
+            shape = self._shape(node, name, own_title, empty)
+            if shape is not None:
+                made.append(shape)
+        return made
+
+    def _shape(
+        self, node: yamltext.Mapping, name: str, title: str, empty: tuple[str, ...]
+    ) -> _Shape | None:
+        wrapped = self._text(node, "text", default="")
+        if wrapped and wrapped not in FUNCTIONS:
+            place = node.get("text")
+            assert place is not None
+            self._add(
+                Diagnostic(
+                    codes.MAP_UNKNOWN_FUNCTION,
+                    f"there is no function {wrapped}",
+                    place.span,
+                    fix=suggestion(nearest(wrapped, list(FUNCTIONS), 3), place.span),
+                )
+            )
+            return None
+
+        def placed(path: tuple[str, ...]) -> ir.Value:
+            raw: ir.Value = ir.Raw(path, empty)
+            return ir.Call(wrapped, (raw,)) if wrapped else raw
+
+        prefix = tuple(part for part in self._text(node, "fields", default="").split(".") if part)
+        elsewhere = self._values(node.get("names"), placed)
+
+        def native(path: tuple[str, ...]) -> ir.Value:
+            found = elsewhere.get(path[0])
+            if found is None:
+                return placed((*prefix, *path))
+            if len(path) > 1:
+                return ir.Call("member", (found, ir.Constant(".".join(path[1:]))))
+            return found
+
+        recognise = self._condition(node, "recognise", ir.Raw)
+        return None if recognise is None else _Shape(name, title, recognise, native)
+
+    # Entries
+
+    def _entries(self, root: yamltext.Mapping, shape: _Shape) -> tuple[Entry, ...]:
+        shared = root.get("shared")
+        groups: dict[str, yamltext.Node] = {}
+        if isinstance(shared, yamltext.Mapping):
+            groups = {str(key.value): node for key, node in shared.entries}
+        elif shared is not None:
+            self._wrong("shared is a mapping of groups of fields", shared.span)
+        common = self._values(root.get("common"), shape.native)
+        listed = root.get("entries")
+        if not isinstance(listed, yamltext.Sequence):
+            self._wrong("a field map needs a list of entries", (listed or root).span)
+            return ()
+        made = []
+        for node in listed.items:
+            if not isinstance(node, yamltext.Mapping):
+                self._wrong("an entry is a mapping of keys", node.span)
+                continue
+            self._known_keys(node, _ENTRY_KEYS)
+            entry = self._entry(node, shape, groups, common)
+            if entry is not None:
+                made.append(entry)
+        self._report_overlaps(made)
+        return tuple(made)
+
+    def _entry(
+        self,
+        node: yamltext.Mapping,
+        shape: _Shape,
+        groups: Mapping[str, yamltext.Node],
+        common: Mapping[str, ir.Value],
+    ) -> Entry | None:
+        kind = self._kind(node)
+        when = self._condition(node, "when", shape.native)
+        if kind is None or when is None:
+            return None
+        spec = self.model.objects[kind.object]
+        fields = {name: value for name, value in common.items() if spec.field(name) is not None}
+        for name in self._texts(node.get("use")):
+            group = groups.get(name)
+            if group is None:
+                use = node.get("use")
+                assert use is not None
+                fix = suggestion(nearest(name, list(groups), 3), use.span)
+                self._add(
+                    Diagnostic(codes.BAD_MAP, f"shared has no group {name}", use.span, fix=fix)
+                )
+                continue
+            fields |= self._fields(group, shape.native, spec)
+        own = node.get("fields")
+        if own is not None:
+            fields |= self._fields(own, shape.native, spec)
+        return Entry(kind, when, _with_derived(fields, spec), node.span)
+
+    def _kind(self, node: yamltext.Mapping) -> ir.EventKind | None:
+        written = node.get("kind")
+        if not isinstance(written, yamltext.Scalar):
+            self._wrong("an entry needs a kind: object/action", node.span)
+            return None
+        object_, _, action = written.text.partition("/")
+        spec = self.model.object(object_)
+        if spec is None:
+            self._add(
+                Diagnostic(
+                    codes.UNKNOWN_OBJECT,
+                    f"the data model has no object {object_}",
+                    written.span,
+                    fix=suggestion(self.model.nearest_objects(object_), written.span),
+                )
+            )
+            return None
+        found = spec.action(action)
+        if found is None:
+            self._add(
+                Diagnostic(
+                    codes.UNKNOWN_ACTION,
+                    f"{spec.title} has no action {action}",
+                    written.span,
+                    notes=(f"actions of {spec.title}: {', '.join(spec.actions)}",),
+                )
+            )
+            return None
+        return ir.EventKind(spec.name, found.name)
+
+    def _fields(self, node: yamltext.Node, native: Lookup, spec: ObjectSpec) -> dict[str, ir.Value]:
+        """A group of fields; ``"*": "*"`` stands for every field of the object by its own name."""
+        if not isinstance(node, yamltext.Mapping):
+            self._wrong("fields is a mapping from CAR names to expressions", node.span)
+            return {}
+        made: dict[str, ir.Value] = {}
+        for key, written in node.entries:
+            name = str(key.value)
+            if name == "*":
+                made |= {known: native((known,)) for known in spec.fields}
+                made.setdefault("time", native(("time",)))
+                continue
+            known = spec.field(name)
+            if known is None:
+                near = spec.nearest_fields(name)
+                self._add(
+                    Diagnostic(
+                        codes.MAP_UNKNOWN_FIELD,
+                        f"{spec.title} has no field {name}",
+                        key.span,
+                        fix=suggestion(near, key.span),
+                    )
+                )
+                continue
+            value = self._value(written, native)
+            if value is not None:
+                made[known.name] = value
+        return made
+
+    def _report_overlaps(self, entries: Iterable[Entry]) -> None:
+        for first, second in combinations(entries, 2):
+            if first.kind == second.kind and not exclusive(first.when, second.when):
+                assert second.span is not None
+                self._add(
+                    Diagnostic(
+                        codes.MAP_OVERLAP,
+                        f"two entries give {first.kind} to events that could be the same",
+                        second.span,
+                        notes=(
+                            "their conditions must exclude each other: EventID = 1, EventID = 4",
+                        ),
+                    )
+                )
+
+    # Expressions
+
+    def _condition(self, node: yamltext.Mapping, key: str, lookup: Lookup) -> ir.Condition | None:
+        written = node.get(key)
+        if not isinstance(written, yamltext.Scalar):
+            self._wrong(f"{key} is missing", node.span)
+            return None
+        expression, found = parse_condition(written.text_block)
+        self.found += found
+        if expression is None:
+            return None
+        resolved = resolve_map_condition(expression, lookup, arities())
+        self.found += resolved.diagnostics
+        return resolved.condition
+
+    def _values(self, node: yamltext.Node | None, lookup: Lookup) -> dict[str, ir.Value]:
+        if node is None:
+            return {}
+        if not isinstance(node, yamltext.Mapping):
+            self._wrong("this is a mapping from names to expressions", node.span)
+            return {}
+        made = {}
+        for key, written in node.entries:
+            value = self._value(written, lookup)
+            if value is not None:
+                made[str(key.value)] = value
+        return made
+
+    def _value(self, node: yamltext.Node, lookup: Lookup) -> ir.Value | None:
+        if not isinstance(node, yamltext.Scalar):
+            self._wrong("an expression is a text", node.span)
+            return None
+        expression, found = parse_value(node.text_block)
+        self.found += found
+        if expression is None:
+            return None
+        resolved = resolve_map_value(expression, lookup, arities())
+        self.found += resolved.diagnostics
+        return resolved.value
+
+    # Plain YAML
+
+    def _text(self, node: yamltext.Mapping, key: str, default: str | None = None) -> str:
+        written = node.get(key)
+        if isinstance(written, yamltext.Scalar) and written.value is not None:
+            return written.text
+        if default is None:
+            self._wrong(f"{key} is missing", node.span)
+        return default or ""
+
+    def _texts(self, node: yamltext.Node | None) -> list[str]:
+        if node is None:
+            return []
+        if isinstance(node, yamltext.Sequence) and all(
+            isinstance(item, yamltext.Scalar) for item in node.items
+        ):
+            return [item.text for item in node.items if isinstance(item, yamltext.Scalar)]
+        self._wrong("this is a list of texts", node.span)
+        return []
+
+    def _known_keys(self, node: yamltext.Mapping, known: tuple[str, ...]) -> None:
+        for key, _ in node.entries:
+            name = str(key.value)
+            if name not in known:
+                self._add(
+                    Diagnostic(
+                        codes.BAD_MAP,
+                        f"a field map has no key {name} here",
+                        key.span,
+                        notes=(f"keys: {', '.join(known)}",),
+                        fix=suggestion(nearest(name, list(known), 3), key.span),
+                    )
+                )
+
+    def _wrong(self, message: str, span: Span) -> None:
+        self._add(Diagnostic(codes.BAD_MAP, message, span))
+
+    def _add(self, diagnostic: Diagnostic) -> None:
+        # Each shape reads the shared parts again; what is wrong there is said once.
+        if diagnostic not in self.found:
+            self.found.append(diagnostic)
+
+
+def _with_derived(fields: Mapping[str, ir.Value], spec: ObjectSpec) -> dict[str, ir.Value]:
+    """The fields in the data model's order, with those that follow from another one added."""
+    made = dict(fields)
+    for name, known in spec.fields.items():
+        if name not in made and known.base_name_of in made:
+            made[name] = ir.Call("basename", (made[known.base_name_of],))
+    if "fqdn" in made and "hostname" not in made and spec.field("hostname") is not None:
+        made["hostname"] = ir.Call("label", (made["fqdn"],))
+    if "file_path" in made and "extension" not in made and spec.field("extension") is not None:
+        made["extension"] = ir.Call("extension", (made["file_path"],))
+    order = {name: place for place, name in enumerate(["time", *spec.fields])}
+    return dict(sorted(made.items(), key=lambda item: order.get(item[0], len(order))))
+
+
+def exclusive(first: ir.Condition, second: ir.Condition) -> bool:
+    """Whether two conditions can be seen never to hold together: one value, no text in common."""
+    ours, theirs = _pinned(first), _pinned(second)
+    return any(not texts & theirs[value] for value, texts in ours.items() if value in theirs)
+
+
+def _pinned(condition: ir.Condition) -> dict[ir.Value, frozenset[str]]:
+    """The values that a conjunction fixes to a few texts."""
+    parts = condition.items if isinstance(condition, ir.And) else (condition,)
+    pinned: dict[ir.Value, frozenset[str]] = {}
+    for part in parts:
+        match part:
+            case ir.Compare(value, ir.Relation.EQUAL, ir.Constant(constant)):
+                pinned[value] = frozenset({str(constant)})
+            case ir.Match(value, patterns):
+                exact = [pattern.exact for pattern in patterns]
+                if all(text is not None for text in exact):
+                    pinned[value] = frozenset(text for text in exact if text is not None)
+            case ir.Or(items):
+                inner = [_pinned(item) for item in items]
+                shared = set(inner[0]).intersection(*inner[1:])
+                for value in shared:
+                    pinned[value] = frozenset().union(*(found[value] for found in inner))
+    return pinned

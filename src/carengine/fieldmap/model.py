@@ -1,0 +1,290 @@
+"""Field maps: which raw events are which CAR events, and what each CAR field is called there.
+
+A ``FieldMap`` is one *shape* of one product's log (Sysmon as Winlogbeat writes it). It has a
+condition to recognise its events by, and entries. An ``Entry`` says: a raw event for which ``when`` holds is a
+CAR event of this kind, and its fields are these expressions::
+
+    FieldMap("sysmon.flat", recognise=Channel is Sysmon's, entries=(
+        Entry(EventKind("file", "create"), when=EventID = 11,
+              fields={"file_path": Raw("TargetFilename"), "file_name": Call("basename", …)}), …))
+
+One declaration serves both directions. ``lower`` rewrites a rule's stage into the log's own fields,
+once; ``normalize`` rewrites an event into CAR's. They agree: a lowered condition holds of a raw event
+exactly when the condition holds of the CAR event that it normalises to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from .. import ir
+from ..diagnostics import Span
+from ..evaluate import Alone, RawRow, as_time, holds, value_of
+from ..values import is_null, raw_text
+
+_ALONE = Alone()
+
+
+@frozen
+class Entry:
+    """One kind of CAR event in a log. ``fields`` are values over raw fields, by CAR name."""
+
+    kind: ir.EventKind
+    when: ir.Condition
+    fields: Mapping[str, ir.Value] = field(hash=False)
+    span: Span | None = field(default=None, eq=False, repr=False)
+
+    def value(self, wanted: ir.Field) -> ir.Value | None:
+        """The expression for a CAR field, typed as the field is; None where the map has none.
+
+        Below ``proto_info`` a field that is not declared is looked up in the mapping that
+        ``proto_info`` itself gives, if it is declared.
+        """
+        found = self.fields.get(wanted.name)
+        if found is None and wanted.name.startswith("proto_info."):
+            whole = self.fields.get("proto_info")
+            if whole is not None:
+                name = wanted.name.removeprefix("proto_info.")
+                found = ir.Call("member", (whole, ir.Constant(name)))
+        if wanted.type is ir.Type.TIME and isinstance(found, ir.Raw | ir.Call):
+            return evolve(found, type=ir.Type.TIME)
+        return found
+
+
+@frozen
+class FieldMap:
+    """One shape of one product's log.
+
+    ``name`` is ``family.shape`` (``sysmon.winlogbeat``), or the family alone where it has one shape.
+    """
+
+    name: str
+    title: str
+    recognise: ir.Condition
+    entries: tuple[Entry, ...]
+    description: str = ""
+
+    @property
+    def family(self) -> str:
+        """The name before the dot: what ``-m`` takes for all shapes of a product."""
+        return self.name.partition(".")[0]
+
+    def recognises(self, event: Mapping[str, Any]) -> bool:
+        """Whether an event has this shape. The event must be unwrapped."""
+        return holds(self.recognise, RawRow(event), _ALONE) is True
+
+    def kinds(self) -> tuple[ir.EventKind, ...]:
+        """The kinds of CAR events this log can hold, in the order of the entries."""
+        return tuple(dict.fromkeys(entry.kind for entry in self.entries))
+
+
+@frozen
+class CarEvent:
+    """The CAR view of a raw event: its kind and its fields that are not null.
+
+    ``time`` is in microseconds since 1970 UTC, or None where the event has none that can be read. ``raw`` is the
+    event as it was read.
+    """
+
+    kind: ir.EventKind
+    fields: Mapping[str, Any] = field(hash=False)
+    time: int | None
+    raw: Mapping[str, Any] = field(repr=False, hash=False)
+
+
+@frozen
+class CarRow:
+    """A CAR event as a row to evaluate conditions on."""
+
+    event: CarEvent
+
+    def field(self, wanted: ir.Field) -> Any:
+        """A CAR field; times as microseconds."""
+        if wanted.name == "time":
+            return self.event.time
+        value = self.event.fields.get(wanted.name)
+        if value is None and wanted.name.startswith("proto_info."):
+            whole = self.event.fields.get("proto_info")
+            if whole is not None:
+                name = ir.Constant(wanted.name.removeprefix("proto_info."))
+                value = value_of(
+                    ir.Call("member", (ir.Raw(("x",)), name)), RawRow({"x": whole}), _ALONE
+                )
+        return as_time(value) if wanted.type is ir.Type.TIME else value
+
+    def raw(self, path: tuple[str, ...]) -> Any:
+        """A field of the raw event."""
+        return RawRow(unwrap(self.event.raw)).raw(path)
+
+    def text(self) -> str:
+        """The raw event's text."""
+        return raw_text(self.event.raw)
+
+
+_SPLUNK = frozenset({"preview", "offset", "result", "lastrow"})
+
+
+def unwrap(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The event inside an Elasticsearch hit (``_source``) or a Splunk result (``result``).
+
+    >>> unwrap({"_index": "x", "_source": {"EventID": 1}})
+    {'EventID': 1}
+    """
+    inner = event.get("_source")
+    if isinstance(inner, Mapping):
+        return inner
+    inner = event.get("result")
+    if isinstance(inner, Mapping) and _SPLUNK.issuperset(event):
+        return inner
+    return event
+
+
+def recognise(event: Mapping[str, Any], maps: Iterable[FieldMap]) -> tuple[FieldMap, ...]:
+    """The maps whose shape an (unwrapped) event has; normally one or none."""
+    return tuple(candidate for candidate in maps if candidate.recognises(event))
+
+
+def normalize(event: Mapping[str, Any], maps: Iterable[FieldMap]) -> tuple[CarEvent, ...]:
+    """The CAR events that a raw event is, through every map that recognises it.
+
+    >>> from carengine.fieldmap import find_maps
+    >>> [found] = normalize({"object": "process", "action": "create", "exe": "a.exe"}, find_maps("car"))
+    >>> str(found.kind), found.fields["exe"]
+    ('process/create', 'a.exe')
+    """
+    inner = unwrap(event)
+    made: list[CarEvent] = []
+    for fieldmap in recognise(inner, maps):
+        made += [view(event, inner, entry) for entry in entries_of(inner, fieldmap)]
+    return tuple(made)
+
+
+def entries_of(event: Mapping[str, Any], fieldmap: FieldMap) -> Iterator[Entry]:
+    """The entries of a map that an (unwrapped) event fits."""
+    row = RawRow(event)
+    for entry in fieldmap.entries:
+        if holds(entry.when, row, _ALONE) is True:
+            yield entry
+
+
+def view(event: Mapping[str, Any], inner: Mapping[str, Any], entry: Entry) -> CarEvent:
+    """The CAR view of an event through one entry. ``inner`` is the event unwrapped."""
+    row = RawRow(inner)
+    fields = {}
+    for name, expression in entry.fields.items():
+        if name == "time":
+            continue
+        value = value_of(expression, row, _ALONE)
+        if not is_null(value):
+            fields[name] = value
+    return CarEvent(entry.kind, fields, time_at(inner, entry), event)
+
+
+def time_at(inner: Mapping[str, Any], entry: Entry) -> int | None:
+    """The event time of an (unwrapped) event through an entry, in microseconds."""
+    expression = entry.value(ir.Field("time", None, ir.Type.TIME))
+    if expression is None:
+        return None
+    found = value_of(expression, RawRow(inner), _ALONE)
+    return found if isinstance(found, int) else None
+
+
+@frozen
+class Lowered:
+    """A stage rewritten for the events of one entry.
+
+    ``condition`` and ``assigned`` read raw fields; ``columns`` is the stage's. ``missing`` names the CAR fields that the
+    stage reads and the map cannot give; they are null. ``possible`` is False when the
+    condition can then never be true.
+    """
+
+    fieldmap: FieldMap
+    entry: Entry
+    condition: ir.Condition
+    assigned: tuple[tuple[str, ir.Value], ...]
+    columns: tuple[str, ...] | None
+    missing: tuple[str, ...]
+    possible: bool
+
+
+def lower(stage: ir.Stage, fieldmap: FieldMap) -> tuple[Lowered, ...]:
+    """A stage in the terms of a log, once for each entry that gives events of its kinds."""
+    return tuple(
+        _lower_for(stage, fieldmap, entry)
+        for entry in fieldmap.entries
+        if entry.kind in stage.kinds
+    )
+
+
+def _lower_for(stage: ir.Stage, fieldmap: FieldMap, entry: Entry) -> Lowered:
+    missing: dict[str, None] = {}
+
+    def native(value: ir.Value) -> ir.Value:
+        if not isinstance(value, ir.Field):
+            return value
+        found = entry.value(value)
+        if found is None:
+            missing.setdefault(value.name)
+            return ir.Constant(None)
+        return found
+
+    condition = ir.simplify(_decided(ir.rewrite_condition(stage.condition, native)))
+    assigned = tuple((name, ir.rewrite_value(value, native)) for name, value in stage.assigned)
+    possible = True in outcomes(condition)
+    return Lowered(fieldmap, entry, condition, assigned, stage.columns, tuple(missing), possible)
+
+
+def _decided(condition: ir.Condition) -> ir.Condition:
+    """The condition with atoms over constants only replaced by what they come to."""
+    match condition:
+        case ir.And(items) | ir.Or(items):
+            return evolve(condition, items=tuple(map(_decided, items)))
+        case ir.Not(item) | ir.IsTrue(item):
+            return evolve(condition, item=_decided(item))
+        case ir.Truth() | ir.RawMatch() | ir.Rank():
+            return condition
+        case _:
+            values = ir.values_of(condition)
+            if all(isinstance(value, ir.Constant | ir.Moment | ir.Duration) for value in values):
+                return ir.Truth(holds(condition, RawRow({}), _ALONE))
+            if any(value == ir.Constant(None) for value in values):
+                return ir.Truth(isinstance(condition, ir.IsNull) or None)
+            return condition
+
+
+def outcomes(condition: ir.Condition) -> frozenset[bool | None]:
+    """What a condition could come to, taking every undecided atom as open.
+
+    >>> outcomes(ir.And((ir.Truth(None), ir.RawMatch(())))) == {False, None}
+    True
+    """
+    match condition:
+        case ir.Truth(value):
+            return frozenset({value})
+        case ir.Not(item):
+            return frozenset(None if v is None else not v for v in outcomes(item))
+        case ir.IsTrue(item):
+            return frozenset(v is True for v in outcomes(item))
+        case ir.And(items):
+            return _combined([outcomes(item) for item in items], absorbing=False)
+        case ir.Or(items):
+            return _combined([outcomes(item) for item in items], absorbing=True)
+        case ir.IsNull():
+            return frozenset({True, False})
+        case _:
+            return frozenset({True, False, None})
+
+
+def _combined(parts: list[frozenset[bool | None]], *, absorbing: bool) -> frozenset[bool | None]:
+    """The outcomes of ``or`` (``absorbing`` true) or ``and`` (false) of independent parts."""
+    found: set[bool | None] = set()
+    if any(absorbing in part for part in parts):
+        found.add(absorbing)
+    if all((not absorbing) in part for part in parts):
+        found.add(not absorbing)
+    if any(None in part for part in parts) and all(part - {absorbing} for part in parts):
+        found.add(None)
+    return frozenset(found)

@@ -1,0 +1,291 @@
+"""The functions that field maps may use, each from values to a value.
+
+A field map says ``exe: basename(Image)``; the same function computes the CAR view of an event and
+the value that a lowered rule tests. A function gets the raw values; unless it says otherwise it is
+*strict*: null in, null out. A list as the first argument is gone through element by element.
+
+``FUNCTIONS`` is the whole table. Adding one means adding an entry here; maps made
+in code and in files find it by its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from attrs import frozen
+
+from .values import is_null, number_of, text_of
+
+# Longer texts than any path, hash list or name has are not taken apart.
+_MAX_TEXT = 1_000_000
+
+
+@frozen
+class Function:
+    """One function: its name, the fewest and most arguments, what it gives, and the code.
+
+    ``strict`` functions get texts and numbers only, never null.
+    """
+
+    name: str
+    least: int
+    most: int
+    meaning: str
+    apply: Callable[..., Any]
+    strict: bool = True
+
+
+FUNCTIONS: dict[str, Function] = {}
+
+
+def _function(
+    least: int, most: int | None = None, *, strict: bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def declare(apply: Callable[..., Any]) -> Callable[..., Any]:
+        name = apply.__name__.removeprefix("_")
+        meaning = " ".join((apply.__doc__ or "").split())
+        FUNCTIONS[name] = Function(name, least, most or least, meaning, apply, strict)
+        return apply
+
+    return declare
+
+
+def arities() -> dict[str, tuple[int, int]]:
+    """The functions' names with the fewest and the most arguments each takes."""
+    return {name: (function.least, function.most) for name, function in FUNCTIONS.items()}
+
+
+def call(name: str, arguments: list[Any]) -> Any:
+    """The value of a function for these arguments.
+
+    >>> call("basename", ["C:\\\\Windows\\\\cmd.exe"]), call("basename", [None])
+    ('cmd.exe', None)
+    """
+    function = FUNCTIONS[name]
+    if not function.strict:
+        return function.apply(*arguments)
+    if any(is_null(argument) for argument in arguments):
+        return None
+    first, rest = arguments[0], arguments[1:]
+    if isinstance(first, list | tuple):
+        found = [function.apply(item, *rest) for item in first if item is not None]
+        return [item for item in found if item is not None] or None
+    return function.apply(first, *rest)
+
+
+def _path_end(text: str) -> int:
+    return max(text.rfind("\\"), text.rfind("/"))
+
+
+@_function(1)
+def _basename(path: Any) -> str | None:
+    """What stands behind the last ``\\`` or ``/`` of a path."""
+    text = text_of(path)
+    return None if text is None else text[_path_end(text) + 1 :] or None
+
+
+@_function(1)
+def _dirname(path: Any) -> str | None:
+    """What stands before the last ``\\`` or ``/`` of a path."""
+    text = text_of(path)
+    return None if text is None else text[: max(0, _path_end(text))] or None
+
+
+@_function(1)
+def _extension(path: Any) -> str | None:
+    """A path's extension with its dot: ``.bat``."""
+    name = _basename(path)
+    if name is None:
+        return None
+    dot = name.rfind(".")
+    return name[dot:] if dot >= 0 else None
+
+
+@_function(2)
+def _hash(hashes: Any, algorithm: Any) -> str | None:
+    """One hash out of Sysmon's list: ``SHA1=…,MD5=…``."""
+    text, wanted = text_of(hashes), text_of(algorithm)
+    if text is None or wanted is None or len(text) > _MAX_TEXT:
+        return None
+    for part in text.split(","):
+        name, equals, digest = part.partition("=")
+        if equals and name.strip().upper() == wanted.upper():
+            return digest.strip() or None
+    return None
+
+
+@_function(1)
+def _domain_of(account: Any) -> str | None:
+    r"""The domain of ``DOMAIN\user``; null where there is none."""
+    text = text_of(account)
+    domain, slash, _ = (text or "").partition("\\")
+    return domain if slash and domain else None
+
+
+@_function(1)
+def _user_of(account: Any) -> str | None:
+    r"""The user of ``DOMAIN\user``, or the whole where there is no domain."""
+    text = text_of(account)
+    if text is None:
+        return None
+    domain, slash, user = text.partition("\\")
+    return (user if slash else domain) or None
+
+
+@_function(1, 2, strict=False)
+def _account(domain: Any, user: Any = None) -> str | None:
+    r"""``DOMAIN\user`` out of its two parts; the user alone where the domain is not known."""
+    name, realm = text_of(user), text_of(domain)
+    if not name:
+        return None
+    return f"{realm}\\{name}" if realm else name
+
+
+@_function(1)
+def _label(name: Any) -> str | None:
+    """The first part of a host name: ``WS1`` of ``WS1.corp.example``. An IP address stays whole."""
+    text = text_of(name)
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9.]+|.*:.*", text):
+        return text
+    return text.partition(".")[0] or None
+
+
+@_function(1)
+def _qualified(name: Any) -> str | None:
+    """A host name if it has a domain, otherwise null."""
+    text = text_of(name)
+    return text if text is not None and "." in text else None
+
+
+@_function(1)
+def _unescape(value: Any) -> Any:
+    """The text with doubled backslashes undone, if every backslash in it is doubled."""
+    if not isinstance(value, str) or "\\\\" not in value:
+        return value
+    if any(len(run) % 2 for run in re.findall(r"\\+", value)):
+        return value
+    return value.replace("\\\\", "\\")
+
+
+@_function(1, 8, strict=False)
+def _first(*values: Any) -> Any:
+    """The first of the values that is not null."""
+    return next((value for value in values if not is_null(value)), None)
+
+
+@_function(1)
+def _lower(value: Any) -> str | None:
+    """The text in lower case."""
+    text = text_of(value)
+    return None if text is None else text.lower()
+
+
+@_function(1)
+def _upper(value: Any) -> str | None:
+    """The text in upper case."""
+    text = text_of(value)
+    return None if text is None else text.upper()
+
+
+@_function(2, 9, strict=False)
+def _concat(*values: Any) -> str | None:
+    """The texts one behind the other; null if one is."""
+    texts = [text_of(value) for value in values]
+    return None if any(text is None for text in texts) else "".join(t for t in texts if t)
+
+
+@_function(1)
+def _guid(value: Any) -> str | None:
+    """A GUID without its braces, in lower case."""
+    text = text_of(value)
+    return None if text is None else text.strip().strip("{}").lower() or None
+
+
+@_function(1)
+def _integer(value: Any) -> int | float | None:
+    """The number that a decimal or hexadecimal text spells."""
+    return number_of(value, hexadecimal=True)
+
+
+@_function(2)
+def _member(value: Any, name: Any) -> Any:
+    """What a mapping holds under a name, or under a path with dots."""
+    text = text_of(name)
+    if not isinstance(value, Mapping) or text is None:
+        return None
+    if text in value:
+        return value[text]
+    for key in text.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+@lru_cache(maxsize=64)
+def _labelled_line(name: str) -> re.Pattern[str]:
+    return re.compile(rf"^[ \t]*{re.escape(name)}:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
+
+
+@_function(2)
+def _labelled(message: Any, name: Any) -> str | None:
+    """What a message says behind a label at the start of a line: ``EventType: CreateKey``."""
+    text, wanted = text_of(message), text_of(name)
+    if text is None or wanted is None or len(text) > _MAX_TEXT:
+        return None
+    found = _labelled_line(wanted).search(text)
+    return found[1] or None if found else None
+
+
+@_function(3, 99, strict=False)
+def _choose(value: Any, *pairs: Any) -> Any:
+    """A table: ``choose(x, "a", 1, "b", 2, other)``. Null where nothing fits and there is no other."""
+    text = text_of(value)
+    if text is None:
+        return None
+    for key, chosen in zip(pairs[::2], pairs[1::2], strict=False):
+        if text.lower() == (text_of(key) or "").lower():
+            return chosen
+    return pairs[-1] if len(pairs) % 2 else None
+
+
+@_function(2, 3)
+def _part(value: Any, separator: Any, index: Any = 0) -> str | None:
+    """One part of a text taken apart at a separator, counted from 0, or from -1 backwards."""
+    text, mark, place = text_of(value), text_of(separator), number_of(index)
+    if text is None or not mark or not isinstance(place, int):
+        return None
+    parts = text.split(mark)
+    return parts[place] if -len(parts) <= place < len(parts) else None
+
+
+_HIVES = {
+    "hklm": "HKEY_LOCAL_MACHINE",
+    "hkey_local_machine": "HKEY_LOCAL_MACHINE",
+    "hkcu": "HKEY_CURRENT_USER",
+    "hkey_current_user": "HKEY_CURRENT_USER",
+    "hku": "HKEY_USERS",
+    "hkey_users": "HKEY_USERS",
+    "hkcr": "HKEY_CLASSES_ROOT",
+    "hkey_classes_root": "HKEY_CLASSES_ROOT",
+    "hkcc": "HKEY_CURRENT_CONFIG",
+    "hkey_current_config": "HKEY_CURRENT_CONFIG",
+}
+_KERNEL_HIVES = {"machine": "HKEY_LOCAL_MACHINE", "user": "HKEY_USERS"}
+
+
+@_function(1)
+def _hive(path: Any) -> str | None:
+    r"""The hive of a registry path, by its long name: of ``HKLM\…``, ``\REGISTRY\MACHINE\…``."""
+    text = text_of(path)
+    if text is None:
+        return None
+    head, *rest = text.lstrip("\\").split("\\", 2)
+    if head.lower() == "registry" and rest:
+        return _KERNEL_HIVES.get(rest[0].lower())
+    return _HIVES.get(head.lower())

@@ -1,0 +1,223 @@
+"""Text as the language compares it: case folding and wildcard patterns.
+
+One folding function is used on both sides of every comparison. It is Unicode's *simple*
+case folding: one character to one character, independent of its neighbours, so that ``?`` keeps
+meaning one character, and what RE2's case-insensitive matching accepts is accepted here: the Kelvin
+sign folds to ``k``, ``ſ`` to ``s``, ``ς`` to ``σ``, while ``ß``, ``ı`` and ``İ`` stay themselves.
+
+A pattern is matched against the whole of a text. ``*`` is any run of characters, newlines and the
+empty run included; ``?`` is exactly one character; ``[*]`` and ``[?]`` are the literal characters, and any
+other ``[`` is itself. A backslash is an ordinary character. Matching takes the first place each piece
+between two ``*`` can stand, which is never wrong and never goes back: time grows with the
+text's length, never faster.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from attrs import field, frozen
+
+Test = Callable[[str], bool]
+
+# The characters whose simple folding is not what str.lower gives; Σ because lower looks at its
+# neighbours. tests/test_pattern.py holds the list against all of Unicode.
+_UNLIKE_LOWER = re.compile(
+    "[\u00b5\u0130\u017f\u0345\u03a3\u03c2\u03d0\u03d1\u03d5\u03d6\u03f0\u03f1\u03f5"
+    "\u13a0-\u13f5\u13f8-\u13fd\u1c80-\u1c88\u1e9b\u1fbe\uab70-\uabbf]"
+)
+
+
+def fold(text: str) -> str:
+    """The text with case folded, character by character; its length never changes.
+
+    >>> fold("C:\\\\Windows"), fold("ΑΣ"), len(fold("ẞİ"))
+    ('c:\\\\windows', 'ασ', 2)
+    """
+    if text.isascii() or _UNLIKE_LOWER.search(text) is None:
+        return text.lower()
+    return "".join(map(_fold_one, text))
+
+
+def _fold_one(character: str) -> str:
+    for folded in (character.casefold(), character.lower()):
+        if len(folded) == 1:
+            return folded
+    return character
+
+
+@frozen
+class Any:
+    """``*``: any run of characters."""
+
+
+@frozen
+class One:
+    """``?``: exactly one character."""
+
+
+Token = str | Any | One
+
+_TOKEN = re.compile(r"\[\*\]|\[\?\]|\*+|\?|[^*?\[]+|\[")
+
+
+def tokenize(text: str) -> tuple[Token, ...]:
+    """The pieces of a pattern; neighbouring literals are one, neighbouring ``*`` too.
+
+    >>> tokenize("lsass*.dm?")
+    ('lsass', Any(), '.dm', One())
+    """
+    tokens: list[Token] = []
+    for piece in _TOKEN.findall(text):
+        match piece[0]:
+            case "*":
+                token: Token = Any()
+            case "?":
+                token = One()
+            case "[" if len(piece) == 3:
+                token = piece[1]
+            case _:
+                token = piece
+        if isinstance(token, str) and tokens and isinstance(tokens[-1], str):
+            tokens[-1] += token
+        else:
+            tokens.append(token)
+    return tuple(tokens)
+
+
+def escape(text: str) -> str:
+    """A pattern that matches this text and nothing else (case aside).
+
+    >>> escape("what? *")
+    'what[?] [*]'
+    """
+    return text.replace("*", "[*]").replace("?", "[?]")
+
+
+@frozen(slots=False)
+class Pattern:
+    """A wildcard pattern, as written; case is ignored unless ``cased``.
+
+    >>> Pattern("C:\\\\Windows\\\\*\\\\taskmgr.exe").matches("c:\\\\windows\\\\system32\\\\Taskmgr.exe")
+    True
+    """
+
+    text: str
+    cased: bool = False
+
+    @classmethod
+    def literal(cls, text: str, *, cased: bool = False) -> Pattern:
+        """The pattern that matches just this text."""
+        return cls(escape(text), cased)
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The pattern's pieces, folded unless it is cased."""
+        return tokenize(self.text if self.cased else fold(self.text))
+
+    @property
+    def exact(self) -> str | None:
+        """The one text (folded unless cased) that the pattern matches, or None if there are more."""
+        match self.tokens:
+            case ():
+                return ""
+            case (str() as only,):
+                return only
+            case _:
+                return None
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole of a text matches."""
+        return _compiled(self)(text if self.cased else fold(text))
+
+    def test(self) -> Test:
+        """A fast test for texts that are folded already (for a cased pattern: as they are)."""
+        return _compiled(self)
+
+
+@lru_cache(maxsize=8192)
+def _compiled(pattern: Pattern) -> Test:
+    segments: list[list[str | One]] = [[]]
+    for token in pattern.tokens:
+        if isinstance(token, Any):
+            segments.append([])
+        else:
+            segments[-1].append(token)
+    pieces = [_Piece.of(segment) for segment in segments]
+    if len(pieces) == 1:
+        return pieces[0].equals()
+    first, *middle, last = pieces
+    return _wildcard_test(first, [piece for piece in middle if piece.length], last)
+
+
+@frozen
+class _Piece:
+    """What stands between two ``*``: a text of fixed length, some of its characters free."""
+
+    length: int
+    literal: str | None
+    shape: re.Pattern[str] | None = field(eq=False)
+
+    @classmethod
+    def of(cls, segment: list[str | One]) -> _Piece:
+        if not any(isinstance(token, One) for token in segment):
+            text = "".join(token for token in segment if isinstance(token, str))
+            return cls(len(text), text, None)
+        # A fixed-length expression: `re` has nothing in it that could backtrack.
+        source = "".join(re.escape(t) if isinstance(t, str) else "." for t in segment)
+        length = sum(len(t) if isinstance(t, str) else 1 for t in segment)
+        return cls(length, None, re.compile(source, re.DOTALL))
+
+    def equals(self) -> Test:
+        if self.literal is not None:
+            return self.literal.__eq__
+        shape, length = self.shape, self.length
+        assert shape is not None
+        return lambda text: len(text) == length and shape.match(text) is not None
+
+    def stands_at(self, text: str, start: int) -> bool:
+        if self.literal is not None:
+            return text.startswith(self.literal, start)
+        assert self.shape is not None
+        return self.shape.match(text, start) is not None
+
+    def find(self, text: str, start: int, end: int) -> int:
+        """Where the piece first stands between two offsets, or -1."""
+        if self.literal is not None:
+            return text.find(self.literal, start, end)
+        assert self.shape is not None
+        found = self.shape.search(text, start, end)
+        return -1 if found is None else found.start()
+
+
+def _wildcard_test(first: _Piece, middle: list[_Piece], last: _Piece) -> Test:
+    if first.literal is not None and last.literal is not None:
+        head, tail = first.literal, last.literal
+        if not middle:
+            if not head and not tail:
+                return lambda text: True
+            if not tail:
+                return lambda text: text.startswith(head)
+            if not head:
+                return lambda text: text.endswith(tail)
+        elif not head and not tail and len(middle) == 1 and middle[0].literal is not None:
+            inner = middle[0].literal
+            return lambda text: inner in text
+
+    fixed = first.length + last.length
+
+    def test(text: str) -> bool:
+        end = len(text) - last.length
+        if len(text) < fixed or not first.stands_at(text, 0) or not last.stands_at(text, end):
+            return False
+        position = first.length
+        for piece in middle:
+            position = piece.find(text, position, end)
+            if position < 0:
+                return False
+            position += piece.length
+        return True
+
+    return test

@@ -1,0 +1,642 @@
+"""Events written as JSON, in whichever way.
+
+``layout`` looks at the first bytes of a text and tells which of two ways of reading fits:
+
+* ``lines``: a record a line. Whatever a line holds, the next is not touched by it, so that logs
+  with other text between the events are read as well.
+* ``documents``: values one after another however they are spread over lines: the elements of an
+  array, one pretty-printed object, several of them, or objects with nothing between them.
+
+In both, a record is a JSON object; any other value, and what is not JSON, is an unreadable record::
+
+    {"EventID": 1}\\n5\\n{"EventID": 3}\\n              lines: records 1 and 3; record 2 is unreadable
+    [\\n  {"EventID": 1},\\n  {"EventID": 3}\\n]\\n      documents: records 1 and 2
+    {\\n  "EventID": 1\\n}\\n{\\n  "EventID": 3\\n}\\n    documents: records 1 and 2
+
+Decoding is orjson's where it is installed. What orjson refuses is tried again by the standard library, which takes
+lone surrogates (``"\\ud800"``); what goes beyond JSON or a 64-bit float (``NaN``, ``1e999``) is refused by
+both, integers beyond 64 bits are floats in both, and of equal keys the last one counts in both: the
+events do not depend on whether orjson is there.
+
+A text in which no line is JSON, and which does not begin like it, has one finding (CE506) and not one for
+each line; its lines are counted as unreadable records all the same, because a line is what a record
+would have been.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from attrs import define, field
+
+from ..diagnostics import codes
+from .record import Account, Limits, Record
+from .unpack import Content, DamageError
+
+try:
+    import orjson
+except ImportError:
+    FAST: Callable[[bytes], Any] | None = None
+else:
+    FAST = orjson.loads
+
+_ORJSON_DEPTH = 1024
+_SPACE = b" \t\r\n\x0b\x0c"
+_BOM = b"\xef\xbb\xbf"
+
+
+class UnreadableError(ValueError):
+    """The bytes are not one JSON value; the message says what is wrong with them."""
+
+
+# One value
+
+
+def _constant(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _integer(text: str) -> int | float:
+    # Short texts only: turning digits into an integer takes quadratic time.
+    if len(text) <= 20:
+        number = int(text)
+        if -(1 << 63) <= number < 1 << 64:
+            return number
+    return _float(text)
+
+
+_decoder = json.JSONDecoder(parse_float=_float, parse_int=_integer, parse_constant=_constant)
+
+
+def decode(data: bytes, depth: int = _ORJSON_DEPTH) -> Any:
+    """The value that the bytes are, by the standard library; raises ``UnreadableError``.
+
+    >>> decode(b'{"a": [1, "x"]}')
+    {'a': [1, 'x']}
+    """
+    if too_deep(data, depth):
+        raise UnreadableError(f"brackets are nested deeper than {depth}")
+    try:
+        return _decoder.decode(data.decode("utf-8"))
+    except UnicodeDecodeError as problem:
+        raise UnreadableError(f"byte {problem.start + 1} is not UTF-8") from None
+    except json.JSONDecodeError as problem:
+        raise UnreadableError(f"{problem.msg} at character {problem.pos + 1}") from None
+    except RecursionError:
+        raise UnreadableError("brackets are nested too deeply") from None
+    except ValueError as problem:
+        raise UnreadableError(str(problem)) from None
+
+
+_BRACKET = re.compile(rb'["{}\[\]]')
+_QUOTE = re.compile(rb'["\\]')
+
+
+def too_deep(data: bytes, depth: int) -> bool:
+    """Whether brackets outside strings are nested deeper than ``depth``, in one pass over the bytes."""
+    if len(data) <= depth or data.count(b"{") + data.count(b"[") <= depth:
+        return False
+    level = position = 0
+    while (found := _BRACKET.search(data, position)) is not None:
+        position = found.end()
+        match found[0]:
+            case b"{" | b"[":
+                level += 1
+                if level > depth:
+                    return True
+            case b'"':
+                while (quote := _QUOTE.search(data, position)) is not None:
+                    position = quote.end()
+                    if quote[0] == b'"':
+                        break
+                    position += 1
+                else:
+                    return False
+            case _:
+                level -= 1
+    return False
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "a string"
+        case int() | float():
+            return "a number"
+        case _:
+            return "an array"
+
+
+@define(eq=False)
+class _Tally:
+    """The records of one source as they are met, and what there is to say of them."""
+
+    source: str
+    account: Account
+    limits: Limits
+    number: int = 0
+    values: int = 0
+
+    def second_look(self, data: bytes, line: int) -> dict[str, Any] | None:
+        """The event of a record that did not decode at once, or None when it has none, which is said.
+
+        The record must have been counted.
+        """
+        if len(data) > self.limits.record_bytes:
+            self.too_large(line)
+            return None
+        try:
+            value = decode(data, self.limits.json_depth)
+        except UnreadableError as problem:
+            self.unreadable(line, f"is not JSON: {problem}")
+            return None
+        self.values += 1
+        if isinstance(value, dict):
+            return value
+        self.unreadable(line, f"is {_kind(value)}, not an object")
+        return None
+
+    def count(self) -> int:
+        """Count one record more and give its number."""
+        self.account.records += 1
+        self.number += 1
+        return self.number
+
+    def unreadable(self, line: int, reason: str) -> None:
+        """The record that was counted last gives no event."""
+        self.account.unreadable += 1
+        message = f"record {self.number} {reason}"
+        self.account.say(codes.UNREADABLE_RECORD, self.source, message, line=line)
+
+    def too_large(self, line: int) -> None:
+        """The record that was counted last is over the limit."""
+        self.account.unreadable += 1
+        message = f"record {self.number} is larger than {self.limits.record_bytes:,} bytes"
+        self.account.say(codes.RECORD_TOO_LARGE, self.source, message, line=line)
+
+
+# Which way of reading
+
+_LIKE_AN_OBJECT = re.compile(rb'\{\s*(?:["}]|$)')
+_LIKE_AN_ARRAY = re.compile(rb"\[\s*(?:[\[{\]]|$)")
+
+
+def layout(head: bytes) -> str:
+    """``lines`` or ``documents``, told from the first bytes of a text.
+
+    An object or array that ends on its first line, with nothing but white space after it, speaks for lines (an array
+    only when an object follows on a line of its own, as in a log with odd lines); one that goes on
+    over several lines, or is followed by another on the same line, for documents.
+    """
+    text = head.removeprefix(_BOM).lstrip(_SPACE)
+    lines = text.split(b"\n")
+    match text[:1]:
+        case b"{":
+            end = _Scan().run(text, 0)
+            if end is not None and end >= 0 and _is_object(text[:end]):
+                rest = text[end:].split(b"\n", 1)[0].strip(_SPACE)
+                return "documents" if b"\n" in text[:end] or rest[:1] == b"{" else "lines"
+            if b"\n" not in text or not _LIKE_AN_OBJECT.match(text):
+                return "lines"
+            if any(line.startswith(b'{"') and _is_object(line) for line in lines):
+                return "lines"
+            return "documents"
+        case b"[":
+            alone = _is_json(lines[0])
+            following = next((line for line in lines[1:] if line.strip(_SPACE)), b"")
+            if alone and _is_object(following):
+                return "lines"
+            if alone or _LIKE_AN_ARRAY.match(text):
+                return "documents"
+            # [10:15:32] INFO … is a log line; [1,\n2] is not, and holds no events either.
+            return "lines"
+        case _:
+            return "lines"
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        decode(data)
+    except UnreadableError:
+        return False
+    return True
+
+
+def _is_object(data: bytes) -> bool:
+    return data.lstrip(_SPACE)[:1] == b"{" and _is_json(data)
+
+
+def read_json(content: Content, account: Account) -> Iterator[Record]:
+    """The records of a text, in whichever layout its beginning shows."""
+    # A record must not depend on whether a mark stands before the first one.
+    chunks = _without_mark(content.chunks)
+    tally = _Tally(content.name, account, content.meter.limits)
+    if layout(content.head) == "documents":
+        yield from _read_documents(tally, chunks)
+    else:
+        yield from _read_lines(tally, chunks)
+        looks_like_json = _LIKE_AN_OBJECT.match(content.head.removeprefix(_BOM).lstrip(_SPACE))
+        if tally.number and not tally.values and not looks_like_json:
+            account.take_back(codes.UNREADABLE_RECORD, content.name)
+            account.say(
+                codes.NOT_EVIDENCE,
+                content.within,
+                f"is text of no known format: none of its {tally.number:,} lines is JSON",
+                about=content.name,
+            )
+    if not tally.number:
+        account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+
+
+def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    first = b""
+    for chunk in chunks:
+        first += chunk
+        if len(first) >= len(_BOM):
+            break
+    if first:
+        yield first.removeprefix(_BOM)
+    yield from chunks
+
+
+# A record a line
+
+
+def _batches(chunks: Iterator[bytes], limit: int) -> Iterator[list[bytes]]:
+    """Lines, in lists. Of a line over the limit only as much is given as shows that it is.
+
+    When the chunks fail, what they gave comes first.
+    """
+    held: list[bytes] = []
+    size = 0
+    failure: DamageError | None = None
+    while True:
+        try:
+            chunk = next(chunks, None)
+        except DamageError as damage:
+            failure, chunk = damage, None
+        if chunk is None:
+            break
+        lines = chunk.split(b"\n")
+        if size <= limit:
+            held.append(lines[0])
+            size += len(lines[0])
+        if len(lines) > 1:
+            lines[0] = b"".join(held) if len(held) > 1 else held[0]
+            held = [lines.pop()]
+            size = len(held[0])
+            yield lines
+    if size:
+        yield [b"".join(held)]
+    if failure is not None:
+        raise failure
+
+
+def _read_lines(tally: _Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
+    # Everything in this loop is paid for every event: names are local, and what is rare is elsewhere.
+    account, limits, source = tally.account, tally.limits, tally.source
+    limit, depth = limits.record_bytes, limits.json_depth
+    checked = depth < _ORJSON_DEPTH
+    loads = FAST if FAST is not None else decode
+    position = 0
+    for lines in _batches(chunks, limit):
+        for line in lines:
+            position += 1
+            try:
+                event = loads(line)
+            except (ValueError, RecursionError):
+                event = None
+            if (
+                type(event) is dict
+                and len(line) <= limit
+                and not (checked and too_deep(line, depth))
+            ):
+                account.records += 1
+                tally.number += 1
+                tally.values += 1
+                yield Record(event, source, tally.number)
+            elif line.strip(_SPACE):
+                tally.count()
+                event = tally.second_look(line, position)
+                if event is not None:
+                    yield Record(event, source, tally.number)
+
+
+# Values one after another
+
+_OUTSIDE = re.compile(rb'["{}\[\]]')
+_INSIDE = re.compile(rb'["\\\n]')
+_PARTNER = {0x7D: 0x7B, 0x5D: 0x5B}
+_BROKEN = -1
+
+
+@define(eq=False)
+class _Scan:
+    """Finds the end of an object, array or string; goes on where it stopped when there is more."""
+
+    open: bytearray = field(factory=bytearray)
+    in_string: bool = False
+    at: int = 0
+
+    def run(self, data: bytes | bytearray, start: int) -> int | None:
+        """The offset after the value that begins at ``start``; None if it goes on after the data.
+
+        ``_BROKEN`` when no value can come of it; ``at`` then is where that was seen.
+        """
+        at = max(self.at, start)
+        while True:
+            found = (_INSIDE if self.in_string else _OUTSIDE).search(data, at)
+            if found is None:
+                self.at = max(at, len(data))
+                return None
+            byte = data[found.start()]
+            at = self.at = found.end()
+            if self.in_string:
+                if byte == 0x5C:
+                    at += 1
+                    continue
+                if byte == 0x0A:
+                    return _BROKEN
+                self.in_string = False
+            elif byte == 0x22:
+                self.in_string = True
+                continue
+            elif byte in (0x7B, 0x5B):
+                self.open.append(byte)
+                if len(self.open) > _OPEN_AT_ONCE:
+                    return _BROKEN
+                continue
+            elif not self.open or self.open.pop() != _PARTNER[byte]:
+                return _BROKEN
+            if not self.open:
+                return at
+
+
+@define(eq=False)
+class _Window:
+    """The part of a stream that is being looked at.
+
+    ``data[at:]`` is what has not been dealt with, ``base`` the offset of ``data`` in the stream. Lines are
+    counted (up to ``counted``) only when somebody asks.
+    """
+
+    chunks: Iterator[bytes]
+    data: bytearray = field(factory=bytearray)
+    at: int = 0
+    base: int = 0
+    lines: int = 0
+    counted: int = 0
+    failure: DamageError | None = None
+
+    @property
+    def line(self) -> int:
+        """The line (from 1) that the window is at."""
+        self.lines += self.data.count(b"\n", self.counted, self.at)
+        self.counted = self.at
+        return self.lines + 1
+
+    def more(self) -> bool:
+        """Add a chunk, and forget what has been dealt with; False at the end."""
+        try:
+            chunk = next(self.chunks, None)
+        except DamageError as damage:
+            self.failure, chunk = damage, None
+        if chunk is None:
+            return False
+        self.lines += self.data.count(b"\n", self.counted, self.at)
+        del self.data[: self.at]
+        self.base += self.at
+        self.at = self.counted = 0
+        self.data += chunk
+        return True
+
+    def skip(self, gap: re.Pattern[bytes]) -> bytes | bytearray:
+        """Pass over what a pattern matches; the byte after it, or none at the end."""
+        while True:
+            found = gap.match(self.data, self.at)
+            assert found is not None
+            self.at = found.end()
+            if self.at < len(self.data):
+                return self.data[self.at : self.at + 1]
+            if not self.more():
+                return b""
+
+    def seek(self, mark: bytes) -> bool:
+        """Pass over everything up to the next occurrence of some bytes; False if there is none."""
+        while (found := self.data.find(mark, self.at)) < 0:
+            self.at = max(self.at, len(self.data) - len(mark) + 1)
+            if not self.more():
+                self.at = len(self.data)
+                return False
+        self.at = found
+        return True
+
+
+_WHITE = re.compile(rb"[ \t\r\n\x0b\x0c]*")
+_UP_TO_COMMA = re.compile(rb"[^,\]\n]*")
+_UP_TO_LINE_END = re.compile(rb"[^\n]*")
+# How often a stretch that was looked at in vain may be looked at again.
+_SECOND_SCANS = 16
+_TRUST = 64
+# Brackets that are open at once, before a value counts as broken whatever follows.
+_OPEN_AT_ONCE = 1 << 24
+
+
+@define(eq=False)
+class _Documents:
+    """Where reading values one after another stands.
+
+    ``separator`` is what stands between the values before this one. Programs that write arrays always
+    write the same, so ``}`` + separator + ``{`` most likely is where this one ends: if what is before it
+    decodes as an object then it is one, for no object begins with another. It is also
+    where reading goes on after a value that has no end of its own. ``trust`` is how many such guesses
+    may go wrong before no more are made: a text can be written so that every one costs much and fails.
+    """
+
+    tally: _Tally
+    window: _Window
+    separator: bytes = b"\n"
+    in_array: bool = False
+    scanned: int = 0
+    second_scans: int = _SECOND_SCANS
+    trust: int = _TRUST
+
+    def guess(self) -> dict[str, Any] | None:
+        """The object at the window, if it ends where the one before suggests.
+
+        The window is then at the one after it.
+        """
+        if FAST is None or not self.trust:
+            return None
+        window, limits = self.window, self.tally.limits
+        end = window.data.find(b"}" + self.separator + b"{", window.at) + 1
+        self.trust -= 1
+        if not 0 < end - window.at <= limits.record_bytes:
+            return None
+        data = bytes(window.data[window.at : end])
+        try:
+            event = FAST(data)
+        except (ValueError, RecursionError):
+            return None
+        if limits.json_depth < _ORJSON_DEPTH and too_deep(data, limits.json_depth):
+            return None
+        self.trust = min(_TRUST, self.trust + 2)
+        window.at = end + len(self.separator)
+        assert isinstance(event, dict)  # it begins with a brace
+        return event
+
+    def value(self) -> bytes | None:
+        """The bytes of the value at the window, passed over; None if it has no end.
+
+        Of a value over the limit, just more bytes than the limit.
+        """
+        window, limit = self.window, self.tally.limits.record_bytes
+        if window.base + window.at < self.scanned:
+            if not self.second_scans:
+                return None
+            self.second_scans -= 1
+        scan = _Scan()
+        large = False
+        while (end := scan.run(window.data, window.at)) is None:
+            if large or len(window.data) - window.at > limit:
+                large = True
+                window.at = len(window.data)
+            # `more` moves the data to the front, and the scan with it.
+            scan.at -= window.at
+            if not window.more():
+                end, scan.at = _BROKEN, len(window.data)
+                break
+        if end == _BROKEN:
+            self.scanned = max(self.scanned, window.base + scan.at)
+            if large:
+                window.at = scan.at
+            return None
+        data = b"" if large else bytes(window.data[window.at : end])
+        window.at = end
+        return bytes(limit + 1) if large else data
+
+    def plain(self, extent: re.Pattern[bytes]) -> bytes:
+        """The bytes of a value without brackets, or of what is no value, passed over."""
+        window, limit = self.window, self.tally.limits.record_bytes
+        kept = bytearray()
+        while True:
+            found = extent.match(window.data, window.at)
+            assert found is not None
+            if len(kept) <= limit:
+                kept += found[0]
+            window.at = found.end()
+            if window.at < len(window.data) or not window.more():
+                return bytes(kept)
+
+    def resume(self) -> bool:
+        """After a value without an end: go to where the next one surely begins, if there is such a place.
+
+        Only a line end followed by the same indentation is sure; in a text without line ends, an
+        object inside the broken one would pass for an event.
+        """
+        if b"\n" in self.separator and self.window.seek(self.separator + b"{"):
+            self.window.at += len(self.separator)
+            return True
+        return False
+
+
+def _read_documents(tally: _Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
+    window = _Window(chunks)
+    state = _Documents(tally, window)
+    account, source = tally.account, tally.source
+    wants_comma = False
+    while byte := window.skip(_WHITE):
+        match byte:
+            case b"[" if not state.in_array:
+                window.at += 1
+                window.skip(_WHITE)
+                state.in_array, wants_comma = True, False
+                state.separator = b"," + _white_before(window)
+                continue
+            case b"]" if state.in_array:
+                window.at += 1
+                state.in_array, wants_comma = False, False
+                state.separator = b"\n"
+                continue
+            case b"," if state.in_array and wants_comma:
+                window.at += 1
+                wants_comma = window.skip(_WHITE) in (b"]", b",")
+                if wants_comma:
+                    _loose(tally, window.line)
+                continue
+            case b"," if state.in_array:
+                _loose(tally, window.line)
+                window.at += 1
+                continue
+            case _:
+                if wants_comma:
+                    _loose(tally, window.line)
+        number = tally.count()
+        if byte == b"{" and (event := state.guess()) is not None:
+            tally.values += 1
+            wants_comma = False  # the guess has passed over what separates it from the next
+            yield Record(event, source, number)
+            continue
+        line = window.line
+        if byte in b'{["':
+            data = state.value()
+        else:
+            data = state.plain(_UP_TO_COMMA if state.in_array else _UP_TO_LINE_END)
+        if data is None:
+            tally.unreadable(line, "is broken JSON, and has no end")
+            if not state.resume():
+                where = f"from line {line:,} on"
+                reason = "nothing shows where the next record begins after a broken one"
+                message = f"cannot be read {where}: {reason}"
+                account.say(codes.UNREADABLE_FILE, source, message, line=line)
+                break
+            wants_comma = False
+            continue
+        event = tally.second_look(data, line)
+        wants_comma = state.in_array
+        _learn(state)
+        if event is not None:
+            yield Record(event, source, number)
+    else:
+        if state.in_array and window.failure is None:
+            message = "ends within its JSON array; it may be cut off"
+            account.say(codes.UNREADABLE_FILE, source, message)
+    if window.failure is not None:
+        raise window.failure
+
+
+def _loose(tally: _Tally, line: int) -> None:
+    message = f"a comma is missing or too many after record {tally.number}"
+    tally.account.say(codes.LOOSE_ARRAY, tally.source, message, line=line)
+
+
+def _white_before(window: _Window) -> bytes:
+    """The white space that ends where the window stands, as far as it is still there."""
+    before = bytes(window.data[max(0, window.at - 256) : window.at])
+    return before[len(before.rstrip(_SPACE)) :]
+
+
+_GAP = re.compile(rb"([ \t\r\n]*,?[ \t\r\n]*)\{")
+
+
+def _learn(state: _Documents) -> None:
+    """Remember what stands between the value just passed and the next, if that is in sight."""
+    window = state.window
+    found = _GAP.match(window.data, window.at, window.at + 256)
+    if found is not None and (b"," in found[1]) == state.in_array:
+        state.separator = found[1]

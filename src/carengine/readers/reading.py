@@ -1,0 +1,330 @@
+"""From paths to records: folders walked, formats recognised, everything accounted for.
+
+``FORMATS`` is the table of what a content can be. A row says how its first bytes look and what to do with it: unpack it into
+further contents, read its records, or nothing, so that its name can at least be said. Names and suffixes are not looked
+at. A further format is a further row and a function ``(Content, Account) -> Iterator[Record]``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from attrs import define, field, frozen
+
+from ..diagnostics import Code, Diagnostic, codes
+from .json_text import read_json
+from .record import Account, Limits, Record
+from .unpack import (
+    Content,
+    DamageError,
+    Meter,
+    RefusalError,
+    bunzip2,
+    decode_utf16,
+    file_chunks,
+    gunzip,
+    is_stub,
+    is_tar,
+    untar,
+    unxz,
+    unzip,
+)
+
+_SAMPLE = 4096
+
+
+@frozen
+class Format:
+    """One thing a content can be, recognised by ``test`` from its first 64 KiB.
+
+    ``unpack`` gives the contents in it, ``read`` its records; with neither it is known by name only.
+    """
+
+    name: str
+    test: Callable[[bytes], bool]
+    unpack: Callable[[Content, Account], Iterator[Content]] | None = None
+    read: Callable[[Content, Account], Iterator[Record]] | None = None
+
+
+def _starts(*marks: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(marks)
+
+
+def _is_bzip2(head: bytes) -> bool:
+    return head[:3] == b"BZh" and head[4:10] in (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")
+
+
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\x0b\x0c\r\x1b\x1e")) + b"\x7f"
+
+
+def _is_binary(head: bytes) -> bool:
+    """Whether more than one byte in 32 is a control character; a stray one does not make a text binary."""
+    if head.lstrip()[:1] in (b"{", b"["):
+        return False
+    sample = head[:_SAMPLE]
+    return len(sample) - len(sample.translate(None, _CONTROLS)) > len(sample) // 32
+
+
+def _is_xml(head: bytes) -> bool:
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return text.startswith((b"<?xml", b"<Event", b"<!DOCTYPE", b"<html"))
+
+
+# The first row that fits is the one.
+FORMATS: tuple[Format, ...] = (
+    Format("gzip", _starts(b"\x1f\x8b\x08"), unpack=gunzip),
+    Format("bzip2", _is_bzip2, unpack=bunzip2),
+    Format("xz", _starts(b"\xfd7zXZ\0"), unpack=unxz),
+    Format("zip", _starts(b"PK\3\4", b"PK\5\6"), unpack=unzip),
+    Format("tar", is_tar, unpack=untar),
+    Format("a Windows event log (EVTX)", _starts(b"ElfFile\0")),
+    Format("a pcapng capture", _starts(b"\n\r\r\n")),
+    Format(
+        "a pcap capture",
+        _starts(b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d"),
+    ),
+    Format("a Parquet file", _starts(b"PAR1")),
+    Format("an SQLite database", _starts(b"SQLite format 3\0")),
+    Format("a Zstandard file", _starts(b"\x28\xb5\x2f\xfd")),
+    Format("an LZ4 file", _starts(b"\x04\x22\x4d\x18")),
+    Format("a 7z archive", _starts(b"7z\xbc\xaf\x27\x1c")),
+    Format("a RAR archive", _starts(b"Rar!\x1a\x07")),
+    Format("a PDF document", _starts(b"%PDF-")),
+    Format("an ELF program", _starts(b"\x7fELF")),
+    Format("UTF-32 text", _starts(b"\xff\xfe\0\0", b"\0\0\xfe\xff")),
+    Format(
+        "UTF-16 text",
+        _starts(b"\xff\xfe", b"\xfe\xff"),
+        unpack=lambda content, account: iter((decode_utf16(content),)),
+    ),
+    Format("binary data", _is_binary),
+    Format("XML", _is_xml),
+    Format("a Zeek log", _starts(b"#separator ")),
+    Format("JSON or other text", lambda head: True, read=read_json),
+)
+
+
+def recognise(head: bytes) -> Format:
+    """What a content is, by its first bytes."""
+    return next(row for row in FORMATS if row.test(head))
+
+
+@define(eq=False)
+class Reading:
+    """An iterator of records, and the account of what it has met so far.
+
+    The numbers and ``diagnostics`` are those of the part that has been read; when the iterator has ended, of
+    everything. Closing it (or leaving its ``with``) closes the files.
+    """
+
+    _records: Iterator[Record] = field(repr=False)
+    _account: Account = field(repr=False)
+
+    def __iter__(self) -> Iterator[Record]:
+        # The generator itself, so that a loop does not come through here for each record.
+        return self._records
+
+    def __next__(self) -> Record:
+        return next(self._records)
+
+    def close(self) -> None:
+        """Stop reading."""
+        close = getattr(self._records, "close", None)
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def records(self) -> int:
+        """How many records were met, readable or not."""
+        return self._account.records
+
+    @property
+    def unreadable(self) -> int:
+        """How many of them gave no event."""
+        return self._account.unreadable
+
+    @property
+    def sources(self) -> int:
+        """How many files, members and streams were of a format that is read."""
+        return self._account.sources
+
+    @property
+    def bytes_read(self) -> int:
+        """How much was read from disk or standard input, as it is packed there."""
+        return self._account.bytes_read
+
+    @property
+    def found(self) -> dict[Code, int]:
+        """How many findings there are of each code; unlike ``diagnostics`` without a bound."""
+        return dict(self._account.found)
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What there is to say, in the order met: 20 findings a code and file, then their number (CE509)."""
+        return self._account.diagnostics
+
+
+def read_events(
+    *paths: str | Path, limits: Limits | None = None, stdin: BinaryIO | None = None
+) -> Reading:
+    """The events in files, folders and archives, one record after another.
+
+    ``-`` is standard input (``stdin``, or the process's own). Folders are walked in the order of their
+    names. Nothing is raised for what cannot be read: it is a diagnostic, and the rest is read.
+
+    >>> import io
+    >>> reading = read_events("-", stdin=io.BytesIO(b'{"EventID": 1}\\n5\\n'))
+    >>> [(record.event, record.source, record.number) for record in reading]
+    [({'EventID': 1}, '-', 1)]
+    >>> reading.records, reading.unreadable, [x.where for x in reading.diagnostics]
+    (2, 1, ['-:2'])
+    """
+    account = Account()
+    walk = _Walk(account, limits if limits is not None else Limits(), stdin)
+    return Reading(walk.paths([os.fspath(path) for path in paths]), account)
+
+
+def _shown(path: str) -> str:
+    """A path as text: bytes that are no text in it become escapes, which can be written anywhere."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+@define(eq=False)
+class _Walk:
+    account: Account
+    limits: Limits
+    stdin: BinaryIO | None
+
+    def paths(self, paths: list[str]) -> Iterator[Record]:
+        for path in paths:
+            if path == "-":
+                yield from self.stream("-", self.stdin or sys.stdin.buffer)
+                continue
+            try:
+                is_folder = stat.S_ISDIR(os.stat(path).st_mode)
+            except (OSError, ValueError) as problem:
+                self.unreadable(path, problem)
+                continue
+            if is_folder:
+                yield from self.folder(path)
+            else:
+                yield from self.file(path)
+
+    def unreadable(self, path: str, problem: Exception) -> None:
+        reason = getattr(problem, "strerror", None) or str(problem)
+        name = _shown(path)
+        self.account.say(codes.UNREADABLE_FILE, name, f"cannot be read: {reason}")
+        self.account.close(name)
+
+    def folder(self, root: str) -> Iterator[Record]:
+        """The files in a folder and the folders in it, each folder once however it is linked."""
+        seen: dict[tuple[int, int], str] = {}
+        waiting = [root]
+        while waiting:
+            path = waiting.pop()
+            name = _shown(path)
+            try:
+                status = os.stat(path)
+                if not stat.S_ISDIR(status.st_mode):
+                    if is_stub(name):
+                        self.left_out(root, name, "is a stub that macOS adds; it is not read")
+                    elif stat.S_ISREG(status.st_mode):
+                        yield from self.file(path, _shown(root))
+                    else:
+                        # Opening a pipe that nobody writes to would wait for ever.
+                        self.left_out(root, name, "is neither a file nor a folder; it is not read")
+                    continue
+                identity = status.st_dev, status.st_ino
+                if identity in seen:
+                    self.account.say(
+                        codes.DIRECTORY_LOOP,
+                        _shown(root),
+                        f"is the folder {seen[identity]} again; it is not read twice",
+                        about=name,
+                    )
+                    continue
+                seen[identity] = name
+                waiting += (os.path.join(path, x) for x in sorted(os.listdir(path), reverse=True))
+            except (OSError, ValueError) as problem:
+                self.unreadable(path, problem)
+        self.account.close(_shown(root))
+
+    def left_out(self, root: str, name: str, reason: str) -> None:
+        self.account.say(codes.SKIPPED_FILE, _shown(root), reason, about=name)
+
+    def file(self, path: str, within: str = "") -> Iterator[Record]:
+        try:
+            file = open(path, "rb", buffering=0)  # noqa: SIM115 (the next lines close it)
+        except (OSError, ValueError) as problem:
+            self.unreadable(path, problem)
+            return
+        with file:
+            yield from self.stream(_shown(path), file, within)
+
+    def stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[Record]:
+        """The records of one open file."""
+        regular, size = _regular(file)
+        meter = Meter(self.limits, size)
+        chunks = file_chunks(file, self.account, None if regular else meter)
+        try:
+            content = Content.of(name, chunks, meter, file=file if regular else None, within=within)
+            yield from self.content(content)
+        except RefusalError as refusal:
+            self.account.say(codes.EXPANSION_LIMIT, name, str(refusal))
+        self.account.close(name)
+
+    def content(self, content: Content) -> Iterator[Record]:
+        """The records of a content and of everything in it; what is damaged is said."""
+        account, name = self.account, content.name
+
+        def say(code: Code, message: str) -> None:
+            account.say(code, content.within, message, about=name)
+
+        try:
+            if not content.head:
+                for _ in content.chunks:
+                    pass  # raises what keeps it from being read
+                say(codes.NOT_EVIDENCE, "is empty, and holds no events")
+                return
+            row = recognise(content.head)
+            if content.depth > self.limits.archive_depth:
+                layers = self.limits.archive_depth
+                say(codes.EXPANSION_LIMIT, f"is inside more than {layers} archives; it is not read")
+            elif row.read is not None:
+                account.sources += 1
+                yield from row.read(content, account)
+            elif row.unpack is not None:
+                empty = True
+                for inner in row.unpack(content, account):
+                    empty = False
+                    yield from self.content(inner)
+                    if inner.name != name:
+                        account.close(inner.name)
+                if empty:
+                    say(codes.NOT_EVIDENCE, "is an archive without files to read")
+            else:
+                say(codes.NOT_EVIDENCE, f"is of no format that is read; it looks like {row.name}")
+        except DamageError as damage:
+            say(codes.UNREADABLE_FILE, str(damage))
+
+
+def _regular(file: BinaryIO) -> tuple[bool, int]:
+    """Whether an open file is one on disk, which can be read from any place, and its size."""
+    try:
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and file.tell() == 0:
+            return True, status.st_size
+    except (OSError, ValueError, AttributeError):
+        pass
+    return False, 0

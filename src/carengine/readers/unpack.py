@@ -1,0 +1,603 @@
+"""Compressed files and archives, opened as they stream by.
+
+Everything that is read is a ``Content``: a name, the first bytes (from which its format is told), and an
+iterator over the bytes. An unpacker takes one content and gives those inside it, one after another,
+each to be read to its end before the next is asked for::
+
+    Content("logs.tar.gz")  --gunzip-->  Content("logs.tar.gz")  --untar-->  Content("logs.tar.gz!a.json"), …
+
+Nothing is held but a chunk: gzip, bzip2, xz and tar are read in order, and a zip file by its
+directory. Only a zip that is itself inside something must be copied first (``Limits.spool_bytes``).
+
+What is damaged gives all bytes up to the damage and then raises ``DamageError``. To that end the streams are
+unpacked here with the decompressors and not with the file classes of the standard library, which
+throw away what they have when they fail. ``RefusalError`` is raised once a path has cost more than
+``Limits`` allow; then nothing more of it is read.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs as encodings
+import lzma
+import re
+import struct
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import BinaryIO, Protocol
+
+from attrs import define, frozen
+
+from ..diagnostics import codes
+from .record import Account, Limits
+
+CHUNK = 1 << 18
+HEAD = 1 << 16
+
+# A hostile xz header may ask for a window of 4 GiB; xz -9 needs 65 MiB.
+_XZ_MEMORY = 256 << 20
+_IN_MEMORY = 16 << 20
+_SECTOR = 512
+_LONGEST_HEADER = 1 << 20
+
+
+class DamageError(Exception):
+    """The content cannot be read any further; the message says why."""
+
+
+class RefusalError(Exception):
+    """The content costs more than the limits allow; the message says which and how far."""
+
+
+@define(eq=False)
+class Meter:
+    """What unpacking one path has cost. ``size`` is the packed size, read so far or known."""
+
+    limits: Limits
+    size: int
+    unpacked: int = 0
+
+    def unpack(self, size: int) -> None:
+        """Count unpacked bytes; raises ``RefusalError`` at the limits."""
+        self.unpacked += size
+        limits = self.limits
+        if self.unpacked > limits.total_bytes:
+            raise RefusalError(
+                f"unpacks to more than {limits.total_bytes:,} bytes; the rest is not read"
+            )
+        ratio = self.unpacked // max(1, self.size)
+        if ratio > limits.expansion and self.unpacked > limits.expansion_floor:
+            raise RefusalError(
+                f"unpacks to more than {ratio} times its size (the limit is {limits.expansion}); "
+                "the rest is not read"
+            )
+
+
+@frozen(eq=False)
+class Content:
+    """Some bytes to read.
+
+    ``head`` is the first 64 KiB (or all, if there is less), ``chunks`` the whole from its beginning; it can be
+    walked once. ``depth`` is the number of layers of packing around it. ``file`` is the
+    open file where the content is one. ``within`` is the archive or folder it is in (or its own name),
+    whose findings are counted together where there may be one for each content.
+    """
+
+    name: str
+    head: bytes
+    chunks: Iterator[bytes]
+    meter: Meter
+    depth: int = 0
+    file: BinaryIO | None = None
+    within: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        chunks: Iterable[bytes],
+        meter: Meter,
+        depth: int = 0,
+        file: BinaryIO | None = None,
+        within: str = "",
+    ) -> Content:
+        """The content of these chunks, with its head looked at.
+
+        Damage within the head is not raised here but where it stands in ``chunks``.
+        """
+        source = iter(chunks)
+        seen: list[bytes] = []
+        size = 0
+        failure: DamageError | None = None
+        try:
+            while size < HEAD and (chunk := next(source, None)) is not None:
+                seen.append(chunk)
+                size += len(chunk)
+        except DamageError as damage:
+            failure = damage
+        rest = source if failure is None else _fail(failure)
+        head = b"".join(seen)[:HEAD]
+        return cls(name, head, chain(seen, rest), meter, depth, file, within or name)
+
+
+def _inside(content: Content, name: str, chunks: Iterable[bytes], within: str) -> Content:
+    return Content.of(name, chunks, content.meter, content.depth + 1, within=within)
+
+
+def _fail(failure: DamageError) -> Iterator[bytes]:
+    raise failure
+    yield b""
+
+
+def file_chunks(file: BinaryIO, account: Account, meter: Meter | None = None) -> Iterator[bytes]:
+    """A file from where it stands to its end. With a meter, what is read adds to its size."""
+    # A pipe gives what it has with read1, where read would wait for a full chunk.
+    read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+    while True:
+        try:
+            chunk = read(CHUNK)
+        except (OSError, ValueError) as problem:
+            raise DamageError(f"reading fails: {problem}") from None
+        if not chunk:
+            return
+        account.bytes_read += len(chunk)
+        if meter is not None:
+            meter.size += len(chunk)
+        yield chunk
+
+
+# Streams
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def _unpack_deflate(unpacker: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    while True:
+        before = unpacker.copy()
+        try:
+            out = unpacker.decompress(data, CHUNK)
+        except zlib.error as problem:
+            yield from _salvage(before, data)
+            raise DamageError(f"the compressed data is damaged ({problem})") from None
+        data = unpacker.unconsumed_tail
+        if out:
+            yield out
+        if unpacker.eof or (not data and len(out) < CHUNK):
+            return
+
+
+def _salvage(unpacker: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    """What comes out before the byte at which unpacking fails."""
+    kept = []
+    try:
+        for index in range(len(data)):
+            kept.append(unpacker.decompress(data[index : index + 1]))
+    except zlib.error:
+        yield b"".join(kept)
+
+
+def _unpack_block(unpacker: _Decompressor, data: bytes) -> Iterator[bytes]:
+    # These cannot be copied before each step; small steps lose little.
+    step = CHUNK // 8
+    while True:
+        try:
+            out = unpacker.decompress(data, step)
+        except (OSError, lzma.LZMAError, EOFError, ValueError) as problem:
+            raise DamageError(f"the compressed data is damaged ({problem})") from None
+        data = b""
+        if out:
+            yield out
+        if unpacker.eof or len(out) < step:
+            return
+
+
+def _gzip_step() -> tuple[_Decompressor, Callable[[bytes], Iterator[bytes]]]:
+    unpacker = zlib.decompressobj(31)
+    return unpacker, lambda data: _unpack_deflate(unpacker, data)
+
+
+def _deflate_step() -> tuple[_Decompressor, Callable[[bytes], Iterator[bytes]]]:
+    unpacker = zlib.decompressobj(-15)
+    return unpacker, lambda data: _unpack_deflate(unpacker, data)
+
+
+def _bzip2_step() -> tuple[_Decompressor, Callable[[bytes], Iterator[bytes]]]:
+    unpacker = bz2.BZ2Decompressor()
+    return unpacker, lambda data: _unpack_block(unpacker, data)
+
+
+def _xz_step() -> tuple[_Decompressor, Callable[[bytes], Iterator[bytes]]]:
+    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+    return unpacker, lambda data: _unpack_block(unpacker, data)
+
+
+_Step = Callable[[], tuple[_Decompressor, Callable[[bytes], Iterator[bytes]]]]
+
+
+def _expand(
+    chunks: Iterable[bytes], step: _Step, meter: Meter, *, several: bool
+) -> Iterator[bytes]:
+    """Unpack a stream; ``several`` may follow one another, as `cat a.gz b.gz` makes them."""
+    unpacker, unpack = step()
+    begun = finished = False
+    for chunk in chunks:
+        data = chunk
+        while data:
+            if finished:
+                # Tapes and disk images pad with zero bytes.
+                data = data.lstrip(b"\0")
+                if not data or not several:
+                    break
+                unpacker, unpack = step()
+                finished = False
+                begun = False
+            for out in unpack(data):
+                begun = True
+                meter.unpack(len(out))
+                yield out
+            finished = unpacker.eof
+            data = unpacker.unused_data if finished else b""
+    if not finished:
+        raise DamageError(
+            "the compressed data ends too early" if begun else "holds no whole header"
+        )
+
+
+def _stream(step: _Step, name: str) -> Callable[[Content, Account], Iterator[Content]]:
+    def unpack(content: Content, account: Account) -> Iterator[Content]:
+        chunks = _expand(content.chunks, step, content.meter, several=True)
+        yield _inside(content, content.name, chunks, content.within)
+
+    unpack.__doc__ = f"What a {name} file holds, under the same name."
+    return unpack
+
+
+gunzip = _stream(_gzip_step, "gzip")
+bunzip2 = _stream(_bzip2_step, "bzip2")
+unxz = _stream(_xz_step, "xz")
+
+
+# Text in UTF-16
+
+
+def decode_utf16(content: Content) -> Content:
+    """A text that begins with a UTF-16 mark, as UTF-8.
+
+    A lone surrogate goes through as the bytes that stand for it, which are not UTF-8, so that the line it
+    is in is refused and no other.
+    """
+    return Content.of(
+        content.name, _recode(content.chunks), content.meter, content.depth, within=content.within
+    )
+
+
+def _recode(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    decoder = encodings.getincrementaldecoder("utf-16")("surrogatepass")
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode("utf-8", "surrogatepass")
+    if decoder.getstate()[0]:
+        raise DamageError("the UTF-16 text ends within a character")
+
+
+# Archives
+
+
+def is_stub(name: str) -> bool:
+    """Whether a member or file is one of those that macOS puts beside the real ones.
+
+    >>> is_stub("__MACOSX/._x.json"), is_stub("logs/._x.json"), is_stub("logs/x.json")
+    (True, True, False)
+    """
+    *folders, last = name.replace("\\", "/").rstrip("/").split("/")
+    return "__MACOSX" in folders or last.startswith("._") or last in ("__MACOSX", ".DS_Store")
+
+
+def _admits(content: Content, name: str, number: int, account: Account) -> bool:
+    """Whether member ``number`` (from 1) of an archive is to be read; if not, it has been said why."""
+    if is_stub(name):
+        account.say(
+            codes.SKIPPED_FILE,
+            content.name,
+            "is a stub that macOS adds; it is not read",
+            about=f"{content.name}!{name}",
+        )
+        return False
+    return number <= content.meter.limits.members
+
+
+def _too_many(content: Content, account: Account) -> None:
+    limit = content.meter.limits.members
+    account.say(
+        codes.EXPANSION_LIMIT,
+        content.name,
+        f"has more than {limit:,} members; the rest is not read",
+    )
+
+
+@define(eq=False)
+class _Feed:
+    """Chunks, taken in pieces of the size that is wanted."""
+
+    chunks: Iterator[bytes]
+    held: bytes = b""
+    failed: bool = False
+
+    def upto(self, size: int) -> bytes:
+        """The next bytes, at least one and at most ``size``; none at the end."""
+        while not self.held:
+            try:
+                chunk = next(self.chunks, None)
+            except DamageError:
+                self.failed = True
+                raise
+            if chunk is None:
+                return b""
+            self.held = chunk
+        piece, self.held = self.held[:size], self.held[size:]
+        return piece
+
+    def take(self, size: int) -> bytes:
+        """The next ``size`` bytes, or what there is. The caller bounds the size."""
+        pieces = []
+        while size and (piece := self.upto(size)):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+
+@define(eq=False)
+class _Portion:
+    """The next ``left`` bytes of a feed, as an iterator of chunks."""
+
+    feed: _Feed
+    left: int
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self.left:
+            piece = self.feed.upto(self.left)
+            if not piece:
+                self.feed.failed = True
+                raise DamageError("the archive ends within this member")
+            self.left -= len(piece)
+            yield piece
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether the first bytes are a tar header, by its checksum."""
+    return len(head) >= _SECTOR and head[0] != 0 and _header(head[:_SECTOR]) is not None
+
+
+def _header(block: bytes) -> tarfile.TarInfo | None:
+    try:
+        return tarfile.TarInfo.frombuf(block, "utf-8", "backslashreplace")
+    except (tarfile.HeaderError, ValueError, OverflowError):
+        return None
+
+
+def untar(content: Content, account: Account) -> Iterator[Content]:
+    """The files in a tar archive, read in order. Links, folders and devices are not files."""
+    feed = _Feed(content.chunks)
+    number = 0
+    extended: dict[str, str] = {}
+    while True:
+        block = feed.take(_SECTOR)
+        if not block.strip(b"\0"):
+            if not block:
+                raise DamageError("the tar archive has no end mark; it may be cut off")
+            return
+        info = _header(block)
+        if info is None or info.size < 0:
+            raise DamageError("the tar archive is damaged: what follows is no header")
+        if info.type in (b"L", b"K", b"x", b"g", b"X"):
+            if info.size > _LONGEST_HEADER:
+                raise DamageError("the tar archive has an extended header of an absurd length")
+            data = feed.take(info.size)
+            feed.take(-info.size % _SECTOR)
+            if info.type == b"L":
+                extended["path"] = data.rstrip(b"\0").decode("utf-8", "backslashreplace")
+            elif info.type in (b"x", b"X"):
+                extended |= _pax(data)
+            continue
+        size = _pax_size(extended.get("size", ""), info.size)
+        member = extended.get("path", info.name)
+        sparse = info.type == b"S" or any(key.startswith("GNU.sparse.") for key in extended)
+        extended = {}
+        while info.type == b"S" and block[-8 if block[257:262] != b"ustar" else 482] == 1:
+            block = feed.take(_SECTOR)  # the rest of a sparse file's map
+            if len(block) < _SECTOR:
+                raise DamageError("the tar archive ends within a header")
+        if info.type not in (b"0", b"\0", b"7", b"S"):
+            if info.type in (b"1", b"2", b"3", b"4", b"5", b"6"):
+                size = 0  # some archives give a link the size of its target, and no data
+            for _ in _Portion(feed, size + -size % _SECTOR):
+                pass
+            continue
+        number += 1
+        portion = _Portion(feed, size)
+        name = f"{content.name}!{member}"
+        if sparse:
+            account.say(codes.UNREADABLE_FILE, content.name, "is a sparse file", about=name)
+        elif _admits(content, member, number, account):
+            yield _inside(content, name, portion, content.name)
+        elif number > content.meter.limits.members:
+            _too_many(content, account)
+            return
+        if feed.failed:
+            return  # said where it happened: at the member
+        for _ in portion:
+            pass
+        feed.take(-size % _SECTOR)
+
+
+def _pax(data: bytes) -> dict[str, str]:
+    """The entries of an extended header: lines of ``length key=value``."""
+    entries = {}
+    position = 0
+    while found := re.compile(rb"(\d{1,9}) ([^=\n]+)=").match(data, position):
+        end = position + int(found[1])
+        if end <= found.end() or end > len(data):
+            break
+        key, value = found[2], data[found.end() : end - 1]
+        entries[key.decode("utf-8", "replace")] = value.decode("utf-8", "backslashreplace")
+        position = end
+    return entries
+
+
+def _pax_size(text: str, size: int) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else size
+
+
+_METHODS: dict[int, _Step] = {
+    zipfile.ZIP_DEFLATED: _deflate_step,
+    zipfile.ZIP_BZIP2: _bzip2_step,
+    95: _xz_step,
+}
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+    LookupError,
+    struct.error,
+)
+
+
+def unzip(content: Content, account: Account) -> Iterator[Content]:
+    """The files in a zip archive, in the order of its directory."""
+    limits = content.meter.limits
+    whole = content.file is not None
+    file = content.file if content.file is not None else _spooled(content)
+    if whole:
+        account.bytes_read -= file.tell()  # its members are counted as they are read
+    try:
+        try:
+            count, size = _directory(file)
+            if size > limits.members * 512:
+                account.say(
+                    codes.EXPANSION_LIMIT,
+                    content.name,
+                    f"has a directory of {count:,} members in {size:,} bytes "
+                    f"(the limit is {limits.members:,} members); it is not read",
+                )
+                return
+            members = zipfile.ZipFile(file).infolist()
+        except _ZIP_ERRORS as problem:
+            raise DamageError(f"the zip archive is damaged or cut off ({problem})") from None
+        number = 0
+        for info in members:
+            if info.is_dir():
+                continue
+            number += 1
+            if _admits(content, info.filename, number, account):
+                name = f"{content.name}!{info.filename}"
+                chunks = _member(file, info, content.meter, account if whole else None)
+                yield _inside(content, name, chunks, content.name)
+            elif number > limits.members:
+                _too_many(content, account)
+                return
+    finally:
+        if not whole:
+            file.close()
+
+
+def _spooled(content: Content) -> BinaryIO:
+    """The content as a file that can be read from any place."""
+    limit = content.meter.limits.spool_bytes
+    copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
+    try:
+        for chunk in content.chunks:
+            if copy.tell() + len(chunk) > limit:
+                raise RefusalError(
+                    f"is a packed zip archive of more than {limit:,} bytes; it is not read"
+                )
+            copy.write(chunk)
+    except OSError as problem:
+        copy.close()
+        raise DamageError(f"no room for a copy of the zip archive: {problem}") from None
+    except (DamageError, RefusalError):
+        copy.close()
+        raise
+    copy.seek(0)
+    return copy  # type: ignore[return-value]
+
+
+def _directory(file: BinaryIO) -> tuple[int, int]:
+    """How many members a zip's directory claims, and its size in bytes; zeros if there is none.
+
+    It is looked at before the standard library loads it whole.
+    """
+    end = file.seek(0, 2)
+    start = max(0, end - 65_557)
+    file.seek(start)
+    tail = file.read(end - start)
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) < at + 22:
+        return 0, 0
+    count, size = struct.unpack_from("<HI", tail, at + 10)
+    if at >= 20 and tail[at - 20 : at - 16] == b"PK\6\7":
+        file.seek(min(end, *struct.unpack_from("<Q", tail, at - 12)))
+        wide = file.read(56)
+        if len(wide) == 56 and wide[:4] == b"PK\6\6":
+            count, size = struct.unpack_from("<QQ", wide, 32)
+    # The library believes the 32-bit record's place, and takes no more than there is.
+    return count, min(size, end)
+
+
+def _member(
+    file: BinaryIO, info: zipfile.ZipInfo, meter: Meter, account: Account | None
+) -> Iterator[bytes]:
+    if info.flag_bits & 0x41:
+        raise DamageError("the member is encrypted")
+    step = _METHODS.get(info.compress_type)
+    if step is None and info.compress_type != zipfile.ZIP_STORED:
+        raise DamageError(
+            f"the member is packed with zip method {info.compress_type}, which is not read"
+        )
+    chunks = _packed(file, info, account)
+    if step is not None:
+        chunks = _expand(chunks, step, meter, several=False)
+    checksum = 0
+    for chunk in chunks:
+        checksum = zlib.crc32(chunk, checksum)
+        if step is None:
+            meter.unpack(len(chunk))
+        yield chunk
+    if checksum != info.CRC:
+        raise DamageError("the member is damaged: its checksum is another")
+
+
+def _packed(file: BinaryIO, info: zipfile.ZipInfo, account: Account | None) -> Iterator[bytes]:
+    try:
+        file.seek(info.header_offset)
+        header = file.read(30)
+        if len(header) < 30 or header[:4] != b"PK\3\4":
+            raise DamageError(
+                "the zip archive is damaged: the member is not where its directory says"
+            )
+        name, extra = struct.unpack_from("<HH", header, 26)
+        file.seek(info.header_offset + 30 + name + extra)
+        left = info.compress_size
+        while left > 0:
+            chunk = file.read(min(CHUNK, left))
+            if not chunk:
+                raise DamageError("the zip archive ends within this member")
+            if account is not None:
+                account.bytes_read += len(chunk)
+            left -= len(chunk)
+            yield chunk
+    except (OSError, ValueError, OverflowError) as problem:
+        raise DamageError(f"reading fails: {problem}") from None

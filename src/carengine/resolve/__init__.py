@@ -1,0 +1,29 @@
+"""From syntax to meaning: names bound, spellings folded, literals read, types checked.
+
+``program`` resolves whole programs, ``mapping`` the expressions of field maps; both stand on
+``expressions``. ``shapes`` says what the rows of a stream look like.
+"""
+
+from .expressions import regex_problem, suggestion
+from .mapping import MapResolution, resolve_map_condition, resolve_map_value
+from .program import AGGREGATES, Analytic, Reference, Resolution, resolve
+from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
+
+__all__ = [
+    "AGGREGATES",
+    "Analytic",
+    "EventShape",
+    "GroupShape",
+    "JoinShape",
+    "MapResolution",
+    "Reference",
+    "Resolution",
+    "RowShape",
+    "Shape",
+    "merged",
+    "regex_problem",
+    "resolve",
+    "resolve_map_condition",
+    "resolve_map_value",
+    "suggestion",
+]

@@ -1,0 +1,513 @@
+"""Expressions as values and conditions of the IR, in whatever scope their names are looked up.
+
+Programs and field maps write the same expressions; what differs is what a name means. A
+``Scope`` says so: a field of the row at hand, a field of the log, a constant. Literals are read
+here: a string becomes a pattern, or a number, a time or an address where the field is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import re2
+from attrs import evolve, frozen
+
+from .. import ir
+from ..diagnostics import Code, Diagnostic, Edit, Fix, Span, codes
+from ..ir import Relation, Type
+from ..pattern import Pattern, escape, tokenize
+from ..syntax import ast
+from ..values import address_of, network_of, number_of, time_of
+
+_MAX_REGEX = 10_000
+
+
+class Abandoned(Exception):  # noqa: N818 - it ends a statement, and no caller outside sees it
+    """Leaves the statement at hand; the diagnostic is recorded already."""
+
+
+@frozen
+class ListConstant:
+    """A name that stands for a list."""
+
+    items: ast.List
+
+
+Typed = tuple[ir.Value, Type]
+FieldLookup = Callable[[ast.Field], "Typed | ListConstant"]
+
+
+@frozen
+class Scope:
+    """What expressions may refer to: fields, aggregates, constants, functions."""
+
+    field: FieldLookup
+    call: Callable[[ast.Call], Typed]
+    rank: Callable[[ast.Rank], ir.Condition]
+    report: Callable[[Diagnostic], None]
+    raw: bool = True
+
+
+def fail(
+    report: Callable[[Diagnostic], None],
+    code: Code,
+    message: str,
+    span: Span,
+    label: str = "",
+    *,
+    notes: Sequence[str] = (),
+    fix: Fix | None = None,
+) -> NoReturn:
+    """Record a finding and leave the statement at hand."""
+    report(Diagnostic(code, message, span, label, notes=tuple(notes), fix=fix))
+    raise Abandoned
+
+
+def suggestion(names: Sequence[str], span: Span, *, safe: bool = False) -> Fix | None:
+    """A fix that replaces a span by the nearest known name; None where nothing is near."""
+    if not names:
+        return None
+    others = f" (or {', '.join(names[1:])})" if len(names) > 1 else ""
+    return Fix(f"did you mean {names[0]}{others}?", (Edit(span, names[0]),), safe)
+
+
+# Conditions and values: shared by programs and field maps
+
+
+def value_of(expression: ast.Expression, scope: Scope) -> Typed:
+    """An expression as a value and its type. A list or a condition is refused."""
+    match expression:
+        case ast.Field():
+            found = scope.field(expression)
+            if isinstance(found, ListConstant):
+                fail(
+                    scope.report,
+                    codes.BAD_TYPE,
+                    f"{expression.text} is a list, and one value is needed here",
+                    expression.span,
+                    "a list",
+                    notes=("write `in` to test for membership",),
+                )
+            return found
+        case ast.String(value):
+            return ir.Constant(value), Type.TEXT
+        case ast.Number(value):
+            return ir.Constant(value), Type.NUMBER
+        case ast.Boolean(value):
+            return ir.Constant(value), Type.BOOLEAN
+        case ast.Null():
+            return ir.Constant(None), Type.ANY
+        case ast.Duration(microseconds):
+            return ir.Duration(microseconds), Type.DURATION
+        case ast.Now():
+            return ir.Now(), Type.TIME
+        case ast.Call():
+            return scope.call(expression)
+        case ast.Arithmetic():
+            return _arithmetic(expression, scope)
+        case ast.List():
+            what = "a list"
+        case ast.Network():
+            what = "a network"
+        case _:
+            what = "a condition"
+    fail(
+        scope.report,
+        codes.BAD_TYPE,
+        f"{what} stands where a value is needed",
+        expression.span,
+        what,
+    )
+
+
+def _arithmetic(expression: ast.Arithmetic, scope: Scope) -> Typed:
+    left, left_type = value_of(expression.left, scope)
+    right, right_type = value_of(expression.right, scope)
+    sign = expression.sign
+    kinds = (left_type, sign, right_type)
+    numeric = (Type.NUMBER, Type.INTEGER, Type.ANY)
+    match kinds:
+        case (Type.TIME, ast.Sign.MINUS, Type.TIME):
+            result = Type.DURATION
+        case (Type.TIME, ast.Sign.PLUS | ast.Sign.MINUS, Type.DURATION):
+            result = Type.TIME
+        case (Type.DURATION, ast.Sign.PLUS, Type.TIME):
+            result = Type.TIME
+        case (Type.DURATION, ast.Sign.PLUS | ast.Sign.MINUS, Type.DURATION):
+            result = Type.DURATION
+        case (Type.DURATION, ast.Sign.TIMES | ast.Sign.DIVIDE, _) if right_type in numeric:
+            result = Type.DURATION
+        case (_, ast.Sign.TIMES, Type.DURATION) if left_type in numeric:
+            result = Type.DURATION
+        case (Type.ANY, ast.Sign.PLUS | ast.Sign.MINUS, Type.DURATION):
+            left, result = _retype(left, Type.TIME), Type.TIME
+        case _ if left_type in numeric and right_type in numeric:
+            result = Type.NUMBER
+        case _:
+            fail(
+                scope.report,
+                codes.BAD_TYPE,
+                f"{_described(left_type)} {sign.value} {_described(right_type)} has no meaning",
+                expression.span,
+            )
+    return ir.Arithmetic(sign.value, left, right), result
+
+
+def _described(type_: Type) -> str:
+    return {
+        Type.TEXT: "a text",
+        Type.INTEGER: "a number",
+        Type.NUMBER: "a number",
+        Type.TIME: "a time",
+        Type.DURATION: "a duration",
+        Type.ADDRESS: "an address",
+        Type.BOOLEAN: "a truth value",
+        Type.ANY: "a value",
+    }[type_]
+
+
+def _retype(value: ir.Value, type_: Type) -> ir.Value:
+    """The same field, read as another type."""
+    if isinstance(value, ir.Field | ir.Raw | ir.Call | ir.Parameter):
+        return evolve(value, type=type_)
+    return value
+
+
+def condition_of(expression: ast.Expression, scope: Scope) -> ir.Condition:
+    """An expression as a condition. A value that is compared with nothing is refused."""
+    match expression:
+        case ast.And(items):
+            return ir.And(tuple(_each(items, scope)))
+        case ast.Or(items):
+            return ir.Or(tuple(_each(items, scope)))
+        case ast.Not(item):
+            return ir.Not(condition_of(item, scope))
+        case ast.Comparison(first, rest):
+            return _chain(first, rest, scope)
+        case ast.In():
+            return _negated(expression.negated, _membership(expression, scope))
+        case ast.Contains():
+            return _negated(expression.negated, _contains(expression, scope))
+        case ast.Match(value, regex):
+            left, _ = value_of(value, scope)
+            check_regex(regex, scope.report)
+            return ir.Regex(left, regex.value, span=expression.span)
+        case ast.Exists(value):
+            left, _ = value_of(value, scope)
+            return ir.Not(ir.IsNull(left, expression.span))
+        case ast.RawContains(text):
+            if not scope.raw:
+                fail(
+                    scope.report,
+                    codes.BAD_TYPE,
+                    "the raw event cannot be looked into here",
+                    expression.span,
+                )
+            test = ir.RawMatch((_inside(text.value),), expression.span)
+            return _negated(expression.negated, test)
+        case ast.Rank():
+            return _negated(expression.negated, scope.rank(expression))
+        case ast.Boolean(value):
+            return ir.Truth(value)
+        case _:
+            fail(
+                scope.report,
+                codes.BAD_TYPE,
+                "this is a value, and a condition is needed",
+                expression.span,
+                "compare it with something",
+                notes=("for 'is present' write `… exists`",),
+            )
+
+
+def _each(items: Sequence[ast.Expression], scope: Scope) -> list[ir.Condition]:
+    """The conditions of all items; errors of all of them are reported before giving up."""
+    made: list[ir.Condition] = []
+    failed = False
+    for item in items:
+        try:
+            made.append(condition_of(item, scope))
+        except Abandoned:
+            failed = True
+    if failed:
+        raise Abandoned
+    return made
+
+
+def _negated(negated: bool, condition: ir.Condition) -> ir.Condition:
+    return ir.Not(condition) if negated else condition
+
+
+def _inside(text: str) -> Pattern:
+    """The pattern of a text that contains this one; redundant wildcards are left out."""
+    before = "" if text.startswith("*") else "*"
+    after = "" if text.endswith("*") and not text.endswith("[*") else "*"
+    return Pattern(f"{before}{text}{after}")
+
+
+def _chain(
+    first: ast.Expression,
+    rest: tuple[tuple[ast.Operator, ast.Expression], ...],
+    scope: Scope,
+) -> ir.Condition:
+    operands = [first, *(operand for _, operand in rest)]
+    pairs = [
+        _compare(left, operator, right, scope)
+        for left, (operator, right) in zip(operands, rest, strict=False)
+    ]
+    return pairs[0] if len(pairs) == 1 else ir.And(tuple(pairs))
+
+
+_RELATIONS = {
+    ast.Operator.LESS: Relation.LESS,
+    ast.Operator.LESS_EQUAL: Relation.LESS_EQUAL,
+    ast.Operator.GREATER: Relation.GREATER,
+    ast.Operator.GREATER_EQUAL: Relation.GREATER_EQUAL,
+}
+_MIRRORED = {
+    ast.Operator.LESS: ast.Operator.GREATER,
+    ast.Operator.LESS_EQUAL: ast.Operator.GREATER_EQUAL,
+    ast.Operator.GREATER: ast.Operator.LESS,
+    ast.Operator.GREATER_EQUAL: ast.Operator.LESS_EQUAL,
+}
+_LITERALS = (ast.String, ast.Number, ast.Boolean, ast.Null, ast.Duration, ast.Network)
+
+
+def _compare(
+    left: ast.Expression, operator: ast.Operator, right: ast.Expression, scope: Scope
+) -> ir.Condition:
+    if isinstance(left, _LITERALS) and not isinstance(right, _LITERALS):
+        left, operator, right = right, _MIRRORED.get(operator, operator), left
+    span = left.span.to(right.span)
+    if operator in (ast.Operator.EQUAL, ast.Operator.NOT_EQUAL):
+        test = _equals(left, right, span, scope)
+        return _negated(operator is ast.Operator.NOT_EQUAL, test)
+    if isinstance(right, ast.Null):
+        fail(scope.report, codes.BAD_TYPE, "null has no order; write = null or != null", span)
+    value, type_ = value_of(left, scope)
+    other, other_type = value_of(right, scope)
+    return _ordered_pair((value, type_), _RELATIONS[operator], (other, other_type), span, scope)
+
+
+def _equals(left: ast.Expression, right: ast.Expression, span: Span, scope: Scope) -> ir.Condition:
+    value, type_ = value_of(left, scope)
+    if isinstance(right, ast.Field):
+        found = scope.field(right)
+        if isinstance(found, ListConstant):
+            return _among(value, type_, found.items.items, span, scope)
+        return _ordered_pair((value, type_), Relation.EQUAL, found, span, scope)
+    if isinstance(right, ast.List):
+        return _among(value, type_, right.items, span, scope)
+    return _among(value, type_, (right,), span, scope)
+
+
+def _among(
+    value: ir.Value,
+    type_: Type,
+    items: Sequence[ast.Expression],
+    span: Span,
+    scope: Scope,
+) -> ir.Condition:
+    """Equality with any of several things: patterns together, everything else on its own."""
+    patterns: list[Pattern] = []
+    networks: list[str] = []
+    others: list[ir.Condition] = []
+    for item in items:
+        match item:
+            case ast.String(text):
+                made = _text_equality(value, type_, text, span)
+                if isinstance(made, Pattern):
+                    patterns.append(made)
+                else:
+                    others.append(made)
+            case ast.Number(number):
+                kind = Type.INTEGER if type_ is Type.INTEGER else Type.NUMBER
+                constant = ir.Constant(number)
+                others.append(ir.Compare(value, Relation.EQUAL, constant, kind, span))
+            case ast.Boolean(truth):
+                patterns.append(Pattern.literal("true" if truth else "false"))
+            case ast.Null():
+                others.append(ir.IsNull(value, span))
+            case ast.Network(text):
+                if network_of(text) is None:
+                    fail(
+                        scope.report,
+                        codes.BAD_NETWORK,
+                        f"{text} is no network",
+                        item.span,
+                        notes=("a network is written 10.0.0.0/8 or fe80::/10",),
+                    )
+                networks.append(text)
+            case ast.List(inner):
+                others.append(_among(value, type_, inner, span, scope))
+            case _:
+                other = value_of(item, scope)
+                others.append(_ordered_pair((value, type_), Relation.EQUAL, other, span, scope))
+    tests: list[ir.Condition] = []
+    if patterns:
+        tests.append(ir.Match(value, tuple(dict.fromkeys(patterns)), span))
+    if networks:
+        tests.append(ir.InNetwork(value, tuple(networks), span))
+    tests += others
+    match tests:
+        case []:
+            return ir.Truth(False)
+        case [only]:
+            return only
+        case several:
+            return ir.Or(tuple(several))
+
+
+def _text_equality(value: ir.Value, type_: Type, text: str, span: Span) -> Pattern | ir.Condition:
+    """What ``field = "text"`` means for a field of a type: nearly always a pattern."""
+    tokens = tokenize(text)
+    if len(tokens) == 1 and isinstance(tokens[0], str):
+        plain = tokens[0]
+        match type_:
+            case Type.INTEGER | Type.NUMBER:
+                number = number_of(plain, hexadecimal=type_ is Type.INTEGER)
+                if number is not None:
+                    constant = ir.Constant(number)
+                    return ir.Compare(value, Relation.EQUAL, constant, type_, span)
+            case Type.TIME:
+                moment = time_of(plain)
+                if moment is not None:
+                    return ir.Compare(value, Relation.EQUAL, ir.Moment(moment), type_, span)
+            case Type.ADDRESS if ":" in plain:
+                # One IPv6 address has many spellings.
+                if address_of(plain) is not None:
+                    return ir.InNetwork(value, (plain,), span)
+    return Pattern(text)
+
+
+def _ordered_pair(
+    left: Typed, relation: Relation, right: Typed, span: Span, scope: Scope
+) -> ir.Condition:
+    (a, a_type), (b, b_type) = left, right
+    type_ = _common_type(a_type, b_type)
+    if type_ is None:
+        fail(
+            scope.report,
+            codes.BAD_TYPE,
+            f"{_described(a_type)} cannot be compared with {_described(b_type)}",
+            span,
+        )
+    if type_ is Type.TIME:
+        left_time, right_time = _as_time(a), _as_time(b)
+        if left_time is None or right_time is None:
+            fail(scope.report, codes.BAD_TYPE, "this text is no time", span)
+        a, b = left_time, right_time
+    if type_ is Type.DURATION:
+        type_ = Type.NUMBER
+    return ir.Compare(a, relation, b, type_, span)
+
+
+def _as_time(value: ir.Value) -> ir.Value | None:
+    if isinstance(value, ir.Constant):
+        moment = time_of(value.value)
+        return None if moment is None else ir.Moment(moment)
+    return _retype(value, Type.TIME)
+
+
+def _common_type(a: Type, b: Type) -> Type | None:
+    """The type two values are compared as, or None where they cannot be."""
+    if a is b:
+        return a
+    pair = {a, b}
+    if Type.TIME in pair:
+        return Type.TIME if pair & {Type.ANY, Type.TEXT} else None
+    if Type.DURATION in pair:
+        return Type.DURATION if pair & {Type.ANY, Type.NUMBER, Type.INTEGER} else None
+    for type_ in (Type.INTEGER, Type.NUMBER, Type.ADDRESS, Type.TEXT):
+        if type_ in pair:
+            return type_
+    return Type.ANY
+
+
+def _membership(expression: ast.In, scope: Scope) -> ir.Condition:
+    span = expression.span
+    match expression.items:
+        case ast.List(items):
+            value, type_ = value_of(expression.value, scope)
+            return _among(value, type_, items, span, scope)
+        case ast.Network() as network:
+            value, type_ = value_of(expression.value, scope)
+            return _among(value, type_, (network,), span, scope)
+        case ast.Field() as name:
+            found = scope.field(name)
+            if isinstance(found, ListConstant):
+                value, type_ = value_of(expression.value, scope)
+                return _among(value, type_, found.items.items, span, scope)
+            haystack, _ = found
+            if isinstance(expression.value, ast.String):
+                return ir.Match(haystack, (_inside(expression.value.value),), span)
+            needle, _ = value_of(expression.value, scope)
+            return ir.Occurs(needle, haystack, span)
+        case ast.Call():
+            haystack, _ = value_of(expression.items, scope)
+            if isinstance(expression.value, ast.String):
+                return ir.Match(haystack, (_inside(expression.value.value),), span)
+            needle, _ = value_of(expression.value, scope)
+            return ir.Occurs(needle, haystack, span)
+        case other:
+            fail(
+                scope.report,
+                codes.BAD_TYPE,
+                "`in` needs a list, a network or a field behind it",
+                other.span,
+                "write [ … ] around it",
+            )
+
+
+def _contains(expression: ast.Contains, scope: Scope) -> ir.Condition:
+    value, _ = value_of(expression.value, scope)
+    items: Sequence[ast.Expression] = (expression.items,)
+    if isinstance(expression.items, ast.List):
+        items = expression.items.items
+    elif isinstance(expression.items, ast.Field):
+        found = scope.field(expression.items)
+        if not isinstance(found, ListConstant):
+            return ir.Occurs(found[0], value, expression.span)
+        items = found.items.items
+    patterns = []
+    for item in items:
+        match item:
+            case ast.String(text):
+                patterns.append(_inside(text))
+            case ast.Number(number):
+                patterns.append(_inside(escape(str(number))))
+            case _:
+                fail(
+                    scope.report,
+                    codes.BAD_TYPE,
+                    "`contains` needs a string or a list of strings",
+                    item.span,
+                )
+    return ir.Match(value, tuple(dict.fromkeys(patterns)), expression.span)
+
+
+def check_regex(regex: ast.String, report: Callable[[Diagnostic], None]) -> None:
+    """Record CE208 and leave the statement when RE2 does not take the expression."""
+    message = regex_problem(regex.value)
+    if message is not None:
+        fail(report, codes.BAD_REGEX, f"RE2 refuses this expression: {message}", regex.span)
+
+
+def regex_problem(pattern: str) -> str | None:
+    """Why RE2 does not take an expression, in its own words; None where it does."""
+    if len(pattern) > _MAX_REGEX:
+        return f"it is longer than {_MAX_REGEX} characters"
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options)
+    except (re2.error, UnicodeEncodeError) as error:
+        detail = error.args[0] if error.args else error
+        return detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
+    return None
+
+
+def head_of(span: Span, name: str) -> Span:
+    """The first characters of a span, as many as the name has."""
+    return Span(span.source, span.start, span.start + len(name))

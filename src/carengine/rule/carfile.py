@@ -1,0 +1,49 @@
+"""``.car`` files: YAML front matter between ``---`` lines, then the program.
+
+The front matter may be missing; the rule's id is then the file's stem.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..diagnostics import Block, Source, Span
+from ..syntax import parse_program
+from . import frontmatter
+from .model import Draft
+
+
+def read(source: Source, *, folder: Path | None = None) -> list[Draft]:
+    """The rule of a ``.car`` text; always one, with diagnostics for what is wrong in it.
+
+    ``folder`` is where the files of examples are looked for.
+    """
+    block = Block.whole(source)
+    front = frontmatter.split(block)
+    fields = frontmatter.Fields(front.root)
+    fields.check_keys(frontmatter.KEYS)
+    about = frontmatter.metadata(fields)
+    shown = frontmatter.examples(fields, folder)
+    id_ = fields.text("id") or stem_of(source.name)
+    body = Block(source, block.text[front.body :], block.offsets[front.body :])
+    parsed = parse_program(body)
+    place = Span(source, front.body, front.body)
+    node = fields.node("id")
+    if node is not None:
+        place = node.span
+    return [
+        Draft(
+            id_,
+            about,
+            parsed.program,
+            body,
+            (*front.diagnostics, *fields.found, *parsed.diagnostics),
+            shown,
+            place=place,
+        )
+    ]
+
+
+def stem_of(name: str) -> str:
+    """The id that a file's name gives: its stem."""
+    return Path(name).stem or name

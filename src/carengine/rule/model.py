@@ -1,0 +1,334 @@
+"""Rules: a program with what people need to know about it, and sets of them.
+
+A ``Rule`` carries its metadata, its program as written and as resolved, and examples of events it must
+and must not match. A ``RuleSet`` is what loading gives: the rules that can be used, the ones that were
+refused, and every diagnostic. Nothing is lost on the way: ``len(rules) + len(refused)`` is the number
+of rules found.
+
+``from_drafts`` turns what the loaders read (a ``Draft`` each) into rules: it resolves programs,
+follows ``run`` from rule to rule, and refuses cycles and ids that come twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from .. import ir
+from ..diagnostics import Block, Diagnostic, Label, Span, codes, has_errors, ordered
+from ..resolve import Analytic, Reference, Resolution, merged, resolve
+from ..syntax import ast
+
+Parameters = Mapping[str, str | int | float | bool]
+
+
+@frozen
+class Technique:
+    """An ATT&CK technique that a rule detects.
+
+    ``subtechniques`` are full ids (``T1003.001``), ``tactics`` too (``TA0006``); ``coverage`` is CAR's level,
+    empty where not said.
+    """
+
+    id: str
+    subtechniques: tuple[str, ...] = ()
+    tactics: tuple[str, ...] = ()
+    coverage: str = ""
+
+
+@frozen
+class Example:
+    """Events that a rule must match, or must not.
+
+    ``fieldmap`` is the map to read them with; ``source`` says where they came from.
+    """
+
+    name: str
+    match: bool
+    events: tuple[Mapping[str, Any], ...] = field(hash=False)
+    fieldmap: str = "auto"
+    source: str = ""
+    span: Span | None = field(default=None, eq=False, repr=False)
+
+
+@frozen
+class Metadata:
+    """What is said about a rule beside its program."""
+
+    title: str = ""
+    description: str = ""
+    status: str = ""
+    level: str = ""
+    author: str = ""
+    date: str = ""
+    platforms: tuple[str, ...] = ()
+    attack: tuple[Technique, ...] = ()
+    tags: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    false_positives: tuple[str, ...] = ()
+    data: str = ""
+
+
+@frozen
+class Draft:
+    """A rule as a loader read it: not resolved yet.
+
+    ``declared`` holds the data model references that the file itself states, if it does.
+    """
+
+    id: str
+    metadata: Metadata
+    program: ast.Program
+    block: Block
+    diagnostics: tuple[Diagnostic, ...] = ()
+    examples: tuple[Example, ...] = ()
+    declared: tuple[Reference, ...] | None = None
+    place: Span | None = field(default=None, eq=False, repr=False)
+
+    @property
+    def path(self) -> str:
+        """The file the rule stands in."""
+        return self.block.source.name
+
+
+@frozen(eq=False)
+class Rule:
+    """A rule that can be used."""
+
+    id: str
+    metadata: Metadata
+    program: ir.Program
+    syntax: ast.Program = field(repr=False)
+    block: Block = field(repr=False)
+    references: tuple[Reference, ...] = ()
+    examples: tuple[Example, ...] = field(default=(), repr=False)
+    diagnostics: tuple[Diagnostic, ...] = field(default=(), repr=False)
+
+    @property
+    def title(self) -> str:
+        """The rule's title, or its id where it has none."""
+        return self.metadata.title or self.id
+
+    @property
+    def path(self) -> str:
+        """The file the rule was read from, or a name in angle brackets."""
+        return self.block.source.name
+
+    @property
+    def attack(self) -> tuple[str, ...]:
+        """The ids of ATT&CK techniques, the most specific ones: ``("T1003.001",)``."""
+        found = [i for t in self.metadata.attack for i in (t.subtechniques or (t.id,))]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def stateless(self) -> bool:
+        """Whether each event decides alone, with no memory of others."""
+        return all(ir.as_stages(output.plan) is not None for output in self.program.outputs)
+
+
+@frozen
+class Refused:
+    """A rule that cannot be used, and why."""
+
+    id: str
+    path: str
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@frozen(eq=False)
+class RuleSet:
+    """Rules that were loaded together, sorted by id.
+
+    ``diagnostics`` is everything there is to say: about the rules, the refused ones and files
+    that hold none.
+    """
+
+    rules: tuple[Rule, ...]
+    refused: tuple[Refused, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules)
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    def get(self, id_: str) -> Rule | None:
+        """The rule of an id, case ignored."""
+        wanted = id_.lower()
+        return next((rule for rule in self.rules if rule.id.lower() == wanted), None)
+
+
+def from_drafts(
+    drafts: Iterable[Draft],
+    *,
+    parameters: Parameters | None = None,
+    diagnostics: Iterable[Diagnostic] = (),
+) -> RuleSet:
+    """Resolve drafts into a rule set.
+
+    ``parameters`` binds the programs' ``input`` names; a rule with an unbound one is refused
+    (CE212). ``diagnostics`` are findings about files that gave no draft.
+    """
+    found = list(diagnostics)
+    known: dict[str, Draft] = {}
+    refused: list[Refused] = []
+    for draft in drafts:
+        first = known.setdefault(draft.id.lower(), draft)
+        if first is not draft:
+            twice = _twice(draft, first)
+            refused.append(Refused(draft.id, draft.path, (twice,)))
+    resolved = _Resolved(known, dict(parameters or {}))
+    rules: list[Rule] = []
+    for key, draft in known.items():
+        outcome = resolved.of(key)
+        said = ordered((*draft.diagnostics, *outcome.diagnostics))
+        if outcome.program is None or has_errors(said):
+            refused.append(Refused(draft.id, draft.path, said))
+            continue
+        said = ordered((*said, *_differences(draft, outcome)))
+        rules.append(
+            Rule(
+                draft.id,
+                draft.metadata,
+                outcome.program,
+                draft.program,
+                draft.block,
+                outcome.references,
+                draft.examples,
+                said,
+            )
+        )
+    rules.sort(key=lambda rule: rule.id)
+    refused.sort(key=lambda rule: (rule.id, rule.path))
+    found += [item for rule in rules for item in rule.diagnostics]
+    found += [item for rule in refused for item in rule.diagnostics]
+    return RuleSet(tuple(rules), tuple(refused), ordered(found))
+
+
+def _twice(draft: Draft, first: Draft) -> Diagnostic:
+    labels = () if first.place is None else (Label(first.place, "first here"),)
+    return Diagnostic(
+        codes.DUPLICATE_RULE,
+        f"another rule has the id {draft.id}",
+        draft.place,
+        labels=labels,
+        notes=(f"the other one is in {first.path}",),
+        origin=draft.path,
+    )
+
+
+# How many rules may run one another in a row: deeper than any chain that people write.
+_MAX_RUNS = 50
+
+
+class _Resolved:
+    """The programs of drafts, resolved on demand; ``run`` leads from one to another."""
+
+    def __init__(self, drafts: Mapping[str, Draft], parameters: Parameters) -> None:
+        self._drafts = drafts
+        self._parameters = parameters
+        self._done: dict[str, Resolution] = {}
+        self._open: list[str] = []
+
+    def of(self, key: str) -> Resolution:
+        if key not in self._done:
+            self._open.append(key)
+            try:
+                self._done[key] = self._resolve(self._drafts[key])
+            finally:
+                self._open.pop()
+        return self._done[key]
+
+    def _resolve(self, draft: Draft) -> Resolution:
+        cycles: list[Diagnostic] = []
+
+        def analytic(id_: str) -> Analytic | None:
+            key = id_.lower()
+            if key not in self._drafts:
+                return None
+            if key in self._open:
+                cycles.append(self._cycle(draft, key))
+                return None
+            if len(self._open) > _MAX_RUNS:
+                return None
+            other = self._drafts[key]
+            outcome = self.of(key)
+            if outcome.program is None or has_errors(other.diagnostics):
+                return None
+            return _as_analytic(outcome.program, outcome)
+
+        outcome = resolve(draft.program, analytics=analytic, parameters=self._parameters)
+        said = ordered((*outcome.diagnostics, *cycles))
+        if cycles:
+            # "no such rule" beside "it runs in a circle" would be the same finding twice.
+            said = tuple(item for item in said if item.code is not codes.UNKNOWN_RULE)
+        if outcome.program is not None and outcome.program.parameters:
+            unbound = [_unbound(draft, name) for name in outcome.program.parameters]
+            return evolve(outcome, program=None, diagnostics=ordered((*said, *unbound)))
+        return evolve(outcome, diagnostics=said)
+
+    def _cycle(self, draft: Draft, key: str) -> Diagnostic:
+        circle = [self._drafts[k].id for k in self._open[self._open.index(key) :]]
+        spans = [
+            statement.value.rule.span
+            for statement in draft.program.statements
+            if isinstance(statement, ast.Define)
+            and isinstance(statement.value, ast.Run)
+            and statement.value.rule.text.lower() == key
+        ]
+        return Diagnostic(
+            codes.RULE_CYCLE,
+            f"running leads in a circle: {' → '.join([*circle, circle[0]])}",
+            spans[0] if spans else draft.place,
+        )
+
+
+def _as_analytic(program: ir.Program, outcome: Resolution) -> Analytic:
+    """What another rule gets when it runs this one: the rows of all outputs together."""
+    plans = tuple(output.plan for output in program.outputs)
+    return Analytic(plans[0] if len(plans) == 1 else ir.Union(plans), merged(outcome.shapes))
+
+
+def _unbound(draft: Draft, name: str) -> Diagnostic:
+    spans = [
+        statement.span
+        for statement in draft.program.statements
+        if isinstance(statement, ast.Input) and statement.name.text == name
+    ]
+    return Diagnostic(
+        codes.UNBOUND_INPUT,
+        f"the input {name} has no value",
+        spans[0] if spans else draft.place,
+        notes=(f"give it one: --input {name}=VALUE, or parameters={{{name!r}: …}} in code",),
+    )
+
+
+def _differences(draft: Draft, outcome: Resolution) -> list[Diagnostic]:
+    """Data model references that the file states and the program does not read, or the reverse."""
+    if draft.declared is None:
+        return []
+    stated, read = set(draft.declared), set(outcome.references)
+    parts = []
+    if extra := sorted(stated - read, key=str):
+        parts.append("stated but not read: " + ", ".join(map(_shown, extra)))
+    if missing := sorted(read - stated, key=str):
+        parts.append("read but not stated: " + ", ".join(map(_shown, missing)))
+    if not parts:
+        return []
+    return [
+        Diagnostic(
+            codes.REFERENCES_DIFFER,
+            "the data model references are not those of the program",
+            draft.place,
+            notes=tuple(parts),
+            origin=draft.path,
+        )
+    ]
+
+
+def _shown(reference: Reference) -> str:
+    return f"{reference.object}/{reference.action}/{reference.field}"

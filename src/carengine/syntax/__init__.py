@@ -1,0 +1,21 @@
+"""The language's text: its tree, the parser that makes one, and the printer that writes one.
+
+``parse_program`` never raises; what is wrong with a text is in the result's diagnostics.
+``print_program`` is the formatter: printing what was parsed gives the same program.
+Lark is imported when the first text is parsed, not before.
+"""
+
+from . import ast
+from .parser import Parsed, parse_condition, parse_program, parse_value
+from .printer import print_expression, print_program, print_statement
+
+__all__ = [
+    "Parsed",
+    "ast",
+    "parse_condition",
+    "parse_program",
+    "parse_value",
+    "print_expression",
+    "print_program",
+    "print_statement",
+]

@@ -1,0 +1,303 @@
+"""What the values in an event mean when they are compared.
+
+Events come from JSON, CSV, XML: the same port is ``445`` in one log and ``"445"`` in the next, a process
+id is ``"0x1f"``, a time is text in one of a dozen spellings. The functions here give one
+reading each, or None where a value has none:
+
+=========================  =========================================================
+``text_of(445)``            ``"445"``; true and false are ``"true"`` and ``"false"``
+``number_of("0x1f", …)``    31, where hexadecimal is asked for
+``time_of("2024-…Z")``      microseconds since 1970, UTC assumed where no zone is given
+``elements(["a", "b"])``    the values of a list one by one; a comparison holds if it holds for one
+=========================  =========================================================
+
+A mapping has no text: nothing is equal to it, but it exists.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from .ir import Relation, Type
+from .pattern import fold
+
+_NUMBER = re.compile(r"\s*([+-]?\d{1,40}(?:\.\d{1,40})?)\s*", re.ASCII)
+_HEXADECIMAL = re.compile(r"\s*0[xX]([0-9a-fA-F]{1,32})\s*")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def elements(value: Any) -> tuple[Any, ...]:
+    """The values to compare: those of a list (nulls left out), or the one value; none for null."""
+    if value is None:
+        return ()
+    if isinstance(value, list | tuple):
+        return tuple(item for item in value if item is not None)
+    return (value,)
+
+
+def is_null(value: Any) -> bool:
+    """Whether a value is null: missing, JSON's null, or a list with nothing in it."""
+    return value is None or (isinstance(value, list | tuple) and not elements(value))
+
+
+def text_of(value: Any) -> str | None:
+    """The text that patterns are matched against; None for null, lists and mappings.
+
+    >>> text_of(445), text_of(445.0), text_of(True), text_of({})
+    ('445', '445', 'true', None)
+    """
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int():
+            # Past this many digits Python refuses to write a number out, and none is meant.
+            return str(value) if value.bit_length() < 4096 else None
+        case float():
+            return str(int(value)) if value.is_integer() and abs(value) < 1e16 else repr(value)
+        case _:
+            return None
+
+
+def number_of(value: Any, *, hexadecimal: bool = False) -> int | float | None:
+    """The number that a value is or spells; None if it is none.
+
+    >>> number_of("445"), number_of("4.5"), number_of("0x1f"), number_of("0x1f", hexadecimal=True)
+    (445, 4.5, None, 31)
+    """
+    match value:
+        case bool():
+            return None
+        case int():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case str():
+            if found := _NUMBER.fullmatch(value):
+                digits = found[1]
+                return float(digits) if "." in digits else int(digits)
+            if hexadecimal and (found := _HEXADECIMAL.fullmatch(value)):
+                return int(found[1], 16)
+    return None
+
+
+def time_of(value: Any) -> int | None:
+    """The point in time that a value is or spells, in microseconds since 1970 UTC.
+
+    Reads ISO 8601 with ``T`` or a blank, with and without fraction and zone (without: UTC), and
+    numbers: seconds, milliseconds, microseconds or nanoseconds since 1970, or Windows FILETIME,
+    told apart by their size.
+
+    >>> time_of("1970-01-01 00:00:01.5"), time_of(1), time_of("1.5")
+    (1500000, 1000000, 1500000)
+    """
+    if isinstance(value, str):
+        return _time_of_text(value)
+    number = number_of(value)
+    return None if number is None else _time_of_number(number)
+
+
+@lru_cache(maxsize=4096)
+def _time_of_text(text: str) -> int | None:
+    if len(text) > 64:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        number = number_of(text)
+        return None if number is None else _time_of_number(number)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        return (moment - _EPOCH) // _MICROSECOND
+    except OverflowError:
+        return None
+
+
+def _time_of_number(number: int | float) -> int | None:
+    size = abs(number)
+    if size < 1e11:
+        return round(number * 1_000_000)
+    if size < 1e14:
+        return round(number * 1_000)
+    if size < 1e17:
+        return round(number)
+    if size < 5e17:
+        # FILETIME: tenths of a microsecond since 1601.
+        return int(number) // 10 - 11_644_473_600_000_000
+    return int(number) // 1_000 if size < 1e20 else None
+
+
+def format_time(microseconds: int) -> str:
+    """A point in time as ISO 8601 in UTC, with as many digits as it has (three at least).
+
+    >>> format_time(1_500_000)
+    '1970-01-01T00:00:01.500Z'
+    """
+    try:
+        moment = _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return str(microseconds)
+    spec = "microseconds" if microseconds % 1_000 else "milliseconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=spec) + "Z"
+
+
+@lru_cache(maxsize=4096)
+def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The IP address that a text spells; None if it is none. A zone (``%3``) is left out."""
+    try:
+        address = ipaddress.ip_address(text.strip().partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+@lru_cache(maxsize=1024)
+def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """The network that a text spells (host bits are ignored); None if it is none."""
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        return None
+
+
+def in_network(text: str, network: str) -> bool:
+    """Whether a text is an address in a network. Text that is no address is in none."""
+    address, net = address_of(text), network_of(network)
+    return address is not None and net is not None and address in net
+
+
+def key_of(value: Any, type_: Type) -> Any:
+    """What two values have in common exactly when they are equal, or None where there is no reading.
+
+    Joins and groups hash on it.
+
+    >>> key_of("0x1F", Type.INTEGER) == key_of(31, Type.INTEGER), key_of("A", Type.TEXT)
+    (True, 'a')
+    """
+    match type_:
+        case Type.INTEGER:
+            return number_of(value, hexadecimal=True)
+        case Type.NUMBER | Type.TIME | Type.DURATION:
+            # Times are microseconds by now: whoever reads a field of that type converts it.
+            return number_of(value)
+        case _:
+            text = text_of(value)
+            if text is None:
+                return None
+            if type_ is Type.ADDRESS:
+                return address_of(text) or fold(text)
+            if type_ is Type.ANY:
+                number = number_of(value)
+                return fold(text) if number is None else number
+            return fold(text)
+
+
+def compare(left: Any, relation: Relation, right: Any, type_: Type) -> bool | None:
+    """Three-valued comparison of two values, lists element by element (one pair suffices).
+
+    Unknown where a side is null. Equality with a value that has no reading is false; an
+    order with one is unknown.
+    """
+    lefts, rights = elements(left), elements(right)
+    if not lefts or not rights:
+        return None
+    verdicts = {_compare_one(a, relation, b, type_) for a in lefts for b in rights}
+    return True if True in verdicts else None if None in verdicts else False
+
+
+def _compare_one(left: Any, relation: Relation, right: Any, type_: Type) -> bool | None:
+    if relation is Relation.EQUAL:
+        a, b = key_of(left, type_), key_of(right, type_)
+        return a is not None and b is not None and bool(a == b)
+    if type_ in (Type.TIME, Type.INTEGER, Type.NUMBER, Type.DURATION):
+        a, b = key_of(left, type_), key_of(right, type_)
+    else:
+        a, b = number_of(left), number_of(right)
+        if a is None and b is None:
+            a, b = _folded(left), _folded(right)
+    if a is None or b is None:
+        return None
+    match relation:
+        case Relation.LESS:
+            return bool(a < b)
+        case Relation.LESS_EQUAL:
+            return bool(a <= b)
+        case Relation.GREATER:
+            return bool(a > b)
+        case _:
+            return bool(a >= b)
+
+
+def _folded(value: Any) -> str | None:
+    text = text_of(value)
+    return None if text is None else fold(text)
+
+
+def calculate(sign: str, left: Any, right: Any) -> int | float | None:
+    """Arithmetic on two values; None where one is no number or the result is none."""
+    a, b = number_of(left), number_of(right)
+    if a is None or b is None:
+        return None
+    try:
+        match sign:
+            case "+":
+                result = a + b
+            case "-":
+                result = a - b
+            case "*":
+                result = a * b
+            case _:
+                result = a / b
+    except (ZeroDivisionError, OverflowError):
+        return None
+    return result if isinstance(result, int) or math.isfinite(result) else None
+
+
+def raw_text(event: Mapping[str, Any]) -> str:
+    """The text that ``in raw event`` looks into: compact JSON in which strings stand unescaped.
+
+    Unescaped, so that a path is found as people write it, with single backslashes.
+
+    >>> raw_text({"Image": "C:\\\\x", "n": [1, None]})
+    '{"Image":"C:\\\\x","n":[1,null]}'
+    """
+    parts: list[str] = []
+    # A stack of pending work keeps deep nesting off Python's own stack: ready text, or a value.
+    work: list[tuple[bool, Any]] = [(False, event)]
+    while work:
+        ready, item = work.pop()
+        if ready:
+            parts.append(item)
+            continue
+        match item:
+            case str():
+                parts.append(f'"{item}"')
+            case None:
+                parts.append("null")
+            case Mapping():
+                work.append((True, "}"))
+                for index, (key, value) in reversed(list(enumerate(item.items()))):
+                    work.append((False, value))
+                    work.append((True, f'{"," if index else ""}"{key}":'))
+                work.append((True, "{"))
+            case list() | tuple():
+                work.append((True, "]"))
+                for index, value in reversed(list(enumerate(item))):
+                    work.append((False, value))
+                    if index:
+                        work.append((True, ","))
+                work.append((True, "["))
+            case _:
+                parts.append(text_of(item) or "")
+    return "".join(parts)
