@@ -25,6 +25,7 @@ would have been.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -150,7 +151,7 @@ class _Tally:
     account: Account
     limits: Limits
     number: int = 0
-    values: int = 0
+    met_json: bool = False
 
     def second_look(self, data: bytes, line: int) -> dict[str, Any] | None:
         """The event of a record that did not decode at once, or None when it has none, which is said.
@@ -165,7 +166,7 @@ class _Tally:
         except UnreadableError as problem:
             self.unreadable(line, f"is not JSON: {problem}")
             return None
-        self.values += 1
+        self.met_json = True
         if isinstance(value, dict):
             return value
         self.unreadable(line, f"is {_kind(value)}, not an object")
@@ -251,7 +252,7 @@ def read_json(content: Content, account: Account) -> Iterator[Record]:
     else:
         yield from _read_lines(tally, chunks)
         looks_like_json = _LIKE_AN_OBJECT.match(content.head.removeprefix(_BOM).lstrip(_SPACE))
-        if tally.number and not tally.values and not looks_like_json:
+        if tally.number and not tally.met_json and not looks_like_json:
             account.take_back(codes.UNREADABLE_RECORD, content.name)
             account.say(
                 codes.NOT_EVIDENCE,
@@ -278,7 +279,7 @@ def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _batches(chunks: Iterator[bytes], limit: int) -> Iterator[list[bytes]]:
-    """Lines, in lists. Of a line over the limit only as much is given as shows that it is.
+    """Lines with their ends, in lists. Of a line over the limit only as much is given as shows that it is.
 
     When the chunks fail, what they gave comes first.
     """
@@ -292,16 +293,19 @@ def _batches(chunks: Iterator[bytes], limit: int) -> Iterator[list[bytes]]:
             failure, chunk = damage, None
         if chunk is None:
             break
-        lines = chunk.split(b"\n")
-        if size <= limit:
-            held.append(lines[0])
-            size += len(lines[0])
-        if len(lines) > 1:
-            lines[0] = b"".join(held) if len(held) > 1 else held[0]
-            held = [lines.pop()]
-            size = len(held[0])
+        lines = io.BytesIO(chunk).readlines()  # several times as fast as bytes.split
+        rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        if lines:
+            if held:
+                held.append(lines[0])
+                lines[0] = b"".join(held)
+                held.clear()
+                size = 0
             yield lines
-    if size:
+        if rest and size <= limit:
+            held.append(rest)
+            size += len(rest)
+    if held:
         yield [b"".join(held)]
     if failure is not None:
         raise failure
@@ -328,7 +332,7 @@ def _read_lines(tally: _Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
             ):
                 account.records += 1
                 tally.number += 1
-                tally.values += 1
+                tally.met_json = True
                 yield Record(event, source, tally.number)
             elif line.strip(_SPACE):
                 tally.count()
@@ -588,7 +592,7 @@ def _read_documents(tally: _Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
                     _loose(tally, window.line)
         number = tally.count()
         if byte == b"{" and (event := state.guess()) is not None:
-            tally.values += 1
+            tally.met_json = True
             wants_comma = False  # the guess has passed over what separates it from the next
             yield Record(event, source, number)
             continue

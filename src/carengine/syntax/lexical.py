@@ -199,18 +199,22 @@ def _waits(lexeme: Lexeme) -> bool:
 Finding = Iterator[Diagnostic]
 
 
-def mistakes(block: Block, lexemes: Sequence[Lexeme]) -> list[Diagnostic]:
+def mistakes(block: Block, lexemes: Sequence[Lexeme]) -> Finding:
     """What is wrong with the lexemes of one statement, whatever the grammar says.
 
     Characters and strings come first. Brackets are looked at only if the strings are right:
     a string without an end swallows brackets.
     """
-    found = list(_wrong_lexemes(block, lexemes))
-    if not any(item.code is codes.UNCLOSED_STRING for item in found):
-        found += _wrong_brackets(block, lexemes)
-    if not any(item.code is codes.UNCLOSED_BRACKET for item in found):
-        found += _too_deep(block, lexemes)
-    return found
+    strings_end = brackets_match = True
+    for item in _wrong_lexemes(block, lexemes):
+        strings_end = strings_end and item.code is not codes.UNCLOSED_STRING
+        yield item
+    if strings_end:
+        for item in _wrong_brackets(block, lexemes):
+            brackets_match = False
+            yield item
+    if brackets_match:
+        yield from _too_deep(block, lexemes)
 
 
 _FOREIGN: dict[str, tuple[str, str]] = {
@@ -244,7 +248,13 @@ def _wrong_lexemes(block: Block, lexemes: Sequence[Lexeme]) -> Finding:
             case "foreign":
                 yield _foreign(block, lexeme)
             case "unclosed":
-                yield _unclosed(block, lexeme)
+                back = _BARE_BACK.search(block.text, max(0, lexeme.start - 1000), lexeme.start)
+                start = back.start() if back is not None else lexeme.start
+                before = _before(lexemes, index, start)
+                if start < lexeme.start and before is not None and takes_value(before):
+                    yield _no_opening_quote(block, start, lexeme.start)
+                else:
+                    yield _unclosed(block, lexeme)
             case "number" if lexeme.end - lexeme.start > MAX_DIGITS:
                 yield Diagnostic(
                     codes.SYNTAX,
@@ -253,15 +263,24 @@ def _wrong_lexemes(block: Block, lexemes: Sequence[Lexeme]) -> Finding:
                 )
             case "stray":
                 start, end = bare_value(block.text, lexeme)
-                after = lexemes[index + 1 :] if end < len(block.text) else ()
-                closing = next((item for item in after if item.start >= end), None)
+                following = index + 1
+                while following < len(lexemes) and lexemes[following].start < end:
+                    following += 1
+                closing = lexemes[following] if following < len(lexemes) else None
                 resume = end
                 if closing is not None and closing.kind == "unclosed" and closing.start == end:
                     resume = closing.end
                     yield _no_opening_quote(block, start, end)
                 else:
-                    before = [item for item in lexemes[:index] if item.end <= start][-1:]
+                    before = _before(lexemes, index, start)
                     yield _stray(block, lexeme, start, end, before)
+
+
+def _before(lexemes: Sequence[Lexeme], index: int, position: int) -> Lexeme | None:
+    """The last lexeme that ends at a place before the lexeme ``index``, or earlier."""
+    while index and lexemes[index - 1].end > position:
+        index -= 1
+    return lexemes[index - 1] if index else None
 
 
 def bare_value(text: str, lexeme: Lexeme) -> tuple[int, int]:
@@ -368,7 +387,7 @@ def _no_opening_quote(block: Block, start: int, end: int) -> Diagnostic:
 
 
 def _stray(
-    block: Block, lexeme: Lexeme, start: int, end: int, before: Sequence[Lexeme]
+    block: Block, lexeme: Lexeme, start: int, end: int, before: Lexeme | None
 ) -> Diagnostic:
     span = block.span(lexeme.start, lexeme.end)
     character = lexeme.text
@@ -396,7 +415,7 @@ def _stray(
             fix=Fix("delete it", (Edit(span, ""),), safe=True),
         )
     value = block.text[start:end]
-    if before and takes_value(before[-1]) and value.strip("…"):
+    if before is not None and takes_value(before) and value.strip("…"):
         return Diagnostic(
             codes.UNEXPECTED_CHARACTER,
             f"value without quotes: {value}",

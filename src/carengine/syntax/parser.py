@@ -41,7 +41,7 @@ MAX_EXPLAINED = 100
 
 MICROSECONDS = {
     **dict.fromkeys(("microsecond", "us"), 1),
-    **dict.fromkeys(("millisecond", "milli", "msec", "ms"), 1_000),
+    **dict.fromkeys(("millisecond", "msec", "ms"), 1_000),
     **dict.fromkeys(("second", "sec", "s"), 1_000_000),
     **dict.fromkeys(("minute", "min", "m"), 60_000_000),
     **dict.fromkeys(("hour", "hr", "h"), 3_600_000_000),
@@ -96,7 +96,7 @@ def parse_condition(block: Block | str) -> tuple[ast.Expression | None, tuple[Di
     if scanned is None:
         return None, (too_large(block),)
     lexemes, _ = scanned
-    found = mistakes(block, lexemes)
+    found = list(mistakes(block, lexemes))
     if not found:
         tree = _parse(block.text, 0, "expression")
         if not isinstance(tree, Failure):
@@ -121,7 +121,7 @@ def _statements(
     block: Block, lexemes: Sequence[Lexeme]
 ) -> tuple[tuple[ast.Statement, ...], list[Diagnostic]]:
     """All statements that are right, and the findings on the others."""
-    if not mistakes(block, lexemes):
+    if next(mistakes(block, lexemes), None) is None:
         tree = _parse(block.text, 0, "program")
         if not isinstance(tree, Failure):
             return _converted(_Place(block, 0), tree)
@@ -130,7 +130,7 @@ def _statements(
     untold = 0
     for part in split(block.text, lexemes):
         start, end = part[0].start, part[-1].end
-        wrong = mistakes(block, part)
+        wrong = list(mistakes(block, part))
         if not wrong:
             text = block.text[start:end]
             tree = _parse(text, start, "program")
@@ -543,11 +543,8 @@ def _duration(place: _Place, token: Token) -> ast.Duration:
     amount = token.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     unit = token[len(amount) :].lower()
     whole, _, part = amount.strip().partition(".")
-    scaled = (
-        int(whole + part) * MICROSECONDS.get(unit, 0)
-        or int(whole + part) * MICROSECONDS[unit.removesuffix("s")]
-    )
-    microseconds, rest = divmod(scaled, 10 ** len(part))
+    size = MICROSECONDS.get(unit) or MICROSECONDS[unit.removesuffix("s")]
+    microseconds, rest = divmod(int(whole + part) * size, 10 ** len(part))
     if rest:
         raise _RefusedError(
             place.span(token), "times are kept in whole microseconds; this one is finer"

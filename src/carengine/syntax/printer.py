@@ -342,7 +342,9 @@ def _value(expr: ast.Expression) -> _Doc:
     """A value behind ``name =``: in parentheses where its first word would begin a stream."""
     if _leftmost(expr).lower() in STREAM_WORDS:
         return "(", _Nest(1, _expression(expr)), ")"
-    return _Group(_Nest(2, _expression(expr)))
+    if isinstance(expr, ast.And | ast.Or):
+        return _Group(_Nest(2, _expression(expr)))
+    return _expression(expr)
 
 
 def _kinds(kinds: Sequence[ast.Kind]) -> _Doc:
@@ -406,7 +408,7 @@ def _statement(statement: ast.Statement) -> _Doc:
             return mark, f"{_name(name.text)} = ", _defined(value)
         case ast.Assign(stream, path, value):
             left = ".".join(_name(part) for part in (stream.text, *path))
-            return mark, f"{left} = ", _Group(_Nest(2, _expression(value)))
+            return mark, f"{left} = ", _value(value)
         case ast.Input(name):
             return mark, f"input {_name(name.text)}"
         case ast.Output(names):

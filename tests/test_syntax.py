@@ -1,0 +1,721 @@
+"""The parser and the printer: what each text means, what is said of wrong ones, and that
+printing and parsing undo each other.
+
+The golden files in ``golden/syntax`` hold wrong programs (``.car``) and all that is said of
+them (``.out``). ``CARENGINE_GOLDEN=write`` writes them anew.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from carengine.diagnostics import Block, Source, codes, render
+from carengine.syntax import (
+    ast,
+    parse_condition,
+    parse_program,
+    parse_value,
+    print_expression,
+    print_program,
+    print_statement,
+)
+from carengine.syntax.lexical import MAX_CHARACTERS, MAX_DEPTH, MAX_LEXEMES
+from carengine.syntax.parser import MAX_EXPLAINED, MICROSECONDS
+from generators import expressions, programs
+
+GOLDEN = Path(__file__).parent / "golden" / "syntax"
+SHARED = Path(__file__).parents[1].parent / "shared"
+
+
+def good(text: str | Block) -> ast.Program:
+    parsed = parse_program(text)
+    assert not parsed.diagnostics, "\n".join(map(render, parsed.diagnostics))
+    return parsed.program
+
+
+def only(text: str) -> ast.Statement:
+    (statement,) = good(text).statements
+    return statement
+
+
+def condition(text: str) -> ast.Expression:
+    expression, diagnostics = parse_condition(text)
+    assert not diagnostics, "\n".join(map(render, diagnostics))
+    assert expression is not None
+    return expression
+
+
+def field(path: str) -> ast.Field:
+    return ast.Field(tuple(path.split(".")))
+
+
+def name(text: str) -> ast.Name:
+    return ast.Name(text)
+
+
+def kind(noun: str, verb: str | None) -> ast.Kind:
+    return ast.Kind(name(noun), None if verb is None else name(verb))
+
+
+def equal(path: str, value: ast.Expression) -> ast.Comparison:
+    return ast.Comparison(field(path), ((ast.Operator.EQUAL, value),))
+
+
+A_IS_X = equal("a", ast.String("x"))
+B_EXISTS = ast.Exists(field("b"))
+
+STREAMS = {
+    "search File:Create": ast.Search((kind("File", "Create"),)),
+    "search File:Create,Modify": ast.Search((kind("File", "Create"), kind("File", "Modify"))),
+    "search (Registry:Add OR Registry:Edit)": ast.Search(
+        (kind("Registry", "Add"), kind("Registry", "Edit"))
+    ),
+    "search Registry:Add or File:*": ast.Search((kind("Registry", "Add"), kind("File", None))),
+    "search File, Process": ast.Search((kind("File", None), kind("Process", None))),
+    "search Process:*": ast.Search((kind("Process", None),)),
+    "search Process": ast.Search((kind("Process", None),)),
+    'SEARCH Process WHERE (a == "x")': ast.Search((kind("Process", None),), A_IS_X),
+    'filter t where a = "x"': ast.Filter(name("t"), A_IS_X),
+    "filter t where ((b exists))": ast.Filter(name("t"), B_EXISTS),
+    'filter where where "lsass" in raw event': ast.Filter(
+        name("where"), ast.RawContains(ast.String("lsass"))
+    ),
+    "join a, b where b exists": ast.Join((name("a"), name("b")), B_EXISTS),
+    "join (a, b, c) where b exists": ast.Join((name("a"), name("b"), name("c")), B_EXISTS),
+    "group t by f": ast.Group((name("t"),), (field("f"),)),
+    "group group by group, a.by within 30 minutes": ast.Group(
+        (name("group"),), (field("group"), field("a.by")), ast.Duration(1_800_000_000)
+    ),
+    "group a, b by f within 0.5 h": ast.Group(
+        (name("a"), name("b")), (field("f"),), ast.Duration(1_800_000_000)
+    ),
+    "from t select min(time) as first, f, count(*) as n": ast.Select(
+        name("t"),
+        (
+            ast.Item(ast.Call("min", (field("time"),)), name("first")),
+            ast.Item(field("f")),
+            ast.Item(ast.Call("count", ()), name("n")),
+        ),
+    ),
+    "count(t) by f, a.g": ast.Count(name("t"), (field("f"), field("a.g"))),
+    "run Analytic:CAR-2013-05-003": ast.Run(name("CAR-2013-05-003")),
+    "run analytic: my_rule.v2": ast.Run(name("my_rule.v2")),
+    "count(t)": ast.Call("count", (field("t"),)),
+    "average(x)": ast.Call("average", (field("x"),)),
+    "max(t.time)": ast.Call("max", (field("t.time"),)),
+    "unique(t.user)": ast.Call("unique", (field("t.user"),)),
+    "a - b": ast.Arithmetic(ast.Sign.MINUS, field("a"), field("b")),
+    "group.by": field("group.by"),
+    '["a", 1, -2, "b"]': ast.List(
+        (ast.String("a"), ast.Number(1), ast.Number(-2), ast.String("b"))
+    ),
+    "[10.0.0.0/8, fe80::/10, ::1,]": ast.List(
+        (ast.Network("10.0.0.0/8"), ast.Network("fe80::/10"), ast.Network("::1"))
+    ),
+    "[]": ast.List(()),
+}
+
+
+@pytest.mark.parametrize(("text", "value"), STREAMS.items(), ids=STREAMS)
+def test_what_a_definition_means(text: str, value: object) -> None:
+    assert only(f"x = {text}") == ast.Define(name("x"), value)  # type: ignore[arg-type]
+
+
+STATEMENTS: dict[str, tuple[ast.Statement, ...]] = {
+    "output a, b": (ast.Output((name("a"), name("b"))),),
+    "return (a, b)": (ast.Output((name("a"), name("b"))),),
+    "Output output": (ast.Output((name("output"),)),),
+    "input a": (ast.Input(name("a")),),
+    "input a, b": (ast.Input(name("a")), ast.Input(name("b"))),
+    "x.f = a.b": (ast.Assign(name("x"), ("f",), field("a.b")),),
+    "output.in.`a b` = 1": (ast.Assign(name("output"), ("in", "a b"), ast.Number(1)),),
+    "output = null": (ast.Define(name("output"), ast.Null()),),
+    "": (),
+    " # nothing\n\n": (),
+}
+
+
+@pytest.mark.parametrize(("text", "meaning"), STATEMENTS.items(), ids=STATEMENTS)
+def test_what_a_statement_means(text: str, meaning: tuple[ast.Statement, ...]) -> None:
+    assert good(text).statements == meaning
+
+
+less, minus, plus, times = ast.Operator.LESS, ast.Sign.MINUS, ast.Sign.PLUS, ast.Sign.TIMES
+a, b, c = field("a"), field("b"), field("c")
+
+CONDITIONS: dict[str, ast.Expression] = {
+    "not a = 'x' and b exists or b exists": ast.Or(
+        (ast.And((ast.Not(A_IS_X), B_EXISTS)), B_EXISTS)
+    ),
+    "a AND b aNd (b AND c)": ast.And((a, b, ast.And((b, c)))),
+    "(a or b) or c": ast.Or((ast.Or((a, b)), c)),
+    "(a and b) or c": ast.Or((ast.And((a, b)), c)),
+    "a < b < a + 1 second": ast.Comparison(
+        a, ((less, b), (less, ast.Arithmetic(plus, a, ast.Duration(1_000_000))))
+    ),
+    "a != null": ast.Comparison(a, ((ast.Operator.NOT_EQUAL, ast.Null()),)),
+    "a - b - c * 2": ast.Arithmetic(
+        minus, ast.Arithmetic(minus, a, b), ast.Arithmetic(times, c, ast.Number(2))
+    ),
+    "a-(b-c)": ast.Arithmetic(minus, a, ast.Arithmetic(minus, b, c)),
+    "a <-5": ast.Comparison(a, ((less, ast.Number(-5)),)),
+    "- a": ast.Arithmetic(minus, ast.Number(0), a),
+    "a in b": ast.In(a, b),
+    'a not in ["x"]': ast.In(a, ast.List((ast.String("x"),)), True),
+    "a in 10.0.0.0/8": ast.In(a, ast.Network("10.0.0.0/8")),
+    "a NOT  IN fe80::/10": ast.In(a, ast.Network("fe80::/10"), True),
+    "a match '^x'": ast.Match(a, ast.String("^x")),
+    "a contains ['x', 'y']": ast.Contains(a, ast.List((ast.String("x"), ast.String("y")))),
+    "a does not\n contain 'x'": ast.Contains(a, ast.String("x"), True),
+    "not a exists": ast.Not(ast.Exists(a)),
+    "'x' not in raw event": ast.RawContains(ast.String("x"), True),
+    "a in raw": ast.In(a, field("raw")),
+    "a in top": ast.In(a, field("top")),
+    "a in top 30 of (user)": ast.Rank(a, 30, field("user")),
+    "a not in bottom 3 of t.user": ast.Rank(a, 3, field("t.user"), True, True),
+    "time > now - 1 day": ast.Comparison(
+        field("time"),
+        ((ast.Operator.GREATER, ast.Arithmetic(minus, ast.Now(), ast.Duration(86_400_000_000))),),
+    ),
+    "a = TRUE": equal("a", ast.Boolean(True)),
+    'group = "x" and to = "x" and from exists': ast.And(
+        (equal("group", ast.String("x")), equal("to", ast.String("x")), ast.Exists(field("from")))
+    ),
+    "in in in and not not = 1": ast.And(
+        (ast.In(field("in"), field("in")), ast.Not(equal("not", ast.Number(1))))
+    ),
+    "match match 'x'": ast.Match(field("match"), ast.String("x")),
+    "email.from = null.x": equal("email.from", field("null.x")),
+    "`id.orig_h` exists": ast.Exists(ast.Field(("id.orig_h",))),
+    "@timestamp = winlog.`user-agent`.`a``b`": ast.Comparison(
+        ast.Field(("@timestamp",)),
+        ((ast.Operator.EQUAL, ast.Field(("winlog", "user-agent", "a`b"))),),
+    ),
+    'a = "C:\\Windows\\"': equal("a", ast.String("C:\\Windows\\")),
+    'a = "say ""x"" it\'s"': equal("a", ast.String('say "x" it\'s')),
+    "a = 'it''s'": equal("a", ast.String("it's")),
+    'a = "# x"# y': equal("a", ast.String("# x")),
+    "a = 1.50": equal("a", ast.Number(1.5)),
+    "a\u00a0=\t1\r\n and\fb": ast.And((equal("a", ast.Number(1)), b)),
+    "first(UtcTime, System.TimeCreated)": ast.Call(
+        "first", (field("UtcTime"), field("System.TimeCreated"))
+    ),
+    'EventID = 12 and EventType in ["DeleteKey"]': ast.And(
+        (
+            equal("EventID", ast.Number(12)),
+            ast.In(field("EventType"), ast.List((ast.String("DeleteKey"),))),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "meaning"), CONDITIONS.items(), ids=CONDITIONS)
+def test_what_a_condition_means(text: str, meaning: ast.Expression) -> None:
+    assert condition(text) == meaning
+    assert parse_value(text) == (meaning, ())
+
+
+@pytest.mark.parametrize("unit", MICROSECONDS)
+@pytest.mark.parametrize("form", ["3{}", "3 {}s", "3\n{}", "3.0\t{}"])
+def test_durations(unit: str, form: str) -> None:
+    if unit in ("us", "ms", "s", "m", "h", "d", "w"):
+        form = form.replace("{}s", "{}")
+    written = form.format(unit.upper())
+    assert condition(written) == ast.Duration(3 * MICROSECONDS[unit])
+
+
+def test_durations_are_exact() -> None:
+    assert condition("0 s") == condition("0.0 days") == ast.Duration(0)
+    assert condition("0.1 s") == ast.Duration(100_000)
+    assert condition("4.35 days") == ast.Duration(375_840_000_000)
+    assert "whole microseconds" in parse_condition("0.5 us")[1][0].message
+    assert "10,000 years" in parse_condition("9999999999 weeks")[1][0].message
+
+
+BOUNDARIES = {
+    "a string": 'a = filter t where f = "x"\nb = search X',
+    "a field": "a = filter t where f = g\nb = search X",
+    "a number, then the name of a unit": "a = 1\nm = 2\nd.f = 3",
+    "a keyword as a name": "a = b\nand = c\nin.x = d\nnow = e\nexists = f\nwithin = g",
+    "raw, then event": "a = filter t where f in raw\nevent = search X",
+    "streams on one line": 'a = search X b = filter a where f = "x" output b',
+    "no line end after a comment": "a = search X # y",
+    "a kind without action": "a = search X\nor = search Y",
+    "carriage returns": "a = search X\r\nb = search Y\r\n",
+    "a byte order mark": "\ufeffa = search X",
+}
+
+
+@pytest.mark.parametrize("text", BOUNDARIES.values(), ids=BOUNDARIES)
+def test_a_statement_ends_where_the_next_begins(text: str) -> None:
+    program = good(text)
+    assert len(program.statements) == text.replace("!=", "").count(" = ") - text.count("f = ") + (
+        text.count("d.f = ") + text.count("output")
+    )
+
+
+def test_spans_point_into_the_source() -> None:
+    source = Source("x.car", '---\nid: A\n---\na = filter t where (exe = "x" and (pid exists))\n')
+    block = Block(source, source.text[14:], range(14, len(source.text) + 1))
+    (statement,) = good(block).statements
+    match statement:
+        case ast.Define(defined, ast.Filter(stream, ast.And((first, second)))):
+            assert statement.span.text == 'a = filter t where (exe = "x" and (pid exists))'
+            assert (defined.span.text, defined.span.line) == ("a", 4)
+            assert stream.span.text == "t"
+            assert (first.span.text, second.span.text) == ('exe = "x"', "pid exists")
+        case _:
+            pytest.fail(str(statement))
+
+
+def test_spans_follow_a_text_that_was_moved() -> None:
+    """A block whose characters stand in the source in another order of places."""
+    source = Source("page.yaml", "code: |\n    a = serach X\n    output a\n")
+    text = "a = serach X\noutput a\n"
+    offsets = [*range(12, 25), *range(29, 39)]
+    parsed = parse_program(Block(source, text, offsets))
+    (wrong,) = parsed.diagnostics
+    assert wrong.span is not None
+    assert (wrong.span.text, wrong.span.line, wrong.span.column) == ("serach", 2, 9)
+    (output,) = parsed.program.statements
+    assert output.span.text == "output a"
+
+
+# Printing
+
+LAYOUTS = {
+    "short": 'x = filter t where (a = "x" and b exists)\n',
+    "broken": (
+        "lsass_dump = filter files where (\n"
+        '  file_name = "lsass*.dmp" and\n'
+        '  (image_path = "C:\\Windows\\*\\taskmgr.exe" or\n'
+        '   image_path = "C:\\Program Files (x86)\\A rather long name, made up\\*.exe") and\n'
+        '  user not in ["SYSTEM", "LOCAL SERVICE"])\n'
+    ),
+    "list": ("names = [\n" + ",\n".join(f'  "a rather long name, {i}"' for i in range(5)) + "]\n"),
+    "select": (
+        "x = from grouped select\n"
+        "  min(time) as earliest_time,\n"
+        "  max(time) as latest_time,\n"
+        "  count(*) as number,\n"
+        "  distinct_count(user) as users\n"
+    ),
+    "kinds": "x = search (File:Create or File:* or Process:Create)\ny = search File:Create,Modify\n",
+    "value": "x = a and b and (c or d)\n",
+    "every statement": (
+        "input host\n"
+        "x = group a, b by f, g within 90 minutes\n"
+        "y = count(x) by f\n"
+        "y.f = f + 1 * (2 - 3) - -4\n"
+        "z = x - y\n"
+        "r = run Analytic:CAR-2013-05-003\n"
+        "j = join (a, b, c) where a.time < b.time < a.time + 1 second\n"
+        'k = search Process:* where not "x" in raw event\n'
+        "output x, y\n"
+    ),
+    "keywords": "x = (group - 1)\ny = `now` + now\nnot = `not` in group\n",
+}
+
+
+@pytest.mark.parametrize("text", LAYOUTS.values(), ids=LAYOUTS)
+def test_the_layout(text: str) -> None:
+    assert print_program(good(text)) == text
+    assert print_program(good(" ".join(text.split()) if text.count("=") == 1 else text)) == text
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@given(programs())
+@example(ast.Program((ast.Define(name("x"), field("group")), ast.Define(name("by"), c))))
+@example(ast.Program((ast.Define(name("x"), ast.Number(5)), ast.Assign(name("m"), ("f",), c))))
+def test_printing_and_parsing_undo_each_other(program: ast.Program) -> None:
+    text = print_program(program)
+    again = good(text)
+    assert again == program, text
+    assert print_program(again) == text
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(expressions())
+def test_printing_and_parsing_an_expression(expression: ast.Expression) -> None:
+    text = print_expression(expression)
+    assert condition(text) == expression, text
+
+
+def test_what_no_text_says_is_refused() -> None:
+    for expression in (ast.String("a\nb"), ast.Field(("",)), ast.Field(("a\r",))):
+        with pytest.raises(ValueError, match=r"line end|written"):
+            print_expression(expression)
+    with pytest.raises(ValueError, match="id of a rule"):
+        print_statement(ast.Define(name("x"), ast.Run(name("a b"))))
+
+
+COMMENTED = """\
+#!head
+
+
+# of a
+a = search Process:Create # behind a
+b = filter a where ( # behind the bracket
+  # before exe
+  exe = "cmd.exe" and # behind exe
+  (parent_exe = "a rather long name.exe" or # behind parent
+  # before the other
+  parent_exe = "another rather long name.exe") and # behind both
+  pid > 4 # before the end
+  # alone before the end
+  ) # behind b
+c = ["a", # one
+  "b" # two
+]
+d = a # behind d
+e = b f = search File:* # behind f
+
+output a, b # last
+# end
+"""
+
+
+def test_comments_survive() -> None:
+    program = good(COMMENTED)
+    assert len(program.comments) == COMMENTED.count("#") == 18
+    printed = print_program(program)
+    again = good(printed)
+    assert again == program
+    assert sorted(x.text for x in again.comments) == sorted(x.text for x in program.comments)
+    assert print_program(again) == printed
+    for line in (
+        "#!head\n\n# of a\na = search Process:Create  # behind a\n",
+        "b = filter a where (  # behind the bracket\n  # before exe\n",
+        '  exe = "cmd.exe" and  # behind exe\n',
+        "   # before the other\n",
+        '# one\n# two\nc = ["a", "b"]\n',
+        "d = a  # behind d\n",
+        "f = search File:*  # behind f\n\noutput a, b  # last\n# end\n",
+    ):
+        assert line in printed
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(programs(), st.randoms(use_true_random=False))
+def test_no_comment_is_lost_wherever_it_stands(program: ast.Program, random: object) -> None:
+    lines = print_program(program).split("\n")
+    choose = getattr(random, "choice")  # noqa: B009
+    commented = "".join(
+        line + choose(["\n", f" # b{i}\n", f"\n  # c{i}\n", f"\n\n# d{i} \n#\n"])
+        for i, line in enumerate(lines)
+    )
+    first = good(commented)
+    assert first == program
+    printed = print_program(first)
+    second = good(printed)
+    assert second == program
+    assert sorted(x.text for x in second.comments) == sorted(x.text for x in first.comments)
+    assert print_program(second) == printed
+
+
+# Errors
+
+
+def _golden() -> list[Path]:
+    return sorted(GOLDEN.glob("*.car"))
+
+
+@pytest.mark.parametrize("path", _golden(), ids=[path.stem for path in _golden()])
+def test_what_is_said_of_wrong_programs(path: Path) -> None:
+    parsed = parse_program(Block.of(path.read_bytes().decode("utf-8"), path.name))
+    said = "\n\n".join(map(render, parsed.diagnostics))
+    said += f"\n\n-- kept --\n{print_program(parsed.program)}"
+    out = path.with_suffix(".out")
+    if os.environ.get("CARENGINE_GOLDEN") == "write":
+        out.write_text(said, encoding="utf-8")
+    assert said == out.read_text(encoding="utf-8")
+    for diagnostic in parsed.diagnostics:
+        for edit in diagnostic.fix.edits if diagnostic.fix else ():
+            assert edit.span.text != edit.text
+
+
+FIXES = {
+    "x = fliter a where b exists": "x = filter a where b exists",
+    "x = filter a wehre b exists": "x = filter a where b exists",
+    "x = filter a (b exists)": "x = filter a where (b exists)",
+    "x = filter a (where b exists)": "x = filter a where ( b exists)",
+    "x = serach File:Create": "x = search File:Create",
+    "ouput x": "output x",
+    "x = filter a where b exists adn c exists": "x = filter a where b exists and c exists",
+    "x = filter a where (b exists c exists)": "x = filter a where (b exists and c exists)",
+    'x = filter a where b = "x" c = "y"': 'x = filter a where b = "x" and c = "y"',
+    "x = filter a where b => 1": "x = filter a where b >= 1",
+    "x = filter a where b <> 1&&c": "x = filter a where b != 1 and c",
+    "x = filter a where !b||c": "x = filter a where not b or c",
+    "x = filter a where b = “it's”": 'x = filter a where b = "it\'s"',
+    "x = filter a where b = ‘y’": "x = filter a where b = 'y'",
+    'x = filter a where b = "y': 'x = filter a where b = "y"',
+    "x = filter a where (b = 'y)": "x = filter a where (b = 'y')",
+    'x = filter a where b = y.exe"': 'x = filter a where b = "y.exe"',
+    "x = filter a where (b exists": "x = filter a where (b exists)",
+    "x = filter a where b exists)": "x = filter a where b exists",
+    "x = [b, [c)": "x = [b, [c]]",
+    'x = ["a" "b"]': 'x = ["a", "b"]',
+    "x = from t select a b": "x = from t select a, b",
+    "output a b": "output a, b",
+    "x = filter a where b = *y*": 'x = filter a where b = "*y*"',
+    "x = filter a where b = C:\\y\\z.exe and c": 'x = filter a where b = "C:\\y\\z.exe" and c',
+    "x = filter a where b = 0x1f": 'x = filter a where b = "0x1f"',
+    "x = filter a where b in ('x', 'y')": "x = filter a where b in ['x', 'y']",
+    "x = filter a where b like 'x'": "x = filter a where b = 'x'",
+    "x = filter a where b matches 'x'": "x = filter a where b match 'x'",
+    "x = run CAR-1": "x = run Analytic:CAR-1",
+    "output x;": "output x",
+    "x = a – 1": "x = a - 1",
+    "x = a\u200b": "x = a",
+}
+
+
+@pytest.mark.parametrize(("text", "mended"), FIXES.items(), ids=FIXES)
+def test_a_fix_mends(text: str, mended: str) -> None:
+    for _ in range(3):
+        diagnostics = parse_program(text).diagnostics
+        if not diagnostics:
+            break
+        fix = diagnostics[0].fix
+        assert fix is not None
+        assert fix.edits
+        for edit in sorted(fix.edits, key=lambda edit: -edit.span.start):
+            text = text[: edit.span.start] + edit.text + text[edit.span.end :]
+    assert text == mended
+    assert not parse_program(text).diagnostics
+
+
+def test_all_errors_are_told_and_all_good_statements_kept() -> None:
+    text = "".join(
+        f"a{i} = search File:Create\nb{i} = fliter a{i} where (x = 1)\n" for i in range(10)
+    )
+    parsed = parse_program(text)
+    assert [d.span.line for d in parsed.diagnostics if d.span] == list(range(2, 21, 2))
+    assert len(parsed.program.statements) == 10
+
+
+def test_a_condition_that_goes_on_after_an_error_is_no_statement() -> None:
+    parsed = parse_program('a = filter t where (\n  x = "1" and\n  y = = 2 and\nz = 3)\nb = a')
+    assert len(parsed.diagnostics) == 1
+    assert [print_statement(s) for s in parsed.program.statements] == ["b = a"]
+
+
+# Hostile texts
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, 90_000])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("(", ")"), ("[", "]"), ("f(", ")"), ("not ", ""), ("- ", ""), ("", " + a")],
+)
+def test_depth_is_limited(depth: int, before: str, after: str) -> None:
+    text = f"x = {before * depth}a{after * depth}"
+    parsed = parse_program(text)
+    if depth < MAX_DEPTH:
+        assert good(text) == parse_program(print_program(parsed.program)).program
+    elif depth > MAX_DEPTH:
+        assert [d.code for d in parsed.diagnostics] == [
+            codes.TOO_LONG if before == "f(" and depth > 70_000 else codes.TOO_DEEP
+        ]
+
+
+def test_depth_counts_what_stands_before_and_behind_brackets() -> None:
+    text = "a"
+    for _ in range(30):
+        text = f"({text} + b * c + d)"
+    assert [d.code for d in parse_program(f"x = {text}").diagnostics] == [codes.TOO_DEEP]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 100_000,
+        ")" * 100_000,
+        "x = " + "a or " * 45_000 + "b",
+        '"' * 999_999,
+        "'" * 999_999,
+        "`" * 500_000,
+        "a" * 1_000_000,
+        "9" * 1_000_000,
+        "x = 1 " + " " * 900_000 + "m = 2",
+        "\\" * 100_000,
+        "x = " + "“" * 10_000,
+        "a = (\n" * 20_000,
+        "a = = b\n" * 15_000,
+        "#" * 900_000,
+        "{" * 50_000,
+        "x = [" + "1, " * 30_000 + "1]",
+        "\x00" * 50_000,
+        "a.b" * 30_000,
+        "-\u2028" * 60_000,
+        "a" * 10_000_000,
+        "a " * 5_000_000,
+    ],
+    ids=lambda text: f"{text[:10]!r} {len(text)}",
+)
+def test_hostile_texts_take_little_time(text: str) -> None:
+    started = time.process_time()
+    parsed = parse_program(text)
+    parse_condition(text)
+    assert time.process_time() - started < 15
+    assert len(parsed.diagnostics) <= MAX_EXPLAINED + 1
+    for diagnostic in parsed.diagnostics[:3]:
+        render(diagnostic)
+
+
+def test_limits_are_told() -> None:
+    assert parse_program("#" * MAX_CHARACTERS).diagnostics == ()
+    for text in ("#" * (MAX_CHARACTERS + 1), "a " * (MAX_LEXEMES + 1)):
+        parsed = parse_program(text)
+        assert [d.code for d in parsed.diagnostics] == [codes.TOO_LONG]
+        assert parse_condition(text)[1] == parsed.diagnostics or parse_condition(text)[1]
+    many = parse_program("a = = b\n" * (MAX_EXPLAINED + 50)).diagnostics
+    assert len(many) == MAX_EXPLAINED + 1
+    assert any("50 more mistakes" in d.message for d in many)
+
+
+def test_ten_thousand_terms() -> None:
+    terms = [f'exe = "{i}"' for i in range(10_000)]
+    text = f"x = filter t where {' or '.join(terms)}"
+    statement = only(text)
+    assert isinstance(statement, ast.Define)
+    assert isinstance(statement.value, ast.Filter)
+    assert isinstance(statement.value.condition, ast.Or)
+    assert len(statement.value.condition.items) == 10_000
+    assert only(print_statement(statement)) == statement
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "a",
+                "x.y",
+                "=",
+                "==",
+                "(",
+                ")",
+                "[",
+                "]",
+                ",",
+                ":",
+                ".",
+                "*",
+                "-",
+                "+",
+                "<",
+                "search",
+                "filter",
+                "where",
+                "and",
+                "or",
+                "not",
+                "in",
+                "raw",
+                "event",
+                "output",
+                "input",
+                "group",
+                "by",
+                "within",
+                "3",
+                "3s",
+                "10.0.0.0/8",
+                '"s"',
+                "'s'",
+                '"',
+                "'",
+                "`",
+                "#",
+                "…",
+                "\\",
+                "&&",
+                ";",
+                "\n",
+                "\r\n",
+                "“",
+                "”",
+                "top",
+                "30",
+                "of",
+                "from",
+                "select",
+                "as",
+                "count",
+                "run",
+                "Analytic",
+            ]
+        ),
+        max_size=30,
+    ).map(" ".join)
+    | st.text(max_size=60)
+)
+def test_nothing_raises(text: str) -> None:
+    parsed = parse_program(text)
+    assert parse_program(text) == parsed or parsed.diagnostics
+    for diagnostic in parsed.diagnostics:
+        render(diagnostic)
+        assert diagnostic.span is not None
+    if not parsed.diagnostics:
+        assert parse_program(print_program(parsed.program)).program == parsed.program
+    parse_condition(text)
+
+
+# The published pseudocode
+
+
+def test_the_seed_rule_of_the_corpus_parses() -> None:
+    page = SHARED / "car" / "CAR-2019-08-001.md"
+    if not page.exists():
+        pytest.skip("the shared corpus is not here")
+    text = page.read_text(encoding="utf-8")
+    start = text.index("files = search File:Create")
+    program = good(text[start : text.index("```", start)])
+    assert len(program.statements) == 3
+
+
+def test_lark_is_imported_only_for_a_parse() -> None:
+    code = (
+        "import sys, carengine.syntax as s; assert 'lark' not in sys.modules; "
+        "s.print_program(s.ast.Program(())); assert 'lark' not in sys.modules; "
+        "s.parse_program('output a'); assert 'lark' in sys.modules"
+    )
+    path = str(Path(__file__).parents[1] / "src")
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": path})
+
+
+def test_the_grammar_has_no_conflicts() -> None:
+    """Lark settles a shift/reduce conflict without a word; with ``debug`` it says so."""
+    import logging
+
+    import lark
+
+    from carengine import shipped
+
+    heard: list[str] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    ear = Ear()
+    level = lark.logger.level
+    lark.logger.addHandler(ear)
+    lark.logger.setLevel(logging.DEBUG)
+    try:
+        text = shipped.grammar().read_text(encoding="utf-8")
+        lark.Lark(text, parser="lalr", start=["program", "expression"], debug=True)
+    finally:
+        lark.logger.removeHandler(ear)
+        lark.logger.setLevel(level)
+    assert [line for line in heard if "onflict" in line] == []
