@@ -1,10 +1,12 @@
 """Running rules over events.
 
 ``interpreter`` says what a rule means, ``matcher`` decides the same for all rules at once, ``engine`` holds
-the compiled rules and the sessions, ``match`` what comes out.
+the compiled rules and the sessions, ``match`` what comes out. ``explain`` tells of one event why, ``standing`` of
+a whole run why not, ``examples`` holds rules to the examples they carry.
 """
 
 from .engine import Account, Engine, EventClass, Gap, Session
+from .explain import Explanation, explain
 from .interpreter import interpret
 from .match import Match, MatchedEvent, Origin
 
@@ -12,10 +14,12 @@ __all__ = [
     "Account",
     "Engine",
     "EventClass",
+    "Explanation",
     "Gap",
     "Match",
     "MatchedEvent",
     "Origin",
     "Session",
+    "explain",
     "interpret",
 ]
