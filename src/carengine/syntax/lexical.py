@@ -10,10 +10,10 @@ With it the parser finds comments, refuses what is too large or too deep before 
 mistakes that no grammar could name well (a string without an end, typographic quotes,
 ``&&``), and finds the lines where a statement begins, to go on there after an error.
 
-A line begins a statement when it begins with ``name =``, ``name.field =``, ``output name``, ``return name``
-or ``input name``, and the line before does not end in something that waits for more. Inside
-brackets that are open, such a line must also stand no deeper than its statement did, or say
-``name = search …`` and the like, which no expression can contain.
+A line begins a statement when it begins with a name, as in ``name =`` or ``output name``, and the
+line before does not end in something that waits for more. Inside brackets that are open, such a
+line must also stand no deeper than its statement did. ``name = search …``, ``output name`` and the like, which
+no expression can contain, begin one in any case.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_DIGITS = 400
 STREAM_WORDS = frozenset({"search", "filter", "join", "group", "from", "run"})
 """The words that begin the definition of a stream, after ``name =``."""
 
-_OPEN_QUOTES = "“”„‟″«»‘’‚‛′"
+_CURLY_QUOTES = "“”„‟″«»‘’‚‛′"
 _SINGLE_QUOTES = "‘’‚‛′"
 
 _LEXEME = re.compile(
@@ -44,8 +44,8 @@ _LEXEME = re.compile(
   | (?P<string>"[^"\r\n]*(?:""[^"\r\n]*)*"|'[^'\r\n]*(?:''[^'\r\n]*)*')
   | (?P<name>`(?:[^`\r\n]|``)+`)
   | (?P<unclosed>["'][^\r\n]*)
-  | (?P<curly>[{_OPEN_QUOTES}][^{_OPEN_QUOTES}"\r\n]*[{_OPEN_QUOTES}"])
-  | (?P<number>[0-9](?:[\w@]|\.(?=[0-9]))*)
+  | (?P<curly>[{_CURLY_QUOTES}][^{_CURLY_QUOTES}"\r\n]*[{_CURLY_QUOTES}"])
+  | (?P<number>[0-9][\w@]*(?:\.(?=[0-9])[\w@]*)*)
   | (?P<word>[\w@]+)
   | (?P<foreign>===|<>|=>|=<|&&|\|\||:=|=~|~=|!(?!=))
   | (?P<operator>==|!=|<=|>=|[=<>+\-*/(),.:\[\]])
@@ -104,24 +104,37 @@ def too_large(block: Block) -> Diagnostic:
 
 # Statements
 
-_WAITS = frozenset(
+# Words after which a condition goes on, so that `name =` on the next line is part of it.
+_WAITS = frozenset(["and", "or", "not", "in", "where", "select", "match", "contains", "contain"])
+
+# Words that begin a line of a statement without beginning a statement.
+_CONTINUES = STREAM_WORDS | frozenset(
     [
+        "where",
+        "by",
+        "within",
+        "select",
+        "as",
         "and",
         "or",
         "not",
         "in",
-        "where",
-        "by",
-        "as",
-        "of",
-        "select",
         "match",
         "contains",
-        "contain",
         "does",
-        "within",
+        "contain",
+        "exists",
+        "raw",
+        "top",
+        "bottom",
+        "of",
+        "null",
+        "now",
+        "true",
+        "false",
+        "analytic",
     ]
-) | (STREAM_WORDS)
+)
 _NO_NAME_AFTER = frozenset(["and", "or", "not", "in", "match", "contains", "does", "exists"])
 
 
@@ -140,7 +153,8 @@ def split(text: str, lexemes: Sequence[Lexeme]) -> Iterator[Sequence[Lexeme]]:
     start, depth, indent = 0, 0, 0
     for index, lexeme in enumerate(lexemes):
         if first_on_line(text, lexemes, index):
-            column = lexeme.start - (text.rfind("\n", 0, lexeme.start) + 1)
+            gap = text[lexemes[index - 1].end if index else 0 : lexeme.start]
+            column = len(gap) - 1 - max(gap.rfind("\n"), gap.rfind("\r"))
             certain = _begins_statement(lexemes, index)
             if index > start and (
                 certain
@@ -163,10 +177,16 @@ def split(text: str, lexemes: Sequence[Lexeme]) -> Iterator[Sequence[Lexeme]]:
 
 
 def _begins_statement(lexemes: Sequence[Lexeme], index: int) -> bool | None:
-    """True if a statement surely begins here, False if it may be one, None if not."""
+    """True if a statement surely begins here, False if it may be one, None if not.
+
+    What may be one is any line that begins with a word which continues nothing: after the end of an
+    expression, outside brackets, it can only be a statement, right or wrong.
+    """
     head, *after = lexemes[index : index + 2]
-    if not head.is_name or not after:
+    if not head.is_name:
         return None
+    if not after:
+        return None if head.word in _CONTINUES else False
     following = after[0]
     if head.word in ("output", "return", "input"):
         if following.is_name and following.word not in _NO_NAME_AFTER:
@@ -177,7 +197,7 @@ def _begins_statement(lexemes: Sequence[Lexeme], index: int) -> bool | None:
     while lexemes[position].text == "." and position + 2 < len(lexemes):
         position += 2
     if lexemes[position].text != "=":
-        return None
+        return None if head.word in _CONTINUES else False
     words = lexemes[position + 1 : position + 3]
     if len(words) == 2 and words[0].word in STREAM_WORDS:
         name = words[1].is_name and words[1].word not in _NO_NAME_AFTER
@@ -239,7 +259,9 @@ _INVISIBLE = "\u200b\u200c\u200d\u2060\u00ad"
 
 def _wrong_lexemes(block: Block, lexemes: Sequence[Lexeme]) -> Finding:
     resume = 0
+    escaped = False
     for index, lexeme in enumerate(lexemes):
+        escaped = escaped or (lexeme.kind == "string" and lexeme.text[-2] == "\\")
         if lexeme.start < resume:
             continue
         match lexeme.kind:
@@ -254,7 +276,7 @@ def _wrong_lexemes(block: Block, lexemes: Sequence[Lexeme]) -> Finding:
                 if start < lexeme.start and before is not None and takes_value(before):
                     yield _no_opening_quote(block, start, lexeme.start)
                 else:
-                    yield _unclosed(block, lexeme)
+                    yield _unclosed(block, lexeme, escaped)
             case "number" if lexeme.end - lexeme.start > MAX_DIGITS:
                 yield Diagnostic(
                     codes.SYNTAX,
@@ -285,8 +307,7 @@ def _before(lexemes: Sequence[Lexeme], index: int, position: int) -> Lexeme | No
 
 def bare_value(text: str, lexeme: Lexeme) -> tuple[int, int]:
     """The run of characters around a lexeme that would be a value if it had quotes."""
-    line = max(text.rfind("\n", 0, lexeme.start) + 1, lexeme.start - 1000)
-    back = _BARE_BACK.search(text, line, lexeme.start)
+    back = _BARE_BACK.search(text, max(0, lexeme.start - 1000), lexeme.start)
     start = back.start() if back is not None else lexeme.start
     run = _BARE.match(text, lexeme.start, lexeme.start + 10_000)
     return start, max(lexeme.end, run.end() if run is not None else 0)
@@ -349,12 +370,24 @@ def _spaced(text: str, lexeme: Lexeme, replacement: str) -> str:
     return replacement.rstrip() if text[lexeme.end : lexeme.end + 1].isspace() else replacement
 
 
-def _unclosed(block: Block, lexeme: Lexeme) -> Diagnostic:
+_NO_ESCAPES = (
+    "a string before this one ends in a backslash, which escapes nothing: a quote inside a string is "
+    "written twice, or the string stands in the other quotes"
+)
+
+
+def _unclosed(block: Block, lexeme: Lexeme, escaped: bool) -> Diagnostic:
     mark = lexeme.text[0]
     # The value most likely ends at the first space or bracket; `"ipconfig.exe) )`.
     inside = re.match(r"[^\s)\],]+(?=[\s)\],]|\Z)", lexeme.text[1:])
-    fix = None
-    if inside is None:
+    curly = re.search(f"[{_CURLY_QUOTES}]", lexeme.text)
+    if curly is not None:
+        place = lexeme.start + curly.start()
+        fix = Fix(
+            f"close it with {mark} instead of {curly.group()}",
+            (Edit(block.span(place, place + 1), mark),),
+        )
+    elif inside is None:
         fix = Fix(
             "delete the quote, or close the string",
             (Edit(block.span(lexeme.start, lexeme.start + 1), ""),),
@@ -370,6 +403,7 @@ def _unclosed(block: Block, lexeme: Lexeme) -> Diagnostic:
         f"no {mark} closes this string on its line",
         block.span(lexeme.start, lexeme.end),
         "the string opens here",
+        notes=(_NO_ESCAPES,) if escaped else (),
         fix=fix,
     )
 
@@ -386,9 +420,7 @@ def _no_opening_quote(block: Block, start: int, end: int) -> Diagnostic:
     )
 
 
-def _stray(
-    block: Block, lexeme: Lexeme, start: int, end: int, before: Lexeme | None
-) -> Diagnostic:
+def _stray(block: Block, lexeme: Lexeme, start: int, end: int, before: Lexeme | None) -> Diagnostic:
     span = block.span(lexeme.start, lexeme.end)
     character = lexeme.text
     if character in _INVISIBLE:
@@ -455,7 +487,7 @@ def _wrong_brackets(block: Block, lexemes: Sequence[Lexeme]) -> Finding:
         yield Diagnostic(
             codes.UNCLOSED_BRACKET,
             f"`{inner.text}` is never closed"
-            + (f", nor are {len(opened) - 1} more before it" if len(opened) > 1 else ""),
+            + (f" ({len(opened)} brackets are open at the end)" if len(opened) > 1 else ""),
             block.span(inner.start, inner.end),
             "opened here",
             (Label(block.span(end, end), f"the statement ends here without {missing[:20]}"),),

@@ -18,7 +18,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
@@ -167,7 +167,6 @@ def _lark() -> Lark:
         parser="lalr",
         lexer="contextual",
         start=["program", "expression"],
-        propagate_positions=True,
         maybe_placeholders=False,
     )
 
@@ -230,11 +229,22 @@ class _Place:
     block: Block
     offset: int
 
-    def span(self, item: Node) -> Span:
-        position = item if isinstance(item, str) else item.meta
-        start = getattr(position, "start_pos", 0) or 0
-        end = getattr(position, "end_pos", start) or start
+    def span(self, first: Node, last: Node | None = None) -> Span:
+        """From the first token of a tree to its last one, or to the last one of another."""
+        start, end = _bounds(first)
+        if last is not None:
+            end = _bounds(last)[1]
         return self.block.span(self.offset + start, self.offset + end)
+
+
+def _bounds(item: Node) -> tuple[int, int]:
+    """Where a tree's text begins and ends. Every tree that is asked for has tokens."""
+    first = last = item
+    while not isinstance(first, str):
+        first = first.children[0]
+    while not isinstance(last, str):
+        last = last.children[-1]
+    return first.start_pos or 0, last.end_pos or 0
 
 
 def _converted(
@@ -269,7 +279,7 @@ def _runs_on(place: _Place, before: ParseTree, tree: ParseTree) -> Diagnostic | 
         return None
     if _rule(tree.children[-1]) in STREAM_RULES:
         return None
-    start, end = before.meta.end_pos + place.offset, tree.meta.start_pos + place.offset
+    start, end = _bounds(before)[1] + place.offset, _bounds(tree)[0] + place.offset
     if _LINE_END.search(place.block.text, start, end):
         return None
     return Diagnostic(
@@ -290,9 +300,16 @@ def _trees(tree: ParseTree) -> list[ParseTree]:
     return [item for item in tree.children if not isinstance(item, str)]
 
 
-def _children(tree: ParseTree, *signs: str) -> list[Node]:
-    """The children without the tokens that only mark a place."""
-    return [item for item in tree.children if getattr(item, "type", None) not in signs]
+def _children(tree: ParseTree, *signs: str) -> list[Any]:
+    """The children without the tokens that only mark a place: ``_LPAR`` and these signs.
+
+    Which of them are trees and which are tokens is the grammar's affair, and no type's.
+    """
+    return [
+        item
+        for item in tree.children
+        if not isinstance(item, str) or (item.type[0] != "_" and item.type not in signs)
+    ]
 
 
 def _rule(item: Node) -> str:
@@ -342,7 +359,7 @@ def _defined(place: _Place, tree: Node) -> ast.StreamExpression | ast.Expression
     """What stands behind ``name =``."""
     span = place.span(tree)
     rule = _rule(tree)
-    match rule, getattr(tree, "children", []):
+    match rule, [] if isinstance(tree, str) else _children(tree):
         case "search", [*kinds, last] if _rule(last) == "where":
             return ast.Search(_kinds(place, kinds), _where(place, last), span=span)
         case "search", kinds:
@@ -427,6 +444,8 @@ def _expression(place: _Place, tree: Node) -> ast.Expression:
     match rule:
         case "path":
             return _field(place, tree)
+        case "bracketed":
+            return _expression(place, children[0])
         case "any_of" | "all_of":
             items = tuple(_expression(place, item) for item in children)
             return ast.Or(items, span=span) if rule == "any_of" else ast.And(items, span=span)
@@ -481,7 +500,7 @@ def _arithmetic(place: _Place, children: Sequence[Node]) -> ast.Expression:
     left = _expression(place, first)
     for sign, item in zip(rest[::2], rest[1::2], strict=True):
         right = _expression(place, item)
-        left = ast.Arithmetic(ast.Sign(str(sign)), left, right, span=left.span.to(right.span))
+        left = ast.Arithmetic(ast.Sign(str(sign)), left, right, span=place.span(first, item))
     return left
 
 
@@ -504,7 +523,7 @@ def _raw(value: ast.Expression, negated: bool, span: Span) -> ast.Expression:
 def _rank(
     place: _Place, value: ast.Expression, tree: ParseTree, negated: bool, span: Span
 ) -> ast.Expression:
-    side, number, _ = tree.children
+    side, number, _ = _children(tree)
     count = _number(str(number))
     if not isinstance(count, int):
         raise _RefusedError(place.span(number), "a rank is a whole number")
