@@ -149,9 +149,9 @@ def _typed(value: Any, type_: ir.Type) -> Any:
 
 
 def as_time(value: Any) -> Any:
-    """A value read as a time: microseconds, or null where it is none; lists element by element."""
+    """A value read as a time: microseconds, or null where it is none; of a list the first that is one."""
     if isinstance(value, list | tuple):
-        return [time_of(item) for item in value]
+        return next((time for item in value if (time := time_of(item)) is not None), None)
     return time_of(value)
 
 

@@ -68,6 +68,10 @@ class EventKind:
 # Values
 
 
+def _kind_and_value(value: object) -> tuple[type, object]:
+    return type(value), value
+
+
 @frozen(cache_hash=True)
 class Field:
     """A CAR field (or a column) of the row; with ``source``, of that branch of a join."""
@@ -91,9 +95,9 @@ class Raw:
 
 @frozen(cache_hash=True)
 class Constant:
-    """A text, a number, a truth value, or None for null."""
+    """A text, a number, a truth value, or None for null. ``1``, ``1.0`` and ``true`` are three."""
 
-    value: str | int | float | bool | None
+    value: str | int | float | bool | None = field(eq=_kind_and_value)
 
 
 @frozen(cache_hash=True)

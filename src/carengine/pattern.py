@@ -9,7 +9,8 @@ A pattern is matched against the whole of a text. ``*`` is any run of characters
 empty run included; ``?`` is exactly one character; ``[*]`` and ``[?]`` are the literal characters, and any
 other ``[`` is itself. A backslash is an ordinary character. Matching takes the first place each piece
 between two ``*`` can stand, which is never wrong and never goes back: time grows with the
-text's length, never faster.
+text's length, never faster. Nor does it grow with the product of both lengths where a piece holds ``?``: past
+a bound such a piece is looked for with one bit for each of its characters, all of them at once.
 """
 
 from __future__ import annotations
@@ -152,6 +153,10 @@ def _compiled(pattern: Pattern) -> Test:
     return _wildcard_test(first, [piece for piece in middle if piece.length], last)
 
 
+# Up to this many characters compared, looking for a shape at one place after the other is fastest.
+_FEW_STEPS = 1_000_000
+
+
 @frozen
 class _Piece:
     """What stands between two ``*``: a text of fixed length, some of its characters free."""
@@ -159,6 +164,7 @@ class _Piece:
     length: int
     literal: str | None
     shape: re.Pattern[str] | None = field(eq=False)
+    segment: tuple[str | One, ...] = ()
 
     @classmethod
     def of(cls, segment: list[str | One]) -> _Piece:
@@ -168,7 +174,7 @@ class _Piece:
         # A fixed-length expression: `re` has nothing in it that could backtrack.
         source = "".join(re.escape(t) if isinstance(t, str) else "." for t in segment)
         length = sum(len(t) if isinstance(t, str) else 1 for t in segment)
-        return cls(length, None, re.compile(source, re.DOTALL))
+        return cls(length, None, re.compile(source, re.DOTALL), tuple(segment))
 
     def equals(self) -> Test:
         if self.literal is not None:
@@ -188,8 +194,36 @@ class _Piece:
         if self.literal is not None:
             return text.find(self.literal, start, end)
         assert self.shape is not None
-        found = self.shape.search(text, start, end)
-        return -1 if found is None else found.start()
+        near = min(end, start + self.length + _FEW_STEPS // self.length)
+        found = self.shape.search(text, start, near)
+        if found is not None:
+            return found.start()
+        return -1 if near == end else self._find_far(text, near - self.length + 1, end)
+
+    def _find_far(self, text: str, start: int, end: int) -> int:
+        """As `find`, in time that hardly depends on the piece's length (Baeza-Yates and Gonnet's shift-and).
+
+        Bit ``i`` of the state says that the piece's first ``i + 1`` characters stand just before here.
+        """
+        free = 0
+        wanted: dict[str, int] = {}
+        place = 0
+        for token in self.segment:
+            if isinstance(token, One):
+                free |= 1 << place
+                place += 1
+                continue
+            for character in token:
+                wanted[character] = wanted.get(character, 0) | 1 << place
+                place += 1
+        fits = {character: bits | free for character, bits in wanted.items()}
+        last = 1 << self.length - 1
+        state = 0
+        for position in range(start, end):
+            state = (state << 1 | 1) & fits.get(text[position], free)
+            if state & last:
+                return position - self.length + 1
+        return -1
 
 
 def _wildcard_test(first: _Piece, middle: list[_Piece], last: _Piece) -> Test:

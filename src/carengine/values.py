@@ -11,7 +11,7 @@ reading each, or None where a value has none:
 ``elements(["a", "b"])``    the values of a list one by one; a comparison holds if it holds for one
 =========================  =========================================================
 
-A mapping has no text: nothing is equal to it, but it exists.
+A mapping, or a list inside a list, has no text: it exists, and every comparison with it is unknown.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from .pattern import fold
 
 _NUMBER = re.compile(r"\s*([+-]?\d{1,40}(?:\.\d{1,40})?)\s*", re.ASCII)
 _HEXADECIMAL = re.compile(r"\s*0[xX]([0-9a-fA-F]{1,32})\s*")
+_SCALAR = (str, int, float)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -94,7 +95,7 @@ def time_of(value: Any) -> int | None:
 
     Reads ISO 8601 with ``T`` or a blank, with and without fraction and zone (without: UTC), and
     numbers: seconds, milliseconds, microseconds or nanoseconds since 1970, or Windows FILETIME,
-    told apart by their size.
+    told apart by their size. Eight digits that are a date are one (``20191027``).
 
     >>> time_of("1970-01-01 00:00:01.5"), time_of(1), time_of("1.5")
     (1500000, 1000000, 1500000)
@@ -109,10 +110,14 @@ def time_of(value: Any) -> int | None:
 def _time_of_text(text: str) -> int | None:
     if len(text) > 64:
         return None
+    stripped = text.strip()
+    # Epoch numbers come first: some long ones would pass for ISO 8601 without its hyphens.
+    if len(stripped) != len("20191027") and (number := number_of(stripped)) is not None:
+        return _time_of_number(number)
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(stripped)
     except ValueError:
-        number = number_of(text)
+        number = number_of(stripped)
         return None if number is None else _time_of_number(number)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
@@ -206,8 +211,11 @@ def key_of(value: Any, type_: Type) -> Any:
 def compare(left: Any, relation: Relation, right: Any, type_: Type) -> bool | None:
     """Three-valued comparison of two values, lists element by element (one pair suffices).
 
-    Unknown where a side is null. Equality with a value that has no reading is false; an
-    order with one is unknown.
+    Unknown where a side is null or a mapping. Equality with a value that has no reading as the type
+    is false; an order with one is unknown.
+
+    >>> compare(["a", 5], Relation.LESS, 9, Type.INTEGER), compare({}, Relation.EQUAL, 9, Type.INTEGER)
+    (True, None)
     """
     lefts, rights = elements(left), elements(right)
     if not lefts or not rights:
@@ -217,6 +225,8 @@ def compare(left: Any, relation: Relation, right: Any, type_: Type) -> bool | No
 
 
 def _compare_one(left: Any, relation: Relation, right: Any, type_: Type) -> bool | None:
+    if not isinstance(left, _SCALAR) or not isinstance(right, _SCALAR):
+        return None
     if relation is Relation.EQUAL:
         a, b = key_of(left, type_), key_of(right, type_)
         return a is not None and b is not None and bool(a == b)

@@ -27,11 +27,12 @@ from .matcher import ClassMatcher, EventClasses
 
 @frozen
 class _Target:
-    """An output that a stage belongs to."""
+    """An output that a stage belongs to, and its place among all stages of all rules' outputs."""
 
     rule: Rule
     output: str
     stage: ir.Stage
+    place: tuple[int, int, int]
 
 
 @frozen(eq=False)
@@ -70,7 +71,8 @@ class Engine:
     """Rules compiled for field maps.
 
     ``rules`` is a `RuleSet` or any iterable of rules; ``fieldmap`` is what `find_maps` takes:
-    ``"auto"``, a name, a path, a map, or several. Raises `CarError` when a map is not right.
+    ``"auto"``, a name, a path, a map, or several. The order of either makes no difference: rules are
+    sorted by id, maps by name. Raises `CarError` when a map is not right.
 
     >>> import carengine
     >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
@@ -80,8 +82,10 @@ class Engine:
     """
 
     def __init__(self, rules: RuleSet | Iterable[Rule], fieldmap: MapChoice = "auto") -> None:
-        self.rules: tuple[Rule, ...] = tuple(rules)
-        self.maps: tuple[FieldMap, ...] = find_maps(fieldmap)
+        self.rules: tuple[Rule, ...] = tuple(sorted(rules, key=lambda rule: rule.id))
+        self.maps: tuple[FieldMap, ...] = tuple(
+            sorted(find_maps(fieldmap), key=lambda found: found.name)
+        )
         self._targets: list[list[_Target]] = []
         self.unsupported: tuple[Diagnostic, ...] = ()
         stages = self._collect()
@@ -90,12 +94,16 @@ class Engine:
         self._shapes = tuple(self._shape(fieldmap, stages, gaps) for fieldmap in self.maps)
         self.gaps = tuple(gaps)
 
+    def __reduce__(self) -> tuple[type[Engine], tuple[tuple[Rule, ...], tuple[FieldMap, ...]]]:
+        # The matcher is made of closures; it is compiled afresh where the engine is unpickled.
+        return Engine, (self.rules, self.maps)
+
     def _collect(self) -> list[ir.Stage]:
         """All distinct stages; what each is for goes to ``_targets``."""
         numbers: dict[ir.Stage, int] = {}
         unsupported: list[Diagnostic] = []
-        for rule in self.rules:
-            for output in rule.program.outputs:
+        for rule_place, rule in enumerate(self.rules):
+            for output_place, output in enumerate(rule.program.outputs):
                 stages = ir.as_stages(output.plan)
                 if stages is None:
                     unsupported.append(
@@ -107,11 +115,12 @@ class Engine:
                         )
                     )
                     continue
-                for stage in dict.fromkeys(stages):
+                for stage_place, stage in enumerate(dict.fromkeys(stages)):
                     number = numbers.setdefault(stage, len(numbers))
                     if number == len(self._targets):
                         self._targets.append([])
-                    self._targets[number].append(_Target(rule, output.name, stage))
+                    place = (rule_place, output_place, stage_place)
+                    self._targets[number].append(_Target(rule, output.name, stage, place))
         self.unsupported = tuple(unsupported)
         return list(numbers)
 
@@ -191,7 +200,7 @@ class Session:
         self.account = Account()
 
     def feed(self, event: Mapping[str, Any], origin: Origin | None = None) -> list[Match]:
-        """The matches that an event completes, in the order of the rules."""
+        """The matches that an event completes, in the order of the rules, outputs, maps and entries."""
         account = self.account
         account.events += 1
         inner = unwrap(event)
@@ -203,20 +212,20 @@ class Session:
             account.recognised[fieldmap.name] += 1
         if len(maps) > 1:
             account.claimed_twice += 1
-        found: list[tuple[int, Match]] = []
-        for event_class in classes:
+        found: list[tuple[tuple[int, ...], Match]] = []
+        for class_place, event_class in enumerate(classes):
             account.kinds[event_class.fieldmap.name, event_class.entry.kind] += 1
             numbers = event_class.matcher.match(inner, event)
             if numbers:
                 seen = view(event, inner, event_class.entry)
-                found += [
-                    (number, match_of(target.rule, target.output, target.stage, seen, origin))
-                    for number in numbers
-                    for target in self.engine.targets(number)
-                ]
+                for number in numbers:
+                    for target in self.engine.targets(number):
+                        rule, output, stage = target.place
+                        match = match_of(target.rule, target.output, target.stage, seen, origin)
+                        found.append(((rule, output, class_place, stage), match))
+        if len(found) > 1:
+            found.sort(key=lambda placed: placed[0])
         matches = [match for _, match in found]
-        if len(matches) > 1:
-            matches.sort(key=lambda match: (match.rule.id, match.output))
         for match in matches:
             account.matches[match.rule.id] += 1
         return matches

@@ -21,11 +21,15 @@ _ALONE = Alone()
 def interpret(
     rules: Iterable[Rule], events: Iterable[Mapping[str, Any]], maps: Iterable[FieldMap]
 ) -> Iterator[Match]:
-    """The matches of stateless rules on events, in the order of the events, then of rules and outputs."""
-    known = tuple(maps)
+    """The matches of stateless rules on events.
+
+    They come in the order of the events, then of the rules' ids, of a rule's outputs, of the maps'
+    names and of a map's entries.
+    """
+    known = tuple(sorted(maps, key=lambda found: found.name))
     programs = [
-        (rule, output, stages)
-        for rule in rules
+        (rule, output, tuple(dict.fromkeys(stages)))
+        for rule in sorted(rules, key=lambda rule: rule.id)
         for output in rule.program.outputs
         if (stages := ir.as_stages(output.plan)) is not None
     ]

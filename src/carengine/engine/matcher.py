@@ -62,7 +62,8 @@ def getter(value: ir.Value) -> Get:
                     given = only(event)
                     if given is None:
                         return None
-                    return functions.call(name, [given]) if type(given) is list else apply(given)
+                    many = isinstance(given, list | tuple)
+                    return functions.call(name, [given]) if many else apply(given)
 
                 return call_one
 
@@ -145,7 +146,8 @@ class _Values:
                 )
             case ir.Compare(_, relation, right, type_):
                 constant = getter(right)({}) if isinstance(right, ir.Constant) else _fixed(right)
-                self.others.append((lambda value: compare(value, relation, constant, type_), bit))
+                # One element of the value, boxed: a list inside the list is no list of values.
+                self.others.append((lambda value: compare([value], relation, constant, type_), bit))
 
     def masks(self, event: Mapping[str, Any]) -> Masks:
         """The true and the unknown atoms of this value of an event."""

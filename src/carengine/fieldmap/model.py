@@ -40,15 +40,15 @@ class Entry:
     def value(self, wanted: ir.Field) -> ir.Value | None:
         """The expression for a CAR field, typed as the field is; None where the map has none.
 
-        Below ``proto_info`` a field that is not declared is looked up in the mapping that
+        Below ``proto_info`` a field that is not declared, or null, is looked up in the mapping that
         ``proto_info`` itself gives, if it is declared.
         """
         found = self.fields.get(wanted.name)
-        if found is None and wanted.name.startswith("proto_info."):
-            whole = self.fields.get("proto_info")
-            if whole is not None:
-                name = wanted.name.removeprefix("proto_info.")
-                found = ir.Call("member", (whole, ir.Constant(name)))
+        whole = self.fields.get("proto_info")
+        if whole is not None and wanted.name.startswith("proto_info."):
+            name = wanted.name.removeprefix("proto_info.")
+            member = ir.Call("member", (whole, ir.Constant(name)))
+            found = member if found is None else ir.Call("first", (found, member))
         if wanted.type is ir.Type.TIME and isinstance(found, ir.Raw | ir.Call):
             return evolve(found, type=ir.Type.TIME)
         return found

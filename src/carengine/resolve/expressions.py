@@ -501,7 +501,8 @@ def regex_problem(pattern: str) -> str | None:
     options = re2.Options()
     options.log_errors = False
     try:
-        re2.compile(pattern, options)
+        # Ignoring case makes an expression larger, and too large is one way to be refused.
+        re2.compile(f"(?i){pattern}", options)
     except (re2.error, UnicodeEncodeError) as error:
         detail = error.args[0] if error.args else error
         return detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)

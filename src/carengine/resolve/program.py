@@ -30,9 +30,7 @@ from .expressions import (
     value_of,
 )
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
-
-# A program whose plan, written out as a tree, has more nodes than this is refused.
-_MAX_NODES = 20_000
+from .size import Sizes
 
 AGGREGATES = {
     "count": Type.INTEGER,
@@ -140,7 +138,7 @@ class _Resolver:
         self.parameters: dict[str, None] = {}
         self.runs: dict[str, None] = {}
         self.outputs: dict[str, tuple[ir.Output, Shape]] = {}
-        self.sizes: dict[int, int] = {}
+        self.sizes = Sizes()
 
     def run(self, program: ast.Program) -> Resolution:
         for statement in program.statements:
@@ -266,15 +264,9 @@ class _Resolver:
 
     def _sized(self, plan: ir.Plan, span: Span) -> ir.Plan:
         """The plan, unless it is too large when written out as a tree."""
-        total = 1 + sum(self.sizes.get(id(part), 1) for part in _parts(plan))
-        if total > _MAX_NODES:
-            fail(
-                self._report,
-                codes.TOO_LARGE,
-                f"this stream is built of more than {_MAX_NODES} others",
-                span,
-            )
-        self.sizes[id(plan)] = total
+        problem = self.sizes.problem(plan)
+        if problem is not None:
+            fail(self._report, codes.TOO_LARGE, problem, span)
         return plan
 
     def _search(self, name: ast.Name, search: ast.Search) -> _Stream:
@@ -864,19 +856,3 @@ def _leaves(value: ir.Value) -> list[ir.Value]:
     for inner in ir.operands(value):
         found += _leaves(inner)
     return found
-
-
-def _parts(plan: ir.Plan) -> tuple[ir.Plan, ...]:
-    match plan:
-        case ir.Search():
-            return ()
-        case ir.Join(branches):
-            return tuple(branch.plan for branch in branches)
-        case ir.Group(plans) | ir.Union(plans):
-            return plans
-        case ir.Aggregated(group):
-            return (group,)
-        case ir.Difference(left, right):
-            return (left, right)
-        case _:
-            return (plan.plan,)
