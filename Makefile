@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench docs clean
+.PHONY: test lint types unit hunt bench evidence docs clean
 
 test: lint types unit
 
@@ -29,6 +29,10 @@ hunt: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py
+
+# All archives of real evidence, where it is at hand; the usual tests read a few of them.
+evidence: $(READY)
+	CARENGINE_ALL_EVIDENCE=1 $(BIN)/pytest tests/test_readers.py
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

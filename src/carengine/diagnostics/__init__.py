@@ -17,6 +17,7 @@ from .report import (
     has_errors,
     ordered,
     render,
+    visible,
 )
 from .source import Block, Source, Span
 
@@ -36,4 +37,5 @@ __all__ = [
     "has_errors",
     "ordered",
     "render",
+    "visible",
 ]

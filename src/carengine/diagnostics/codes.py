@@ -71,9 +71,7 @@ TOO_LONG = _error(
 
 # 2xx: names and types
 
-UNKNOWN_OBJECT = _error(
-    "CE201", "unknown object", "The CAR data model has no object of this name."
-)
+UNKNOWN_OBJECT = _error("CE201", "unknown object", "The CAR data model has no object of this name.")
 UNKNOWN_ACTION = _error(
     "CE202", "unknown action", "The object is known, but it has no action of this name."
 )

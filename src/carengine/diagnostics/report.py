@@ -200,8 +200,20 @@ def _visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        "    " if c == "\t" else c if c == "\n" or _harmless(c) else f"\\u{ord(c):04x}" for c in text
+        "    " if c == "\t" else c if c == "\n" or _harmless(c) else f"\\u{ord(c):04x}"
+        for c in text
     )
+
+
+def visible(text: str) -> str:
+    """A text of unknown origin as one line that no terminal takes for anything but text.
+
+    Control characters, direction marks and lone surrogates become escapes.
+
+    >>> visible("a\\x1b[2J\\nb")
+    'a\\\\u001b[2J\\\\nb'
+    """
+    return _visible(text).replace("\n", "\\n")
 
 
 def _harmless(character: str) -> bool:

@@ -93,7 +93,9 @@ def decode(data: bytes, depth: int = _ORJSON_DEPTH) -> Any:
     except UnicodeDecodeError as problem:
         raise UnreadableError(f"byte {problem.start + 1} is not UTF-8") from None
     except json.JSONDecodeError as problem:
-        raise UnreadableError(f"{problem.msg} at character {problem.pos + 1}") from None
+        raise UnreadableError(
+            f"{problem.msg.removesuffix(' at')} at character {problem.pos + 1}"
+        ) from None
     except RecursionError:
         raise UnreadableError("brackets are nested too deeply") from None
     except ValueError as problem:
@@ -158,6 +160,7 @@ class _Tally:
 
         The record must have been counted.
         """
+        data = data.rstrip(b"\r\n")
         if len(data) > self.limits.record_bytes:
             self.too_large(line)
             return None
@@ -193,6 +196,7 @@ class _Tally:
 
 # Which way of reading
 
+_TRIED = 8
 _LIKE_AN_OBJECT = re.compile(rb'\{\s*(?:["}]|$)')
 _LIKE_AN_ARRAY = re.compile(rb"\[\s*(?:[\[{\]]|$)")
 
@@ -202,19 +206,29 @@ def layout(head: bytes) -> str:
 
     An object or array that ends on its first line, with nothing but white space after it, speaks for lines (an array
     only when an object follows on a line of its own, as in a log with odd lines); one that goes on
-    over several lines, or is followed by another on the same line, for documents.
+    over several lines, or is followed by another on the same line, for documents. So does one of the next
+    few objects, since a pretty-printed ``{}`` is one line.
     """
     text = head.removeprefix(_BOM).lstrip(_SPACE)
     lines = text.split(b"\n")
     match text[:1]:
         case b"{":
-            end = _Scan().run(text, 0)
-            if end is not None and end >= 0 and _is_object(text[:end]):
+            start = 0
+            for _ in range(_TRIED):
+                end = _Scan().run(text, start)
+                if end is None or end < 0 or not _is_object(text[start:end]):
+                    break
                 rest = text[end:].split(b"\n", 1)[0].strip(_SPACE)
-                return "documents" if b"\n" in text[:end] or rest[:1] == b"{" else "lines"
+                if b"\n" in text[start:end] or rest[:1] == b"{":
+                    return "documents"
+                start = text.find(b"{", end)
+                if start < 0 or text[end:start].strip(_SPACE):
+                    break
+            if start:
+                return "lines"
             if b"\n" not in text or not _LIKE_AN_OBJECT.match(text):
                 return "lines"
-            if any(line.startswith(b'{"') and _is_object(line) for line in lines):
+            if any(line.startswith((b'{"', b"{}")) and _is_object(line) for line in lines):
                 return "lines"
             return "documents"
         case b"[":

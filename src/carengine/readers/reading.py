@@ -75,6 +75,10 @@ def _is_xml(head: bytes) -> bool:
     return text.startswith((b"<?xml", b"<Event", b"<!DOCTYPE", b"<html"))
 
 
+def _utf16(encoding: str) -> Callable[[Content, Account], Iterator[Content]]:
+    return lambda content, account: iter((decode_utf16(content, encoding),))
+
+
 # The first row that fits is the one.
 FORMATS: tuple[Format, ...] = (
     Format("gzip", _starts(b"\x1f\x8b\x08"), unpack=gunzip),
@@ -97,11 +101,9 @@ FORMATS: tuple[Format, ...] = (
     Format("a PDF document", _starts(b"%PDF-")),
     Format("an ELF program", _starts(b"\x7fELF")),
     Format("UTF-32 text", _starts(b"\xff\xfe\0\0", b"\0\0\xfe\xff")),
-    Format(
-        "UTF-16 text",
-        _starts(b"\xff\xfe", b"\xfe\xff"),
-        unpack=lambda content, account: iter((decode_utf16(content),)),
-    ),
+    Format("UTF-16 text", _starts(b"\xff\xfe", b"\xfe\xff"), unpack=_utf16("utf-16")),
+    Format("UTF-16 text", _starts(b"{\0", b"[\0"), unpack=_utf16("utf-16-le")),
+    Format("UTF-16 text", _starts(b"\0{", b"\0["), unpack=_utf16("utf-16-be")),
     Format("binary data", _is_binary),
     Format("XML", _is_xml),
     Format("a Zeek log", _starts(b"#separator ")),
@@ -305,13 +307,13 @@ class _Walk:
                 account.sources += 1
                 yield from row.read(content, account)
             elif row.unpack is not None:
-                empty = True
+                empty, before = True, account.found.total()
                 for inner in row.unpack(content, account):
                     empty = False
                     yield from self.content(inner)
                     if inner.name != name:
                         account.close(inner.name)
-                if empty:
+                if empty and account.found.total() == before:
                     say(codes.NOT_EVIDENCE, "is an archive without files to read")
             else:
                 say(codes.NOT_EVIDENCE, f"is of no format that is read; it looks like {row.name}")

@@ -270,19 +270,23 @@ unxz = _stream(_xz_step, "xz")
 # Text in UTF-16
 
 
-def decode_utf16(content: Content) -> Content:
-    """A text that begins with a UTF-16 mark, as UTF-8.
+def decode_utf16(content: Content, encoding: str = "utf-16") -> Content:
+    """A text in UTF-16, as UTF-8. The byte order is the mark's, or else given: ``utf-16-le``.
 
     A lone surrogate goes through as the bytes that stand for it, which are not UTF-8, so that the line it
     is in is refused and no other.
     """
     return Content.of(
-        content.name, _recode(content.chunks), content.meter, content.depth, within=content.within
+        content.name,
+        _recode(content.chunks, encoding),
+        content.meter,
+        content.depth,
+        within=content.within,
     )
 
 
-def _recode(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    decoder = encodings.getincrementaldecoder("utf-16")("surrogatepass")
+def _recode(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    decoder = encodings.getincrementaldecoder(encoding)("surrogatepass")
     for chunk in chunks:
         yield decoder.decode(chunk).encode("utf-8", "surrogatepass")
     if decoder.getstate()[0]:
@@ -388,13 +392,19 @@ def untar(content: Content, account: Account) -> Iterator[Content]:
     """The files in a tar archive, read in order. Links, folders and devices are not files."""
     feed = _Feed(content.chunks)
     number = 0
+    ended = False
     extended: dict[str, str] = {}
     while True:
         block = feed.take(_SECTOR)
-        if not block.strip(b"\0"):
-            if not block:
+        if not block:
+            if not ended:
                 raise DamageError("the tar archive has no end mark; it may be cut off")
             return
+        if not block.strip(b"\0"):
+            # Read on: damage to a compressed archive shows at its end, and `cat a.tar b.tar` has two.
+            ended = True
+            continue
+        ended = False
         info = _header(block)
         if info is None or info.size < 0:
             raise DamageError("the tar archive is damaged: what follows is no header")
@@ -499,7 +509,7 @@ def unzip(content: Content, account: Account) -> Iterator[Content]:
             raise DamageError(f"the zip archive is damaged or cut off ({problem})") from None
         number = 0
         for info in members:
-            if info.is_dir():
+            if info.filename.endswith("/"):
                 continue
             number += 1
             if _admits(content, info.filename, number, account):
