@@ -27,8 +27,10 @@ Test = Callable[[str], bool]
 # neighbours. tests/test_pattern.py holds the list against all of Unicode.
 _UNLIKE_LOWER = re.compile(
     "[\u00b5\u0130\u017f\u0345\u03a3\u03c2\u03d0\u03d1\u03d5\u03d6\u03f0\u03f1\u03f5"
-    "\u13a0-\u13f5\u13f8-\u13fd\u1c80-\u1c88\u1e9b\u1fbe\uab70-\uabbf]"
+    "\u13a0-\u13f5\u13f8-\u13fd\u1c80-\u1c88\u1e9b\u1fbe\u1fd3\u1fe3\uab70-\uabbf\ufb05]"
 )
+# Folded to one character since Unicode 15.1, which this Python may be older than.
+_LATER = {"\u1fd3": "\u0390", "\u1fe3": "\u03b0", "\ufb05": "\ufb06"}
 
 
 def fold(text: str) -> str:
@@ -43,6 +45,8 @@ def fold(text: str) -> str:
 
 
 def _fold_one(character: str) -> str:
+    if character in _LATER:
+        return _LATER[character]
     for folded in (character.casefold(), character.lower()):
         if len(folded) == 1:
             return folded

@@ -1,0 +1,315 @@
+"""The engine is held to the interpreter: same matches, same order, for any rules and any events.
+
+Events are generated in the raw names of every installed field map, hostile values included. Next to them stand the
+invariants that follow: neither the order of rules, maps or conditions nor pickling nor threads
+change what matches.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import carengine
+from carengine import ir
+from carengine.diagnostics import CarError
+from carengine.engine import Engine, Match, interpret
+from carengine.evaluate import Alone, RawRow, holds
+from carengine.fieldmap import (
+    CarRow,
+    FieldMap,
+    entries_of,
+    find_maps,
+    installed_maps,
+    lower,
+    unwrap,
+    view,
+)
+from carengine.rule import Rule, parse_rule
+from strategies import conditions, raw_events, rules, shuffled
+
+ALONE = Alone()
+MAPS = {found.name: found for found in installed_maps()}
+every_map = pytest.mark.parametrize("name", sorted(MAPS))
+quick = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+
+
+@st.composite
+def rule_sets(draw: st.DrawFn, least: int = 1, most: int = 4) -> list[Rule]:
+    texts = draw(st.lists(rules(), min_size=least, max_size=most))
+    return [parse_rule(text, f"r{number}.car") for number, text in enumerate(texts)]
+
+
+def told(matches: Any) -> list[Any]:
+    """What matches say, in a form that can be compared: NaN is not equal to itself."""
+    return [_told(match) for match in matches]
+
+
+def _told(match: Match) -> Any:
+    [event] = match.events
+    return (
+        match.rule.id,
+        match.output,
+        match.time,
+        str(event.kind),
+        repr(event.fields),
+        repr(match.fields),
+        repr(event.event),
+    )
+
+
+@every_map
+@quick
+@given(st.data())
+def test_the_engine_is_the_interpreter(name: str, data: st.DataObject) -> None:
+    fieldmap = MAPS[name]
+    made = data.draw(rule_sets())
+    events = data.draw(st.lists(raw_events(fieldmap), min_size=1, max_size=5))
+    engine = Engine(made, fieldmap)
+    expected = told(interpret(made, events, [fieldmap]))
+    assert told(engine.run(events)) == expected
+    # Again: what the memos hold by now gives the same.
+    assert told(engine.run(events)) == expected
+
+
+@quick
+@given(st.data())
+def test_the_engine_is_the_interpreter_in_a_mixed_file(data: st.DataObject) -> None:
+    made = data.draw(rule_sets())
+    maps = data.draw(st.lists(st.sampled_from(sorted(MAPS)), min_size=1, max_size=5))
+    events = [data.draw(raw_events(MAPS[name])) for name in maps]
+    engine = Engine(made)
+    expected = told(interpret(made, events, installed_maps()))
+    assert told(engine.run(events)) == expected
+    session = engine.session()
+    fed = [match for event in events for match in session.feed(event)]
+    assert told(fed) == expected
+    account = session.account
+    assert account.events == len(events)
+    assert account.shaped + account.unrecognised == account.events
+    assert sum(account.matches.values()) == len(expected)
+
+
+@every_map
+@quick
+@given(st.data())
+def test_lowering_a_rule_is_normalising_the_event(name: str, data: st.DataObject) -> None:
+    """match(lower(rule), event) == match(rule, normalize(event)), for any condition of the IR."""
+    fieldmap = MAPS[name]
+    event = data.draw(raw_events(fieldmap))
+    inner = unwrap(event)
+    for entry in entries_of(inner, fieldmap):
+        fields = sorted(entry.fields)
+        types = (ir.Type.ANY, ir.Type.TIME, ir.Type.TEXT)
+        leaves = st.builds(
+            lambda field, type_: ir.Field(field, None, ir.Type.TIME if field == "time" else type_),
+            st.sampled_from([*fields, "proto_info.a", "proto_info.a.x.y", "no_such_field"]),
+            st.sampled_from(types),
+        )
+        condition = data.draw(conditions(leaves))
+        stage = ir.Stage((entry.kind,), condition)
+        [lowered] = [low for low in lower(stage, fieldmap) if low.entry is entry]
+        seen = view(event, inner, entry)
+        expected = holds(condition, CarRow(seen), ALONE)
+        if not any(isinstance(atom, ir.RawMatch) for atom in ir.atoms(condition)):
+            assert holds(lowered.condition, RawRow(inner), ALONE) is expected
+        if expected is True:
+            assert lowered.possible
+
+
+@quick
+@given(st.data())
+def test_order_makes_no_difference(data: st.DataObject) -> None:
+    made = data.draw(rule_sets(2))
+    maps = list(installed_maps())
+    events = [data.draw(raw_events(data.draw(st.sampled_from(maps)))) for _ in range(3)]
+    expected = told(Engine(made, maps).run(events))
+    other = Engine(data.draw(st.permutations(made)), data.draw(st.permutations(maps)))
+    assert told(other.run(events)) == expected
+
+
+@quick
+@given(st.data())
+def test_the_order_of_conditions_makes_no_difference(data: st.DataObject) -> None:
+    fieldmap = data.draw(st.sampled_from([MAPS["sysmon.flat"], MAPS["eql"]]))
+    leaves = st.sampled_from([ir.Field(n) for n in ("exe", "image_path", "pid", "user")])
+    condition = data.draw(conditions(leaves))
+    base = parse_rule("a = search Process:Create output a", "x.car")
+    events = data.draw(st.lists(raw_events(fieldmap), min_size=1, max_size=3))
+    counts = []
+    for variant in (condition, shuffled(condition, data.draw), ir.simplify(condition)):
+        [output] = base.program.outputs
+        plan = ir.Filter(output.plan, variant)
+        program = ir.Program((ir.Output("a", plan),))
+        rule = Rule("x", base.metadata, program, base.syntax, base.block)
+        counts.append(told(Engine([rule], fieldmap).run(events)))
+    assert counts[0] == counts[1] == counts[2]
+
+
+@quick
+@given(st.data())
+def test_pickling_makes_no_difference(data: st.DataObject) -> None:
+    made = data.draw(rule_sets())
+    fieldmap = MAPS["sysmon.flat"]
+    events = data.draw(st.lists(raw_events(fieldmap), min_size=1, max_size=3))
+    engine = Engine(made, fieldmap)
+    again = pickle.loads(pickle.dumps(engine))
+    assert [rule.id for rule in again.rules] == [rule.id for rule in engine.rules]
+    assert told(again.run(events)) == told(engine.run(events))
+
+
+def test_two_threads_share_an_engine() -> None:
+    engine = Engine(carengine.load_rules(carengine.shipped_rules()))
+    events = [
+        {
+            "object": "process",
+            "action": "create",
+            "exe": f"{name}{number}.exe",
+            "image_path": f"C:\\{name}{number}.exe",
+            "command_line": f"{name} -enc {number}",
+            "parent_exe": "cmd.exe",
+        }
+        for number in range(1500)
+        for name in ("powershell", "reg", "net")
+    ]
+    events[7] = {**events[7], "exe": "net.exe", "command_line": "net view"}
+    expected = told(engine.run(events))
+    assert expected
+    found: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(told(engine.run(events)))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 3
+
+
+# Cases that once were wrong, or that only look alike
+
+
+def matches(text: str, *events: dict[str, Any], fieldmap: str = "auto") -> list[tuple[str, str]]:
+    rule = parse_rule(text, "r.car")
+    found = told(Engine([rule], fieldmap).run(events))
+    assert found == told(interpret([rule], events, find_maps(fieldmap)))
+    return [(match[1], match[3]) for match in found]
+
+
+PROCESS = {"object": "process", "action": "create"}
+
+
+def test_a_list_inside_a_list_is_no_list_of_values() -> None:
+    text = "a = search Process:Create where pid = 1 or pid < 5 output a"
+    assert matches(text, {**PROCESS, "pid": [[1]]}) == []
+    assert matches(text, {**PROCESS, "pid": [1]}) == [("a", "process/create")]
+
+
+def test_a_mapping_equals_nothing_and_differs_from_nothing() -> None:
+    for condition in ("pid = 1", "pid != 1", 'exe = "x"', 'exe != "x"', 'exe match "x"'):
+        text = f"a = search Process:Create where {condition} output a"
+        assert matches(text, {**PROCESS, "pid": {"x": 1}, "exe": {"x": 1}}) == []
+    assert matches("a = search Process:Create where exe exists output a", {**PROCESS, "exe": {}})
+
+
+def test_outputs_come_in_the_order_they_are_declared() -> None:
+    text = 'z = search Process:Create b = filter z where exe = "x" output z, b'
+    found = matches(text, {**PROCESS, "exe": "x"})
+    assert [output for output, _ in found] == ["z", "b"]
+
+
+def test_an_event_passes_a_stream_once_whatever_its_parts() -> None:
+    first = parse_rule('a = search Process:Create b = filter a where exe = "x" output b', "a.car")
+    assert len(list(Engine([first]).run([{**PROCESS, "exe": "x"}]))) == 1
+
+
+def test_a_field_that_a_map_lacks_is_null_and_told() -> None:
+    rule = parse_rule('a = search File:Create where content = "x" output a')
+    engine = Engine([rule], "sysmon.flat")
+    assert [(gap.missing, str(gap.kind)) for gap in engine.gaps] == [(("content",), "file/create")]
+    event = {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 11, "content": "x"}
+    assert list(engine.run([event])) == []
+    rule = parse_rule("a = search File:Create where content == null output a")
+    assert len(list(Engine([rule], "sysmon.flat").run([event]))) == 1
+
+
+def test_a_rule_with_state_is_told() -> None:
+    rule = parse_rule(
+        "a = search Process:Create b = search Process:Create "
+        "j = join (a, b) where a.pid = b.ppid output j, a"
+    )
+    engine = Engine([rule], "car")
+    assert [item.code.id for item in engine.unsupported] == ["CE507"]
+    assert matches_of(engine, {**PROCESS, "pid": 1}) == ["a"]
+
+
+def matches_of(engine: Engine, *events: dict[str, Any]) -> list[str]:
+    return [match.output for match in engine.run(events)]
+
+
+def test_a_unique_value_costs_no_memory_for_ever() -> None:
+    """A memo holds a bounded number of values, however many go by."""
+    rule = parse_rule('a = search Process:Create where command_line = "*x*" output a')
+    engine = Engine([rule], "car")
+    for number in range(20_000):
+        list(engine.run([{**PROCESS, "command_line": f"c{number}"}]))
+    sizes = [
+        len(values.memo)
+        for shape in engine._shapes
+        for found in shape.entries
+        for values in getattr(found.matcher, "_values", ())
+    ]
+    assert max(sizes, default=0) <= 5_000
+
+
+def test_hostile_events() -> None:
+    rule = parse_rule('a = search Process:* where command_line = "*x*" and pid > 1 output a')
+    engine = Engine([rule])
+    deep: Any = {"a": 1}
+    for _ in range(10_000):
+        deep = {"_source": deep}
+    huge = "x" * 5_000_000
+    for event in (
+        {},
+        deep,
+        {"_source": None},
+        {"_source": []},
+        {"": {}},
+        {**PROCESS, "command_line": huge, "pid": "2"},
+        {**PROCESS, "command_line": [huge] * 3, "pid": [None, {}, 2]},
+        {"EventID": 10**5000, "Image": "x"},
+        {"EventID": {"#text": 1}, "Image": ["x"]},
+        {"Channel": ["Microsoft-Windows-Sysmon/Operational"], "EventID": ["1"]},
+    ):
+        found = told(engine.run([event]))
+        assert found == told(interpret([rule], [event], installed_maps()))
+
+
+def test_an_engine_refuses_a_map_it_does_not_know() -> None:
+    with pytest.raises(CarError) as caught:
+        Engine([], "sysmn")
+    assert caught.value.diagnostics[0].code.id == "CE405"
+    assert "sysmon" in str(caught.value)
+
+
+def test_maps_made_in_code() -> None:
+    fieldmap = FieldMap(
+        "own",
+        "Own",
+        ir.Not(ir.IsNull(ir.Raw(("kind",)))),
+        (
+            carengine.fieldmap.Entry(
+                ir.EventKind("process", "create"),
+                ir.Truth(True),
+                {"exe": ir.Call("basename", (ir.Raw(("path",)),))},
+            ),
+        ),
+    )
+    rule = parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    engine = Engine([rule], fieldmap)
+    assert matches_of(engine, {"kind": 1, "path": "/bin/X.EXE"}, {"path": "/bin/x.exe"}) == ["a"]
