@@ -25,7 +25,7 @@ unit: $(READY)
 
 # The main job on a sample that the project ships.
 hunt: $(READY)
-	$(BIN)/carengine hunt tests/samples/lsass_dump.jsonl -r rules
+	$(BIN)/carengine hunt tests/samples/lsass_dump.jsonl -r rules -f table
 
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py

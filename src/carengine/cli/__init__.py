@@ -1,0 +1,128 @@
+"""The command line: a thin face on the library's calls.
+
+``COMMANDS`` is the table of what there is. A command is a module of this package with two functions::
+
+    def arguments(parser: argparse.ArgumentParser) -> None     # what it takes, with examples in its help
+    def run(options: argparse.Namespace, screen: Screen) -> int    # does it, returns the exit status
+
+A further command is a further row and a further module. The module is imported when its command is called, and no other.
+
+Results go to standard output, everything else to standard error. The exit status is one of ``status``: 0 done, 1
+findings where asked to fail on them, 2 a rule or usage error, 3 unreadable input, 130 interrupted, 141 when whoever read
+the output stopped reading. Where several apply, the first of 130, 2, 3, 1 is returned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+from .. import __version__
+from ..diagnostics import CarError
+from . import status
+from .screen import Screen
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "hunt": ("hunt", "run rules over events and show what matches"),
+    "check": ("check", "say everything that is wrong with rules"),
+    "test": ("examples", "hold rules to the examples they carry"),
+    "explain": ("explain", "show why a rule matches an event or does not"),
+    "detect": ("detect", "say what kinds of events logs hold"),
+    "fields": ("fields", "list objects, actions and fields, and what a field map gives"),
+}
+"""Name of the command: its module in this package, and what it does in a few words."""
+
+_DESCRIPTION = "Run MITRE CAR analytics: their pseudocode, executed over the logs you have."
+_EPILOG = """\
+exit status: 0 done, 1 findings where asked to fail on them, 2 a rule or usage error,
+3 unreadable input, 130 interrupted. `carengine COMMAND --help` tells more, with examples.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.format_usage()}{self.prog}: error: {message}")
+
+
+class UsageError(Exception):
+    """A command line that cannot be carried out; the text says why."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Carry out a command line (without the program's name; `sys.argv` by default); the exit status.
+
+    >>> main(["fields", "no_such_object"])
+    2
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    screen = Screen.standard(no_color="--no-color" in arguments)
+    try:
+        code = _main(arguments, screen)
+        screen.flush()
+        return code
+    except BrokenPipeError:
+        _silence(sys.stdout)
+        return status.CLOSED
+    except KeyboardInterrupt:
+        screen.say("interrupted")
+        return status.INTERRUPTED
+    except OSError as error:
+        screen.say(f"carengine: {error}")
+        return status.USAGE
+
+
+def _main(arguments: list[str], screen: Screen) -> int:
+    try:
+        options = _parser(arguments).parse_args(arguments)
+        if options.command is None:
+            raise UsageError("carengine: which command? `carengine --help` lists them")
+        run = importlib.import_module(f".{COMMANDS[options.command][0]}", __name__).run
+        code: int = run(options, screen)
+        return code
+    except UsageError as error:
+        screen.say(str(error))
+        return status.USAGE
+    except CarError as error:
+        screen.report(error.diagnostics)
+        return status.USAGE
+    except SystemExit as done:  # argparse's way out of --help and --version
+        return done.code if isinstance(done.code, int) else status.DONE
+
+
+def _parser(arguments: list[str]) -> _Parser:
+    """The parser. Only the command that is called gets its arguments: the others need not be imported."""
+    parser = _Parser(
+        "carengine",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"carengine {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    called = next((word for word in arguments if not word.startswith("-")), None)
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.add_argument("--no-color", action="store_true", help="no colours (as NO_COLOR=1)")
+        if name == called:
+            importlib.import_module(f".{module}", __name__).arguments(command)
+    return parser
+
+
+def _silence(stream: object) -> None:
+    """Keep Python from writing what is left to a pipe that is closed, when it ends."""
+    try:
+        descriptor = stream.fileno()  # type: ignore[attr-defined]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    except (OSError, ValueError, AttributeError):
+        pass

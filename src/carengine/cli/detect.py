@@ -1,0 +1,169 @@
+"""``carengine detect``: which shapes logs have, and which CAR events are in them."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import define, field
+
+from ..engine import Engine
+from ..fieldmap import unwrap
+from ..ir import EventKind
+from ..readers import read_events
+from . import status
+from .encode import json_document
+from .evidence import UnknownShapes, input_status, progress, report_input
+from .rules import add_map_option
+from .screen import Screen
+from .table import Table, cell, draw
+
+_EXAMPLES = """\
+examples:
+  carengine detect logs/              a table for each file
+  carengine detect evidence.zip -f json
+  carengine detect logs/ -m my.yaml   what one's own field map recognises
+
+exit status: 0 done, 2 the command is not right, 3 something could not be read (the rest was), 130 interrupted.
+"""
+_TICK = 1023
+
+
+@define
+class _Source:
+    """What one source holds."""
+
+    name: str
+    records: int = 0
+    shapes: Counter[str] = field(factory=Counter)
+    kinds: Counter[tuple[str, EventKind]] = field(factory=Counter)
+    without_kind: Counter[str] = field(factory=Counter)
+    unrecognised: int = 0
+    unknown: UnknownShapes = field(factory=UnknownShapes)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``detect`` takes."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "events", nargs="+", metavar="EVENTS", help="files, folders, archives, or - for stdin"
+    )
+    add_map_option(parser)
+    parser.add_argument(
+        "-f", "--format", choices=["table", "json"], default="table", help="default: table"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+
+
+def run(options: argparse.Namespace, screen: Screen) -> int:
+    """Detect. The exit status."""
+    engine = Engine((), options.mapping or "auto")
+    sources: dict[str, _Source] = {}
+    interrupted = False
+    with read_events(*options.events) as reading:
+        try:
+            with progress(reading, options.events, screen) as tick:
+                for number, record in enumerate(reading):
+                    source = sources.get(record.source)
+                    if source is None:
+                        source = sources[record.source] = _Source(record.source)
+                    _look(engine, record.event, source)
+                    if not (number & _TICK or options.quiet):
+                        tick()
+        except KeyboardInterrupt:
+            interrupted = True
+        found = sorted(sources.values(), key=lambda source: source.name)
+        if options.format == "json":
+            data = {
+                "sources": [_as_json(source) for source in found],
+                "records": reading.records,
+                "unreadable": reading.unreadable,
+            }
+            screen.show(json_document(data))
+        else:
+            _show(found, screen)
+        screen.flush()
+        report_input(reading, screen, quiet=options.quiet)
+        looked = sum(source.records for source in found)
+        unknown = sum(source.unrecognised for source in found)
+        screen.say(
+            f"{looked + reading.unreadable:,} records = {looked - unknown:,} recognised + {unknown:,} not "
+            f"recognised + {reading.unreadable:,} unreadable, in {len(found):,} sources"
+        )
+        return status.gravest(
+            status.INTERRUPTED if interrupted else status.DONE,
+            input_status(reading, options.events),
+        )
+
+
+def _look(engine: Engine, event: dict[str, Any], source: _Source) -> None:
+    source.records += 1
+    shapes, classes = engine.classify(unwrap(event))
+    if not shapes:
+        source.unrecognised += 1
+        source.unknown.add(event)
+        return
+    source.shapes.update(shape.name for shape in shapes)
+    if not classes:
+        source.without_kind.update(shape.name for shape in shapes)
+    for event_class in classes:
+        source.kinds[event_class.fieldmap.name, event_class.entry.kind] += 1
+
+
+def _as_json(source: _Source) -> dict[str, Any]:
+    return {
+        "source": source.name,
+        "records": source.records,
+        "shapes": [
+            {
+                "fieldmap": shape,
+                "records": number,
+                "without_car_event": source.without_kind[shape],
+                "kinds": [
+                    {"object": kind.object, "action": kind.action, "events": events}
+                    for kind, events in _kinds(source, shape)
+                ],
+            }
+            for shape, number in _ranked(source.shapes)
+        ],
+        "unrecognised": {
+            "records": source.unrecognised,
+            "commonest": [
+                {"keys": list(keys), "records": number}
+                for keys, number in source.unknown.commonest(5)
+            ],
+        },
+    }
+
+
+def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _kinds(source: _Source, shape: str) -> list[tuple[EventKind, int]]:
+    counts = {kind: number for (name, kind), number in source.kinds.items() if name == shape}
+    return sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+
+
+def _show(found: Iterable[_Source], screen: Screen) -> None:
+    for number, source in enumerate(found):
+        if number:
+            screen.show()
+        rows = []
+        for shape, records in _ranked(source.shapes):
+            kinds = _kinds(source, shape)
+            rows += [(shape, str(kind), f"{events:,}") for kind, events in kinds]
+            if source.without_kind[shape]:
+                rows.append((shape, "(no CAR event)", f"{source.without_kind[shape]:,}"))
+            elif not kinds:
+                rows.append((shape, "", f"{records:,}"))
+        if source.unrecognised:
+            rows.append(("(not recognised)", "", f"{source.unrecognised:,}"))
+        title = f"{cell(source.name)}  {source.records:,} records"
+        draw(Table(title, ("map", "CAR event", "events"), rows), screen)
+        if source.unrecognised:
+            screen.show("  what is not recognised:")
+            for line in source.unknown.lines():
+                screen.show(f"    {line}")

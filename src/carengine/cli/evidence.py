@@ -1,0 +1,150 @@
+"""Reading evidence for a command: progress while it lasts, and what is to be said of it afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from attrs import define, field
+
+from ..diagnostics import Severity, codes, visible
+from ..fieldmap import unwrap
+from ..readers import Reading
+from . import status
+from .screen import Screen
+
+# Names of fields come from the evidence: neither many nor long ones are kept.
+_KEYS = 12
+_KEY_TEXT = 60
+_SHAPES = 1000
+
+
+@define
+class UnknownShapes:
+    """What records look like that no field map recognises: their first keys, counted."""
+
+    counts: Counter[tuple[str, ...]] = field(factory=Counter)
+    others: int = 0
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Note one record."""
+        keys = tuple(str(key)[:_KEY_TEXT] for key in islice(unwrap(event), _KEYS))
+        if keys in self.counts or len(self.counts) < _SHAPES:
+            self.counts[keys] += 1
+        else:
+            self.others += 1
+
+    def commonest(self, most: int = 3) -> list[tuple[tuple[str, ...], int]]:
+        """The commonest looks with their numbers, the commonest first."""
+        ranked = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
+        return ranked[:most]
+
+    def lines(self, most: int = 3) -> Iterator[str]:
+        """The commonest looks, a line each."""
+        for keys, number in self.commonest(most):
+            more = ", …" if len(keys) == _KEYS else ""
+            shown = visible(", ".join(keys)) + more if keys else "no keys at all"
+            yield f"{number:,} with {shown}"
+
+
+def input_status(reading: Reading, paths: Iterable[str]) -> int:
+    """`UNREADABLE` when something that was to be read was not.
+
+    That is: a file that cannot be opened or is damaged or over a limit, a record that gave no event, a
+    path named by the user that holds no events, or no record at all.
+    """
+    named = set(paths)
+    lost = (
+        reading.unreadable > 0
+        or reading.records == 0
+        or any(code.severity is Severity.ERROR for code in reading.found)
+        or any(
+            item.code is codes.NOT_EVIDENCE and item.origin in named for item in reading.diagnostics
+        )
+    )
+    return status.UNREADABLE if lost else status.DONE
+
+
+def report_input(reading: Reading, screen: Screen, *, quiet: bool = False) -> None:
+    """Say what could not be read, and where; when ``quiet`` only what was lost, not what was left out."""
+    screen.report(
+        item
+        for item in reading.diagnostics
+        if not quiet or item.severity is not Severity.NOTE or item.code is codes.MORE_FINDINGS
+    )
+
+
+def same_place(path: str, paths: Iterable[str]) -> str | None:
+    """The one of some paths that a file to be written is, or lies in; None if it is none of them.
+
+    Writing there would overwrite evidence, or feed the results back to the reader.
+    """
+    target = os.path.realpath(path)
+    for one in paths:
+        if one == "-":
+            continue
+        place = os.path.realpath(one)
+        if target == place or (os.path.isdir(place) and target.startswith(place + os.sep)):
+            return one
+    return None
+
+
+@contextmanager
+def progress(reading: Reading, paths: list[str], screen: Screen) -> Iterator[Callable[[], None]]:
+    """Show how far reading is while the block runs; call what it gives now and then.
+
+    Nothing is shown where nobody looks on, or where rich is not installed.
+    """
+    drawn = None
+    if screen.err_terminal:
+        try:
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+                TransferSpeedColumn,
+            )
+        except ImportError:
+            pass
+        else:
+            console = Console(file=screen.err, no_color=not screen.err_colour)
+            drawn = Progress(
+                BarColumn(),
+                TextColumn("{task.fields[records]:,} records"),
+                TransferSpeedColumn(),
+                TimeElapsedColumn(),
+                console=console,
+                transient=True,
+            )
+    if drawn is None:
+        yield lambda: None
+        return
+    with drawn:
+        task = drawn.add_task("", total=_size(paths), records=0)
+        yield lambda: drawn.update(task, completed=reading.bytes_read, records=reading.records)
+
+
+def _size(paths: list[str]) -> int | None:
+    """How many bytes are to be read, or None where that cannot be known before."""
+    total = 0
+    for path in paths:
+        try:
+            if os.path.isdir(path):
+                for folder, _, files in os.walk(path):
+                    total += sum(
+                        os.stat(os.path.join(folder, name), follow_symlinks=False).st_size
+                        for name in files
+                    )
+            elif os.path.isfile(path):
+                total += os.stat(path).st_size
+            else:
+                return None
+        except OSError:
+            return None
+    return total

@@ -1,0 +1,217 @@
+"""``carengine explain``: why a rule matches an event or does not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+
+from ..diagnostics import CarError, has_errors
+from ..engine.explain import Explanation, Node, Test, View, explain
+from ..readers import Record, read_events
+from ..rule import Rule, RuleSet
+from ..values import format_time
+from . import UsageError, status
+from .encode import json_document, json_line
+from .evidence import report_input
+from .rules import add_input_option, add_map_option, add_rules_option, load
+from .screen import Screen
+from .table import cell
+
+_EXAMPLES = """\
+examples:
+  carengine explain CAR-2019-08-001 event.json        a shipped rule, the file's first record
+  carengine explain my.car logs.jsonl:17              a rule in a file, the 17th record
+  carengine explain my.car 'x.zip!y.json:3' --json    a record as `hunt` names it
+  cat event.json | carengine explain my.car -         from standard input
+
+Each condition is shown with its verdict (true, false, unknown), the value it looked at, and where in the log that came
+from. `<--` marks the conditions that decide.
+
+exit status: 0 done, 2 the rule cannot be used or the command is not right, 3 there is no such record.
+"""
+_WORDS = {True: "true", False: "false", None: "unknown"}
+_STYLES = {True: "green", False: "red", None: "yellow"}
+_TREE_DEPTH = 200
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``explain`` takes."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("rule", metavar="RULE", help="a rule file, or the id of a rule")
+    parser.add_argument("event", metavar="EVENT", help="FILE, FILE:N for the Nth record, or -")
+    add_rules_option(parser)
+    add_map_option(parser)
+    add_input_option(parser)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def run(options: argparse.Namespace, screen: Screen) -> int:
+    """Explain. The exit status."""
+    rule = _rule(options, screen)
+    record = _record(options.event, screen)
+    if record is None:
+        return status.UNREADABLE
+    found = explain(rule, record.event, options.mapping or "auto")
+    if options.json:
+        data = {"source": record.source, "record": record.number, **found.as_json()}
+        _show_json(data, screen)
+    else:
+        _show(found, record, screen)
+    return status.DONE
+
+
+def _show_json(data: dict[str, object], screen: Screen) -> None:
+    try:
+        text = json_document(data)
+    except (ValueError, RecursionError):
+        text = json_line(data).decode("utf-8")
+    screen.show(text)
+
+
+def _rule(options: argparse.Namespace, screen: Screen) -> Rule:
+    """The rule that is meant: of a file, or of an id among the loaded or shipped ones."""
+    wanted = options.rule
+    in_file = os.path.isfile(wanted)
+    if in_file and not options.rules:
+        options.rules = [wanted]
+    rules = load(options, screen)
+    named = [rule for rule in rules if _is(rule, wanted)] if in_file else []
+    by_id = rules.get(wanted)
+    if by_id is not None and not named:
+        named = [by_id]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        ids = ", ".join(rule.id for rule in named)
+        raise UsageError(
+            f"carengine explain: {wanted} holds several rules: {ids}; name one with -r"
+        )
+    _raise_refused(rules, wanted, in_file)
+    hint = "" if options.rules else " among the shipped rules (-r names others)"
+    raise UsageError(
+        f"carengine explain: there is no rule {wanted}{hint}, and no file of that name"
+    )
+
+
+def _is(rule: Rule, path: str) -> bool:
+    return os.path.realpath(rule.path) == os.path.realpath(path)
+
+
+def _raise_refused(rules: RuleSet, wanted: str, in_file: bool) -> None:
+    for refused in rules.refused:
+        if refused.id.lower() == wanted.lower() or (in_file and refused.path == wanted):
+            raise CarError(refused.diagnostics)
+    if in_file and has_errors(rules.diagnostics):
+        raise CarError(rules.diagnostics)
+
+
+def _record(named: str, screen: Screen) -> Record | None:
+    """The record that is meant, or None, which has been said."""
+    path, member, number = _place(named)
+    with read_events(path) as reading:
+        for record in reading:
+            if record.number == number and member in (None, record.source):
+                return record
+        report_input(reading, screen)
+        readable = reading.records - reading.unreadable
+        screen.say(
+            f"{named}: there is no record {number} that can be read; "
+            f"{reading.records:,} records were met, {readable:,} of them readable"
+        )
+    return None
+
+
+def _place(named: str) -> tuple[str, str | None, int]:
+    """A path, the source in it (None: the first that has the record), and a record's number from 1."""
+    if named == "-" or os.path.exists(named):
+        return named, None, 1
+    source, colon, digits = named.rpartition(":")
+    number = 1
+    if colon and digits.isascii() and digits.isdigit() and 0 < len(digits) < 16:
+        number = int(digits)
+    else:
+        source = named
+    if source == "-" or os.path.exists(source):
+        return source, None, number
+    # x.zip!inner.zip!member: the file is the longest part before a `!` that exists.
+    for end in range(len(source) - 1, 0, -1):
+        if source[end] == "!" and os.path.isfile(source[:end]):
+            return source[:end], source, number
+    return source, None, number
+
+
+def _show(found: Explanation, record: Record, screen: Screen) -> None:
+    rule = found.rule
+    screen.show(screen.paint(cell(f"{rule.id}  {rule.title}"), "bold"))
+    screen.show(cell(f"{record.source}:{record.number}") + ": " + _conclusion(found))
+    if not found.shapes:
+        screen.show(
+            "no field map recognises the event; its keys are " + cell(", ".join(found.keys))
+        )
+        return
+    if not found.views:
+        shapes = ", ".join(found.shapes)
+        screen.show(f"it has the shape {shapes}, and is no CAR event there; its keys are")
+        screen.show("  " + cell(", ".join(found.keys)))
+    for seen in found.views:
+        _show_view(seen, screen)
+
+
+def _conclusion(found: Explanation) -> str:
+    match found.verdict:
+        case True:
+            return "it matches"
+        case False:
+            return "it does not match"
+        case _:
+            return "it does not match alone, and may be part of a match with others"
+
+
+def _show_view(seen: View, screen: Screen) -> None:
+    screen.show()
+    time = "" if seen.time is None else f"  {format_time(seen.time)}"
+    screen.show(
+        screen.paint(f"{seen.kind}", "bold") + f" through the map {cell(seen.fieldmap)}{time}"
+    )
+    for test in seen.tests:
+        _show_test(test, screen)
+
+
+def _show_test(test: Test, screen: Screen) -> None:
+    name = cell(test.output) + (f", {cell(test.branch)}" if test.branch else "")
+    verdict = _word(test.verdict, screen)
+    if test.tree is None:
+        kinds = ", ".join(map(str, test.kinds[:8])) + (", …" if len(test.kinds) > 8 else "")
+        screen.show(f"  {verdict}  output {name}: it wants {kinds}")
+        return
+    screen.show(f"  {verdict}  output {name}")
+    for depth, node in _walk(test.tree):
+        _show_node(node, "  " * depth, screen)
+
+
+def _walk(tree: Node) -> Iterator[tuple[int, Node]]:
+    work = [(1, tree)]
+    while work:
+        depth, node = work.pop()
+        yield min(depth, _TREE_DEPTH), node
+        work += [(depth + 1, child) for child in reversed(node.children)]
+
+
+def _show_node(node: Node, indent: str, screen: Screen) -> None:
+    mark = screen.paint("  <--", "bold") if node.decides and not node.children else ""
+    screen.show(f"  {_word(node.verdict, screen)}  {indent}{cell(node.condition)}{mark}")
+    if node.children:
+        return
+    origins = [
+        f"{item.car} is {item.native}"
+        for item in node.operands
+        if item.native and item.native != item.car
+    ]
+    text = "; ".join([node.reason, *origins]) if node.reason else "; ".join(origins)
+    if text:
+        screen.show(" " * 11 + indent + screen.paint(cell(text), "dim"))
+
+
+def _word(verdict: bool | None, screen: Screen) -> str:
+    return screen.paint(f"{_WORDS[verdict]:<7}", _STYLES[verdict])

@@ -1,0 +1,284 @@
+"""``carengine hunt``: rules over events.
+
+The results go out as they are found (JSON lines, CSV) or when all is read (the table, which groups by
+rule). What became of every rule and every record is said on standard error, and in its last line in numbers that add up.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import BinaryIO
+
+from ..engine import Engine, Origin
+from ..engine.engine import Session
+from ..engine.standing import Outcome, Sample, Standing, standings
+from ..readers import Reading, read_events
+from ..rule import Rule, RuleSet
+from ..rule.frontmatter import LEVELS
+from . import UsageError, status
+from .evidence import UnknownShapes, input_status, progress, report_input, same_place
+from .results import writer_for
+from .rules import (
+    add_input_option,
+    add_map_option,
+    add_rules_option,
+    at_least,
+    load,
+    report_refused,
+)
+from .screen import Screen
+
+_EXAMPLES = """\
+examples:
+  carengine hunt logs/                          the shipped rules over everything in a folder
+  carengine hunt evidence.zip -r my-rules/      one's own rules, over an archive
+  zcat x.json.gz | carengine hunt - -f jsonl    from standard input, a JSON line for each match
+  carengine hunt logs/ -f csv -o hits.csv       a table for a spreadsheet
+  carengine hunt logs/ --level high --fail-on-match    for a script: status 1 when something matched
+  carengine hunt logs/ -r rule.car --why        why a rule did not match
+
+CSV: text that a spreadsheet would take for a formula has an apostrophe put before it.
+
+exit status: 0 done, 1 something matched (with --fail-on-match), 2 a rule was refused (the others ran) or the
+command is not right, 3 evidence could not be read (the rest was), 130 interrupted. Of several,
+130 comes first, then 2, 3, 1.
+"""
+_TICK = 1023
+_IDS = 12
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``hunt`` takes."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "events", nargs="+", metavar="EVENTS", help="files, folders, archives, or - for stdin"
+    )
+    add_rules_option(parser)
+    add_map_option(parser)
+    parser.add_argument(
+        "-f",
+        "--format",
+        choices=["table", "jsonl", "csv"],
+        help="how matches are shown (default: a table on a terminal, JSON lines otherwise)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write the matches to a file (not one inside the folders that are read)",
+    )
+    add_input_option(parser)
+    parser.add_argument(
+        "--level",
+        choices=LEVELS,
+        help="only rules of this level and above; those that state none are left out",
+    )
+    parser.add_argument(
+        "--fail-on-match", action="store_true", help="exit with 1 when something matched"
+    )
+    parser.add_argument("--no-raw", action="store_true", help="leave the events' own text out")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=50,
+        metavar="N",
+        help="rows shown for a rule in the table (default: 50; 0: all)",
+    )
+    parser.add_argument(
+        "-w", "--why", action="store_true", help="say of every rule without a match why"
+    )
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="say errors and the closing account only"
+    )
+
+
+def run(options: argparse.Namespace, screen: Screen) -> int:
+    """Hunt. The exit status."""
+    if options.output == "-":
+        options.output = None
+    if options.output is not None:
+        clash = same_place(options.output, [*options.events, *(options.rules or [])])
+        if clash is not None:
+            raise UsageError(f"carengine hunt: -o {options.output} would write into {clash}")
+    rules = load(options, screen)
+    broken = report_refused(rules, screen)
+    chosen = at_least(rules, options.level)
+    if not chosen:
+        screen.say("there is no rule to run, and nothing was read")
+        return status.USAGE
+    engine = Engine(chosen, options.mapping or "auto")
+    try:
+        target = open(options.output, "wb") if options.output else None  # noqa: SIM115
+    except OSError as error:
+        raise UsageError(
+            f"carengine hunt: cannot write {options.output}: {error.strerror}"
+        ) from None
+    with target or nullcontext():
+        return _hunt(options, screen, rules, engine, target, broken)
+
+
+def _hunt(
+    options: argparse.Namespace,
+    screen: Screen,
+    rules: RuleSet,
+    engine: Engine,
+    target: BinaryIO | None,
+    broken: bool,
+) -> int:
+    writer = writer_for(options, engine.rules, screen, target)
+    session, sample, unknown = engine.session(), Sample(engine), UnknownShapes()
+    interrupted = False
+    with read_events(*options.events) as reading:
+        streams_to_terminal = screen.out_terminal and target is None and writer.streaming
+        silent = options.quiet or streams_to_terminal
+        try:
+            watching = (
+                nullcontext(_nothing) if silent else progress(reading, options.events, screen)
+            )
+            with watching as tick:
+                _feed(session, reading, sample, unknown, writer.write, tick)
+            for match in session.flush():
+                writer.write(match)
+        except KeyboardInterrupt:
+            interrupted = True
+        writer.finish()
+        screen.flush()
+        report_input(reading, screen, quiet=options.quiet)
+        became = standings(engine, session.account, sample)
+        if not options.quiet:
+            _report_standings(became, session, unknown, screen, why=options.why)
+        left_out = len(rules) - len(engine.rules)
+        screen.say(_account(rules, became, session, reading, left_out, interrupted))
+        matched = options.fail_on_match and session.account.matches.total() > 0
+        return status.gravest(
+            status.INTERRUPTED if interrupted else status.DONE,
+            status.USAGE if broken else status.DONE,
+            input_status(reading, options.events),
+            status.FINDINGS if matched else status.DONE,
+        )
+
+
+def _nothing() -> None:
+    pass
+
+
+def _feed(
+    session: Session,
+    reading: Reading,
+    sample: Sample,
+    unknown: UnknownShapes,
+    write: Callable[..., None],
+    tick: Callable[[], None],
+) -> None:
+    account = session.account
+    feed, wants = session.feed, sample.wants
+    unrecognised = 0
+    for record in reading:
+        event = record.event
+        for match in feed(event, Origin(record.source, record.number)):
+            write(match)
+        if account.unrecognised != unrecognised:
+            unrecognised = account.unrecognised
+            unknown.add(event)
+        elif wants(account):
+            sample.look(event)
+        if not account.events & _TICK:
+            tick()
+
+
+def _account(
+    rules: RuleSet,
+    became: list[Standing],
+    session: Session,
+    reading: Reading,
+    left_out: int,
+    interrupted: bool,
+) -> str:
+    """The last line: everything that went in, and what became of it."""
+    account = session.account
+    read = account.events + reading.unreadable
+    parts = [
+        f"{read:,} records = {account.shaped:,} recognised + {account.unrecognised:,} not recognised"
+        f" + {reading.unreadable:,} unreadable"
+    ]
+    if reading.records > read:
+        parts[0] += f" ({reading.records - read:,} more were read and not looked at)"
+    if account.claimed_twice:
+        parts[0] += f" ({account.claimed_twice:,} recognised by two maps)"
+    stuck = sum(not one.outcome.runnable for one in became)
+    told = [f"{len(rules):,} rules loaded", f"{len(rules.refused):,} refused"]
+    if left_out:
+        told.append(f"{left_out:,} below the level")
+    told.append(f"{stuck:,} not runnable on this data")
+    parts.append(", ".join(told))
+    hits = sorted(account.matches.items())
+    by_rule = ", ".join(f"{rule} {number:,}" for rule, number in hits)
+    total = account.matches.total()
+    parts.append(f"{total:,} match{'' if total == 1 else 'es'}{': ' if hits else ''}{by_rule}")
+    return ("interrupted: " if interrupted else "") + "; ".join(parts)
+
+
+def _report_standings(
+    became: list[Standing], session: Session, unknown: UnknownShapes, screen: Screen, *, why: bool
+) -> None:
+    account = session.account
+    stuck = [one for one in became if not one.outcome.runnable]
+    if stuck:
+        screen.say(f"not runnable on this data: {_number(stuck)}")
+        _by_reason(stuck, screen)
+    partly: dict[str, list[Rule]] = {}
+    for one in became:
+        for text in one.partly if one.outcome.runnable else ():
+            partly.setdefault(text, []).append(one.rule)
+    if partly:
+        screen.say("blind on part of this data:")
+        for text, found in sorted(partly.items()):
+            screen.say(f"  {text}: {_ids(found)}")
+    if unknown.counts:
+        screen.say(f"not recognised: {account.unrecognised:,} records, the commonest")
+        for line in unknown.lines():
+            screen.say(f"  {line}")
+    if why or not account.matches.total():
+        _why(became, session, screen)
+
+
+def _why(became: list[Standing], session: Session, screen: Screen) -> None:
+    account = session.account
+    without = [one for one in became if one.outcome is not Outcome.MATCHED]
+    if not account.events:
+        screen.say("nothing matched: no record was read")
+        return
+    if not account.matches.total():
+        screen.say(
+            f"nothing matched: of {account.events:,} records {account.shaped:,} have a known shape"
+        )
+    kinds: dict[str, int] = {}
+    for (_, kind), number in account.kinds.items():
+        kinds[str(kind)] = kinds.get(str(kind), 0) + number
+    ranked = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
+    if ranked:
+        screen.say("the data has: " + ", ".join(f"{kind} {number:,}" for kind, number in ranked))
+    open_ = [one for one in without if one.outcome.runnable]
+    if open_:
+        screen.say(f"without a match: {_number(open_)}")
+        _by_reason(open_, screen)
+
+
+def _by_reason(found: Iterable[Standing], screen: Screen) -> None:
+    groups: dict[tuple[Outcome, str], list[Rule]] = {}
+    for one in found:
+        groups.setdefault((one.outcome, one.reason), []).append(one.rule)
+    for (_, reason), rules in sorted(groups.items(), key=lambda item: item[0]):
+        screen.say(f"  {reason}: {_ids(rules)}")
+
+
+def _number(found: list[Standing]) -> str:
+    return f"{len(found):,} rule{'' if len(found) == 1 else 's'}"
+
+
+def _ids(rules: list[Rule]) -> str:
+    ids = [rule.id for rule in rules]
+    more = f" and {len(ids) - _IDS} more" if len(ids) > _IDS else ""
+    return ", ".join(ids[:_IDS]) + more

@@ -1,0 +1,261 @@
+"""Writing matches: a table grouped by rule, JSON lines, or CSV.
+
+A writer gets the matches one by one. JSON lines and CSV go out at once, in the order of the matches; the
+table keeps a bounded number of rows for each rule and is drawn at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO, Protocol
+
+from attrs import define, field, frozen
+
+from ..engine import Match, MatchedEvent
+from ..rule import Rule
+from ..values import format_time, text_of
+from .encode import json_line, safe_for_terminal
+from .rules import rank
+from .screen import Screen
+from .table import Table, cell, draw
+
+_MOST_COLUMNS = 5
+_ELSEWHERE = frozenset({"time", "hostname", "fqdn"})
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Writer(Protocol):
+    """Where matches go. ``streaming`` tells that something is written before the end."""
+
+    streaming: bool
+
+    def write(self, match: Match) -> None:
+        """Take one match."""
+
+    def finish(self) -> None:
+        """Write what was kept."""
+
+
+def writer_for(
+    options: argparse.Namespace, rules: Sequence[Rule], screen: Screen, target: BinaryIO | None
+) -> Writer:
+    """The writer that ``-f`` and ``-o`` ask for."""
+    chosen = options.format
+    if chosen is None:
+        if target is not None:
+            chosen = "csv" if options.output.lower().endswith(".csv") else "jsonl"
+        else:
+            chosen = "table" if screen.out_terminal else "jsonl"
+    raw = not options.no_raw
+    put = _to_terminal(screen) if target is None and screen.out_terminal else screen.write_bytes
+    if target is not None:
+        put = target.write
+    match chosen:
+        case "jsonl":
+            return _Lines(put, raw)
+        case "csv":
+            return _Csv(put, raw, rules)
+        case _:
+            return _Tables(screen if target is None else _on(target, screen), options.rows)
+
+
+def _to_terminal(screen: Screen) -> Callable[[bytes], object]:
+    def put(data: bytes) -> None:
+        screen.write_bytes(b"\n".join(map(safe_for_terminal, data.split(b"\n"))))
+
+    return put
+
+
+def _on(target: BinaryIO, screen: Screen) -> Screen:
+    """A screen that writes plain text to a file."""
+    out = io.TextIOWrapper(target, encoding="utf-8", errors="backslashreplace")
+    return Screen(out, screen.err, False, screen.err_terminal, False, screen.err_colour)
+
+
+@define
+class _Lines:
+    put: Callable[[bytes], object]
+    raw: bool
+    streaming: bool = True
+
+    def write(self, match: Match) -> None:
+        self.put(json_line(match.as_json(raw=self.raw)) + b"\n")
+
+    def finish(self) -> None:
+        pass
+
+
+@define
+class _Csv:
+    """A row for each event of a match; ``match`` numbers the matches."""
+
+    put: Callable[[bytes], object]
+    raw: bool
+    rules: Sequence[Rule]
+    streaming: bool = True
+    _number: int = 0
+    _fields: list[str] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        read = {reference.field for rule in self.rules for reference in rule.references}
+        self._fields = sorted(read - _ELSEWHERE)
+        self._row(
+            ["match", "rule", "title", "level", "attack", "output", "columns", "time", "host"]
+            + ["object", "action", "stream", "source", "record", *self._fields]
+            + (["event"] if self.raw else [])
+        )
+
+    def write(self, match: Match) -> None:
+        self._number += 1
+        rule = match.rule
+        columns = _json(match.fields) if match.fields else ""
+        for event in match.events:
+            origin = event.origin
+            self._row(
+                [
+                    str(self._number),
+                    rule.id,
+                    rule.title,
+                    rule.metadata.level,
+                    " ".join(rule.attack),
+                    match.output,
+                    columns,
+                    _time(event.time),
+                    _host(event),
+                    event.kind.object,
+                    event.kind.action,
+                    event.stream,
+                    origin.source if origin else "",
+                    str(origin.record) if origin else "",
+                    *(_plain(event.fields.get(name)) for name in self._fields),
+                    *([_json(event.event)] if self.raw else []),
+                ]
+            )
+
+    def _row(self, cells: list[str]) -> None:
+        made = io.StringIO()
+        csv.writer(made, lineterminator="\r\n").writerow(map(_no_formula, cells))
+        self.put(made.getvalue().encode("utf-8", "backslashreplace"))
+
+    def finish(self) -> None:
+        pass
+
+
+def _no_formula(text: str) -> str:
+    # Evidence is written by attackers, too; a spreadsheet would run what begins like this.
+    return f"'{text}" if text.startswith(_FORMULA) else text.replace("\0", "\\0")
+
+
+def _json(value: object) -> str:
+    return json_line(value).decode("utf-8")
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    text = text_of(value)
+    return _json(value) if text is None else text
+
+
+def _time(time: int | None) -> str:
+    return "" if time is None else format_time(time)
+
+
+def _host(event: MatchedEvent) -> str:
+    return _plain(event.fields.get("hostname") or event.fields.get("fqdn"))
+
+
+@define
+class _Kept:
+    """The rows that are kept of a rule's matches: what the table shows, and nothing else of the events."""
+
+    rule: Rule
+    matches: int = 0
+    shown: int = 0
+    rows: list[_Row] = field(factory=list)
+
+
+@frozen
+class _Row:
+    match: int
+    output: str
+    stream: str
+    time: str
+    host: str
+    values: Mapping[str, str]
+    record: str
+
+
+@define
+class _Tables:
+    screen: Screen
+    most: int
+    streaming: bool = False
+    _kept: dict[str, _Kept] = field(factory=dict)
+
+    def write(self, match: Match) -> None:
+        kept = self._kept.setdefault(match.rule.id, _Kept(match.rule))
+        kept.matches += 1
+        if self.most and len(kept.rows) >= self.most:
+            return
+        kept.shown += 1
+        columns = {name: cell(value) for name, value in match.fields.items()}
+        read = [reference.field for reference in match.rule.references]
+        room = self.most - len(kept.rows) if self.most else len(match.events)
+        for event in match.events[:room]:
+            values = {name: cell(event.fields.get(name)) for name in read if name not in _ELSEWHERE}
+            origin = event.origin
+            kept.rows.append(
+                _Row(
+                    kept.shown,
+                    match.output,
+                    cell(event.stream),
+                    _time(event.time),
+                    cell(_host(event)),
+                    columns | values | columns,
+                    cell(f"{origin.source}:{origin.record}") if origin else "",
+                )
+            )
+
+    def finish(self) -> None:
+        groups = sorted(self._kept.values(), key=lambda kept: (-rank(kept.rule), kept.rule.id))
+        for number, kept in enumerate(groups):
+            if number:
+                self.screen.show()
+            draw(_table(kept), self.screen)
+        self.screen.flush()
+
+
+def _table(kept: _Kept) -> Table:
+    rule, rows = kept.rule, kept.rows
+    number = f"{kept.matches:,} match{'' if kept.matches == 1 else 'es'}"
+    head = [rule.id, rule.title, rule.metadata.level, " ".join(rule.attack), number]
+    names = list(dict.fromkeys(name for row in rows for name in row.values))
+    together = len(names) > _MOST_COLUMNS
+    several = len({row.match for row in rows}) < len(rows)
+    outputs = len({row.output for row in rows}) > 1
+    cells = []
+    for row in rows:
+        values = [row.values.get(name, "") for name in names]
+        if together:
+            pairs = zip(names, values, strict=True)
+            values = ["; ".join(f"{name}={text}" for name, text in pairs if text)]
+        cells.append(
+            [
+                row.output if outputs else "",
+                str(row.match) if several else "",
+                row.stream,
+                row.time,
+                row.host,
+                *values,
+                row.record,
+            ]
+        )
+    middle = ["fields"] if together else names
+    columns = ["output", "match", "stream", "time", "host", *middle, "record"]
+    hidden = kept.matches - kept.shown
+    note = f"… and {hidden:,} more matches (--rows 0 shows all)" if hidden else ""
+    return Table("  ".join(cell(text) for text in head if text), columns, cells, note)

@@ -1,0 +1,105 @@
+"""Loading rules for a command: where they are, what is said of those that cannot be used."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+
+from ..diagnostics import Severity, ordered
+from ..rule import Rule, RuleSet, load_rules
+from ..rule.frontmatter import LEVELS
+from ..shipped import rules as shipped_rules
+from ..syntax import ast
+from . import UsageError
+from .screen import Screen
+
+_MOST_FINDINGS = 50
+
+
+def add_rules_option(parser: argparse.ArgumentParser) -> None:
+    """``-r RULES``, as often as wanted."""
+    parser.add_argument(
+        "-r",
+        "--rules",
+        action="append",
+        metavar="RULES",
+        help="a rule file or a folder of them; may be repeated (default: the shipped rules)",
+    )
+
+
+def add_map_option(parser: argparse.ArgumentParser) -> None:
+    """``-m MAP``, as often as wanted."""
+    parser.add_argument(
+        "-m",
+        "--mapping",
+        action="append",
+        metavar="MAP",
+        help="field map: a name (sysmon, sysmon.flat), a YAML file or a folder of them; "
+        "may be repeated (default: auto, which recognises each event's shape)",
+    )
+
+
+def add_input_option(parser: argparse.ArgumentParser) -> None:
+    """``--input NAME=VALUE``, as often as wanted."""
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="the value of an `input` of the rules; may be repeated",
+    )
+
+
+def load(options: argparse.Namespace, screen: Screen) -> RuleSet:
+    """The rules that ``-r`` names or that are shipped, with ``--input`` bound.
+
+    Raises `UsageError` for an ``--input`` without ``=`` or that no rule asks for.
+    """
+    parameters: dict[str, str] = {}
+    for given in options.input:
+        name, equals, value = given.partition("=")
+        if not equals or not name:
+            raise UsageError(f"carengine: --input wants NAME=VALUE, not {given}")
+        parameters[name] = value
+    rules = load_rules(*(options.rules or [shipped_rules()]), parameters=parameters)
+    asked = {
+        statement.name.text
+        for rule in rules
+        for statement in rule.syntax.statements
+        if isinstance(statement, ast.Input)
+    }
+    unknown = sorted(set(parameters) - asked)
+    if unknown and not rules.refused:
+        raise UsageError(f"carengine: no rule has an input {', '.join(unknown)}")
+    return rules
+
+
+def report_refused(rules: RuleSet, screen: Screen) -> bool:
+    """Name the rules that cannot be used, with every error; whether there were any errors."""
+    errors = [item for item in rules.diagnostics if item.severity is Severity.ERROR]
+    errors += [
+        item
+        for refused in rules.refused
+        for item in refused.diagnostics
+        if item.severity is Severity.ERROR
+    ]
+    errors = list(ordered(errors))
+    screen.report(errors, _MOST_FINDINGS)
+    for refused in rules.refused[:_MOST_FINDINGS]:
+        where = next((item.where for item in refused.diagnostics if item.where), refused.path)
+        screen.say(f"refused: {refused.id} ({where})")
+    return bool(errors)
+
+
+def at_least(rules: Iterable[Rule], level: str | None) -> list[Rule]:
+    """The rules of a level and those above it; all where no level is asked for."""
+    if level is None:
+        return list(rules)
+    wanted = LEVELS[LEVELS.index(level) :]
+    return [rule for rule in rules if rule.metadata.level in wanted]
+
+
+def rank(rule: Rule) -> int:
+    """How grave what a rule finds is: higher for higher levels, lowest without one."""
+    level = rule.metadata.level
+    return LEVELS.index(level) if level in LEVELS else -1

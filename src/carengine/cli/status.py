@@ -1,0 +1,23 @@
+"""The exit status, and which one it is where several apply.
+
+The order is that of how little a result can be trusted: a run that was interrupted says least; one
+with broken rules or unreadable evidence may have missed what it looked for; findings come last.
+"""
+
+DONE = 0
+FINDINGS = 1
+USAGE = 2
+UNREADABLE = 3
+INTERRUPTED = 130
+CLOSED = 141
+
+_ORDER = (INTERRUPTED, USAGE, UNREADABLE, FINDINGS)
+
+
+def gravest(*codes: int) -> int:
+    """The one of several statuses that is returned.
+
+    >>> gravest(DONE, FINDINGS, UNREADABLE)
+    3
+    """
+    return next((code for code in _ORDER if code in codes), DONE)
