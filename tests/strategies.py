@@ -299,8 +299,9 @@ def raw_events(draw: st.DrawFn, fieldmap: FieldMap) -> dict[str, Any]:
     """An event that one of a map's entries most likely fits, with fields of any value."""
     entry: Entry = draw(st.sampled_from(fieldmap.entries))
     event: dict[str, Any] = {}
-    satisfy(event, fieldmap.recognise)
+    # What is more exact comes first: a key keeps the first value it gets.
     satisfy(event, entry.when)
+    satisfy(event, fieldmap.recognise)
     fields = [raw for value in entry.fields.values() for raw in raw_paths(value)]
     for raw in draw(st.lists(st.sampled_from(fields), max_size=8)) if fields else ():
         place(event, raw.path, draw(values()))

@@ -98,7 +98,7 @@ class _Reader:
         if not isinstance(root, yamltext.Mapping):
             self._wrong("a field map is a mapping of keys", root.span)
             return ()
-        self._known_keys(root, (*_MAP_KEYS, *_SHAPE_KEYS, "entries"))
+        self._known_keys(root, tuple(dict.fromkeys((*_MAP_KEYS, *_SHAPE_KEYS, "entries"))))
         name = self._text(root, "name")
         title = self._text(root, "title", default=name)
         empty = tuple(self._texts(root.get("empty")))
@@ -109,6 +109,9 @@ class _Reader:
             full = f"{name}.{shape.name}" if shape.name else name
             description = self._text(root, "description", default="")
             made.append(FieldMap(full, shape.title, shape.recognise, entries, description))
+        if not shapes:
+            # Nothing can come of it, but what is wrong in the entries is to be told as well.
+            self._entries(root, _Shape("", "", ir.Truth(False), ir.Raw))
         return tuple(made)
 
     # Shapes
@@ -149,7 +152,7 @@ class _Reader:
                     fix=suggestion(nearest(wrapped, list(FUNCTIONS), 3), place.span),
                 )
             )
-            return None
+            wrapped = ""
 
         def placed(path: tuple[str, ...]) -> ir.Value:
             raw: ir.Value = ir.Raw(path, empty)
@@ -204,7 +207,7 @@ class _Reader:
     ) -> Entry | None:
         kind = self._kind(node)
         when = self._condition(node, "when", shape.native)
-        if kind is None or when is None:
+        if kind is None:
             return None
         spec = self.model.objects[kind.object]
         fields = {name: value for name, value in common.items() if spec.field(name) is not None}
@@ -222,6 +225,8 @@ class _Reader:
         own = node.get("fields")
         if own is not None:
             fields |= self._fields(own, shape.native, spec)
+        if when is None:
+            return None
         return Entry(kind, when, _with_derived(fields, spec), node.span)
 
     def _kind(self, node: yamltext.Mapping) -> ir.EventKind | None:
@@ -237,7 +242,10 @@ class _Reader:
                     codes.UNKNOWN_OBJECT,
                     f"the data model has no object {object_}",
                     written.span,
-                    fix=suggestion(self.model.nearest_objects(object_), written.span),
+                    fix=suggestion(
+                        [f"{near}/{action}" for near in self.model.nearest_objects(object_)],
+                        written.span,
+                    ),
                 )
             )
             return None
@@ -249,13 +257,20 @@ class _Reader:
                     f"{spec.title} has no action {action}",
                     written.span,
                     notes=(f"actions of {spec.title}: {', '.join(spec.actions)}",),
+                    fix=suggestion(
+                        [f"{spec.name}/{near}" for near in spec.nearest_actions(action)],
+                        written.span,
+                    ),
                 )
             )
             return None
         return ir.EventKind(spec.name, found.name)
 
     def _fields(self, node: yamltext.Node, native: Lookup, spec: ObjectSpec) -> dict[str, ir.Value]:
-        """A group of fields; ``"*": "*"`` stands for every field of the object by its own name."""
+        """A group of fields; ``"*": "*"`` stands for every field of the object by its own name.
+
+        A base name that is not there is taken from its path, as where a map gives the path only.
+        """
         if not isinstance(node, yamltext.Mapping):
             self._wrong("fields is a mapping from CAR names to expressions", node.span)
             return {}
@@ -263,8 +278,7 @@ class _Reader:
         for key, written in node.entries:
             name = str(key.value)
             if name == "*":
-                made |= {known: native((known,)) for known in spec.fields}
-                made.setdefault("time", native(("time",)))
+                made |= _own_names(native, spec)
                 continue
             known = spec.field(name)
             if known is None:
@@ -344,6 +358,9 @@ class _Reader:
         written = node.get(key)
         if isinstance(written, yamltext.Scalar) and written.value is not None:
             return written.text
+        if isinstance(written, yamltext.Mapping | yamltext.Sequence):
+            self._wrong(f"{key} is a text", written.span)
+            return default or ""
         if default is None:
             self._wrong(f"{key} is missing", node.span)
         return default or ""
@@ -379,6 +396,18 @@ class _Reader:
         # Each shape reads the shared parts again; what is wrong there is said once.
         if diagnostic not in self.found:
             self.found.append(diagnostic)
+
+
+def _own_names(native: Lookup, spec: ObjectSpec) -> dict[str, ir.Value]:
+    """Every field of an object under its own name; derived ones fall back on what they derive from."""
+    own = {name: native((name,)) for name in spec.fields}
+    made = dict(own)
+    for name in own:
+        without = {other: value for other, value in own.items() if other != name}
+        derived = _with_derived(without, spec).get(name)
+        if derived is not None:
+            made[name] = ir.Call("first", (own[name], derived))
+    return made
 
 
 def _with_derived(fields: Mapping[str, ir.Value], spec: ObjectSpec) -> dict[str, ir.Value]:
