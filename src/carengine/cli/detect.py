@@ -131,8 +131,8 @@ def _as_json(source: _Source) -> dict[str, Any]:
         "unrecognised": {
             "records": source.unrecognised,
             "commonest": [
-                {"keys": list(keys), "records": number}
-                for keys, number in source.unknown.commonest(5)
+                {"mark": look.mark, "keys": list(look.keys), "records": number}
+                for look, number in source.unknown.commonest(5)
             ],
         },
     }

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ..diagnostics import Severity, codes, visible
 from ..fieldmap import unwrap
@@ -21,47 +21,100 @@ from .screen import Screen
 _KEYS = 12
 _KEY_TEXT = 60
 _SHAPES = 1000
+_LOST = frozenset({codes.UNREADABLE_RECORD, codes.RECORD_TOO_LARGE})
+
+
+# Fields by which people, too, tell logs apart; the first one that an event has is shown with its value.
+_TELLING = (
+    ("Channel",),
+    ("log_name",),
+    ("winlog", "channel"),
+    ("Event", "System", "Channel"),
+    ("LogName",),
+    ("channel",),
+    ("SourceName",),
+    ("source_name",),
+    ("event", "dataset"),
+    ("sourcetype",),
+    ("_path",),
+    ("event_type",),
+    ("eventName",),
+)
+
+
+@frozen
+class Look:
+    """What a record looks like: a telling field with its value, if there is one, and its first keys."""
+
+    mark: str
+    keys: tuple[str, ...]
 
 
 @define
 class UnknownShapes:
-    """What records look like that no field map recognises: their first keys, counted."""
+    """What records look like that no field map recognises, counted.
 
-    counts: Counter[tuple[str, ...]] = field(factory=Counter)
+    Records with the same telling field are one look, whatever their keys; the others are told apart by their keys.
+    """
+
+    counts: Counter[str | tuple[str, ...]] = field(factory=Counter)
     others: int = 0
+    _keys: dict[str | tuple[str, ...], tuple[str, ...]] = field(factory=dict)
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Note one record."""
-        keys = tuple(str(key)[:_KEY_TEXT] for key in islice(unwrap(event), _KEYS))
-        if keys in self.counts or len(self.counts) < _SHAPES:
-            self.counts[keys] += 1
+        inner = unwrap(event)
+        look: str | tuple[str, ...] = _mark(inner) or _first_keys(inner)
+        if look in self.counts:
+            self.counts[look] += 1
+        elif len(self.counts) < _SHAPES:
+            self.counts[look] = 1
+            self._keys[look] = _first_keys(inner)
         else:
             self.others += 1
 
-    def commonest(self, most: int = 3) -> list[tuple[tuple[str, ...], int]]:
+    def commonest(self, most: int = 3) -> list[tuple[Look, int]]:
         """The commonest looks with their numbers, the commonest first."""
-        ranked = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
-        return ranked[:most]
+        ranked = sorted(self.counts.items(), key=lambda item: (-item[1], str(item[0])))
+        return [
+            (Look(look if isinstance(look, str) else "", self._keys[look]), number)
+            for look, number in ranked[:most]
+        ]
 
     def lines(self, most: int = 3) -> Iterator[str]:
         """The commonest looks, a line each."""
-        for keys, number in self.commonest(most):
-            more = ", …" if len(keys) == _KEYS else ""
-            shown = visible(", ".join(keys)) + more if keys else "no keys at all"
-            yield f"{number:,} with {shown}"
+        for look, number in self.commonest(most):
+            more = ", …" if len(look.keys) == _KEYS else ""
+            keys = visible(", ".join(look.keys)) + more if look.keys else "no keys at all"
+            mark = f"{visible(look.mark)}; keys " if look.mark else "the keys "
+            yield f"{number:,} with {mark}{keys}"
+
+
+def _first_keys(event: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(key)[:_KEY_TEXT] for key in islice(event, _KEYS))
+
+
+def _mark(event: Mapping[str, Any]) -> str:
+    for path in _TELLING:
+        value: Any = event
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if isinstance(value, str) and value:
+            return f"{'.'.join(path)} = {value[:_KEY_TEXT]}"
+    return ""
 
 
 def input_status(reading: Reading, paths: Iterable[str]) -> int:
     """`UNREADABLE` when something that was to be read was not.
 
-    That is: a file that cannot be opened or is damaged or over a limit, a record that gave no event, a
-    path named by the user that holds no events, or no record at all.
+    That is: a file that cannot be opened or is damaged or over a limit, a record of an evidence file that gave no
+    event, a path named by the user that holds no events, or no event at all. Other files that lie
+    in a folder or an archive beside the evidence are said, and nothing more.
     """
     named = set(paths)
     lost = (
-        reading.unreadable > 0
-        or reading.records == 0
-        or any(code.severity is Severity.ERROR for code in reading.found)
+        reading.records == reading.unreadable
+        or any(code.severity is Severity.ERROR or code in _LOST for code in reading.found)
         or any(
             item.code is codes.NOT_EVIDENCE and item.origin in named for item in reading.diagnostics
         )

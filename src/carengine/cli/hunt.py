@@ -200,7 +200,7 @@ def _account(
     account = session.account
     read = account.events + reading.unreadable
     parts = [
-        f"{read:,} records = {account.shaped:,} recognised + {account.unrecognised:,} not recognised"
+        f"{_count(read, 'record')} = {account.shaped:,} recognised + {account.unrecognised:,} not recognised"
         f" + {reading.unreadable:,} unreadable"
     ]
     if reading.records > read:
@@ -208,7 +208,7 @@ def _account(
     if account.claimed_twice:
         parts[0] += f" ({account.claimed_twice:,} recognised by two maps)"
     stuck = sum(not one.outcome.runnable for one in became)
-    told = [f"{len(rules):,} rules loaded", f"{len(rules.refused):,} refused"]
+    told = [f"{_count(len(rules), 'rule')} loaded", f"{len(rules.refused):,} refused"]
     if left_out:
         told.append(f"{left_out:,} below the level")
     told.append(f"{stuck:,} not runnable on this data")
@@ -216,7 +216,7 @@ def _account(
     hits = sorted(account.matches.items())
     by_rule = ", ".join(f"{rule} {number:,}" for rule, number in hits)
     total = account.matches.total()
-    parts.append(f"{total:,} match{'' if total == 1 else 'es'}{': ' if hits else ''}{by_rule}")
+    parts.append(f"{_count(total, 'match', 'matches')}{': ' if hits else ''}{by_rule}")
     return ("interrupted: " if interrupted else "") + "; ".join(parts)
 
 
@@ -226,7 +226,7 @@ def _report_standings(
     account = session.account
     stuck = [one for one in became if not one.outcome.runnable]
     if stuck:
-        screen.say(f"not runnable on this data: {_number(stuck)}")
+        screen.say(f"not runnable on this data: {_count(len(stuck), 'rule')}")
         _by_reason(stuck, screen)
     partly: dict[str, list[Rule]] = {}
     for one in became:
@@ -237,7 +237,7 @@ def _report_standings(
         for text, found in sorted(partly.items()):
             screen.say(f"  {text}: {_ids(found)}")
     if unknown.counts:
-        screen.say(f"not recognised: {account.unrecognised:,} records, the commonest")
+        screen.say(f"not recognised: {_count(account.unrecognised, 'record')}, the commonest")
         for line in unknown.lines():
             screen.say(f"  {line}")
     if why or not account.matches.total():
@@ -262,7 +262,7 @@ def _why(became: list[Standing], session: Session, screen: Screen) -> None:
         screen.say("the data has: " + ", ".join(f"{kind} {number:,}" for kind, number in ranked))
     open_ = [one for one in without if one.outcome.runnable]
     if open_:
-        screen.say(f"without a match: {_number(open_)}")
+        screen.say(f"without a match: {_count(len(open_), 'rule')}")
         _by_reason(open_, screen)
 
 
@@ -274,8 +274,8 @@ def _by_reason(found: Iterable[Standing], screen: Screen) -> None:
         screen.say(f"  {reason}: {_ids(rules)}")
 
 
-def _number(found: list[Standing]) -> str:
-    return f"{len(found):,} rule{'' if len(found) == 1 else 's'}"
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
 def _ids(rules: list[Rule]) -> str:

@@ -7,10 +7,11 @@ table keeps a bounded number of rows for each rule and is drawn at the end.
 from __future__ import annotations
 
 import argparse
+import codecs
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TextIO, cast
 
 from attrs import define, field, frozen
 
@@ -71,8 +72,10 @@ def _to_terminal(screen: Screen) -> Callable[[bytes], object]:
 
 def _on(target: BinaryIO, screen: Screen) -> Screen:
     """A screen that writes plain text to a file."""
-    out = io.TextIOWrapper(target, encoding="utf-8", errors="backslashreplace")
-    return Screen(out, screen.err, False, screen.err_terminal, False, screen.err_colour)
+    out = codecs.getwriter("utf-8")(target, "backslashreplace")
+    return Screen(
+        cast(TextIO, out), screen.err, False, screen.err_terminal, False, screen.err_colour
+    )
 
 
 @define
