@@ -117,7 +117,8 @@ def test_what_atoms_come_to(condition: ir.Condition, event: Any, verdict: bool |
 
 
 def test_null_tests_are_never_unknown() -> None:
-    for event in ({}, {"a": None}, {"a": {}}, {"a": [[]]}, {"a": "x"}):
+    events: tuple[Any, ...] = ({}, {"a": None}, {"a": {}}, {"a": [[]]}, {"a": "x"})
+    for event in events:
         assert worth(ir.IsNull(A), event) is not None
 
 

@@ -58,7 +58,7 @@ def doubled(text: str) -> str:
 
 
 NATIVE = {"UtcTime": "2024-05-20 07:41:12.518", "Image": IMAGE, "TargetFilename": PATH}
-MORDOR = {
+MORDOR: Event = {
     "event_id": 11,
     "log_name": SYSMON,
     "@event_date_creation": "2024-05-20T07:41:12.518Z",
@@ -66,7 +66,7 @@ MORDOR = {
     "process_path": IMAGE.lower(),
     "process_name": "taskmgr.exe",
 }
-EQL = {
+EQL: Event = {
     "timestamp": 133606644725180000,
     "file_name": "lsass (2).DMP",
     "file_path": PATH,

@@ -274,7 +274,7 @@ def test_hostile_events() -> None:
     for _ in range(10_000):
         deep = {"_source": deep}
     huge = "x" * 5_000_000
-    for event in (
+    events: tuple[Any, ...] = (
         {},
         deep,
         {"_source": None},
@@ -285,7 +285,8 @@ def test_hostile_events() -> None:
         {"EventID": 10**5000, "Image": "x"},
         {"EventID": {"#text": 1}, "Image": ["x"]},
         {"Channel": ["Microsoft-Windows-Sysmon/Operational"], "EventID": ["1"]},
-    ):
+    )
+    for event in events:
         found = told(engine.run([event]))
         assert found == told(interpret([rule], [event], installed_maps()))
 

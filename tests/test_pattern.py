@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections import defaultdict
@@ -148,7 +149,7 @@ def test_patterns_on_texts_made_to_match(pattern: str, data: st.DataObject) -> N
 @given(patterns)
 def test_the_pieces_say_all_of_the_pattern(pattern: str) -> None:
     tokens = tokenize(pattern)
-    for left, right in zip(tokens, tokens[1:], strict=False):
+    for left, right in itertools.pairwise(tokens):
         assert not (isinstance(left, str) and isinstance(right, str))
         assert not (isinstance(left, Any) and isinstance(right, Any))
     written = [

@@ -501,6 +501,7 @@ def regex_problem(pattern: str) -> str | None:
     options = re2.Options()
     options.log_errors = False
     try:
+        re2.compile(pattern, options)
         # Ignoring case makes an expression larger, and too large is one way to be refused.
         re2.compile(f"(?i){pattern}", options)
     except (re2.error, UnicodeEncodeError) as error:

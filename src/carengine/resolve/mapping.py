@@ -80,10 +80,11 @@ def _map_scope(
         least, most = functions[name]
         if not least <= len(expression.arguments) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
+            noun = "argument" if least == most == 1 else "arguments"
             fail(
                 report,
                 codes.BAD_ARGUMENTS,
-                f"{name} takes {wanted} arguments, not {len(expression.arguments)}",
+                f"{name} takes {wanted} {noun}, not {len(expression.arguments)}",
                 expression.span,
             )
         arguments = tuple(value_of(argument, scope)[0] for argument in expression.arguments)

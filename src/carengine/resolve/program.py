@@ -148,7 +148,10 @@ class _Resolver:
                 if isinstance(statement, ast.Define):
                     self.names[statement.name.text] = _Broken()
                 elif isinstance(statement, ast.Assign):
-                    self.names.setdefault(statement.stream.text, _Broken())
+                    name = statement.stream.text
+                    if self.found and self.found[-1].code is codes.TOO_LARGE:
+                        self.names[name] = _Broken()
+                    self.names.setdefault(name, _Broken())
         if not any(isinstance(item, ast.Output) for item in program.statements):
             self.found.append(self._no_output(program))
         found = ordered(self.found)
@@ -538,7 +541,9 @@ class _Resolver:
                 return value, type_
             case _Stream(ir.Aggregated() as plan, RowShape(columns)) if stream is not None:
                 return self._counted(expression, plan, columns, stream, name)
-        if stream is None:
+        # A stream that is named where a value is needed; `a.x` in a filter of `a` is a field of its rows.
+        named = isinstance(binding, _Stream) and (path[0] != name or len(path) == 1)
+        if stream is None or (named and not isinstance(stream.shape, JoinShape)):
             self._undefined(expression, binding)
         return self._row_field(expression, stream.shape, name, expression.span)
 
@@ -579,9 +584,14 @@ class _Resolver:
             fail(
                 self._report,
                 codes.NOT_A_VALUE,
-                f"{expression.path[0]} has {len(candidates)} columns that could be meant",
+                f"{expression.path[0]} has no column {'.'.join(wanted)}"
+                if wanted
+                else f"{expression.path[0]} has {len(candidates)} columns that could be meant",
                 expression.span,
-                notes=(f"name one: {expression.path[0]}.column",),
+                notes=(
+                    "name one: "
+                    + ", ".join(f"{expression.path[0]}.{c}" for c, _ in columns if c not in keys),
+                ),
             )
         column, type_ = candidates[0]
         found: list[ir.Field] = []

@@ -11,6 +11,7 @@ follows ``run`` from rule to rule, and refuses cycles and ids that come twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -185,7 +186,7 @@ def from_drafts(
     rules: list[Rule] = []
     for key, draft in known.items():
         outcome = resolved.of(key)
-        said = ordered((*draft.diagnostics, *outcome.diagnostics))
+        said = ordered((*draft.diagnostics, *_not_lost(draft, outcome.diagnostics)))
         if outcome.program is None or has_errors(said):
             refused.append(Refused(draft.id, draft.path, said))
             continue
@@ -207,6 +208,23 @@ def from_drafts(
     found += [item for rule in rules for item in rule.diagnostics]
     found += [item for rule in refused for item in rule.diagnostics]
     return RuleSet(tuple(rules), tuple(refused), ordered(found))
+
+
+def _not_lost(draft: Draft, found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The findings without those that only a statement lost to a syntax error gives rise to."""
+    if not has_errors(draft.diagnostics):
+        return list(found)
+    text = draft.block.text
+
+    def written(item: Diagnostic) -> bool:
+        if item.code is codes.NO_OUTPUT:
+            return re.search(r"(?i)\b(?:output|return)\s", text) is not None
+        if item.code is codes.UNKNOWN_STREAM and item.span is not None:
+            name = re.escape(item.span.text.partition(".")[0])
+            return re.search(rf"(?<![\w.]){name}\s*=(?!=)", text) is not None
+        return False
+
+    return [item for item in found if not written(item)]
 
 
 def _twice(draft: Draft, first: Draft) -> Diagnostic:
