@@ -220,7 +220,7 @@ class _Analysis:
             return ""
         looked = self.sample.looked[key]
         return (
-            f"{_listed(names)} {'is' if len(names) == 1 else 'are'} empty in every "
+            f"{_listed(names, 'and')} {'is' if len(names) == 1 else 'are'} empty in every "
             f"{entry.kind} of {fieldmap.name} looked at ({looked:,})"
         )
 
@@ -243,8 +243,8 @@ def _merged(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for part in parts for text in part))
 
 
-def _listed(names: Iterable[str]) -> str:
+def _listed(names: Iterable[str], word: str = "or") -> str:
     found = list(dict.fromkeys(names))
     if len(found) > _MOST_NAMES:
         return ", ".join(found[:_MOST_NAMES]) + f" and {len(found) - _MOST_NAMES} more"
-    return " or ".join([", ".join(found[:-1]), found[-1]]) if len(found) > 1 else "".join(found)
+    return f" {word} ".join([", ".join(found[:-1]), found[-1]]) if len(found) > 1 else "".join(found)
