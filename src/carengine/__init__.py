@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .diagnostics import CarError, Diagnostic
-    from .engine import Engine, Match, Session, explain
+    from .engine import Engine, Match, Session
+    from .engine.explain import explain
     from .fieldmap import FieldMap, find_maps, load_map, normalize
     from .readers import Record, read_events
     from .rule import Rule, RuleSet, load_rule, load_rules, parse_rule
@@ -38,7 +39,7 @@ _HOMES = {
     "Rule": ("rule", "Rule"),
     "RuleSet": ("rule", "RuleSet"),
     "Session": ("engine", "Session"),
-    "explain": ("engine", "explain"),
+    "explain": ("engine.explain", "explain"),
     "find_maps": ("fieldmap", "find_maps"),
     "load_map": ("fieldmap", "load_map"),
     "load_rule": ("rule", "load_rule"),

@@ -6,7 +6,6 @@ a whole run why not, ``examples`` holds rules to the examples they carry.
 """
 
 from .engine import Account, Engine, EventClass, Gap, Session
-from .explain import Explanation, explain
 from .interpreter import interpret
 from .match import Match, MatchedEvent, Origin
 
@@ -14,12 +13,10 @@ __all__ = [
     "Account",
     "Engine",
     "EventClass",
-    "Explanation",
     "Gap",
     "Match",
     "MatchedEvent",
     "Origin",
     "Session",
-    "explain",
     "interpret",
 ]

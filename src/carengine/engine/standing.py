@@ -247,4 +247,6 @@ def _listed(names: Iterable[str], word: str = "or") -> str:
     found = list(dict.fromkeys(names))
     if len(found) > _MOST_NAMES:
         return ", ".join(found[:_MOST_NAMES]) + f" and {len(found) - _MOST_NAMES} more"
-    return f" {word} ".join([", ".join(found[:-1]), found[-1]]) if len(found) > 1 else "".join(found)
+    return (
+        f" {word} ".join([", ".join(found[:-1]), found[-1]]) if len(found) > 1 else "".join(found)
+    )
