@@ -301,10 +301,10 @@ def raw_events(draw: st.DrawFn, fieldmap: FieldMap) -> dict[str, Any]:
     event: dict[str, Any] = {}
     # What is more exact comes first: a key keeps the first value it gets.
     satisfy(event, entry.when)
-    satisfy(event, fieldmap.recognise)
     fields = [raw for value in entry.fields.values() for raw in raw_paths(value)]
     for raw in draw(st.lists(st.sampled_from(fields), max_size=8)) if fields else ():
         place(event, raw.path, draw(values()))
+    satisfy(event, fieldmap.recognise)
     if draw(st.integers(0, 9)) == 0:
         key = draw(st.sampled_from(sorted(event)))
         event[key] = draw(values())

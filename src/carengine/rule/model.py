@@ -211,14 +211,15 @@ def from_drafts(
 
 
 def _not_lost(draft: Draft, found: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """The findings without those that only a statement lost to a syntax error gives rise to."""
+    """The findings without those that come only of what was lost to an error told already."""
     if not has_errors(draft.diagnostics):
         return list(found)
     text = draft.block.text
 
     def written(item: Diagnostic) -> bool:
         if item.code is codes.NO_OUTPUT:
-            return re.search(r"(?i)\b(?:output|return)\s", text) is not None
+            empty = not text.strip()
+            return empty or re.search(r"(?i)\b(?:output|return)\b", text) is not None
         if item.code is codes.UNKNOWN_STREAM and item.span is not None:
             name = re.escape(item.span.text.partition(".")[0])
             return re.search(rf"(?<![\w.]){name}\s*=(?!=)", text) is not None

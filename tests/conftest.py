@@ -1,0 +1,24 @@
+"""What all tests share.
+
+Hypothesis draws the same examples each time, so that a test that passes, passes. ``CARENGINE_FUZZ=2000`` draws
+that many new ones a test instead.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+_PATIENT = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+settings.register_profile(
+    "fixed", deadline=None, derandomize=True, database=None, suppress_health_check=_PATIENT
+)
+settings.register_profile(
+    "fuzz",
+    deadline=None,
+    max_examples=int(os.environ.get("CARENGINE_FUZZ") or 100),
+    suppress_health_check=_PATIENT,
+)
+settings.load_profile("fuzz" if os.environ.get("CARENGINE_FUZZ") else "fixed")

@@ -1,0 +1,155 @@
+"""Imports run one way, and importing carengine loads nothing that is heavy.
+
+The layers are those of docs/architecture.md, from the top; a module may import from its own layer and from those below.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import carengine
+
+PACKAGE = Path(carengine.__file__).parent
+
+LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"cli", "__main__"}),
+    frozenset({"engine", "translate", "readers"}),
+    frozenset({"fieldmap"}),
+    frozenset({"rule"}),
+    frozenset({"resolve"}),
+    frozenset(
+        {"syntax", "datamodel", "evaluate", "functions", "values", "ir", "pattern", "wording"}
+    ),
+    frozenset({"yamltext", "shipped"}),
+    frozenset({"diagnostics"}),
+)
+# Within a layer, these never import each other.
+APART = [
+    {"engine", "translate"},
+    {"engine", "readers"},
+    {"translate", "readers"},
+    {"syntax", "datamodel"},
+    {"syntax", "ir"},
+    {"syntax", "evaluate"},
+    {"datamodel", "evaluate"},
+]
+# The field maps are read by way of the resolver, and rules know nothing of them.
+NEVER = [("rule", "fieldmap"), ("fieldmap", "rule"), ("syntax", "ir"), ("ir", "syntax")]
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(module: Path) -> str:
+    """The package (or the single module) directly below carengine that a file belongs to."""
+    parts = module.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0]
+
+
+def imported(module: Path) -> Iterator[tuple[int, str]]:
+    """What a module imports of carengine, as parts directly below it, with the lines."""
+    package = ("carengine", *module.relative_to(PACKAGE).with_suffix("").parts)[:-1]
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        names: list[tuple[str, ...]] = []
+        match node:
+            case ast.Import(aliases):
+                names = [tuple(alias.name.split(".")) for alias in aliases]
+            case ast.ImportFrom(target, aliases, level):
+                base = package[: len(package) - level + 1] if level else ()
+                whole = (*base, *(target.split(".") if target else ()))
+                names = [(*whole, alias.name) for alias in aliases]
+        for name in names:
+            if name[0] == "carengine" and len(name) > 1:
+                yield getattr(node, "lineno", 0), name[1]
+
+
+def rank(part: str) -> int:
+    return next(place for place, names in enumerate(LAYERS) if part in names)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(module: Path) -> None:
+    own = part_of(module)
+    if own == "__init__":
+        return
+    for line, other in imported(module):
+        if other == "__version__" or other == own:
+            continue
+        where = f"{module}:{line}: {own} imports {other}"
+        assert rank(other) >= rank(own), where
+        assert not any({own, other} == pair for pair in APART), where
+        assert (own, other) not in NEVER, where
+
+
+def test_every_module_has_a_layer() -> None:
+    known = frozenset().union(*LAYERS)
+    assert {part_of(module) for module in MODULES} - {"__init__"} <= known
+
+
+def test_no_part_imports_in_a_circle() -> None:
+    """Between parts, whatever their layers."""
+    edges: dict[str, set[str]] = {}
+    for module in MODULES:
+        own = part_of(module)
+        if own != "__init__":
+            edges.setdefault(own, set()).update(
+                other for _, other in imported(module) if other not in (own, "__version__")
+            )
+    done: list[str] = []
+    while edges:
+        free = sorted(part for part, others in edges.items() if others <= set(done))
+        assert free, f"a circle among {sorted(edges)}"
+        done += free
+        for part in free:
+            del edges[part]
+
+
+def test_files_are_short() -> None:
+    long = {
+        str(module.relative_to(PACKAGE)): lines
+        for module in MODULES
+        if (lines := len(module.read_text(encoding="utf-8").splitlines())) > 900
+    }
+    assert not long
+
+
+def test_importing_carengine_loads_nothing_heavy() -> None:
+    script = "import sys, carengine; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(PACKAGE.parent)},
+    )
+    loaded = set(done.stdout.split())
+    assert "carengine" in loaded
+    assert not loaded & {"lark", "yaml", "re2", "attrs", "attr", "rich", "orjson", "ipaddress"}
+
+
+def test_everything_public_is_there_and_says_what_it_is() -> None:
+    assert set(carengine.__all__) <= set(dir(carengine))
+    for name in carengine.__all__:
+        assert getattr(carengine, name).__doc__, name
+    with pytest.raises(AttributeError):
+        _ = carengine.no_such_name
+
+
+def test_no_executable_configuration_and_no_network() -> None:
+    """What would make untrusted input dangerous is not there to be called."""
+    forbidden = {"eval", "exec", "compile", "__import__"}
+    networked = {"socket", "urllib", "http", "ssl", "ftplib", "requests", "subprocess", "ctypes"}
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(ast.Name(name)):
+                    assert name not in forbidden, f"{module}: {name}"
+                case ast.Import(aliases):
+                    assert not {a.name.split(".")[0] for a in aliases} & networked, module
+                case ast.ImportFrom(str(target), _, 0):
+                    assert target.split(".")[0] not in networked, module
