@@ -7,15 +7,23 @@ of the IR over any values; ``rules()`` writes rules as text, which then go throu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from carengine import ir
 from carengine.fieldmap import Entry, FieldMap
 from carengine.pattern import Pattern
+
+
+def some(count: int) -> settings:
+    """So many examples of a property, or as many as ``CARENGINE_FUZZ`` says."""
+    return settings(max_examples=int(os.environ.get("CARENGINE_FUZZ") or count))
+
 
 # Texts that patterns of the same alphabet have a fair chance to hit.
 _WORDS = (

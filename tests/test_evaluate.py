@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carengine import ir
@@ -13,7 +13,7 @@ from carengine.evaluate import Alone, RawRow, all_of, any_of, holds, negation, v
 from carengine.fieldmap import outcomes
 from carengine.pattern import Pattern
 from carengine.values import number_of
-from strategies import conditions, shuffled, values
+from strategies import conditions, shuffled, some, values
 
 ALONE = Alone()
 T, F, U = True, False, None
@@ -122,7 +122,7 @@ def test_null_tests_are_never_unknown() -> None:
         assert worth(ir.IsNull(A), event) is not None
 
 
-@settings(max_examples=200)
+@some(200)
 @given(CONDITIONS, CONDITIONS, EVENTS)
 def test_de_morgan(a: ir.Condition, b: ir.Condition, event: Any) -> None:
     assert worth(ir.Not(ir.And((a, b))), event) is worth(ir.Or((ir.Not(a), ir.Not(b))), event)
@@ -131,7 +131,7 @@ def test_de_morgan(a: ir.Condition, b: ir.Condition, event: Any) -> None:
     assert worth(ir.IsTrue(a), event) is (worth(a, event) is True)
 
 
-@settings(max_examples=300)
+@some(300)
 @given(CONDITIONS, EVENTS)
 def test_simplifying_changes_nothing(condition: ir.Condition, event: Any) -> None:
     simple = ir.simplify(condition)
@@ -139,13 +139,13 @@ def test_simplifying_changes_nothing(condition: ir.Condition, event: Any) -> Non
     assert ir.simplify(simple) == simple
 
 
-@settings(max_examples=300)
+@some(300)
 @given(CONDITIONS, EVENTS)
 def test_outcomes_leave_nothing_out(condition: ir.Condition, event: Any) -> None:
     assert worth(condition, event) in outcomes(condition)
 
 
-@settings(max_examples=200)
+@some(200)
 @given(CONDITIONS, EVENTS, st.data())
 def test_order_makes_no_difference(
     condition: ir.Condition, event: Any, data: st.DataObject
@@ -153,7 +153,7 @@ def test_order_makes_no_difference(
     assert worth(shuffled(condition, data.draw), event) is worth(condition, event)
 
 
-@settings(max_examples=200)
+@some(200)
 @given(CONDITIONS, EVENTS)
 def test_rewriting_by_nothing_changes_nothing(condition: ir.Condition, event: Any) -> None:
     assert ir.rewrite_condition(condition, lambda value: value) == condition

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import carengine
@@ -34,7 +34,7 @@ from carengine.fieldmap import (
     unwrap,
 )
 from carengine.fieldmap.load import exclusive
-from strategies import raw_events, values
+from strategies import raw_events, some, values
 
 GOLDEN = Path(__file__).parent / "golden" / "fieldmap"
 Event = dict[str, Any]
@@ -409,7 +409,7 @@ def test_shipped_maps_make_sense(name: str) -> None:
             assert entry.kind != other.kind or exclusive(entry.when, other.when)
 
 
-@settings(max_examples=60, deadline=None)
+@some(60)
 @given(st.data())
 def test_normalising_takes_anything(data: st.DataObject) -> None:
     fieldmap = data.draw(st.sampled_from(installed_maps()))

@@ -9,10 +9,11 @@ from collections import defaultdict
 
 import pytest
 import re2
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carengine.pattern import Any, One, Pattern, escape, fold, tokenize
+from strategies import some
 
 # The oracle: dynamic programming over all prefixes of both, straight from the definition.
 
@@ -124,13 +125,13 @@ def test_what_matches(pattern: str, text: str, matches: bool) -> None:
     assert oracle(pattern, text) is matches
 
 
-@settings(max_examples=1500)
+@some(1500)
 @given(patterns, contents)
 def test_patterns_mean_what_the_definition_says(pattern: str, text: str) -> None:
     assert Pattern(pattern).matches(text) is oracle(pattern, text)
 
 
-@settings(max_examples=300)
+@some(300)
 @given(patterns, st.data())
 def test_patterns_on_texts_made_to_match(pattern: str, data: st.DataObject) -> None:
     parts = []
@@ -158,7 +159,7 @@ def test_the_pieces_say_all_of_the_pattern(pattern: str) -> None:
     assert tokenize("".join(written)) == tokens
 
 
-@settings(max_examples=300)
+@some(300)
 @given(contents, contents)
 def test_an_escaped_text_matches_itself_only(text: str, other: str) -> None:
     pattern = Pattern.literal(text)
@@ -186,7 +187,7 @@ def test_the_fast_test_takes_folded_texts(pattern: str, text: str) -> None:
 # Folding
 
 
-@settings(max_examples=300)
+@some(300)
 @given(st.text() | contents)
 def test_folding(text: str) -> None:
     folded = fold(text)
@@ -256,7 +257,7 @@ def test_time_grows_no_faster_than_the_text() -> None:
         assert not Pattern("*" + "a?" * 20 + "b?b*").matches(text)
 
 
-@settings(max_examples=50)
+@some(50)
 @given(st.text("ab?*", min_size=1, max_size=12), st.text("ab", max_size=30))
 def test_the_way_for_long_texts_gives_the_same(middle: str, text: str) -> None:
     padding = "b" * 20_000

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import carengine
@@ -23,7 +23,7 @@ from carengine.resolve.size import MAX_DEPTH, MAX_NODES
 from carengine.rule import carfile, from_drafts
 from carengine.syntax import parse_program
 from generators import programs
-from strategies import rules
+from strategies import rules, some
 
 GOLDEN = Path(__file__).parent / "golden" / "resolve"
 
@@ -337,14 +337,14 @@ def test_rules_that_double_by_running_each_other_are_refused() -> None:
     assert set(codes) == {"CE217", "CE210"}
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@some(60)
 @given(programs())
 def test_any_program_is_resolved_or_refused(tree: carengine.syntax.ast.Program) -> None:
     found = resolve(tree)
     assert (found.program is None) == any(d.severity.rank == 0 for d in found.diagnostics)
 
 
-@settings(max_examples=60, deadline=None)
+@some(60)
 @given(rules(), st.data())
 def test_good_rules_are_stateless_and_stay_what_they_are(text: str, data: st.DataObject) -> None:
     first, again = program(text), program(text)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carengine.functions import FUNCTIONS, arities, call
@@ -27,7 +27,7 @@ from carengine.values import (
     text_of,
     time_of,
 )
-from strategies import values
+from strategies import some, values
 
 HUGE = 2**5000
 
@@ -226,7 +226,7 @@ def test_comparisons(
     assert compare(left, Relation(relation), right, type_) is verdict
 
 
-@settings(max_examples=300)
+@some(300)
 @given(values(), values(), st.sampled_from(list(Type)))
 def test_comparisons_agree_with_each_other(a: Any, b: Any, type_: Type) -> None:
     equal = compare(a, Relation.EQUAL, b, type_)
@@ -237,7 +237,7 @@ def test_comparisons_agree_with_each_other(a: Any, b: Any, type_: Type) -> None:
         assert not compare(b, Relation.LESS, a, type_)
 
 
-@settings(max_examples=200)
+@some(200)
 @given(values(), values(), st.sampled_from([t for t in Type if t is not Type.BOOLEAN]))
 def test_keys_are_equal_where_values_are(a: Any, b: Any, type_: Type) -> None:
     """Joins and groups hash on keys; they must not differ from `=`."""
@@ -370,7 +370,7 @@ def test_every_function_is_in_the_table_and_says_what_it_does() -> None:
         assert FUNCTIONS[name].meaning.endswith(".")
 
 
-@settings(max_examples=300)
+@some(300)
 @given(st.sampled_from(sorted(FUNCTIONS)), st.data())
 def test_functions_take_anything(name: str, data: st.DataObject) -> None:
     least, most = arities()[name]

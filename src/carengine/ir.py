@@ -452,7 +452,10 @@ class Distinct:
 
 @frozen(cache_hash=True)
 class Union:
-    """The rows of several plans: what an analytic with several outputs gives to ``run``."""
+    """The rows of several plans: what an analytic with several outputs gives to ``run``.
+
+    An event that several plans let through with the same fields is one row.
+    """
 
     plans: tuple[Plan, ...]
     span: Span | None = field(default=None, eq=False, repr=False)

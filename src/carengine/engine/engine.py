@@ -18,7 +18,17 @@ from attrs import field, frozen
 
 from .. import ir
 from ..diagnostics import Diagnostic, codes
-from ..fieldmap import Entry, FieldMap, Lowered, MapChoice, find_maps, lower, unwrap, view
+from ..fieldmap import (
+    CarEvent,
+    Entry,
+    FieldMap,
+    Lowered,
+    MapChoice,
+    find_maps,
+    lower,
+    unwrap,
+    view,
+)
 from ..rule import Rule, RuleSet
 from .interpreter import match_of
 from .match import Match, Origin
@@ -74,6 +84,9 @@ class Engine:
     ``"auto"``, a name, a path, a map, or several. The order of either makes no difference: rules are
     sorted by id, maps by name. Raises `CarError` when a map is not right.
 
+    ``unsupported`` tells the outputs that this engine does not execute, ``not_runnable`` those that no map in use
+    could ever make match, ``gaps`` for each map what it lacks.
+
     >>> import carengine
     >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
     >>> engine = Engine([rule])
@@ -87,12 +100,14 @@ class Engine:
             sorted(find_maps(fieldmap), key=lambda found: found.name)
         )
         self._targets: list[list[_Target]] = []
+        self._possible: set[int] = set()
         self.unsupported: tuple[Diagnostic, ...] = ()
         stages = self._collect()
         self.gaps: tuple[Gap, ...] = ()
         gaps: list[Gap] = []
         self._shapes = tuple(self._shape(fieldmap, stages, gaps) for fieldmap in self.maps)
         self.gaps = tuple(gaps)
+        self.not_runnable: tuple[Diagnostic, ...] = tuple(self._not_runnable(stages))
 
     def __reduce__(self) -> tuple[type[Engine], tuple[tuple[Rule, ...], tuple[FieldMap, ...]]]:
         # The matcher is made of closures; it is compiled afresh where the engine is unpickled.
@@ -130,6 +145,8 @@ class Engine:
         for number, stage in enumerate(stages):
             for lowered in lower(stage, fieldmap):
                 by_entry.setdefault(places[id(lowered.entry)], []).append((number, lowered))
+                if lowered.possible:
+                    self._possible.add(number)
                 if not lowered.possible and lowered.missing:
                     gaps += [
                         Gap(t.rule, t.output, fieldmap, lowered.entry.kind, lowered.missing)
@@ -140,6 +157,33 @@ class Engine:
             for place, entry in enumerate(fieldmap.entries)
         )
         return _Shape(fieldmap, EventClasses(fieldmap), entries)
+
+    def _not_runnable(self, stages: list[ir.Stage]) -> Iterator[Diagnostic]:
+        """A warning for each output none of whose stages could be true of any event of these maps."""
+        outputs: dict[tuple[int, int], list[tuple[int, _Target]]] = {}
+        for number, targets in enumerate(self._targets):
+            for target in targets:
+                outputs.setdefault(target.place[:2], []).append((number, target))
+        known = {kind for fieldmap in self.maps for kind in fieldmap.kinds()}
+        names = ", ".join(fieldmap.name for fieldmap in self.maps) or "no field map"
+        for _, found in sorted(outputs.items()):
+            if any(number in self._possible for number, _ in found):
+                continue
+            _, target = found[0]
+            kinds = {kind: None for number, _ in found for kind in stages[number].kinds}
+            notes = [f"{names}: no {kind}" for kind in kinds if kind not in known]
+            notes += [
+                f"{gap.fieldmap.name} gives no {', '.join(gap.missing)} for {gap.kind}"
+                for gap in self.gaps
+                if gap.rule is target.rule and gap.output == target.output
+            ]
+            yield Diagnostic(
+                codes.NOT_RUNNABLE,
+                f"the output {target.output} of {target.rule.id} can match nothing in these logs",
+                next(o.span for o in target.rule.program.outputs if o.name == target.output),
+                notes=tuple(dict.fromkeys(notes)) or ("its conditions exclude each other",),
+                origin=target.rule.path,
+            )
 
     def run(self, events: Iterable[Mapping[str, Any]]) -> Iterator[Match]:
         """The matches of all rules on events, in order; at the end, what only the end decides."""
@@ -165,6 +209,17 @@ class Engine:
     def targets(self, stage: int) -> list[_Target]:
         """The outputs that a stage, by its number, belongs to."""
         return self._targets[stage]
+
+
+def _distinct(
+    found: list[tuple[tuple[int, ...], _Target, CarEvent]],
+) -> list[tuple[tuple[int, ...], _Target, CarEvent]]:
+    """What was found, in order; an event that passes two stages of an output with the same fields once."""
+    rows: dict[tuple[Any, ...], tuple[tuple[int, ...], _Target, CarEvent]] = {}
+    for placed in sorted(found, key=lambda placed: placed[0]):
+        place, target, _ = placed
+        rows.setdefault((place[:3], target.stage.assigned, target.stage.columns), placed)
+    return list(rows.values())
 
 
 class Account:
@@ -212,7 +267,7 @@ class Session:
             account.recognised[fieldmap.name] += 1
         if len(maps) > 1:
             account.claimed_twice += 1
-        found: list[tuple[tuple[int, ...], Match]] = []
+        found: list[tuple[tuple[int, ...], _Target, CarEvent]] = []
         for class_place, event_class in enumerate(classes):
             account.kinds[event_class.fieldmap.name, event_class.entry.kind] += 1
             numbers = event_class.matcher.match(inner, event)
@@ -221,11 +276,10 @@ class Session:
                 for number in numbers:
                     for target in self.engine.targets(number):
                         rule, output, stage = target.place
-                        match = match_of(target.rule, target.output, target.stage, seen, origin)
-                        found.append(((rule, output, class_place, stage), match))
+                        found.append(((rule, output, class_place, stage), target, seen))
         if len(found) > 1:
-            found.sort(key=lambda placed: placed[0])
-        matches = [match for _, match in found]
+            found = _distinct(found)
+        matches = [match_of(t.rule, t.output, t.stage, seen, origin) for _, t, seen in found]
         for match in matches:
             account.matches[match.rule.id] += 1
         return matches

@@ -37,8 +37,11 @@ def interpret(
         views = normalize(event, known)
         for rule, output, stages in programs:
             for view in views:
+                rows = set()
                 for stage in stages:
-                    if passes(stage, view):
+                    row = (stage.assigned, stage.columns)
+                    if row not in rows and passes(stage, view):
+                        rows.add(row)
                         yield match_of(rule, output.name, stage, view)
 
 
