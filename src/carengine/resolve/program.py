@@ -14,7 +14,7 @@ from typing import NoReturn
 from attrs import evolve, frozen
 
 from .. import ir
-from ..datamodel import DataModel, FieldSpec, ObjectSpec, model, nearest
+from ..datamodel import DataModel, FieldSpec, ObjectSpec, fold_name, model, nearest
 from ..diagnostics import Diagnostic, Edit, Fix, Span, codes, ordered
 from ..ir import Type
 from ..syntax import ast
@@ -31,6 +31,8 @@ from .expressions import (
 )
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 from .size import Sizes
+
+Path = tuple[str, ...]
 
 AGGREGATES = {
     "count": Type.INTEGER,
@@ -63,10 +65,25 @@ class Reference:
 
 
 @frozen
+class Clause:
+    """A condition of a program as it is written: neither flattened nor simplified.
+
+    ``condition`` has the structure of ``expression``, item by item; ``rows`` is the plan whose rows it is put to
+    (for a join, the pairs before its condition).
+    """
+
+    expression: ast.Expression
+    condition: ir.Condition
+    rows: ir.Plan
+
+
+@frozen
 class Resolution:
     """What became of a program. ``program`` is None when a diagnostic is an error.
 
-    ``shapes`` says for each output what its rows look like, ``runs`` which rules it runs.
+    ``shapes`` says for each output what its rows look like, ``runs`` which rules it runs, ``clauses`` holds
+    the conditions as written, in order. ``spelt`` has an entry for each field that is spelt otherwise than its
+    stream spells it: its place, its path as written, and the path that is meant.
     """
 
     program: ir.Program | None
@@ -74,6 +91,8 @@ class Resolution:
     shapes: tuple[Shape, ...] = ()
     references: tuple[Reference, ...] = ()
     runs: tuple[str, ...] = ()
+    clauses: tuple[Clause, ...] = ()
+    spelt: tuple[tuple[Span, Path, Path], ...] = ()
 
 
 @frozen
@@ -139,6 +158,8 @@ class _Resolver:
         self.runs: dict[str, None] = {}
         self.outputs: dict[str, tuple[ir.Output, Shape]] = {}
         self.sizes = Sizes()
+        self.clauses: list[Clause] = []
+        self.spelt: dict[tuple[Span, Path, Path], None] = {}
 
     def run(self, program: ast.Program) -> Resolution:
         for statement in program.statements:
@@ -165,6 +186,8 @@ class _Resolver:
             tuple(shape for _, shape in self.outputs.values()),
             tuple(self.references),
             tuple(self.runs),
+            tuple(self.clauses),
+            tuple(self.spelt),
         )
 
     def _no_output(self, program: ast.Program) -> Diagnostic:
@@ -219,6 +242,7 @@ class _Resolver:
             case EventShape(_, assigned):
                 spec = self._event_field(stream.shape, name)
                 name = name if spec is None else spec.name
+                self._spell(statement.span, statement.field, ir.Field(name))
                 kept = tuple((n, t) for n, t in assigned if n != name)
                 shape: Shape = evolve(stream.shape, assigned=(*kept, (name, type_)))
             case RowShape(columns):
@@ -319,7 +343,9 @@ class _Resolver:
 
     def _filter(self, stream: _Stream, condition: ast.Expression, name: str, span: Span) -> _Stream:
         scope = self._row_scope(stream, name)
-        made = ir.simplify(condition_of(condition, scope))
+        written = condition_of(condition, scope)
+        self.clauses.append(Clause(condition, written, stream.plan))
+        made = ir.simplify(written)
         return _Stream(self._sized(ir.Filter(stream.plan, made, span), span), stream.shape)
 
     def _join(self, join: ast.Join) -> _Stream:
@@ -341,7 +367,9 @@ class _Resolver:
             join.span,
         )
         scope = self._row_scope(_Stream(plan, shape), None)
-        made = ir.simplify(condition_of(join.condition, scope))
+        written = condition_of(join.condition, scope)
+        self.clauses.append(Clause(join.condition, written, plan))
+        made = ir.simplify(written)
         return _Stream(self._sized(evolve(plan, condition=made), join.span), shape)
 
     def _group(self, group: ast.Group) -> _Stream:
@@ -531,6 +559,7 @@ class _Resolver:
         if stream is not None:
             known = self._lookup(path, stream.shape, name)
             if known is not None:
+                self._spell(expression.span, path, known[0])
                 return known
         match binding:
             case _Broken():
@@ -612,6 +641,7 @@ class _Resolver:
         """A path as a field of a row; unknown and ambiguous ones are errors with suggestions."""
         found = self._lookup(expression.path, shape, name)
         if found is not None:
+            self._spell(span, expression.path, found[0])
             return found
         if isinstance(shape, JoinShape):
             self._unknown_in_join(expression, shape, span)
@@ -650,6 +680,18 @@ class _Resolver:
             "unknown field",
             fix=suggestion(near, span),
         )
+
+    def _spell(self, span: Span, path: Path, found: ir.Value) -> None:
+        """Remember how a path should be spelt, where it is not spelt so."""
+        if not isinstance(found, ir.Field):
+            return
+        first, _, rest = found.name.partition(".")
+        for place, part in enumerate(path):
+            if ".".join(path[place + 1 :]) == rest and fold_name(part) == fold_name(first):
+                if part != first:
+                    meant = (*path[:place], first, *path[place + 1 :])
+                    self.spelt.setdefault((span, path, meant))
+                return
 
     def _unknown_in_join(self, expression: ast.Field, shape: JoinShape, span: Span) -> NoReturn:
         branches = [name for name, _ in shape.branches]
