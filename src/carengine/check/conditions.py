@@ -51,6 +51,9 @@ def check_condition(part: Part, rows: ir.Plan, budget: Budget) -> list[Diagnosti
     checker = _Checker(Facts(rows), budget)
     if checker.alone(part) is None:
         passed = [Given(c, "true", _place(c)) for c in context(rows)]
+        if not checker.can(one.wish for one in passed):
+            # The stream is empty, which is said where it became so.
+            passed = []
         checker.among(part, "true", passed)
     return checker.found
 
