@@ -334,7 +334,10 @@ class _Checker:
                 [*(g.wish for g in assumed), (inner.condition, OPPOSITE[goal])]
             ):
                 kept = others
-                self._needless(inner, assumed, goal, part.parts)
+                if inner.item:
+                    self._cover(inner, others, OPPOSITE[goal], given, part.parts)
+                else:
+                    self._needless(inner, assumed, goal, part.parts)
         for inner in kept:
             if inner.kind != "test":
                 others = [p for p in kept if p is not inner]
@@ -493,11 +496,7 @@ def _name(value: ir.Value) -> str:
 
 
 def _is_text(part: Part, others: Sequence[Part]) -> bool:
-    return all(
-        isinstance(atom, ir.Match | ir.Regex | ir.InNetwork)
-        for p in (part, *others)
-        for atom in ir.atoms(p.condition)
-    )
+    return all(isinstance(p.condition, ir.Match | ir.Regex | ir.InNetwork) for p in (part, *others))
 
 
 def _removal(part: Part, siblings: tuple[Part, ...]) -> Fix | None:

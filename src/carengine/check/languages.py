@@ -3,8 +3,9 @@
 ``Texts`` says what is known of one text: tests that it passes and tests that it fails. ``is_empty`` decides
 whether such a text can exist. Most can, and an example is found by trying texts that are put together
 from the patterns themselves; each try is judged by the same functions that judge events. Where none is found,
-all tests read along together, one character at a time, over an alphabet of as many characters as the tests
-can tell apart, until a text is found or every state has been visited::
+tests read along together, one character at a time, over an alphabet of as many characters as they can tell
+apart, until a text is found or every state has been visited. They begin with none, and each text that is found and
+breaks another test brings this one in::
 
     passes "a*", passes "b*"             no text: after the first character one of them is lost
     passes "x.exe", fails "*.exe"        no text: the only candidate fails
@@ -25,7 +26,7 @@ from heapq import heappop, heappush
 from itertools import islice, product
 from typing import Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import ir
 from ..evaluate import test_value
@@ -42,9 +43,9 @@ _SEPARATORS = frozenset("\\/")
 
 
 class Budget:
-    """How much work one rule may cost, in steps of about a microsecond, and what was found out with it."""
+    """How much work one rule may cost, in steps of about a quarter of a microsecond, and what was found out."""
 
-    def __init__(self, steps: int = 2_000_000) -> None:
+    def __init__(self, steps: int = 4_000_000) -> None:
         self.left = steps
         self.known: dict[Texts, bool | None] = {}
 
@@ -80,15 +81,38 @@ def _is_empty(texts: Texts, budget: Budget) -> bool | None:
     if exact is not None:
         budget.spend(len(exact) * (len(texts.passes) + len(texts.fails)))
         return not any(_fits(text, texts) for text in exact)
+    cost = 3 * (1 + len(texts.passes) + len(texts.fails))
     for text in islice(_tries(texts), _MAX_TRIES):
-        if not budget.spend(len(texts.passes) + len(texts.fails)):
+        if not budget.spend(cost):
             return None
         if _fits(text, texts):
             return False
     if _addresses_exclude(texts):
         return True
-    readers = _readers(texts)
-    return None if readers is None else _search(readers, budget)
+    return _refined(texts, budget)
+
+
+def _refined(texts: Texts, budget: Budget) -> bool | None:
+    """The answer, found with as few of the tests as it takes.
+
+    A text is looked for that some of the tests leave. The tests that it breaks are added to these, until a
+    text breaks none, or there is no text.
+    """
+    some = evolve(texts, passes=frozenset(), fails=frozenset())
+    while True:
+        readers = _readers(some)
+        if readers is None:
+            return None
+        found = _search(readers, budget)
+        if not isinstance(found, str):
+            return found
+        broken = [test for test in texts.passes if not _passes(test, found, doubt=True)]
+        kept = [test for test in texts.fails if _passes(test, found, doubt=False)]
+        more = evolve(some, passes=some.passes.union(broken[:1]), fails=some.fails.union(kept[:1]))
+        if more == some:
+            # What is broken is nothing that is read along: there may be such a text.
+            return False
+        some = more
 
 
 # Candidates and tries
@@ -335,15 +359,33 @@ class _Passes:
 
 
 @frozen(eq=False)
-class _Fails(_Passes):
-    """A test of patterns that must be failed: none of them may match."""
+class _Fails:
+    """A pattern that must not match."""
+
+    pattern: _Wildcards
+
+    @property
+    def patterns(self) -> tuple[_Wildcards, ...]:
+        return (self.pattern,)
+
+    @property
+    def start(self) -> object:
+        return 1
+
+    def classify(self, character: str) -> object:
+        return self.pattern.masks.get(character, 0)
+
+    def step(self, state: object, character: str) -> object:
+        assert isinstance(state, int)
+        return self.pattern.step(state, character)
 
     def good(self, state: object) -> bool:
-        return not super().good(state)
+        assert isinstance(state, int)
+        return not self.pattern.accepts(state)
 
     def lost(self, state: object) -> bool:
-        assert isinstance(state, tuple)
-        return any(p.always(s) for p, s in zip(self.patterns, state, strict=True))
+        assert isinstance(state, int)
+        return self.pattern.always(state)
 
     def distance(self, state: object) -> int:
         return 0
@@ -422,7 +464,7 @@ def _readers(texts: Texts) -> list[_Reader] | None:
                     if wanted:
                         made.append(_Passes(tuple(map(_Wildcards.of, patterns))))
                     else:
-                        made += [_Fails((_Wildcards.of(pattern),)) for pattern in patterns]
+                        made += [_Fails(_Wildcards.of(pattern)) for pattern in patterns]
                 case ir.Regex():
                     searcher = regexes.searcher(test)
                     if searcher is not None:
@@ -466,29 +508,28 @@ class _Address:
         return 1 if state == "empty" else 0
 
 
-def _search(readers: list[_Reader], budget: Budget) -> bool | None:
-    """Whether no text is good for all readers; None where the budget is used up."""
-    if not readers:
-        return False
+def _search(readers: list[_Reader], budget: Budget) -> str | bool | None:
+    """A text that is good for all readers; True where there is none, None where the search is too long."""
     alphabet = _alphabet(readers)
     start = tuple(reader.start for reader in readers)
     seen = {start}
-    queue: list[tuple[int, int, tuple[object, ...]]] = [(0, 0, start)]
-    cost = len(readers) * len(alphabet)
+    queue: list[tuple[int, int, tuple[object, ...], str]] = [(0, 0, start, "")]
+    cost = 4 * (1 + len(readers)) * len(alphabet)
+    budget.spend(150 * (1 + len(readers)))
+    share = budget.left // 10
     while queue:
-        _, _, states = heappop(queue)
+        _, _, states, text = heappop(queue)
         if all(r.good(s) for r, s in zip(readers, states, strict=True)):
-            return False
-        if not budget.spend(cost):
+            return text
+        share -= cost
+        if not budget.spend(cost) or share < 0 or len(seen) > _MAX_SEEN:
             return None
         for character in alphabet:
             after = _stepped(readers, states, character)
             if after is not None and after not in seen:
                 seen.add(after)
                 rest = sum(r.distance(s) for r, s in zip(readers, after, strict=True))
-                heappush(queue, (rest, len(seen), after))
-        if len(seen) > _MAX_SEEN:
-            return None
+                heappush(queue, (rest, len(seen), after, text + character))
     return True
 
 
@@ -511,10 +552,12 @@ def _alphabet(readers: list[_Reader]) -> list[str]:
     """One character for each class that the readers can tell apart."""
     characters: dict[str, None] = dict.fromkeys((OTHER, *FOLDED_ASCII))
     for reader in readers:
-        if isinstance(reader, _Passes):
+        if isinstance(reader, _Passes | _Fails):
             for pattern in reader.patterns:
                 characters.update(dict.fromkeys(pattern.masks))
-    if OTHER in {c for r in readers if isinstance(r, _Passes) for p in r.patterns for c in p.masks}:
+    if OTHER in {
+        c for r in readers if isinstance(r, _Passes | _Fails) for p in r.patterns for c in p.masks
+    }:
         # Something else has to stand for the characters that no pattern names.
         characters[_unnamed(characters)] = None
     classes: dict[tuple[object, ...], str] = {}

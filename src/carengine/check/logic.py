@@ -120,7 +120,10 @@ def can_be(wishes: Iterable[Wish], facts: Facts, budget: Budget) -> bool | None:
 
     ``facts`` says what is known of the fields; rows of several objects are tried one object at a time.
     """
-    formula = All(tuple(wanted(condition, goal) for condition, goal in wishes))
+    asked = list(wishes)
+    if not budget.spend(20 * sum(1 for condition, _ in asked for _ in ir.atoms(condition))):
+        return None
+    formula = All(tuple(wanted(condition, goal) for condition, goal in asked))
     answers = {_Search(world, budget).solve(formula) for world in facts.worlds()}
     return True if True in answers else None if None in answers else False
 
@@ -146,7 +149,7 @@ class _Search:
         while True:
             if not _settle(literals, pending, open_):
                 return False
-            if not self.budget.spend(100 + 5 * len(literals)):
+            if not self.budget.spend(100 + 30 * len(literals)):
                 return None
             theories = Theories(self.facts, self.budget)
             consistent = theories.consistent(literals)

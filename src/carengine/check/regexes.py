@@ -167,7 +167,7 @@ class _Parser:
                 return self._group()
             case "[":
                 found = _CLASS.match(self.text, self.at)
-                if found is None:
+                if found is None or not found[0].isascii():
                     raise _Unread
                 self.at = found.end()
                 return _Class(_members(found[0], "s" in self.flags))
