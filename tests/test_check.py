@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from carengine import ir, load_rules, parse_rule
 from carengine.check import apply_fixes, check, check_rule, to_sarif
 from carengine.diagnostics import Block, Diagnostic, Edit, Fix, Source, Span, codes, render
+from carengine.evaluate import holds
 from carengine.rule import Metadata, Rule
 from carengine.syntax import ast
-from test_check_logic import Noon, holds, world
+from test_check_logic import Noon, world
 
 RULES = Path(__file__).parents[1] / "rules"
 
@@ -503,7 +504,9 @@ def marked(lines: list[str], region: dict[str, Any]) -> str:
     """The text of a region, by its lines and columns, as a code-scanning tool would find it."""
     assert region["startLine"] == region["endLine"]
     line = lines[region["startLine"] - 1]
-    return line[region["startColumn"] - 1 : region["endColumn"] - 1]
+    start, end = region["startColumn"] - 1, region["endColumn"] - 1
+    assert isinstance(line, str)
+    return line[start:end]
 
 
 def test_findings_of_a_set_are_sorted_and_each_is_there_once() -> None:

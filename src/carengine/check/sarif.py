@@ -10,9 +10,8 @@ occurs is described once, among the rules of the tool::
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import PurePath, PureWindowsPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from .. import __version__
 from ..diagnostics import Code, Diagnostic, Edit, Span
@@ -122,7 +121,7 @@ def _region(span: Span) -> dict[str, Any]:
 
 def _uri(name: str) -> str:
     """A file's name as a URI reference; relative names stay relative."""
-    path = PureWindowsPath(name) if "\\" in name else PurePath(name)
-    if path.is_absolute():
-        return path.as_uri()
-    return quote(path.as_posix(), safe="/!$&'()*+,;=@~")
+    name = name.replace("\\", "/")
+    absolute = name.startswith("/") or name[1:3] == ":/"
+    uri = Path("/" + name.lstrip("/")).as_uri()
+    return uri if absolute else uri.removeprefix("file:///")

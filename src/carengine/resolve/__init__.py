@@ -6,7 +6,8 @@
 
 from .expressions import regex_problem, suggestion
 from .mapping import MapResolution, resolve_map_condition, resolve_map_value
-from .program import AGGREGATES, Analytic, Clause, Path, Reference, Resolution, resolve
+from .outcome import Analytic, Clause, Path, Reference, Resolution
+from .program import AGGREGATES, resolve
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 
 __all__ = [
