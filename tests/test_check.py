@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carengine import ir, load_rules, parse_rule
+from carengine import CarError, ir, load_rules, parse_rule
 from carengine.check import apply_fixes, check, check_rule, to_sarif
 from carengine.diagnostics import Block, Diagnostic, Edit, Fix, Source, Span, codes, render
 from carengine.evaluate import holds
@@ -514,3 +514,16 @@ def test_findings_of_a_set_are_sorted_and_each_is_there_once() -> None:
     rules = [parse_rule(text, f"{n}.car") for n, text in enumerate(texts)]
     found = check(itertools.chain(rules, rules))
     assert [item.where.partition(":")[0] for item in found] == ["0.car"] * 2 + ["1.car"]
+
+
+@pytest.mark.parametrize(
+    "search",
+    ["search (Registry:Add AND Registry:Remove)", "search Registry:Add and Registry:Remove"],
+)
+def test_and_between_the_actions_of_one_event_is_explained(search: str) -> None:
+    with pytest.raises(CarError) as raised:
+        parse_rule(f"a = {search}\noutput a")
+    (finding,) = raised.value.diagnostics
+    assert "an event has one action" in finding.message
+    fixed = apply_fixes(f"a = {search}\noutput a", [finding], safe_only=False)
+    assert parse_rule(fixed).program.outputs
