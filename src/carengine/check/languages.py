@@ -98,6 +98,7 @@ def _refined(texts: Texts, budget: Budget) -> bool | None:
     A text is looked for that some of the tests leave. The tests that it breaks are added to these, until a
     text breaks none, or there is no text.
     """
+    passes, fails = _in_order(texts.passes), _in_order(texts.fails)
     some = evolve(texts, passes=frozenset(), fails=frozenset())
     while True:
         readers = _readers(some)
@@ -106,8 +107,8 @@ def _refined(texts: Texts, budget: Budget) -> bool | None:
         found = _search(readers, budget)
         if not isinstance(found, str):
             return found
-        broken = [test for test in texts.passes if not _passes(test, found, doubt=True)]
-        kept = [test for test in texts.fails if _passes(test, found, doubt=False)]
+        broken = [test for test in passes if not _passes(test, found, doubt=True)]
+        kept = [test for test in fails if _passes(test, found, doubt=False)]
         more = evolve(some, passes=some.passes.union(broken[:1]), fails=some.fails.union(kept[:1]))
         if more == some:
             # What is broken is nothing that is read along: there may be such a text.
@@ -116,6 +117,11 @@ def _refined(texts: Texts, budget: Budget) -> bool | None:
 
 
 # Candidates and tries
+
+
+def _in_order(tests: Iterable[TextTest]) -> list[TextTest]:
+    """The tests in an order that is the same in every run."""
+    return sorted(tests, key=repr)
 
 
 def _candidates(texts: Texts) -> list[str] | None:
@@ -161,9 +167,10 @@ def _may_be_number(text: str) -> bool:
 
 def _tries(texts: Texts) -> Iterator[str]:
     """Texts that may be as described: from the patterns' ends, their middles, with and without filling."""
+    passes = _in_order(texts.passes)
     options = [
         test.patterns[:4]
-        for test in texts.passes
+        for test in passes
         if isinstance(test, ir.Match) and len(test.patterns[0].text) <= _MAX_PATTERN
     ]
     if not options:
@@ -172,7 +179,7 @@ def _tries(texts: Texts) -> Iterator[str]:
         for filling in ("", "\x01", "1"):
             yield _overlaid(chosen, filling)
     # The networks' first addresses.
-    for test in texts.passes:
+    for test in passes:
         if isinstance(test, ir.InNetwork):
             for network in test.networks[:4]:
                 net = network_of(network)
@@ -454,7 +461,7 @@ def _readers(texts: Texts) -> list[_Reader] | None:
     """One reader a test; None where a pattern is too long to be read."""
     made: list[_Reader] = []
     for wanted, tests in ((True, texts.passes), (False, texts.fails)):
-        for test in sorted(tests, key=repr):
+        for test in _in_order(tests):
             match test:
                 case ir.Match(_, patterns):
                     if not wanted:

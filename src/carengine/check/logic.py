@@ -457,10 +457,12 @@ class Theories:
                 texts.append(known)
                 continue
             # Of several values each test may be passed by another one; all have to fail the rest.
-            for test in known.passes:
-                empty = is_empty(evolve(known, passes=frozenset((test,))), self.budget)
-                if empty or empty is None:
-                    return empty
+            each = {
+                is_empty(evolve(known, passes=frozenset((test,))), self.budget)
+                for test in known.passes
+            }
+            if True in each or None in each:
+                return True if True in each else None
         if not texts:
             return False
         together = Texts(
