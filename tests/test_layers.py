@@ -19,7 +19,7 @@ PACKAGE = Path(carengine.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli", "__main__"}),
-    frozenset({"engine", "translate", "readers"}),
+    frozenset({"engine", "translate", "readers", "check"}),
     frozenset({"fieldmap"}),
     frozenset({"rule"}),
     frozenset({"resolve"}),
@@ -33,6 +33,9 @@ LAYERS: tuple[frozenset[str], ...] = (
 APART = [
     {"engine", "translate"},
     {"engine", "readers"},
+    {"engine", "check"},
+    {"translate", "check"},
+    {"readers", "check"},
     {"translate", "readers"},
     {"syntax", "datamodel"},
     {"syntax", "ir"},

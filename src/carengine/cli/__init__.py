@@ -28,6 +28,7 @@ from .screen import Screen
 COMMANDS: dict[str, tuple[str, str]] = {
     "hunt": ("hunt", "run rules over events and show what matches"),
     "check": ("check", "say everything that is wrong with rules"),
+    "fmt": ("format", "print rules in their canonical spelling and layout"),
     "test": ("examples", "hold rules to the examples they carry"),
     "explain": ("explain", "show why a rule matches an event or does not"),
     "detect": ("detect", "say what kinds of events logs hold"),

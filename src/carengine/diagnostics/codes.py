@@ -256,3 +256,121 @@ LOOSE_ARRAY = _warning(
     "array with commas in the wrong places",
     "The elements of the JSON array are read, although a comma between them is missing or too many.",
 )
+
+# 7xx: findings of the checker
+
+NEVER_TRUE = _warning(
+    "CE701",
+    "condition that can never be true",
+    """No event can satisfy this, whatever it holds, so that the stream stays empty (or this alternative
+    never counts). The marked parts exclude each other.""",
+)
+ALWAYS_TRUE = _warning(
+    "CE702",
+    "condition that is always true",
+    """Every event in which the fields are present satisfies this, so that it decides nothing. To ask
+    whether a field is present, write `exists`.""",
+)
+NEGATIONS_IN_OR = _warning(
+    "CE703",
+    "`!=` joined by `or`",
+    """What differs from one thing or differs from another is everything: no value equals both. To exclude
+    several values, join the exclusions by `and`, or write `not in [ … ]`.""",
+)
+PATH_FOR_BASE_NAME = _warning(
+    "CE704",
+    "path compared with a base name",
+    """The field holds the last part of a path, without folders, and the text has a separator in it. Compare the
+    field that holds the full path, or leave the folders out.""",
+)
+REGEX_NEVER_FOUND = _warning(
+    "CE705",
+    "regular expression that matches nothing",
+    """No text can match. Usually an anchor stands in the wrong place: `^` is the beginning of the text and `$` its
+    end, so that nothing can stand before the one or behind the other.""",
+)
+REDUNDANT_CONDITION = _note(
+    "CE706",
+    "condition that changes nothing",
+    """What the other conditions demand (or offer) decides this one already; without it the rule
+    means the same.""",
+)
+DUPLICATE_CONDITION = _note(
+    "CE707",
+    "condition that is there twice",
+    """The same is asked for a second time. Case, and the order of the words, make no difference.""",
+)
+SUBSUMED_PATTERN = _note(
+    "CE708",
+    "pattern that others cover",
+    """Every text that matches this pattern matches another one of the same alternatives as well.""",
+)
+REDUNDANT_WILDCARD = _note(
+    "CE709",
+    "wildcard that changes nothing",
+    """`contains` looks anywhere in the text as it is, `match` too; and two `*` in a row are one.""",
+)
+DEAD_ALTERNATIVE = _warning(
+    "CE710",
+    "alternative that can never be the case",
+    """One alternative of an `or` (or an item of a list) contradicts what is demanded beside it, so that
+    it never counts.""",
+)
+UNUSED_NAME = _warning(
+    "CE711",
+    "name that nothing uses",
+    """What is defined here reaches no output. Either it is left over, or a later statement was meant to use it and
+    names another.""",
+)
+OVERWRITTEN_NAME = _warning(
+    "CE712",
+    "name defined again before it is used",
+    """A later statement gives the name another meaning, and nothing between the two uses the
+    first.""",
+)
+UNBOUNDED_JOIN = _warning(
+    "CE713",
+    "join without a time bound",
+    """Nothing says how far apart in time the joined events may be. Over a stream, every event would have to be
+    kept for ever, in case a partner comes; and what lies days apart is rarely related.""",
+)
+CROSS_JOIN = _warning(
+    "CE714",
+    "join without a common key",
+    """No equality ties the streams together, so that each event of one is paired with every event of
+    the other. Events that belong together usually share a host, a process or an address.""",
+)
+DIFFERENCE_REVERSED = _warning(
+    "CE715",
+    "set difference that is the wrong way round",
+    """`a - b` is what occurs in `a` and not in `b`. With the past on the left, it gives what has stopped
+    happening; what is new is `current - historic`.""",
+)
+DIFFERENCE_ON_IDENTITY = _note(
+    "CE716",
+    "set difference that does not say what is compared",
+    """Whole events are never equal (their times differ). Without a projection the fields that identify the
+    object are compared. Write `x = from t select …` first to choose them.""",
+)
+IMPROBABLE_TIME = _warning(
+    "CE717",
+    "time outside living memory",
+    """A plain number is read as a point in time, in seconds since 1970. A length of time has a unit (`5
+    seconds`), and a time of day or a date is written 2024-05-01T12:00:00.""",
+)
+TIME_AS_TEXT = _warning(
+    "CE718",
+    "pattern compared with a time",
+    """A time has no spelling of its own: logs write it in many ways. Compare times with `<` and
+    `>=`.""",
+)
+NULL_FIELD = _warning(
+    "CE719",
+    "condition on a field that is never there",
+    """No event of this stream has the field, and a comparison with a missing field is not true.""",
+)
+WILDCARD_FOR_EXISTS = _note(
+    "CE720",
+    "`*` where `exists` is meant",
+    """A single `*` matches every text, so that the comparison only asks whether the field is there.""",
+)

@@ -6,16 +6,19 @@
 
 from .expressions import regex_problem, suggestion
 from .mapping import MapResolution, resolve_map_condition, resolve_map_value
-from .program import AGGREGATES, Analytic, Reference, Resolution, resolve
+from .outcome import Analytic, Clause, Path, Reference, Resolution
+from .program import AGGREGATES, resolve
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 
 __all__ = [
     "AGGREGATES",
     "Analytic",
+    "Clause",
     "EventShape",
     "GroupShape",
     "JoinShape",
     "MapResolution",
+    "Path",
     "Reference",
     "Resolution",
     "RowShape",

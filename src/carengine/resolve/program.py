@@ -14,7 +14,7 @@ from typing import NoReturn
 from attrs import evolve, frozen
 
 from .. import ir
-from ..datamodel import DataModel, FieldSpec, ObjectSpec, model, nearest
+from ..datamodel import DataModel, FieldSpec, ObjectSpec, fold_name, model, nearest
 from ..diagnostics import Diagnostic, Edit, Fix, Span, codes, ordered
 from ..ir import Type
 from ..syntax import ast
@@ -29,6 +29,7 @@ from .expressions import (
     suggestion,
     value_of,
 )
+from .outcome import Analytic, Clause, Path, Reference, Resolution
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 from .size import Sizes
 
@@ -51,37 +52,6 @@ _SPELLINGS = {
     "minimum": "min",
     "maximum": "max",
 }
-
-
-@frozen
-class Reference:
-    """A CAR field that a program reads: ``Reference("file", "create", "file_name")``."""
-
-    object: str
-    action: str
-    field: str
-
-
-@frozen
-class Resolution:
-    """What became of a program. ``program`` is None when a diagnostic is an error.
-
-    ``shapes`` says for each output what its rows look like, ``runs`` which rules it runs.
-    """
-
-    program: ir.Program | None
-    diagnostics: tuple[Diagnostic, ...]
-    shapes: tuple[Shape, ...] = ()
-    references: tuple[Reference, ...] = ()
-    runs: tuple[str, ...] = ()
-
-
-@frozen
-class Analytic:
-    """What ``run`` gets of another rule: its plan and what the rows look like."""
-
-    plan: ir.Plan
-    shape: Shape
 
 
 @frozen
@@ -139,6 +109,8 @@ class _Resolver:
         self.runs: dict[str, None] = {}
         self.outputs: dict[str, tuple[ir.Output, Shape]] = {}
         self.sizes = Sizes()
+        self.clauses: list[Clause] = []
+        self.spelt: dict[tuple[Span, Path, Path], None] = {}
 
     def run(self, program: ast.Program) -> Resolution:
         for statement in program.statements:
@@ -165,6 +137,8 @@ class _Resolver:
             tuple(shape for _, shape in self.outputs.values()),
             tuple(self.references),
             tuple(self.runs),
+            tuple(self.clauses),
+            tuple(self.spelt),
         )
 
     def _no_output(self, program: ast.Program) -> Diagnostic:
@@ -219,6 +193,7 @@ class _Resolver:
             case EventShape(_, assigned):
                 spec = self._event_field(stream.shape, name)
                 name = name if spec is None else spec.name
+                self._spell(statement.span, statement.field, ir.Field(name))
                 kept = tuple((n, t) for n, t in assigned if n != name)
                 shape: Shape = evolve(stream.shape, assigned=(*kept, (name, type_)))
             case RowShape(columns):
@@ -319,7 +294,9 @@ class _Resolver:
 
     def _filter(self, stream: _Stream, condition: ast.Expression, name: str, span: Span) -> _Stream:
         scope = self._row_scope(stream, name)
-        made = ir.simplify(condition_of(condition, scope))
+        written = condition_of(condition, scope)
+        self.clauses.append(Clause(condition, written, stream.plan))
+        made = ir.simplify(written)
         return _Stream(self._sized(ir.Filter(stream.plan, made, span), span), stream.shape)
 
     def _join(self, join: ast.Join) -> _Stream:
@@ -341,7 +318,9 @@ class _Resolver:
             join.span,
         )
         scope = self._row_scope(_Stream(plan, shape), None)
-        made = ir.simplify(condition_of(join.condition, scope))
+        written = condition_of(join.condition, scope)
+        self.clauses.append(Clause(join.condition, written, plan))
+        made = ir.simplify(written)
         return _Stream(self._sized(evolve(plan, condition=made), join.span), shape)
 
     def _group(self, group: ast.Group) -> _Stream:
@@ -531,6 +510,7 @@ class _Resolver:
         if stream is not None:
             known = self._lookup(path, stream.shape, name)
             if known is not None:
+                self._spell(expression.span, path, known[0])
                 return known
         match binding:
             case _Broken():
@@ -612,6 +592,7 @@ class _Resolver:
         """A path as a field of a row; unknown and ambiguous ones are errors with suggestions."""
         found = self._lookup(expression.path, shape, name)
         if found is not None:
+            self._spell(span, expression.path, found[0])
             return found
         if isinstance(shape, JoinShape):
             self._unknown_in_join(expression, shape, span)
@@ -650,6 +631,18 @@ class _Resolver:
             "unknown field",
             fix=suggestion(near, span),
         )
+
+    def _spell(self, span: Span, path: Path, found: ir.Value) -> None:
+        """Remember how a path should be spelt, where it is not spelt so."""
+        if not isinstance(found, ir.Field):
+            return
+        first, _, rest = found.name.partition(".")
+        for place, part in enumerate(path):
+            if ".".join(path[place + 1 :]) == rest and fold_name(part) == fold_name(first):
+                if part != first:
+                    meant = (*path[:place], first, *path[place + 1 :])
+                    self.spelt.setdefault((span, path, meant))
+                return
 
     def _unknown_in_join(self, expression: ast.Field, shape: JoinShape, span: Span) -> NoReturn:
         branches = [name for name, _ in shape.branches]

@@ -19,7 +19,7 @@ from attrs import evolve, field, frozen
 
 from .. import ir
 from ..diagnostics import Block, Diagnostic, Label, Span, codes, has_errors, ordered
-from ..resolve import Analytic, Reference, Resolution, merged, resolve
+from ..resolve import Analytic, Clause, Reference, Resolution, merged, resolve
 from ..syntax import ast
 
 Parameters = Mapping[str, str | int | float | bool]
@@ -97,7 +97,10 @@ class Draft:
 
 @frozen(eq=False)
 class Rule:
-    """A rule that can be used."""
+    """A rule that can be used.
+
+    ``clauses`` are its conditions as they are written, for the checker; none where a rule was made in code.
+    """
 
     id: str
     metadata: Metadata
@@ -107,6 +110,7 @@ class Rule:
     references: tuple[Reference, ...] = ()
     examples: tuple[Example, ...] = field(default=(), repr=False)
     diagnostics: tuple[Diagnostic, ...] = field(default=(), repr=False)
+    clauses: tuple[Clause, ...] = field(default=(), repr=False)
 
     @property
     def title(self) -> str:
@@ -201,6 +205,7 @@ def from_drafts(
                 outcome.references,
                 draft.examples,
                 said,
+                outcome.clauses,
             )
         )
     rules.sort(key=lambda rule: rule.id)

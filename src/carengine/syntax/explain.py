@@ -342,6 +342,23 @@ def _missing_and(error: _Error) -> Diagnostic | None:
     )
 
 
+def _several_actions(error: _Error) -> Diagnostic | None:
+    """``search (Registry:Add and Registry:Remove)``: one event cannot be both."""
+    found, following = error.found, error.next
+    if found is None or found.word != "and" or following is None or "OR" not in error.expected:
+        return None
+    kinds = error.lexemes[: error.index]
+    place = next((i for i in range(len(kinds) - 1, -1, -1) if kinds[i].word == "search"), None)
+    if place is None or any(item.word == "where" for item in kinds[place:]):
+        return None
+    return _finding(
+        error,
+        "an event has one action, so none is of both kinds; `or` searches for either",
+        "no event is both",
+        _replace(error, found, "or"),
+    )
+
+
 def _tuple(error: _Error) -> Diagnostic | None:
     """``x in ("a", "b")``: a list in the wrong brackets."""
     found = error.found
@@ -419,6 +436,7 @@ def _bare_condition(error: _Error) -> Diagnostic | None:
 
 _KNOWN: tuple[Callable[[_Error], Diagnostic | None], ...] = (
     _foreign_word,
+    _several_actions,
     _misspelt,
     _missing_where,
     _address,

@@ -1,0 +1,102 @@
+"""All checks of a rule, and of all rules of a set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import evolve
+
+from .. import ir
+from ..diagnostics import Block, Diagnostic, Fix, Span, ordered
+from ..rule import Rule
+from ..syntax import ast
+from .conditions import check_condition
+from .languages import Budget
+from .parts import part_of, parts_of
+from .streams import check_names, check_plans, inner_plans
+from .writing import check_writing
+
+
+def check_rule(rule: Rule) -> tuple[Diagnostic, ...]:
+    """What is doubtful about a rule: warnings and notes, sorted by place. Nothing is raised.
+
+    Findings about a rule that was made in code have no place; their ``origin`` is the rule's path. A fix has edits only where
+    the source is literally what was parsed, so that they can be applied to it.
+
+    >>> from carengine import parse_rule
+    >>> rule = parse_rule('a = search Process where exe = "a*" and exe = "b*" output a')
+    >>> [finding.code.id for finding in check_rule(rule)]
+    ['CE701']
+    """
+    budget = Budget()
+    found: list[Diagnostic] = []
+    lists = _lists(rule.syntax)
+    for clause in rule.clauses:
+        part = parts_of(clause.expression, clause.condition, lists)
+        found += check_condition(part, clause.rows, budget)
+        found += check_writing(clause.expression, clause.condition, lists)
+    if not rule.clauses:
+        for rows, condition in _conditions(rule.program):
+            found += check_condition(part_of(condition), rows, budget)
+    found += check_names(rule.syntax)
+    found += check_plans(rule.program, _place(rule.block))
+    found = [item if item.span else evolve(item, origin=rule.path) for item in found]
+    if not _is_literal(rule.block):
+        found = [_without_edits(item) for item in found]
+    return ordered(found)
+
+
+def check(rules: Iterable[Rule]) -> tuple[Diagnostic, ...]:
+    """What is doubtful about the rules of a set (or any rules), sorted by file and place."""
+    return ordered(finding for rule in rules for finding in check_rule(rule))
+
+
+def _lists(program: ast.Program) -> dict[str, ast.List]:
+    """The lists that have names."""
+    return {
+        statement.name.text: statement.value
+        for statement in program.statements
+        if isinstance(statement, ast.Define) and isinstance(statement.value, ast.List)
+    }
+
+
+def _conditions(program: ir.Program) -> list[tuple[ir.Plan, ir.Condition]]:
+    """The conditions of a program of which no text is known, each once."""
+    found: dict[tuple[ir.Plan, ir.Condition], None] = {}
+    seen: set[int] = set()
+    work = [output.plan for output in program.outputs]
+    while work:
+        plan = work.pop()
+        if id(plan) in seen:
+            continue
+        seen.add(id(plan))
+        work += inner_plans(plan)
+        match plan:
+            case ir.Filter(inner, condition):
+                found.setdefault((inner, condition))
+            case ir.Join(_, condition):
+                found.setdefault((evolve(plan, condition=ir.Truth(True)), condition))
+    return list(found)
+
+
+def _place(block: Block) -> Span:
+    return block.span(0, len(block.text))
+
+
+def _is_literal(block: Block) -> bool:
+    """Whether the block's text stands in its source character by character, indentation aside."""
+    text, source, offsets = block.text, block.source.text, block.offsets
+    if isinstance(offsets, range) and offsets.step == 1:
+        return source[offsets.start : offsets.start + len(text)] == text
+    last = -1
+    for character, offset in zip(text, offsets, strict=False):
+        if offset <= last or source[offset : offset + 1] != character:
+            return False
+        last = offset
+    return True
+
+
+def _without_edits(item: Diagnostic) -> Diagnostic:
+    if item.fix is None or not item.fix.edits:
+        return item
+    return evolve(item, fix=Fix(item.fix.message))

@@ -1,0 +1,109 @@
+"""``carengine fmt``: rules in their canonical spelling and layout."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..check import format_rule
+from ..diagnostics import CarError
+from . import UsageError, status
+from .screen import Screen
+
+_EXAMPLES = """\
+examples:
+  carengine fmt rule.car              print it as it should be
+  carengine fmt - < rule.car          the same for a text
+  carengine fmt --write rules/        put it in its place, in all files
+  carengine fmt --check rules/        name the files that are not canonical, and fail
+  carengine fmt --diff rules/         show what would change
+
+Objects, actions and fields get the data model's spelling; comments, the front matter and what the
+program means stay.
+exit status: 0 done, 1 (with --check) a file is not canonical, 2 syntax errors, 3 a file cannot be read.
+"""
+
+_BOM = "\ufeff"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``fmt`` takes."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "rules", nargs="+", metavar="RULES", help=".car files, folders of them, or - for a text"
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="only say which files are not canonical")
+    how.add_argument("--diff", action="store_true", help="show what would change")
+    how.add_argument("--write", action="store_true", help="change the files")
+
+
+def run(options: argparse.Namespace, screen: Screen) -> int:
+    """Format. The exit status."""
+    files = list(_files(options.rules))
+    if not (options.check or options.diff or options.write) and len(files) > 1:
+        raise UsageError("carengine fmt: of several files, say --check, --diff or --write")
+    if options.write and "-" in options.rules:
+        raise UsageError("carengine fmt: a text from standard input has no file to --write to")
+    codes = {status.DONE}
+    different = failed = 0
+    for name in files:
+        try:
+            text = _read(name)
+            better = format_rule(text.removeprefix(_BOM), "<stdin>" if name == "-" else name)
+        except CarError as error:
+            screen.report(error.diagnostics)
+            codes.add(status.USAGE)
+            failed += 1
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            screen.say(f"{name}: cannot be read: {error}")
+            codes.add(status.UNREADABLE)
+            failed += 1
+            continue
+        if text.startswith(_BOM):
+            better = _BOM + better
+        different += better != text
+        if options.check:
+            if better != text:
+                screen.show(name)
+                codes.add(status.FINDINGS)
+        elif options.diff:
+            _show_difference(name, text, better, screen)
+        elif options.write:
+            if better != text:
+                Path(name).write_bytes(better.encode("utf-8"))
+        else:
+            screen.write_bytes(better.encode("utf-8"))
+    if options.check or options.diff or options.write:
+        what = "changed" if options.write else "not canonical"
+        screen.say(
+            f"{len(files):,} files: {different:,} {what}, {len(files) - different - failed:,} canonical, "
+            f"{failed:,} with errors"
+        )
+    return status.gravest(*codes)
+
+
+def _files(paths: list[str]) -> Iterator[str]:
+    """The files to format. A folder stands for the ``.car`` files in it."""
+    for path in paths:
+        if path != "-" and Path(path).is_dir():
+            yield from sorted(str(p) for p in Path(path).rglob("*.car") if p.is_file())
+        else:
+            yield path
+
+
+def _read(name: str) -> str:
+    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    return data.decode("utf-8")
+
+
+def _show_difference(name: str, text: str, better: str, screen: Screen) -> None:
+    lines = difflib.unified_diff(
+        text.splitlines(), better.splitlines(), name, f"{name} (canonical)", lineterm=""
+    )
+    for line in lines:
+        screen.show_text("", line)
