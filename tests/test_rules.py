@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import carengine
 from carengine import ir
+from carengine.check import check, format_rule
 from carengine.diagnostics import CarError, Severity
 from carengine.engine import Engine
 from carengine.engine.examples import run_examples
@@ -316,3 +317,13 @@ def test_any_text_is_a_rule_or_refused(text: str) -> None:
         except CarError as error:
             refused = error.diagnostics
             assert refused
+
+
+def test_shipped_rules_are_laid_out_as_the_formatter_does() -> None:
+    for path in sorted(Path(carengine.shipped_rules()).glob("*.car")):
+        text = path.read_text(encoding="utf-8")
+        assert format_rule(text, path.name) == text, f"carengine fmt --write {path.name}"
+
+
+def test_the_checker_has_nothing_to_say_about_shipped_rules() -> None:
+    assert [finding.message for finding in check(SHIPPED)] == []

@@ -44,6 +44,11 @@ class _Break:
 
 
 @frozen
+class _Fill:
+    """A space, or a new line where what follows does not fit any more; a space in a flat group."""
+
+
+@frozen
 class _Mark:
     """What follows stood here in the source. Takes no room."""
 
@@ -65,17 +70,19 @@ class _Group:
     body: _Doc
 
 
-_Doc = str | _Break | _Mark | _Nest | _Group | tuple["_Doc", ...]
+_Doc = str | _Break | _Fill | _Mark | _Nest | _Group | tuple["_Doc", ...]
 
 _LINE = _Break(" ")
 _SOFT = _Break("")
+# Room kept free at the end of a filled line, for the brackets that may close there.
+_CLOSING = 3
 
 
-def _joined(separator: str, docs: Iterable[_Doc]) -> _Doc:
+def _joined(separator: str, docs: Iterable[_Doc], between: _Doc = _LINE) -> _Doc:
     """The documents with a separator and a possible line break between each two."""
     parts: list[_Doc] = []
     for doc in docs:
-        parts += [separator, _LINE, doc] if parts else [doc]
+        parts += [separator, between, doc] if parts else [doc]
     return tuple(parts)
 
 
@@ -106,7 +113,10 @@ def _lay_out(doc: _Doc) -> list[_Row]:
             case _Break(text) if flat:
                 parts.append(text)
                 column += len(text)
-            case _Break():
+            case _Fill() if flat or _fits((0, True, tasks[-1][2]), (), WIDTH - column - _CLOSING):
+                parts.append(" ")
+                column += 1
+            case _Break() | _Fill():
                 rows.append(_Row(indent, "".join(parts), mark))
                 indent, column, parts, mark = columns, columns, [], None
             case _Nest(more, body):
@@ -138,6 +148,8 @@ def _fits(first: _Task, after: Sequence[_Task], room: int) -> bool:
                 if not flat:
                     return True
                 room -= len(text)
+            case _Fill():
+                room -= 1
             case _Nest(_, body) | _Group(body):
                 tasks.append((columns, flat, body))
             case _Mark():
@@ -269,7 +281,7 @@ def _bare(expr: ast.Expression) -> _Doc:
             level = _binding(expr)
             return _expression(left, level), f" {sign.value} ", _expression(right, level + 1)
         case ast.List(items):
-            return _enclosed("[", [_expression(item) for item in items], "]")
+            return _enclosed("[", [_expression(item) for item in items], "]", _Fill())
         case ast.Call(function, arguments):
             name = _name(function, _VALUE_WORDS)
             if not arguments:
@@ -283,10 +295,10 @@ def _operand(expr: ast.Expression) -> _Doc:
     return _expression(expr, _SUM)
 
 
-def _enclosed(opening: str, items: Sequence[_Doc], closing: str) -> _Doc:
+def _enclosed(opening: str, items: Sequence[_Doc], closing: str, between: _Doc = _LINE) -> _Doc:
     if not items:
         return opening + closing
-    return _Group((opening, _Nest(2, (_SOFT, _joined(",", items))), closing))
+    return _Group((opening, _Nest(2, (_SOFT, _joined(",", items, between))), closing))
 
 
 def _leaf(expr: ast.Expression) -> str:
