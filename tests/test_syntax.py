@@ -301,7 +301,11 @@ LAYOUTS = {
         '   image_path = "C:\\Program Files (x86)\\A rather long name, made up\\*.exe") and\n'
         '  user not in ["SYSTEM", "LOCAL SERVICE"])\n'
     ),
-    "list": ("names = [\n" + ",\n".join(f'  "a rather long name, {i}"' for i in range(5)) + "]\n"),
+    "list": (
+        "names = [\n"
+        '  "a rather long name, 0", "a rather long name, 1", "a rather long name, 2",\n'
+        '  "a rather long name, 3", "a rather long name, 4"]\n'
+    ),
     "select": (
         "x = from grouped select\n"
         "  min(time) as earliest_time,\n"
