@@ -25,7 +25,6 @@ would have been.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -35,7 +34,8 @@ from typing import Any
 from attrs import define, field
 
 from ..diagnostics import codes
-from .record import Account, Limits, Record
+from .lines import BOM, batches, without_mark
+from .record import Account, Record, Tally
 from .unpack import Content, DamageError
 
 try:
@@ -47,7 +47,6 @@ else:
 
 _ORJSON_DEPTH = 1024
 _SPACE = b" \t\r\n\x0b\x0c"
-_BOM = b"\xef\xbb\xbf"
 
 
 class UnreadableError(ValueError):
@@ -145,53 +144,25 @@ def _kind(value: Any) -> str:
             return "an array"
 
 
-@define(eq=False)
-class _Tally:
-    """The records of one source as they are met, and what there is to say of them."""
+def second_look(tally: Tally, data: bytes, line: int) -> dict[str, Any] | None:
+    """The event of a record that did not decode at once, or None when it has none, which is said.
 
-    source: str
-    account: Account
-    limits: Limits
-    number: int = 0
-    met_json: bool = False
-
-    def second_look(self, data: bytes, line: int) -> dict[str, Any] | None:
-        """The event of a record that did not decode at once, or None when it has none, which is said.
-
-        The record must have been counted.
-        """
-        data = data.rstrip(b"\r\n")
-        if len(data) > self.limits.record_bytes:
-            self.too_large(line)
-            return None
-        try:
-            value = decode(data, self.limits.json_depth)
-        except UnreadableError as problem:
-            self.unreadable(line, f"is not JSON: {problem}")
-            return None
-        self.met_json = True
-        if isinstance(value, dict):
-            return value
-        self.unreadable(line, f"is {_kind(value)}, not an object")
+    The record must have been counted.
+    """
+    data = data.rstrip(b"\r\n")
+    if len(data) > tally.limits.record_bytes:
+        tally.too_large(line)
         return None
-
-    def count(self) -> int:
-        """Count one record more and give its number."""
-        self.account.records += 1
-        self.number += 1
-        return self.number
-
-    def unreadable(self, line: int, reason: str) -> None:
-        """The record that was counted last gives no event."""
-        self.account.unreadable += 1
-        message = f"record {self.number} {reason}"
-        self.account.say(codes.UNREADABLE_RECORD, self.source, message, line=line)
-
-    def too_large(self, line: int) -> None:
-        """The record that was counted last is over the limit."""
-        self.account.unreadable += 1
-        message = f"record {self.number} is larger than {self.limits.record_bytes:,} bytes"
-        self.account.say(codes.RECORD_TOO_LARGE, self.source, message, line=line)
+    try:
+        value = decode(data, tally.limits.json_depth)
+    except UnreadableError as problem:
+        tally.unreadable(line, f"is not JSON: {problem}")
+        return None
+    tally.met = True
+    if isinstance(value, dict):
+        return value
+    tally.unreadable(line, f"is {_kind(value)}, not an object")
+    return None
 
 
 # Which way of reading
@@ -209,7 +180,7 @@ def layout(head: bytes) -> str:
     over several lines, or is followed by another on the same line, for documents. So does one of the next
     few objects, since a pretty-printed ``{}`` is one line.
     """
-    text = head.removeprefix(_BOM).lstrip(_SPACE)
+    text = head.removeprefix(BOM).lstrip(_SPACE)
     lines = text.split(b"\n")
     match text[:1]:
         case b"{":
@@ -259,14 +230,14 @@ def _is_object(data: bytes) -> bool:
 def read_json(content: Content, account: Account) -> Iterator[Record]:
     """The records of a text, in whichever layout its beginning shows."""
     # A record must not depend on whether a mark stands before the first one.
-    chunks = _without_mark(content.chunks)
-    tally = _Tally(content.name, account, content.meter.limits)
+    chunks = without_mark(content.chunks)
+    tally = Tally(content.name, account, content.meter.limits)
     if layout(content.head) == "documents":
         yield from _read_documents(tally, chunks)
     else:
         yield from _read_lines(tally, chunks)
-        looks_like_json = _LIKE_AN_OBJECT.match(content.head.removeprefix(_BOM).lstrip(_SPACE))
-        if tally.number and not tally.met_json and not looks_like_json:
+        looks_like_json = _LIKE_AN_OBJECT.match(content.head.removeprefix(BOM).lstrip(_SPACE))
+        if tally.number and not tally.met and not looks_like_json:
             account.take_back(codes.UNREADABLE_RECORD, content.name)
             account.say(
                 codes.NOT_EVIDENCE,
@@ -278,61 +249,17 @@ def read_json(content: Content, account: Account) -> Iterator[Record]:
         account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
 
 
-def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    first = b""
-    for chunk in chunks:
-        first += chunk
-        if len(first) >= len(_BOM):
-            break
-    if first:
-        yield first.removeprefix(_BOM)
-    yield from chunks
-
-
 # A record a line
 
 
-def _batches(chunks: Iterator[bytes], limit: int) -> Iterator[list[bytes]]:
-    """Lines with their ends, in lists. Of a line over the limit only as much is given as shows that it is.
-
-    When the chunks fail, what they gave comes first.
-    """
-    held: list[bytes] = []
-    size = 0
-    failure: DamageError | None = None
-    while True:
-        try:
-            chunk = next(chunks, None)
-        except DamageError as damage:
-            failure, chunk = damage, None
-        if chunk is None:
-            break
-        lines = io.BytesIO(chunk).readlines()  # several times as fast as bytes.split
-        rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-        if lines:
-            if held:
-                held.append(lines[0])
-                lines[0] = b"".join(held)
-                held.clear()
-                size = 0
-            yield lines
-        if rest and size <= limit:
-            held.append(rest)
-            size += len(rest)
-    if held:
-        yield [b"".join(held)]
-    if failure is not None:
-        raise failure
-
-
-def _read_lines(tally: _Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
+def _read_lines(tally: Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
     # Everything in this loop is paid for every event: names are local, and what is rare is elsewhere.
     account, limits, source = tally.account, tally.limits, tally.source
     limit, depth = limits.record_bytes, limits.json_depth
     checked = depth < _ORJSON_DEPTH
     loads = FAST if FAST is not None else decode
     position = 0
-    for lines in _batches(chunks, limit):
+    for lines in batches(chunks, limit):
         for line in lines:
             position += 1
             try:
@@ -346,11 +273,11 @@ def _read_lines(tally: _Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
             ):
                 account.records += 1
                 tally.number += 1
-                tally.met_json = True
+                tally.met = True
                 yield Record(event, source, tally.number)
             elif line.strip(_SPACE):
                 tally.count()
-                event = tally.second_look(line, position)
+                event = second_look(tally, line, position)
                 if event is not None:
                     yield Record(event, source, tally.number)
 
@@ -486,7 +413,7 @@ class _Documents:
     may go wrong before no more are made: a text can be written so that every one costs much and fails.
     """
 
-    tally: _Tally
+    tally: Tally
     window: _Window
     separator: bytes = b"\n"
     in_array: bool = False
@@ -573,7 +500,7 @@ class _Documents:
         return False
 
 
-def _read_documents(tally: _Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
+def _read_documents(tally: Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
     window = _Window(chunks)
     state = _Documents(tally, window)
     account, source = tally.account, tally.source
@@ -606,7 +533,7 @@ def _read_documents(tally: _Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
                     _loose(tally, window.line)
         number = tally.count()
         if byte == b"{" and (event := state.guess()) is not None:
-            tally.met_json = True
+            tally.met = True
             wants_comma = False  # the guess has passed over what separates it from the next
             yield Record(event, source, number)
             continue
@@ -625,7 +552,7 @@ def _read_documents(tally: _Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
                 break
             wants_comma = False
             continue
-        event = tally.second_look(data, line)
+        event = second_look(tally, data, line)
         wants_comma = state.in_array
         _learn(state)
         if event is not None:
@@ -638,7 +565,7 @@ def _read_documents(tally: _Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
         raise window.failure
 
 
-def _loose(tally: _Tally, line: int) -> None:
+def _loose(tally: Tally, line: int) -> None:
     message = f"a comma is missing or too many after record {tally.number}"
     tally.account.say(codes.LOOSE_ARRAY, tally.source, message, line=line)
 

@@ -156,3 +156,35 @@ class Account:
         if self._dropped:
             found.append(Diagnostic(codes.MORE_FINDINGS, f"and {self._dropped} more in all"))
         return tuple(found)
+
+
+@define(eq=False)
+class Tally:
+    """The records of one source as they are met, and what there is to say of them.
+
+    ``met`` is whether at least one of them was of the format that the source seemed to have.
+    """
+
+    source: str
+    account: Account
+    limits: Limits
+    number: int = 0
+    met: bool = False
+
+    def count(self) -> int:
+        """Count one record more and give its number."""
+        self.account.records += 1
+        self.number += 1
+        return self.number
+
+    def unreadable(self, line: int, reason: str) -> None:
+        """The record that was counted last gives no event."""
+        self.account.unreadable += 1
+        message = f"record {self.number} {reason}"
+        self.account.say(codes.UNREADABLE_RECORD, self.source, message, line=line)
+
+    def too_large(self, line: int) -> None:
+        """The record that was counted last is over the limit."""
+        self.account.unreadable += 1
+        message = f"record {self.number} is larger than {self.limits.record_bytes:,} bytes"
+        self.account.say(codes.RECORD_TOO_LARGE, self.source, message, line=line)
