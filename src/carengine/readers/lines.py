@@ -1,0 +1,70 @@
+"""Text in lines, as all formats that have a record a line are read.
+
+``batches`` cuts chunks of any size into lists of whole lines; a list at a time, because a generator step a
+line would cost as much as decoding it::
+
+    [b'{"a": 1}\\n{"a"', b': 2}\\n']   ->   [b'{"a": 1}\\n'], [b'{"a": 2}\\n']
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+from .unpack import DamageError
+
+BOM = b"\xef\xbb\xbf"
+
+
+def without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks without the byte order mark that may stand before them."""
+    first = b""
+    for chunk in chunks:
+        first += chunk
+        if len(first) >= len(BOM):
+            break
+    if first:
+        yield first.removeprefix(BOM)
+    yield from chunks
+
+
+def batches(chunks: Iterator[bytes], limit: int) -> Iterator[list[bytes]]:
+    """Lines with their ends, in lists. Of a line over the limit only as much is given as shows that it is.
+
+    When the chunks fail, what they gave comes first.
+    """
+    held: list[bytes] = []
+    size = 0
+    failure: DamageError | None = None
+    while True:
+        try:
+            chunk = next(chunks, None)
+        except DamageError as damage:
+            failure, chunk = damage, None
+        if chunk is None:
+            break
+        lines = io.BytesIO(chunk).readlines()  # several times as fast as bytes.split
+        rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        if lines:
+            if held:
+                held.append(lines[0])
+                lines[0] = b"".join(held)
+                held.clear()
+                size = 0
+            yield lines
+        if rest and size <= limit:
+            held.append(rest)
+            size += len(rest)
+    if held:
+        yield [b"".join(held)]
+    if failure is not None:
+        raise failure
+
+
+def numbered(chunks: Iterator[bytes], limit: int) -> Iterator[tuple[int, bytes]]:
+    """Line numbers from 1 and lines without their ends, for formats where a line costs more anyway."""
+    number = 0
+    for lines in batches(chunks, limit):
+        for line in lines:
+            number += 1
+            yield number, line.rstrip(b"\r\n")
