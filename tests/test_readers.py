@@ -193,7 +193,7 @@ HOSTILE: dict[str, tuple[bytes, list[int], int, list[str]]] = {
     "brackets in text": (b"[main] a\n[main] b\n", [], 2, ["CE506"]),
     "one broken object": (b'{"a": ', [], 1, ["CE502"]),
     "XML": (b"<?xml version='1.0'?>\n<Events/>", [], 0, ["CE506"]),
-    "Zeek": (b"#separator \\x09\n#fields\ta\n1\n", [], 0, ["CE506"]),
+    "Zeek": (b"#separator \\x09\n#fields\ta\n1\n", [1], 1, []),
     "pcapng": (b"\n\r\r\n\xc4\0\0\0M<+\x1a" + b"\0" * 99, [], 0, ["CE506"]),
     "binary": (bytes(range(256)) * 9, [], 0, ["CE506"]),
     "zeros": (bytes(9999), [], 0, ["CE506"]),

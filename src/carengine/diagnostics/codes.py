@@ -256,6 +256,68 @@ LOOSE_ARRAY = _warning(
     "array with commas in the wrong places",
     "The elements of the JSON array are read, although a comma between them is missing or too many.",
 )
+BETWEEN_RECORDS = _warning(
+    "CE521",
+    "text between the records",
+    """Something stands between two records that is neither a record nor part of the format. It is passed over, and
+    the records around it are read.""",
+)
+MISSING_PACKAGE = _error(
+    "CE522",
+    "evidence that needs a package",
+    """Some formats are read by packages that are not installed with carengine itself. `pip install
+    'carengine[evidence]'` adds them all.""",
+)
+CHECKSUM = _warning(
+    "CE523",
+    "evidence that fails its checksum",
+    """A part of the file is not what its checksum says: it was damaged or altered, or the file was copied while
+    it was being written. What can be read of it is read.""",
+)
+SHORT_ROW = _warning(
+    "CE524",
+    "row with too few cells",
+    "The row has fewer cells than the table has columns. Those it has are read as the first columns.",
+)
+COLUMN_NAME = _warning(
+    "CE525",
+    "column without a name of its own",
+    "Two columns of the table have one name, or one has none, so that the reader gives it one.",
+)
+LATE_RECORD = _warning(
+    "CE526",
+    "audit record after its event",
+    """The lines of a Linux audit event are joined by its id. This line came after the event had been complete, and is
+    an event of its own.""",
+)
+READER_FAILED = _error(
+    "CE527",
+    "reader that failed",
+    """Reading this file met something that the program does not expect, which is a mistake in the program. Its other
+    records are lost, and the other files are read. Please report it.""",
+)
+BAD_TUNING = _error(
+    "CE530",
+    "file of exclusions that is not right",
+    """A file of exclusions and suppressions is not YAML, a key in it is missing or unknown, or a condition cannot be
+    used. Nothing is run, since matches would be reported that somebody wanted left out, or the other way round.""",
+)
+EXPIRED_EXCLUSION = _warning(
+    "CE531",
+    "exclusion that has expired",
+    """The last day of the exclusion is over, so that its matches are reported again. Look into it, and give it another
+    day or take it out.""",
+)
+TUNING_UNUSED = _warning(
+    "CE532",
+    "exclusion for a rule that is not there",
+    "None of the loaded rules has this id, or an id of this form.",
+)
+REPEATS_FORGOTTEN = _warning(
+    "CE533",
+    "repeats that were forgotten",
+    """More different matches were seen than are remembered for a suppression. Some repeats were reported again.""",
+)
 
 # 7xx: findings of the checker
 

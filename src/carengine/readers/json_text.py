@@ -28,15 +28,19 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from itertools import chain
 from typing import Any
 
 from attrs import define, field
 
 from ..diagnostics import codes
-from .lines import BOM, batches, without_mark
+from .lines import BOM, Window, batches, without_mark
+from .pages import array_at, elements
 from .record import Account, Record, Tally
-from .unpack import Content, DamageError
+from .syslog import SyslogError, event_of_line
+from .unpack import CHUNK, Content, Feed
+from .zeek import path_of, with_path
 
 try:
     import orjson
@@ -46,6 +50,8 @@ else:
     FAST = orjson.loads
 
 _ORJSON_DEPTH = 1024
+# What may follow the array of an answer.
+_LONGEST_TAIL = 1 << 20
 _SPACE = b" \t\r\n\x0b\x0c"
 
 
@@ -156,13 +162,32 @@ def second_look(tally: Tally, data: bytes, line: int) -> dict[str, Any] | None:
     try:
         value = decode(data, tally.limits.json_depth)
     except UnreadableError as problem:
-        tally.unreadable(line, f"is not JSON: {problem}")
-        return None
+        return _in_syslog(tally, data, line, problem)
     tally.met = True
     if isinstance(value, dict):
         return value
     tally.unreadable(line, f"is {_kind(value)}, not an object")
     return None
+
+
+def _in_syslog(
+    tally: Tally, data: bytes, line: int, problem: UnreadableError
+) -> dict[str, Any] | None:
+    """The event of a line that is not JSON: of syslog, or one event's XML."""
+    depth = tally.limits.json_depth
+    try:
+        event = event_of_line(data.decode("utf-8"), lambda text: decode(text, depth))
+    except UnicodeDecodeError:
+        event = None
+    except SyslogError as broken:
+        tally.met = True
+        tally.unreadable(line, str(broken))
+        return None
+    if event is None:
+        tally.unreadable(line, f"is not JSON: {problem}")
+        return None
+    tally.met = True
+    return event
 
 
 # Which way of reading
@@ -232,10 +257,12 @@ def read_json(content: Content, account: Account) -> Iterator[Record]:
     # A record must not depend on whether a mark stands before the first one.
     chunks = without_mark(content.chunks)
     tally = Tally(content.name, account, content.meter.limits)
-    if layout(content.head) == "documents":
-        yield from _read_documents(tally, chunks)
+    if (start := array_at(content.head)) is not None:
+        yield from _read_answer(tally, chunks, start - content.head.startswith(BOM) * len(BOM))
+    elif layout(content.head) == "documents":
+        yield from _adapted(tally, _read_documents(tally, Window(chunks)))
     else:
-        yield from _read_lines(tally, chunks)
+        yield from _adapted(tally, _read_lines(tally, chunks))
         looks_like_json = _LIKE_AN_OBJECT.match(content.head.removeprefix(BOM).lstrip(_SPACE))
         if tally.number and not tally.met and not looks_like_json:
             account.take_back(codes.UNREADABLE_RECORD, content.name)
@@ -247,6 +274,65 @@ def read_json(content: Content, account: Account) -> Iterator[Record]:
             )
     if not tally.number:
         account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+
+
+def _adapted(tally: Tally, records: Iterator[Record]) -> Iterator[Record]:
+    """The records, after what their first one and the file's name show must be done to them."""
+    first = next(records, None)
+    if first is None:
+        return records
+    # The first has been taken; what is done to the others must be done to it.
+    records = chain((first,), records)
+    if elements(first.event) is not None:
+        return _taken_apart(tally, records)
+    path = path_of(tally.source)
+    return with_path(records, path) if path else records
+
+
+def _taken_apart(tally: Tally, records: Iterator[Record]) -> Iterator[Record]:
+    """The elements of answers as records of their own, in place of the answers."""
+    for record in records:
+        found = elements(record.event)
+        if found is None:
+            yield record
+            continue
+        tally.number -= 1
+        tally.account.records -= 1
+        for element in found:
+            number = tally.count()
+            if isinstance(element, dict):
+                yield Record(element, record.source, number)
+            else:
+                tally.unreadable(0, f"is {_kind(element)}, not an object")
+
+
+def _read_answer(tally: Tally, chunks: Iterator[bytes], start: int) -> Iterator[Record]:
+    """The records of one answer, whose array begins at the offset ``start``."""
+    feed = Feed(chunks)
+    before = feed.take(start)
+    window = Window(_rest_of(feed))
+    if not (yield from _read_documents(tally, window, alone=True)):
+        return
+    after = bytearray()
+    while window.at < len(window.data) or window.more():
+        if len(after) <= _LONGEST_TAIL:
+            after += window.data[window.at :]
+        window.at = len(window.data)
+    if window.failure is not None:
+        raise window.failure
+    try:
+        value = decode(before + b"[]" + after, tally.limits.json_depth)
+        fits = len(after) <= _LONGEST_TAIL and isinstance(value, dict)
+    except UnreadableError:
+        fits = False
+    if not fits:
+        message = "what follows the records is not the rest of one JSON object; it is not read"
+        tally.account.say(codes.BETWEEN_RECORDS, tally.source, message)
+
+
+def _rest_of(feed: Feed) -> Iterator[bytes]:
+    while piece := feed.upto(CHUNK):
+        yield piece
 
 
 # A record a line
@@ -332,66 +418,6 @@ class _Scan:
                 return at
 
 
-@define(eq=False)
-class _Window:
-    """The part of a stream that is being looked at.
-
-    ``data[at:]`` is what has not been dealt with, ``base`` the offset of ``data`` in the stream. Lines are
-    counted (up to ``counted``) only when somebody asks.
-    """
-
-    chunks: Iterator[bytes]
-    data: bytearray = field(factory=bytearray)
-    at: int = 0
-    base: int = 0
-    lines: int = 0
-    counted: int = 0
-    failure: DamageError | None = None
-
-    @property
-    def line(self) -> int:
-        """The line (from 1) that the window is at."""
-        self.lines += self.data.count(b"\n", self.counted, self.at)
-        self.counted = self.at
-        return self.lines + 1
-
-    def more(self) -> bool:
-        """Add a chunk, and forget what has been dealt with; False at the end."""
-        try:
-            chunk = next(self.chunks, None)
-        except DamageError as damage:
-            self.failure, chunk = damage, None
-        if chunk is None:
-            return False
-        self.lines += self.data.count(b"\n", self.counted, self.at)
-        del self.data[: self.at]
-        self.base += self.at
-        self.at = self.counted = 0
-        self.data += chunk
-        return True
-
-    def skip(self, gap: re.Pattern[bytes]) -> bytes | bytearray:
-        """Pass over what a pattern matches; the byte after it, or none at the end."""
-        while True:
-            found = gap.match(self.data, self.at)
-            assert found is not None
-            self.at = found.end()
-            if self.at < len(self.data):
-                return self.data[self.at : self.at + 1]
-            if not self.more():
-                return b""
-
-    def seek(self, mark: bytes) -> bool:
-        """Pass over everything up to the next occurrence of some bytes; False if there is none."""
-        while (found := self.data.find(mark, self.at)) < 0:
-            self.at = max(self.at, len(self.data) - len(mark) + 1)
-            if not self.more():
-                self.at = len(self.data)
-                return False
-        self.at = found
-        return True
-
-
 _WHITE = re.compile(rb"[ \t\r\n\x0b\x0c]*")
 _UP_TO_COMMA = re.compile(rb"[^,\]\n]*")
 _UP_TO_LINE_END = re.compile(rb"[^\n]*")
@@ -414,7 +440,7 @@ class _Documents:
     """
 
     tally: Tally
-    window: _Window
+    window: Window
     separator: bytes = b"\n"
     in_array: bool = False
     scanned: int = 0
@@ -500,8 +526,13 @@ class _Documents:
         return False
 
 
-def _read_documents(tally: Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
-    window = _Window(chunks)
+def _read_documents(
+    tally: Tally, window: Window, *, alone: bool = False
+) -> Generator[Record, None, bool]:
+    """The records from where the window stands; whether they end as they should.
+
+    ``alone``: only those of the array that begins there; the window is then after it.
+    """
     state = _Documents(tally, window)
     account, source = tally.account, tally.source
     wants_comma = False
@@ -515,6 +546,8 @@ def _read_documents(tally: Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
                 continue
             case b"]" if state.in_array:
                 window.at += 1
+                if alone:
+                    return True
                 state.in_array, wants_comma = False, False
                 state.separator = b"\n"
                 continue
@@ -563,6 +596,7 @@ def _read_documents(tally: Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
             account.say(codes.UNREADABLE_FILE, source, message)
     if window.failure is not None:
         raise window.failure
+    return not alone
 
 
 def _loose(tally: Tally, line: int) -> None:
@@ -570,7 +604,7 @@ def _loose(tally: Tally, line: int) -> None:
     tally.account.say(codes.LOOSE_ARRAY, tally.source, message, line=line)
 
 
-def _white_before(window: _Window) -> bytes:
+def _white_before(window: Window) -> bytes:
     """The white space that ends where the window stands, as far as it is still there."""
     before = bytes(window.data[max(0, window.at - 256) : window.at])
     return before[len(before.rstrip(_SPACE)) :]

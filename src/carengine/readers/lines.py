@@ -9,7 +9,10 @@ line would cost as much as decoding it::
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
+
+from attrs import define, field
 
 from .unpack import DamageError
 
@@ -68,3 +71,63 @@ def numbered(chunks: Iterator[bytes], limit: int) -> Iterator[tuple[int, bytes]]
         for line in lines:
             number += 1
             yield number, line.rstrip(b"\r\n")
+
+
+@define(eq=False)
+class Window:
+    """The part of a stream that is being looked at.
+
+    ``data[at:]`` is what has not been dealt with, ``base`` the offset of ``data`` in the stream. Lines are
+    counted (up to ``counted``) only when somebody asks.
+    """
+
+    chunks: Iterator[bytes]
+    data: bytearray = field(factory=bytearray)
+    at: int = 0
+    base: int = 0
+    lines: int = 0
+    counted: int = 0
+    failure: DamageError | None = None
+
+    @property
+    def line(self) -> int:
+        """The line (from 1) that the window is at."""
+        self.lines += self.data.count(b"\n", self.counted, self.at)
+        self.counted = self.at
+        return self.lines + 1
+
+    def more(self) -> bool:
+        """Add a chunk, and forget what has been dealt with; False at the end."""
+        try:
+            chunk = next(self.chunks, None)
+        except DamageError as damage:
+            self.failure, chunk = damage, None
+        if chunk is None:
+            return False
+        self.lines += self.data.count(b"\n", self.counted, self.at)
+        del self.data[: self.at]
+        self.base += self.at
+        self.at = self.counted = 0
+        self.data += chunk
+        return True
+
+    def skip(self, gap: re.Pattern[bytes]) -> bytes | bytearray:
+        """Pass over what a pattern matches; the byte after it, or none at the end."""
+        while True:
+            found = gap.match(self.data, self.at)
+            assert found is not None
+            self.at = found.end()
+            if self.at < len(self.data):
+                return self.data[self.at : self.at + 1]
+            if not self.more():
+                return b""
+
+    def seek(self, mark: bytes) -> bool:
+        """Pass over everything up to the next occurrence of some bytes; False if there is none."""
+        while (found := self.data.find(mark, self.at)) < 0:
+            self.at = max(self.at, len(self.data) - len(mark) + 1)
+            if not self.more():
+                self.at = len(self.data)
+                return False
+        self.at = found
+        return True

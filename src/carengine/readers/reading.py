@@ -1,24 +1,31 @@
 """From paths to records: folders walked, formats recognised, everything accounted for.
 
 ``FORMATS`` is the table of what a content can be. A row says how its first bytes look and what to do with it: unpack it into
-further contents, read its records, or nothing, so that its name can at least be said. Names and suffixes are not looked
-at. A further format is a further row and a function ``(Content, Account) -> Iterator[Record]``.
+further contents, read its records, or nothing, so that its name can at least be said. A file's name is only a hint, where
+its content leaves open what it is. A further format is a further row and a function ``(Content, Account) -> Iterator[Record]``.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import re
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from attrs import define, field, frozen
 
 from ..diagnostics import Code, Diagnostic, codes
+from .auditd import is_audit_log, read_audit_log
+from .event_log import read_event_log
+from .event_xml import is_event_xml, read_event_xml
 from .json_text import read_json
+from .parquet import read_parquet
 from .record import Account, Limits, Record
+from .tables import read_table, separator_of
 from .unpack import (
     Content,
     DamageError,
@@ -32,8 +39,10 @@ from .unpack import (
     is_tar,
     untar,
     unxz,
-    unzip,
+    unzstandard,
 )
+from .zeek import is_zeek, read_zeek
+from .zipped import unzip
 
 _SAMPLE = 4096
 
@@ -75,6 +84,10 @@ def _is_xml(head: bytes) -> bool:
     return text.startswith((b"<?xml", b"<Event", b"<!DOCTYPE", b"<html"))
 
 
+def _is_table(head: bytes) -> bool:
+    return separator_of(head) is not None
+
+
 def _utf16(encoding: str) -> Callable[[Content, Account], Iterator[Content]]:
     return lambda content, account: iter((decode_utf16(content, encoding),))
 
@@ -86,15 +99,15 @@ FORMATS: tuple[Format, ...] = (
     Format("xz", _starts(b"\xfd7zXZ\0"), unpack=unxz),
     Format("zip", _starts(b"PK\3\4", b"PK\5\6"), unpack=unzip),
     Format("tar", is_tar, unpack=untar),
-    Format("a Windows event log (EVTX)", _starts(b"ElfFile\0")),
+    Format("Zstandard", _starts(b"\x28\xb5\x2f\xfd"), unpack=unzstandard),
+    Format("a Windows event log (EVTX)", _starts(b"ElfFile\0"), read=read_event_log),
     Format("a pcapng capture", _starts(b"\n\r\r\n")),
     Format(
         "a pcap capture",
         _starts(b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d"),
     ),
-    Format("a Parquet file", _starts(b"PAR1")),
+    Format("a Parquet file", _starts(b"PAR1"), read=read_parquet),
     Format("an SQLite database", _starts(b"SQLite format 3\0")),
-    Format("a Zstandard file", _starts(b"\x28\xb5\x2f\xfd")),
     Format("an LZ4 file", _starts(b"\x04\x22\x4d\x18")),
     Format("a 7z archive", _starts(b"7z\xbc\xaf\x27\x1c")),
     Format("a RAR archive", _starts(b"Rar!\x1a\x07")),
@@ -102,18 +115,27 @@ FORMATS: tuple[Format, ...] = (
     Format("an ELF program", _starts(b"\x7fELF")),
     Format("UTF-32 text", _starts(b"\xff\xfe\0\0", b"\0\0\xfe\xff")),
     Format("UTF-16 text", _starts(b"\xff\xfe", b"\xfe\xff"), unpack=_utf16("utf-16")),
-    Format("UTF-16 text", _starts(b"{\0", b"[\0"), unpack=_utf16("utf-16-le")),
-    Format("UTF-16 text", _starts(b"\0{", b"\0["), unpack=_utf16("utf-16-be")),
+    Format("UTF-16 text", _starts(b"{\0", b"[\0", b"<\0"), unpack=_utf16("utf-16-le")),
+    Format("UTF-16 text", _starts(b"\0{", b"\0[", b"\0<"), unpack=_utf16("utf-16-be")),
     Format("binary data", _is_binary),
+    Format("Windows events in XML", is_event_xml, read=read_event_xml),
     Format("XML", _is_xml),
-    Format("a Zeek log", _starts(b"#separator ")),
+    Format("a Zeek log", is_zeek, read=read_zeek),
+    Format("an audit log", is_audit_log, read=read_audit_log),
+    Format("a table", _is_table, read=read_table),
     Format("JSON or other text", lambda head: True, read=read_json),
 )
 
 
-def recognise(head: bytes) -> Format:
-    """What a content is, by its first bytes."""
-    return next(row for row in FORMATS if row.test(head))
+_TABLE_NAME = re.compile(r".*\.(?:csv|tsv)(?:\.[a-z0-9]{1,4})?", re.DOTALL | re.IGNORECASE)
+
+
+def recognise(head: bytes, name: str = "") -> Format:
+    """What a content is, by its first bytes. The name decides only where these leave it open."""
+    found = next(row for row in FORMATS if row.test(head))
+    if found is FORMATS[-1] and _TABLE_NAME.fullmatch(name) and separator_of(head, hinted=True):
+        return next(row for row in FORMATS if row.read is read_table)
+    return found
 
 
 @define(eq=False)
@@ -178,12 +200,24 @@ class Reading:
 
 
 def read_events(
-    *paths: str | Path, limits: Limits | None = None, stdin: BinaryIO | None = None
+    *paths: str | Path,
+    limits: Limits | None = None,
+    stdin: BinaryIO | None = None,
+    password: str | bytes = b"",
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
 ) -> Reading:
     """The events in files, folders and archives, one record after another.
 
     ``-`` is standard input (``stdin``, or the process's own). Folders are walked in the order of their
-    names. Nothing is raised for what cannot be read: it is a diagnostic, and the rest is read.
+    names. ``password`` opens encrypted members of zip archives.
+
+    ``include`` and ``exclude`` are glob patterns (``*`` goes over ``/`` too) for what folders and archives hold. They
+    are compared with a file's name and with its path in the folder or archive. Only files with records need to fit
+    ``include``, whatever archive they are in; what fits ``exclude`` is not looked into. What is left out is counted (CE508);
+    a path that is given itself is always read.
+
+    Nothing is raised for what cannot be read: it is a diagnostic, and the rest is read.
 
     >>> import io
     >>> reading = read_events("-", stdin=io.BytesIO(b'{"EventID": 1}\\n5\\n'))
@@ -193,7 +227,9 @@ def read_events(
     (2, 1, ['-:2'])
     """
     account = Account()
-    walk = _Walk(account, limits if limits is not None else Limits(), stdin)
+    secret = password.encode() if isinstance(password, str) else password
+    filters = tuple(include), tuple(exclude)
+    walk = _Walk(account, limits if limits is not None else Limits(), stdin, secret, *filters)
     return Reading(walk.paths([os.fspath(path) for path in paths]), account)
 
 
@@ -207,6 +243,9 @@ class _Walk:
     account: Account
     limits: Limits
     stdin: BinaryIO | None
+    password: bytes
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
 
     def paths(self, paths: list[str]) -> Iterator[Record]:
         for path in paths:
@@ -277,7 +316,7 @@ class _Walk:
     def stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[Record]:
         """The records of one open file."""
         regular, size = _regular(file)
-        meter = Meter(self.limits, size)
+        meter = Meter(self.limits, size, password=self.password)
         chunks = file_chunks(file, self.account, None if regular else meter)
         try:
             content = Content.of(name, chunks, meter, file=file if regular else None, within=within)
@@ -299,13 +338,15 @@ class _Walk:
                     pass  # raises what keeps it from being read
                 say(codes.NOT_EVIDENCE, "is empty, and holds no events")
                 return
-            row = recognise(content.head)
-            if content.depth > self.limits.archive_depth:
+            row = recognise(content.head, name)
+            if (reason := self.unwanted(content, row)) is not None:
+                say(codes.SKIPPED_FILE, reason)
+            elif content.depth > self.limits.archive_depth:
                 layers = self.limits.archive_depth
                 say(codes.EXPANSION_LIMIT, f"is inside more than {layers} archives; it is not read")
             elif row.read is not None:
                 account.sources += 1
-                yield from row.read(content, account)
+                yield from self.records(row.read(content, account), say)
             elif row.unpack is not None:
                 empty, before = True, account.found.total()
                 for inner in row.unpack(content, account):
@@ -319,6 +360,40 @@ class _Walk:
                 say(codes.NOT_EVIDENCE, f"is of no format that is read; it looks like {row.name}")
         except DamageError as damage:
             say(codes.UNREADABLE_FILE, str(damage))
+
+    def records(
+        self, records: Iterator[Record], say: Callable[[Code, str], None]
+    ) -> Iterator[Record]:
+        """The records of one content. A mistake in a reader costs the rest of that content."""
+        try:
+            yield from records
+        except (DamageError, RefusalError):
+            raise
+        except Exception as problem:
+            say(
+                codes.READER_FAILED, f"is not read any further: {type(problem).__name__}: {problem}"
+            )
+
+    def unwanted(self, content: Content, row: Format) -> str | None:
+        """Why a content found in a folder or archive is not to be read, if the filters say so."""
+        if content.name == content.within or not (self.include or self.exclude):
+            return None
+        inside = content.name.removeprefix(content.within).lstrip("/\\!")
+        if _fits(inside, self.exclude):
+            return "is excluded by its name"
+        if self.include and row.read is not None and not _fits(inside, self.include):
+            return "has a name that is not included"
+        return None
+
+
+_PACKED_NAME = re.compile(r"(.+)\.(?:gz|bz2|xz|zst)", re.DOTALL)
+
+
+def _fits(path: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a path or its last part fits a glob pattern, with or without the suffix of a compression."""
+    names = [path, path.replace("\\", "/").rpartition("/")[2]]
+    names += [found[1] for name in names if (found := _PACKED_NAME.fullmatch(name))]
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
 
 def _regular(file: BinaryIO) -> tuple[bool, int]:

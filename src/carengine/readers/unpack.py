@@ -6,8 +6,9 @@ each to be read to its end before the next is asked for::
 
     Content("logs.tar.gz")  --gunzip-->  Content("logs.tar.gz")  --untar-->  Content("logs.tar.gz!a.json"), …
 
-Nothing is held but a chunk: gzip, bzip2, xz and tar are read in order, and a zip file by its
-directory. Only a zip that is itself inside something must be copied first (``Limits.spool_bytes``).
+Nothing is held but a chunk: gzip, bzip2, xz, zstd and tar are read in order, and a zip file by its
+directory (``zipped``). Only what must be read from its end, and is itself inside something, is copied first
+(``Limits.spool_bytes``).
 
 What is damaged gives all bytes up to the damage and then raises ``DamageError``. To that end the streams are
 unpacked here with the decompressors and not with the file classes of the standard library, which
@@ -21,14 +22,13 @@ import bz2
 import codecs as encodings
 import lzma
 import re
-import struct
 import tarfile
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from itertools import chain
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from attrs import define, frozen
 
@@ -40,6 +40,7 @@ HEAD = 1 << 16
 
 # A hostile xz header may ask for a window of 4 GiB; xz -9 needs 65 MiB.
 _XZ_MEMORY = 256 << 20
+_ZSTANDARD_WINDOW = 128 << 20  # `zstd --ultra --long=27`
 _IN_MEMORY = 16 << 20
 _SECTOR = 512
 _LONGEST_HEADER = 1 << 20
@@ -55,11 +56,15 @@ class RefusalError(Exception):
 
 @define(eq=False)
 class Meter:
-    """What unpacking one path has cost. ``size`` is the packed size, read so far or known."""
+    """What unpacking one path has cost. ``size`` is the packed size, read so far or known.
+
+    ``password`` opens encrypted members of zip archives.
+    """
 
     limits: Limits
     size: int
     unpacked: int = 0
+    password: bytes = b""
 
     def unpack(self, size: int) -> None:
         """Count unpacked bytes; raises ``RefusalError`` at the limits."""
@@ -124,7 +129,8 @@ class Content:
         return cls(name, head, chain(seen, rest), meter, depth, file, within or name)
 
 
-def _inside(content: Content, name: str, chunks: Iterable[bytes], within: str) -> Content:
+def inside(content: Content, name: str, chunks: Iterable[bytes], within: str) -> Content:
+    """A content within another, one layer deeper."""
     return Content.of(name, chunks, content.meter, content.depth + 1, within=within)
 
 
@@ -150,15 +156,35 @@ def file_chunks(file: BinaryIO, account: Account, meter: Meter | None = None) ->
         yield chunk
 
 
+def needs_package(content: Content, account: Account, what: str, package: str) -> None:
+    """Say that a content is not read because a package that reads it is not installed."""
+    account.say(
+        codes.MISSING_PACKAGE,
+        content.within,
+        f"is {what}, and reading it needs the package {package}; it is not read",
+        about=content.name,
+    )
+
+
 # Streams
 
 
-class _Decompressor(Protocol):
+class Decompressor(Protocol):
+    """What the standard library's decompressors have in common."""
+
     @property
-    def eof(self) -> bool: ...
+    def eof(self) -> bool:
+        """Whether the stream's end has been seen."""
+        ...
+
     @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+    def unused_data(self) -> bytes:
+        """What came after the end."""
+        ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """Unpack some data, up to a number of bytes."""
+        ...
 
 
 def _unpack_deflate(unpacker: zlib._Decompress, data: bytes) -> Iterator[bytes]:
@@ -186,7 +212,7 @@ def _salvage(unpacker: zlib._Decompress, data: bytes) -> Iterator[bytes]:
         yield b"".join(kept)
 
 
-def _unpack_block(unpacker: _Decompressor, data: bytes) -> Iterator[bytes]:
+def _unpack_block(unpacker: Decompressor, data: bytes) -> Iterator[bytes]:
     # These cannot be copied before each step; small steps lose little.
     step = CHUNK // 8
     while True:
@@ -201,32 +227,71 @@ def _unpack_block(unpacker: _Decompressor, data: bytes) -> Iterator[bytes]:
             return
 
 
-def _gzip_step() -> tuple[_Decompressor, Callable[[bytes], Iterator[bytes]]]:
+def _gzip_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]:
     unpacker = zlib.decompressobj(31)
     return unpacker, lambda data: _unpack_deflate(unpacker, data)
 
 
-def _deflate_step() -> tuple[_Decompressor, Callable[[bytes], Iterator[bytes]]]:
+def deflate_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]:
+    """A decompressor of raw deflate, as zip has it, and how to use it."""
     unpacker = zlib.decompressobj(-15)
     return unpacker, lambda data: _unpack_deflate(unpacker, data)
 
 
-def _bzip2_step() -> tuple[_Decompressor, Callable[[bytes], Iterator[bytes]]]:
+def bzip2_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]:
+    """A decompressor of bzip2, and how to use it."""
     unpacker = bz2.BZ2Decompressor()
     return unpacker, lambda data: _unpack_block(unpacker, data)
 
 
-def _xz_step() -> tuple[_Decompressor, Callable[[bytes], Iterator[bytes]]]:
+def xz_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]:
+    """A decompressor of xz, and how to use it."""
     unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
     return unpacker, lambda data: _unpack_block(unpacker, data)
 
 
-_Step = Callable[[], tuple[_Decompressor, Callable[[bytes], Iterator[bytes]]]]
+@define(eq=False)
+class _Zstandard:
+    """The decompressor of the zstandard package, which bounds no output, fed so little that it is bounded."""
+
+    inner: Any
+    eof: bool = False
+    unused_data: bytes = b""
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        raise NotImplementedError  # see `_unpack_zstandard`
 
 
-def _expand(
-    chunks: Iterable[bytes], step: _Step, meter: Meter, *, several: bool
-) -> Iterator[bytes]:
+def _unpack_zstandard(unpacker: _Zstandard, data: bytes) -> Iterator[bytes]:
+    # Four bytes can stand for 128 KiB, and thus a step for 16 MiB.
+    step = 512
+    from zstandard import ZstdError
+
+    for start in range(0, len(data), step):
+        try:
+            out = unpacker.inner.decompress(data[start : start + step])
+        except (ZstdError, MemoryError) as problem:
+            raise DamageError(f"the compressed data is damaged ({problem})") from None
+        if out:
+            yield out
+        if unpacker.inner.eof:
+            unpacker.eof = True
+            unpacker.unused_data = unpacker.inner.unused_data + data[start + step :]
+            return
+
+
+def _zstandard_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]:
+    from zstandard import ZstdDecompressor
+
+    inner = ZstdDecompressor(max_window_size=_ZSTANDARD_WINDOW).decompressobj()
+    unpacker = _Zstandard(inner)
+    return unpacker, lambda data: _unpack_zstandard(unpacker, data)
+
+
+Step = Callable[[], tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]]
+
+
+def expand(chunks: Iterable[bytes], step: Step, meter: Meter, *, several: bool) -> Iterator[bytes]:
     """Unpack a stream; ``several`` may follow one another, as `cat a.gz b.gz` makes them."""
     unpacker, unpack = step()
     begun = finished = False
@@ -253,18 +318,27 @@ def _expand(
         )
 
 
-def _stream(step: _Step, name: str) -> Callable[[Content, Account], Iterator[Content]]:
+def _stream(step: Step, name: str) -> Callable[[Content, Account], Iterator[Content]]:
     def unpack(content: Content, account: Account) -> Iterator[Content]:
-        chunks = _expand(content.chunks, step, content.meter, several=True)
-        yield _inside(content, content.name, chunks, content.within)
+        chunks = expand(content.chunks, step, content.meter, several=True)
+        yield inside(content, content.name, chunks, content.within)
 
     unpack.__doc__ = f"What a {name} file holds, under the same name."
     return unpack
 
 
 gunzip = _stream(_gzip_step, "gzip")
-bunzip2 = _stream(_bzip2_step, "bzip2")
-unxz = _stream(_xz_step, "xz")
+bunzip2 = _stream(bzip2_step, "bzip2")
+unxz = _stream(xz_step, "xz")
+_unzstandard = _stream(_zstandard_step, "Zstandard")
+
+
+def unzstandard(content: Content, account: Account) -> Iterator[Content]:
+    """What a Zstandard file holds, under the same name."""
+    if find_spec("zstandard") is None:
+        needs_package(content, account, "a Zstandard file", "zstandard")
+        return iter(())
+    return _unzstandard(content, account)
 
 
 # Text in UTF-16
@@ -306,7 +380,7 @@ def is_stub(name: str) -> bool:
     return "__MACOSX" in folders or last.startswith("._") or last in ("__MACOSX", ".DS_Store")
 
 
-def _admits(content: Content, name: str, number: int, account: Account) -> bool:
+def admits(content: Content, name: str, number: int, account: Account) -> bool:
     """Whether member ``number`` (from 1) of an archive is to be read; if not, it has been said why."""
     if is_stub(name):
         account.say(
@@ -319,7 +393,8 @@ def _admits(content: Content, name: str, number: int, account: Account) -> bool:
     return number <= content.meter.limits.members
 
 
-def _too_many(content: Content, account: Account) -> None:
+def too_many(content: Content, account: Account) -> None:
+    """Say that an archive has more members than the limit."""
     limit = content.meter.limits.members
     account.say(
         codes.EXPANSION_LIMIT,
@@ -329,7 +404,7 @@ def _too_many(content: Content, account: Account) -> None:
 
 
 @define(eq=False)
-class _Feed:
+class Feed:
     """Chunks, taken in pieces of the size that is wanted."""
 
     chunks: Iterator[bytes]
@@ -363,7 +438,7 @@ class _Feed:
 class _Portion:
     """The next ``left`` bytes of a feed, as an iterator of chunks."""
 
-    feed: _Feed
+    feed: Feed
     left: int
 
     def __iter__(self) -> Iterator[bytes]:
@@ -390,7 +465,7 @@ def _header(block: bytes) -> tarfile.TarInfo | None:
 
 def untar(content: Content, account: Account) -> Iterator[Content]:
     """The files in a tar archive, read in order. Links, folders and devices are not files."""
-    feed = _Feed(content.chunks)
+    feed = Feed(content.chunks)
     number = 0
     ended = False
     extended: dict[str, str] = {}
@@ -437,10 +512,10 @@ def untar(content: Content, account: Account) -> Iterator[Content]:
         name = f"{content.name}!{member}"
         if sparse:
             account.say(codes.UNREADABLE_FILE, content.name, "is a sparse file", about=name)
-        elif _admits(content, member, number, account):
-            yield _inside(content, name, portion, content.name)
+        elif admits(content, member, number, account):
+            yield inside(content, name, portion, content.name)
         elif number > content.meter.limits.members:
-            _too_many(content, account)
+            too_many(content, account)
             return
         if feed.failed:
             return  # said where it happened: at the member
@@ -467,64 +542,7 @@ def _pax_size(text: str, size: int) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else size
 
 
-_METHODS: dict[int, _Step] = {
-    zipfile.ZIP_DEFLATED: _deflate_step,
-    zipfile.ZIP_BZIP2: _bzip2_step,
-    95: _xz_step,
-}
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    NotImplementedError,
-    RuntimeError,
-    LookupError,
-    struct.error,
-)
-
-
-def unzip(content: Content, account: Account) -> Iterator[Content]:
-    """The files in a zip archive, in the order of its directory."""
-    limits = content.meter.limits
-    whole = content.file is not None
-    file = content.file if content.file is not None else _spooled(content)
-    if whole:
-        account.bytes_read -= file.tell()  # its members are counted as they are read
-    try:
-        try:
-            count, size = _directory(file)
-            if size > limits.members * 512:
-                account.say(
-                    codes.EXPANSION_LIMIT,
-                    content.name,
-                    f"has a directory of {count:,} members in {size:,} bytes "
-                    f"(the limit is {limits.members:,} members); it is not read",
-                )
-                return
-            members = zipfile.ZipFile(file).infolist()
-        except _ZIP_ERRORS as problem:
-            raise DamageError(f"the zip archive is damaged or cut off ({problem})") from None
-        number = 0
-        for info in members:
-            if info.filename.endswith("/"):
-                continue
-            number += 1
-            if _admits(content, info.filename, number, account):
-                name = f"{content.name}!{info.filename}"
-                chunks = _member(file, info, content.meter, account if whole else None)
-                yield _inside(content, name, chunks, content.name)
-            elif number > limits.members:
-                _too_many(content, account)
-                return
-    finally:
-        if not whole:
-            file.close()
-
-
-def _spooled(content: Content) -> BinaryIO:
+def spooled(content: Content) -> BinaryIO:
     """The content as a file that can be read from any place."""
     limit = content.meter.limits.spool_bytes
     copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
@@ -532,82 +550,14 @@ def _spooled(content: Content) -> BinaryIO:
         for chunk in content.chunks:
             if copy.tell() + len(chunk) > limit:
                 raise RefusalError(
-                    f"is a packed zip archive of more than {limit:,} bytes; it is not read"
+                    f"must be copied to be read, and has more than {limit:,} bytes; it is not read"
                 )
             copy.write(chunk)
     except OSError as problem:
         copy.close()
-        raise DamageError(f"no room for a copy of the zip archive: {problem}") from None
+        raise DamageError(f"no room for the copy that reading it needs: {problem}") from None
     except (DamageError, RefusalError):
         copy.close()
         raise
     copy.seek(0)
     return copy  # type: ignore[return-value]
-
-
-def _directory(file: BinaryIO) -> tuple[int, int]:
-    """How many members a zip's directory claims, and its size in bytes; zeros if there is none.
-
-    It is looked at before the standard library loads it whole.
-    """
-    end = file.seek(0, 2)
-    start = max(0, end - 65_557)
-    file.seek(start)
-    tail = file.read(end - start)
-    at = tail.rfind(b"PK\5\6")
-    if at < 0 or len(tail) < at + 22:
-        return 0, 0
-    count, size = struct.unpack_from("<HI", tail, at + 10)
-    if at >= 20 and tail[at - 20 : at - 16] == b"PK\6\7":
-        file.seek(min(end, *struct.unpack_from("<Q", tail, at - 12)))
-        wide = file.read(56)
-        if len(wide) == 56 and wide[:4] == b"PK\6\6":
-            count, size = struct.unpack_from("<QQ", wide, 32)
-    # The library believes the 32-bit record's place, and takes no more than there is.
-    return count, min(size, end)
-
-
-def _member(
-    file: BinaryIO, info: zipfile.ZipInfo, meter: Meter, account: Account | None
-) -> Iterator[bytes]:
-    if info.flag_bits & 0x41:
-        raise DamageError("the member is encrypted")
-    step = _METHODS.get(info.compress_type)
-    if step is None and info.compress_type != zipfile.ZIP_STORED:
-        raise DamageError(
-            f"the member is packed with zip method {info.compress_type}, which is not read"
-        )
-    chunks = _packed(file, info, account)
-    if step is not None:
-        chunks = _expand(chunks, step, meter, several=False)
-    checksum = 0
-    for chunk in chunks:
-        checksum = zlib.crc32(chunk, checksum)
-        if step is None:
-            meter.unpack(len(chunk))
-        yield chunk
-    if checksum != info.CRC:
-        raise DamageError("the member is damaged: its checksum is another")
-
-
-def _packed(file: BinaryIO, info: zipfile.ZipInfo, account: Account | None) -> Iterator[bytes]:
-    try:
-        file.seek(info.header_offset)
-        header = file.read(30)
-        if len(header) < 30 or header[:4] != b"PK\3\4":
-            raise DamageError(
-                "the zip archive is damaged: the member is not where its directory says"
-            )
-        name, extra = struct.unpack_from("<HH", header, 26)
-        file.seek(info.header_offset + 30 + name + extra)
-        left = info.compress_size
-        while left > 0:
-            chunk = file.read(min(CHUNK, left))
-            if not chunk:
-                raise DamageError("the zip archive ends within this member")
-            if account is not None:
-                account.bytes_read += len(chunk)
-            left -= len(chunk)
-            yield chunk
-    except (OSError, ValueError, OverflowError) as problem:
-        raise DamageError(f"reading fails: {problem}") from None

@@ -1,0 +1,163 @@
+"""Windows event logs as Windows keeps them (EVTX), by the `evtx` package.
+
+A log is a header of 4 KiB and chunks of 64 KiB; a chunk is complete in itself: names, templates, records. So the chunks are
+given to the package one by one, each behind a header of our own::
+
+    header | chunk 1 | chunk 2 | 0000000 | chunk 4   ->   chunk 1, chunk 2, (never used), chunk 4
+
+Thus a log is read as it streams by (from within a zip, from standard input), in the memory of one
+chunk, a damaged header costs nothing, and a damaged chunk costs only itself, even if the parser gives up on it altogether.
+A chunk says how many records it has, and every one of them that is not given counts as
+unreadable.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..diagnostics import codes
+from .json_text import FAST, decode
+from .record import Account, Record, Tally
+from .unpack import Content, DamageError, Feed, needs_package
+
+_HEADER = 4096
+_CHUNK = 1 << 16
+_MARK = b"ElfChnk\0"
+# A record has a header of 24 bytes, and its size once more at its end.
+_MOST_RECORDS = (_CHUNK - 512) // 28
+
+# `PyEvtxParser`, with the number of threads that it may use.
+Parser = Callable[..., Any]
+
+
+def _own_header() -> bytes:
+    """The header of a log of one chunk."""
+    fields = struct.pack("<8sQQQIHHHH", b"ElfFile\0", 0, 0, 1, 128, 1, 3, _HEADER, 1)
+    start = fields.ljust(120, b"\0")
+    return (start + struct.pack("<II", 0, zlib.crc32(start))).ljust(_HEADER, b"\0")
+
+
+_OWN_HEADER = _own_header()
+
+
+def read_event_log(content: Content, account: Account) -> Iterator[Record]:
+    """The records of a Windows event log."""
+    try:
+        from evtx import PyEvtxParser
+    except ImportError:
+        needs_package(content, account, "a Windows event log", "evtx")
+        return
+    tally = Tally(content.name, account, content.meter.limits)
+    feed = Feed(content.chunks)
+    header = feed.take(_HEADER)
+    (claimed,) = struct.unpack_from("<H", header.ljust(_HEADER, b"\0"), 42)
+    chunks = 0
+    failure: DamageError | None = None
+    while failure is None:
+        data, failure = _chunk(feed)
+        if not data:
+            break
+        chunks += 1
+        if not data.strip(b"\0"):
+            continue  # a log is given room before it needs it
+        if len(data) < _CHUNK:
+            _damaged(tally, chunks, "is cut off")
+        if data.startswith(_MARK):
+            yield from _read_chunk(tally, chunks, data.ljust(_CHUNK, b"\0"), PyEvtxParser)
+        else:
+            _damaged(tally, chunks, "has no header, and is not read")
+    if failure is not None:
+        raise failure
+    if chunks < claimed:
+        _say(tally, f"is cut off: {claimed - chunks} of its {claimed} chunks are not there")
+    if not tally.number:
+        account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+
+
+def _chunk(feed: Feed) -> tuple[bytes, DamageError | None]:
+    """The next chunk, shorter at the end or where reading fails."""
+    pieces: list[bytes] = []
+    left = _CHUNK
+    try:
+        while left and (piece := feed.upto(left)):
+            pieces.append(piece)
+            left -= len(piece)
+    except DamageError as damage:
+        return b"".join(pieces), damage
+    return b"".join(pieces), None
+
+
+def _say(tally: Tally, message: str) -> None:
+    tally.account.say(codes.UNREADABLE_FILE, tally.source, message)
+
+
+def _damaged(tally: Tally, chunk: int, message: str) -> None:
+    _say(tally, f"chunk {chunk:,} {message}")
+
+
+def _read_chunk(tally: Tally, chunk: int, data: bytes, parser: Parser) -> Iterator[Record]:
+    first, last = struct.unpack_from("<QQ", data, 8)
+    expected = last - first + 1 if 0 < last - first + 1 <= _MOST_RECORDS else 0
+    _check(tally, chunk, data)
+    loads = FAST if FAST is not None else decode
+    source, account = tally.source, tally.account
+    events: Iterator[dict[str, Any]] = iter(())
+    read = failed = 0
+    reason = ""
+    while True:
+        try:
+            if not read and not failed:
+                file = io.BytesIO(_OWN_HEADER + data)
+                events = parser(file, number_of_threads=1).records_json()
+            text = next(events)["data"]
+        except StopIteration:
+            break
+        except RuntimeError as problem:
+            # One record's, or all that is left of the chunk; `next` then goes on or stops.
+            failed += 1
+            reason = reason or " ".join(str(problem).split())[:200]
+            if failed > _MOST_RECORDS:
+                break
+            continue
+        except BaseException as problem:
+            # A panic of the Rust code is no Exception, so that nobody catches it by mistake.
+            if type(problem).__name__ != "PanicException":
+                raise
+            failed += 1
+            reason = reason or f"the parser gives up: {' '.join(str(problem).split())[:200]}"
+            break
+        read += 1
+        try:
+            event = loads(text.encode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError) as problem:
+            tally.count()
+            tally.unreadable(0, f"(chunk {chunk:,}) is not JSON after conversion: {problem}")
+            continue
+        number = tally.count()
+        yield Record(event, source, number)
+    lost = max(failed, expected - read)
+    if lost > 0:
+        account.records += lost
+        account.unreadable += lost
+        tally.number += lost
+        of = f" of its {expected:,}" if expected else ""
+        why = f": {reason}" if reason else ""
+        _damaged(tally, chunk, f"is damaged; {lost:,}{of} records are not read{why}")
+
+
+def _check(tally: Tally, chunk: int, data: bytes) -> None:
+    """Say that a chunk was altered after it was written, or copied while it was being written."""
+    (end,) = struct.unpack_from("<I", data, 48)
+    (records,) = struct.unpack_from("<I", data, 52)
+    (header,) = struct.unpack_from("<I", data, 124)
+    wrong = not 512 <= end <= _CHUNK or zlib.crc32(data[512:end]) != records
+    if wrong or zlib.crc32(data[128:512], zlib.crc32(data[:120])) != header:
+        tally.account.say(
+            codes.CHECKSUM,
+            tally.source,
+            f"chunk {chunk:,} fails its checksum: it was altered, or copied while it was written",
+        )
