@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench evidence docs clean
+.PHONY: test lint types unit hunt bench evidence fuzz docs clean
 
 test: lint types unit
 
@@ -33,6 +33,10 @@ bench: $(READY)
 # All archives of real evidence, where it is at hand; the usual tests read a few of them.
 evidence: $(READY)
 	CARENGINE_ALL_EVIDENCE=1 $(BIN)/pytest tests/test_readers.py
+
+# Thousands of damaged files of each format; the usual tests try 150.
+fuzz: $(READY)
+	CARENGINE_FUZZ=10000 $(BIN)/pytest tests/test_readers_fuzz.py
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

@@ -36,10 +36,10 @@ from attrs import define, field
 
 from ..diagnostics import codes
 from .lines import BOM, Window, batches, without_mark
-from .pages import array_at, elements
+from .pages import ANSWER_HEAD, array_at, elements
 from .record import Account, Record, Tally
 from .syslog import SyslogError, event_of_line
-from .unpack import CHUNK, Content, Feed
+from .unpack import Content
 from .zeek import path_of, with_path
 
 try:
@@ -257,8 +257,8 @@ def read_json(content: Content, account: Account) -> Iterator[Record]:
     # A record must not depend on whether a mark stands before the first one.
     chunks = without_mark(content.chunks)
     tally = Tally(content.name, account, content.meter.limits)
-    if (start := array_at(content.head)) is not None:
-        yield from _read_answer(tally, chunks, start - content.head.startswith(BOM) * len(BOM))
+    if array_at(content.head.removeprefix(BOM).lstrip(_SPACE)[:ANSWER_HEAD]) is not None:
+        yield from _read_answers(tally, Window(chunks))
     elif layout(content.head) == "documents":
         yield from _adapted(tally, _read_documents(tally, Window(chunks)))
     else:
@@ -306,33 +306,53 @@ def _taken_apart(tally: Tally, records: Iterator[Record]) -> Iterator[Record]:
                 tally.unreadable(0, f"is {_kind(element)}, not an object")
 
 
-def _read_answer(tally: Tally, chunks: Iterator[bytes], start: int) -> Iterator[Record]:
-    """The records of one answer, whose array begins at the offset ``start``."""
-    feed = Feed(chunks)
-    before = feed.take(start)
-    window = Window(_rest_of(feed))
-    if not (yield from _read_documents(tally, window, alone=True)):
-        return
-    after = bytearray()
-    while window.at < len(window.data) or window.more():
-        if len(after) <= _LONGEST_TAIL:
-            after += window.data[window.at :]
-        window.at = len(window.data)
+def _read_answers(tally: Tally, window: Window) -> Iterator[Record]:
+    """The records of answers one after another, each as it streams by; what is no answer is read as it is."""
+    while window.skip(_WHITE):
+        while len(window.data) - window.at < ANSWER_HEAD and window.more():
+            pass
+        found = array_at(bytes(window.data[window.at : window.at + ANSWER_HEAD]))
+        if found is None:
+            yield from _taken_apart(tally, _read_documents(tally, window))
+            return
+        start, depth = found
+        line = window.line
+        before = bytes(window.data[window.at : window.at + start])
+        window.at += start
+        if not (yield from _read_documents(tally, window, alone=True)):
+            return
+        after = _up_to_end(window, depth)
+        try:
+            whole = after is not None and isinstance(
+                decode(before + b"[]" + after, tally.limits.json_depth), dict
+            )
+        except UnreadableError:
+            whole = False
+        if not whole:
+            message = "what follows the array of records is not the rest of one JSON object"
+            tally.account.say(codes.BETWEEN_RECORDS, tally.source, message, line=line)
+        if after is None:
+            break
     if window.failure is not None:
         raise window.failure
-    try:
-        value = decode(before + b"[]" + after, tally.limits.json_depth)
-        fits = len(after) <= _LONGEST_TAIL and isinstance(value, dict)
-    except UnreadableError:
-        fits = False
-    if not fits:
-        message = "what follows the records is not the rest of one JSON object; it is not read"
-        tally.account.say(codes.BETWEEN_RECORDS, tally.source, message)
 
 
-def _rest_of(feed: Feed) -> Iterator[bytes]:
-    while piece := feed.upto(CHUNK):
-        yield piece
+def _up_to_end(window: Window, depth: int) -> bytes | None:
+    """What follows up to the end of the object that is open, passed over; None if it has no end in sight."""
+    scan = _Scan(open=bytearray(b"{" * depth))
+    while (end := scan.run(window.data, window.at)) is None:
+        if len(window.data) - window.at > _LONGEST_TAIL:
+            break
+        scan.at -= window.at
+        if not window.more():
+            break
+    if end is None or end == _BROKEN:
+        while window.more():
+            window.at = len(window.data)
+        return None
+    after = bytes(window.data[window.at : end])
+    window.at = end
+    return after
 
 
 # A record a line

@@ -52,6 +52,9 @@ _OTHER_KEYS = {
     ),
     ("Records",): frozenset({"Records"}),
 }
+ANSWER_HEAD = 1 << 14
+# Keys of these names may occur before; so many are looked at.
+_TRIED = 4
 _MARK = re.compile(rb'"(?:hits|results|Records)"\s{0,64}:\s{0,64}\[')
 
 
@@ -71,16 +74,20 @@ def elements(event: dict[str, Any]) -> list[Any] | None:
     return None
 
 
-def array_at(head: bytes) -> int | None:
-    """The offset of the array of records in a text that begins like an answer."""
-    for found in _MARK.finditer(head, 0, 1 << 14):
-        start = head[: found.end()].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+def array_at(head: bytes) -> tuple[int, int] | None:
+    """Where the array of records of an answer begins, and in how many objects it is.
+
+    ``head`` is the beginning of the text, ``ANSWER_HEAD`` bytes of it or all.
+    """
+    for tried, found in enumerate(_MARK.finditer(head)):
+        if tried == _TRIED:
+            break
+        start = head[: found.end()].decode("utf-8", "replace")
         for closers in ("]}", "]}}"):
             try:
                 opened = json.loads(start + closers)
             except (ValueError, RecursionError):
                 continue
             if isinstance(opened, dict) and elements(opened) == []:
-                return found.end() - 1
-        # Another key of this name may come later; a few are looked at.
+                return found.end() - 1, len(closers) - 1
     return None

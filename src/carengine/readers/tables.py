@@ -148,7 +148,7 @@ def read_table(content: Content, account: Account) -> Iterator[Record]:
         if text is not None and not text.strip():
             continue
         if text is not None and not names:
-            names = _header(tally, _cells(text, separator))
+            names = _header(tally, _cells(text, separator) or text.split(separator))
             continue
         number = tally.count()
         if text is None:
@@ -159,6 +159,9 @@ def read_table(content: Content, account: Account) -> Iterator[Record]:
             tally.unreadable(line, "is not UTF-8")
         else:
             cells = _cells(text, separator)
+            if cells is None:
+                tally.unreadable(line, "has a line end amid a cell")
+                continue
             if len(cells) > len(names):
                 tally.unreadable(line, f"has {len(cells)} cells for {len(names)} columns")
                 continue
@@ -171,11 +174,15 @@ def read_table(content: Content, account: Account) -> Iterator[Record]:
         account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
 
 
-def _cells(text: str, separator: str) -> list[str]:
+def _cells(text: str, separator: str) -> list[str] | None:
+    """The cells of a row; None where a line end stands amid a cell without quotes."""
     text = text.rstrip("\r\n")
     if '"' not in text:
         return text.split(separator)
-    return next(csv.reader([text], delimiter=separator))
+    try:
+        return next(csv.reader([text], delimiter=separator))
+    except csv.Error:
+        return None
 
 
 def _is_text(text: str) -> bool:
