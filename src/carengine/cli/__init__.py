@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "test": ("examples", "hold rules to the examples they carry"),
     "explain": ("explain", "show why a rule matches an event or does not"),
     "detect": ("detect", "say what kinds of events logs hold"),
+    "normalize": ("normalize", "write events in CAR's names, for other tools"),
     "fields": ("fields", "list objects, actions and fields, and what a field map gives"),
 }
 """Name of the command: its module in this package, and what it does in a few words."""

@@ -12,10 +12,16 @@ from attrs import define, field
 from ..engine import Engine
 from ..fieldmap import unwrap
 from ..ir import EventKind
-from ..readers import read_events
 from . import status
 from .encode import json_document
-from .evidence import UnknownShapes, input_status, progress, report_input
+from .evidence import (
+    UnknownShapes,
+    add_events_argument,
+    input_status,
+    open_events,
+    progress,
+    report_input,
+)
 from .rules import add_map_option
 from .screen import Screen
 from .table import Table, cell, draw
@@ -47,9 +53,7 @@ class _Source:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``detect`` takes."""
     parser.epilog = _EXAMPLES
-    parser.add_argument(
-        "events", nargs="+", metavar="EVENTS", help="files, folders, archives, or - for stdin"
-    )
+    add_events_argument(parser)
     add_map_option(parser)
     parser.add_argument(
         "-f", "--format", choices=["table", "json"], default="table", help="default: table"
@@ -62,7 +66,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     engine = Engine((), options.mapping or "auto")
     sources: dict[str, _Source] = {}
     interrupted = False
-    with read_events(*options.events) as reading:
+    with open_events(options) as reading:
         try:
             with progress(reading, options.events, screen) as tick:
                 for number, record in enumerate(reading):

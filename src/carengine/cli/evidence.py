@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ from attrs import define, field, frozen
 
 from ..diagnostics import Severity, codes, visible
 from ..fieldmap import unwrap
-from ..readers import Reading
+from ..readers import Reading, read_events
 from . import status
 from .screen import Screen
 
@@ -40,6 +41,46 @@ _TELLING = (
     ("event_type",),
     ("eventName",),
 )
+
+
+def add_events_argument(parser: argparse.ArgumentParser) -> None:
+    """``EVENTS…``, and how they are to be read."""
+    parser.add_argument(
+        "events", nargs="+", metavar="EVENTS", help="files, folders, archives, or - for stdin"
+    )
+    add_reading_options(parser)
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """``--password``, ``--include-files``, ``--exclude-files``."""
+    parser.add_argument(
+        "--password", default="", metavar="TEXT", help="the password of encrypted zip archives"
+    )
+    parser.add_argument(
+        "--include-files",
+        "--include",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="in folders and archives, read only files of such names ('*.evtx'); may be repeated",
+    )
+    parser.add_argument(
+        "--exclude-files",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="in folders and archives, do not look into files of such names; may be repeated",
+    )
+
+
+def open_events(options: argparse.Namespace) -> Reading:
+    """The events that a command line names."""
+    return read_events(
+        *options.events,
+        password=options.password,
+        include=options.include_files,
+        exclude=options.exclude_files,
+    )
 
 
 @frozen

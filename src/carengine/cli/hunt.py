@@ -14,11 +14,19 @@ from typing import BinaryIO
 from ..engine import Engine, Origin
 from ..engine.engine import Session
 from ..engine.standing import Outcome, Sample, Standing, standings
-from ..readers import Reading, read_events
+from ..readers import Reading
 from ..rule import Rule, RuleSet
 from ..rule.frontmatter import LEVELS
 from . import UsageError, status
-from .evidence import UnknownShapes, input_status, progress, report_input, same_place
+from .evidence import (
+    UnknownShapes,
+    add_events_argument,
+    input_status,
+    open_events,
+    progress,
+    report_input,
+    same_place,
+)
 from .results import writer_for
 from .rules import (
     add_input_option,
@@ -52,9 +60,7 @@ _IDS = 12
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``hunt`` takes."""
     parser.epilog = _EXAMPLES
-    parser.add_argument(
-        "events", nargs="+", metavar="EVENTS", help="files, folders, archives, or - for stdin"
-    )
+    add_events_argument(parser)
     add_rules_option(parser)
     add_map_option(parser)
     parser.add_argument(
@@ -130,7 +136,7 @@ def _hunt(
     writer = writer_for(options, engine.rules, screen, target)
     session, sample, unknown = engine.session(), Sample(engine), UnknownShapes()
     interrupted = False
-    with read_events(*options.events) as reading:
+    with open_events(options) as reading:
         streams_to_terminal = screen.out_terminal and target is None and writer.streaming
         silent = options.quiet or streams_to_terminal
         try:

@@ -23,7 +23,7 @@ from attrs import evolve, field, frozen
 from .. import ir
 from ..diagnostics import Span
 from ..evaluate import Alone, RawRow, as_time, holds, value_of
-from ..values import is_null, raw_text
+from ..values import format_time, is_null, raw_text
 
 _ALONE = Alone()
 
@@ -93,6 +93,26 @@ class CarEvent:
     fields: Mapping[str, Any] = field(hash=False)
     time: int | None
     raw: Mapping[str, Any] = field(repr=False, hash=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The event in CAR's names, as plain data, which the field map `car` reads back as the same event.
+
+        >>> CarEvent(ir.EventKind("process", "create"), {"exe": "a.exe"}, 1_500_000, {}).as_json()
+        {'object': 'process', 'action': 'create', 'time': '1970-01-01T00:00:01.500Z', 'exe': 'a.exe'}
+        """
+        made: dict[str, Any] = {"object": self.kind.object, "action": self.kind.action}
+        if self.time is not None:
+            made["time"] = format_time(self.time)
+        below: dict[str, Any] = {}
+        for name, value in self.fields.items():
+            if name.startswith("proto_info."):
+                below[name.removeprefix("proto_info.")] = value
+            else:
+                made[name] = value
+        if below:
+            whole = made.get("proto_info")
+            made["proto_info"] = {**whole, **below} if isinstance(whole, Mapping) else below
+        return made
 
 
 @frozen

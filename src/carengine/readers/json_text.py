@@ -18,9 +18,9 @@ lone surrogates (``"\\ud800"``); what goes beyond JSON or a 64-bit float (``NaN`
 both, integers beyond 64 bits are floats in both, and of equal keys the last one counts in both: the
 events do not depend on whether orjson is there.
 
-A text in which no line is JSON, and which does not begin like it, has one finding (CE506) and not one for
-each line; its lines are counted as unreadable records all the same, because a line is what a record
-would have been.
+A line that is not JSON may be one of syslog with an event in it (see `syslog`); some programs write logs of answers, whose
+records are in an array (see `pages`). A text in which no line is any of this, and which does not begin like JSON, holds
+no records: it has one finding (CE506), and not one for each line.
 """
 
 from __future__ import annotations
@@ -266,6 +266,9 @@ def read_json(content: Content, account: Account) -> Iterator[Record]:
         looks_like_json = _LIKE_AN_OBJECT.match(content.head.removeprefix(BOM).lstrip(_SPACE))
         if tally.number and not tally.met and not looks_like_json:
             account.take_back(codes.UNREADABLE_RECORD, content.name)
+            account.records -= tally.number
+            account.unreadable -= tally.number
+            account.sources -= 1
             account.say(
                 codes.NOT_EVIDENCE,
                 content.within,

@@ -52,7 +52,7 @@ def read_parquet(content: Content, account: Account) -> Iterator[Record]:
                 content.meter.unpack(max(0, described.total_byte_size))
                 batches = table.iter_batches(_ROWS, row_groups=[group], use_threads=False)
                 for batch in batches:
-                    for row in batch.to_pylist():
+                    for row in batch.to_pylist(maps_as_pydicts="lossy"):
                         event = _plain(row, 0)
                         read += 1
                         yield Record(event, content.name, tally.count())

@@ -1,0 +1,262 @@
+"""``carengine normalize``: events in CAR's names, for other tools.
+
+One JSON line, or one row of a Parquet file, for each CAR event that a record is (a record can be several, or none)::
+
+    {"object": "process", "action": "create", "time": "2024-05-01T10:00:00.000Z", "image_path": …,
+     "origin": {"source": "x.zip!y.evtx", "record": 17}}
+
+It is the shape of the field map `car`, so that what is written can be hunted through again. In Parquet every CAR
+field is a column of texts, ``time`` a timestamp, ``proto_info`` a map.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, BinaryIO, Protocol
+
+from attrs import define, field
+
+from ..datamodel import model
+from ..engine import Engine
+from ..fieldmap import unwrap, view
+from ..readers import Reading
+from ..values import text_of, time_of
+from . import UsageError, status
+from .encode import json_line, safe_for_terminal
+from .evidence import (
+    UnknownShapes,
+    add_events_argument,
+    input_status,
+    open_events,
+    progress,
+    report_input,
+    same_place,
+)
+from .rules import add_map_option
+from .screen import Screen
+
+_EXAMPLES = """\
+examples:
+  carengine normalize logs/ -o events.jsonl         everything in a folder, as CAR events
+  carengine normalize dc1.evtx -m sysmon            through one field map only
+  carengine normalize logs/ -o events.parquet       a table for pandas, DuckDB, Spark (needs pyarrow)
+
+exit status: 0 done, 2 the command is not right, 3 evidence could not be read (the rest was), 130 interrupted
+"""
+_TICK = 1023
+_ROWS = 4096
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``normalize`` takes."""
+    parser.epilog = _EXAMPLES
+    add_events_argument(parser)
+    add_map_option(parser)
+    parser.add_argument(
+        "-f",
+        "--format",
+        choices=["jsonl", "parquet"],
+        help="default: parquet for a file of that name, JSON lines otherwise",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to a file")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="say errors and the account only"
+    )
+
+
+class _Writer(Protocol):
+    def write(self, event: dict[str, Any]) -> None:
+        """Take one CAR event."""
+
+    def finish(self) -> None:
+        """Write what was kept."""
+
+
+@define
+class _Account:
+    """What became of the records that were read."""
+
+    looked: int = 0
+    unrecognised: int = 0
+    without_kind: int = 0
+    kinds: Counter[str] = field(factory=Counter)
+    unknown: UnknownShapes = field(factory=UnknownShapes)
+
+
+def run(options: argparse.Namespace, screen: Screen) -> int:
+    """Normalise. The exit status."""
+    if options.output == "-":
+        options.output = None
+    if options.output is not None and (clash := same_place(options.output, options.events)):
+        raise UsageError(f"carengine normalize: -o {options.output} would write into {clash}")
+    chosen = options.format
+    if chosen is None:
+        named_so = options.output is not None and options.output.lower().endswith(".parquet")
+        chosen = "parquet" if named_so else "jsonl"
+    engine = Engine((), options.mapping or "auto")
+    if chosen == "parquet" and options.output is None:
+        raise UsageError("carengine normalize: Parquet goes to a file: -o FILE")
+    try:
+        target = open(options.output, "wb") if options.output else None  # noqa: SIM115
+    except OSError as error:
+        raise UsageError(
+            f"carengine normalize: cannot write {options.output}: {error.strerror}"
+        ) from None
+    with target or nullcontext():
+        writer: _Writer
+        if chosen == "parquet":
+            assert target is not None
+            writer = _parquet(target)
+        elif target is not None:
+            writer = _Lines(target.write)
+        elif screen.out_terminal:
+            writer = _Lines(lambda line: screen.write_bytes(safe_for_terminal(line[:-1]) + b"\n"))
+        else:
+            writer = _Lines(screen.write_bytes)
+        return _normalize(options, screen, engine, writer)
+
+
+def _normalize(options: argparse.Namespace, screen: Screen, engine: Engine, writer: _Writer) -> int:
+    account = _Account()
+    interrupted = False
+    with open_events(options) as reading:
+        try:
+            silent = options.quiet or (options.output is None and screen.out_terminal)
+            watching = (
+                nullcontext(lambda: None) if silent else progress(reading, options.events, screen)
+            )
+            with watching as tick:
+                for record in reading:
+                    for event in _events(engine, record.event, account):
+                        event["origin"] = {"source": record.source, "record": record.number}
+                        writer.write(event)
+                    if not account.looked & _TICK:
+                        tick()
+        except KeyboardInterrupt:
+            interrupted = True
+        writer.finish()
+        screen.flush()
+        report_input(reading, screen, quiet=options.quiet)
+        _report(account, reading, screen, quiet=options.quiet)
+        return status.gravest(
+            status.INTERRUPTED if interrupted else status.DONE,
+            input_status(reading, options.events),
+        )
+
+
+def _nothing() -> None:
+    pass
+
+
+def _events(engine: Engine, event: Mapping[str, Any], account: _Account) -> list[dict[str, Any]]:
+    """The CAR events that a record is, as plain data."""
+    inner = unwrap(event)
+    maps, classes = engine.classify(inner)
+    account.looked += 1
+    if not maps:
+        account.unrecognised += 1
+        account.unknown.add(event)
+    elif not classes:
+        account.without_kind += 1
+    made = []
+    for found in classes:
+        account.kinds[str(found.entry.kind)] += 1
+        made.append(view(event, inner, found.entry).as_json())
+    return made
+
+
+def _report(account: _Account, reading: Reading, screen: Screen, *, quiet: bool) -> None:
+    if account.kinds and not quiet:
+        ranked = sorted(account.kinds.items(), key=lambda item: (-item[1], item[0]))
+        screen.say("written: " + ", ".join(f"{kind} {number:,}" for kind, number in ranked))
+    if account.unknown.counts and not quiet:
+        screen.say(f"not recognised: {account.unrecognised:,} records, the commonest")
+        for line in account.unknown.lines():
+            screen.say(f"  {line}")
+    shaped = account.looked - account.unrecognised
+    screen.say(
+        f"{account.looked + reading.unreadable:,} records = {shaped:,} recognised "
+        f"({account.without_kind:,} of no CAR kind) + {account.unrecognised:,} not recognised "
+        f"+ {reading.unreadable:,} unreadable; {account.kinds.total():,} CAR events written"
+    )
+
+
+@define
+class _Lines:
+    put: Callable[[bytes], object]
+
+    def write(self, event: dict[str, Any]) -> None:
+        self.put(json_line(event) + b"\n")
+
+    def finish(self) -> None:
+        pass
+
+
+def _parquet(target: BinaryIO) -> _Writer:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise UsageError(
+            "carengine normalize: writing Parquet needs pyarrow: pip install 'carengine[parquet]'"
+        ) from None
+    names = dict.fromkeys(
+        name for spec in model().objects.values() for name in spec.fields if "." not in name
+    )
+    kept = ("object", "action", "time", "proto_info", "source", "record")
+    columns = [pa.field("object", pa.string(), False), pa.field("action", pa.string(), False)]
+    columns.append(pa.field("time", pa.timestamp("us", tz="UTC")))
+    columns += [pa.field(name, pa.string()) for name in names if name not in kept]
+    columns.append(pa.field("proto_info", pa.map_(pa.string(), pa.string())))
+    origin = [pa.field("source", pa.string()), pa.field("record", pa.int64())]
+    columns.append(pa.field("origin", pa.struct(origin)))
+    schema = pa.schema(columns)
+    return _Parquet(pq.ParquetWriter(target, schema, compression="zstd"), pa, schema)
+
+
+@define
+class _Parquet:
+    writer: Any
+    pa: Any
+    schema: Any
+    rows: list[dict[str, Any]] = field(factory=list)
+
+    def write(self, event: dict[str, Any]) -> None:
+        row: dict[str, Any] = {}
+        for name, value in event.items():
+            match name:
+                case "time":
+                    row[name] = time_of(value)
+                case "proto_info" if isinstance(value, Mapping):
+                    row[name] = [(_safe(str(k)), _text(v)) for k, v in value.items()]
+                case "proto_info" | "origin":
+                    row[name] = value if name == "origin" else None
+                case _:
+                    row[name] = _text(value)
+        self.rows.append(row)
+        if len(self.rows) >= _ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self.rows:
+            self.writer.write_table(self.pa.Table.from_pylist(self.rows, schema=self.schema))
+            self.rows.clear()
+
+    def finish(self) -> None:
+        self._flush()
+        self.writer.close()
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = text_of(value)
+    return json_line(value).decode("utf-8") if text is None else _safe(text)
+
+
+def _safe(text: str) -> str:
+    """The text without lone surrogates, which UTF-8 cannot hold."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
