@@ -19,6 +19,7 @@ PACKAGE = Path(carengine.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli", "__main__"}),
+    frozenset({"tuning"}),
     frozenset({"engine", "translate", "readers", "check"}),
     frozenset({"fieldmap"}),
     frozenset({"rule"}),
@@ -26,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"syntax", "datamodel", "evaluate", "functions", "values", "ir", "pattern", "wording"}
     ),
-    frozenset({"yamltext", "shipped"}),
+    frozenset({"eventxml", "yamltext", "shipped"}),
     frozenset({"diagnostics"}),
 )
 # Within a layer, these never import each other.

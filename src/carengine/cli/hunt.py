@@ -7,6 +7,7 @@ rule). What became of every rule and every record is said on standard error, and
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import BinaryIO
@@ -16,7 +17,7 @@ from ..engine.engine import Session
 from ..engine.standing import Outcome, Sample, Standing, standings
 from ..readers import Reading
 from ..rule import Rule, RuleSet
-from ..rule.frontmatter import LEVELS
+from ..tuning import Tuning
 from . import UsageError, status
 from .evidence import (
     UnknownShapes,
@@ -32,11 +33,11 @@ from .rules import (
     add_input_option,
     add_map_option,
     add_rules_option,
-    at_least,
     load,
     report_refused,
 )
 from .screen import Screen
+from .tuning import Tuned, add_tuning_options, rule_filter, time_range, tuning_of
 
 _EXAMPLES = """\
 examples:
@@ -46,6 +47,7 @@ examples:
   carengine hunt logs/ -f csv -o hits.csv       a table for a spreadsheet
   carengine hunt logs/ --level high --fail-on-match    for a script: status 1 when something matched
   carengine hunt logs/ -r rule.car --why        why a rule did not match
+  carengine hunt logs/ --exclude known.yaml --suppress 'rule, hostname for 1 hour'
 
 CSV: text that a spreadsheet would take for a formula has an apostrophe put before it.
 
@@ -76,11 +78,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="write the matches to a file (not one inside the folders that are read)",
     )
     add_input_option(parser)
-    parser.add_argument(
-        "--level",
-        choices=LEVELS,
-        help="only rules of this level and above; those that state none are left out",
-    )
+    add_tuning_options(parser)
     parser.add_argument(
         "--fail-on-match", action="store_true", help="exit with 1 when something matched"
     )
@@ -110,7 +108,9 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
             raise UsageError(f"carengine hunt: -o {options.output} would write into {clash}")
     rules = load(options, screen)
     broken = report_refused(rules, screen)
-    chosen = at_least(rules, options.level)
+    tuning = tuning_of(options)
+    time_range(options)  # what is wrong with it is said before anything is read
+    chosen, left_out = rule_filter(options).choose(rules)
     if not chosen:
         screen.say("there is no rule to run, and nothing was read")
         return status.USAGE
@@ -122,7 +122,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
             f"carengine hunt: cannot write {options.output}: {error.strerror}"
         ) from None
     with target or nullcontext():
-        return _hunt(options, screen, rules, engine, target, broken)
+        return _hunt(options, screen, rules, engine, target, broken, tuning, left_out)
 
 
 def _hunt(
@@ -132,9 +132,12 @@ def _hunt(
     engine: Engine,
     target: BinaryIO | None,
     broken: bool,
+    tuning: Tuning,
+    left_out: Counter[str],
 ) -> int:
     writer = writer_for(options, engine.rules, screen, target)
     session, sample, unknown = engine.session(), Sample(engine), UnknownShapes()
+    tuned = Tuned.of(session, options, tuning)
     interrupted = False
     with open_events(options) as reading:
         streams_to_terminal = screen.out_terminal and target is None and writer.streaming
@@ -144,8 +147,8 @@ def _hunt(
                 nullcontext(_nothing) if silent else progress(reading, options.events, screen)
             )
             with watching as tick:
-                _feed(session, reading, sample, unknown, writer.write, tick)
-            for match in session.flush():
+                _feed(tuned, reading, sample, unknown, writer.write, tick)
+            for match in filter(tuned.admit, session.flush()):
                 writer.write(match)
         except KeyboardInterrupt:
             interrupted = True
@@ -155,9 +158,9 @@ def _hunt(
         became = standings(engine, session.account, sample)
         if not options.quiet:
             _report_standings(became, session, unknown, screen, why=options.why)
-        left_out = len(rules) - len(engine.rules)
-        screen.say(_account(rules, became, session, reading, left_out, interrupted))
-        matched = options.fail_on_match and session.account.matches.total() > 0
+        tuned.report(engine, tuning, screen, quiet=options.quiet)
+        screen.say(_account(rules, became, tuned, reading, left_out, interrupted))
+        matched = options.fail_on_match and _shown(tuned).total() > 0
         return status.gravest(
             status.INTERRUPTED if interrupted else status.DONE,
             status.USAGE if broken else status.DONE,
@@ -171,20 +174,23 @@ def _nothing() -> None:
 
 
 def _feed(
-    session: Session,
+    tuned: Tuned,
     reading: Reading,
     sample: Sample,
     unknown: UnknownShapes,
     write: Callable[..., None],
     tick: Callable[[], None],
 ) -> None:
-    account = session.account
-    feed, wants = session.feed, sample.wants
+    account = tuned.session.account
+    feed, wants, admit, inside = tuned.session.feed, sample.wants, tuned.admit, tuned.wants()
     unrecognised = 0
     for record in reading:
         event = record.event
+        if inside is not None and not inside(event):
+            continue
         for match in feed(event, Origin(record.source, record.number)):
-            write(match)
+            if admit(match):
+                write(match)
         if account.unrecognised != unrecognised:
             unrecognised = account.unrecognised
             unknown.add(event)
@@ -197,17 +203,18 @@ def _feed(
 def _account(
     rules: RuleSet,
     became: list[Standing],
-    session: Session,
+    tuned: Tuned,
     reading: Reading,
-    left_out: int,
+    left_out: Counter[str],
     interrupted: bool,
 ) -> str:
     """The last line: everything that went in, and what became of it."""
-    account = session.account
-    read = account.events + reading.unreadable
+    account = tuned.session.account
+    read = account.events + tuned.outside + reading.unreadable
     parts = [
         f"{_count(read, 'record')} = {account.shaped:,} recognised + {account.unrecognised:,} not recognised"
         f" + {reading.unreadable:,} unreadable"
+        + (f" + {tuned.outside:,} outside the time asked for" if tuned.outside else "")
     ]
     if reading.records > read:
         parts[0] += f" ({reading.records - read:,} more were read and not looked at)"
@@ -215,15 +222,21 @@ def _account(
         parts[0] += f" ({account.claimed_twice:,} recognised by two maps)"
     stuck = sum(not one.outcome.runnable for one in became)
     told = [f"{_count(len(rules), 'rule')} loaded", f"{len(rules.refused):,} refused"]
-    if left_out:
-        told.append(f"{left_out:,} below the level")
+    told += [f"{number:,} {reason}" for reason, number in sorted(left_out.items())]
     told.append(f"{stuck:,} not runnable on this data")
     parts.append(", ".join(told))
-    hits = sorted(account.matches.items())
+    shown = _shown(tuned)
+    hits = sorted(shown.items())
     by_rule = ", ".join(f"{rule} {number:,}" for rule, number in hits)
-    total = account.matches.total()
+    total = shown.total()
     parts.append(f"{_count(total, 'match', 'matches')}{': ' if hits else ''}{by_rule}")
+    parts += tuned.parts()
     return ("interrupted: " if interrupted else "") + "; ".join(parts)
+
+
+def _shown(tuned: Tuned) -> Counter[str]:
+    """How many matches of each rule were shown."""
+    return tuned.session.account.matches - tuned.sifter.by_rule
 
 
 def _report_standings(

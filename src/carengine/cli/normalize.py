@@ -126,7 +126,7 @@ def _normalize(options: argparse.Namespace, screen: Screen, engine: Engine, writ
         try:
             silent = options.quiet or (options.output is None and screen.out_terminal)
             watching = (
-                nullcontext(lambda: None) if silent else progress(reading, options.events, screen)
+                nullcontext(_nothing) if silent else progress(reading, options.events, screen)
             )
             with watching as tick:
                 for record in reading:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
-
 from ..diagnostics import Severity, ordered
 from ..rule import Rule, RuleSet, load_rules
 from ..rule.frontmatter import LEVELS
@@ -89,14 +87,6 @@ def report_refused(rules: RuleSet, screen: Screen) -> bool:
         where = next((item.where for item in refused.diagnostics if item.where), refused.path)
         screen.say(f"refused: {refused.id} ({where})")
     return bool(errors)
-
-
-def at_least(rules: Iterable[Rule], level: str | None) -> list[Rule]:
-    """The rules of a level and those above it; all where no level is asked for."""
-    if level is None:
-        return list(rules)
-    wanted = LEVELS[LEVELS.index(level) :]
-    return [rule for rule in rules if rule.metadata.level in wanted]
 
 
 def rank(rule: Rule) -> int:

@@ -1,0 +1,297 @@
+"""Exclusions: matches that are known to be harmless, in files apart from the rules.
+
+A file is YAML. ``where`` is a condition on the CAR fields of an event, in the language of the rules; without ``rules`` it is
+for all of them::
+
+    exclusions:
+      - name: backup agent
+        rules: [CAR-2019-08-001, "CAR-2013-*"]
+        where: image_path = "C:\\\\Program Files\\\\Backup\\\\*" and hostname in ["fs1", "fs2"]
+        reason: the backup agent dumps its own processes (ticket 4711)
+        expires: 2026-12-31
+    suppress:
+      - {by: [rule, hostname], for: 1 hour}
+
+A match is excluded when the condition is true of one of its events. It is not when it is unknown: an event without the
+field is reported. ``reason`` is required; from the day after ``expires`` on the exclusion does nothing, and is named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from attrs import evolve, field, frozen
+
+from .. import ir, yamltext
+from ..datamodel import model, nearest
+from ..diagnostics import Block, CarError, Diagnostic, Source, Span, codes, has_errors, ordered
+from ..engine import Match
+from ..engine.interpreter import passes
+from ..fieldmap import CarEvent
+from ..resolve import resolve, suggestion
+from ..syntax import ast, parse_condition, parse_program
+from .suppression import Suppression, key_name, period_of
+
+_KEYS = ("exclusions", "suppress")
+_EXCLUSION_KEYS = ("name", "rules", "where", "reason", "expires")
+_SUPPRESS_KEYS = ("name", "rules", "by", "for")
+_LARGEST = 4_000_000
+
+
+@frozen
+class Exclusion:
+    """One exclusion. ``rules`` are ids or glob patterns of ids; ``expires`` is the last day it holds."""
+
+    name: str
+    rules: tuple[str, ...]
+    stage: ir.Stage = field(repr=False)
+    reason: str
+    expires: date | None = None
+    span: Span | None = field(default=None, eq=False, repr=False)
+
+    def expired(self, today: date) -> bool:
+        """Whether its last day is over."""
+        return self.expires is not None and today > self.expires
+
+    def excludes(self, match: Match) -> bool:
+        """Whether a match is one that this exclusion is about."""
+        if not fits(match.rule.id, self.rules):
+            return False
+        return any(
+            passes(self.stage, CarEvent(event.kind, event.fields, event.time, event.event))
+            for event in match.events
+        )
+
+
+@frozen
+class Tuning:
+    """What files and options ask to leave out."""
+
+    exclusions: tuple[Exclusion, ...] = ()
+    suppressions: tuple[Suppression, ...] = ()
+
+    def __add__(self, other: Tuning) -> Tuning:
+        return Tuning(self.exclusions + other.exclusions, self.suppressions + other.suppressions)
+
+    def unknown_rules(self, known: Iterable[str]) -> tuple[Diagnostic, ...]:
+        """Warnings for ids and patterns that none of the known rules fits: a misspelling, or a rule that is gone."""
+        ids = list(known)
+        found = []
+        for item in self.exclusions:
+            for pattern in item.rules:
+                if not any(fits(id_, (pattern,)) for id_ in ids):
+                    message = f"the exclusion {item.name} is for {pattern}, and no loaded rule is called so"
+                    found.append(Diagnostic(codes.TUNING_UNUSED, message, item.span))
+        return tuple(found)
+
+
+def fits(rule: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a rule's id is, or has the form of, one of the patterns."""
+    return any(pattern == "*" or fnmatchcase(rule.lower(), pattern.lower()) for pattern in patterns)
+
+
+def load_tuning(*paths: str | Path) -> Tuning:
+    """The exclusions and suppressions of some files. Raises `CarError` with everything that is wrong in all of them."""
+    made = Tuning()
+    found: list[Diagnostic] = []
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8-sig") as file:
+                text = file.read(_LARGEST + 1)
+            if len(text) > _LARGEST:
+                raise ValueError(f"it has more than {_LARGEST:,} characters")
+        except (OSError, ValueError) as error:
+            found.append(Diagnostic(codes.BAD_TUNING, f"cannot be read: {error}", origin=str(path)))
+            continue
+        try:
+            made += parse_tuning(text, str(path))
+        except CarError as error:
+            found += error.diagnostics
+    if found:
+        raise CarError(found)
+    return made
+
+
+def parse_tuning(text: str, name: str = "<tuning>") -> Tuning:
+    """The exclusions and suppressions of a YAML text. See `load_tuning`."""
+    block = Block.whole(Source(name, text))
+    if not text.strip():
+        return Tuning()
+    root = yamltext.load_yaml(block, codes.BAD_TUNING)
+    reader = _Reader()
+    exclusions, suppressions = reader.file(root)
+    if has_errors(reader.found):
+        raise CarError(reader.found)
+    return Tuning(exclusions, suppressions)
+
+
+class _Reader:
+    """One file being read: what was found to be wrong so far."""
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+
+    def wrong(self, message: str, span: Span) -> None:
+        self.found.append(Diagnostic(codes.BAD_TUNING, message, span))
+
+    def file(self, root: yamltext.Node) -> tuple[tuple[Exclusion, ...], tuple[Suppression, ...]]:
+        if isinstance(root, yamltext.Sequence):
+            return self.exclusions(root), ()
+        if not isinstance(root, yamltext.Mapping):
+            self.wrong(
+                "a file of exclusions is a mapping with `exclusions` or `suppress`", root.span
+            )
+            return (), ()
+        self.known(root, _KEYS)
+        suppressions = []
+        for node in self.items(root.get("suppress")):
+            if (made := self.suppression(node)) is not None:
+                suppressions.append(made)
+        return self.exclusions(root.get("exclusions")), tuple(suppressions)
+
+    def exclusions(self, node: yamltext.Node | None) -> tuple[Exclusion, ...]:
+        made = (self.exclusion(item) for item in self.items(node))
+        return tuple(item for item in made if item is not None)
+
+    def items(self, node: yamltext.Node | None) -> tuple[yamltext.Node, ...]:
+        match node:
+            case None | yamltext.Scalar(None):
+                return ()
+            case yamltext.Sequence(items):
+                return items
+        self.wrong(f"a list is needed here, not {yamltext.kind_of(node)}", node.span)
+        return ()
+
+    def known(self, node: yamltext.Mapping, keys: tuple[str, ...]) -> None:
+        for key, _ in node.entries:
+            if key.value not in keys:
+                fix = suggestion(nearest(str(key.value), list(keys), 3), key.span)
+                message = f"the key {key.text} is not known here"
+                self.found.append(
+                    Diagnostic(
+                        codes.BAD_TUNING,
+                        message,
+                        key.span,
+                        notes=(f"keys: {', '.join(keys)}",),
+                        fix=fix,
+                    )
+                )
+
+    def text(self, node: yamltext.Mapping, key: str) -> yamltext.Scalar | None:
+        found = node.get(key)
+        if isinstance(found, yamltext.Scalar) and found.value is not None and found.text.strip():
+            return found
+        if found is not None:
+            self.wrong(f"{key} is a text", found.span)
+        return None
+
+    def rules(self, node: yamltext.Mapping) -> tuple[str, ...]:
+        found = node.get("rules")
+        if found is None:
+            return ("*",)
+        items = (found,) if isinstance(found, yamltext.Scalar) else self.items(found)
+        names = []
+        for item in items:
+            if isinstance(item, yamltext.Scalar) and item.value is not None and item.text.strip():
+                names.append(item.text.strip())
+            else:
+                self.wrong("rules is a list of ids, or of patterns of ids", item.span)
+        if not names:
+            self.wrong("rules names no rule; without the key, the entry is for all", found.span)
+        return tuple(names)
+
+    def exclusion(self, node: yamltext.Node) -> Exclusion | None:
+        if not isinstance(node, yamltext.Mapping):
+            self.wrong(f"an exclusion is a mapping, not {yamltext.kind_of(node)}", node.span)
+            return None
+        self.known(node, _EXCLUSION_KEYS)
+        reason, where = self.text(node, "reason"), self.text(node, "where")
+        name, rules = self.text(node, "name"), self.rules(node)
+        for key, value in (("reason", reason), ("where", where)):
+            if value is None and node.get(key) is None:
+                self.wrong(f"an exclusion needs `{key}`", node.span)
+        expires = self.day(node)
+        stage = self.condition(where) if where is not None else None
+        if reason is None or stage is None:
+            return None
+        title = name.text.strip() if name is not None else reason.text.strip()
+        return Exclusion(title, rules, stage, reason.text.strip(), expires, node.span)
+
+    def day(self, node: yamltext.Mapping) -> date | None:
+        found = self.text(node, "expires")
+        if found is None:
+            return None
+        try:
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", found.text.strip()):
+                return date.fromisoformat(found.text.strip())
+        except ValueError:
+            pass
+        self.wrong("expires is the last day on which the exclusion holds: 2026-12-31", found.span)
+        return None
+
+    def condition(self, written: yamltext.Scalar) -> ir.Stage | None:
+        """The condition as a stage for events of every kind, resolved as a rule's is."""
+        expression, problems = parse_condition(written.text_block)
+        if expression is None:
+            self.found += problems
+            return None
+        parsed = parse_program(_EVERYTHING)
+        assert parsed.program is not None, parsed.diagnostics
+        statements = [
+            evolve(statement, value=evolve(statement.value, condition=expression))
+            if isinstance(statement, ast.Define) and isinstance(statement.value, ast.Filter)
+            else statement
+            for statement in parsed.program.statements
+        ]
+        resolution = resolve(evolve(parsed.program, statements=tuple(statements)))
+        if resolution.program is None:
+            self.found += ordered(resolution.diagnostics)
+            return None
+        stages = ir.as_stages(resolution.program.outputs[0].plan)
+        if stages is None or len(stages) != 1:
+            self.wrong("an exclusion looks at one event only", written.span)
+            return None
+        return stages[0]
+
+    def suppression(self, node: yamltext.Node) -> Suppression | None:
+        if not isinstance(node, yamltext.Mapping):
+            self.wrong(f"a suppression is a mapping, not {yamltext.kind_of(node)}", node.span)
+            return None
+        self.known(node, _SUPPRESS_KEYS)
+        rules, name = self.rules(node), self.text(node, "name")
+        keys: list[str] = []
+        by = node.get("by")
+        for item in (by,) if isinstance(by, yamltext.Scalar) else self.items(by):
+            if not isinstance(item, yamltext.Scalar):
+                self.wrong("by is a list of fields", item.span)
+                continue
+            try:
+                keys.append(key_name(item.text.strip(), item.span))
+            except CarError as error:
+                self.found += error.diagnostics
+        if not keys:
+            self.wrong("a suppression needs `by`: the fields in which repeats agree", node.span)
+        period = self.text(node, "for")
+        if period is None:
+            self.wrong("a suppression needs `for`: a period, as 1 hour", node.span)
+            return None
+        try:
+            length = period_of(period.text.strip(), period.span)
+        except CarError as error:
+            self.found += error.diagnostics
+            return None
+        title = name.text.strip() if name else f"{', '.join(keys)} for {period.text.strip()}"
+        return Suppression(tuple(dict.fromkeys(keys)), length, rules, title)
+
+
+def _everything() -> str:
+    """A program over all events of the data model; its condition is put in later."""
+    kinds = " or ".join(f"{name}:*" for name in model().objects)
+    return f"events = search ({kinds})\nkept = filter events where time exists\noutput kept\n"
+
+
+_EVERYTHING = _everything()

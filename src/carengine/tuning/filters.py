@@ -1,0 +1,99 @@
+"""Which rules run and which events they see.
+
+A ``RuleFilter`` chooses rules by what they say about themselves. Every one of its parts must fit; a rule
+that says nothing about a part (states no level, no platform) does not fit it. How many rules each part leaves
+out is counted, a rule at the first part it does not fit.
+
+A ``TimeRange`` chooses events by their time, ``start`` included, ``end`` not. Events that have none are inside.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from ..rule import Rule
+from ..rule.frontmatter import LEVELS
+from ..values import time_of
+
+
+@frozen
+class RuleFilter:
+    """What a rule must be: its level at least, one of the statuses, of the tags, of the techniques, of the platforms.
+
+    A technique includes its subtechniques. Texts are compared without case.
+    """
+
+    level: str | None = None
+    statuses: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    techniques: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+
+    def reason(self, rule: Rule) -> str | None:
+        """The part that a rule does not fit, in words; None if it fits all."""
+        said = rule.metadata
+        if self.level is not None and said.level not in LEVELS[LEVELS.index(self.level) :]:
+            return "below the level"
+        if self.statuses and said.status.lower() not in _lower(self.statuses):
+            return "of another status"
+        if self.tags and not _lower(self.tags) & _lower(said.tags):
+            return "without the tag"
+        if self.techniques and not any(map(self._has_technique, rule.attack)):
+            return "for other techniques"
+        if self.platforms and not _lower(self.platforms) & _lower(said.platforms):
+            return "for other platforms"
+        return None
+
+    def _has_technique(self, technique: str) -> bool:
+        own = technique.lower()
+        return any(own == asked or own.startswith(f"{asked}.") for asked in _lower(self.techniques))
+
+    def choose(self, rules: Iterable[Rule]) -> tuple[list[Rule], Counter[str]]:
+        """The rules that fit, and how many do not, by the reason."""
+        chosen: list[Rule] = []
+        left_out: Counter[str] = Counter()
+        for rule in rules:
+            reason = self.reason(rule)
+            if reason is None:
+                chosen.append(rule)
+            else:
+                left_out[reason] += 1
+        return chosen, left_out
+
+
+def _lower(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(text.lower() for text in texts)
+
+
+@frozen
+class TimeRange:
+    """A stretch of time in microseconds since 1970 UTC; open where None."""
+
+    start: int | None = None
+    end: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.start is not None or self.end is not None
+
+    def holds(self, time: int | None) -> bool:
+        """Whether an event of this time is to be looked at."""
+        if time is None:
+            return True
+        return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
+
+
+def time_of_option(text: str) -> int:
+    """A point in time as it is written on a command line: ``2024-05-01``, ``2024-05-01T10:00:00Z``.
+
+    Without a zone it is UTC, without a time of day midnight. Raises `ValueError`.
+
+    >>> time_of_option("1970-01-02")
+    86400000000
+    """
+    found = time_of(text.strip()) if "-" in text.strip()[1:] else None
+    if found is None:
+        raise ValueError(f"{text} is no point in time; write 2024-05-01 or 2024-05-01T10:00:00Z")
+    return found
