@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "test": ("examples", "hold rules to the examples they carry"),
     "explain": ("explain", "show why a rule matches an event or does not"),
     "detect": ("detect", "say what kinds of events logs hold"),
+    "needs": ("needs", "say what rules need against what logs or field maps have"),
     "normalize": ("normalize", "write events in CAR's names, for other tools"),
     "fields": ("fields", "list objects, actions and fields, and what a field map gives"),
 }

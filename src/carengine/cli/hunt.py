@@ -14,11 +14,13 @@ from typing import BinaryIO
 
 from ..engine import Engine, Origin
 from ..engine.engine import Session
+from ..engine.needs import needs
 from ..engine.standing import Outcome, Sample, Standing, standings
 from ..readers import Reading
 from ..rule import Rule, RuleSet
 from ..tuning import Tuning
 from . import UsageError, status
+from .encode import json_document
 from .evidence import (
     UnknownShapes,
     add_events_argument,
@@ -82,6 +84,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-on-match", action="store_true", help="exit with 1 when something matched"
     )
+    parser.add_argument(
+        "--account",
+        metavar="FILE",
+        help="write what became of all rules and records, and what each rule needed, as JSON",
+    )
     parser.add_argument("--no-raw", action="store_true", help="leave the events' own text out")
     parser.add_argument(
         "--rows",
@@ -102,10 +109,14 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     """Hunt. The exit status."""
     if options.output == "-":
         options.output = None
-    if options.output is not None:
-        clash = same_place(options.output, [*options.events, *(options.rules or [])])
-        if clash is not None:
-            raise UsageError(f"carengine hunt: -o {options.output} would write into {clash}")
+    for option, path in (("-o", options.output), ("--account", options.account)):
+        clash = path and same_place(
+            path, [*options.events, *(options.rules or []), *options.exclude]
+        )
+        if clash:
+            raise UsageError(f"carengine hunt: {option} {path} would write into {clash}")
+    if options.account is not None:
+        _write(options.account, "")  # what cannot be written is known before hours of work
     rules = load(options, screen)
     broken = report_refused(rules, screen)
     tuning = tuning_of(options)
@@ -160,6 +171,8 @@ def _hunt(
             _report_standings(became, session, unknown, screen, why=options.why)
         tuned.report(engine, tuning, screen, quiet=options.quiet)
         screen.say(_account(rules, became, tuned, reading, left_out, interrupted))
+        if options.account is not None:
+            _write_account(options.account, rules, tuned, reading, sample, left_out)
         matched = options.fail_on_match and _shown(tuned).total() > 0
         return status.gravest(
             status.INTERRUPTED if interrupted else status.DONE,
@@ -232,6 +245,57 @@ def _account(
     parts.append(f"{_count(total, 'match', 'matches')}{': ' if hits else ''}{by_rule}")
     parts += tuned.parts()
     return ("interrupted: " if interrupted else "") + "; ".join(parts)
+
+
+def _write_account(
+    path: str,
+    rules: RuleSet,
+    tuned: Tuned,
+    reading: Reading,
+    sample: Sample,
+    left_out: Counter[str],
+) -> None:
+    """The account as data: everything that the last line has, and more."""
+    session, sifter = tuned.session, tuned.sifter
+    account = session.account
+    data = {
+        "records": {
+            "read": account.events + tuned.outside + reading.unreadable,
+            "recognised": account.shaped,
+            "not_recognised": account.unrecognised,
+            "unreadable": reading.unreadable,
+            "outside_time": tuned.outside,
+            "by_map": dict(sorted(account.recognised.items())),
+            "by_kind": [
+                {"map": name, "object": kind.object, "action": kind.action, "events": number}
+                for (name, kind), number in sorted(
+                    account.kinds.items(), key=lambda item: (item[0][0], str(item[0][1]))
+                )
+            ],
+        },
+        "findings": {code.id: number for code, number in reading.found.items()},
+        "rules": {
+            "loaded": len(rules),
+            "refused": [refused.id for refused in rules.refused],
+            "left_out": dict(sorted(left_out.items())),
+            "run": [one.as_json() for one in needs(session.engine, account, sample)],
+        },
+        "matches": {
+            "shown": dict(sorted(_shown(tuned).items())),
+            "excluded": dict(sorted(sifter.excluded.items())),
+            "suppressed": dict(sorted(sifter.suppressed.items())),
+            "expired_exclusions": [one.name for one in sifter.expired],
+        },
+    }
+    _write(path, json_document(data) + "\n")
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"carengine hunt: cannot write {path}: {error.strerror}") from None
 
 
 def _shown(tuned: Tuned) -> Counter[str]:

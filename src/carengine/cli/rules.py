@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+
 from ..diagnostics import Severity, ordered
 from ..rule import Rule, RuleSet, load_rules
 from ..rule.frontmatter import LEVELS

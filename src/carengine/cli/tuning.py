@@ -167,5 +167,6 @@ class Tuned:
         if self.sifter.suppressed:
             told.append(f"{self.sifter.suppressed.total():,} suppressed")
         if self.sifter.expired:
-            told.append(f"{len(self.sifter.expired):,} exclusions expired")
+            number = len(self.sifter.expired)
+            told.append(f"{number:,} {'exclusion' if number == 1 else 'exclusions'} expired")
         return told

@@ -70,14 +70,14 @@ class Sample:
     """Which fields the events of each kind really had, from a bounded look at some of them.
 
     `wants` says whether the next event should be looked at: the first few hundred, the first of each
-    kind, and a few of all others. What is kept is the names of fields, never an event.
+    kind, and a few of all others. What is kept is the names of fields and how often each was there, never an event.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._kinds = 0
         self.looked: Counter[tuple[str, ir.EventKind]] = Counter()
-        self.fields: dict[tuple[str, ir.EventKind], set[str]] = {}
+        self.fields: dict[tuple[str, ir.EventKind], Counter[str]] = {}
 
     def wants(self, account: Account) -> bool:
         """Whether to look at the event that was just fed."""
@@ -94,10 +94,10 @@ class Sample:
             key = event_class.fieldmap.name, event_class.entry.kind
             self.looked[key] += 1
             seen = view(event, inner, event_class.entry)
-            found = self.fields.setdefault(key, set())
-            found.update(seen.fields)
+            found = self.fields.setdefault(key, Counter())
+            found.update(list(seen.fields))
             if seen.time is not None:
-                found.add("time")
+                found["time"] += 1
 
 
 @frozen

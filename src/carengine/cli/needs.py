@@ -1,0 +1,130 @@
+"""``carengine needs``: what rules need against what there is.
+
+Without events the field maps alone speak: which rules could run on logs of these shapes at all. With events,
+how many of each kind there are, and how often each field that a rule reads is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from ..engine import Engine
+from ..engine.needs import Need, RuleNeeds, Supply, needs
+from ..engine.standing import Sample
+from . import status
+from .encode import json_document
+from .evidence import add_reading_options, input_status, open_events, progress, report_input
+from .rules import add_input_option, add_map_option, add_rules_option, load, report_refused
+from .screen import Screen
+from .table import Table, draw
+
+_EXAMPLES = """\
+examples:
+  carengine needs -m sysmon                 which shipped rules Sysmon's logs can serve, and with what
+  carengine needs logs/ -r my-rules/        what one's own rules find of what they need in a folder
+  carengine needs logs/ -f json             the same as data
+
+exit status: 0 done, 2 a rule was refused or the command is not right, 3 evidence could not be read (the
+rest was), 130 interrupted
+"""
+_TICK = 1023
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``needs`` takes."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "events", nargs="*", metavar="EVENTS", help="files, folders, archives, or - for stdin"
+    )
+    add_reading_options(parser)
+    add_rules_option(parser)
+    add_map_option(parser)
+    add_input_option(parser)
+    parser.add_argument(
+        "-f", "--format", choices=["table", "json"], default="table", help="default: table"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+
+
+def run(options: argparse.Namespace, screen: Screen) -> int:
+    """Tell what rules need. The exit status."""
+    rules = load(options, screen)
+    broken = report_refused(rules, screen)
+    engine = Engine(rules, options.mapping or "auto")
+    refused = status.USAGE if broken else status.DONE
+    if not options.events:
+        _show(needs(engine), options, screen, ran=False)
+        return refused
+    session, sample = engine.session(), Sample(engine)
+    interrupted = False
+    with open_events(options) as reading:
+        try:
+            with progress(reading, options.events, screen) as tick:
+                for record in reading:
+                    session.feed(record.event)
+                    if sample.wants(session.account):
+                        sample.look(record.event)
+                    if not (session.account.events & _TICK or options.quiet):
+                        tick()
+        except KeyboardInterrupt:
+            interrupted = True
+        session.flush()
+        _show(needs(engine, session.account, sample), options, screen, ran=True)
+        screen.flush()
+        report_input(reading, screen, quiet=options.quiet)
+        account = session.account
+        screen.say(
+            f"{account.events + reading.unreadable:,} records = {account.shaped:,} recognised + "
+            f"{account.unrecognised:,} not recognised + {reading.unreadable:,} unreadable"
+        )
+        return status.gravest(
+            status.INTERRUPTED if interrupted else status.DONE,
+            refused,
+            input_status(reading, options.events),
+        )
+
+
+def _show(
+    found: list[RuleNeeds], options: argparse.Namespace, screen: Screen, *, ran: bool
+) -> None:
+    if options.format == "json":
+        screen.show(json_document({"rules": [one.as_json() for one in found]}))
+        return
+    rows = []
+    for one in found:
+        first = True
+        for need in one.needs:
+            supplies: tuple[Supply | None, ...] = need.supplies or (None,)
+            for supply in supplies:
+                outcome = one.standing.outcome
+                word = outcome.name.lower().replace("_", " ")
+                if not ran:
+                    word = "could run" if outcome.runnable else word
+                rows.append(
+                    [
+                        one.rule.id if first else "",
+                        word if first else "",
+                        *_cells(need, supply, ran=ran),
+                    ]
+                )
+                first = False
+    columns = ["rule", "outcome", "kind", "map", "events", "fields"]
+    draw(Table("", columns, rows, ""), screen)
+
+
+def _cells(need: Need, supply: Supply | None, *, ran: bool) -> list[str]:
+    if supply is None:
+        return [str(need.kind), "none has it", "0" if ran else "", ", ".join(need.fields)]
+    told = []
+    for one in supply.fields:
+        if not one.mapped:
+            told.append(f"{one.name} not in the map")
+        elif not ran or not supply.looked:
+            told.append(one.name)
+        elif not one.seen:
+            told.append(f"{one.name} never")
+        elif one.seen < supply.looked:
+            told.append(f"{one.name} {one.seen:,} of {supply.looked:,}")
+        else:
+            told.append(f"{one.name} always")
+    return [str(need.kind), supply.fieldmap, f"{supply.events:,}" if ran else "", ", ".join(told)]
