@@ -128,10 +128,8 @@ def needs(
         fields = tuple(
             FieldSupply(
                 name,
-                entries[key].value(ir.Field(name)) is not None,
-                there.get(
-                    name, there.get("proto_info", 0) if name.startswith("proto_info.") else 0
-                ),
+                any(entry.value(ir.Field(name)) is not None for entry in entries[key]),
+                there[name] or (there["proto_info"] if name.startswith("proto_info.") else 0),
             )
             for name in names
         )

@@ -38,7 +38,7 @@ from .record import Account, Record, Tally
 from .unpack import Content
 
 _LINE = re.compile(
-    r"(?:.{0,200}?\s)?(?:node=(?P<node>\S{1,255}) )?"
+    r"(?:.{0,200}?\s)??(?:node=(?P<node>\S{1,255}) )?"
     r"type=(?P<type>[A-Z0-9_]{1,40}|UNKNOWN\[\d{1,6}\]) "
     r"msg=audit\((?P<time>\d{1,12}\.\d{1,9}):(?P<serial>\d{1,18})\):\s?(?P<rest>.*)",
     re.DOTALL,

@@ -59,14 +59,16 @@ def separator_of(head: bytes, *, hinted: bool = False) -> str | None:
     return None
 
 
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None and any(c.isalpha() for c in text)
+
+
 def _is_table(rows: list[list[str]], *, hinted: bool) -> bool:
     if not rows:
         return False
     header, *rest = rows
     width = len(header)
-    if width < 2 or len(set(header)) < width or not all(map(_NAME.fullmatch, header)):
-        return False
-    if not any(not name.isdigit() for name in header):
+    if width < 2 or len(set(header)) < width or not all(map(_is_name, header)):
         return False
     fitting = sum(len(row) == width for row in rest)
     if hinted:

@@ -200,7 +200,7 @@ class _Reader:
                 names.append(item.text.strip())
             else:
                 self.wrong("rules is a list of ids, or of patterns of ids", item.span)
-        if not names:
+        if not items:
             self.wrong("rules names no rule; without the key, the entry is for all", found.span)
         return tuple(names)
 
@@ -265,7 +265,8 @@ class _Reader:
         rules, name = self.rules(node), self.text(node, "name")
         keys: list[str] = []
         by = node.get("by")
-        for item in (by,) if isinstance(by, yamltext.Scalar) else self.items(by):
+        items = (by,) if isinstance(by, yamltext.Scalar) else self.items(by)
+        for item in items:
             if not isinstance(item, yamltext.Scalar):
                 self.wrong("by is a list of fields", item.span)
                 continue
@@ -273,7 +274,7 @@ class _Reader:
                 keys.append(key_name(item.text.strip(), item.span))
             except CarError as error:
                 self.found += error.diagnostics
-        if not keys:
+        if not items:
             self.wrong("a suppression needs `by`: the fields in which repeats agree", node.span)
         period = self.text(node, "for")
         if period is None:
@@ -283,6 +284,8 @@ class _Reader:
             length = period_of(period.text.strip(), period.span)
         except CarError as error:
             self.found += error.diagnostics
+            return None
+        if not keys:
             return None
         title = name.text.strip() if name else f"{', '.join(keys)} for {period.text.strip()}"
         return Suppression(tuple(dict.fromkeys(keys)), length, rules, title)

@@ -73,17 +73,15 @@ def parse_suppression(text: str) -> Suppression:
 
 def key_name(name: str, span: Span) -> str:
     """A field of a key in the data model's spelling; raises `CarError` for one that nothing has."""
-    if name in _OWN:
+    if name in _OWN or name.startswith("proto_info."):
         return name
+    if name == "time":
+        raise CarError([_wrong("the period is about time already; it cannot be in the key", span)])
     found = {
         spec.name for item in model().objects.values() if (spec := item.field(name)) is not None
     }
     if found:
         return min(found)
-    if name.startswith("proto_info.") or name == "time":
-        if name != "time":
-            return name
-        raise CarError([_wrong("the period is about time already; it cannot be in the key", span)])
     known = {field for item in model().objects.values() for field in item.fields}
     fix = suggestion(nearest(name, sorted(known | set(_OWN)), 3), span)
     message = f"no CAR object has a field {name or 'without a name'}"
