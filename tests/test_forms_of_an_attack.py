@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from evidence_forms import xml_of
-from evtx_writer import evtx_of
 
 from carengine import Engine, load_rules, read_events
 from carengine.shipped import rules as shipped_rules
+from evidence_forms import xml_of
+from evtx_writer import evtx_of
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 pytest.importorskip("evtx")
@@ -193,7 +192,7 @@ def _lines(convert: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[lis
 FORMS: dict[str, Callable[[list[Any]], bytes]] = {
     "evtx": evtx_of,
     "evtx as JSON": _lines(lambda event: event),
-    "xml": lambda events: "<Events>\n".encode() + "\n".join(map(xml_of, events)).encode() + b"</Events>",
+    "xml": lambda events: b"<Events>\n" + "\n".join(map(xml_of, events)).encode() + b"</Events>",
     "winlogbeat": _lines(winlogbeat),
     "nxlog": _lines(nxlog),
     "helk": _lines(helk),

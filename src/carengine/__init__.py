@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from .diagnostics import CarError, Diagnostic
     from .engine import Engine, Match, Session
     from .engine.explain import explain
+    from .engine.needs import needs
     from .fieldmap import FieldMap, find_maps, load_map, normalize
     from .readers import Record, read_events
     from .rule import Rule, RuleSet, load_rule, load_rules, parse_rule
     from .shipped import rules as shipped_rules
     from .syntax import parse_program as parse
+    from .tuning import Sifter, Tuning, load_tuning
 
 __version__ = "0.1.0"
 
@@ -39,11 +41,15 @@ _HOMES = {
     "Rule": ("rule", "Rule"),
     "RuleSet": ("rule", "RuleSet"),
     "Session": ("engine", "Session"),
+    "Sifter": ("tuning", "Sifter"),
+    "Tuning": ("tuning", "Tuning"),
     "explain": ("engine.explain", "explain"),
     "find_maps": ("fieldmap", "find_maps"),
     "load_map": ("fieldmap", "load_map"),
     "load_rule": ("rule", "load_rule"),
     "load_rules": ("rule", "load_rules"),
+    "load_tuning": ("tuning", "load_tuning"),
+    "needs": ("engine.needs", "needs"),
     "normalize": ("fieldmap", "normalize"),
     "parse": ("syntax", "parse_program"),
     "parse_rule": ("rule", "parse_rule"),
@@ -61,11 +67,15 @@ __all__ = [
     "Rule",
     "RuleSet",
     "Session",
+    "Sifter",
+    "Tuning",
     "explain",
     "find_maps",
     "load_map",
     "load_rule",
     "load_rules",
+    "load_tuning",
+    "needs",
     "normalize",
     "parse",
     "parse_rule",

@@ -163,9 +163,9 @@ class Tuned:
         if self.timeless:
             told.append(f"{self.timeless:,} without a time were looked at")
         if self.sifter.excluded:
-            told.append(f"{self.sifter.excluded.total():,} matches excluded")
+            told.append(f"{self.sifter.excluded.total():,} more excluded")
         if self.sifter.suppressed:
-            told.append(f"{self.sifter.suppressed.total():,} suppressed")
+            told.append(f"{self.sifter.suppressed.total():,} more suppressed")
         if self.sifter.expired:
             number = len(self.sifter.expired)
             told.append(f"{number:,} {'exclusion' if number == 1 else 'exclusions'} expired")
