@@ -779,7 +779,7 @@ def test_reading_is_an_iterator_and_counts_as_it_goes(tmp_path: Path) -> None:
 
 
 def _independent(path: Path) -> int:
-    """JSON objects, a line each, in the members of an archive, counted with other code."""
+    """JSON objects and rows of Zeek's tables, a line each, in an archive's members, counted with other code."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             texts = [archive.read(x) for x in archive.infolist()]
@@ -788,7 +788,10 @@ def _independent(path: Path) -> int:
             files = [tar.extractfile(x) for x in tar]
             texts = [x.read() for x in files if x is not None]
     texts = [text for text in texts if b"\0" not in text]  # one is a capture
-    return sum(line.startswith(b"{") for text in texts for line in text.split(b"\n"))
+    tables = [text for text in texts if text.startswith(b"#separator")]
+    number = sum(line.startswith(b"{") for text in texts for line in text.split(b"\n"))
+    rows = (line for text in tables for line in text.split(b"\n") if line)
+    return number + sum(not line.startswith(b"#") for line in rows)
 
 
 def _archives() -> list[Path]:
@@ -810,6 +813,30 @@ def test_real_archives() -> None:
         assert sum(1 for _ in reading) == _independent(path), path
         assert reading.unreadable == 0
         assert reading.bytes_read <= path.stat().st_size
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared evidence is not here")
+def test_real_event_logs() -> None:
+    evtx = pytest.importorskip("evtx")
+    members = {x.name: x.read_bytes() for x in sorted((SHARED / "evtx").glob("*.evtx"))}
+    archive = SHARED / "sigma" / "regression-data-a.tar.gz"
+    if archive.exists():
+        with tarfile.open(archive) as tar:
+            for x in tar:
+                file = tar.extractfile(x)
+                if file is not None and x.name.endswith(".evtx"):
+                    members[x.name] = file.read()
+    expected = []
+    for data in members.values():
+        expected += [
+            json.loads(x["data"]) for x in evtx.PyEvtxParser(io.BytesIO(data)).records_json()
+        ]
+    with read_events(SHARED / "evtx", archive, include=["*.evtx"]) as reading:
+        found = [record.event for record in reading]
+    assert found == expected
+    assert len(found) >= 100
+    assert (reading.records, reading.unreadable) == (len(found), 0)
+    assert set(reading.found) <= {codes.SKIPPED_FILE}
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared evidence is not here")

@@ -103,26 +103,36 @@ def _read_chunk(tally: Tally, chunk: int, data: bytes, parser: Parser) -> Iterat
     first, last = struct.unpack_from("<QQ", data, 8)
     expected = last - first + 1 if 0 < last - first + 1 <= _MOST_RECORDS else 0
     _check(tally, chunk, data)
-    loads = FAST if FAST is not None else decode
+    # The package gives text, which orjson takes as it is.
+    loads: Callable[[str], Any] = FAST if FAST is not None else _loads
     source, account = tally.source, tally.account
-    events: Iterator[dict[str, Any]] = iter(())
+    events: Iterator[dict[str, Any]] | None = None
     read = failed = 0
     reason = ""
-    while True:
+    while failed <= _MOST_RECORDS:
         try:
-            if not read and not failed:
+            if events is None:
                 file = io.BytesIO(_OWN_HEADER + data)
                 events = parser(file, number_of_threads=1).records_json()
-            text = next(events)["data"]
-        except StopIteration:
+            for item in events:
+                read += 1
+                account.records += 1
+                tally.number += 1
+                try:
+                    event = loads(item["data"])
+                except (ValueError, RecursionError) as problem:
+                    tally.unreadable(
+                        0, f"(chunk {chunk:,}) is not JSON after conversion: {problem}"
+                    )
+                    continue
+                yield Record(event, source, tally.number)
             break
         except RuntimeError as problem:
-            # One record's, or all that is left of the chunk; `next` then goes on or stops.
+            # One record's, or all that is left of the chunk; iterating then goes on or ends.
             failed += 1
             reason = reason or " ".join(str(problem).split())[:200]
-            if failed > _MOST_RECORDS:
+            if events is None:
                 break
-            continue
         except BaseException as problem:
             # A panic of the Rust code is no Exception, so that nobody catches it by mistake.
             if type(problem).__name__ != "PanicException":
@@ -130,15 +140,6 @@ def _read_chunk(tally: Tally, chunk: int, data: bytes, parser: Parser) -> Iterat
             failed += 1
             reason = reason or f"the parser gives up: {' '.join(str(problem).split())[:200]}"
             break
-        read += 1
-        try:
-            event = loads(text.encode("utf-8", "surrogatepass"))
-        except (ValueError, RecursionError) as problem:
-            tally.count()
-            tally.unreadable(0, f"(chunk {chunk:,}) is not JSON after conversion: {problem}")
-            continue
-        number = tally.count()
-        yield Record(event, source, number)
     lost = max(failed, expected - read)
     if lost > 0:
         account.records += lost
@@ -147,6 +148,10 @@ def _read_chunk(tally: Tally, chunk: int, data: bytes, parser: Parser) -> Iterat
         of = f" of its {expected:,}" if expected else ""
         why = f": {reason}" if reason else ""
         _damaged(tally, chunk, f"is damaged; {lost:,}{of} records are not read{why}")
+
+
+def _loads(text: str) -> Any:
+    return decode(text.encode("utf-8", "surrogatepass"))
 
 
 def _check(tally: Tally, chunk: int, data: bytes) -> None:

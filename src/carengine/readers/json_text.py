@@ -45,7 +45,7 @@ from .zeek import path_of, with_path
 try:
     import orjson
 except ImportError:
-    FAST: Callable[[bytes], Any] | None = None
+    FAST: Callable[[bytes | str], Any] | None = None
 else:
     FAST = orjson.loads
 

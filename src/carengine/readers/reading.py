@@ -12,7 +12,8 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -146,11 +147,15 @@ class Reading:
     everything. Closing it (or leaving its ``with``) closes the files.
     """
 
-    _records: Iterator[Record] = field(repr=False)
+    _contents: Generator[Iterator[Record], None, None] = field(repr=False)
     _account: Account = field(repr=False)
+    _records: Iterator[Record] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._records = chain.from_iterable(self._contents)
 
     def __iter__(self) -> Iterator[Record]:
-        # The generator itself, so that a loop does not come through here for each record.
+        # The iterator itself, so that a loop does not come through here for each record.
         return self._records
 
     def __next__(self) -> Record:
@@ -158,9 +163,8 @@ class Reading:
 
     def close(self) -> None:
         """Stop reading."""
-        close = getattr(self._records, "close", None)
-        if close is not None:
-            close()
+        self._contents.close()
+        self._records = iter(())
 
     def __enter__(self) -> Reading:
         return self
@@ -240,6 +244,12 @@ def _shown(path: str) -> str:
 
 @define(eq=False)
 class _Walk:
+    """The way through paths, archives and their members: one iterator of records for each content, in order.
+
+    Iterators of records and not records, because handing each record up through every layer would cost more than
+    decoding it. An iterator must be used up before the next is asked for.
+    """
+
     account: Account
     limits: Limits
     stdin: BinaryIO | None
@@ -247,7 +257,7 @@ class _Walk:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
 
-    def paths(self, paths: list[str]) -> Iterator[Record]:
+    def paths(self, paths: list[str]) -> Generator[Iterator[Record], None, None]:
         for path in paths:
             if path == "-":
                 yield from self.stream("-", self.stdin or sys.stdin.buffer)
@@ -268,7 +278,7 @@ class _Walk:
         self.account.say(codes.UNREADABLE_FILE, name, f"cannot be read: {reason}")
         self.account.close(name)
 
-    def folder(self, root: str) -> Iterator[Record]:
+    def folder(self, root: str) -> Iterator[Iterator[Record]]:
         """The files in a folder and the folders in it, each folder once however it is linked."""
         seen: dict[tuple[int, int], str] = {}
         waiting = [root]
@@ -304,7 +314,7 @@ class _Walk:
     def left_out(self, root: str, name: str, reason: str) -> None:
         self.account.say(codes.SKIPPED_FILE, _shown(root), reason, about=name)
 
-    def file(self, path: str, within: str = "") -> Iterator[Record]:
+    def file(self, path: str, within: str = "") -> Iterator[Iterator[Record]]:
         try:
             file = open(path, "rb", buffering=0)  # noqa: SIM115 (the next lines close it)
         except (OSError, ValueError) as problem:
@@ -313,7 +323,7 @@ class _Walk:
         with file:
             yield from self.stream(_shown(path), file, within)
 
-    def stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[Record]:
+    def stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[Iterator[Record]]:
         """The records of one open file."""
         regular, size = _regular(file)
         meter = Meter(self.limits, size, password=self.password)
@@ -325,7 +335,7 @@ class _Walk:
             self.account.say(codes.EXPANSION_LIMIT, name, str(refusal))
         self.account.close(name)
 
-    def content(self, content: Content) -> Iterator[Record]:
+    def content(self, content: Content) -> Iterator[Iterator[Record]]:
         """The records of a content and of everything in it; what is damaged is said."""
         account, name = self.account, content.name
 
@@ -346,7 +356,9 @@ class _Walk:
                 say(codes.EXPANSION_LIMIT, f"is inside more than {layers} archives; it is not read")
             elif row.read is not None:
                 account.sources += 1
-                yield from self.records(row.read(content, account), say)
+                yield self.guarded(row.read(content, account), content.meter, say)
+                if content.meter.refusal is not None:
+                    raise content.meter.refusal
             elif row.unpack is not None:
                 empty, before = True, account.found.total()
                 for inner in row.unpack(content, account):
@@ -361,18 +373,22 @@ class _Walk:
         except DamageError as damage:
             say(codes.UNREADABLE_FILE, str(damage))
 
-    def records(
-        self, records: Iterator[Record], say: Callable[[Code, str], None]
+    def guarded(
+        self, records: Iterator[Record], meter: Meter, say: Callable[[Code, str], None]
     ) -> Iterator[Record]:
-        """The records of one content. A mistake in a reader costs the rest of that content."""
+        """The records of one content; whatever ends them ends nothing else.
+
+        A refusal is about the whole path, and left for the one who walks it.
+        """
         try:
             yield from records
-        except (DamageError, RefusalError):
-            raise
+        except RefusalError as refusal:
+            meter.refusal = refusal
+        except DamageError as damage:
+            say(codes.UNREADABLE_FILE, str(damage))
         except Exception as problem:
-            say(
-                codes.READER_FAILED, f"is not read any further: {type(problem).__name__}: {problem}"
-            )
+            reason = f"{type(problem).__name__}: {problem}"
+            say(codes.READER_FAILED, f"is not read any further: {reason}")
 
     def unwanted(self, content: Content, row: Format) -> str | None:
         """Why a content found in a folder or archive is not to be read, if the filters say so."""

@@ -26,13 +26,15 @@ KEPT_IN_ALL = 2_000
 _MEBIBYTE = 1 << 20
 
 
-@frozen
+@define(eq=True)
 class Record:
     """One event as its file has it.
 
     ``source`` is ``path``, ``path!member`` (``path!inner.zip!member``), or ``-`` for standard input;
     ``number`` counts the source's records from 1, unreadable ones too and blank lines not.
     """
+
+    # Not frozen: one is made for every event, and being frozen would make that twice as dear.
 
     event: dict[str, Any]
     source: str

@@ -58,13 +58,15 @@ class RefusalError(Exception):
 class Meter:
     """What unpacking one path has cost. ``size`` is the packed size, read so far or known.
 
-    ``password`` opens encrypted members of zip archives.
+    ``password`` opens encrypted members of zip archives. ``refusal`` is there once the limits have been reached while
+    records were read.
     """
 
     limits: Limits
     size: int
     unpacked: int = 0
     password: bytes = b""
+    refusal: RefusalError | None = None
 
     def unpack(self, size: int) -> None:
         """Count unpacked bytes; raises ``RefusalError`` at the limits."""
