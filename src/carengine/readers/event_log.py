@@ -62,7 +62,7 @@ def read_event_log(content: Content, account: Account) -> Iterator[Record]:
         if not data:
             break
         chunks += 1
-        if not data.strip(b"\0"):
+        if not data.startswith(_MARK) and data.count(0) == len(data):
             continue  # a log is given room before it needs it
         if len(data) < _CHUNK:
             _damaged(tally, chunks, "is cut off")

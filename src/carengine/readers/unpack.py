@@ -411,11 +411,12 @@ class Feed:
 
     chunks: Iterator[bytes]
     held: bytes = b""
+    at: int = 0
     failed: bool = False
 
     def upto(self, size: int) -> bytes:
         """The next bytes, at least one and at most ``size``; none at the end."""
-        while not self.held:
+        while self.at >= len(self.held):
             try:
                 chunk = next(self.chunks, None)
             except DamageError:
@@ -423,8 +424,9 @@ class Feed:
                 raise
             if chunk is None:
                 return b""
-            self.held = chunk
-        piece, self.held = self.held[:size], self.held[size:]
+            self.held, self.at = chunk, 0
+        piece = self.held[self.at : self.at + size]
+        self.at += size
         return piece
 
     def take(self, size: int) -> bytes:
