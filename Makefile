@@ -29,6 +29,7 @@ hunt: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/reading.py
 
 # All archives of real evidence, where it is at hand; the usual tests read a few of them.
 evidence: $(READY)
