@@ -199,13 +199,13 @@ FORMS: dict[str, Callable[[list[Any]], bytes]] = {
 }
 
 
-def outcome(data: bytes, engine: Engine) -> list[tuple[str, str, tuple[int, ...]]]:
+def outcome(data: bytes, engine: Engine) -> list[tuple[str, str, int]]:
     """Rule, output and record numbers of each match."""
     found = []
     session = engine.session()
     with read_events("-", stdin=io.BytesIO(data)) as reading:
         for record in reading:
-            found += [(m.rule.id, m.output, (record.number,)) for m in session.feed(record.event)]
+            found += [(m.rule.id, m.output, record.number) for m in session.feed(record.event)]
     assert reading.unreadable == 0
     return found
 
@@ -220,7 +220,7 @@ def test_an_attack_is_found_in_every_form(form: str, engine: Engine) -> None:
     expected = outcome(FORMS["evtx as JSON"](ATTACK), engine)
     rules = {rule for rule, _, _ in expected}
     assert {"CAR-2019-08-001", "CAR-2020-05-001"} <= rules
-    assert {record for _, _, (record,) in expected} >= {1, 2, 3}
+    assert {record for _, _, record in expected} >= {1, 2, 3}
     assert outcome(FORMS[form](ATTACK), engine) == expected
 
 
