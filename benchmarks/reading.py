@@ -23,10 +23,9 @@ import orjson
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from carengine import read_events
 from evidence_forms import EVENTS
 from evtx_writer import evtx_of
-
-from carengine import read_events
 
 ROUNDS = 9
 

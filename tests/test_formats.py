@@ -228,6 +228,30 @@ def test_other_text_is_no_table(text: bytes) -> None:
     assert [d.code.id for d in reading.diagnostics] == ["CE506"]
 
 
+def test_raw_texts_that_splunk_exported_are_read() -> None:
+    xml = xml_of(EVENTS[0])
+    rows = [
+        {"_raw": xml, "host": "web1", "sourcetype": "x"},
+        {"_raw": '{"EventID": 1}', "host": "web1"},
+        {"_raw": "plain", "host": "web1"},
+        {"_raw": xml, "EventCode": "1"},
+    ]
+    expected = [
+        EVENTS[0] | {"splunk": {"host": "web1", "sourcetype": "x"}},
+        {"EventID": 1, "splunk": {"host": "web1"}},
+        rows[2],
+        rows[3],
+    ]
+    assert only("".join(json.dumps(row) + "\n" for row in rows).encode()) == expected
+    wrapped = [{"preview": False, "result": row} for row in rows]
+    found = only("".join(json.dumps(row) + "\n" for row in wrapped).encode())
+    assert found == [*expected[:2], *wrapped[2:]]
+    page = json.dumps({"preview": False, "results": rows}, indent=1).encode()
+    assert only(page) == expected
+    table = "host,sourcetype,_raw\n" + f'web1,x,"{xml.replace(chr(34), chr(34) * 2)}"\n' * 3
+    assert only(table.encode()) == [expected[0]] * 3
+
+
 # Event XML
 
 

@@ -36,7 +36,7 @@ from attrs import define, field
 
 from ..diagnostics import codes
 from .lines import BOM, Window, batches, without_mark
-from .pages import ANSWER_HEAD, array_at, elements
+from .pages import ANSWER_HEAD, array_at, elements, opened, raw_of
 from .record import Account, Record, Tally
 from .syslog import SyslogError, event_of_line
 from .unpack import Content
@@ -258,7 +258,7 @@ def read_json(content: Content, account: Account) -> Iterator[Record]:
     chunks = without_mark(content.chunks)
     tally = Tally(content.name, account, content.meter.limits)
     if array_at(content.head.removeprefix(BOM).lstrip(_SPACE)[:ANSWER_HEAD]) is not None:
-        yield from _read_answers(tally, Window(chunks))
+        yield from _adapted(tally, _read_answers(tally, Window(chunks)))
     elif layout(content.head) == "documents":
         yield from _adapted(tally, _read_documents(tally, Window(chunks)))
     else:
@@ -288,6 +288,8 @@ def _adapted(tally: Tally, records: Iterator[Record]) -> Iterator[Record]:
     records = chain((first,), records)
     if elements(first.event) is not None:
         return _taken_apart(tally, records)
+    if raw_of(first.event) is not None:
+        return opened(records, decode)
     path = path_of(tally.source)
     return with_path(records, path) if path else records
 

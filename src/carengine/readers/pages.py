@@ -8,14 +8,19 @@ What a search returns is one object, and the events are in an array in it::
 
 Each element is a record. An answer that fills the whole file is read as it streams by, however large (``array_at``);
 answers that stand one a line, or are small, are taken apart after they were decoded (``elements``).
-Hits and results that stand alone, one a line, need nothing: a field map sees through ``_source`` and ``result``.
+Hits and results that stand alone, one a line, need nothing: a field map sees through ``_source`` and ``result``. Only where
+Splunk exported the raw text of an event and no fields is the text read (``opened``).
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from .record import Record
+from .syslog import SyslogError, event_of_line
 
 _PATHS = (("hits", "hits"), ("results",), ("Records",))
 _OTHER_KEYS = {
@@ -91,3 +96,45 @@ def array_at(head: bytes) -> tuple[int, int] | None:
             if isinstance(opened, dict) and elements(opened) == []:
                 return found.end() - 1, len(closers) - 1
     return None
+
+
+# What Splunk says of an event beside its own fields.
+_SPLUNK_OWN = frozenset(
+    ["_raw", "_time", "_indextime", "_cd", "_bkt", "_si", "_serial", "_sourcetype", "_subsecond", "_kv", "_pre_msg", "_eventtype_color", "host", "source", "sourcetype", "index", "linecount", "splunk_server", "splunk_server_group", "punct", "timestamp", "timestartpos", "timeendpos", "eventtype", "tag"]
+)
+
+
+def raw_of(event: dict[str, Any]) -> str | None:
+    """The text of an event that Splunk exported with nothing taken out of it; None where it has fields of its own.
+
+    >>> raw_of({"result": {"_raw": "<Event/>", "host": "web1"}}), raw_of({"_raw": "x", "EventCode": "1"})
+    ('<Event/>', None)
+    """
+    inner = event.get("result", event)
+    if isinstance(inner, dict) and "_raw" in inner and inner.keys() <= _SPLUNK_OWN:
+        text = inner["_raw"]
+        return text if isinstance(text, str) else None
+    return None
+
+
+def opened(records: Iterator[Record], decode: Callable[[bytes], Any]) -> Iterator[Record]:
+    """The records, with those that are only a raw text replaced by the event in it, if there is one.
+
+    What Splunk said of the event is kept under ``splunk``. A text that holds no event stays as it is.
+    """
+    for record in records:
+        text = raw_of(record.event)
+        if text is not None:
+            try:
+                event = decode(text.encode("utf-8", "surrogatepass"))
+            except ValueError:
+                try:
+                    event = event_of_line(text, decode)
+                except SyslogError:
+                    event = None
+            if isinstance(event, dict):
+                inner = record.event.get("result", record.event)
+                own = {key: value for key, value in inner.items() if key != "_raw"}
+                event.setdefault("splunk", own)
+                record = Record(event, record.source, record.number)
+        yield record

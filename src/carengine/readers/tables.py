@@ -21,7 +21,9 @@ from collections.abc import Iterator
 from attrs import define, field
 
 from ..diagnostics import codes
+from .json_text import decode
 from .lines import BOM, batches, without_mark
+from .pages import opened
 from .record import Account, Record, Tally
 from .unpack import Content
 
@@ -140,6 +142,10 @@ def _decoded(content: Content, limit: int) -> Iterator[tuple[int, str]]:
 
 def read_table(content: Content, account: Account) -> Iterator[Record]:
     """The rows of a table as events."""
+    return opened(_read_rows(content, account), decode)
+
+
+def _read_rows(content: Content, account: Account) -> Iterator[Record]:
     tally = Tally(content.name, account, content.meter.limits)
     separator = separator_of(content.head) or separator_of(content.head, hinted=True) or ","
     limit = min(tally.limits.record_bytes, _LARGEST_ROW)
