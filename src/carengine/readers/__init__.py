@@ -7,10 +7,10 @@ memory however large they are. What a file is, its content tells::
         record.event, record.source, record.number
     reading.records, reading.unreadable, reading.sources, reading.diagnostics
 
-Three layers, each an iterator over the one below: ``unpack`` gives contents as bytes, ``json_text`` the
-records in one content, ``reading`` decides what a content is and walks. ``record`` holds what
-all of them share: the record, the limits and the account. Evidence is untrusted: nothing in it raises, and nothing
-in it is left out without being counted and named.
+Three layers, each an iterator over the one below: ``unpack`` and ``zipped`` give contents as bytes; a module for each format
+(``json_text``, ``event_log``, ``event_xml``, ``tables``, ``zeek``, ``auditd``, ``syslog``, ``parquet``) gives the records in one
+content; ``reading`` decides what a content is and walks. ``record`` holds what all of them share: the record, the limits and the
+account. Evidence is untrusted: nothing in it raises, and nothing in it is left out without being counted and named.
 """
 
 from .reading import Reading, read_events

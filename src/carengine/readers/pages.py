@@ -100,7 +100,33 @@ def array_at(head: bytes) -> tuple[int, int] | None:
 
 # What Splunk says of an event beside its own fields.
 _SPLUNK_OWN = frozenset(
-    ["_raw", "_time", "_indextime", "_cd", "_bkt", "_si", "_serial", "_sourcetype", "_subsecond", "_kv", "_pre_msg", "_eventtype_color", "host", "source", "sourcetype", "index", "linecount", "splunk_server", "splunk_server_group", "punct", "timestamp", "timestartpos", "timeendpos", "eventtype", "tag"]
+    [
+        "_raw",
+        "_time",
+        "_indextime",
+        "_cd",
+        "_bkt",
+        "_si",
+        "_serial",
+        "_sourcetype",
+        "_subsecond",
+        "_kv",
+        "_pre_msg",
+        "_eventtype_color",
+        "host",
+        "source",
+        "sourcetype",
+        "index",
+        "linecount",
+        "splunk_server",
+        "splunk_server_group",
+        "punct",
+        "timestamp",
+        "timestartpos",
+        "timeendpos",
+        "eventtype",
+        "tag",
+    ]
 )
 
 
