@@ -208,7 +208,9 @@ def test_one_broken_file_does_not_keep_the_others_from_loading(tmp_path: Path) -
     (tmp_path / "binary.car").write_bytes(b"\xff\xfe\x00\x01")
     rules = load_rules(tmp_path)
     assert [rule.id for rule in rules] == ["also", "good"]
-    assert {refused.id for refused in rules.refused} == {"bad", "worse", "front", "level", "page"}
+    assert {refused.id for refused in rules.refused} == {
+        *("bad", "worse", "front", "level", "page", "binary")
+    }
     places = {Path(d.where.split(":")[0]).name: d for d in rules.diagnostics}
     assert set(places) == {
         "bad.car",
@@ -223,6 +225,37 @@ def test_one_broken_file_does_not_keep_the_others_from_loading(tmp_path: Path) -
     for item in rules.diagnostics:
         assert item.severity is Severity.ERROR
         assert item.message
+
+
+def test_files_that_cannot_be_read_are_refused_rules(tmp_path: Path) -> None:
+    write(tmp_path, "GOOD.CAR", GOOD)
+    (tmp_path / "latin.car").write_bytes(b"# one\n# M\xfcller\n" + GOOD.encode())
+    (tmp_path / "bom.car").write_bytes(b"\xef\xbb\xbf# M\xfcller\n" + GOOD.encode())
+    (tmp_path / "wide.car").write_bytes(GOOD.encode("utf-16"))
+    (tmp_path / "large.car").write_bytes(b"#" * 8_000_001)
+    (tmp_path / "link.car").symlink_to(tmp_path / "gone.car")
+    rules = load_rules(tmp_path)
+    assert [rule.id for rule in rules] == ["GOOD"]
+    said = {
+        r.id: (d.where.split(":", 1)[-1], d.message)
+        for r in rules.refused
+        for d in [*r.diagnostics]
+    }
+    assert len(rules.diagnostics) == len(rules.refused) == len(said) == 5
+    assert said["latin"] == ("2:4", "the rule file cannot be read: byte 10 is not UTF-8")
+    assert said["bom"] == ("1:4", "the rule file cannot be read: byte 7 is not UTF-8")
+    assert "larger than 8,000,000 bytes" in said["large"][1]
+    assert "No such file" in said["link"][1]
+    [wide] = (r for r in rules.refused if r.id == "wide")
+    assert "UTF-16" in wide.diagnostics[0].notes[0]
+
+
+def test_a_misspelt_output_is_no_missing_one(tmp_path: Path) -> None:
+    text = "a = search Process:Create\nouput a\n"
+    [found] = load_rules(write(tmp_path, "x.car", text)).diagnostics
+    assert found.code.id == "CE101"
+    assert found.fix is not None
+    assert "output" in found.fix.message
 
 
 def test_two_rules_of_one_id(tmp_path: Path) -> None:

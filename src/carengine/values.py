@@ -32,6 +32,7 @@ _HEXADECIMAL = re.compile(r"\s*0[xX]([0-9a-fA-F]{1,32})\s*")
 _SCALAR = (str, int, float)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 def elements(value: Any) -> tuple[Any, ...]:
@@ -169,11 +170,19 @@ def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 @lru_cache(maxsize=1024)
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """The network that a text spells (host bits are ignored); None if it is none."""
+    """The network that a text spells (host bits are ignored); None if it is none.
+
+    IPv4 written as IPv6 is IPv4, as in `address_of`: ``::ffff:10.0.0.0/104`` is ``10.0.0.0/8``.
+    """
     try:
-        return ipaddress.ip_network(text.strip(), strict=False)
+        network = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:
         return None
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED.prefixlen:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED.prefixlen))
+    return network
 
 
 def in_network(text: str, network: str) -> bool:

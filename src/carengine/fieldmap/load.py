@@ -112,7 +112,36 @@ class _Reader:
         if not shapes:
             # Nothing can come of it, but what is wrong in the entries is to be told as well.
             self._entries(root, _Shape("", "", ir.Truth(False), ir.Raw))
+        self._known_fields(root)
         return tuple(made)
+
+    def _known_fields(self, root: yamltext.Mapping) -> None:
+        """Report names among ``common`` and ``shared`` fields that no object of the data model has.
+
+        A common field that an entry's object lacks is left out there, which would hide a misspelt one; a group
+        that no entry uses was not looked at before.
+        """
+        shared = root.get("shared")
+        groups = [root.get("common")]
+        if isinstance(shared, yamltext.Mapping):
+            groups += [node for _, node in shared.entries]
+        specs = self.model.objects.values()
+        told = {item.span for item in self.found}
+        for group in groups:
+            for key, _ in group.entries if isinstance(group, yamltext.Mapping) else ():
+                name = str(key.value)
+                known = name == "*" or any(spec.field(name) is not None for spec in specs)
+                if known or key.span in told:
+                    continue
+                names = list(dict.fromkeys(field for spec in specs for field in spec.fields))
+                self._add(
+                    Diagnostic(
+                        codes.MAP_UNKNOWN_FIELD,
+                        f"no object of the data model has a field {name}",
+                        key.span,
+                        fix=suggestion(nearest(name, names, 3), key.span),
+                    )
+                )
 
     # Shapes
 
@@ -208,6 +237,12 @@ class _Reader:
         kind = self._kind(node)
         when = self._condition(node, "when", shape.native)
         if kind is None:
+            # Which fields it may have is not known; what is wrong in their expressions is told all the same.
+            fields_node = node.get("fields")
+            if isinstance(fields_node, yamltext.Mapping):
+                for key, written in fields_node.entries:
+                    if key.value != "*":
+                        self._value(written, shape.native)
             return None
         spec = self.model.objects[kind.object]
         fields = {name: value for name, value in common.items() if spec.field(name) is not None}

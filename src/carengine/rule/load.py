@@ -5,10 +5,11 @@ One bad file never keeps the others from loading: what it has to say goes to the
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..diagnostics import CarError, Diagnostic, Source, codes, has_errors
+from ..diagnostics import CarError, Diagnostic, Source, Span, codes, has_errors
 from . import carfile, page
 from .model import Draft, Parameters, Rule, RuleSet, from_drafts
 
@@ -71,19 +72,52 @@ def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    yield from sorted(p for p in path.rglob("*") if p.suffix in _ENDINGS and p.is_file())
+    # A link that leads nowhere stays: it is a rule that somebody wanted here.
+    yield from sorted(
+        p
+        for p in path.rglob("*")
+        if p.suffix.lower() in _ENDINGS and (p.is_file() or not p.exists())
+    )
 
 
 def _drafts(path: Path, found: list[Diagnostic]) -> Iterable[Draft]:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        message = f"the rule file cannot be read: {error}"
-        found.append(Diagnostic(codes.UNREADABLE_RULE, message, origin=str(path)))
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        found.append(_unreadable(path, error.strerror or str(error)))
+        return []
+    if len(content) > _MAX_BYTES:
+        found.append(_unreadable(path, f"it is larger than {_MAX_BYTES:,} bytes"))
+        return []
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found.append(_not_utf8(path, content, error))
         return []
     source = Source(str(path), text)
-    if path.suffix == ".md":
+    if path.suffix.lower() == ".md":
         return page.read(source)
     return carfile.read(source, folder=path.parent)
+
+
+def _unreadable(path: Path, reason: str) -> Diagnostic:
+    message = f"the rule file cannot be read: {reason}"
+    return Diagnostic(codes.UNREADABLE_RULE, message, origin=str(path))
+
+
+def _not_utf8(path: Path, content: bytes, error: UnicodeDecodeError) -> Diagnostic:
+    """The finding about a file in another encoding, at the first byte that shows it."""
+    mark = content[:3] == BOM_UTF8
+    right = error.object[: error.start].decode("utf-8")
+    source = Source(str(path), right)
+    note = "rules are UTF-8 text"
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        note = "this is UTF-16, and rules are UTF-8: save the file in that encoding"
+    return Diagnostic(
+        codes.UNREADABLE_RULE,
+        f"the rule file cannot be read: byte {error.start + 3 * mark + 1:,} is not UTF-8",
+        Span(source, len(right), len(right)),
+        notes=(note,),
+        origin=str(path),
+    )

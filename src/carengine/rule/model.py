@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -209,9 +210,15 @@ def from_drafts(
             )
         )
     rules.sort(key=lambda rule: rule.id)
-    refused.sort(key=lambda rule: (rule.id, rule.path))
     found += [item for rule in rules for item in rule.diagnostics]
     found += [item for rule in refused for item in rule.diagnostics]
+    # A file that could not be read at all is a rule that was refused, too.
+    refused += [
+        Refused(Path(item.origin).stem, item.origin, (item,))
+        for item in found
+        if item.code is codes.UNREADABLE_RULE
+    ]
+    refused.sort(key=lambda rule: (rule.id, rule.path))
     return RuleSet(tuple(rules), tuple(refused), ordered(found))
 
 
@@ -220,11 +227,14 @@ def _not_lost(draft: Draft, found: Iterable[Diagnostic]) -> list[Diagnostic]:
     if not has_errors(draft.diagnostics):
         return list(found)
     text = draft.block.text
+    # What the other errors would have to become: a misspelt `output` is an output.
+    meant = " ".join(edit.text for d in draft.diagnostics if d.fix for edit in d.fix.edits)
 
     def written(item: Diagnostic) -> bool:
         if item.code is codes.NO_OUTPUT:
             empty = not text.strip()
-            return empty or re.search(r"(?i)\b(?:output|return)\b", text) is not None
+            word = re.search(r"(?i)\b(?:output|return)\b", f"{text} {meant}")
+            return empty or word is not None
         if item.code is codes.UNKNOWN_STREAM and item.span is not None:
             name = re.escape(item.span.text.partition(".")[0])
             return re.search(rf"(?<![\w.]){name}\s*=(?!=)", text) is not None
