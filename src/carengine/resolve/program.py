@@ -2,8 +2,8 @@
 
 ``resolve`` walks a program's statements in order with an environment of what each name means
 so far (a stream and what its rows look like, a list, a value). All problems are collected; a
-statement that has one leaves its name *broken*, and what is built on a broken name stays silent,
-so that each mistake is reported once.
+statement that has one leaves its name *broken* unless it is plain what its rows look like, and what is
+built on a broken name stays silent, so that each mistake is reported once.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class _Resolver:
                 self._statement(statement)
             except Abandoned:
                 if isinstance(statement, ast.Define):
-                    self.names[statement.name.text] = _Broken()
+                    self.names[statement.name.text] = self._recovered(statement.value)
                 elif isinstance(statement, ast.Assign):
                     name = statement.stream.text
                     if self.found and self.found[-1].code is codes.TOO_LARGE:
@@ -140,6 +140,30 @@ class _Resolver:
             tuple(self.clauses),
             tuple(self.spelt),
         )
+
+    def _recovered(self, value: ast.StreamExpression | ast.Expression) -> _Binding:
+        """What a name stands for after an error in its definition.
+
+        A condition does not change what rows look like, nor does a misspelt action: what is built on
+        the stream can be checked as well. The program is refused in any case.
+        """
+        if self.found and self.found[-1].code is codes.TOO_LARGE:
+            return _Broken()
+        match value:
+            case ast.Filter(source):
+                known = self.names.get(source.text)
+                return known if isinstance(known, _Stream) else _Broken()
+            case ast.Search(kinds):
+                specs = [self.model.object(kind.object.text) for kind in kinds]
+                found = {
+                    ir.EventKind(spec.name, action): None
+                    for spec in specs
+                    if spec is not None
+                    for action in spec.actions
+                }
+                if None not in specs:
+                    return _Stream(ir.Search(tuple(found), value.span), EventShape(tuple(found)))
+        return _Broken()
 
     def _no_output(self, program: ast.Program) -> Diagnostic:
         streams = [n for n, b in self.names.items() if isinstance(b, _Stream | _Broken)]
@@ -623,12 +647,15 @@ class _Resolver:
         near = list(dict.fromkeys(n for s in specs for n in s.nearest_fields(field_name)))[:3]
         near += [n for n in nearest(field_name, list(self.names), 1) if n not in near]
         titles = " or ".join(spec.title for spec in specs[:3])
+        # Behind a `=`, what is no field is mostly a text without its quotes: exe = cmd.exe
+        bare = span.source.text[max(0, span.start - 9) : span.start].rstrip().endswith("=")
         fail(
             self._report,
             codes.UNKNOWN_FIELD,
             f"{titles} has no field {field_name}",
             span,
             "unknown field",
+            notes=(f'if it is a text, it stands in quotes: "{field_name}"',) if bare else (),
             fix=suggestion(near, span),
         )
 
