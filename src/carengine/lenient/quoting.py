@@ -1,0 +1,370 @@
+r"""Strings whose quotes are wrong, and values that have none.
+
+The text of a statement is read from left to right as the tokens it seems to have. Where a value has to
+stand (after a comparison, in a list, after ``contains`` and its like) it is read to where it
+must end, whether its quotes say so or not::
+
+    exe = ”cmd.exe” and …        typographic quotes
+    exe = "cmd.exe) or …         no closing quote: the value ends before the bracket and the `or`
+    exe = cmd.exe" and …         no opening quote
+    exe = "cmd.exe"") and …      a quote too many
+    line = "*\"a b\"*" and …     quotes with a backslash before them, as other languages write them
+    exe = C:\Windows\cmd.exe)    no quotes at all; also *transfer*, \d{1,3}, %windir%\x
+
+A quote closes a string when a connective, a bracket, a comma or the line's end follows it. A value without
+a closing quote ends where a connective follows *that a further condition follows*: in
+``"*sell and buy*"`` nothing ends. What may still be meant in two ways is left alone, and the strict
+parser refuses it.
+"""
+
+from __future__ import annotations
+
+import re
+from attrs import define, field
+
+from ..diagnostics import codes
+from ..syntax.lexical import quoted
+from .editing import Repair
+
+_DOUBLE_CURLY = "“”„‟″«»"
+_SINGLE_CURLY = "‘’‚‛′"
+_DOUBLES = '"' + _DOUBLE_CURLY
+_SINGLES = "'" + _SINGLE_CURLY
+_QUOTES = _DOUBLES + _SINGLES
+_DASHES = "‐‑‒–—−"
+_INVISIBLE = "\u200b\u200c\u200d\u2060\u00ad\ufeff"
+
+# How far a value may reach, and how long a line may be that is looked at.
+_FAR = 4_000
+
+_STRICT = {
+    '"': re.compile(r'"[^"\r\n]*(?:""[^"\r\n]*)*"'),
+    "'": re.compile(r"'[^'\r\n]*(?:''[^'\r\n]*)*'"),
+}
+_NAME = r"[A-Za-z_@][\w@]*(?:\.[A-Za-z_@][\w@]*)*"
+_OPERATOR = (
+    r"(?:[=!<>]=|<>|=~|~=|[=<>]|\.\s*\w+\s*\(|"
+    r"(?:not\s+)?(?:in|contains?|does|match(?:es)?|exists|includes?|is|like|"
+    r"(?:starts|ends|begins)\s*with)(?![\w@]))"
+)
+# A connective that a further condition follows, or nothing more on its line.
+CONNECTIVE = re.compile(
+    rf"(?:(?<=[\s)\]{_QUOTES}])(?:and|or)(?![\w@])|&&|\|\|)"
+    rf"(?=[\s(\[]*(?:not(?![\w@])[\s(]*)*"
+    rf"(?:{_NAME}\]?\s*{_OPERATOR}|[{_QUOTES}][^\r\n]{{0,200}}?\braw\s+event|[)\s]*(?:[\r\n]|\Z)))",
+    re.IGNORECASE,
+)
+_AFTER_VALUE = re.compile(
+    r"[ \t\u00a0]*(?:\Z|[\r\n)\],#;]|(?:and|or)(?![\w@])|&&|\|\||"
+    r"(?:output|return|input)[ \t]+\w|by[ \t]+\w|\w+[ \t]*=[ \t]*(?:search|filter|join|group|from|run)[ \t])",
+    re.IGNORECASE,
+)
+_AFTER_OPERAND = re.compile(r"\s*(?:not\s+)?in(?![\w@])|\s*[=!<>]", re.IGNORECASE)
+_NEXT_STRING = re.compile(rf"[ \t]*[{_QUOTES}]")
+_COMMENT = re.compile(r"[ \t]#")
+_LINE = re.compile(r"[^\r\n]*")
+_TOKEN = re.compile(
+    r"`(?:[^`\r\n]|``)+`|\d[\w@]*(?:\.(?=\d)[\w@]*)*|[\w@]+|===|==|!=|<=|>=|<>|=>|=<|=~|~=|&&|\|\||:=|."
+)
+_BLANK = re.compile(r"(?:[\s\ufeff]+|#[^\r\n]*)+")
+
+_EQUALITIES = frozenset(["=", "==", "!=", "===", "<>"])
+_ORDERINGS = frozenset(["<", ">", "<=", ">=", "=<", "=>"])
+_VALUE_WORDS = frozenset(
+    ["in", "match", "matches", "contains", "contain", "includes", "include", "like", "with"]
+)
+_FOREIGN = {
+    "===": "=",
+    "<>": "!=",
+    "=>": ">=",
+    "=<": "<=",
+    "&&": "and",
+    "||": "or",
+    ":=": "=",
+    "=~": "match",
+    "~=": "match",
+}
+_HAS_BARE = re.compile(
+    r"\\|^[*?%/^$~.{]|[\w.:)\]]\*|\*[\w.(\[\\-]|%|://|^[A-Za-z]:(?!\s)", re.ASCII
+)
+
+
+def requote(text: str, start: int, end: int) -> list[Repair]:
+    """The repairs of quotes, unquoted values and foreign signs in a stretch of a text."""
+    reader = _Reader(text, end, start)
+    reader.run()
+    return reader.made
+
+
+@define
+class _Reader:
+    """The reading of one statement: where it is, what stood before, which brackets are open."""
+
+    text: str
+    end: int
+    at: int
+    made: list[Repair] = field(factory=list)
+    before: str = ""
+    earlier: str = ""
+    open: list[str] = field(factory=list)
+    defined: bool = False
+
+    def run(self) -> None:
+        while self.at < self.end:
+            blank = _BLANK.match(self.text, self.at, self.end)
+            if blank is not None:
+                self.at = blank.end()
+                continue
+            if self.text[self.at] in _QUOTES:
+                self._string()
+            elif not (self._takes_value() and self._bare()):
+                self._token()
+
+    # Where we are
+
+    def _in_list(self) -> bool:
+        return bool(self.open) and self.open[-1] == "["
+
+    def _takes_value(self) -> bool:
+        if self.before in _EQUALITIES:
+            # The first = of `name = …` defines; it takes no bare value.
+            return self.defined
+        if self.before in _VALUE_WORDS:
+            return True
+        if self.before == "(":
+            return self.earlier in _VALUE_WORDS
+        return self._in_list() and self.before in ("[", ",")
+
+    def _push(self, token: str) -> None:
+        if token in ("(", "["):
+            self.open.append(token)
+        elif token in (")", "]"):
+            if self.open:
+                self.open.pop()
+        elif token in ("where", "and", "or"):
+            self.defined = True
+        elif token in _EQUALITIES | _ORDERINGS and token != "=":
+            self.defined = True
+        self.earlier, self.before = self.before, token
+
+    def _say(self, start: int, end: int, text: str, code: str, message: str) -> None:
+        self.made.append(Repair(start, end, text, codes.ALL[code], message))
+
+    # Tokens
+
+    def _token(self) -> None:
+        found = _TOKEN.match(self.text, self.at, self.end)
+        assert found is not None
+        token, start = found[0], self.at
+        self.at = found.end()
+        lower = token.lower()
+        if token in _FOREIGN:
+            right = _FOREIGN[token]
+            message = f"`{token}` is no operator of the language; it is written `{right}`"
+            self._say(start, self.at, self._spaced(right, start), "CE606", message)
+            lower = right
+        elif token == "!" and not self.text.startswith("=", self.at):
+            self._say(start, self.at, "not ", "CE606", "negation is written `not`")
+            lower = "not"
+        elif token in _DASHES:
+            self._say(start, self.at, "-", "CE601", "a typographic dash is no minus sign")
+        elif token in _INVISIBLE:
+            message = f"the invisible character U+{ord(token):04X} means nothing"
+            self._say(start, self.at, "", "CE601", message)
+            return
+        elif token == ";":
+            self._say(start, self.at, "", "CE606", "`;` has no meaning here")
+            return
+        self._push(lower)
+
+    def _spaced(self, word: str, start: int) -> str:
+        if not word[0].isalpha():
+            return word
+        before = "" if start and self.text[start - 1].isspace() else " "
+        after = "" if self.text[self.at : self.at + 1].isspace() else " "
+        return before + word + after
+
+    # Strings
+
+    def _line_end(self) -> int:
+        line = _LINE.match(self.text, self.at, self.end)
+        assert line is not None
+        return min(line.end(), self.at + _FAR)
+
+    def _ends(self, at: int) -> bool:
+        """Whether a value can end at a place: what follows goes on without it."""
+        if at >= self.end or _AFTER_VALUE.match(self.text, at, self.end):
+            return True
+        if self._in_list():
+            return _NEXT_STRING.match(self.text, at, self.end) is not None
+        if self.before in ("where", "and", "or", "not", "(", ""):
+            return _AFTER_OPERAND.match(self.text, at, self.end) is not None
+        return False
+
+    def _string(self) -> None:
+        start, opener = self.at, self.text[self.at]
+        strict = _STRICT[opener].match(self.text, start, self.end) if opener in _STRICT else None
+        if strict is not None and self._ends(strict.end()):
+            self.at = strict.end()
+            self._push("string")
+            return
+        found = self._closed(start, opener)
+        if found is None:
+            found = self._unclosed(start + 1, "no quote closes this string")
+        if found is None:
+            # Nothing certain can be said: the string is passed over as the strict lexer would.
+            self.at = strict.end() if strict is not None else self._line_end()
+            self._push("string")
+            return
+        end, value, message = found
+        single = opener in _SINGLES
+        self._say(start, end, _written(value, single), "CE601", message)
+        self.at = end
+        self._push("string")
+
+    def _closed(self, start: int, opener: str) -> tuple[int, str, str] | None:
+        """A string with a closing quote of some kind: its end, its value, what was wrong."""
+        plain = opener in "\"'"
+        family = _DOUBLES if opener in _DOUBLES else _SINGLES
+        limit = self._line_end()
+        value: list[str] = []
+        escapes = inner = False
+        at = start + 1
+        while at < limit:
+            sign = self.text[at]
+            if sign not in family:
+                value.append(sign)
+                at += 1
+                continue
+            twice = at + 1 < limit and sign in "\"'" and self.text[at + 1] == sign
+            if twice and not self._ends(at + 2):
+                value.append(sign)
+                at += 2
+                continue
+            if twice:
+                return at + 2, "".join(value), "a quote too many closes this string"
+            if self._ends(at + 1):
+                if inner and CONNECTIVE.search("".join(value)):
+                    return None
+                if escapes:
+                    message = "a quote inside a string is written twice, not with a backslash"
+                elif not plain or sign != opener:
+                    message = "these quotes are typographic ones"
+                else:
+                    message = "a quote inside a string is written twice"
+                return at + 1, "".join(value), message
+            if value and value[-1] == "\\":
+                value[-1] = sign
+                escapes = True
+                at += 1
+                continue
+            if CONNECTIVE.search("".join(value) + " ", 0) or self._in_list():
+                return None
+            if CONNECTIVE.search(self.text, start + 1, at + 1):
+                return None
+            value.append(sign)
+            inner = True
+            at += 1
+        return None
+
+    def _unclosed(self, start: int, message: str) -> tuple[int, str, str] | None:
+        """A string without a closing quote, from after its opening one."""
+        end = self._value_end(start)
+        value = self.text[start:end]
+        if any(sign in '"' + _DOUBLE_CURLY for sign in value) or not value.strip():
+            return None
+        if value != value.strip() or not self._certain_end(value, end):
+            return None
+        return end, value, message
+
+    def _value_end(self, start: int) -> int:
+        """Where a value ends that no quote ends."""
+        line = _LINE.match(self.text, start, self.end)
+        assert line is not None
+        limit = min(line.end(), start + _FAR)
+        connective = CONNECTIVE.search(self.text, start, self.end)
+        if connective is not None:
+            limit = min(limit, connective.start())
+        comment = _COMMENT.search(self.text, start, limit)
+        if comment is not None:
+            limit = comment.start()
+        if self._in_list():
+            limit = _list_end(self.text, start, limit)
+        while limit > start:
+            last = self.text[limit - 1]
+            if last.isspace():
+                limit -= 1
+            elif last in ")]" and _unbalanced(self.text[start:limit], last):
+                limit -= 1
+            else:
+                break
+        return limit
+
+    def _certain_end(self, value: str, end: int) -> bool:
+        """Whether blanks behind the value are surely not part of it."""
+        if not re.search(r"\s", value):
+            return True
+        after = re.match(r"[ \t\u00a0]*", self.text[end : end + 20])
+        gap = len(after[0]) if after is not None else 0
+        following = self.text[end + gap : end + gap + 1]
+        if gap == 0:
+            return True
+        if following in ("", "\r", "\n", ")", "]", ","):
+            return value.endswith("*")
+        return gap == 1
+
+    # Values without quotes
+
+    def _bare(self) -> bool:
+        """Read a value that has no quotes, or none in front; False where there is none."""
+        start = self.at
+        end = self._value_end(start)
+        raw = self.text[start:end]
+        if not raw or raw[0] in "([" and not raw.startswith("[^"):
+            return False
+        if raw[-1] in _QUOTES and not any(sign in _QUOTES for sign in raw[:-1]):
+            if raw[:-1] and raw[:-1] == raw[:-1].strip():
+                mark = raw[-1]
+                message = f"no quote opens this string, and {mark} closes it"
+                self._say(start, end, _written(raw[:-1], mark in _SINGLES), "CE601", message)
+                self.at = end
+                self._push("string")
+                return True
+            return False
+        if any(sign in _DOUBLES for sign in raw) or "…" in raw or raw.startswith("..."):
+            return False
+        if not _HAS_BARE.search(raw):
+            return False
+        left = re.search(r"[ \t\u00a0]*\Z", self.text[max(0, start - 20) : start])
+        gap = len(left[0]) if left is not None else 0
+        if re.search(r"\s", raw) and (gap > 1 or not self._certain_end(raw, end)):
+            return False
+        self._say(start, end, quoted(raw), "CE602", "a text stands in quotes")
+        self.at = end
+        self._push("string")
+        return True
+
+
+def _written(value: str, single: bool) -> str:
+    """A string in the quotes its author chose, if it can stand in them."""
+    return f"'{value}'" if single and "'" not in value else quoted(value)
+
+
+def _unbalanced(text: str, closing: str) -> bool:
+    opening = "(" if closing == ")" else "["
+    return text.count(closing) > text.count(opening)
+
+
+def _list_end(text: str, start: int, limit: int) -> int:
+    """The comma or bracket that ends an item of a list; those in braces and brackets do not."""
+    depth = 0
+    for at in range(start, limit):
+        sign = text[at]
+        if sign in "{([":
+            depth += 1
+        elif depth and sign in "})]":
+            depth -= 1
+        elif not depth and sign in ",]":
+            return at
+    return limit
+

@@ -1,0 +1,88 @@
+"""Where the statements of a text begin, also where lines of it are broken.
+
+The parser's own splitting takes each line that begins like a statement for one. In a text with
+mistakes some of these lines are the middle of a condition: a connective before them was forgotten, or
+the whole text is a condition with no statement around it. Such a line names a field and compares it; it defines
+nothing that anything reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..syntax.lexical import STREAM_WORDS, Lexeme, split
+
+Part = Sequence[Lexeme]
+
+_REPORTS = frozenset(["output", "return", "input"])
+
+
+def statements(
+    text: str, lexemes: Sequence[Lexeme], is_field: Callable[[str], bool]
+) -> list[list[Lexeme]]:
+    """The lexemes of one statement after the other; ``is_field`` knows the names of fields.
+
+    The first may be a bare condition.
+    """
+    parts: list[list[Lexeme]] = []
+    for part in split(text, lexemes):
+        if parts and not _begins(part):
+            parts[-1] += part
+        elif parts and _continues(parts[-1], part, lexemes, is_field):
+            parts[-1] += part
+        else:
+            parts.append(list(part))
+    return parts
+
+
+def is_bare(part: Part) -> bool:
+    """Whether a part is no statement: a condition that stands alone."""
+    return not _begins(part)
+
+
+def _begins(part: Part) -> bool:
+    """Whether a part has the beginning of a statement."""
+    head = part[0]
+    if not head.is_name:
+        return False
+    if head.word in _REPORTS and len(part) > 1 and (part[1].is_name or part[1].text == "("):
+        return True
+    at = 1
+    while at + 1 < len(part) and part[at].text == "." and part[at + 1].is_name:
+        at += 2
+    return at < len(part) and part[at].text == "="
+
+
+def _continues(
+    before: Part, part: Part, lexemes: Sequence[Lexeme], is_field: Callable[[str], bool]
+) -> bool:
+    """Whether ``field = value`` on a line of its own belongs to the condition before it."""
+    if len(part) < 3 or part[1].text != "=" or not is_field(part[0].text):
+        return False
+    conditional = any(item.word == "where" for item in before) or is_bare(before)
+    if not conditional or part[2].word in STREAM_WORDS or _is_call(part):
+        return False
+    if part[2].text == "[":
+        return False
+    name = part[0].text
+    return not any(
+        item.text == name and not _is_compared(lexemes, at) for at, item in enumerate(lexemes)
+    )
+
+
+def _is_call(part: Part) -> bool:
+    return len(part) > 3 and part[2].is_name and part[3].text == "("
+
+
+def _is_compared(lexemes: Sequence[Lexeme], at: int) -> bool:
+    after = lexemes[at + 1] if at + 1 < len(lexemes) else None
+    if after is None:
+        return False
+    return after.text in ("=", "==", "!=", "<", ">", "<=", ">=") or after.word in (
+        "in",
+        "not",
+        "match",
+        "contains",
+        "does",
+        "exists",
+    )
