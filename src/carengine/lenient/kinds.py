@@ -22,7 +22,7 @@ def mended(kind: ast.Kind, datamodel: DataModel) -> tuple[ObjectSpec | None, lis
     implied = kind.span.start == name.span.start
     if spec is None:
         other = foreign.object_of(name.text)
-        title = by_typing(name.text, [*titles, *datamodel.objects])
+        title = by_typing(name.text, titles)
         spec = datamodel.object(other or title or "")
         if spec is None:
             return None, []

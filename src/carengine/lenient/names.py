@@ -152,6 +152,8 @@ class _Walker:
                 names = tuple(
                     self._field(key, Scope(members, streams[0].text)) for key in keys
                 )
+                if not all(has_field(members, name.split(".")) for name in names):
+                    return Opaque()
                 return Grouped(names, members)
             case ast.Select(stream, items):
                 outline = self._stream(stream)
@@ -310,17 +312,18 @@ class _Walker:
     def _chosen(self, spelling: str, streams: Iterable[str]) -> str | None:
         names = list(streams)
         unread = [name for name in names if not self.uses[name]]
-        typed = by_typing(spelling, names)
-        if typed is not None:
-            rivals = [name for name in unread if name != typed and is_near(spelling, [name], 3)]
-            return None if rivals else typed
         if len(names) == 1:
             return names[0]
         near = [name for name in names if is_near(spelling, [name])]
-        if len(unread) == 1 and (not near or unread == near or unread[0] in near):
-            return unread[0]
-        worded = by_words(spelling, names)
-        return worded if worded is not None and (not near or near == [worded]) else None
+        chosen = by_typing(spelling, names)
+        if chosen is None and len(unread) == 1 and (not near or unread[0] in near):
+            chosen = unread[0]
+        if chosen is None:
+            chosen = by_words(spelling, names)
+            if chosen is not None and near not in ([], [chosen]):
+                return None
+        # A stream that nothing else reads has lost its reader, and it may be this one.
+        return chosen if not unread or chosen in unread else None
 
     # Expressions
 
@@ -415,9 +418,16 @@ class _Walker:
         if file and path[0] in self.env and is_stream(self.env[path[0]]):
             return
         source = self._source(node)
-        if "`" in source:
+        if "`" in source or self._is_foreign(node, scope):
             return
         self._say(node, quoted(source), codes.UNQUOTED, "a text stands in quotes")
+
+    def _is_foreign(self, node: ast.Field, scope: Scope) -> bool:
+        """Whether a path is another product's name for a field here."""
+        outline = scope.outline
+        return isinstance(outline, Events) and any(
+            _foreign(spec, ".".join(node.path), None) for spec in outline.objects
+        )
 
     def _is_known(self, node: ast.Field, scope: Scope) -> bool:
         path = node.path
@@ -509,9 +519,9 @@ class _Walker:
                 return None
         names = [*fields_of(outline), *(n for n, o in self.env.items() if not is_stream(o))]
         typed = by_typing(spelling, names)
-        if typed is not None and typed not in self.env:
+        if typed is not None:
             return (typed,)
-        if typed is not None or is_near(spelling, names, 2):
+        if is_near(spelling, names, 2):
             return None
         if assigned:
             words = set(spelling.lower().split("_"))

@@ -162,6 +162,8 @@ def _closing(lexemes: Sequence[Lexeme], at: int) -> int | None:
 
 
 def _operators(lexemes: Sequence[Lexeme]) -> Iterator[Repair]:
+    if _head(lexemes) == "group":
+        return
     at = 1
     while at < len(lexemes) - 1:
         found = _operator_at(lexemes, at)

@@ -60,8 +60,12 @@ _AFTER_VALUE = re.compile(
     re.IGNORECASE,
 )
 _AFTER_OPERAND = re.compile(r"\s*(?:not\s+)?in(?![\w@])|\s*[=!<>]", re.IGNORECASE)
-_NEXT_STRING = re.compile(rf"[ \t]*[{_QUOTES}]")
+_NEXT_STRING = re.compile(rf"[ \t]+[{_QUOTES}]")
+_ONE_OF = re.compile(r"(?:one|any|all)\s+of(?![\w@])", re.IGNORECASE)
 _COMMENT = re.compile(r"[ \t]#")
+_GAP = re.compile(r"[ \t\u00a0]*")
+# One word that is a path, a file's name or a pattern: blanks around it are no part of it.
+_ONE_PATH = re.compile(r"\S*(?:\\|\.\w|\*)\S*")
 _LINE = re.compile(r"[^\r\n]*")
 _TOKEN = re.compile(
     r"`(?:[^`\r\n]|``)+`|\d[\w@]*(?:\.(?=\d)[\w@]*)*|[\w@]+|===|==|!=|<=|>=|<>|=>|=<|=~|~=|&&|\|\||:=|."
@@ -302,15 +306,15 @@ class _Reader:
 
     def _certain_end(self, value: str, end: int) -> bool:
         """Whether blanks behind the value are surely not part of it."""
-        if not re.search(r"\s", value):
-            return True
-        after = re.match(r"[ \t\u00a0]*", self.text[end : end + 20])
+        after = _GAP.match(self.text, end)
         gap = len(after[0]) if after is not None else 0
         following = self.text[end + gap : end + gap + 1]
         if gap == 0:
             return True
-        if following in ("", "\r", "\n", ")", "]", ","):
-            return value.endswith("*")
+        if following in (",", "]"):
+            return False
+        if following in ("", "\r", "\n", ")"):
+            return value.endswith("*") or _ONE_PATH.fullmatch(value) is not None
         return gap == 1
 
     # Values without quotes
@@ -320,10 +324,16 @@ class _Reader:
         start = self.at
         end = self._value_end(start)
         raw = self.text[start:end]
+        if _ONE_OF.match(raw):
+            return False
         if not raw or raw[0] in "([" and not raw.startswith("[^"):
             return False
+        left = re.search(r"[ \t\u00a0]*\Z", self.text[max(0, start - 20) : start])
+        if left is not None and len(left[0]) > 1:
+            # The blanks may have been the value's own.
+            return False
         if raw[-1] in _QUOTES and not any(sign in _QUOTES for sign in raw[:-1]):
-            if raw[:-1] and raw[:-1] == raw[:-1].strip():
+            if raw[:-1]:
                 mark = raw[-1]
                 message = f"no quote opens this string, and {mark} closes it"
                 self._say(start, end, _written(raw[:-1], mark in _SINGLES), "CE601", message)
@@ -335,9 +345,7 @@ class _Reader:
             return False
         if not _HAS_BARE.search(raw):
             return False
-        left = re.search(r"[ \t\u00a0]*\Z", self.text[max(0, start - 20) : start])
-        gap = len(left[0]) if left is not None else 0
-        if re.search(r"\s", raw) and (gap > 1 or not self._certain_end(raw, end)):
+        if not self._certain_end(raw, end):
             return False
         self._say(start, end, quoted(raw), "CE602", "a text stands in quotes")
         self.at = end

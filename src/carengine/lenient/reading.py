@@ -25,13 +25,15 @@ from .events import bare_condition
 from .names import Programs, mend_names
 from .phrases import renote, reshape, reword, supply_streams
 from .quoting import requote
-from .statements import is_bare, statements
+from .statements import is_bare, runs_on, statements
 from .values import mend_values
 
 MAX_CHARACTERS = 100_000
 """A longer text is not repaired, only parsed."""
 
 _ROUNDS = 8
+# Lexemes that may hold anything: with these in it, the brackets of a statement cannot be counted.
+_UNREAD = frozenset(["unclosed", "curly", "stray"])
 
 
 @frozen
@@ -129,13 +131,18 @@ _PASSES: Mapping[str, Pass] = {
 def _syntax(text: Text, is_field: Callable[[str], bool], datamodel: DataModel) -> None:
     """Repair the statements that the strict parser refuses."""
     text.apply([item for part in _parts(text, is_field) for item in renote(text.text, part)])
-    if _parses(text.text):
+    scanned = scan(text.text)
+    if scanned is None or (_parses(text.text) and not runs_on(text.text, scanned[0])):
         return
     for name, make in _PASSES.items():
         rounds = 1 if name == "quotes" else _ROUNDS
         for _ in range(rounds):
             repairs: list[Repair] = []
             for part in _broken(text, is_field):
+                if name in ("connectives", "brackets") and not _UNREAD.isdisjoint(
+                    item.kind for item in part
+                ):
+                    continue
                 repairs += make(text, part)
             if text.refused or not text.apply(repairs):
                 break

@@ -8,9 +8,9 @@ nothing that anything reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ..syntax.lexical import STREAM_WORDS, Lexeme, split
+from ..syntax.lexical import STREAM_WORDS, Lexeme, first_on_line, split
 
 Part = Sequence[Lexeme]
 
@@ -25,7 +25,7 @@ def statements(
     The first may be a bare condition.
     """
     parts: list[list[Lexeme]] = []
-    for part in split(text, lexemes):
+    for part in _apart(text, split(text, lexemes)):
         if parts and not _begins(part):
             parts[-1] += part
         elif parts and _continues(parts[-1], part, lexemes, is_field):
@@ -33,6 +33,35 @@ def statements(
         else:
             parts.append(list(part))
     return parts
+
+
+def runs_on(text: str, lexemes: Sequence[Lexeme]) -> bool:
+    """Whether a text that parses holds a statement that a connective too many makes part of another."""
+    parts = list(split(text, lexemes))
+    return len(list(_apart(text, parts))) > len(parts)
+
+
+def _apart(text: str, parts: Iterable[Part]) -> Iterator[Part]:
+    """The parts, and apart from them each ``name.field = …`` behind ``name = … and`` on a line of its own.
+
+    No condition of a stream can read the stream that it defines.
+    """
+    for part in parts:
+        start = 0
+        for at in range(3, len(part) - 3):
+            if (
+                part[at].text == part[0].text
+                and part[at + 1].text == "."
+                and part[0].is_name
+                and part[1].text == "="
+                and part[2].word == "filter"
+                and part[3].text != part[0].text
+                and part[at - 1].word in ("and", "or")
+                and first_on_line(text, part, at)
+            ):
+                yield part[start:at]
+                start = at
+        yield part[start:]
 
 
 def is_bare(part: Part) -> bool:
