@@ -328,8 +328,7 @@ class _Reader:
             return False
         if not raw or raw[0] in "([" and not raw.startswith("[^"):
             return False
-        left = re.search(r"[ \t\u00a0]*\Z", self.text[max(0, start - 20) : start])
-        if left is not None and len(left[0]) > 1:
+        if re.search(r"[^ \t\u00a0\r\n][ \t\u00a0]{2,}\Z", self.text[max(0, start - 20) : start]):
             # The blanks may have been the value's own.
             return False
         if raw[-1] in _QUOTES and not any(sign in _QUOTES for sign in raw[:-1]):
