@@ -43,6 +43,12 @@ class Text:
     block: Block
     said: list[Diagnostic] = field(factory=list)
     refused: bool = False
+    plain: bool = field(init=False)
+    """Whether the text stands in its file as it is: no quotes, escapes or indentation of YAML around it."""
+
+    @plain.default
+    def _is_plain(self) -> bool:
+        return isinstance(self.block.offsets, range)
 
     @property
     def text(self) -> str:
@@ -68,7 +74,7 @@ class Text:
                     if other.message:
                         break
                     parts.append(other)
-                self.said.append(_said(self.block, parts))
+                self.said.append(_said(self.block, parts, self.plain))
         self.block = _edited(self.block, made)
         return True
 
@@ -84,7 +90,7 @@ class Text:
         self.refused = True
 
 
-def _said(block: Block, parts: Sequence[Repair]) -> Diagnostic:
+def _said(block: Block, parts: Sequence[Repair], plain: bool) -> Diagnostic:
     first = parts[0]
     text = " ".join(first.text.split())
     if not text:
@@ -101,7 +107,7 @@ def _said(block: Block, parts: Sequence[Repair]) -> Diagnostic:
         block.span(first.start, first.end),
         read,
         notes=first.notes,
-        fix=Fix(advice, edits, safe=True),
+        fix=Fix(advice, edits, safe=plain),
     )
 
 
