@@ -92,8 +92,8 @@ def quotes_typographic(text: str, random: Random) -> str | None:
     if not found:
         return None
     item = random.choice(found)
-    opening, closing = random.choice(["“”", "””", "„“", '"”', '“"'])
-    return text[: item.start] + opening + item.text[1:-1] + closing + text[item.end :]
+    pair = random.choice(["“”", "””", "„“", '"”', '“"'])
+    return text[: item.start] + pair[0] + item.text[1:-1] + pair[1] + text[item.end :]
 
 
 def all_quotes_typographic(text: str, random: Random) -> str | None:
@@ -255,7 +255,9 @@ def stream_renamed(text: str, random: Random) -> str | None:
 
 def kind_mistyped(text: str, random: Random) -> str | None:
     places = [
-        Place(m.start(1), m.end(1)) for m in re.finditer(r"search \(?(\w{4,})|:(\w{4,})", text) if m[1]
+        Place(m.start(1), m.end(1))
+        for m in re.finditer(r"search \(?(\w{4,})|:(\w{4,})", text)
+        if m[1]
     ]
     places += [Place(m.start(1), m.end(1)) for m in re.finditer(r"search \(?\w+:(\w{4,})", text)]
     place = _one(places, random)
@@ -282,7 +284,7 @@ def operators_foreign(text: str, random: Random) -> str | None:
         (r" or ", " || "),
         (r" match (\"[^\"\n]*\")", r" matches \1"),
         (r"(?<=\w) match (\"[^\"\n]*\")", r".matches(\1)"),
-        (r" contains (\")", r' includes \1'),
+        (r" contains (\")", r" includes \1"),
         (r" contains \[", " includes one of ["),
     ]
     random.shuffle(options)

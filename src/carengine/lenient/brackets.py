@@ -271,7 +271,9 @@ def _change(items: Sequence[_Item], at: int, sign: str) -> Repair:
         return Repair(items[at].start, items[at].end, "", codes.BRACKETS, message)
     if sign == ")":
         place = items[at - 1].end
-        return Repair(place, place, ")", codes.BRACKETS, "a bracket that opens here is never closed")
+        return Repair(
+            place, place, ")", codes.BRACKETS, "a bracket that opens here is never closed"
+        )
     place = items[at].start
     return Repair(place, place, "(", codes.BRACKETS, "a bracket is closed that nothing opens")
 
@@ -295,7 +297,7 @@ def _readings(
         opens = [
             (at, "(")
             for at in range(extra[0])
-            if items[at].kind in ("atom", "(", "not") and (at == 0 or items[at - 1].kind != "not")
+            if items[at].kind in ("atom", "(", "not")
         ]
         end = tuple((at, "") for at in extra)
         options = _combined(drops, count, end, repeated=False)
@@ -391,7 +393,9 @@ def _chosen(readings: Sequence[_Reading], items: Sequence[_Item]) -> _Reading | 
 
 def _best(readings: Sequence[_Reading]) -> _Reading:
     """Of readings that mean the same: the one at the end, or else one that fits the lines, the latest."""
-    return max(readings, key=lambda item: (item.at_end, item.indented, not item.mixed, item.changes))
+    return max(
+        readings, key=lambda item: (item.at_end, item.indented, not item.mixed, item.changes)
+    )
 
 
 def _classes(readings: Sequence[_Reading], atoms: Sequence[str]) -> list[list[_Reading]]:

@@ -19,8 +19,7 @@ from .phrases import COMPARISONS, UNITS
 _CONNECTIVES = frozenset(["and", "or"])
 # Words that neither end nor begin an operand.
 _BETWEEN = frozenset(
-    ["and", "or", "not", "in", "contains", "contain", "does", "match", "where", "by", "within"]
-    + ["select", "as", "from", "filter", "search", "join", "group", "of", "top", "bottom"]
+    ["and", "or", "not", "in", "contains", "contain", "does", "match", "where", "by", "within", "select", "as", "from", "filter", "search", "join", "group", "of", "top", "bottom"]
 )
 _LISTS = frozenset(["select", "by", "output", "return", "input", "join", "group", "search"])
 
@@ -59,7 +58,13 @@ def connect(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
                 level.gaps.append((before, lexeme))
         if lexeme.text == "(":
             inner = level.kind
-            if before is not None and before.word in ("join", "output", "return", "search", "group"):
+            if before is not None and before.word in (
+                "join",
+                "output",
+                "return",
+                "search",
+                "group",
+            ):
                 inner = before.word
             elif before is not None and _is_call(lexemes, at):
                 inner = "call"
@@ -186,7 +191,9 @@ def _loose_ends(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
         elif lexeme.text == "," and (
             after is None or after.text in (",", ")", "where") or after.word == "where"
         ):
-            made.append(_dropped(lexeme.start, lexeme.end, "nothing follows this comma", codes.COMMAS))
+            made.append(
+                _dropped(lexeme.start, lexeme.end, "nothing follows this comma", codes.COMMAS)
+            )
     return made
 
 

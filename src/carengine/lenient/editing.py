@@ -63,7 +63,7 @@ class Text:
         """
         made: list[Repair] = []
         for repair in sorted(dict.fromkeys(repairs)):
-            if not made or repair.start >= made[-1].end and (repair != made[-1]):
+            if not made or (repair.start >= made[-1].end and (repair != made[-1])):
                 made.append(repair)
         if not made:
             return False
@@ -79,7 +79,12 @@ class Text:
         return True
 
     def refuse(
-        self, start: int, end: int, message: str, code: Code | None = None, notes: Sequence[str] = ()
+        self,
+        start: int,
+        end: int,
+        message: str,
+        code: Code | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         """Say why a place cannot be read; the text is then refused whatever else is repaired."""
         found = Diagnostic(

@@ -44,10 +44,7 @@ class Meaning:
     always: Mapping[str, tuple[str, ...]] = {}
 
 
-_INFORMATION = {
-    name: ("information", "info", "0", "4")
-    for name in ("severity", "level", "loglevel", "eventtype", "type")
-}
+_INFORMATION = dict.fromkeys(("severity", "level", "loglevel", "eventtype", "type"), ("information", "info", "0", "4"))
 _SUCCESS = {**_INFORMATION, "keywords": ("audit success", "success")}
 _LOGON = {
     "targetusername": "user",
@@ -190,9 +187,7 @@ class _Reader:
     shift: int
     datamodel: DataModel
 
-    def read(
-        self, condition: ast.Expression, start: int, end: int, followed: bool
-    ) -> list[Repair]:
+    def read(self, condition: ast.Expression, start: int, end: int, followed: bool) -> list[Repair]:
         names = {fold_name(item.text) for item in fields_in(condition)}
         if names & (_CODES | _CHANNELS | _SOURCES):
             made = self._by_event(condition, start, end)
@@ -228,9 +223,7 @@ class _Reader:
             made += self._renamed(item, meaning, object_)
         return made
 
-    def _event(
-        self, items: Sequence[ast.Expression]
-    ) -> tuple[Meaning, frozenset[int]] | None:
+    def _event(self, items: Sequence[ast.Expression]) -> tuple[Meaning, frozenset[int]] | None:
         """The one kind of event that the parts choose, and the parts that say nothing beyond it."""
         codes_: list[int] = []
         channel = ""
@@ -311,7 +304,11 @@ class _Reader:
             span = field.span
             made.append(
                 Repair(
-                    span.start + self.shift, span.end + self.shift, new, codes.FIELD_READ_AS, message
+                    span.start + self.shift,
+                    span.end + self.shift,
+                    new,
+                    codes.FIELD_READ_AS,
+                    message,
                 )
             )
         return made
@@ -384,9 +381,7 @@ def _equality(expr: ast.Expression) -> tuple[str, list[str]]:
             values = items
         case _:
             return "", []
-    texts = [
-        str(item.value) for item in values if isinstance(item, ast.String | ast.Number)
-    ]
+    texts = [str(item.value) for item in values if isinstance(item, ast.String | ast.Number)]
     return (fold_name(field.text), texts) if len(texts) == len(values) else ("", [])
 
 

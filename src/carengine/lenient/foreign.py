@@ -16,7 +16,9 @@ from ..datamodel import DataModel, fold_name
 folded = fold_name
 
 ELLIPSIS = re.compile(r"[\[,]\s*(\.\.\.|…)\s*(?=[\],\r\n])")
-PLACEHOLDER = re.compile(r"_{2,}[A-Za-z]\w*?_{2,}|<[a-z][a-z_ -]*>|\{\{(?!pipe\}\})[a-z_ ]+\}\}", re.ASCII)
+PLACEHOLDER = re.compile(
+    r"_{2,}[A-Za-z]\w*?_{2,}|<[a-z][a-z_ -]*>|\{\{(?!pipe\}\})[a-z_ ]+\}\}", re.ASCII
+)
 PIPE = "{{pipe}}"
 
 _TIME = "timestamp event_time @timestamp utc_time time_created date_time datetime _time"
@@ -158,7 +160,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
 _EVERYWHERE = {"time": _TIME, "hostname": _HOST}
 
 # Protocols below the application; every other protocol's name is an application's.
-TRANSPORTS = frozenset("tcp udp icmp icmpv6 igmp sctp gre esp ah tcp6 udp6 ip ipv6".split())
+TRANSPORTS = frozenset(["tcp", "udp", "icmp", "icmpv6", "igmp", "sctp", "gre", "esp", "ah", "tcp6", "udp6", "ip", "ipv6"])
 
 _ACTIONS: Mapping[str, Mapping[str, str]] = {
     "process": {

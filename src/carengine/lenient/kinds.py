@@ -163,12 +163,12 @@ def without_missing(
                         f"the output {', '.join(gone)}"
                     )
                 made.append(
-                    Repair(start, _line_end(text.text, end), "", codes.OUTPUT_DROPPED, message, notes)
+                    Repair(
+                        start, _line_end(text.text, end), "", codes.OUTPUT_DROPPED, message, notes
+                    )
                 )
             case ast.Assign(stream) if stream.text in lost:
-                made.append(
-                    Repair(start, _line_end(text.text, end), "", codes.OUTPUT_DROPPED)
-                )
+                made.append(Repair(start, _line_end(text.text, end), "", codes.OUTPUT_DROPPED))
             case ast.Output(listed) if any(item.text in lost for item in listed):
                 left = [item.text for item in listed if item.text not in lost]
                 new = f"output {', '.join(left)}" if left else ""
@@ -181,9 +181,7 @@ def _line_end(text: str, at: int) -> int:
     return at + len(rest) - len(rest.lstrip())
 
 
-def _lost(
-    program: ast.Program, datamodel: DataModel
-) -> tuple[set[str], dict[int, list[str]]]:
+def _lost(program: ast.Program, datamodel: DataModel) -> tuple[set[str], dict[int, list[str]]]:
     """The names built on unknown objects, and the searches for these."""
     lost: set[str] = set()
     roots: dict[int, list[str]] = {}
@@ -195,7 +193,9 @@ def _lost(
         value = statement.value
         unknown: list[str] = []
         if isinstance(value, ast.Search):
-            unknown = [k.object.text for k in value.kinds if datamodel.object(k.object.text) is None]
+            unknown = [
+                k.object.text for k in value.kinds if datamodel.object(k.object.text) is None
+            ]
         if unknown:
             roots[number] = unknown
         if unknown or read & lost:
@@ -203,4 +203,3 @@ def _lost(
         else:
             lost.discard(statement.name.text)
     return lost, roots
-

@@ -67,9 +67,7 @@ def mend_names(
     return walker.made
 
 
-def outline_of(
-    id_: str, datamodel: DataModel, programs: Programs, depth: int = 0
-) -> Outline:
+def outline_of(id_: str, datamodel: DataModel, programs: Programs, depth: int = 0) -> Outline:
     """What the rows of another rule's outputs look like."""
     program = programs(id_) if depth < _MAX_RUNS else None
     if program is None:
@@ -118,13 +116,9 @@ class _Walker:
         if not any(isinstance(item, ast.Output) for item in self.program.statements):
             self._no_output()
         if not self.made:
-            self.made += kinds.other_objects(
-                self.program, self.model, self.wanted, self.lacking
-            )
+            self.made += kinds.other_objects(self.program, self.model, self.wanted, self.lacking)
         if not self.made:
-            self.made += kinds.without_missing(
-                self.text, self.program, self.model, self.env
-            )
+            self.made += kinds.without_missing(self.text, self.program, self.model, self.env)
 
     # Repairs
 
@@ -149,9 +143,7 @@ class _Walker:
                 return self._join(streams, condition)
             case ast.Group(streams, keys):
                 members = together([self._stream(item) for item in streams])
-                names = tuple(
-                    self._field(key, Scope(members, streams[0].text)) for key in keys
-                )
+                names = tuple(self._field(key, Scope(members, streams[0].text)) for key in keys)
                 if not all(has_field(members, name.split(".")) for name in names):
                     return Opaque()
                 return Grouped(names, members)
@@ -167,8 +159,8 @@ class _Walker:
             case ast.List():
                 return Single(several=True)
             case ast.Arithmetic(ast.Sign.MINUS, ast.Field((a,)) as left, ast.Field((b,)) as right):
-                streams = [n for n, o in self.env.items() if is_stream(o)]
-                if a in streams or b in streams:
+                known = [n for n, o in self.env.items() if is_stream(o)]
+                if a in known or b in known:
                     first = self._stream(_as_name(left))
                     self._stream(_as_name(right))
                     return first
@@ -237,9 +229,7 @@ class _Walker:
         named.remove(chosen)
         return chosen
 
-    def _select(
-        self, stream: ast.Name, outline: Outline, items: Sequence[ast.Item]
-    ) -> Outline:
+    def _select(self, stream: ast.Name, outline: Outline, items: Sequence[ast.Item]) -> Outline:
         members = outline.members if isinstance(outline, Grouped) else outline
         columns: list[str] = []
         for item in items:
@@ -275,12 +265,11 @@ class _Walker:
         if len(loose) != 1:
             return
         body = self.text.text.rstrip()
-        start = "\n" if "#" in body.rpartition("\n")[2] or "\n" in body else "\n"
         self.made.append(
             Repair(
                 len(body),
                 len(body),
-                f"{start}output {loose[0]}",
+                f"\noutput {loose[0]}",
                 codes.OUTPUT_ADDED,
                 "the program has no output",
                 (f"{loose[0]} is the one stream that nothing reads",),
@@ -395,9 +384,7 @@ class _Walker:
             match argument:
                 case ast.Field((only,)) if only in self.env:
                     pass
-                case ast.Field((first, *rest)) if rest and is_stream(
-                    self.env.get(first, Single())
-                ):
+                case ast.Field((first, *rest)) if rest and is_stream(self.env.get(first, Single())):
                     self._field(argument, Scope(self.env[first], first))
                 case _:
                     self._expression(argument, Scope(members, scope.name))
@@ -569,9 +556,7 @@ class _Walker:
     def _lack(self, scope: Scope, path: tuple[str, ...]) -> None:
         self._note(self.lacking, scope, path)
 
-    def _note(
-        self, notes: dict[int, dict[str, None]], scope: Scope, path: tuple[str, ...]
-    ) -> None:
+    def _note(self, notes: dict[int, dict[str, None]], scope: Scope, path: tuple[str, ...]) -> None:
         outline: Outline | None = scope.outline
         if isinstance(outline, Joined) and len(path) > 1:
             outline = dict(outline.branches).get(path[0])

@@ -16,6 +16,7 @@ Each rule looks at the lexemes of one statement that the strict parser refused.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -97,7 +98,12 @@ def supply_streams(text: Text, parts: Sequence[Sequence[Lexeme]]) -> list[Repair
     defined: dict[str, None] = {}
     for part in parts:
         head = _head(part)
-        if head == "filter" and len(part) > 4 and part[3].word == "where" and not part[4].text == "=":
+        if (
+            head == "filter"
+            and len(part) > 4
+            and part[3].word == "where"
+            and part[4].text != "="
+        ):
             name = part[0].text
             names = list(defined)
             chosen = name if name in defined else names[0] if len(names) == 1 else None
@@ -273,7 +279,7 @@ def _misplaced_where(lexemes: Sequence[Lexeme]) -> Iterator[Repair]:
     """``filter s (where …)``."""
     if _head(lexemes) not in ("filter", "join", "search"):
         return
-    for opening, word in zip(lexemes[3:], lexemes[4:], strict=False):
+    for opening, word in itertools.pairwise(lexemes):
         if opening.text == "(" and word.word == "where":
             message = "`where` stands before its bracket, not inside it"
             yield Repair(opening.start, word.end, "where (", codes.STATEMENT_SHAPE, message)

@@ -20,7 +20,8 @@ parser refuses it.
 from __future__ import annotations
 
 import re
-from attrs import define, field
+
+from attrs import define, field, frozen
 
 from ..diagnostics import codes
 from ..syntax.lexical import quoted
@@ -112,6 +113,7 @@ class _Reader:
     earlier: str = ""
     open: list[str] = field(factory=list)
     defined: bool = False
+    items: list[_Item] = field(factory=list)
 
     def run(self) -> None:
         while self.at < self.end:
@@ -123,6 +125,7 @@ class _Reader:
                 self._string()
             elif not (self._takes_value() and self._bare()):
                 self._token()
+        self._close_list()
 
     # Where we are
 
@@ -139,17 +142,42 @@ class _Reader:
             return self.earlier in _VALUE_WORDS
         return self._in_list() and self.before in ("[", ",")
 
-    def _push(self, token: str) -> None:
-        if token in ("(", "["):
-            self.open.append(token)
-        elif token in (")", "]"):
+    def _push(self, sign: str) -> None:
+        if sign in ("(", "["):
+            self.open.append(sign)
+            self._close_list()
+        elif sign in (")", "]"):
+            if self._in_list():
+                self._close_list()
             if self.open:
                 self.open.pop()
-        elif token in ("where", "and", "or"):
+        elif self._in_list() and sign not in (",", "string"):
+            self.items.append(_Item("word", None, sign))
+        elif sign in ("where", "and", "or") or (sign in _EQUALITIES | _ORDERINGS and sign != "="):
             self.defined = True
-        elif token in _EQUALITIES | _ORDERINGS and token != "=":
-            self.defined = True
-        self.earlier, self.before = self.before, token
+        self.earlier, self.before = self.before, sign
+
+    def _item(self, kind: str, value: str) -> None:
+        """Remember how an item of a list was read; its repair is the last one made."""
+        if self._in_list():
+            repair = None if kind == "string" else self.made[-1]
+            self.items.append(_Item(kind, repair, value))
+
+    def _close_list(self) -> None:
+        """Take back repairs of a list's items where a comma may have been part of a value.
+
+        Two items that have no quotes side by side may be one with a comma in it, unless no item of the list has quotes
+        and all look alike.
+        """
+        items, self.items = self.items, []
+        if len(items) > 1 and all(item.kind == "bare" for item in items):
+            if len({_shape(item.value) for item in items}) == 1:
+                return
+        loose = [item.kind != "string" for item in items]
+        for number, item in enumerate(items):
+            beside = loose[max(0, number - 1) : number] + loose[number + 1 : number + 2]
+            if item.repair is not None and any(beside):
+                self.made.remove(item.repair)
 
     def _say(self, start: int, end: int, text: str, code: str, message: str) -> None:
         self.made.append(Repair(start, end, text, codes.ALL[code], message))
@@ -159,24 +187,24 @@ class _Reader:
     def _token(self) -> None:
         found = _TOKEN.match(self.text, self.at, self.end)
         assert found is not None
-        token, start = found[0], self.at
+        sign, start = found[0], self.at
         self.at = found.end()
-        lower = token.lower()
-        if token in _FOREIGN:
-            right = _FOREIGN[token]
-            message = f"`{token}` is no operator of the language; it is written `{right}`"
+        lower = sign.lower()
+        if sign in _FOREIGN:
+            right = _FOREIGN[sign]
+            message = f"`{sign}` is no operator of the language; it is written `{right}`"
             self._say(start, self.at, self._spaced(right, start), "CE606", message)
             lower = right
-        elif token == "!" and not self.text.startswith("=", self.at):
+        elif sign == "!" and not self.text.startswith("=", self.at):
             self._say(start, self.at, "not ", "CE606", "negation is written `not`")
             lower = "not"
-        elif token in _DASHES:
+        elif sign in _DASHES:
             self._say(start, self.at, "-", "CE601", "a typographic dash is no minus sign")
-        elif token in _INVISIBLE:
-            message = f"the invisible character U+{ord(token):04X} means nothing"
+        elif sign in _INVISIBLE:
+            message = f"the invisible character U+{ord(sign):04X} means nothing"
             self._say(start, self.at, "", "CE601", message)
             return
-        elif token == ";":
+        elif sign == ";":
             self._say(start, self.at, "", "CE606", "`;` has no meaning here")
             return
         self._push(lower)
@@ -211,9 +239,12 @@ class _Reader:
         if strict is not None and self._ends(strict.end()):
             self.at = strict.end()
             self._push("string")
+            self._item("string", "")
             return
         found = self._closed(start, opener)
+        kind = "string"
         if found is None:
+            kind = "unclosed"
             found = self._unclosed(start + 1, "no quote closes this string")
         if found is None:
             # Nothing certain can be said: the string is passed over as the strict lexer would.
@@ -225,6 +256,7 @@ class _Reader:
         self._say(start, end, _written(value, single), "CE601", message)
         self.at = end
         self._push("string")
+        self._item(kind, value)
 
     def _closed(self, start: int, opener: str) -> tuple[int, str, str] | None:
         """A string with a closing quote of some kind: its end, its value, what was wrong."""
@@ -232,7 +264,7 @@ class _Reader:
         family = _DOUBLES if opener in _DOUBLES else _SINGLES
         limit = self._line_end()
         value: list[str] = []
-        escapes = inner = False
+        escapes = inner = doubles = False
         at = start + 1
         while at < limit:
             sign = self.text[at]
@@ -243,12 +275,13 @@ class _Reader:
             twice = at + 1 < limit and sign in "\"'" and self.text[at + 1] == sign
             if twice and not self._ends(at + 2):
                 value.append(sign)
+                doubles = True
                 at += 2
                 continue
             if twice:
                 return at + 2, "".join(value), "a quote too many closes this string"
             if self._ends(at + 1):
-                if inner and CONNECTIVE.search("".join(value)):
+                if (inner and CONNECTIVE.search("".join(value))) or (escapes and doubles):
                     return None
                 if escapes:
                     message = "a quote inside a string is written twice, not with a backslash"
@@ -296,9 +329,7 @@ class _Reader:
             limit = _list_end(self.text, start, limit)
         while limit > start:
             last = self.text[limit - 1]
-            if last.isspace():
-                limit -= 1
-            elif last in ")]" and _unbalanced(self.text[start:limit], last):
+            if last.isspace() or (last in ")]" and _unbalanced(self.text[start:limit], last)):
                 limit -= 1
             else:
                 break
@@ -326,7 +357,7 @@ class _Reader:
         raw = self.text[start:end]
         if _ONE_OF.match(raw):
             return False
-        if not raw or raw[0] in "([" and not raw.startswith("[^"):
+        if not raw or (raw[0] in "([" and not raw.startswith("[^")):
             return False
         if re.search(r"[^ \t\u00a0\r\n][ \t\u00a0]{2,}\Z", self.text[max(0, start - 20) : start]):
             # The blanks may have been the value's own.
@@ -338,6 +369,7 @@ class _Reader:
                 self._say(start, end, _written(raw[:-1], mark in _SINGLES), "CE601", message)
                 self.at = end
                 self._push("string")
+                self._item("unopened", raw[:-1])
                 return True
             return False
         if any(sign in _DOUBLES for sign in raw) or "…" in raw or raw.startswith("..."):
@@ -349,7 +381,22 @@ class _Reader:
         self._say(start, end, quoted(raw), "CE602", "a text stands in quotes")
         self.at = end
         self._push("string")
+        self._item("bare", raw)
         return True
+
+
+@frozen
+class _Item:
+    """An item of the list at hand: how it was read (as a string, without quotes …), its repair, its value."""
+
+    kind: str
+    repair: Repair | None
+    value: str
+
+
+def _shape(value: str) -> tuple[bool, bool, bool]:
+    """What values look like that belong together: wildcards at the same ends, all paths or none."""
+    return value.startswith("*"), value.endswith("*"), "\\" in value
 
 
 def _written(value: str, single: bool) -> str:
@@ -374,4 +421,3 @@ def _list_end(text: str, start: int, limit: int) -> int:
         elif not depth and sign in ",]":
             return at
     return limit
-

@@ -61,9 +61,7 @@ class Reading:
 
 
 REPAIRS = frozenset(
-    code.id
-    for code in codes.ALL.values()
-    if code.id.startswith("CE6") and code.severity.rank > 0
+    code.id for code in codes.ALL.values() if code.id.startswith("CE6") and code.severity.rank > 0
 )
 """The ids of the codes that stand for a repair."""
 
@@ -167,12 +165,12 @@ def _parts(text: Text, is_field: Callable[[str], bool]) -> list[list[Lexeme]]:
 
 def _broken(text: Text, is_field: Callable[[str], bool]) -> list[list[Lexeme]]:
     """The statements that do not parse alone, a bare condition too."""
-    return [
-        part
-        for part in _parts(text, is_field)
-        if is_bare(part) and not _is_condition(text.text[part[0].start : part[-1].end])
-        or not is_bare(part) and not _parses(text.text[part[0].start : part[-1].end])
-    ]
+    return [part for part in _parts(text, is_field) if not _is_right(text.text, part)]
+
+
+def _is_right(text: str, part: Sequence[Lexeme]) -> bool:
+    whole = text[part[0].start : part[-1].end]
+    return _is_condition(whole) if is_bare(part) else _parses(whole)
 
 
 def _is_condition(text: str) -> bool:

@@ -26,9 +26,9 @@ def statements(
     """
     parts: list[list[Lexeme]] = []
     for part in _apart(text, split(text, lexemes)):
-        if parts and not _begins(part):
-            parts[-1] += part
-        elif parts and _continues(parts[-1], part, lexemes, is_field):
+        if parts and (
+            not _begins(part) or _continues(parts[-1], part, lexemes, is_field)
+        ):
             parts[-1] += part
         else:
             parts.append(list(part))

@@ -13,13 +13,14 @@ Looked at are the strings of a program that is right otherwise::
 Backslashes are doubled where every run of them in the program's patterns is of even length and one of
 them at least stands inside a path, or where such a run stands inside the path of a string: no path has an
 empty part. A share's two at the beginning (``\\server``) are left. In regular expressions nothing is undone: there two
-may mean one, and if the program doubles them elsewhere, nobody can tell.
+may mean one, unless they stand before a class that is repeated (``\\\\d+``); if the program doubles them elsewhere,
+nobody can tell.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
@@ -33,6 +34,8 @@ from .walking import all_in, expressions, streams_of
 
 _RUN = re.compile(r"\\+")
 _INSIDE = re.compile(r"(?<=[\w:%.)$])\\\\(?!\\)(?=[\w%.(*$])")
+# A class of characters that is repeated: with two backslashes it would be a letter that is.
+_CLASS = re.compile(r"(?<!\\)\\\\[dwsDWS][{+*]")
 _OR = re.compile(r"\s+OR\s+|\s*\|\|\s*")
 _OR_ANY = re.compile(r"\s+or\s+", re.IGNORECASE)
 _PART = re.compile(r"\*?[\w.\-]+\*?\.\w{1,5}|\S*\*\S*", re.ASCII)
@@ -136,30 +139,41 @@ def _pipes(found: list[_Use]) -> Iterator[Repair]:
 
 def _backslashes(text: Text, found: list[_Use]) -> Iterator[Repair]:
     patterns = {use.node.span.start: use.node for use in found if use.how != "match"}
-    runs = [run for node in patterns.values() for run in _RUN.findall(node.value)]
+    regexes = {use.node.span.start: use.node for use in found if use.how == "match"}
     inside = any(_INSIDE.search(node.value) for node in patterns.values())
-    doubled = inside and all(len(run) % 2 == 0 for run in runs)
+    classes = any(_CLASS.search(node.value) for node in regexes.values())
+    doubled = (inside or classes) and _all_even(patterns.values())
     for node in patterns.values():
         value = node.value
-        if doubled:
-            value = _RUN.sub(lambda run: "\\" * (len(run[0]) // 2), value)
-        elif "\\\\" in value:
-            own = _RUN.findall(value)
-            if _INSIDE.search(value) and all(len(run) % 2 == 0 for run in own):
-                value = _RUN.sub(lambda run: "\\" * (len(run[0]) // 2), value)
-            else:
-                value = _INSIDE.sub(r"\\", value)
+        if doubled or (_INSIDE.search(value) and _all_even([node])):
+            value = _halved(value)
+        else:
+            value = _INSIDE.sub(r"\\", value)
         if value != node.value:
             message = "a backslash is an ordinary character here, and is written once"
             yield Repair(*_rewritten(node, value), codes.DOUBLED_BACKSLASHES, message)
-    if doubled:
-        for use in found:
-            if use.how == "match" and "\\\\" in use.node.value:
-                text.refuse(
-                    use.node.span.start,
-                    use.node.span.end,
-                    "the program doubles its backslashes, and here two may be one or two",
-                )
+    for node in regexes.values():
+        if "\\\\" not in node.value:
+            continue
+        if classes and _all_even(regexes.values()):
+            message = "a backslash of a regular expression is written once here"
+            yield Repair(
+                *_rewritten(node, _halved(node.value)), codes.DOUBLED_BACKSLASHES, message
+            )
+        elif doubled or classes:
+            text.refuse(
+                node.span.start,
+                node.span.end,
+                "the program doubles its backslashes, and here two may be one or two",
+            )
+
+
+def _all_even(nodes: Iterable[ast.String]) -> bool:
+    return all(len(run) % 2 == 0 for node in nodes for run in _RUN.findall(node.value))
+
+
+def _halved(value: str) -> str:
+    return _RUN.sub(lambda run: "\\" * (len(run[0]) // 2), value)
 
 
 # Lists in one string
@@ -180,15 +194,11 @@ def _lists(
         listed = "[" + ", ".join(map(quoted, parts)) + "]"
         message = "several values stand in one string"
         if use.how == "contains":
-            yield Repair(
-                node.span.start, node.span.end, listed, codes.LIST_IN_STRING, message
-            )
+            yield Repair(node.span.start, node.span.end, listed, codes.LIST_IN_STRING, message)
         else:
             word = "in" if use.how == "=" else "not in"
             start = use.left.span.end
-            yield Repair(
-                start, node.span.end, f" {word} {listed}", codes.LIST_IN_STRING, message
-            )
+            yield Repair(start, node.span.end, f" {word} {listed}", codes.LIST_IN_STRING, message)
 
 
 # Patterns of other languages

@@ -16,9 +16,11 @@ def inner(expr: ast.Expression) -> tuple[ast.Expression, ...]:
         case ast.Not(item) | ast.Exists(item):
             return (item,)
         case ast.Comparison(first, rest):
-            return (first, *(item for _, item in rest))
-        case ast.In(value, items) | ast.Contains(value, items):
-            return (value, items)
+            found: list[ast.Expression] = [first]
+            found += [item for _, item in rest]
+            return tuple(found)
+        case ast.In(value, of) | ast.Contains(value, of):
+            return (value, of)
         case ast.Match(value, regex):
             return (value, regex)
         case ast.Arithmetic(_, left, right):

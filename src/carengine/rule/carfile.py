@@ -13,9 +13,7 @@ from . import frontmatter
 from .model import Draft
 
 
-def read(
-    source: Source, *, folder: Path | None = None, lenient: bool = False
-) -> list[Draft]:
+def read(source: Source, *, folder: Path | None = None, lenient: bool = False) -> list[Draft]:
     """The rule of a ``.car`` text; always one, with diagnostics for what is wrong in it.
 
     ``folder`` is where the files of examples are looked for; a ``lenient`` program is repaired where it can be.

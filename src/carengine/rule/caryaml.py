@@ -222,4 +222,3 @@ def reference(object_: str, action: str, field: str) -> Reference:
         known_action.name if known_action else action,
         known_field.name if known_field else field,
     )
-

@@ -132,7 +132,7 @@ class Draft:
     declared: tuple[Reference, ...] | None = None
     place: Span | None = field(default=None, eq=False, repr=False)
     lenient: bool = False
-    publication: Publication = Publication()
+    publication: Publication = field(factory=Publication)
 
     @property
     def path(self) -> str:
@@ -156,7 +156,7 @@ class Rule:
     examples: tuple[Example, ...] = field(default=(), repr=False)
     diagnostics: tuple[Diagnostic, ...] = field(default=(), repr=False)
     clauses: tuple[Clause, ...] = field(default=(), repr=False)
-    publication: Publication = field(default=Publication(), repr=False)
+    publication: Publication = field(factory=Publication, repr=False)
 
     @property
     def title(self) -> str:

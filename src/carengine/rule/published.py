@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..diagnostics import Block, Diagnostic, Source, Span, codes
 from ..resolve import Reference
@@ -31,7 +31,7 @@ class Analytic:
     said: tuple[Diagnostic, ...] = ()
     examples: tuple[Example, ...] = ()
     declared: tuple[Reference, ...] = ()
-    publication: Publication = Publication()
+    publication: Publication = field(factory=Publication)
 
 
 def is_pseudocode(type_: str) -> bool:
@@ -53,9 +53,7 @@ def drafts_of(analytic: Analytic, source: Source, advice: str) -> list[Draft]:
         types = dict.fromkeys(item.type for item in analytic.publication.implementations)
         message = f"{analytic.id} has no implementation in pseudocode"
         notes = [f"it has {', '.join(filter(None, types))}"] if any(types) else []
-        nothing = Diagnostic(
-            codes.NO_PSEUDOCODE, message, analytic.place, notes=(*notes, advice)
-        )
+        nothing = Diagnostic(codes.NO_PSEUDOCODE, message, analytic.place, notes=(*notes, advice))
         return [
             Draft(
                 analytic.id,
