@@ -61,9 +61,7 @@ def program(random: Random) -> str:
     for name in random.sample(_FILTERED, random.randint(1, 3)):
         source = random.choice([names[-1], first])
         condition = _condition(random, spec, random.randint(0, 3))
-        statements.append(
-            ast.Define(ast.Name(name), ast.Filter(ast.Name(source), condition))
-        )
+        statements.append(ast.Define(ast.Name(name), ast.Filter(ast.Name(source), condition)))
         names.append(name)
     last = names[-1]
     match random.randrange(5):

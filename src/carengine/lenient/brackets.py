@@ -27,8 +27,8 @@ from .editing import Repair, Text
 from .logic import Meaning, alike, meaning_of
 from .phrases import COMPARISONS
 
-# More readings than these are not tried.
-_MAX_READINGS = 3_000
+# So many items are looked at in all readings together; where it would take more, nothing is certain.
+_MAX_ITEMS = 400_000
 _PARTNER = {"(": ")", "[": "]"}
 _STOPS = frozenset(["and", "or", "as", "by", "where", "select", "within"])
 _NOT_A_CALL = frozenset(["and", "or", "not", "where", "in", "search", "join", "output", "return"])
@@ -243,7 +243,11 @@ def _conditions(text: Text, items: Sequence[_Item]) -> list[Repair]:
             "brackets are both missing and too many, and nothing tells where they belong",
         )
         return []
-    readings = _readings(items, missing, extra)
+    end = _at_end(items, missing, extra)
+    if len({item.kind for item in items} & {"and", "or", "not"}) < 2 and _read(items, end):
+        # With one connective, brackets mean nothing.
+        return [_change(items, at, sign) for at, sign in end]
+    readings = _readings(items, missing, extra, end)
     chosen = _chosen(readings, items)
     if chosen is None:
         _refuse(text, items, missing, extra, readings)
@@ -278,32 +282,42 @@ def _change(items: Sequence[_Item], at: int, sign: str) -> Repair:
     return Repair(place, place, "(", codes.BRACKETS, "a bracket is closed that nothing opens")
 
 
-def _readings(
+def _at_end(
     items: Sequence[_Item], missing: Sequence[int], extra: Sequence[int]
+) -> tuple[tuple[int, str], ...]:
+    """The option that closes at the end, or takes out the brackets that close nothing."""
+    if missing:
+        return ((len(items), ")"),) * len(missing)
+    return tuple((at, "") for at in extra)
+
+
+def _readings(
+    items: Sequence[_Item],
+    missing: Sequence[int],
+    extra: Sequence[int],
+    end: tuple[tuple[int, str], ...],
 ) -> list[_Reading]:
+    """All readings; none where they are too many to try."""
     count = len(missing) + len(extra)
-    last = len(items)
-    options: list[tuple[tuple[int, str], ...]]
     if missing:
         slots = [
             (at + 1, ")")
             for at in range(missing[0] + 1, len(items))
             if items[at].kind in ("atom", ")")
         ]
-        end = ((last, ")"),) * count
-        options = _combined(slots, count, end, repeated=True)
+        options = _combined(slots, count, repeated=True)
     else:
         drops = [(at, "") for at in range(extra[-1] + 1) if items[at].kind == ")"]
-        opens = [
-            (at, "(")
-            for at in range(extra[0])
-            if items[at].kind in ("atom", "(", "not")
-        ]
-        end = tuple((at, "") for at in extra)
-        options = _combined(drops, count, end, repeated=False)
-        options += _combined(opens, count, end, repeated=True)
+        opens = [(at, "(") for at in range(extra[0]) if items[at].kind in ("atom", "(", "not")]
+        options = itertools.chain(
+            _combined(drops, count, repeated=False), _combined(opens, count, repeated=True)
+        )
+    most = _MAX_ITEMS // len(items)
+    tried = list(itertools.islice(options, most + 1))
+    if len(tried) > most:
+        return []
     made: list[_Reading] = []
-    for option in dict.fromkeys([end, *options]):
+    for option in dict.fromkeys([end, *tried]):
         found = _read(items, option)
         if found is not None:
             made.append(evolve(found, at_end=option == end))
@@ -311,16 +325,12 @@ def _readings(
 
 
 def _combined(
-    slots: Sequence[tuple[int, str]],
-    count: int,
-    end: tuple[tuple[int, str], ...],
-    *,
-    repeated: bool,
-) -> list[tuple[tuple[int, str], ...]]:
-    """All ways to choose ``count`` of the slots; only ``end`` where these are too many."""
-    combine = itertools.combinations_with_replacement if repeated else itertools.combinations
-    found = list(itertools.islice(combine(slots, count), _MAX_READINGS + 1))
-    return found if len(found) <= _MAX_READINGS else [end, *found[:_MAX_READINGS]]
+    slots: Sequence[tuple[int, str]], count: int, *, repeated: bool
+) -> Iterator[tuple[tuple[int, str], ...]]:
+    """All ways to choose ``count`` of the slots."""
+    if repeated:
+        return itertools.combinations_with_replacement(slots, count)
+    return itertools.combinations(slots, count)
 
 
 def _read(items: Sequence[_Item], option: tuple[tuple[int, str], ...]) -> _Reading | None:

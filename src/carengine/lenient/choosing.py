@@ -41,8 +41,10 @@ def by_typing(spelling: str, names: Iterable[str]) -> str | None:
 
 
 def is_near(spelling: str, names: Iterable[str], most: int = 2) -> bool:
-    """Whether any of the names is within a few typing errors."""
-    return any(typing_errors(spelling, name, most) is not None for name in names)
+    """Whether any of the names is within a few typing errors; short names have fewer to be near."""
+    length = len(fold_name(spelling))
+    allowed = min(most, 0 if length < 3 else 1 if length < 5 else most)
+    return any(typing_errors(spelling, name, allowed) is not None for name in names)
 
 
 def by_words(spelling: str, names: Iterable[str]) -> str | None:

@@ -19,7 +19,29 @@ from .phrases import COMPARISONS, UNITS
 _CONNECTIVES = frozenset(["and", "or"])
 # Words that neither end nor begin an operand.
 _BETWEEN = frozenset(
-    ["and", "or", "not", "in", "contains", "contain", "does", "match", "where", "by", "within", "select", "as", "from", "filter", "search", "join", "group", "of", "top", "bottom"]
+    [
+        "and",
+        "or",
+        "not",
+        "in",
+        "contains",
+        "contain",
+        "does",
+        "match",
+        "where",
+        "by",
+        "within",
+        "select",
+        "as",
+        "from",
+        "filter",
+        "search",
+        "join",
+        "group",
+        "of",
+        "top",
+        "bottom",
+    ]
 )
 _LISTS = frozenset(["select", "by", "output", "return", "input", "join", "group", "search"])
 

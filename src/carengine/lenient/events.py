@@ -44,7 +44,9 @@ class Meaning:
     always: Mapping[str, tuple[str, ...]] = {}
 
 
-_INFORMATION = dict.fromkeys(("severity", "level", "loglevel", "eventtype", "type"), ("information", "info", "0", "4"))
+_INFORMATION = dict.fromkeys(
+    ("severity", "level", "loglevel", "eventtype", "type"), ("information", "info", "0", "4")
+)
 _SUCCESS = {**_INFORMATION, "keywords": ("audit success", "success")}
 _LOGON = {
     "targetusername": "user",

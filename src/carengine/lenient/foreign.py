@@ -160,7 +160,23 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
 _EVERYWHERE = {"time": _TIME, "hostname": _HOST}
 
 # Protocols below the application; every other protocol's name is an application's.
-TRANSPORTS = frozenset(["tcp", "udp", "icmp", "icmpv6", "igmp", "sctp", "gre", "esp", "ah", "tcp6", "udp6", "ip", "ipv6"])
+TRANSPORTS = frozenset(
+    [
+        "tcp",
+        "udp",
+        "icmp",
+        "icmpv6",
+        "igmp",
+        "sctp",
+        "gre",
+        "esp",
+        "ah",
+        "tcp6",
+        "udp6",
+        "ip",
+        "ipv6",
+    ]
+)
 
 _ACTIONS: Mapping[str, Mapping[str, str]] = {
     "process": {

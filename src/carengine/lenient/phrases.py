@@ -98,12 +98,7 @@ def supply_streams(text: Text, parts: Sequence[Sequence[Lexeme]]) -> list[Repair
     defined: dict[str, None] = {}
     for part in parts:
         head = _head(part)
-        if (
-            head == "filter"
-            and len(part) > 4
-            and part[3].word == "where"
-            and part[4].text != "="
-        ):
+        if head == "filter" and len(part) > 4 and part[3].word == "where" and part[4].text != "=":
             name = part[0].text
             names = list(defined)
             chosen = name if name in defined else names[0] if len(names) == 1 else None
@@ -187,10 +182,12 @@ def _operator_at(lexemes: Sequence[Lexeme], at: int) -> tuple[int, str] | None:
     if not _is_operand(lexemes[at - 1]) or lexemes[at - 1].word in ("where", "and", "or", "not"):
         return None
     for words, right in _OPERATORS:
-        after = lexemes[at + len(words) :]
-        if tuple(item.word for item in lexemes[at : at + len(words)]) != words or not after:
+        last = at + len(words)
+        if lexemes[at].word != words[0] or last >= len(lexemes):
             continue
-        follows = after[0]
+        if tuple(item.word for item in lexemes[at:last]) != words:
+            continue
+        follows = lexemes[last]
         if follows.kind == "string" or follows.text in ("[", "(") or follows.kind == "number":
             return len(words), right
         if follows.is_name and follows.word not in ("and", "or", "in", "not", "where", "select"):

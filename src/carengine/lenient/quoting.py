@@ -36,7 +36,7 @@ _DASHES = "‐‑‒–—−"
 _INVISIBLE = "\u200b\u200c\u200d\u2060\u00ad\ufeff"
 
 # How far a value may reach, and how long a line may be that is looked at.
-_FAR = 4_000
+_FAR = 2_000
 
 _STRICT = {
     '"': re.compile(r'"[^"\r\n]*(?:""[^"\r\n]*)*"'),
@@ -55,6 +55,7 @@ CONNECTIVE = re.compile(
     rf"(?:{_NAME}\]?\s*{_OPERATOR}|[{_QUOTES}][^\r\n]{{0,200}}?\braw\s+event|[)\s]*(?:[\r\n]|\Z)))",
     re.IGNORECASE,
 )
+_COMPARISON = re.compile(rf"\s*[(]*\s*{_NAME}\s*{_OPERATOR}", re.IGNORECASE)
 _AFTER_VALUE = re.compile(
     r"[ \t\u00a0]*(?:\Z|[\r\n)\],#;]|(?:and|or)(?![\w@])|&&|\|\||"
     r"(?:output|return|input)[ \t]+\w|by[ \t]+\w|\w+[ \t]*=[ \t]*(?:search|filter|join|group|from|run)[ \t])",
@@ -299,6 +300,8 @@ class _Reader:
                 return None
             if CONNECTIVE.search(self.text, start + 1, at + 1):
                 return None
+            if _COMPARISON.match(self.text, at + 1):
+                return None
             value.append(sign)
             inner = True
             at += 1
@@ -319,14 +322,14 @@ class _Reader:
         line = _LINE.match(self.text, start, self.end)
         assert line is not None
         limit = min(line.end(), start + _FAR)
-        connective = CONNECTIVE.search(self.text, start, self.end)
+        if self._in_list():
+            limit = _list_end(self.text, start, limit)
+        connective = CONNECTIVE.search(self.text, start, limit)
         if connective is not None:
-            limit = min(limit, connective.start())
+            limit = connective.start()
         comment = _COMMENT.search(self.text, start, limit)
         if comment is not None:
             limit = comment.start()
-        if self._in_list():
-            limit = _list_end(self.text, start, limit)
         while limit > start:
             last = self.text[limit - 1]
             if last.isspace() or (last in ")]" and _unbalanced(self.text[start:limit], last)):

@@ -9,6 +9,7 @@ as far as it got, with what is said of it; it is never guessed at.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
@@ -25,7 +26,7 @@ from .events import bare_condition
 from .names import Programs, mend_names
 from .phrases import renote, reshape, reword, supply_streams
 from .quoting import requote
-from .statements import is_bare, runs_on, statements
+from .statements import is_bare, is_misread, stands_alone, statements
 from .values import mend_values
 
 MAX_CHARACTERS = 100_000
@@ -95,7 +96,9 @@ def read(
         for _ in range(_ROUNDS):
             program = _standing(text)
             changed = text.apply(mend_names(text, program, known, programs))
-            changed = text.apply(mend_values(text, _standing(text), known)) or changed
+            if changed:
+                program = _standing(text)
+            changed = text.apply(mend_values(text, program, known)) or changed
             if not changed or text.refused:
                 break
         parsed = parse_program(text.block)
@@ -130,7 +133,7 @@ def _syntax(text: Text, is_field: Callable[[str], bool], datamodel: DataModel) -
     """Repair the statements that the strict parser refuses."""
     text.apply([item for part in _parts(text, is_field) for item in renote(text.text, part)])
     scanned = scan(text.text)
-    if scanned is None or (_parses(text.text) and not runs_on(text.text, scanned[0])):
+    if scanned is None or (_parses(text.text) and not is_misread(text.text, scanned[0], is_field)):
         return
     for name, make in _PASSES.items():
         rounds = 1 if name == "quotes" else _ROUNDS
@@ -149,11 +152,12 @@ def _syntax(text: Text, is_field: Callable[[str], bool], datamodel: DataModel) -
         if text.refused:
             return
     parts = _parts(text, is_field)
-    if parts and is_bare(parts[0]):
+    if stands_alone(parts, is_field):
         text.apply(bare_condition(text, parts[0], datamodel))
     _placeholders(text)
 
 
+@functools.lru_cache(maxsize=128)
 def _parses(text: str) -> bool:
     return not parse_program(Block.of(text)).diagnostics
 
@@ -170,7 +174,14 @@ def _broken(text: Text, is_field: Callable[[str], bool]) -> list[list[Lexeme]]:
 
 def _is_right(text: str, part: Sequence[Lexeme]) -> bool:
     whole = text[part[0].start : part[-1].end]
-    return _is_condition(whole) if is_bare(part) else _parses(whole)
+    if is_bare(part):
+        return _is_condition(whole)
+    return _parses(whole) and (_statements(whole) == 1 or part[0].word == "input")
+
+
+@functools.lru_cache(maxsize=128)
+def _statements(text: str) -> int:
+    return len(parse_program(Block.of(text)).program.statements)
 
 
 def _is_condition(text: str) -> bool:

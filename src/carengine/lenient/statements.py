@@ -26,19 +26,35 @@ def statements(
     """
     parts: list[list[Lexeme]] = []
     for part in _apart(text, split(text, lexemes)):
-        if parts and (
-            not _begins(part) or _continues(parts[-1], part, lexemes, is_field)
-        ):
+        if parts and (not _begins(part) or _continues(parts[-1], part, lexemes, is_field)):
             parts[-1] += part
         else:
             parts.append(list(part))
     return parts
 
 
-def runs_on(text: str, lexemes: Sequence[Lexeme]) -> bool:
-    """Whether a text that parses holds a statement that a connective too many makes part of another."""
-    parts = list(split(text, lexemes))
-    return len(list(_apart(text, parts))) > len(parts)
+def is_misread(text: str, lexemes: Sequence[Lexeme], is_field: Callable[[str], bool]) -> bool:
+    """Whether a text that parses says something else than it seems to.
+
+    A connective too many makes the next statement a part of the condition before; one too few makes the
+    condition a statement; a condition that stands alone seems to define a constant.
+    """
+    strict = list(split(text, lexemes))
+    parts = statements(text, lexemes, is_field)
+    ours = [(part[0].start, part[-1].end) for part in parts]
+    same = ours == [(part[0].start, part[-1].end) for part in strict]
+    return not same or stands_alone(parts, is_field)
+
+
+def stands_alone(parts: Sequence[Part], is_field: Callable[[str], bool]) -> bool:
+    """Whether the text is a condition with no statement around it."""
+    if not parts:
+        return False
+    first = parts[0]
+    if is_bare(first):
+        return True
+    streams = any(len(part) > 2 and part[2].word in STREAM_WORDS for part in parts)
+    return len(parts) == 1 and not streams and is_field(first[0].text) and first[1].text == "="
 
 
 def _apart(text: str, parts: Iterable[Part]) -> Iterator[Part]:

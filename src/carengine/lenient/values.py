@@ -157,9 +157,7 @@ def _backslashes(text: Text, found: list[_Use]) -> Iterator[Repair]:
             continue
         if classes and _all_even(regexes.values()):
             message = "a backslash of a regular expression is written once here"
-            yield Repair(
-                *_rewritten(node, _halved(node.value)), codes.DOUBLED_BACKSLASHES, message
-            )
+            yield Repair(*_rewritten(node, _halved(node.value)), codes.DOUBLED_BACKSLASHES, message)
         elif doubled or classes:
             text.refuse(
                 node.span.start,

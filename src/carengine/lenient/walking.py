@@ -60,7 +60,7 @@ def expressions(statement: ast.Statement) -> tuple[ast.Expression, ...]:
             return tuple(item.value for item in items)
         case ast.Define(_, ast.Run()):
             return ()
-        case ast.Define(_, value):
+        case ast.Define(_, value) if not isinstance(value, ast.StreamExpression):
             return (value,)
         case _:
             return ()

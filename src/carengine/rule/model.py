@@ -187,6 +187,7 @@ class Refused:
     id: str
     path: str
     diagnostics: tuple[Diagnostic, ...]
+    title: str = ""
 
 
 @frozen(eq=False)
@@ -231,7 +232,7 @@ def from_drafts(
         first = known.setdefault(draft.id.lower(), draft)
         if first is not draft:
             twice = _twice(draft, first)
-            refused.append(Refused(draft.id, draft.path, (twice,)))
+            refused.append(Refused(draft.id, draft.path, (twice,), draft.metadata.title))
     known = mended(known)
     resolved = _Resolved(known, dict(parameters or {}))
     rules: list[Rule] = []
@@ -239,7 +240,7 @@ def from_drafts(
         outcome = resolved.of(key)
         said = ordered((*draft.diagnostics, *_not_lost(draft, outcome.diagnostics)))
         if outcome.program is None or has_errors(said):
-            refused.append(Refused(draft.id, draft.path, said))
+            refused.append(Refused(draft.id, draft.path, said, draft.metadata.title))
             continue
         said = ordered((*said, *_differences(draft, outcome)))
         rules.append(

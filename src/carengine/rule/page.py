@@ -222,7 +222,7 @@ def _sections(
             continue
         if inside and open_ is not None:
             yield _Section(title, open_.start + len(open_.text), line.start, open_)
-            open_ = None
+        open_ = None
         if len(heading[1]) == 4:
             open_, title = line, heading[2]
         else:
