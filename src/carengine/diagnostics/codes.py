@@ -378,7 +378,7 @@ KIND_READ_AS = _warning(
 )
 PATH_READ_AS = _warning(
     "CE611",
-    "path compared with a base name",
+    "base name read as the path it is compared with",
     """The field holds the last part of a path, which never equals a full path. The field with the full path was
     read instead.""",
 )
@@ -444,6 +444,7 @@ NO_CAR_OBJECT = _error(
     "events that CAR has no object for",
     """The condition is about events of a log (by their event code) that no object and action of CAR's data
     model stands for.""",
+)
 
 # 7xx: findings of the checker
 

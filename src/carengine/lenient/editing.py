@@ -8,7 +8,8 @@ repair of the same place, and whatever the strict parser says afterwards, points
     becomes   exe = "cmd.exe"
     offsets   0 1 … 6 6 7 …
 
-A character that was added stands where the character before it does.
+A character that was added stands where the character before it does; of a stretch that was written anew, the
+beginning and the end stand where they did.
 """
 
 from __future__ import annotations
@@ -128,16 +129,27 @@ def _edited(block: Block, repairs: Sequence[Repair]) -> Block:
         parts.append(block.text[at : repair.start])
         offsets += block.offsets[at : repair.start]
         parts.append(repair.text)
-        if repair.end > repair.start:
-            last = repair.end - 1
-            offsets += [
-                block.offsets[min(repair.start + number, last)]
-                for number in range(len(repair.text))
-            ]
-        else:
-            before = block.offsets[max(repair.start - 1, 0)]
-            offsets += [before] * len(repair.text)
+        offsets += _placed(block, repair)
         at = repair.end
     parts.append(block.text[at:])
     offsets += block.offsets[at:]
     return Block(block.source, "".join(parts), tuple(offsets))
+
+
+def _placed(block: Block, repair: Repair) -> list[int]:
+    """Where each character of a repair's text stands in the source.
+
+    What begins and ends like the text that it replaces keeps its places; so a repaired part begins and ends where it did.
+    """
+    if repair.end == repair.start:
+        return [block.offsets[max(repair.start - 1, 0)]] * len(repair.text)
+    old, new = block.text[repair.start : repair.end], repair.text
+    least = min(len(old), len(new))
+    tail = 0
+    while tail < least and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    tail = max(tail, min(1, len(new) - 1))
+    last = repair.end - 1
+    head = [min(repair.start + at, max(last - tail, repair.start)) for at in range(len(new) - tail)]
+    places = [*head, *range(repair.end - tail, repair.end)]
+    return [block.offsets[at] for at in places]

@@ -23,7 +23,7 @@ import re
 
 from attrs import define, field, frozen
 
-from ..diagnostics import codes
+from ..diagnostics import Code, codes
 from ..syntax.lexical import quoted
 from .editing import Repair
 
@@ -171,17 +171,17 @@ class _Reader:
         and all look alike.
         """
         items, self.items = self.items, []
-        if len(items) > 1 and all(item.kind == "bare" for item in items):
-            if len({_shape(item.value) for item in items}) == 1:
-                return
+        shapes = {_shape(item.value) for item in items}
+        if len(items) > 1 and len(shapes) == 1 and all(item.kind == "bare" for item in items):
+            return
         loose = [item.kind != "string" for item in items]
         for number, item in enumerate(items):
             beside = loose[max(0, number - 1) : number] + loose[number + 1 : number + 2]
             if item.repair is not None and any(beside):
                 self.made.remove(item.repair)
 
-    def _say(self, start: int, end: int, text: str, code: str, message: str) -> None:
-        self.made.append(Repair(start, end, text, codes.ALL[code], message))
+    def _say(self, start: int, end: int, text: str, code: Code, message: str) -> None:
+        self.made.append(Repair(start, end, text, code, message))
 
     # Tokens
 
@@ -194,19 +194,19 @@ class _Reader:
         if sign in _FOREIGN:
             right = _FOREIGN[sign]
             message = f"`{sign}` is no operator of the language; it is written `{right}`"
-            self._say(start, self.at, self._spaced(right, start), "CE606", message)
+            self._say(start, self.at, self._spaced(right, start), codes.FOREIGN_WORDING, message)
             lower = right
         elif sign == "!" and not self.text.startswith("=", self.at):
-            self._say(start, self.at, "not ", "CE606", "negation is written `not`")
+            self._say(start, self.at, "not ", codes.FOREIGN_WORDING, "negation is written `not`")
             lower = "not"
         elif sign in _DASHES:
-            self._say(start, self.at, "-", "CE601", "a typographic dash is no minus sign")
+            self._say(start, self.at, "-", codes.QUOTES, "a typographic dash is no minus sign")
         elif sign in _INVISIBLE:
             message = f"the invisible character U+{ord(sign):04X} means nothing"
-            self._say(start, self.at, "", "CE601", message)
+            self._say(start, self.at, "", codes.QUOTES, message)
             return
         elif sign == ";":
-            self._say(start, self.at, "", "CE606", "`;` has no meaning here")
+            self._say(start, self.at, "", codes.FOREIGN_WORDING, "`;` has no meaning here")
             return
         self._push(lower)
 
@@ -254,7 +254,7 @@ class _Reader:
             return
         end, value, message = found
         single = opener in _SINGLES
-        self._say(start, end, _written(value, single), "CE601", message)
+        self._say(start, end, _written(value, single), codes.QUOTES, message)
         self.at = end
         self._push("string")
         self._item(kind, value)
@@ -369,7 +369,7 @@ class _Reader:
             if raw[:-1]:
                 mark = raw[-1]
                 message = f"no quote opens this string, and {mark} closes it"
-                self._say(start, end, _written(raw[:-1], mark in _SINGLES), "CE601", message)
+                self._say(start, end, _written(raw[:-1], mark in _SINGLES), codes.QUOTES, message)
                 self.at = end
                 self._push("string")
                 self._item("unopened", raw[:-1])
@@ -381,7 +381,7 @@ class _Reader:
             return False
         if not self._certain_end(raw, end):
             return False
-        self._say(start, end, quoted(raw), "CE602", "a text stands in quotes")
+        self._say(start, end, quoted(raw), codes.UNQUOTED, "a text stands in quotes")
         self.at = end
         self._push("string")
         self._item("bare", raw)

@@ -121,7 +121,7 @@ def _placeholders(text: Text, found: list[_Use]) -> None:
             text.refuse(
                 use.node.span.start,
                 use.node.span.end,
-                f"{value} is a placeholder: what belongs here was not published",
+                f"`{value}` is a placeholder: what belongs here was not published",
                 codes.PLACEHOLDER,
             )
 

@@ -123,5 +123,7 @@ def _line(row: Row) -> str:
 
 
 def _cell(text: str) -> str:
-    shown = " ".join(text.split()).replace("|", "\\|")
-    return shown.replace("*", "\\*").replace("_", "\\_") if "__" in shown or "*" in shown else shown
+    """The text as a cell of a table; what stands in backquotes is code, and only its bars are escaped."""
+    parts = " ".join(text.split()).replace("|", "\\|").split("`")
+    parts[::2] = [part.replace("*", "\\*") for part in parts[::2]]
+    return "`".join(parts)
