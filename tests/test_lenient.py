@@ -191,6 +191,17 @@ REFUSED = [
     # Two ways to close, two meanings, and nothing decides.
     (f'{P}o = filter p where (exe = "a" or exe = "b" and user = "c"\noutput o', codes.UNCERTAIN),
     (f'{P}o = filter p where exe = "a" or exe = "b") and user = "c"\noutput o', codes.UNCERTAIN),
+    # The lines say one thing, the brackets another.
+    (
+        f'{P}o = filter p where (\n  exe = "a" and\n  (user = "b" or\n   user = "c" or\n  user = "d")\noutput o',
+        codes.UNCERTAIN,
+    ),
+    # An author who mixes the two elsewhere.
+    (
+        f'{P}q = filter p where exe = "x" and pid = 1 or pid = 2\n'
+        'o = filter q where exe = "a" and (user = "b" or user = "c"\noutput o',
+        codes.UNCERTAIN,
+    ),
     # Is it `and`, or `or`?
     (f'{P}o = filter p where (exe = "a" or\n exe = "b"\n exe = "c")\noutput o', codes.UNCERTAIN),
     # Placeholders.

@@ -10,7 +10,8 @@ which brackets that change nothing are gone::
 
 If all readings mean the same, the last place is taken. Otherwise there must be two reasons for a reading: it is the
 only one in which no pair of brackets holds both ``and`` and ``or`` without further brackets, and it
-closes at the end or the lines are indented for it. With less, the text is refused, and two of the readings are shown.
+closes at the end or the lines are indented for it. The first reason does not count in a program that mixes the two
+elsewhere. With less, the text is refused, and two of the readings are shown.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from attrs import evolve, field, frozen
 
 from ..diagnostics import codes
-from ..syntax.lexical import Lexeme, first_on_line
+from ..syntax.lexical import Lexeme, first_on_line, scan, split
 from .editing import Repair, Text
 from .logic import Meaning, alike, meaning_of
 from .phrases import COMPARISONS
@@ -248,7 +249,7 @@ def _conditions(text: Text, items: Sequence[_Item]) -> list[Repair]:
         # With one connective, brackets mean nothing.
         return [_change(items, at, sign) for at, sign in end]
     readings = _readings(items, missing, extra, end)
-    chosen = _chosen(readings, items)
+    chosen = _chosen(readings, items, _is_loose(text.text, items[0]))
     if chosen is None:
         _refuse(text, items, missing, extra, readings)
         return []
@@ -378,8 +379,8 @@ def _is_indented(items: Sequence[_Item]) -> bool:
     return True
 
 
-def _chosen(readings: Sequence[_Reading], items: Sequence[_Item]) -> _Reading | None:
-    """The reading that is certain, or None."""
+def _chosen(readings: Sequence[_Reading], items: Sequence[_Item], loose: bool) -> _Reading | None:
+    """The reading that is certain, or None. ``loose``: brackets where both connectives meet are not to be expected."""
     if not readings:
         return None
     atoms = [item.text for item in items if item.kind == "atom"]
@@ -390,15 +391,28 @@ def _chosen(readings: Sequence[_Reading], items: Sequence[_Item]) -> _Reading | 
     if indented and len(indented) < len(readings):
         fitting = _classes(indented, atoms)
         clean = [group for group in fitting if any(not item.mixed for item in group)]
-        any_clean = any(not item.mixed for item in readings)
-        if len(fitting) == 1 and (clean or not any_clean):
+        if len(fitting) == 1 and (clean or loose or all(item.mixed for item in readings)):
             return _best(fitting[0])
-        if len(clean) == 1:
+        if len(clean) == 1 and not loose:
             return _best([item for item in clean[0] if not item.mixed])
+        return None
     clean = _classes([item for item in readings if not item.mixed], atoms)
-    if len(clean) == 1 and any(item.at_end for item in clean[0]):
+    if len(clean) == 1 and not loose and any(item.at_end for item in clean[0]):
         return next(item for item in clean[0] if item.at_end)
     return None
+
+
+def _is_loose(text: str, own: _Item) -> bool:
+    """Whether another statement has ``and`` and ``or`` side by side without brackets: its author may anywhere."""
+    scanned = scan(text)
+    for part in split(text, scanned[0]) if scanned is not None else ():
+        where = next((at for at in range(len(part)) if _is_where(part, at)), None)
+        if where is None or part[0].start <= own.start < part[-1].end:
+            continue
+        found = meaning_of([(i.kind, i.number) for i in _items(text, part, where + 1)])
+        if found is not None and found[1]:
+            return True
+    return False
 
 
 def _best(readings: Sequence[_Reading]) -> _Reading:

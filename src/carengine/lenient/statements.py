@@ -90,7 +90,7 @@ def _begins(part: Part) -> bool:
     head = part[0]
     if not head.is_name:
         return False
-    if head.word in _REPORTS and len(part) > 1 and (part[1].is_name or part[1].text == "("):
+    if head.word in _REPORTS and (len(part) == 1 or part[1].is_name or part[1].text == "("):
         return True
     at = 1
     while at + 1 < len(part) and part[at].text == "." and part[at + 1].is_name:
