@@ -130,7 +130,7 @@ def test_a_repaired_block_means_what_its_author_meant(rules: RuleSet, id_: str) 
         assert matches(rule, [one]), one
     for one in row.get("no", ()):
         assert not matches(rule, [one]), one
-    if Engine([rule], "car").unsupported:
+    if getattr(Engine([rule], "car"), "unsupported", ()):  # an engine that runs no such rules yet
         assert "match" not in row
         return
     if "together" in row:
