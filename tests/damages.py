@@ -266,6 +266,19 @@ def kind_mistyped(text: str, random: Random) -> str | None:
     return place.replaced(text, mistyped(text[place.start : place.end], random))
 
 
+def keyword_mistyped(text: str, random: Random) -> str | None:
+    places = [
+        Place(m.start(1), m.end(1))
+        for m in re.finditer(r"= (search|filter|join|group|from) ", text)
+    ]
+    places += [Place(m.start(1), m.end(1)) for m in re.finditer(r"filter \w+ (where)", text)]
+    places += [Place(m.start(1), m.end(1)) for m in re.finditer(r"^(output) ", text, re.M)]
+    place = _one(places, random)
+    if place is None:
+        return None
+    return place.replaced(text, mistyped(text[place.start : place.end], random))
+
+
 def where_misplaced(text: str, random: Random) -> str | None:
     places = [Place(m.start(), m.end()) for m in re.finditer(r"where \(", text)]
     place = _one(places, random)
@@ -318,6 +331,7 @@ DAMAGES: dict[str, Damage] = {
     "stream mistyped": stream_mistyped,
     "stream renamed": stream_renamed,
     "kind mistyped": kind_mistyped,
+    "keyword mistyped": keyword_mistyped,
     "where misplaced": where_misplaced,
     "stream of filter dropped": stream_of_filter_dropped,
     "operators foreign": operators_foreign,

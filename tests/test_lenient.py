@@ -133,6 +133,11 @@ PROGRAMS = [
         "a = search Process:Create\nb = search File:Create\nj = join (a, b) where a.pid = c.pid\noutput j",
         "a = search Process:Create\nb = search File:Create\nj = join (a, b) where a.pid = b.pid\noutput j",
     ),
+    # keywords
+    (
+        "p = serach Process:Create\no = fliter p wehre pid = 1\nouput o",
+        "p = search Process:Create\no = filter p where pid = 1\noutput o",
+    ),
     # kinds
     (
         "r = search (Registry:Create AND Registry:Remove AND Registry:Edit)\noutput r",

@@ -427,6 +427,11 @@ IMPLIED_BY_KIND = _warning(
     "condition that the kind of event already says",
     """The condition holds for every event of the kind that is searched for, and was left out.""",
 )
+KEYWORD_READ_AS = _warning(
+    "CE620",
+    "misspelt keyword",
+    """A word of the language has a typing error, where no other word can stand.""",
+)
 UNCERTAIN = _error(
     "CE690",
     "several readings",

@@ -36,7 +36,7 @@ from .outlines import (
     together,
     with_field,
 )
-from .walking import fields_in, uses
+from .walking import fields_in, reads
 
 Programs = Callable[[str], "ast.Program | None"]
 """Finds the syntax tree of a rule by its id."""
@@ -92,18 +92,20 @@ class _Walker:
     depth: int = 0
     env: dict[str, Outline] = field(factory=dict)
     made: list[Repair] = field(factory=list)
-    uses: Counter[str] = field(factory=Counter)
+    reads: Counter[tuple[str, int]] = field(factory=Counter)
+    defined: dict[str, int] = field(factory=dict)
     statement: int = 0
     wanted: dict[int, dict[str, None]] = field(factory=dict)
     lacking: dict[int, dict[str, None]] = field(factory=dict)
 
     def run(self) -> None:
-        self.uses = uses(self.program)
+        self.reads = reads(self.program)
         for number, statement in enumerate(self.program.statements):
             self.statement = number
             match statement:
                 case ast.Define(name, value):
                     self.env[name.text] = self._define(name, value)
+                    self.defined[name.text] = number
                 case ast.Assign():
                     self._assign(statement)
                 case ast.Input(name):
@@ -261,7 +263,7 @@ class _Walker:
             for item in self.program.statements
             if isinstance(item, ast.Define) and is_stream(self.env.get(item.name.text, Single()))
         ]
-        loose = [name for name in dict.fromkeys(streams) if not self.uses[name]]
+        loose = [name for name in dict.fromkeys(streams) if self._is_unread(name)]
         if len(loose) != 1:
             return
         body = self.text.text.rstrip()
@@ -295,12 +297,16 @@ class _Walker:
             return Opaque()
         reason = f"nothing before this defines {name.text}"
         self._say(name, _named_as(chosen), codes.STREAM_READ_AS, reason)
-        self.uses[chosen] += 1
+        self.reads[chosen, self.defined.get(chosen, -1)] += 1
         return self.env[chosen]
+
+    def _is_unread(self, name: str) -> bool:
+        """Whether nothing reads what a name stands for at present."""
+        return not self.reads[name, self.defined.get(name, -1)]
 
     def _chosen(self, spelling: str, streams: Iterable[str]) -> str | None:
         names = list(streams)
-        unread = [name for name in names if not self.uses[name]]
+        unread = [name for name in names if self._is_unread(name)]
         if len(names) == 1:
             return names[0]
         near = [name for name in names if is_near(spelling, [name])]

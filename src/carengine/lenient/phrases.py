@@ -20,8 +20,9 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
+from ..datamodel import typing_errors
 from ..diagnostics import codes
-from ..syntax.lexical import STREAM_WORDS, Lexeme
+from ..syntax.lexical import STREAM_WORDS, Lexeme, first_on_line
 from .editing import Repair, Text
 
 COMPARISONS = frozenset(["=", "==", "!=", "<", "<=", ">", ">="])
@@ -90,6 +91,31 @@ def renote(text: str, lexemes: Sequence[Lexeme]) -> list[Repair]:
 def reshape(text: str, lexemes: Sequence[Lexeme]) -> list[Repair]:
     """The repairs of statements whose parts stand in the wrong place."""
     return [*_misplaced_where(lexemes), *_missing_where(lexemes), *_window(text, lexemes)]
+
+
+def respell(text: str, lexemes: Sequence[Lexeme]) -> list[Repair]:
+    """The repairs of keywords with a typing error where no other word can stand.
+
+    ``name = fliter t …``, ``filter t wehre …``, and ``ouput name`` on a line of its own.
+    """
+    made: list[Repair] = []
+    for at, lexeme in enumerate(lexemes):
+        after = lexemes[at + 1] if at + 1 < len(lexemes) else None
+        if not lexeme.word or after is None or after.text in COMPARISONS or after.text == ".":
+            continue
+        words: frozenset[str] = frozenset()
+        if at >= 2 and lexemes[at - 1].text == "=" and first_on_line(text, lexemes, at - 2):
+            words = STREAM_WORDS if after.is_name or after.text == "(" else words
+        elif at >= 3 and lexemes[at - 2].word == "filter" and lexemes[at - 3].text == "=":
+            words = frozenset(["where"])
+        elif first_on_line(text, lexemes, at) and after.is_name:
+            behind = at + 2 == len(lexemes) or lexemes[at + 2].text == ","
+            words = frozenset(["output"]) if behind else words
+        near = [word for word in words if typing_errors(lexeme.word, word, 1) is not None]
+        if len(near) == 1 and near[0] != lexeme.word:
+            message = f"`{lexeme.text}` is a typing error of `{near[0]}`"
+            made.append(Repair(lexeme.start, lexeme.end, near[0], codes.KEYWORD_READ_AS, message))
+    return made
 
 
 def supply_streams(text: Text, parts: Sequence[Sequence[Lexeme]]) -> list[Repair]:

@@ -66,6 +66,8 @@ _NEXT_STRING = re.compile(rf"[ \t]+[{_QUOTES}]")
 _ONE_OF = re.compile(r"(?:one|any|all)\s+of(?![\w@])", re.IGNORECASE)
 _COMMENT = re.compile(r"[ \t]#")
 _GAP = re.compile(r"[ \t\u00a0]*")
+_GAP_BEFORE = re.compile(r"[ \t\u00a0]*\Z")
+_SIGN_BEFORE = re.compile(r"\s?[=!<>]+[ \t\u00a0]*\Z")
 # One word that is a path, a file's name or a pattern: blanks around it are no part of it.
 _ONE_PATH = re.compile(r"\S*(?:\\|\.\w|\*)\S*")
 _LINE = re.compile(r"[^\r\n]*")
@@ -313,7 +315,7 @@ class _Reader:
         value = self.text[start:end]
         if any(sign in '"' + _DOUBLE_CURLY for sign in value) or not value.strip():
             return None
-        if value != value.strip() or not self._certain_end(value, end):
+        if value != value.strip() or not self._certain_end(value, end, closing=True):
             return None
         return end, value, message
 
@@ -338,7 +340,7 @@ class _Reader:
                 break
         return limit
 
-    def _certain_end(self, value: str, end: int) -> bool:
+    def _certain_end(self, value: str, end: int, *, closing: bool = False) -> bool:
         """Whether blanks behind the value are surely not part of it."""
         after = _GAP.match(self.text, end)
         gap = len(after[0]) if after is not None else 0
@@ -348,8 +350,22 @@ class _Reader:
         if following in (",", "]"):
             return False
         if following in ("", "\r", "\n", ")"):
-            return value.endswith("*") or _ONE_PATH.fullmatch(value) is not None
+            pattern = value.endswith("*") and not closing
+            return pattern or _ONE_PATH.fullmatch(value) is not None
         return gap == 1
+
+    def _certain_start(self, start: int, value: str) -> bool:
+        """Whether blanks before the value are surely not part of it."""
+        gap, before = _left_gap(self.text, start)
+        if gap == 0 or before in ("", "\r", "\n"):
+            return True
+        if gap > 1 or before in ("[", "("):
+            return False
+        if before not in "=<>" or _ONE_PATH.fullmatch(value):
+            return True
+        # `a = x` has blanks on both sides, `a= x` on one: the other may be the value's.
+        sign = _SIGN_BEFORE.search(self.text, max(0, start - 30), start)
+        return sign is not None and sign[0][0].isspace()
 
     # Values without quotes
 
@@ -362,7 +378,7 @@ class _Reader:
             return False
         if not raw or (raw[0] in "([" and not raw.startswith("[^")):
             return False
-        if re.search(r"[^ \t\u00a0\r\n][ \t\u00a0]{2,}\Z", self.text[max(0, start - 20) : start]):
+        if not self._certain_start(start, raw):
             # The blanks may have been the value's own.
             return False
         if raw[-1] in _QUOTES and not any(sign in _QUOTES for sign in raw[:-1]):
@@ -386,6 +402,13 @@ class _Reader:
         self._push("string")
         self._item("bare", raw)
         return True
+
+
+def _left_gap(text: str, start: int) -> tuple[int, str]:
+    """How many blanks stand before a place on its line, and what is before them; nothing at a line's begin."""
+    found = _GAP_BEFORE.search(text, max(0, start - 30), start)
+    assert found is not None
+    return len(found[0]), text[found.start() - 1 : found.start()] if found.start() else ""
 
 
 @frozen

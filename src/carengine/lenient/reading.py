@@ -24,7 +24,7 @@ from .connectives import connect
 from .editing import Repair, Text
 from .events import bare_condition
 from .names import Programs, mend_names
-from .phrases import renote, reshape, reword, supply_streams
+from .phrases import renote, reshape, respell, reword, supply_streams
 from .quoting import requote
 from .statements import is_bare, is_misread, stands_alone, statements
 from .values import mend_values
@@ -135,6 +135,7 @@ def _syntax(text: Text, is_field: Callable[[str], bool], datamodel: DataModel) -
     scanned = scan(text.text)
     if scanned is None or (_parses(text.text) and not is_misread(text.text, scanned[0], is_field)):
         return
+    text.apply(respell(text.text, scanned[0]))
     for name, make in _PASSES.items():
         rounds = 1 if name == "quotes" else _ROUNDS
         for _ in range(rounds):

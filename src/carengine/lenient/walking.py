@@ -79,21 +79,20 @@ def streams_of(statement: ast.Statement) -> tuple[ast.Name, ...]:
             return ()
 
 
-def uses(program: ast.Program) -> Counter[str]:
-    """How often each name is read after its last definition, as a stream or as the beginning of a path.
+def reads(program: ast.Program) -> Counter[tuple[str, int]]:
+    """How often each definition is read, as a stream or as the beginning of a path.
 
-    What a stream gives to its own fields (``x.f = x.g``) does not count.
+    A definition is a name and the number of its statement; -1 stands for names that nothing defined before. What a
+    stream gives to its own fields (``x.f = x.g``) does not count.
     """
-    found: Counter[str] = Counter()
-    for statement in program.statements:
-        read = [name.text for name in streams_of(statement)]
-        read += [item.path[0] for expr in expressions(statement) for item in fields_in(expr)]
-        match statement:
-            case ast.Define(name):
-                found.update(read)
-                found[name.text] = 0
-            case ast.Assign(stream):
-                found.update(item for item in read if item != stream.text)
-            case _:
-                found.update(read)
+    found: Counter[tuple[str, int]] = Counter()
+    defined: dict[str, int] = {}
+    for number, statement in enumerate(program.statements):
+        names = [name.text for name in streams_of(statement)]
+        names += [item.path[0] for expr in expressions(statement) for item in fields_in(expr)]
+        if isinstance(statement, ast.Assign):
+            names = [name for name in names if name != statement.stream.text]
+        found.update((name, defined.get(name, -1)) for name in names)
+        if isinstance(statement, ast.Define):
+            defined[statement.name.text] = number
     return found
