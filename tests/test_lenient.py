@@ -133,6 +133,10 @@ PROGRAMS = [
         "a = search Process:Create\nb = search File:Create\nj = join (a, b) where a.pid = c.pid\noutput j",
         "a = search Process:Create\nb = search File:Create\nj = join (a, b) where a.pid = b.pid\noutput j",
     ),
+    (
+        'p = search Process:Create o = filter p where (exe = "a" and user = b.exe output o',
+        'p = search Process:Create o = filter p where (exe = "a" and user = "b.exe") output o',
+    ),
     # keywords
     (
         "p = serach Process:Create\no = fliter p wehre pid = 1\nouput o",

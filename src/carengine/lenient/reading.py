@@ -135,7 +135,10 @@ def _syntax(text: Text, is_field: Callable[[str], bool], datamodel: DataModel) -
     scanned = scan(text.text)
     if scanned is None or (_parses(text.text) and not is_misread(text.text, scanned[0], is_field)):
         return
-    text.apply(respell(text.text, scanned[0]))
+    if text.apply(respell(text.text, scanned[0])):
+        # `where` is looked for behind `filter`, which may have been misspelt itself.
+        again = scan(text.text)
+        text.apply(respell(text.text, again[0]) if again is not None else ())
     for name, make in _PASSES.items():
         rounds = 1 if name == "quotes" else _ROUNDS
         for _ in range(rounds):

@@ -58,26 +58,54 @@ def stands_alone(parts: Sequence[Part], is_field: Callable[[str], bool]) -> bool
 
 
 def _apart(text: str, parts: Iterable[Part]) -> Iterator[Part]:
-    """The parts, and apart from them each ``name.field = …`` behind ``name = … and`` on a line of its own.
-
-    No condition of a stream can read the stream that it defines.
-    """
+    """The parts, and apart from them the statements that begin in the middle of them."""
     for part in parts:
         start = 0
-        for at in range(3, len(part) - 3):
-            if (
-                part[at].text == part[0].text
-                and part[at + 1].text == "."
-                and part[0].is_name
-                and part[1].text == "="
-                and part[2].word == "filter"
-                and part[3].text != part[0].text
-                and part[at - 1].word in ("and", "or")
-                and first_on_line(text, part, at)
-            ):
+        for at in range(3, len(part) - 1):
+            if _is_assigned(text, part, at) or _is_next(part, at):
                 yield part[start:at]
                 start = at
         yield part[start:]
+
+
+def _is_assigned(text: str, part: Part, at: int) -> bool:
+    """Whether ``name.field = …`` stands here, on a line of its own behind ``name = … and``.
+
+    No condition of a stream can read the stream that it defines.
+    """
+    return (
+        at + 3 < len(part)
+        and part[at].text == part[0].text
+        and part[at + 1].text == "."
+        and part[0].is_name
+        and part[1].text == "="
+        and part[2].word == "filter"
+        and part[3].text != part[0].text
+        and part[at - 1].word in ("and", "or")
+        and first_on_line(text, part, at)
+    )
+
+
+def _is_next(part: Part, at: int) -> bool:
+    """Whether ``name = search …`` or a last ``output name`` stands here, on the line of the statement before."""
+    before, lexeme, after = part[at - 1], part[at], part[at + 1]
+    if not lexeme.is_name or not (
+        before.kind in ("string", "number", "name", "word") or before.text in (")", "]", "*")
+    ):
+        return False
+    if before.word in ("and", "or", "not", "where", "by", "in", "filter", "from", "search"):
+        return False
+    if lexeme.word in ("output", "return"):
+        names = part[at + 1 :: 2]
+        commas = part[at + 2 :: 2]
+        return all(item.is_name for item in names) and all(item.text == "," for item in commas)
+    return (
+        after.text == "="
+        and at + 3 < len(part)
+        and part[at + 2].word in STREAM_WORDS
+        and (part[at + 3].is_name or part[at + 3].text == "(")
+        and part[at + 3].word not in ("and", "or", "not", "in")
+    )
 
 
 def is_bare(part: Part) -> bool:
