@@ -155,7 +155,7 @@ class _Walker:
             case ast.Count(stream, keys):
                 outline = self._stream(stream)
                 names = tuple(self._field(key, Scope(outline, stream.text)) for key in keys)
-                return Rows((*names, "count"), counted=True)
+                return Rows((*names, "count"))
             case ast.Run(rule):
                 return outline_of(rule.text, self.model, self.programs, self.depth)
             case ast.List():

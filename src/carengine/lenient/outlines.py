@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-from ..datamodel import DataModel, ObjectSpec
+from ..datamodel import ObjectSpec
 
 
 @frozen
@@ -27,7 +27,6 @@ class Rows:
     """Rows of named columns."""
 
     columns: tuple[str, ...]
-    counted: bool = False
 
 
 @frozen
@@ -59,7 +58,7 @@ class Opaque:
 
 @frozen
 class Missing:
-    """A stream of events that the data model has not: its search, and the object's name."""
+    """A stream of events that the data model has not, by the statement that searches for them."""
 
     statement: int
 
@@ -132,8 +131,3 @@ def together(outlines: Sequence[Outline]) -> Outline:
 
 def _same(a: str, b: str) -> bool:
     return a.replace("_", "").lower() == b.replace("_", "").lower()
-
-
-def all_objects(datamodel: DataModel) -> tuple[ObjectSpec, ...]:
-    """The objects of a data model."""
-    return tuple(datamodel.objects.values())

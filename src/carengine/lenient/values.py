@@ -63,10 +63,10 @@ def mend_values(text: Text, program: ast.Program, datamodel: DataModel) -> list[
     made = [
         *_pipes(found),
         *_backslashes(text, found),
-        *_lists(text, found, program, datamodel),
+        *_lists(found),
         *_patterns(found),
     ]
-    return made or list(_base_names(text, program, datamodel))
+    return made or list(_base_names(program, datamodel))
 
 
 # Strings and their uses
@@ -177,9 +177,7 @@ def _halved(value: str) -> str:
 # Lists in one string
 
 
-def _lists(
-    text: Text, found: list[_Use], program: ast.Program, datamodel: DataModel
-) -> Iterator[Repair]:
+def _lists(found: list[_Use]) -> Iterator[Repair]:
     for use in found:
         node, value = use.node, use.node.value
         if use.listed or use.how not in ("=", "!=", "contains") or use.left is None:
@@ -228,7 +226,7 @@ def _patterns(found: list[_Use]) -> Iterator[Repair]:
 # Paths for base names
 
 
-def _base_names(text: Text, program: ast.Program, datamodel: DataModel) -> Iterator[Repair]:
+def _base_names(program: ast.Program, datamodel: DataModel) -> Iterator[Repair]:
     objects = _objects_of(program, datamodel)
     for statement in program.statements:
         known = objects.get(id(statement), {})
