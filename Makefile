@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench evidence fuzz docs clean
+.PHONY: test lint types unit hunt bench evidence fuzz damage docs clean
 
 test: lint types unit
 
@@ -38,6 +38,10 @@ evidence: $(READY)
 # Thousands of damaged files of each format; the usual tests try 150.
 fuzz: $(READY)
 	CARENGINE_FUZZ=10000 $(BIN)/pytest tests/test_readers_fuzz.py
+
+# The lenient reading on thousands of damaged programs; the usual tests try some hundreds.
+damage: $(READY)
+	CARENGINE_DAMAGES=200 $(BIN)/pytest tests/test_lenient_damage.py
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

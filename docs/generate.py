@@ -1,6 +1,6 @@
 """Write the parts of the documentation that are declarations elsewhere.
 
-``python docs/generate.py`` writes ``diagnostics.md`` from the codes and the list of functions in
+``python docs/generate.py`` writes ``corpus.md`` from CAR's analytics where these are at hand, ``diagnostics.md`` from the codes and the list of functions in
 ``field-maps.md`` from the functions. A test holds both to what this gives.
 """
 
@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from carengine.check import check_rule
 from carengine.diagnostics import codes
 from carengine.functions import FUNCTIONS, Function
+from carengine.rule import load_rules
+from carengine.rule.corpus import corpus_report
 
 DOCS = Path(__file__).parent
+ANALYTICS = DOCS.resolve().parents[1] / "shared" / "car" / "analytics"
 BEGIN, END = "<!-- functions -->", "<!-- /functions -->"
 
 _STAGES = {
@@ -73,8 +77,15 @@ def field_maps(text: str) -> str:
     return f"{before}{BEGIN}\n{functions()}\n{END}{after}"
 
 
+def corpus() -> str:
+    """The text of ``corpus.md``."""
+    return corpus_report(load_rules(ANALYTICS), check_rule)
+
+
 def main() -> None:
-    """Write both files."""
+    """Write all files."""
+    if ANALYTICS.is_dir():
+        (DOCS / "corpus.md").write_text(corpus(), encoding="utf-8")
     (DOCS / "diagnostics.md").write_text(diagnostics(), encoding="utf-8")
     page = DOCS / "field-maps.md"
     page.write_text(field_maps(page.read_text(encoding="utf-8")), encoding="utf-8")

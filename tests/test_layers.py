@@ -24,6 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"fieldmap"}),
     frozenset({"rule"}),
     frozenset({"resolve"}),
+    frozenset({"lenient"}),
     frozenset(
         {"syntax", "datamodel", "evaluate", "functions", "values", "ir", "pattern", "wording"}
     ),

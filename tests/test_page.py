@@ -141,6 +141,9 @@ def test_references_that_differ_are_told(tmp_path: Path) -> None:
 def test_errors_point_into_the_page(tmp_path: Path) -> None:
     text = PAGE.replace("file_name = ", "file_nam = ")
     line = line_of(text, "file_nam = ")
+    assert codes(text, tmp_path) == [("CE609", f":{line}:3")]
+    text = PAGE.replace("file_name = ", "colour = ")
+    line = line_of(text, "colour = ")
     assert codes(text, tmp_path) == [("CE203", f":{line}:3")]
     text = PAGE.replace("output scripts", "output")
     assert [code for code, _ in codes(text, tmp_path)] == ["CE101"]

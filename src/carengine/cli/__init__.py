@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fmt": ("format", "print rules in their canonical spelling and layout"),
     "test": ("examples", "hold rules to the examples they carry"),
     "explain": ("explain", "show why a rule matches an event or does not"),
+    "corpus": ("corpus", "say of each block of published pseudocode what became of it"),
     "detect": ("detect", "say what kinds of events logs hold"),
     "needs": ("needs", "say what rules need against what logs or field maps have"),
     "normalize": ("normalize", "write events in CAR's names, for other tools"),

@@ -12,6 +12,7 @@ from ..diagnostics import Diagnostic, Severity, as_json, ordered
 from ..rule import RuleSet, load_rules
 from . import status
 from .encode import json_document
+from .rules import add_lenient_option
 from .screen import Screen
 
 _EXAMPLES = """\
@@ -36,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-f", "--format", choices=["text", "json", "sarif"], default="text", help="default: text"
     )
+    add_lenient_option(parser)
     parser.add_argument("--strict", action="store_true", help="fail on warnings as well")
     parser.add_argument(
         "--fix", action="store_true", help="apply safe fixes to the files, then say what is left"
@@ -44,9 +46,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, screen: Screen) -> int:
     """Check. The exit status."""
-    rules, found = _findings(options.rules)
+    rules, found = _findings(options.rules, options.lenient)
     if options.fix:
-        rules, found = _fix(options.rules, rules, found, screen)
+        rules, found = _fix(options, rules, found, screen)
     counts = Counter(item.severity for item in found)
     if options.format == "json":
         data = {
@@ -71,15 +73,15 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     return status.FINDINGS if failed else status.DONE
 
 
-def _findings(paths: list[str]) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
+def _findings(paths: list[str], lenient: bool) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
     """The rules of some paths and everything there is to say about them."""
-    rules = load_rules(*paths)
+    rules = load_rules(*paths, lenient=lenient)
     refused = (item for one in rules.refused for item in one.diagnostics)
     return rules, ordered((*rules.diagnostics, *refused, *check_rules(rules)))
 
 
 def _fix(
-    paths: list[str], rules: RuleSet, found: tuple[Diagnostic, ...], screen: Screen
+    options: argparse.Namespace, rules: RuleSet, found: tuple[Diagnostic, ...], screen: Screen
 ) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
     """Put safe fixes into the files, round after round until nothing changes; what is found then."""
     fixed: Counter[str] = Counter()
@@ -88,7 +90,7 @@ def _fix(
         if not changed:
             break
         fixed.update(changed)
-        rules, found = _findings(paths)
+        rules, found = _findings(options.rules, options.lenient)
     for name, count in sorted(fixed.items()):
         screen.say(f"fixed: {name} ({count} fix{'es' if count > 1 else ''})")
     if not fixed:

@@ -10,7 +10,7 @@ from ..engine.examples import Result, run_examples
 from ..rule import RuleSet
 from . import status
 from .encode import json_document
-from .rules import add_input_option, load, report_refused
+from .rules import add_input_option, add_lenient_option, load, report_refused
 from .screen import Screen
 
 _EXAMPLES = """\
@@ -34,6 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="rule files or folders of them (default: the shipped rules)",
     )
     add_input_option(parser)
+    add_lenient_option(parser)
     parser.add_argument(
         "-f", "--format", choices=["text", "json"], default="text", help="default: text"
     )

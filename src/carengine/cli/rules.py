@@ -24,6 +24,16 @@ def add_rules_option(parser: argparse.ArgumentParser) -> None:
         metavar="RULES",
         help="a rule file or a folder of them; may be repeated (default: the shipped rules)",
     )
+    add_lenient_option(parser)
+
+
+def add_lenient_option(parser: argparse.ArgumentParser) -> None:
+    """``--lenient``."""
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="repair .car files where it is certain what is meant, and say so; CAR's YAML and Markdown always are",
+    )
 
 
 def add_map_option(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +70,9 @@ def load(options: argparse.Namespace, screen: Screen) -> RuleSet:
         if not equals or not name:
             raise UsageError(f"carengine: --input wants NAME=VALUE, not {given}")
         parameters[name] = value
-    rules = load_rules(*(options.rules or [shipped_rules()]), parameters=parameters)
+    rules = load_rules(
+        *(options.rules or [shipped_rules()]), parameters=parameters, lenient=options.lenient
+    )
     asked = {
         statement.name.text
         for rule in rules

@@ -8,7 +8,7 @@ extensions, each with its reason.
 
 from .loading import load_model, model
 from .model import TIME, Action, DataModel, FieldSpec, ObjectSpec
-from .nearest import fold_name, nearest
+from .nearest import fold_name, nearest, typing_errors
 
 __all__ = [
     "TIME",
@@ -20,4 +20,5 @@ __all__ = [
     "load_model",
     "model",
     "nearest",
+    "typing_errors",
 ]

@@ -53,6 +53,17 @@ def nearest(name: str, candidates: Iterable[str], n: int = 3) -> tuple[str, ...]
     return tuple(candidate for _, candidate in sorted(scored)[:n])
 
 
+def typing_errors(name: str, candidate: str, most: int) -> int | None:
+    """How many typing errors lie between two names, spelling aside, or None where more than ``most``.
+
+    >>> typing_errors("comand_line", "CommandLine", 3)
+    1
+    """
+    if max(len(name), len(candidate)) > _LONGEST:
+        return None
+    return _errors(fold_name(name), fold_name(candidate), most)
+
+
 def _words(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _WORD.findall(name))
 

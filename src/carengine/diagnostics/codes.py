@@ -319,6 +319,138 @@ REPEATS_FORGOTTEN = _warning(
     """More different matches were seen than are remembered for a suppression. Some repeats were reported again.""",
 )
 
+# 6xx: repairs of the lenient reading, and its reasons for refusing
+
+QUOTES = _warning(
+    "CE601",
+    "quotes repaired",
+    """A quote is missing, doubled, typographic or escaped with a backslash. The string was read as it
+    evidently is meant; strings stand in plain quotes, and a quote inside one is written twice.""",
+)
+UNQUOTED = _warning(
+    "CE602",
+    "value without quotes",
+    """A path, a pattern, a regular expression or a word stands where a text is needed, without quotes. It was
+    read as the text.""",
+)
+BRACKETS = _warning(
+    "CE603",
+    "brackets repaired",
+    """A bracket without its partner got one, or was left out. This is done only where every place for it
+    means the same, or where the layout and the other brackets leave one reading.""",
+)
+CONNECTIVES = _warning(
+    "CE604",
+    "connective repaired",
+    """Two conditions on two lines had no `and` between them, or an `and` or `or` had nothing to connect.""",
+)
+COMMAS = _warning(
+    "CE605",
+    "comma repaired",
+    """Two parts of a list had no comma between them, or a comma had nothing behind it.""",
+)
+FOREIGN_WORDING = _warning(
+    "CE606",
+    "wording of another language",
+    """An operator or notation is not the language's; what it means there is clear, and it was read so.""",
+)
+STATEMENT_SHAPE = _warning(
+    "CE607",
+    "parts of a statement in the wrong place",
+    """The statement has all it needs, but not in the order or form of the language, or it leaves out what
+    can be only one thing, as the stream of a filter.""",
+)
+STREAM_READ_AS = _warning(
+    "CE608",
+    "undefined name read as another",
+    """Nothing defines the name; one that is defined is near it, or is the only one that can be meant.""",
+)
+FIELD_READ_AS = _warning(
+    "CE609",
+    "unknown field read as another",
+    """CAR's object has no field of this name. It is another product's name for a field of the object, or a
+    spelling of it with a typing error.""",
+)
+KIND_READ_AS = _warning(
+    "CE610",
+    "unknown object or action read as another",
+    """CAR's data model has no object or action of this name; the one that is meant has another name there.""",
+)
+PATH_READ_AS = _warning(
+    "CE611",
+    "base name read as the path it is compared with",
+    """The field holds the last part of a path, which never equals a full path. The field with the full path was
+    read instead.""",
+)
+LIST_IN_STRING = _warning(
+    "CE612",
+    "list inside one string",
+    """One string holds several values with OR between them; it was read as a list.""",
+)
+DOUBLED_BACKSLASHES = _warning(
+    "CE613",
+    "doubled backslashes",
+    """Every backslash is written twice, as other languages need it. Here a backslash is an ordinary character;
+    each pair was read as one.""",
+)
+FOREIGN_PATTERN = _warning(
+    "CE614",
+    "pattern of another language",
+    """A sign in a text stands for something that is written otherwise here: `%` for any text, `{{pipe}}` for
+    `|`, `\\.` for a dot.""",
+)
+OUTPUT_ADDED = _warning(
+    "CE615",
+    "output added",
+    """The program reports nothing; its last stream was taken for the one to report.""",
+)
+SEARCH_ADDED = _warning(
+    "CE616",
+    "search added",
+    """The text is a condition alone. The kind of event it is about follows from the event code or from the
+    fields in it.""",
+)
+OUTPUT_DROPPED = _warning(
+    "CE617",
+    "output left out",
+    """One of several outputs is built on events that CAR's data model does not have. It was left out, and the
+    others are kept: the rule finds less than its author wanted.""",
+)
+OTHER_OBJECT = _warning(
+    "CE618",
+    "object read as another",
+    """The object searched for lacks a field that the conditions need, and one other object of CAR's model has all
+    of them.""",
+)
+IMPLIED_BY_KIND = _warning(
+    "CE619",
+    "condition that the kind of event already says",
+    """The condition holds for every event of the kind that is searched for, and was left out.""",
+)
+KEYWORD_READ_AS = _warning(
+    "CE620",
+    "misspelt keyword",
+    """A word of the language has a typing error, where no other word can stand.""",
+)
+UNCERTAIN = _error(
+    "CE690",
+    "several readings",
+    """The text can be repaired in more than one way, the ways mean different things, and nothing in it
+    decides. Its author has to.""",
+)
+PLACEHOLDER = _error(
+    "CE691",
+    "placeholder",
+    """The text holds a placeholder (`...`, `__some_regex__`) where a part of the rule belongs. What belongs
+    there is not published.""",
+)
+NO_CAR_OBJECT = _error(
+    "CE692",
+    "events that CAR has no object for",
+    """The condition is about events of a log (by their event code) that no object and action of CAR's data
+    model stands for.""",
+)
+
 # 7xx: findings of the checker
 
 NEVER_TRUE = _warning(

@@ -13,10 +13,10 @@ from . import frontmatter
 from .model import Draft
 
 
-def read(source: Source, *, folder: Path | None = None) -> list[Draft]:
+def read(source: Source, *, folder: Path | None = None, lenient: bool = False) -> list[Draft]:
     """The rule of a ``.car`` text; always one, with diagnostics for what is wrong in it.
 
-    ``folder`` is where the files of examples are looked for.
+    ``folder`` is where the files of examples are looked for; a ``lenient`` program is repaired where it can be.
     """
     block = Block.whole(source)
     front = frontmatter.split(block)
@@ -26,7 +26,7 @@ def read(source: Source, *, folder: Path | None = None) -> list[Draft]:
     shown = frontmatter.examples(fields, folder)
     id_ = fields.text("id") or stem_of(source.name)
     body = Block(source, block.text[front.body :], block.offsets[front.body :])
-    parsed = parse_program(body)
+    parsed = parse_program(Block(source, "", range(1)) if lenient else body)
     place = Span(source, front.body, front.body)
     node = fields.node("id")
     if node is not None:
@@ -40,6 +40,7 @@ def read(source: Source, *, folder: Path | None = None) -> list[Draft]:
             (*front.diagnostics, *fields.found, *parsed.diagnostics),
             shown,
             place=place,
+            lenient=lenient,
         )
     ]
 

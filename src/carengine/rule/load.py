@@ -1,5 +1,6 @@
 """Loading rules from files and folders. What a file holds is told by its ending.
 
+YAML is a CAR analytic. CAR's own formats, YAML and Markdown, are read leniently; ``.car`` files when that is asked for.
 One bad file never keeps the others from loading: what it has to say goes to the set's diagnostics.
 """
 
@@ -10,18 +11,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..diagnostics import CarError, Diagnostic, Source, Span, codes, has_errors
-from . import carfile, page
+from . import carfile, caryaml, page
 from .model import Draft, Parameters, Rule, RuleSet, from_drafts
 
-_ENDINGS = (".car", ".md")
+_ENDINGS = (".car", ".md", ".yaml", ".yml")
 _MAX_BYTES = 8_000_000
 
 
-def load_rules(*paths: str | Path, parameters: Parameters | None = None) -> RuleSet:
+def load_rules(
+    *paths: str | Path, parameters: Parameters | None = None, lenient: bool = False
+) -> RuleSet:
     """The rules in files and folders (searched through, in sorted order).
 
-    ``parameters`` gives values to the programs' ``input`` names. Problems are in the set's
-    ``diagnostics`` and ``refused``; nothing is raised.
+    ``parameters`` gives values to the programs' ``input`` names. With ``lenient``, ``.car`` files are repaired
+    where they can be, as CAR's YAML and Markdown always are. Problems are in the set's ``diagnostics`` and
+    ``refused``; nothing is raised.
 
     >>> import carengine
     >>> rules = carengine.load_rules(carengine.shipped_rules())
@@ -41,22 +45,31 @@ def load_rules(*paths: str | Path, parameters: Parameters | None = None) -> Rule
                 )
             )
         for file in files:
-            drafts += _drafts(file, found)
+            drafts += _drafts(file, found, lenient)
     return from_drafts(drafts, parameters=parameters, diagnostics=found)
 
 
-def load_rule(path: str | Path, *, parameters: Parameters | None = None) -> Rule:
+def load_rule(
+    path: str | Path, *, parameters: Parameters | None = None, lenient: bool = False
+) -> Rule:
     """The one rule of a file. Raises `CarError` when it cannot be used, or when there are several."""
-    return _only(load_rules(path, parameters=parameters), str(path))
+    return _only(load_rules(path, parameters=parameters, lenient=lenient), str(path))
 
 
-def parse_rule(text: str, name: str = "<text>", *, parameters: Parameters | None = None) -> Rule:
+def parse_rule(
+    text: str,
+    name: str = "<text>",
+    *,
+    parameters: Parameters | None = None,
+    lenient: bool = False,
+) -> Rule:
     """The rule of a ``.car`` text, with or without front matter. Raises `CarError`.
 
     >>> parse_rule('a = search Process:Create output a').program.outputs[0].name
     'a'
     """
-    return _only(from_drafts(carfile.read(Source(name, text)), parameters=parameters), name)
+    drafts = carfile.read(Source(name, text), lenient=lenient)
+    return _only(from_drafts(drafts, parameters=parameters), name)
 
 
 def _only(rules: RuleSet, name: str) -> Rule:
@@ -80,7 +93,7 @@ def _files(path: Path) -> Iterator[Path]:
     )
 
 
-def _drafts(path: Path, found: list[Diagnostic]) -> Iterable[Draft]:
+def _drafts(path: Path, found: list[Diagnostic], lenient: bool) -> Iterable[Draft]:
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
@@ -98,7 +111,13 @@ def _drafts(path: Path, found: list[Diagnostic]) -> Iterable[Draft]:
     source = Source(str(path), text)
     if path.suffix.lower() == ".md":
         return page.read(source)
-    return carfile.read(source, folder=path.parent)
+    if path.suffix.lower() in (".yaml", ".yml"):
+        if caryaml.is_analytic(text):
+            return caryaml.read(source, folder=path.parent)
+        message = "the file is no CAR analytic: it has none of the keys of one"
+        found.append(Diagnostic(codes.NO_RULES, message, origin=str(path)))
+        return []
+    return carfile.read(source, folder=path.parent, lenient=lenient)
 
 
 def _unreadable(path: Path, reason: str) -> Diagnostic:

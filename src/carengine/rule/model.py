@@ -18,7 +18,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from .. import ir
+from .. import ir, lenient
 from ..diagnostics import Block, Diagnostic, Label, Span, codes, has_errors, ordered
 from ..resolve import Analytic, Clause, Reference, Resolution, merged, resolve
 from ..syntax import ast
@@ -56,6 +56,47 @@ class Example:
 
 
 @frozen
+class Implementation:
+    """An analytic in one language: ``type`` says which (pseudocode, Splunk, EQL …), ``code`` is its text."""
+
+    name: str
+    type: str
+    description: str = ""
+    data_model: str = ""
+    code: Block | None = None
+    span: Span | None = field(default=None, eq=False, repr=False)
+
+
+@frozen
+class UnitTest:
+    """What to do on a machine so that the rule matches: in words, and as commands."""
+
+    description: str
+    configurations: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
+@frozen
+class TruePositive:
+    """Events that the analytic finds: the names of two files with the event in short and in full."""
+
+    source: str
+    description: str = ""
+    event_snippet: str = ""
+    full_event: str = ""
+    span: Span | None = field(default=None, eq=False, repr=False)
+
+
+@frozen
+class Publication:
+    """What a CAR analytic publishes beside its pseudocode. Empty for rules in other formats."""
+
+    implementations: tuple[Implementation, ...] = ()
+    unit_tests: tuple[UnitTest, ...] = ()
+    true_positives: tuple[TruePositive, ...] = ()
+
+
+@frozen
 class Metadata:
     """What is said about a rule beside its program."""
 
@@ -78,7 +119,8 @@ class Metadata:
 class Draft:
     """A rule as a loader read it: not resolved yet.
 
-    ``declared`` holds the data model references that the file itself states, if it does.
+    ``declared`` holds the data model references that the file itself states, if it does. Of a ``lenient`` draft
+    only the block counts: it is read leniently when all drafts are known, and ``program`` is empty until then.
     """
 
     id: str
@@ -89,6 +131,8 @@ class Draft:
     examples: tuple[Example, ...] = ()
     declared: tuple[Reference, ...] | None = None
     place: Span | None = field(default=None, eq=False, repr=False)
+    lenient: bool = False
+    publication: Publication = field(factory=Publication)
 
     @property
     def path(self) -> str:
@@ -112,6 +156,7 @@ class Rule:
     examples: tuple[Example, ...] = field(default=(), repr=False)
     diagnostics: tuple[Diagnostic, ...] = field(default=(), repr=False)
     clauses: tuple[Clause, ...] = field(default=(), repr=False)
+    publication: Publication = field(factory=Publication, repr=False)
 
     @property
     def title(self) -> str:
@@ -142,6 +187,7 @@ class Refused:
     id: str
     path: str
     diagnostics: tuple[Diagnostic, ...]
+    title: str = ""
 
 
 @frozen(eq=False)
@@ -186,14 +232,15 @@ def from_drafts(
         first = known.setdefault(draft.id.lower(), draft)
         if first is not draft:
             twice = _twice(draft, first)
-            refused.append(Refused(draft.id, draft.path, (twice,)))
+            refused.append(Refused(draft.id, draft.path, (twice,), draft.metadata.title))
+    known = mended(known)
     resolved = _Resolved(known, dict(parameters or {}))
     rules: list[Rule] = []
     for key, draft in known.items():
         outcome = resolved.of(key)
         said = ordered((*draft.diagnostics, *_not_lost(draft, outcome.diagnostics)))
         if outcome.program is None or has_errors(said):
-            refused.append(Refused(draft.id, draft.path, said))
+            refused.append(Refused(draft.id, draft.path, said, draft.metadata.title))
             continue
         said = ordered((*said, *_differences(draft, outcome)))
         rules.append(
@@ -207,6 +254,7 @@ def from_drafts(
                 draft.examples,
                 said,
                 outcome.clauses,
+                publication=draft.publication,
             )
         )
     rules.sort(key=lambda rule: rule.id)
@@ -226,6 +274,9 @@ def _not_lost(draft: Draft, found: Iterable[Diagnostic]) -> list[Diagnostic]:
     """The findings without those that come only of what was lost to an error told already."""
     if not has_errors(draft.diagnostics):
         return list(found)
+    if draft.lenient:
+        # The reading is given up where it is not certain; what is left was never meant to run.
+        return []
     text = draft.block.text
     # What the other errors would have to become: a misspelt `output` is an output.
     meant = " ".join(edit.text for d in draft.diagnostics if d.fix for edit in d.fix.edits)
@@ -257,6 +308,36 @@ def _twice(draft: Draft, first: Draft) -> Diagnostic:
 
 # How many rules may run one another in a row: deeper than any chain that people write.
 _MAX_RUNS = 50
+
+
+def mended(drafts: Mapping[str, Draft]) -> dict[str, Draft]:
+    """The drafts by their folded ids, the lenient ones read.
+
+    What ``run`` gives is known from the other rules' programs, so that these are read first; in a circle, one of them
+    does without.
+    """
+    done: dict[str, Draft] = {}
+    open_: list[str] = []
+
+    def program(id_: str) -> ast.Program | None:
+        key = id_.lower()
+        if key not in drafts or key in open_ or len(open_) > _MAX_RUNS:
+            return None
+        return read(key).program
+
+    def read(key: str) -> Draft:
+        draft = drafts[key]
+        if key not in done and draft.lenient:
+            open_.append(key)
+            try:
+                reading = lenient.read(draft.block, programs=program)
+            finally:
+                open_.pop()
+            said = (*draft.diagnostics, *reading.diagnostics)
+            draft = evolve(draft, program=reading.program, block=reading.block, diagnostics=said)
+        return done.setdefault(key, draft)
+
+    return {key: read(key) for key in drafts}
 
 
 class _Resolved:

@@ -1,10 +1,9 @@
 """The Markdown pages of CAR analytics, as car.mitre.org publishes them.
 
 A page has YAML front matter (``title: "CAR-2019-08-001: …"``), a description, and sections under
-third-level headings. Read from it are the ATT&CK table, the data model references, each
-implementation whose heading says Pseudocode, and the event snippets of true positives, which become the
-rule's positive examples. A page with several pseudocode blocks gives a rule for each, with ``.1``, ``.2``
-behind the id.
+third-level headings: the ATT&CK table, the data model references, the implementations, the unit tests and the true
+positives, whose event snippets become positive examples. It is the same as the analytic's YAML file, and gives the same
+rules; the pseudocode is read leniently.
 """
 
 from __future__ import annotations
@@ -14,19 +13,32 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from ..datamodel import model
 from ..diagnostics import Block, Diagnostic, Source, Span, codes
 from ..resolve import Reference
-from ..syntax import parse_program
 from . import frontmatter
 from .carfile import stem_of
-from .model import Draft, Example, Metadata, Technique
+from .caryaml import reference
+from .model import (
+    Draft,
+    Example,
+    Implementation,
+    Metadata,
+    Publication,
+    Technique,
+    TruePositive,
+    UnitTest,
+)
+from .published import Analytic, drafts_of, is_pseudocode, pseudocode
 
 _ID = re.compile(r"\s*(CAR-\d{4}-\d{2}-\d{3})\s*:?\s*(.*)", re.DOTALL)
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t#]*")
 _FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})[ \t]*([\w-]*)[ \t]*")
 _LINK_ID = re.compile(r"techniques/(T\d{4})(?:/(\d{3}))?|tactics/(TA\d{4})")
 _LINK_TEXT = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_NAMED = re.compile(r"(.*\S)\s*\(([^()]*)\)")
+_CONFIGURATIONS = re.compile(r"\*\*Configurations?:\*\*[ \t]*([^\r\n]*)")
+_FULL_EVENT = re.compile(r"\[Full Event\]\([^)]*?([\w.-]+)\)")
+_ADVICE = "the heading of its pseudocode ends in (Pseudocode), and a fenced block follows"
 _PAGE_KEYS = (
     "title",
     "layout",
@@ -81,37 +93,16 @@ def read(source: Source) -> list[Draft]:
     said = (*front.diagnostics, *fields.found, *found, *broken)
     node = fields.node("title")
     place = Span(source, 0, 0) if node is None else node.span
-    blocks = [f for f in fences if any("pseudocode" in h.lower() for h in f.headings[-1:])]
-    drafts = []
-    for number, fence in enumerate(blocks, 1):
-        body = Block(
-            source, source.text[fence.start : fence.end], range(fence.start, fence.end + 1)
-        )
-        parsed = parse_program(body)
-        drafts.append(
-            Draft(
-                id_ if len(blocks) == 1 else f"{id_}.{number}",
-                about,
-                parsed.program,
-                body,
-                (*(said if number == 1 else ()), *parsed.diagnostics),
-                snippets if len(blocks) == 1 else (),
-                declared if len(blocks) == 1 else None,
-                place,
-            )
-        )
-    if not drafts:
-        nothing = Diagnostic(
-            codes.NO_PSEUDOCODE,
-            "the page has no implementation in pseudocode",
-            place,
-            notes=("its heading ends in (Pseudocode), and a fenced block follows",),
-        )
-        empty = parse_program(Block(source, "", range(1))).program
-        drafts = [
-            Draft(id_, about, empty, Block(source, "", range(1)), (*said, nothing), place=place)
-        ]
-    return drafts
+    implementations = tuple(_implementations(source, lines, fences))
+    publication = Publication(
+        implementations,
+        tuple(_unit_tests(source, lines, fences)),
+        tuple(_true_positives(source, lines)),
+    )
+    analytic = Analytic(
+        id_, about, pseudocode(implementations), place, said, snippets, declared, publication
+    )
+    return drafts_of(analytic, source, _ADVICE)
 
 
 def _lines(text: str, start: int) -> Iterator[_Line]:
@@ -169,7 +160,7 @@ def _rows(lines: list[_Line], heading: str) -> Iterator[list[str]]:
     number = 0
     for line in lines:
         if found := _HEADING.fullmatch(line.text):
-            inside = found[2].strip().lower() == heading
+            inside = found[2].strip().lower().removesuffix("s") == heading.removesuffix("s")
             number = 0
         elif inside and line.text.lstrip().startswith("|"):
             number += 1
@@ -193,19 +184,118 @@ def _techniques(lines: list[_Line]) -> Iterator[Technique]:
 
 
 def _references(lines: list[_Line]) -> Iterator[Reference]:
-    datamodel = model()
     for cells in _rows(lines, "data model references"):
         if len(cells) < 3:
             continue
         object_, action, field = (_LINK_TEXT.sub(r"\1", cell).strip() for cell in cells[:3])
-        spec = datamodel.object(object_)
-        known_action = spec.action(action) if spec else None
-        known_field = spec.field(field) if spec else None
-        yield Reference(
-            spec.name if spec else object_,
-            known_action.name if known_action else action,
-            known_field.name if known_field else field,
+        yield reference(object_, action, field)
+
+
+# Sections: what stands under a third-level heading, item by item
+
+
+@frozen
+class _Section:
+    """An item of a section: its heading, and where its text begins and ends."""
+
+    title: str
+    start: int
+    end: int
+    line: _Line
+
+    def fences(self, fences: list[_Fence]) -> list[_Fence]:
+        """The fenced blocks in it."""
+        return [fence for fence in fences if self.start <= fence.start < self.end]
+
+
+def _sections(
+    source: Source, lines: list[_Line], fences: list[_Fence], name: str
+) -> Iterator[_Section]:
+    """The items under a third-level heading: each begins with a heading of the fourth level."""
+    inside = False
+    open_: _Line | None = None
+    title = ""
+    for line in lines:
+        heading = _HEADING.fullmatch(line.text)
+        fenced = any(fence.start <= line.start < fence.end for fence in fences)
+        if heading is None or fenced or len(heading[1]) > 4:
+            continue
+        if inside and open_ is not None:
+            yield _Section(title, open_.start + len(open_.text), line.start, open_)
+        open_ = None
+        if len(heading[1]) == 4:
+            open_, title = line, heading[2]
+        else:
+            inside = heading[2].strip().lower() == name
+    if inside and open_ is not None:
+        yield _Section(title, open_.start + len(open_.text), len(source.text), open_)
+
+
+def _implementations(
+    source: Source, lines: list[_Line], fences: list[_Fence]
+) -> Iterator[Implementation]:
+    """Each implementation, of whatever type; its heading is ``Name (Type, Data model)`` or ``Type, Data model``."""
+    for section in _sections(source, lines, fences, "implementations"):
+        name, type_, data_model = _titled(section.title)
+        code = next(iter(section.fences(fences)), None)
+        end = section.end if code is None else source.text.rindex("\n", 0, code.start)
+        block = None
+        if code is not None:
+            offsets = range(code.start, code.end + 1)
+            block = Block(source, source.text[code.start : code.end], offsets)
+        yield Implementation(
+            name,
+            type_,
+            _prose(source.text[section.start : end]),
+            data_model,
+            block,
+            Span(source, section.line.start, section.line.start + len(section.line.text)),
         )
+
+
+def _titled(heading: str) -> tuple[str, str, str]:
+    """Name, type and data model in the heading of an implementation.
+
+    >>> _titled("Main Pattern (Splunk, Sysmon native)"), _titled("Eql, EQL native")
+    (('Main Pattern', 'Splunk', 'Sysmon native'), ('', 'Eql', 'EQL native'))
+    """
+    named = _NAMED.fullmatch(heading.strip())
+    name, kind = (named[1], named[2]) if named is not None else ("", heading.strip())
+    type_, _, data_model = (part.strip() for part in kind.partition(","))
+    if named is None and not is_pseudocode(type_) and "pseudocode" in heading.lower():
+        return heading.strip(), "Pseudocode", ""
+    return name.strip(), type_, data_model
+
+
+def _prose(text: str) -> str:
+    lines = [line for line in text.splitlines() if not _FENCE.fullmatch(line)]
+    return "\n".join(lines).strip()
+
+
+def _unit_tests(source: Source, lines: list[_Line], fences: list[_Fence]) -> Iterator[UnitTest]:
+    for section in _sections(source, lines, fences, "unit tests"):
+        inner = section.fences(fences)
+        text = source.text[section.start : section.end]
+        found = _CONFIGURATIONS.search(text)
+        settings = () if found is None else (found[1].strip(),)
+        before = text if not inner else source.text[section.start : inner[0].start]
+        commands = [
+            line.strip()
+            for fence in inner
+            for line in source.text[fence.start : fence.end].splitlines()
+            if line.strip()
+        ]
+        yield UnitTest(_prose(_CONFIGURATIONS.sub("", before)), settings, tuple(commands))
+
+
+def _true_positives(source: Source, lines: list[_Line]) -> Iterator[TruePositive]:
+    """The events that a page links to; their snippets stand in the page itself."""
+    for section in _sections(source, lines, [], "true positives"):
+        text = source.text[section.start : section.end]
+        full = _FULL_EVENT.search(text)
+        prose = text.split("\n#", 1)[0].strip()
+        span = Span(source, section.line.start, section.line.start + len(section.line.text))
+        yield TruePositive(section.title, prose, "", full[1] if full is not None else "", span)
 
 
 def _snippets(source: Source, fences: list[_Fence]) -> tuple[tuple[Example, ...], list[Diagnostic]]:

@@ -1,0 +1,36 @@
+"""``carengine corpus``: what became of each block of published pseudocode, as a page of Markdown."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..check import check_rule
+from ..rule import load_rules
+from ..rule.corpus import corpus_report
+from . import status
+from .screen import Screen
+
+_EXAMPLES = """\
+examples:
+  carengine corpus car/analytics/ > corpus.md    one row a block: as published, repaired, refused
+
+exit status: 0 done, 2 the command is not right.
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``corpus`` takes."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "rules", nargs="+", metavar="RULES", help="analytics: YAML, Markdown or .car, or folders"
+    )
+
+
+def run(options: argparse.Namespace, screen: Screen) -> int:
+    """Write the page. The exit status."""
+    rules = load_rules(*options.rules, lenient=True)
+    screen.show(corpus_report(rules, check_rule).rstrip("\n"))
+    screen.say(
+        f"{len(rules) + len(rules.refused):,} rules: {len(rules):,} usable, {len(rules.refused):,} refused"
+    )
+    return status.DONE

@@ -1,0 +1,223 @@
+"""Commas and connectives that are missing between two things, or stand where nothing follows.
+
+Two values side by side in a list, two items of a projection, two names behind ``output`` lack a comma.
+Two conditions on two lines lack a connective: it is ``and``, unless conditions beside them are
+connected with ``or``; then nobody can tell, and the text is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import define, field
+
+from ..diagnostics import Code, codes
+from ..syntax.lexical import Lexeme, first_on_line
+from .editing import Repair, Text
+from .phrases import COMPARISONS, UNITS
+
+_CONNECTIVES = frozenset(["and", "or"])
+# Words that neither end nor begin an operand.
+_BETWEEN = frozenset(
+    [
+        "and",
+        "or",
+        "not",
+        "in",
+        "contains",
+        "contain",
+        "does",
+        "match",
+        "where",
+        "by",
+        "within",
+        "select",
+        "as",
+        "from",
+        "filter",
+        "search",
+        "join",
+        "group",
+        "of",
+        "top",
+        "bottom",
+    ]
+)
+_LISTS = frozenset(["select", "by", "output", "return", "input", "join", "group", "search"])
+
+
+@define
+class _Level:
+    """What stands inside one pair of brackets: the kind of place, and its connectives so far."""
+
+    kind: str
+    connectives: set[str] = field(factory=set)
+    gaps: list[tuple[Lexeme, Lexeme]] = field(factory=list)
+
+
+def connect(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
+    """The repairs of commas and connectives in one statement."""
+    made = _loose_ends(text, lexemes)
+    if made:
+        return made
+    levels = [_Level("where" if not _is_statement(lexemes) else "")]
+    closed: list[_Level] = []
+    for at, lexeme in enumerate(lexemes):
+        before = lexemes[at - 1] if at else None
+        level = levels[-1]
+        if before is not None and _touches(lexemes, at):
+            if level.kind in ("[", *_LISTS):
+                made.append(
+                    Repair(
+                        before.end,
+                        before.end,
+                        ",",
+                        codes.COMMAS,
+                        "the parts of a list are separated by commas",
+                    )
+                )
+            elif level.kind == "where" and first_on_line(text.text, lexemes, at):
+                level.gaps.append((before, lexeme))
+        if lexeme.text == "(":
+            inner = level.kind
+            if before is not None and before.word in (
+                "join",
+                "output",
+                "return",
+                "search",
+                "group",
+            ):
+                inner = before.word
+            elif before is not None and _is_call(lexemes, at):
+                inner = "call"
+            levels.append(_Level(inner))
+        elif lexeme.text == "[":
+            levels.append(_Level("["))
+        elif lexeme.text in (")", "]"):
+            if len(levels) > 1:
+                closed.append(levels.pop())
+        elif lexeme.word in _CONNECTIVES:
+            level.connectives.add(lexeme.word)
+        elif lexeme.word == "where" and not _is_value(lexemes, at):
+            level.kind = "where"
+        elif lexeme.word in _LISTS and not _is_value(lexemes, at):
+            level.kind = lexeme.word
+        elif lexeme.word in ("within", "from"):
+            level.kind = ""
+    for level in (*closed, *levels):
+        made += _joined(text, level)
+    return made
+
+
+def _is_statement(lexemes: Sequence[Lexeme]) -> bool:
+    if len(lexemes) < 2 or not lexemes[0].is_name:
+        return False
+    return lexemes[1].text in ("=", ".") or lexemes[0].word in ("output", "return", "input")
+
+
+def _is_value(lexemes: Sequence[Lexeme], at: int) -> bool:
+    """Whether a keyword at an index is a field's name: something compares it, or it follows a dot."""
+    after = lexemes[at + 1 : at + 2]
+    before = lexemes[at - 1 : at] if at else []
+    return bool(after and (after[0].text in COMPARISONS or after[0].text == ".")) or bool(
+        before and before[0].text == "."
+    )
+
+
+def _is_call(lexemes: Sequence[Lexeme], at: int) -> bool:
+    before = lexemes[at - 1]
+    return before.is_name and (before.word not in _BETWEEN or before.word in ("contains", "match"))
+
+
+def _ends_operand(lexemes: Sequence[Lexeme], at: int) -> bool:
+    lexeme = lexemes[at]
+    if lexeme.kind in ("string", "number", "name") or lexeme.text in (")", "]"):
+        return True
+    if lexeme.text == "*":
+        return at > 0 and lexemes[at - 1].text in ("(", ":")
+    return lexeme.kind == "word" and (lexeme.word not in _BETWEEN or _is_value(lexemes, at))
+
+
+def _touches(lexemes: Sequence[Lexeme], at: int) -> bool:
+    """Whether the lexeme at an index begins something new with nothing between it and the one before."""
+    before, lexeme = lexemes[at - 1], lexemes[at]
+    if not _ends_operand(lexemes, at - 1):
+        return False
+    if before.kind == "number" and UNITS.fullmatch(lexeme.text):
+        return False
+    if before.word in ("output", "return", "input", "raw", "search", "filter", "join", "group"):
+        return False
+    if at >= 2 and lexemes[at - 2].word in _BETWEEN and before.word in ("raw",):
+        return False
+    if lexeme.kind in ("string", "number", "name"):
+        return True
+    if lexeme.text == "(":
+        # `name (` is a call; `a.name (` and `"x" (` are not.
+        dotted = at >= 2 and lexemes[at - 2].text == "."
+        return (
+            not before.is_name
+            or (dotted and before.kind == "word")
+            or before.text.endswith("exists")
+        )
+    if lexeme.word == "not":
+        following = lexemes[at + 1 : at + 2]
+        return bool(following) and following[0].word not in ("in", "contain")
+    if lexeme.kind != "word":
+        return False
+    if lexeme.word in ("exists", "includes", "event"):
+        return _is_value(lexemes, at)
+    return lexeme.word not in _BETWEEN or _is_value(lexemes, at)
+
+
+def _joined(text: Text, level: _Level) -> list[Repair]:
+    """The connectives that one level lacks."""
+    if not level.gaps:
+        return []
+    first, second = level.gaps[0]
+    if "or" in level.connectives:
+        text.refuse(
+            first.end,
+            second.end,
+            "nothing connects these two conditions, and both `and` and `or` could be meant",
+            notes=("the conditions beside them are connected with `or`",),
+        )
+        return []
+    return [
+        Repair(
+            before.end,
+            before.end,
+            " and",
+            codes.CONNECTIVES,
+            "nothing connects this condition with the next line's",
+        )
+        for before, _ in level.gaps
+    ]
+
+
+def _loose_ends(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
+    """Connectives with nothing behind or before them, and commas too many."""
+    made: list[Repair] = []
+    for at, lexeme in enumerate(lexemes):
+        after = lexemes[at + 1] if at + 1 < len(lexemes) else None
+        before = lexemes[at - 1] if at else None
+        if lexeme.word in _CONNECTIVES and not _is_value(lexemes, at):
+            start = before.end if before is not None else lexeme.start
+            if after is None or after.text == ")":
+                made.append(_dropped(start, lexeme.end, f"nothing follows this `{lexeme.text}`"))
+            elif before is not None and (before.text == "(" or before.word == "where"):
+                made.append(
+                    _dropped(start, lexeme.end, f"nothing stands before this `{lexeme.text}`")
+                )
+            elif after.word == lexeme.word:
+                made.append(_dropped(start, lexeme.end, f"`{lexeme.text}` stands here twice"))
+        elif lexeme.text == "," and (
+            after is None or after.text in (",", ")", "where") or after.word == "where"
+        ):
+            made.append(
+                _dropped(lexeme.start, lexeme.end, "nothing follows this comma", codes.COMMAS)
+            )
+    return made
+
+
+def _dropped(start: int, end: int, message: str, code: Code | None = None) -> Repair:
+    return Repair(start, end, "", code or codes.CONNECTIVES, message)

@@ -1,0 +1,90 @@
+"""What a CAR analytic publishes beside its pseudocode, and the rules its blocks of pseudocode make.
+
+MITRE keeps an analytic in a YAML file and shows it as a Markdown page; ``caryaml`` and ``page`` read the two, and both
+end here. Implementations of every type are kept as they stand, with their places: Splunk, EQL, Sigma and the others are for
+whoever compares them or translates to them. An analytic with one block of pseudocode is one rule, one with
+several is a rule a block, with ``.1``, ``.2`` behind the id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from ..diagnostics import Block, Diagnostic, Source, Span, codes
+from ..resolve import Reference
+from ..syntax import parse_program
+from .model import Draft, Example, Implementation, Metadata, Publication
+
+_SPELLINGS = ("pseudocode", "psuedocode", "pseudo-code", "pseudo code", "pseudecode")
+
+
+@frozen
+class Analytic:
+    """An analytic as it was read, before its blocks become rules."""
+
+    id: str
+    metadata: Metadata
+    blocks: tuple[Block, ...]
+    place: Span
+    said: tuple[Diagnostic, ...] = ()
+    examples: tuple[Example, ...] = ()
+    declared: tuple[Reference, ...] = ()
+    publication: Publication = field(factory=Publication)
+
+
+def is_pseudocode(type_: str) -> bool:
+    """Whether an implementation's type says pseudocode; it is misspelt here and there.
+
+    >>> is_pseudocode("Psuedocode"), is_pseudocode("Splunk")
+    (True, False)
+    """
+    return type_.strip().lower() in _SPELLINGS
+
+
+def drafts_of(analytic: Analytic, source: Source, advice: str) -> list[Draft]:
+    """The rules of an analytic, to be read leniently; without pseudocode one draft that is refused.
+
+    ``advice`` tells where the pseudocode of such a file is looked for.
+    """
+    empty = parse_program(Block(source, "", range(1))).program
+    if not analytic.blocks:
+        types = dict.fromkeys(item.type for item in analytic.publication.implementations)
+        message = f"{analytic.id} has no implementation in pseudocode"
+        notes = [f"it has {', '.join(filter(None, types))}"] if any(types) else []
+        nothing = Diagnostic(codes.NO_PSEUDOCODE, message, analytic.place, notes=(*notes, advice))
+        return [
+            Draft(
+                analytic.id,
+                analytic.metadata,
+                empty,
+                Block(source, "", range(1)),
+                (*analytic.said, nothing),
+                place=analytic.place,
+                publication=analytic.publication,
+            )
+        ]
+    single = len(analytic.blocks) == 1
+    return [
+        Draft(
+            analytic.id if single else f"{analytic.id}.{number}",
+            analytic.metadata,
+            empty,
+            block,
+            analytic.said if number == 1 else (),
+            analytic.examples if single else (),
+            analytic.declared if single and analytic.declared else None,
+            analytic.place,
+            lenient=True,
+            publication=analytic.publication,
+        )
+        for number, block in enumerate(analytic.blocks, 1)
+    ]
+
+
+def pseudocode(implementations: Sequence[Implementation]) -> tuple[Block, ...]:
+    """The blocks of the implementations that are pseudocode."""
+    return tuple(
+        item.code for item in implementations if item.code is not None and is_pseudocode(item.type)
+    )
