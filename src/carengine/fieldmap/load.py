@@ -12,6 +12,7 @@ A file describes one product's log and the shapes it comes in::
         names: {EventID: winlog.event_id}    those found elsewhere, as expressions
         text: unescape                 a function applied to every field (optional)
         dotted: true                   a path is one key, dots and all (optional)
+        within: xml_event(Message)     a mapping that all paths but this one's are looked up in (optional)
     shared:                            groups of fields that entries use
       actor: {image_path: Image, pid: ProcessId}
     common: {time: UtcTime}            fields of every entry whose object has them
@@ -50,7 +51,7 @@ _MAP_KEYS = (
     *("name", "title", "description", "references", "empty", "shapes", "shared", "common"),
     "without",
 )
-_SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text", "dotted")
+_SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text", "dotted", "within")
 _ENTRY_KEYS = ("kind", "when", "use", "fields", "note")
 
 Lookup = Callable[[tuple[str, ...]], ir.Value]
@@ -196,11 +197,20 @@ class _Reader:
             )
             wrapped = ""
 
-        whole = node.get("dotted")
-        dotted = isinstance(whole, yamltext.Scalar) and whole.value is True
+        flag = node.get("dotted")
+        dotted = isinstance(flag, yamltext.Scalar) and flag.value is True
+
+        outside = node.get("within")
+        whole = None if outside is None else self._value(outside, ir.Raw)
 
         def placed(path: tuple[str, ...]) -> ir.Value:
-            raw: ir.Value = ir.Raw((".".join(path),) if dotted else path, empty)
+            raw: ir.Value
+            if whole is None:
+                raw = ir.Raw((".".join(path),) if dotted else path, empty)
+            else:
+                raw = ir.Call("member", (whole, ir.Constant(".".join(path))))
+                if empty:
+                    raw = ir.Call("unless", (raw, *map(ir.Constant, empty)))
             return ir.Call(wrapped, (raw,)) if wrapped else raw
 
         prefix = tuple(part for part in self._text(node, "fields", default="").split(".") if part)

@@ -93,9 +93,11 @@ def _tokens(text: str) -> list[Token]:
             kind = word.lower()
         elif kind == "sign":
             kind = word
-            if word in "=." and made and made[-1][0] in _WORDS:
+            if made and made[-1][0] in _WORDS:
                 # A keyword before one of these is a name.
-                raise _NotPlainError
+                constant = made[-1][0] in ("null", "true", "false")
+                if word == "." or (word in ("=", "==") and not constant):
+                    raise _NotPlainError
         made.append((kind, word, start, place))
 
 
