@@ -480,17 +480,31 @@ def _listed(values: Any, key: Any, wanted: Any, name: Any) -> Any:
     return None
 
 
+_ENTITY = re.compile(r"&(lt|gt|amp|quot|apos)(?![;\w])")
+_CUT = re.compile(r"(?:<[^<>]{0,400}|&[#\w]{0,12})\Z")
+
+
 @lru_cache(maxsize=256)
 def _read_xml(text: str) -> Mapping[str, Any] | None:
     try:
         return event_of_xml(text)
+    except EventXmlError:
+        pass
+    # What syslog does to Sysmon for Linux: entities that lost their semicolon, and messages cut at its limit.
+    mended = _ENTITY.sub(r"&\1;", text)
+    if "</Event>" not in mended and "<EventData>" in mended:
+        mended = _CUT.sub("", mended)
+        inside = mended.rfind("<Data ") > mended.rfind("</Data>")
+        mended += ("</Data>" if inside else "") + "</EventData></Event>"
+    try:
+        return event_of_xml(mended)
     except EventXmlError:
         return None
 
 
 @_function(1)
 def _xml_event(value: Any) -> Mapping[str, Any] | None:
-    """A Windows event written as XML as a mapping, as EVTX readers have it; null where it is none."""
+    """A Windows event written as XML as a mapping, as EVTX readers have it; of one that was cut off, what is there."""
     text = text_of(value)
     if text is None or len(text) > _MAX_TEXT or "<Event" not in text:
         return None
