@@ -46,7 +46,7 @@ REGISTRY = {
     "hive": "HKLM",
     "data": {"strings": ["C:\\x.exe"], "type": "REG_SZ"},
 }
-NETWORK = {
+NETWORK: dict[str, Any] = {
     "source": {"ip": "10.1.4.20", "port": 50122, "bytes": 10},
     "destination": {"ip": "10.1.4.31", "port": 445, "domain": "fs1.corp.example", "bytes": 20},
     "network": {"transport": "tcp", "direction": "egress"},
@@ -189,7 +189,7 @@ SYSMON: dict[str, Case] = {
         },
     ),
     "2": Case(sysmon(2, {"PreviousCreationUtcTime": "2020-01-01"}, file=FILE), {"file/timestomp": {"file_path": "C:\\Data\\a.DOCX"}}),
-    "3": Case(sysmon(3, **NETWORK), {"flow/start": {"dest_ip": "10.1.4.31", "network_direction": "outbound", "exe": "cmd.exe"}}),
+    "3": Case(sysmon(3, None, **NETWORK), {"flow/start": {"dest_ip": "10.1.4.31", "network_direction": "outbound", "exe": "cmd.exe"}}),
     "5": Case(sysmon(5), {"process/terminate": {"pid": 4711}}),
     "6": Case(sysmon(6, file={**DLL, "path": "C:\\a\\b.sys"}), {"driver/load": {"module_name": "b.sys", "md5_hash": "d"}}),
     "7": Case(sysmon(7, file=DLL), {"module/load": {"module_name": "b.dll", "sha1_hash": "e", "imphash": "f"}}),

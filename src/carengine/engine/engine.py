@@ -227,13 +227,14 @@ class Account:
 
     ``events`` is how many were fed; ``recognised`` counts them by field map, ``kinds`` by map and CAR kind (an
     event may be several), ``unrecognised`` those that no map claims. ``claimed_twice`` counts events
-    that two maps claim. ``matches`` counts by rule id.
+    that two maps claim, ``claimants`` by the names of these maps. ``matches`` counts by rule id.
     """
 
     def __init__(self) -> None:
         self.events = 0
         self.unrecognised = 0
         self.claimed_twice = 0
+        self.claimants: Counter[tuple[str, ...]] = Counter()
         self.recognised: Counter[str] = Counter()
         self.kinds: Counter[tuple[str, ir.EventKind]] = Counter()
         self.matches: Counter[str] = Counter()
@@ -267,6 +268,7 @@ class Session:
             account.recognised[fieldmap.name] += 1
         if len(maps) > 1:
             account.claimed_twice += 1
+            account.claimants[tuple(fieldmap.name for fieldmap in maps)] += 1
         found: list[tuple[tuple[int, ...], _Target, CarEvent]] = []
         for class_place, event_class in enumerate(classes):
             account.kinds[event_class.fieldmap.name, event_class.entry.kind] += 1

@@ -16,6 +16,7 @@ A file describes one product's log and the shapes it comes in::
     shared:                            groups of fields that entries use
       actor: {image_path: Image, pid: ProcessId}
     common: {time: UtcTime}            fields of every entry whose object has them
+    without: {Sysmon 22: why}          what is known and no kind of CAR's, for people
     entries:
       - kind: file/create
         when: EventID = 11
@@ -113,6 +114,7 @@ class _Reader:
             self._wrong("a field map is a mapping of keys", root.span)
             return ()
         self._known_keys(root, tuple(dict.fromkeys((*_MAP_KEYS, *_SHAPE_KEYS, "entries"))))
+        self._check_without(root.get("without"))
         name = self._text(root, "name")
         title = self._text(root, "title", default=name)
         empty = tuple(self._texts(root.get("empty")))
@@ -126,7 +128,8 @@ class _Reader:
         if not shapes:
             # Nothing can come of it, but what is wrong in the entries is to be told as well.
             self._entries(root, _Shape("", "", ir.Truth(False), ir.Raw))
-        self._known_fields(root)
+        if not self.deferred:
+            self._known_fields(root)
         return tuple(made)
 
     def _known_fields(self, root: yamltext.Mapping) -> None:
@@ -156,6 +159,15 @@ class _Reader:
                         fix=suggestion(nearest(name, names, 3), key.span),
                     )
                 )
+
+    def _check_without(self, node: yamltext.Node | None) -> None:
+        """What is known and gives no CAR events: for people, and only its form is looked at."""
+        if isinstance(node, yamltext.Mapping):
+            for _, reason in node.entries:
+                if not isinstance(reason, yamltext.Scalar):
+                    self._wrong("the reason is a text", reason.span)
+        elif node is not None:
+            self._wrong("without is a mapping from what there is to the reason", node.span)
 
     # Shapes
 
