@@ -592,6 +592,49 @@ def test_an_attack_gives_the_same_matches_in_every_shape(shape: str) -> None:
     assert found >= 3
 
 
+ANALYTICS = """
+failures = search Authentication:Failure
+guessed = filter failures where login_type = 3 and src_ip exists and user = "*\\bob"
+successes = search Authentication:Success where (login_type = 10 and src_ip in 10.0.0.0/8)
+services = search Service:Create
+dropped = filter services where command_line contains "\\Users\\" and start_type = "demand start"
+remote = filter services where name = "PSEXESVC" and service_type = "user mode service"
+output guessed, successes, dropped, remote
+"""
+RDP = {**LOGON, "LogonType": "10", "AuthenticationPackageName": "Negotiate"}
+LOCAL = {**LOGON, "TargetDomainName": "WS1"}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_analytics_on_logons_and_services(shape: str) -> None:
+    shipped = [
+        r
+        for r in carengine.load_rules(rules_folder())
+        if r.id.startswith(("CAR-2016-04-00", "CAR-2021-05-012"))
+    ]
+    engine = Engine([*shipped, carengine.parse_rule(ANALYTICS)], "auto")
+    more = [
+        Windows(SECURITY, 4624, RDP),
+        Windows(SECURITY, 4624, LOCAL),
+        Windows(SYSTEM, 7036, {"param1": "Windows Defender Firewall", "param2": "stopped"}),
+    ]
+    raw = [made for event in [*EVENTS, *more] if (made := SHAPES[shape](event)) is not None]
+    found = {(match.rule.id, match.output) for match in engine.run(raw)}
+    wanted = {
+        ("<text>", "guessed"),
+        ("<text>", "successes"),
+        ("<text>", "dropped"),
+        ("<text>", "remote"),
+        ("CAR-2016-04-004", "local_logins"),
+        ("CAR-2016-04-005", "rdp_logins"),
+        ("CAR-2021-05-012", "suspicious_services"),
+    }
+    # HELK's pipelines leave 7036 as it is.
+    assert found >= wanted | (
+        {("CAR-2016-04-003", "defensive_services")} if shape != "helk" else set()
+    )
+
+
 def test_numbers_may_be_text_and_text_numbers() -> None:
     event = SHAPES["flat"](Windows(SECURITY, 4624, LOGON))
     assert event is not None

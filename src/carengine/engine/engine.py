@@ -143,15 +143,25 @@ class Engine:
         by_entry: dict[int, list[tuple[int, Lowered]]] = {}
         places = {id(entry): place for place, entry in enumerate(fieldmap.entries)}
         for number, stage in enumerate(stages):
+            lacking: dict[ir.EventKind, Lowered] = {}
+            met: set[ir.EventKind] = set()
             for lowered in lower(stage, fieldmap):
                 by_entry.setdefault(places[id(lowered.entry)], []).append((number, lowered))
+                kind = lowered.entry.kind
                 if lowered.possible:
                     self._possible.add(number)
-                if not lowered.possible and lowered.missing:
-                    gaps += [
-                        Gap(t.rule, t.output, fieldmap, lowered.entry.kind, lowered.missing)
-                        for t in self._targets[number]
-                    ]
+                    met.add(kind)
+                elif lowered.missing:
+                    nearest = lacking.setdefault(kind, lowered)
+                    if len(lowered.missing) < len(nearest.missing):
+                        lacking[kind] = lowered
+            # Of several entries of one kind, one that gives what is needed will do.
+            gaps += [
+                Gap(t.rule, t.output, fieldmap, kind, lowered.missing)
+                for kind, lowered in lacking.items()
+                if kind not in met
+                for t in self._targets[number]
+            ]
         entries = tuple(
             EventClass(fieldmap, entry, ClassMatcher(by_entry.get(place, ())))
             for place, entry in enumerate(fieldmap.entries)
