@@ -232,7 +232,8 @@ def _account(
     if reading.records > read:
         parts[0] += f" ({reading.records - read:,} more were read and not looked at)"
     if account.claimed_twice:
-        parts[0] += f" ({account.claimed_twice:,} recognised by two maps)"
+        pairs = "; ".join(" and ".join(names) for names, _ in account.claimants.most_common(3))
+        parts[0] += f" ({account.claimed_twice:,} recognised by two maps: {pairs})"
     stuck = sum(not one.outcome.runnable for one in became)
     told = [f"{_count(len(rules), 'rule')} loaded", f"{len(rules.refused):,} refused"]
     told += [f"{number:,} {reason}" for reason, number in sorted(left_out.items())]

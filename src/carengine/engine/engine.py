@@ -143,15 +143,25 @@ class Engine:
         by_entry: dict[int, list[tuple[int, Lowered]]] = {}
         places = {id(entry): place for place, entry in enumerate(fieldmap.entries)}
         for number, stage in enumerate(stages):
+            lacking: dict[ir.EventKind, Lowered] = {}
+            met: set[ir.EventKind] = set()
             for lowered in lower(stage, fieldmap):
                 by_entry.setdefault(places[id(lowered.entry)], []).append((number, lowered))
+                kind = lowered.entry.kind
                 if lowered.possible:
                     self._possible.add(number)
-                if not lowered.possible and lowered.missing:
-                    gaps += [
-                        Gap(t.rule, t.output, fieldmap, lowered.entry.kind, lowered.missing)
-                        for t in self._targets[number]
-                    ]
+                    met.add(kind)
+                elif lowered.missing:
+                    nearest = lacking.setdefault(kind, lowered)
+                    if len(lowered.missing) < len(nearest.missing):
+                        lacking[kind] = lowered
+            # Of several entries of one kind, one that gives what is needed will do.
+            gaps += [
+                Gap(t.rule, t.output, fieldmap, kind, lowered.missing)
+                for kind, lowered in lacking.items()
+                if kind not in met
+                for t in self._targets[number]
+            ]
         entries = tuple(
             EventClass(fieldmap, entry, ClassMatcher(by_entry.get(place, ())))
             for place, entry in enumerate(fieldmap.entries)
@@ -227,13 +237,14 @@ class Account:
 
     ``events`` is how many were fed; ``recognised`` counts them by field map, ``kinds`` by map and CAR kind (an
     event may be several), ``unrecognised`` those that no map claims. ``claimed_twice`` counts events
-    that two maps claim. ``matches`` counts by rule id.
+    that two maps claim, ``claimants`` by the names of these maps. ``matches`` counts by rule id.
     """
 
     def __init__(self) -> None:
         self.events = 0
         self.unrecognised = 0
         self.claimed_twice = 0
+        self.claimants: Counter[tuple[str, ...]] = Counter()
         self.recognised: Counter[str] = Counter()
         self.kinds: Counter[tuple[str, ir.EventKind]] = Counter()
         self.matches: Counter[str] = Counter()
@@ -267,6 +278,7 @@ class Session:
             account.recognised[fieldmap.name] += 1
         if len(maps) > 1:
             account.claimed_twice += 1
+            account.claimants[tuple(fieldmap.name for fieldmap in maps)] += 1
         found: list[tuple[tuple[int, ...], _Target, CarEvent]] = []
         for class_place, event_class in enumerate(classes):
             account.kinds[event_class.fieldmap.name, event_class.entry.kind] += 1

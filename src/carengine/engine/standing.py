@@ -179,8 +179,10 @@ class _Analysis:
         if not ways:
             maps = _listed(m.name for m in self.maps)
             return _Reason(Outcome.NO_SUCH_LOG, f"logs of this shape ({maps}) have no {kinds}")
-        closed = [(m, x) for m, x in ways if not x.possible]
         open_ = [(m, x) for m, x in ways if x.possible]
+        # Where one entry of a map gives what is needed, it does not matter that another of the same kind lacks it.
+        met = {(m.name, x.entry.kind) for m, x in open_}
+        closed = [(m, x) for m, x in ways if (m.name, x.entry.kind) not in met]
         blind = tuple(dict.fromkeys(_unmapped(m, x) for m, x in closed if x.missing))
         present = [(m, x) for m, x in open_ if self.account.kinds[m.name, x.entry.kind]]
         partly = tuple(
