@@ -276,7 +276,7 @@ def test_outputs_with_and_without_state() -> None:
     assert matches_of(engine, {**PROCESS, "pid": 1}) == ["a"]
     time = "2024-05-01T10:00:00Z"
     events = [{**PROCESS, "pid": 1, "time": time}, {**PROCESS, "ppid": 1, "time": time}]
-    assert matches_of(engine, *events) == ["a", "a", "j"]
+    assert matches_of(engine, *events) == ["a", "j", "a"]
 
 
 def matches_of(engine: Engine, *events: dict[str, Any]) -> list[str]:
