@@ -424,8 +424,9 @@ OVERWRITTEN_NAME = _warning(
 UNBOUNDED_JOIN = _warning(
     "CE713",
     "join without a time bound",
-    """Nothing says how far apart in time the joined events may be. Over a stream, every event would have to be
-    kept for ever, in case a partner comes; and what lies days apart is rarely related.""",
+    """Nothing says how far apart in time the joined events may be. No event can be kept for ever in case a partner
+    comes, so the run's horizon is taken (`--horizon`, 30 days unless told); and what lies days apart is rarely
+    related.""",
 )
 CROSS_JOIN = _warning(
     "CE714",
@@ -466,4 +467,10 @@ WILDCARD_FOR_EXISTS = _note(
     "CE720",
     "`*` where `exists` is meant",
     """A single `*` matches every text, so that the comparison only asks whether the field is there.""",
+)
+UNBOUNDED_GROUP = _note(
+    "CE721",
+    "group without a time bound",
+    """Without `within` a group ends only where two neighbours are further apart than the run's horizon (`--horizon`, 30
+    days unless told), so that while events stream in it stays open that long.""",
 )

@@ -241,7 +241,7 @@ class Engine:
                 raise refused(path, message)
             session = Session(self, options or saved)
             session._load(state)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise refused(path, f"the state file is damaged: {error!r}") from None
         return session
 
@@ -453,7 +453,11 @@ class Session:
         Raises `CarError` (CE523) when it cannot be written.
         """
         writer = Writer()
-        flow = None if self._flow is None else self._flow.save(writer)
+        try:
+            flow = None if self._flow is None else self._flow.save(writer)
+        except TypeError as error:
+            message = f"the session holds an event that is no plain data: {error}"
+            raise refused(path, message) from None
         account = self.account
         state = {
             "carengine": FORMAT,

@@ -356,12 +356,16 @@ class Flow:
     # Room
 
     def _make_room(self) -> None:
-        """The ceiling is reached: let the clock run, then trim what is still too much."""
+        """The ceiling is reached: let go of what can go, then trim what is still too much.
+
+        Where no lateness was told, the clock stands still until now; it moves on. Where one was told, it is kept to: a
+        flood must not make others late.
+        """
         for node in self.nodes:
             node.sweep(self.clock)
-        if self._latest is not None and self._has_room():
+        if self._has_room():
             return
-        if self._latest is not None:
+        if self._latest is not None and self.options.lateness is None:
             # Half of the time that is held is let go of, in steps, the oldest first.
             start = self.clock if math.isfinite(self.clock) else self._oldest()
             for part in (0.5, 0.75, 0.875, 1.0):

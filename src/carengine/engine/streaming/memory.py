@@ -1,8 +1,8 @@
 """What a session may hold, and what happens when it is full.
 
-All rows that nodes keep are counted here, by number and by estimated size. When the ceiling is reached, the
-session first lets its clock run ahead, so that what has passed its window goes; events that come in order lose
-nothing by that. What is still too much is trimmed fairly: the keys that hold most lose their
+All rows that nodes keep are counted here, by number and by estimated size. When the ceiling is reached, a session
+that waits for the end of the data first lets its clock move on, so that what has passed its window goes; events
+that come in order lose nothing by that. What is still too much is trimmed fairly: the keys that hold most lose their
 oldest rows, down to the level at which the rest fits. A flooded key thus pays for itself, and
 the others keep what they have.
 """
