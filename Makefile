@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench evidence fuzz docs clean
+.PHONY: test lint types unit hunt bench evidence fuzz soak docs clean
 
 test: lint types unit
 
@@ -30,6 +30,7 @@ hunt: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/joins.py --write
 
 # All archives of real evidence, where it is at hand; the usual tests read a few of them.
 evidence: $(READY)
@@ -38,6 +39,11 @@ evidence: $(READY)
 # Thousands of damaged files of each format; the usual tests try 150.
 fuzz: $(READY)
 	CARENGINE_FUZZ=10000 $(BIN)/pytest tests/test_readers_fuzz.py
+
+# The long tests of joins and groups: a hundred kills, all real archives, many generated programs.
+soak: $(READY)
+	CARENGINE_SOAK=1 $(BIN)/pytest tests/test_follow.py tests/test_stream_rules.py
+	CARENGINE_FUZZ=2000 $(BIN)/pytest tests/test_streams.py
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

@@ -737,7 +737,7 @@ def test_options_of_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     main(["hunt", str(log), "-r", str(rule), "-f", "jsonl", "--lateness", "30min"])
     told = capsys.readouterr()
     assert told.out == ""
-    assert "CE520" in told.err
+    assert "CE540" in told.err
     for wrong in (
         ["--lateness", "soon"],
         ["--horizon", "5"],

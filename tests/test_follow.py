@@ -130,7 +130,7 @@ def test_what_was_cut_without_a_copy_is_said(tmp_path: Path, restart: Any) -> No
     write(log, {"n": "new"}, mode="w")
     follower = restart(follower, log)
     assert numbers(follower) == ["new"]
-    assert [item.code.id for item in follower.diagnostics] == ["CE524"]
+    assert [item.code.id for item in follower.diagnostics] == ["CE544"]
     follower.close()
 
 
@@ -165,7 +165,7 @@ def test_other_contents_and_bad_lines_are_named(tmp_path: Path) -> None:
     (tmp_path / "y.jsonl").write_bytes(b'\xef\xbb\xbf{"n": 1}\n\n[1]\n{broken\n{"n": 2}\r\n')
     follower = Follower([str(tmp_path)])
     assert numbers(follower) == [1, 2]
-    assert sorted(item.code.id for item in follower.diagnostics) == ["CE502", "CE502", "CE525"]
+    assert sorted(item.code.id for item in follower.diagnostics) == ["CE502", "CE502", "CE545"]
     assert (follower.account.records, follower.account.unreadable) == (4, 2)
     follower.close()
 

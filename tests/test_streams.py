@@ -19,8 +19,7 @@ from carengine.values import time_of
 from streams import SECOND, events, programs
 
 # `make soak` looks at many more, and at others each time.
-SOAK = int(os.environ.get("CARENGINE_SOAK", "0"))
-EXAMPLES = SOAK or 150
+EXAMPLES = int(os.environ.get("CARENGINE_FUZZ") or 120)
 MAPS = find_maps("car")
 
 
@@ -62,7 +61,6 @@ def run(engine: Engine, found: list[dict[str, Any]], options: StreamOptions) -> 
 
 @settings(
     max_examples=EXAMPLES,
-    derandomize=not SOAK,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
@@ -97,7 +95,6 @@ def test_incremental_equals_reference(
 
 @settings(
     max_examples=EXAMPLES // 2,
-    derandomize=not SOAK,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

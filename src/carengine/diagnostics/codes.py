@@ -315,37 +315,37 @@ REPEATS_FORGOTTEN = _warning(
 )
 
 LATE_EVENTS = _warning(
-    "CE520",
+    "CE540",
     "events later than allowed",
     """Joins, groups and baselines wait for late events as long as the run allows (`--lateness`). These came later still and
     took no part in them; rules that look at one event at a time saw them.""",
 )
 UNTIMED_EVENTS = _warning(
-    "CE521",
+    "CE541",
     "events without a time",
     """A join, a group or a baseline wanted these events, and they have no time that can be read. They are looked at when the data
     ends, and are near nothing but each other.""",
 )
 STATE_CEILING = _warning(
-    "CE522",
+    "CE542",
     "memory for joins and groups is full",
     """The run held as many events as it may (`--max-events`, `--max-bytes`). What was oldest, of the keys that held most, was
     dropped, so that matches with it are lost.""",
 )
 BAD_STATE = _error(
-    "CE523",
+    "CE543",
     "state that cannot be used",
     """The state file is damaged, cannot be read or written, or was made with other rules, field maps or
     options: what it holds would mean something else now.""",
 )
 LOST_REST = _warning(
-    "CE524",
+    "CE544",
     "end of a followed file that is gone",
     """The file was replaced or shortened before all of it had been read, and what was left of the old one
     could not be found.""",
 )
 NOT_FOLLOWED = _warning(
-    "CE525",
+    "CE545",
     "file that cannot be followed",
     """Only files with one JSON object a line can be followed while they grow. Read others without `--follow`.""",
 )

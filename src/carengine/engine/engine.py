@@ -225,7 +225,7 @@ class Engine:
         """The session that `Session.save` wrote to a file, to go on with.
 
         With ``options``, the file must have been written with the same lateness, horizon and reference time. Raises
-        `CarError` (CE523) for a file made with other rules, field maps or options, and for a damaged one.
+        `CarError` (CE543) for a file made with other rules, field maps or options, and for a damaged one.
         """
         state = read_state(path)
         if state.get("fingerprint") != self.fingerprint:
@@ -424,7 +424,7 @@ class Session:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """What there is to say of events that could not take part as they should (CE520 to CE522)."""
+        """What there is to say of events that could not take part as they should (CE540 to CE542)."""
         account = self.account
         found: list[Diagnostic] = []
         if account.late:
@@ -450,7 +450,7 @@ class Session:
     def save(self, path: str | Path) -> None:
         """Write the session to a file, in one step, for `Engine.load_session`.
 
-        Raises `CarError` (CE523) when it cannot be written.
+        Raises `CarError` (CE543) when it cannot be written.
         """
         writer = Writer()
         try:

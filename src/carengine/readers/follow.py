@@ -14,10 +14,10 @@ A file is known by what it is (device, inode, its first bytes), not by what it i
   under its new name, then the new one from its beginning;
 * **copied and cut** (``copytruncate``): the copy is recognised by its first bytes, and only what had not been read of
   the original is read of it;
-* **cut or written anew**: it is read from its beginning; if no copy turns up, that the end may be lost is said (CE524).
+* **cut or written anew**: it is read from its beginning; if no copy turns up, that the end may be lost is said (CE544).
 
 Rotated files that were there when following began are left alone. A last line without an end is waited for. Only
-JSON lines can be followed; other contents are named (CE525) and left alone.
+JSON lines can be followed; other contents are named (CE545) and left alone.
 """
 
 from __future__ import annotations
