@@ -493,3 +493,33 @@ def test_a_row_that_comes_twice_is_one() -> None:
     run = session(text)
     feed(run, event(0), event(1, exe="z"))
     assert [m.fields["n"] for m in run.flush()] == [2]
+
+
+def test_unique_values_are_bounded_in_every_statement() -> None:
+    """A flood of values that never come again, against every statement that keeps values."""
+    base = "a = search Process:Create\n"
+    for text in (
+        "f = filter a where user not in top 3 of (user)\noutput f",
+        "f = filter a where pid < distinct_count(a.user)\noutput f",
+        "u = unique(a.user)\noutput u",
+        "x = from a select user\ny = from a select exe as user\nd = x - y\noutput d",
+        "n = count(a) by user f = filter a where n > 1 output f",
+        "g = group a by user\noutput g",
+        "b = search Process:Create\nj = join (a, b) where a.user = b.exe\noutput j",
+    ):
+        for lateness in (None, 5 * SECOND):
+            run = session(base + text, max_events=300, lateness=lateness)
+            for number in range(1_500):
+                run.feed(event(number / 100, user=f"u{number}", pid=number))
+                assert run.held[0] <= 305
+            run.flush()
+            assert run.held == (0, 0), text
+
+
+def test_trimmed_groups_leave_nothing_behind() -> None:
+    run = session(SERIES, max_events=100, lateness=0)
+    for number in range(2_000):
+        run.feed(event(number / 1_000, host=f"h{number}"))
+    [node] = [node for node in run._flow.nodes if node.name == "group"] if run._flow else []
+    assert len(node._open) <= 101  # type: ignore[attr-defined]
+    assert len(node._deadlines) <= 202  # type: ignore[attr-defined]

@@ -130,7 +130,7 @@ class Flow:
         self._ahead = -math.inf
         self._moved: float = -math.inf
         self._ended = False
-        self._untimed: list[tuple[Occurrence, tuple[ir.Stage, ...]]] = []
+        self._untimed: list[tuple[EventRow, tuple[ir.Stage, ...]]] = []
         self._leaves: dict[ir.Stage, list[Leaf]] = {}
         self._by_plan: dict[ir.Plan, Node] = {}
         self._wholes: dict[ir.Whole, WholeNode] = {}
@@ -255,8 +255,9 @@ class Flow:
     def feed(self, occurrence: Occurrence, stages: Iterable[ir.Stage]) -> None:
         """An event that passed these stages, and is not late."""
         if occurrence.view.time is None and not self._ended:
-            self._untimed.append((occurrence, tuple(stages)))
-            self.memory.count(1)
+            row = EventRow(occurrence)
+            self._untimed.append((row, tuple(stages)))
+            self.memory.hold(row)
             return
         for stage in stages:
             for leaf in self._leaves.get(stage, ()):
@@ -302,9 +303,9 @@ class Flow:
         """The end of the data: decide everything, and forget it."""
         self._ended = True
         untimed, self._untimed = self._untimed, []
-        self.memory.count(-len(untimed))
-        for occurrence, stages in untimed:
-            self.feed(occurrence, stages)
+        self.memory.release(row for row, _ in untimed)
+        for row, stages in untimed:
+            self.feed(row.occurrence, stages)
         for fed in self.nodes:
             fed.finish()
         watched: list[WholeNode | RankNode | LookupNode] = [
@@ -322,8 +323,7 @@ class Flow:
         """The state as plain data."""
         stages = {stage: number for number, stage in enumerate(self._leaves)}
         untimed = [
-            [writer.row(EventRow(occurrence)), [stages[stage] for stage in found]]
-            for occurrence, found in self._untimed
+            [writer.row(row), [stages[stage] for stage in found]] for row, found in self._untimed
         ]
         return {
             "clock": None if math.isinf(self.clock) else self.clock,
@@ -393,16 +393,19 @@ class Flow:
         found = [(n, bucket) for n, node in enumerate(self.nodes) for bucket in node.buckets()]
         keep = level([len(bucket) for _, bucket in found], allowed)
         spare = allowed
-        for number, bucket in found:
+        # Where not even one row of each key has room, the keys that came first go.
+        for number, bucket in reversed(found):
             size = len(bucket)
             wanted = min(size, keep) if keep else min(size, 1 if spare > 0 else 0)
             spare -= wanted
             if size > wanted:
                 gone = bucket.trim(wanted)
                 self.dropped[self._described(number)] += gone
+        for node in self.nodes:
+            node.sweep(self.clock)
         if self._untimed and self.memory.full:
             self.dropped["events without a time"] += len(self._untimed)
-            self.memory.count(-len(self._untimed))
+            self.memory.release(row for row, _ in self._untimed)
             self._untimed = []
 
     def _described(self, number: int) -> str:

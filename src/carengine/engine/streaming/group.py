@@ -175,6 +175,16 @@ class GroupNode(Node):
         self._deadlines = []
         self.deadline = math.inf
 
+    def sweep(self, clock: float) -> None:
+        # Only trimming leaves keys without rows; what is due for them would be looked up in vain.
+        self._open = {key: group for key, group in self._open.items() if len(group)}
+        self._deadlines = [
+            item
+            for item in self._deadlines
+            if (group := self._open.get(item[2])) is not None and group.deadline == item[0]
+        ]
+        heapq.heapify(self._deadlines)
+
     def buckets(self) -> Iterable[Bucket]:
         return list(self._open.values())
 
@@ -191,6 +201,50 @@ class GroupNode(Node):
     def load(self, data: Any, restore: Restore) -> None:
         for item in data:
             self.push(0, restore.row(item))
+
+
+class _Kept:
+    """Values that an aggregate or a rank keeps, as one bucket: the rarest go first, of equal ones the first to come."""
+
+    def __init__(self, values: dict[Any, Any], memory: Memory) -> None:
+        self._values, self._memory = values, memory
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def trim(self, keep: int) -> int:
+        values = self._values
+        counted = all(isinstance(count, int) for count in values.values())
+        ordered = sorted(values, key=values.__getitem__) if counted else list(values)
+        gone = ordered[: len(ordered) - keep]
+        for value in gone:
+            del values[value]
+        self._memory.count(-len(gone))
+        return len(gone)
+
+
+class _Found:
+    """The rows of counted groups, as one bucket: the keys that came first go first."""
+
+    def __init__(
+        self, found: dict[tuple[Any, ...], list[tuple[float, Row]]], memory: Memory
+    ) -> None:
+        self._found, self._memory = found, memory
+
+    def __len__(self) -> int:
+        return sum(map(len, self._found.values()))
+
+    def trim(self, keep: int) -> int:
+        left = len(self)
+        gone = 0
+        for key in list(self._found):
+            if left <= keep:
+                break
+            rows = self._found.pop(key)
+            self._memory.release(row for _, row in rows)
+            left -= len(rows)
+            gone += len(rows)
+        return gone
 
 
 class WholeNode(Node):
@@ -230,6 +284,9 @@ class WholeNode(Node):
         self._memory.count(-self._running.held)
         self._rows, self._running = 0, self._fresh()
 
+    def buckets(self) -> Iterable[Bucket]:
+        return (_Kept(self._running.first, self._memory),)
+
     def save(self, store: Store) -> Any:
         return [self._rows, self._running.save(store.key)]
 
@@ -260,6 +317,9 @@ class RankNode(Node):
         """Start afresh."""
         self._memory.count(-len(self.counts))
         self.counts = {}
+
+    def buckets(self) -> Iterable[Bucket]:
+        return (_Kept(self.counts, self._memory),)
 
     def save(self, store: Store) -> Any:
         return [[store.key(value), count] for value, count in self.counts.items()]
@@ -292,6 +352,9 @@ class LookupNode(Node):
         for found in self.found.values():
             self._memory.release(row for _, row in found)
         self.found = {}
+
+    def buckets(self) -> Iterable[Bucket]:
+        return (_Found(self.found, self._memory),)
 
     def save(self, store: Store) -> Any:
         return [store.row(row) for found in self.found.values() for _, row in found]
