@@ -385,3 +385,27 @@ def test_functions_take_anything(name: str, data: st.DataObject) -> None:
     found = call(name, arguments)
     if FUNCTIONS[name].strict and any(map(is_null, arguments)):
         assert found is None
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [
+        ("2020-10-20 10:00:00 UTC", "2020-10-20T10:00:00Z"),
+        ("2020-10-20 10:00:00.123 +0200", "2020-10-20T08:00:00.123Z"),
+        ("2020/10/20 10:00:00", "2020-10-20T10:00:00Z"),
+        ("20/Oct/2020:10:00:00 -0700", "2020-10-20T17:00:00Z"),
+        ("Tue, 20 Oct 2020 10:00:00 GMT", "2020-10-20T10:00:00Z"),
+        ("Oct 20, 2020 @ 10:00:00.123456", "2020-10-20T10:00:00.123456Z"),
+        ("Tue Oct 20 10:00:00 2020", "2020-10-20T10:00:00Z"),
+        ("October 20, 2020 12:01:00 AM", "2020-10-20T00:01:00Z"),
+        ("/Date(1603188000123)/", "2020-10-20T10:00:00.123Z"),
+        ("2022-05-13T08:54:05.1230000Z", "2022-05-13T08:54:05.123Z"),
+        ("10/11/2020 10:00:00", None),
+        ("Foo 20 2020 10:00:00", None),
+        ("2020/13/20 10:00:00", None),
+        ("2020/10/20 25:00:00", None),
+        ("Oct 20 2020 13:00:00 PM", None),
+    ],
+)
+def test_times_as_logs_write_them(text: str, iso: str | None) -> None:
+    assert time_of(text) == (None if iso is None else time_of(iso))

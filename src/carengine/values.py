@@ -30,6 +30,34 @@ from .pattern import fold
 _NUMBER = re.compile(r"\s*([+-]?\d{1,40}(?:\.\d{1,40})?)\s*", re.ASCII)
 _HEXADECIMAL = re.compile(r"\s*0[xX]([0-9a-fA-F]{1,32})\s*")
 _SCALAR = (str, int, float)
+_DOTNET = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
+_DAY = r"(?P<day>\d{1,2})"
+_NAMED = r"(?:[A-Za-z]{3,9},? +)?"
+_MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
+_CLOCK = (
+    r"(?P<hour>\d{1,2}):(?P<rest>\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)"
+    r"(?: ?(?P<half>[AaPp][Mm]))?"
+)
+_ZONE = r"(?: ?(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}:?\d{2}))?"
+_FORMS = tuple(
+    re.compile(form, re.ASCII)
+    for form in (
+        # 2020/10/20 10:00:00, 2020-10-20 10:00:00 UTC
+        rf"(?P<year>\d{{4}})[-/](?P<month>\d{{1,2}})[-/]{_DAY}[ T]+{_CLOCK}{_ZONE}",
+        # 20/Oct/2020:10:00:00 +0000, Tue, 20 Oct 2020 10:00:00 GMT
+        rf"{_NAMED}{_DAY}[ /-]{_MONTH}[ /-](?P<year>\d{{4}})[ :,T]+{_CLOCK}{_ZONE}",
+        # Oct 20, 2020 @ 10:00:00.123
+        rf"{_NAMED}{_MONTH} +{_DAY},? +(?P<year>\d{{4}})[ ,@]+{_CLOCK}{_ZONE}",
+        # Tue Oct 20 10:00:00 2020
+        rf"{_NAMED}{_MONTH} +{_DAY} +{_CLOCK}{_ZONE} +(?P<year>\d{{4}})",
+    )
+)
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
+    )
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -94,7 +122,8 @@ def number_of(value: Any, *, hexadecimal: bool = False) -> int | float | None:
 def time_of(value: Any) -> int | None:
     """The point in time that a value is or spells, in microseconds since 1970 UTC.
 
-    Reads ISO 8601 with ``T`` or a blank, with and without fraction and zone (without: UTC), and
+    Reads ISO 8601 with ``T`` or a blank, with and without fraction and zone (without: UTC), dates with the
+    month's name (Apache, RFC 2822, ``ctime``), ``2020/10/20``, .NET's ``/Date(…)/``, and
     numbers: seconds, milliseconds, microseconds or nanoseconds since 1970, or Windows FILETIME,
     told apart by their size. Eight digits that are a date are one (``20191027``).
 
@@ -118,14 +147,43 @@ def _time_of_text(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(stripped)
     except ValueError:
-        number = number_of(stripped)
-        return None if number is None else _time_of_number(number)
+        if (number := number_of(stripped)) is not None:
+            return _time_of_number(number)
+        try:
+            moment = datetime.fromisoformat(_as_iso(stripped))
+        except ValueError:
+            return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     try:
         return (moment - _EPOCH) // _MICROSECOND
     except OverflowError:
         return None
+
+
+def _as_iso(text: str) -> str:
+    """A time in another of the ways that logs write it, as ISO 8601; the text itself where it is none.
+
+    A date of digits with day or month first is left alone: which of the two it is, nobody can tell.
+    """
+    if found := _DOTNET.fullmatch(text):
+        return (_EPOCH + timedelta(milliseconds=int(found[1]))).isoformat()
+    for form in _FORMS:
+        if (found := form.fullmatch(text)) is None:
+            continue
+        part = found.groupdict()
+        month = part["month"]
+        number = int(month) if month.isdigit() else _MONTHS.get(month[:3].lower(), 0)
+        hour = int(part["hour"])
+        if half := part["half"]:
+            if not 1 <= hour <= 12:
+                return text
+            hour = hour % 12 + (12 if half.lower() == "pm" else 0)
+        zone = part["zone"] or ""
+        date = f"{part['year']}-{number:02}-{int(part['day']):02}"
+        offset = "+00:00" if zone.upper() in ("", "Z", "UTC", "GMT") else zone
+        return f"{date}T{hour:02}:{part['rest']}{offset}"
+    return text
 
 
 def _time_of_number(number: int | float) -> int | None:

@@ -38,7 +38,6 @@ _MOST_NAMES = 8
 class Outcome(enum.IntEnum):
     """What became of a rule, the hopeless cases first."""
 
-    NOT_EXECUTED = 0
     NO_SUCH_LOG = 1
     FIELDS_UNMAPPED = 2
     NO_EVENTS = 3
@@ -122,14 +121,11 @@ class _Analysis:
         self.sample = sample
         seen = [m for m in engine.maps if account.recognised[m.name]]
         self.maps = seen or list(engine.maps)
-        self.not_executed = {
-            (finding.origin, finding.span): finding.message for finding in engine.unsupported
-        }
         self._stages: dict[ir.Stage, _Reason] = {}
         self._lowered: dict[ir.Stage, list[tuple[FieldMap, Lowered]]] = {}
 
     def standing(self, rule: Rule) -> Standing:
-        reasons = [self._output(rule, output) for output in rule.program.outputs]
+        reasons = [self._plan(output.plan) for output in rule.program.outputs]
         # Where one output can match, the others that never could are told all the same.
         stuck = _merged(r.partly or (r.text,) for r in reasons if not r.outcome.runnable)
         if self.account.matches[rule.id]:
@@ -140,13 +136,6 @@ class _Analysis:
         best = reduce(_better, reasons)
         partly = _merged([best.partly, stuck]) if best.outcome.runnable else best.partly
         return Standing(rule, best.outcome, best.text, partly)
-
-    def _output(self, rule: Rule, output: ir.Output) -> _Reason:
-        if (rule.path, output.span) in self.not_executed:
-            return _Reason(
-                Outcome.NOT_EXECUTED, "this engine does not execute joins, groups and counts"
-            )
-        return self._plan(output.plan)
 
     def _plan(self, plan: ir.Plan) -> _Reason:
         """The most hopeful reason for a plan: a join is as hopeless as its worst branch."""

@@ -358,7 +358,11 @@ class _Resolver:
             group.span,
         )
         members = merged([stream.shape for _, stream in streams])
-        shape = GroupShape(tuple((key.name, type_) for key, type_ in keys), members)
+        shape = GroupShape(
+            tuple((key.name, type_) for key, type_ in keys),
+            members,
+            tuple(key.source for key, _ in keys),
+        )
         return _Stream(self._sized(plan, group.span), shape)
 
     def _keys(
@@ -392,13 +396,32 @@ class _Resolver:
             types.append((column, type_))
         if isinstance(stream.plan, ir.Group):
             plan: ir.Plan = ir.Aggregated(stream.plan, tuple(columns), select.span)
+        elif isinstance(stream.shape, GroupShape):
+            # Groups that were filtered: still one row a group.
+            plan = ir.Project(stream.plan, tuple(columns), select.span)
         elif any(isinstance(part, ir.Aggregate) for c in columns for part in _leaves(c.value)):
+            self._refuse_single_fields(columns, select)
             # Aggregates over an ungrouped stream: one group of everything.
             whole = ir.Group((stream.plan,), (), None, select.span)
             plan = ir.Aggregated(whole, tuple(columns), select.span)
         else:
             plan = ir.Project(stream.plan, tuple(columns), select.span)
         return _Stream(self._sized(plan, select.span), RowShape(tuple(types)))
+
+    def _refuse_single_fields(self, columns: Sequence[ir.Column], select: ast.Select) -> None:
+        """Over a whole stream there is one row: a field of single events has no place beside aggregates."""
+        for column, item in zip(columns, select.items, strict=True):
+            if any(isinstance(part, ir.Field) for part in _outside_aggregates(column.value)):
+                fail(
+                    self._report,
+                    codes.BAD_TYPE,
+                    f"{column.name} is a field of single events, and the aggregates beside it are over all of them",
+                    item.span,
+                    notes=(
+                        f"group first: groups = group {select.stream.text} by {column.name}",
+                        "or take an aggregate of it: min, max, values",
+                    ),
+                )
 
     def _count(self, count: ast.Count) -> _Stream:
         stream = self._stream(count.stream)
@@ -741,11 +764,17 @@ class _Resolver:
                 if text in types:
                     return ir.Field(text, None, types[text]), types[text]
                 return _time_of_row(path)
-            case GroupShape(keys, _):
+            case GroupShape(keys, members, sources):
                 types = dict(keys)
                 for key, type_ in types.items():
                     if _same_name(key, ".".join(path)):
                         return ir.Field(key, None, type_), type_
+                if isinstance(members, JoinShape) and len(path) > 1:
+                    # A key of joined rows, written as it was in the `group`: a.hostname.
+                    inner = self._lookup(path, members, None)
+                    for (key, type_), branch_name in zip(keys, sources, strict=True):
+                        if inner is not None and inner[0] == ir.Field(key, branch_name, type_):
+                            return ir.Field(key, None, type_), type_
                 return _time_of_row(path)
 
     def _event_field(self, shape: EventShape, text: str) -> FieldSpec | None:
@@ -879,6 +908,16 @@ def _column_name(expression: ast.Expression, stream: str) -> str:
             return function.lower()
         case _:
             return "value"
+
+
+def _outside_aggregates(value: ir.Value) -> list[ir.Value]:
+    """The values of an expression that stand in no aggregate."""
+    if isinstance(value, ir.Aggregate):
+        return []
+    found: list[ir.Value] = [value]
+    for inner in ir.operands(value):
+        found += _outside_aggregates(inner)
+    return found
 
 
 def _leaves(value: ir.Value) -> list[ir.Value]:
