@@ -394,6 +394,16 @@ def test_a_reader_that_goes_away() -> None:
     assert running.wait(timeout=30) == status.CLOSED
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_is_said_in_words(
+    tmp_path: Path, rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(lines(*[HIT] * 1000))
+    assert main(["hunt", str(path), "-r", rule, "-o", "/dev/full"]) == status.USAGE
+    assert capsys.readouterr().err.endswith("carengine: No space left on device\n")
+
+
 # Why not
 
 

@@ -243,6 +243,30 @@ def test_comparisons_agree_with_each_other(a: Any, b: Any, type_: Type) -> None:
         assert not compare(b, Relation.LESS, a, type_)
 
 
+MIXED = st.lists(st.one_of(values(), st.integers(-2, 2), st.sampled_from("aBc")), max_size=4)
+
+
+@some(300)
+@given(MIXED, MIXED, st.sampled_from(list(Relation)), st.sampled_from(list(Type)))
+def test_lists_are_compared_pair_by_pair(
+    a: list[Any], b: list[Any], relation: Relation, type_: Type
+) -> None:
+    # Boxed, so that a list inside a list stays one element, which has no reading.
+    pairs = {
+        compare([x], relation, [y], type_) for x in a for y in b if x is not None and y is not None
+    }
+    expected = True if True in pairs else None if None in pairs or not pairs else False
+    assert compare(a, relation, b, type_) is expected
+
+
+@pytest.mark.parametrize("relation", list(Relation))
+@pytest.mark.parametrize("type_", [Type.TEXT, Type.NUMBER, Type.ADDRESS])
+def test_long_lists_do_not_cost_their_product(relation: Relation, type_: Type) -> None:
+    odd, even = list(range(1, 100_001, 2)), list(range(0, 100_000, 2))
+    wanted = relation is not Relation.EQUAL
+    assert compare(odd, relation, even, type_) is wanted
+
+
 @some(200)
 @given(values(), values(), st.sampled_from([t for t in Type if t is not Type.BOOLEAN]))
 def test_keys_are_equal_where_values_are(a: Any, b: Any, type_: Type) -> None:

@@ -58,6 +58,7 @@ _MONTHS = {
         ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
     )
 }
+_NUMERIC = (Type.TIME, Type.INTEGER, Type.NUMBER, Type.DURATION)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -287,8 +288,50 @@ def compare(left: Any, relation: Relation, right: Any, type_: Type) -> bool | No
     lefts, rights = elements(left), elements(right)
     if not lefts or not rights:
         return None
-    verdicts = {_compare_one(a, relation, b, type_) for a in lefts for b in rights}
-    return True if True in verdicts else None if None in verdicts else False
+    if len(lefts) == len(rights) == 1:
+        return _compare_one(lefts[0], relation, rights[0], type_)
+    return _compare_lists(lefts, relation, rights, type_)
+
+
+def _compare_lists(
+    lefts: tuple[Any, ...], relation: Relation, rights: tuple[Any, ...], type_: Type
+) -> bool | None:
+    """Whether `_compare_one` is true of some pair, else unknown of some: without trying all pairs.
+
+    Lists come from the log, and the number of pairs is the product of two lengths that a stranger chose. So
+    equal ones are found by their keys, and of an order only the extremes matter.
+    """
+    if relation is Relation.EQUAL:
+        keys = [
+            {key_of(v, type_) for v in side if isinstance(v, _SCALAR)} for side in (lefts, rights)
+        ]
+        if (keys[0] & keys[1]) - {None}:
+            return True
+        return False if all(isinstance(v, _SCALAR) for v in (*lefts, *rights)) else None
+    left_kinds, right_kinds = _by_kind(lefts, type_), _by_kind(rights, type_)
+    for kind, low in left_kinds.items():
+        high = right_kinds.get(kind)
+        if kind is None or high is None:
+            continue
+        if relation in (Relation.LESS, Relation.LESS_EQUAL):
+            pair = min(low), max(high)
+        else:
+            pair = max(low), min(high)
+        if _in_order(pair[0], relation, pair[1]):
+            return True
+    # A pair of different kinds, or with a value of none, is unknown.
+    one_kind = left_kinds.keys() == right_kinds.keys() and len(left_kinds) == 1
+    return False if one_kind and None not in left_kinds else None
+
+
+def _by_kind(values: tuple[Any, ...], type_: Type) -> dict[type | None, list[Any]]:
+    """What is compared of values, the numbers and the texts apart; under None those with no reading."""
+    found: dict[type | None, list[Any]] = {}
+    for value in values:
+        key = _order_key(value, type_)
+        kind = None if key is None else str if isinstance(key, str) else int
+        found.setdefault(kind, []).append(key)
+    return found
 
 
 def _compare_one(left: Any, relation: Relation, right: Any, type_: Type) -> bool | None:
@@ -297,28 +340,33 @@ def _compare_one(left: Any, relation: Relation, right: Any, type_: Type) -> bool
     if relation is Relation.EQUAL:
         a, b = key_of(left, type_), key_of(right, type_)
         return a is not None and b is not None and bool(a == b)
-    if type_ in (Type.TIME, Type.INTEGER, Type.NUMBER, Type.DURATION):
-        a, b = key_of(left, type_), key_of(right, type_)
-    else:
-        a, b = number_of(left), number_of(right)
-        if a is None and b is None:
-            a, b = _folded(left), _folded(right)
-    if a is None or b is None:
+    a, b = _order_key(left, type_), _order_key(right, type_)
+    if a is None or b is None or isinstance(a, str) is not isinstance(b, str):
         return None
-    match relation:
-        case Relation.LESS:
-            return bool(a < b)
-        case Relation.LESS_EQUAL:
-            return bool(a <= b)
-        case Relation.GREATER:
-            return bool(a > b)
-        case _:
-            return bool(a >= b)
+    return _in_order(a, relation, b)
 
 
-def _folded(value: Any) -> str | None:
+def _order_key(value: Any, type_: Type) -> int | float | str | None:
+    """What is compared of a value in an order: its number, or where any text will do its folded text."""
+    if not isinstance(value, _SCALAR):
+        return None
+    number = number_of(value, hexadecimal=type_ is Type.INTEGER)
+    if number is not None or type_ in _NUMERIC:
+        return number
     text = text_of(value)
     return None if text is None else fold(text)
+
+
+def _in_order(left: Any, relation: Relation, right: Any) -> bool:
+    match relation:
+        case Relation.LESS:
+            return bool(left < right)
+        case Relation.LESS_EQUAL:
+            return bool(left <= right)
+        case Relation.GREATER:
+            return bool(left > right)
+        case _:
+            return bool(left >= right)
 
 
 def calculate(sign: str, left: Any, right: Any) -> int | float | None:
