@@ -56,7 +56,11 @@ class Type(enum.Enum):
 
 @frozen(order=True)
 class EventKind:
-    """A CAR object and action in the data model's own spelling: ``("user_session", "login")``."""
+    """A CAR object and action in the data model's own spelling: ``("user_session", "login")``.
+
+    Rules over native names search a log source instead: a product, and a category or service of
+    it, ``("windows", "process_creation")``.
+    """
 
     object: str
     action: str
@@ -150,11 +154,13 @@ class Aggregate:
     """A value computed over rows: of a group (inside ``Aggregated``) or of a whole plan (``Whole``).
 
     ``function`` is one of ``count``, ``distinct_count``, ``min``, ``max``, ``sum``, ``average``,
-    ``standard_deviation``, ``values``; ``value`` is None for ``count(*)``.
+    ``standard_deviation``, ``values``, ``percentile``; ``value`` is None for ``count(*)``. ``argument`` is
+    the percentage of a percentile (50 is the median).
     """
 
     function: str
     value: Value | None
+    argument: float | None = None
 
 
 @frozen(cache_hash=True)
@@ -316,6 +322,17 @@ class RawMatch:
 
 
 @frozen(cache_hash=True)
+class RawRegex:
+    """An RE2 expression is found somewhere in the serialised raw event. The flags are those of `Regex`."""
+
+    pattern: str
+    cased: bool = False
+    dotall: bool = False
+    multiline: bool = False
+    span: Span | None = field(default=None, eq=False, repr=False)
+
+
+@frozen(cache_hash=True)
 class Rank:
     """The value is among the ``count`` most frequent (``bottom``: least frequent) of ``of`` over ``plan``."""
 
@@ -340,6 +357,7 @@ Condition = (
     | IsNull
     | Occurs
     | RawMatch
+    | RawRegex
     | Rank
 )
 
@@ -432,6 +450,35 @@ class Aggregated:
 
 
 @frozen(cache_hash=True)
+class Window:
+    """Rows with equal keys, seen through a window that moves over event time; one row for each that fires.
+
+    The rows of all plans are taken in the order of their times. A row that has no time or a null key is in no
+    window. ``columns`` are aggregates over the window's rows; ``condition`` reads the columns.
+
+    * Sliding (not ``complete``): with each row r, the window holds the rows with r's keys that are
+      not spent and at most ``span`` microseconds older than r, and r itself. Where the condition is true the window fires.
+    * ``complete``: a window opens with the first row that is in none, holds the rows of its keys up to ``span``
+      microseconds later, and the condition is asked once, when time has passed it.
+
+    The rows of a window that fired are spent: they are in no later one. With ``ordered`` a window fires only if
+    a row of each plan can be picked from it, in the order of the plans, no row older than the one before it.
+
+    What fires is a row with the keys and the columns, its time that of the window's last row; all the window's
+    rows are its events. Sigma's correlation rules are windows.
+    """
+
+    plans: tuple[Plan, ...]
+    keys: tuple[Field, ...]
+    span: int
+    columns: tuple[Column, ...]
+    condition: Condition
+    complete: bool = False
+    ordered: bool = False
+    place: Span | None = field(default=None, eq=False, repr=False)
+
+
+@frozen(cache_hash=True)
 class Difference:
     """The rows of ``left``, one for each distinct value of ``fields``, that have no equal in ``right``."""
 
@@ -462,7 +509,17 @@ class Union:
 
 
 Plan = (
-    Search | Filter | Assign | Join | Group | Project | Aggregated | Difference | Distinct | Union
+    Search
+    | Filter
+    | Assign
+    | Join
+    | Group
+    | Project
+    | Aggregated
+    | Window
+    | Difference
+    | Distinct
+    | Union
 )
 
 
@@ -594,6 +651,9 @@ def simplify(condition: Condition) -> Condition:
             match inner:
                 case Truth(value):
                     return Truth(value is True)
+                case IsTrue() | Not(IsTrue()) | IsNull() | RawMatch() | RawRegex():
+                    # These are never unknown.
+                    return inner
                 case _:
                     return IsTrue(inner)
         case And(items):

@@ -24,6 +24,16 @@ Conditions and values are written in the language itself. In ``recognise`` and i
 ``names`` a name is a path in the raw event (backquotes around a part that
 has other characters: Event.System.`#text`); everywhere else it is a native name, which the shape places.
 
+``logsources`` are entries whose events keep their native names, for rules (Sigma's) that are written in these::
+
+    logsources:
+      - source: windows/process_creation   the product, then Sigma's category or service; or *
+        service: security                  the service, for rules that name it beside the category (optional)
+        when: Channel = "Security" and EventID = 4688
+        names: {Image: NewProcessName}     native names that this source has another name for (optional)
+
+A shape with ``only: true`` has the fields in its ``names`` and no others.
+
 Where CAR says that one field is the base name of another (``exe`` of ``image_path``), a map need give only
 the path. Everything is checked while it is loaded, and all that is wrong is reported together.
 """
@@ -34,19 +44,20 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import ir, yamltext
 from ..datamodel import DataModel, ObjectSpec, model, nearest
 from ..diagnostics import Block, CarError, Diagnostic, Source, Span, codes, has_errors
 from ..functions import FUNCTIONS, arities
 from ..resolve import resolve_map_condition, resolve_map_value, suggestion
-from ..syntax import parse_condition, parse_value
-from .model import Entry, FieldMap
+from ..syntax import ast, parse_condition, parse_value
+from .model import SERVICE, Entry, FieldMap, NativeNames
 
 _MAP_KEYS = ("name", "title", "description", "references", "empty", "shapes", "shared", "common")
-_SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text")
+_SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text", "only")
 _ENTRY_KEYS = ("kind", "when", "use", "fields", "note")
+_SOURCE_KEYS = ("source", "service", "when", "names", "note")
 
 Lookup = Callable[[tuple[str, ...]], ir.Value]
 
@@ -79,7 +90,11 @@ class _Shape:
     name: str
     title: str
     recognise: ir.Condition
-    native: Lookup
+    names: NativeNames
+
+    def native(self, path: tuple[str, ...]) -> ir.Value:
+        """The value that a path means in the file's own expressions."""
+        return self.names.at(path)
 
 
 class _Reader:
@@ -88,6 +103,9 @@ class _Reader:
     def __init__(self, datamodel: DataModel) -> None:
         self.model = datamodel
         self.found: list[Diagnostic] = []
+        # Each shape resolves the shared expressions anew, but their text is parsed once.
+        self.conditions: dict[int, ast.Expression | None] = {}
+        self.values: dict[int, ast.Expression | None] = {}
 
     def read(self, block: Block) -> tuple[FieldMap, ...]:
         try:
@@ -98,7 +116,8 @@ class _Reader:
         if not isinstance(root, yamltext.Mapping):
             self._wrong("a field map is a mapping of keys", root.span)
             return ()
-        self._known_keys(root, tuple(dict.fromkeys((*_MAP_KEYS, *_SHAPE_KEYS, "entries"))))
+        keys = dict.fromkeys((*_MAP_KEYS, *_SHAPE_KEYS, "entries", "logsources"))
+        self._known_keys(root, tuple(keys))
         name = self._text(root, "name")
         title = self._text(root, "title", default=name)
         empty = tuple(self._texts(root.get("empty")))
@@ -183,21 +202,12 @@ class _Reader:
             )
             wrapped = ""
 
-        def placed(path: tuple[str, ...]) -> ir.Value:
-            raw: ir.Value = ir.Raw(path, empty)
-            return ir.Call(wrapped, (raw,)) if wrapped else raw
-
         prefix = tuple(part for part in self._text(node, "fields", default="").split(".") if part)
-        elsewhere = self._values(node.get("names"), placed)
-
-        def native(path: tuple[str, ...]) -> ir.Value:
-            found = elsewhere.get(path[0])
-            if found is None:
-                return placed((*prefix, *path))
-            if len(path) > 1:
-                return ir.Call("member", (found, ir.Constant(".".join(path[1:]))))
-            return found
-
+        bare = NativeNames(prefix, {}, empty, wrapped)
+        names = self._values(node.get("names"), bare.placed)
+        only = node.get("only")
+        closed = isinstance(only, yamltext.Scalar) and only.value is True
+        native = NativeNames(None if closed else prefix, names, empty, wrapped)
         recognise = self._condition(node, "recognise", ir.Raw)
         return None if recognise is None else _Shape(name, title, recognise, native)
 
@@ -211,11 +221,13 @@ class _Reader:
         elif shared is not None:
             self._wrong("shared is a mapping of groups of fields", shared.span)
         common = self._values(root.get("common"), shape.native)
+        made = self._sources(root.get("logsources"), shape, common)
         listed = root.get("entries")
+        if listed is None and made:
+            return tuple(made)
         if not isinstance(listed, yamltext.Sequence):
             self._wrong("a field map needs a list of entries", (listed or root).span)
             return ()
-        made = []
         for node in listed.items:
             if not isinstance(node, yamltext.Mapping):
                 self._wrong("an entry is a mapping of keys", node.span)
@@ -224,8 +236,40 @@ class _Reader:
             entry = self._entry(node, shape, groups, common)
             if entry is not None:
                 made.append(entry)
-        self._report_overlaps(made)
+        self._report_overlaps([entry for entry in made if entry.native is None])
         return tuple(made)
+
+    def _sources(
+        self, listed: yamltext.Node | None, shape: _Shape, common: Mapping[str, ir.Value]
+    ) -> list[Entry]:
+        """The entries of ``logsources``."""
+        if listed is None:
+            return []
+        if not isinstance(listed, yamltext.Sequence):
+            self._wrong("logsources is a list", listed.span)
+            return []
+        made = []
+        for node in listed.items:
+            if not isinstance(node, yamltext.Mapping):
+                self._wrong("a log source is a mapping of keys", node.span)
+                continue
+            self._known_keys(node, _SOURCE_KEYS)
+            product, slash, kind = self._text(node, "source").lower().partition("/")
+            if not (product and slash and kind):
+                self._wrong("source is product/category or product/service", node.span)
+                continue
+            when = self._condition(node, "when", shape.native)
+            if when is None:
+                continue
+            fields = {name: value for name, value in common.items() if name == "time"}
+            service = self._text(node, "service", default="")
+            own = self._values(node.get("names"), shape.native)
+            if service:
+                own[SERVICE] = ir.Constant(service.lower())
+            native = evolve(shape.names, names={**shape.names.names, **own})
+            made.append(Entry(ir.EventKind(product, kind), when, fields, node.span, native))
+        self._report_overlaps(made)
+        return made
 
     def _entry(
         self,
@@ -354,8 +398,10 @@ class _Reader:
         if not isinstance(written, yamltext.Scalar):
             self._wrong(f"{key} is missing", node.span)
             return None
-        expression, found = parse_condition(written.text_block)
-        self.found += found
+        if id(written) not in self.conditions:
+            self.conditions[id(written)], found = parse_condition(written.text_block)
+            self.found += found
+        expression = self.conditions[id(written)]
         if expression is None:
             return None
         resolved = resolve_map_condition(expression, lookup, arities())
@@ -379,8 +425,10 @@ class _Reader:
         if not isinstance(node, yamltext.Scalar):
             self._wrong("an expression is a text", node.span)
             return None
-        expression, found = parse_value(node.text_block)
-        self.found += found
+        if id(node) not in self.values:
+            self.values[id(node)], found = parse_value(node.text_block)
+            self.found += found
+        expression = self.values[id(node)]
         if expression is None:
             return None
         resolved = resolve_map_value(expression, lookup, arities())

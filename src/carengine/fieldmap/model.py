@@ -8,6 +8,13 @@ CAR event of this kind, and its fields are these expressions::
         Entry(EventKind("file", "create"), when=EventID = 11,
               fields={"file_path": Raw("TargetFilename"), "file_name": Call("basename", …)}), …))
 
+An entry may also stand for a *log source*: events that keep their native names, which is what Sigma rules
+are written in. Its kind is the source (``windows/process_creation``), and its ``native`` names give any field
+by the name the product has for it, wherever the shape puts it::
+
+        Entry(EventKind("windows", "process_creation"), when=Channel is Sysmon's and EventID = 1,
+              fields={"time": …}, native=NativeNames(("winlog", "event_data"), {"EventID": …}))
+
 One declaration serves both directions. ``lower`` rewrites a rule's stage into the log's own fields,
 once; ``normalize`` rewrites an event into CAR's. They agree: a lowered condition holds of a raw event
 exactly when the condition holds of the CAR event that it normalises to.
@@ -27,23 +34,94 @@ from ..values import format_time, is_null, raw_text
 
 _ALONE = Alone()
 
+SERVICE = "@service"
+"""The field of a log source that tells its service, which a rule may ask for beside the category."""
+
+
+@frozen
+class NativeNames:
+    """Where a shape puts the fields that a product names: a path, and those found elsewhere.
+
+    ``prefix`` is the path below which a native name is a key; a ``*`` in it is whatever one key there is.
+    It is None where the shape has only the ``names``.
+    ``function``, if any, is applied to what is found below the prefix; ``empty`` lists the texts that are read as null.
+
+    >>> NativeNames(("winlog", "event_data")).value("Image")
+    Raw(path=('winlog', 'event_data', 'Image'), empty=(), type=<Type.ANY: 'any'>)
+    """
+
+    prefix: tuple[str, ...] | None = ()
+    names: Mapping[str, ir.Value] = field(factory=dict, hash=False)
+    empty: tuple[str, ...] = ()
+    function: str = ""
+
+    def at(self, path: tuple[str, ...]) -> ir.Value:
+        """The value that a path means whose first key is a native name."""
+        found = self.names.get(path[0])
+        if found is None:
+            return self.placed((*(self.prefix or ()), *path))
+        if len(path) > 1:
+            return ir.Call("member", (found, ir.Constant(".".join(path[1:]))))
+        return found
+
+    def placed(self, path: tuple[str, ...]) -> ir.Value:
+        """The value at a path of the raw event, read as this shape reads its fields."""
+        raw: ir.Value = ir.Raw(path, self.empty)
+        if "*" in path:
+            star = path.index("*")
+            below = ir.Constant(".".join(path[star + 1 :]))
+            raw = ir.Call("within", (ir.Raw(path[:star]), below))
+        return ir.Call(self.function, (raw,)) if self.function else raw
+
+    def value(self, name: str) -> ir.Value | None:
+        """The value of a field by its native name, or None where the shape has no place for it.
+
+        A name with dots that is not declared is a path from the top of the event, as
+        rules for one shipper's own names have it: ``winlog.event_data.Image``.
+        """
+        found = self.names.get(name)
+        if found is not None or self.prefix is None:
+            return found
+        keys = tuple(name.split("."))
+        if len(keys) > 1 and all(keys):
+            return self.placed(keys)
+        return self.placed((*self.prefix, name))
+
+    def present(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """The native names that an (unwrapped) event may have: its own keys and the declared ones."""
+        prefix = self.prefix or ()
+        plain = prefix[: prefix.index("*")] if "*" in prefix else prefix
+        found: Any = None if self.prefix is None else RawRow(event).raw(plain)
+        below = [found] if isinstance(found, Mapping) else []
+        if len(plain) < len(prefix):
+            below = [m for found in below for m in found.values() if isinstance(m, Mapping)]
+        own = [key for mapping in below for key in mapping if isinstance(key, str)]
+        return tuple(dict.fromkeys(n for n in [*self.names, *own] if n != SERVICE))
+
 
 @frozen
 class Entry:
-    """One kind of CAR event in a log. ``fields`` are values over raw fields, by CAR name."""
+    """One kind of event in a log: a CAR event, or, with ``native``, a log source.
+
+    ``fields`` are values over raw fields, by CAR name; a log source has in it only what is
+    not native (``time``).
+    """
 
     kind: ir.EventKind
     when: ir.Condition
     fields: Mapping[str, ir.Value] = field(hash=False)
     span: Span | None = field(default=None, eq=False, repr=False)
+    native: NativeNames | None = field(default=None, hash=False)
 
     def value(self, wanted: ir.Field) -> ir.Value | None:
-        """The expression for a CAR field, typed as the field is; None where the map has none.
+        """The expression for a field, typed as the field is; None where the map has none.
 
         Below ``proto_info`` a field that is not declared, or null, is looked up in the mapping that
         ``proto_info`` itself gives, if it is declared.
         """
         found = self.fields.get(wanted.name)
+        if found is None and self.native is not None:
+            found = self.native.value(wanted.name)
         whole = self.fields.get("proto_info")
         if whole is not None and wanted.name.startswith("proto_info."):
             name = wanted.name.removeprefix("proto_info.")
@@ -78,7 +156,11 @@ class FieldMap:
 
     def kinds(self) -> tuple[ir.EventKind, ...]:
         """The kinds of CAR events this log can hold, in the order of the entries."""
-        return tuple(dict.fromkeys(entry.kind for entry in self.entries))
+        return tuple(dict.fromkeys(e.kind for e in self.entries if e.native is None))
+
+    def sources(self) -> tuple[ir.EventKind, ...]:
+        """The log sources (``windows/security``) this log can hold, in the order of the entries."""
+        return tuple(dict.fromkeys(e.kind for e in self.entries if e.native is not None))
 
 
 @frozen
@@ -86,13 +168,14 @@ class CarEvent:
     """The CAR view of a raw event: its kind and its fields that are not null.
 
     ``time`` is in microseconds since 1970 UTC, or None where the event has none that can be read. ``raw`` is the
-    event as it was read.
+    event as it was read. An event of a log source has its ``native`` names, and ``fields`` by these.
     """
 
     kind: ir.EventKind
     fields: Mapping[str, Any] = field(hash=False)
     time: int | None
     raw: Mapping[str, Any] = field(repr=False, hash=False)
+    native: NativeNames | None = field(default=None, eq=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """The event in CAR's names, as plain data, which the field map `car` reads back as the same event.
@@ -126,6 +209,10 @@ class CarRow:
         if wanted.name == "time":
             return self.event.time
         value = self.event.fields.get(wanted.name)
+        if value is None and self.event.native is not None:
+            found = self.event.native.value(wanted.name)
+            if found is not None:
+                value = value_of(found, RawRow(unwrap(self.event.raw)), _ALONE)
         if value is None and wanted.name.startswith("proto_info."):
             whole = self.event.fields.get("proto_info")
             if whole is not None:
@@ -167,8 +254,12 @@ def recognise(event: Mapping[str, Any], maps: Iterable[FieldMap]) -> tuple[Field
     return tuple(candidate for candidate in maps if candidate.recognises(event))
 
 
-def normalize(event: Mapping[str, Any], maps: Iterable[FieldMap]) -> tuple[CarEvent, ...]:
+def normalize(
+    event: Mapping[str, Any], maps: Iterable[FieldMap], *, sources: bool = False
+) -> tuple[CarEvent, ...]:
     """The CAR events that a raw event is, through every map that recognises it.
+
+    With ``sources`` also its views as an event of log sources, under native names.
 
     >>> from carengine.fieldmap import find_maps
     >>> [found] = normalize({"object": "process", "action": "create", "exe": "a.exe"}, find_maps("car"))
@@ -178,7 +269,11 @@ def normalize(event: Mapping[str, Any], maps: Iterable[FieldMap]) -> tuple[CarEv
     inner = unwrap(event)
     made: list[CarEvent] = []
     for fieldmap in recognise(inner, maps):
-        made += [view(event, inner, entry) for entry in entries_of(inner, fieldmap)]
+        made += [
+            view(event, inner, entry)
+            for entry in entries_of(inner, fieldmap)
+            if sources or entry.native is None
+        ]
     return tuple(made)
 
 
@@ -193,14 +288,18 @@ def entries_of(event: Mapping[str, Any], fieldmap: FieldMap) -> Iterator[Entry]:
 def view(event: Mapping[str, Any], inner: Mapping[str, Any], entry: Entry) -> CarEvent:
     """The CAR view of an event through one entry. ``inner`` is the event unwrapped."""
     row = RawRow(inner)
+    expressions: dict[str, ir.Value | None] = dict(entry.fields)
+    if entry.native is not None:
+        for name in entry.native.present(inner):
+            expressions.setdefault(name, entry.native.value(name))
     fields = {}
-    for name, expression in entry.fields.items():
-        if name == "time":
+    for name, expression in expressions.items():
+        if name == "time" or expression is None:
             continue
         value = value_of(expression, row, _ALONE)
         if not is_null(value):
             fields[name] = value
-    return CarEvent(entry.kind, fields, time_at(inner, entry), event)
+    return CarEvent(entry.kind, fields, time_at(inner, entry), event, entry.native)
 
 
 def time_at(inner: Mapping[str, Any], entry: Entry) -> int | None:
@@ -264,7 +363,7 @@ def _decided(condition: ir.Condition) -> ir.Condition:
             return evolve(condition, items=tuple(map(_decided, items)))
         case ir.Not(item) | ir.IsTrue(item):
             return evolve(condition, item=_decided(item))
-        case ir.Truth() | ir.RawMatch() | ir.Rank():
+        case ir.Truth() | ir.RawMatch() | ir.RawRegex() | ir.Rank():
             return condition
         case _:
             values = ir.values_of(condition)
@@ -292,7 +391,7 @@ def outcomes(condition: ir.Condition) -> frozenset[bool | None]:
             return _combined([outcomes(item) for item in items], absorbing=False)
         case ir.Or(items):
             return _combined([outcomes(item) for item in items], absorbing=True)
-        case ir.IsNull():
+        case ir.IsNull() | ir.RawMatch() | ir.RawRegex():
             return frozenset({True, False})
         case _:
             return frozenset({True, False, None})
