@@ -69,6 +69,10 @@ class EventKind:
         return f"{self.object}/{self.action}"
 
 
+SERVICE = "@service"
+"""The field of a log source's events that tells the service, for rules that name it beside the category."""
+
+
 # Values
 
 

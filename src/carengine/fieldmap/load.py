@@ -52,7 +52,7 @@ from ..diagnostics import Block, CarError, Diagnostic, Source, Span, codes, has_
 from ..functions import FUNCTIONS, arities
 from ..resolve import resolve_map_condition, resolve_map_value, suggestion
 from ..syntax import ast, parse_condition, parse_value
-from .model import SERVICE, Entry, FieldMap, NativeNames
+from .model import Entry, FieldMap, NativeNames
 
 _MAP_KEYS = ("name", "title", "description", "references", "empty", "shapes", "shared", "common")
 _SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text", "only")
@@ -265,7 +265,7 @@ class _Reader:
             service = self._text(node, "service", default="")
             own = self._values(node.get("names"), shape.native)
             if service:
-                own[SERVICE] = ir.Constant(service.lower())
+                own[ir.SERVICE] = ir.Constant(service.lower())
             native = evolve(shape.names, names={**shape.names.names, **own})
             made.append(Entry(ir.EventKind(product, kind), when, fields, node.span, native))
         self._report_overlaps(made)

@@ -34,9 +34,6 @@ from ..values import format_time, is_null, raw_text
 
 _ALONE = Alone()
 
-SERVICE = "@service"
-"""The field of a log source that tells its service, which a rule may ask for beside the category."""
-
 
 @frozen
 class NativeNames:
@@ -96,7 +93,7 @@ class NativeNames:
         if len(plain) < len(prefix):
             below = [m for found in below for m in found.values() if isinstance(m, Mapping)]
         own = [key for mapping in below for key in mapping if isinstance(key, str)]
-        return tuple(dict.fromkeys(n for n in [*self.names, *own] if n != SERVICE))
+        return tuple(dict.fromkeys(n for n in [*self.names, *own] if n != ir.SERVICE))
 
 
 @frozen

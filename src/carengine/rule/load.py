@@ -1,27 +1,30 @@
-"""Loading rules from files and folders. What a file holds is told by its ending.
+"""Loading rules from files, folders and archives. What a file holds is told by its ending.
 
-One bad file never keeps the others from loading: what it has to say goes to the set's diagnostics.
+One bad file never keeps the others from loading: what it has to say goes to the set's diagnostics. YAML is
+Sigma's where it has a Sigma document's keys; all Sigma files of a call are read together, since filters and
+correlations speak of rules in other files.
 """
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..diagnostics import CarError, Diagnostic, Source, Span, codes, has_errors
+from ..diagnostics import Block, CarError, Diagnostic, Source, codes, has_errors
 from . import carfile, page
-from .model import Draft, Parameters, Rule, RuleSet, from_drafts
+from .files import RuleFile, rule_files
+from .model import Draft, Metadata, Parameters, Rule, RuleSet, from_drafts
 
-_ENDINGS = (".car", ".md")
-_MAX_BYTES = 8_000_000
+_ENDINGS = (".car", ".md", ".yml", ".yaml")
+_SIGMA = re.compile(r"^(?:detection|correlation|filter)[ \t]*:", re.MULTILINE)
 
 
 def load_rules(*paths: str | Path, parameters: Parameters | None = None) -> RuleSet:
-    """The rules in files and folders (searched through, in sorted order).
+    """The rules in files, folders (searched through, in sorted order) and archives (tar, zip).
 
-    ``parameters`` gives values to the programs' ``input`` names. Problems are in the set's
-    ``diagnostics`` and ``refused``; nothing is raised.
+    ``parameters`` gives values to the programs' ``input`` names, and lists of values to the placeholders of
+    Sigma rules. Problems are in the set's ``diagnostics`` and ``refused``; nothing is raised.
 
     >>> import carengine
     >>> rules = carengine.load_rules(carengine.shipped_rules())
@@ -30,9 +33,13 @@ def load_rules(*paths: str | Path, parameters: Parameters | None = None) -> Rule
     """
     found: list[Diagnostic] = []
     drafts: list[Draft] = []
+    sigma: list[Source] = []
     for path in paths:
-        files = list(_files(Path(path)))
-        if not files:
+        some = False
+        for file in rule_files(Path(path), _ENDINGS, found):
+            some = True
+            drafts += _drafts(file, sigma, found)
+        if not some:
             found.append(
                 Diagnostic(
                     codes.NO_RULES,
@@ -40,8 +47,7 @@ def load_rules(*paths: str | Path, parameters: Parameters | None = None) -> Rule
                     origin=str(path),
                 )
             )
-        for file in files:
-            drafts += _drafts(file, found)
+    drafts += _sigma_drafts(sigma, parameters or {}, found)
     return from_drafts(drafts, parameters=parameters, diagnostics=found)
 
 
@@ -68,56 +74,39 @@ def _only(rules: RuleSet, name: str) -> Rule:
     return rules.rules[0]
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    # A link that leads nowhere stays: it is a rule that somebody wanted here.
-    yield from sorted(
-        p
-        for p in path.rglob("*")
-        if p.suffix.lower() in _ENDINGS and (p.is_file() or not p.exists())
-    )
 
-
-def _drafts(path: Path, found: list[Diagnostic]) -> Iterable[Draft]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        found.append(_unreadable(path, error.strerror or str(error)))
-        return []
-    if len(content) > _MAX_BYTES:
-        found.append(_unreadable(path, f"it is larger than {_MAX_BYTES:,} bytes"))
-        return []
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found.append(_not_utf8(path, content, error))
-        return []
-    source = Source(str(path), text)
-    if path.suffix.lower() == ".md":
+def _drafts(file: RuleFile, sigma: list[Source], found: list[Diagnostic]) -> Iterable[Draft]:
+    """The drafts of one file; a Sigma file is put aside for later."""
+    source = Source(file.name, file.text)
+    if file.ending == ".md":
         return page.read(source)
-    return carfile.read(source, folder=path.parent)
+    if file.ending not in (".yml", ".yaml"):
+        return carfile.read(source, folder=file.folder)
+    if _SIGMA.search(file.text):
+        sigma.append(source)
+    else:
+        message = "neither a detection nor a correlation nor a filter is in it"
+        found.append(Diagnostic(codes.NOT_SIGMA, message, origin=file.name))
+    return []
 
 
-def _unreadable(path: Path, reason: str) -> Diagnostic:
-    message = f"the rule file cannot be read: {reason}"
-    return Diagnostic(codes.UNREADABLE_RULE, message, origin=str(path))
-
-
-def _not_utf8(path: Path, content: bytes, error: UnicodeDecodeError) -> Diagnostic:
-    """The finding about a file in another encoding, at the first byte that shows it."""
-    mark = content[:3] == BOM_UTF8
-    right = error.object[: error.start].decode("utf-8")
-    source = Source(str(path), right)
-    note = "rules are UTF-8 text"
-    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        note = "this is UTF-16, and rules are UTF-8: save the file in that encoding"
-    return Diagnostic(
-        codes.UNREADABLE_RULE,
-        f"the rule file cannot be read: byte {error.start + 3 * mark + 1:,} is not UTF-8",
-        Span(source, len(right), len(right)),
-        notes=(note,),
-        origin=str(path),
-    )
+def _sigma_drafts(
+    sources: list[Source], parameters: Parameters, found: list[Diagnostic]
+) -> Iterator[Draft]:
+    if not sources:
+        return
+    try:
+        from .. import sigma
+    except ImportError as error:
+        for source in sources:
+            message = f"pySigma cannot be imported: {error}"
+            said = (Diagnostic(codes.SIGMA_NOT_INSTALLED, message, origin=source.name),)
+            yield Draft(carfile.stem_of(source.name), Metadata(), None, Block.whole(source), said)
+        return
+    values = {
+        name: [str(value)] if isinstance(value, str | int | float) else list(value)
+        for name, value in parameters.items()
+    }
+    drafts, said = sigma.read(sources, values)
+    found += said
+    yield from drafts

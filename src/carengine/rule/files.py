@@ -1,0 +1,179 @@
+"""The rule files at a path: a file, those of a folder, or those in an archive.
+
+Archives come from strangers. They are read in order, never unpacked to disk, and only so many bytes and members
+of them: what is over is named, not read.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from attrs import frozen
+
+from ..diagnostics import Diagnostic, codes
+
+_MAX_BYTES = 8_000_000
+_MAX_ARCHIVE = 256_000_000
+_MAX_MEMBERS = 100_000
+
+_OPENERS: tuple[tuple[bytes, Callable[[IO[bytes]], Any]], ...] = (
+    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
+    (b"BZh", bz2.BZ2File),
+    (b"\xfd7zXZ", lzma.LZMAFile),
+)
+_TAR_MARK, _TAR_PLACE = b"ustar", 257
+
+
+@frozen
+class RuleFile:
+    """The text of a rule file. ``folder`` is where it stands; None inside an archive."""
+
+    name: str
+    text: str
+    ending: str
+    folder: Path | None
+
+
+def rule_files(
+    path: Path, endings: tuple[str, ...], found: list[Diagnostic]
+) -> Iterator[RuleFile]:
+    """The files with one of the endings; a path to a single file is read whatever its ending is.
+
+    What cannot be read is said in ``found``.
+    """
+    if path.is_dir():
+        for file in sorted(p for p in path.rglob("*") if p.suffix in endings and p.is_file()):
+            yield from _plain(file, found)
+        return
+    try:
+        with path.open("rb") as file:
+            kind = _archive_kind(file.read(_TAR_PLACE + len(_TAR_MARK)))
+            if kind is None:
+                yield from _plain(path, found)
+                return
+            file.seek(0)
+            yield from kind(path, file, endings, found)
+    except _DAMAGE as error:
+        found.append(_unreadable(str(path), error))
+
+
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+    zlib.error,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
+
+
+def _unreadable(name: str, error: object) -> Diagnostic:
+    return Diagnostic(
+        codes.UNREADABLE_RULE, f"the rule file cannot be read: {error}", origin=name
+    )
+
+
+def _plain(path: Path, found: list[Diagnostic]) -> Iterator[RuleFile]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        found.append(_unreadable(str(path), error))
+        return
+    yield RuleFile(str(path), text, path.suffix, path.parent)
+
+
+_Read = Callable[[Path, IO[bytes], tuple[str, ...], list[Diagnostic]], Iterator[RuleFile]]
+
+
+def _archive_kind(head: bytes) -> _Read | None:
+    if head.startswith(b"PK\3\4"):
+        return _zipped
+    packed = any(head.startswith(mark) for mark, _ in _OPENERS)
+    return _tarred if packed or head[_TAR_PLACE:] == _TAR_MARK else None
+
+
+class _Bounded:
+    """A stream that refuses to give more than so many bytes."""
+
+    def __init__(self, stream: Any, most: int) -> None:
+        self.stream = stream
+        self.left = most
+
+    def read(self, size: int = -1) -> bytes:
+        got: bytes = self.stream.read(min(size, self.left + 1) if size >= 0 else self.left + 1)
+        self.left -= len(got)
+        if self.left < 0:
+            raise ValueError(f"it expands to more than {_MAX_ARCHIVE} bytes")
+        return got
+
+
+def _tarred(
+    path: Path, file: IO[bytes], endings: tuple[str, ...], found: list[Diagnostic]
+) -> Iterator[RuleFile]:
+    head = file.read(8)
+    file.seek(0)
+    opener = next((opener for mark, opener in _OPENERS if head.startswith(mark)), None)
+    stream: Any = _Bounded(file if opener is None else opener(file), _MAX_ARCHIVE)
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for number, member in enumerate(archive):
+            if number >= _MAX_MEMBERS:
+                raise ValueError(f"it has more than {_MAX_MEMBERS} members")
+            if member.isfile() and _wanted(member.name, endings):
+                name = f"{path}!{member.name}"
+                content = archive.extractfile(member) if member.size <= _MAX_BYTES else None
+                yield from _member(name, content, found)
+
+
+def _zipped(
+    path: Path, file: IO[bytes], endings: tuple[str, ...], found: list[Diagnostic]
+) -> Iterator[RuleFile]:
+    left = _MAX_ARCHIVE
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if len(members) > _MAX_MEMBERS:
+            raise ValueError(f"it has more than {_MAX_MEMBERS} members")
+        for member in sorted(members, key=lambda member: member.filename):
+            if member.is_dir() or not _wanted(member.filename, endings):
+                continue
+            left -= member.file_size
+            if left < 0:
+                raise ValueError(f"it expands to more than {_MAX_ARCHIVE} bytes")
+            name = f"{path}!{member.filename}"
+            if member.file_size > _MAX_BYTES:
+                yield from _member(name, None, found)
+                continue
+            with archive.open(member) as content:
+                yield from _member(name, content, found)
+
+
+def _wanted(name: str, endings: tuple[str, ...]) -> bool:
+    last = name.rpartition("/")[2]
+    return last.endswith(endings) and not last.startswith("._") and "__MACOSX/" not in name
+
+
+def _member(
+    name: str, content: IO[bytes] | None, found: list[Diagnostic]
+) -> Iterator[RuleFile]:
+    data = None if content is None else content.read(_MAX_BYTES + 1)
+    if data is None or len(data) > _MAX_BYTES:
+        found.append(_unreadable(name, f"it is larger than {_MAX_BYTES} bytes"))
+        return
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found.append(_unreadable(name, error))
+        return
+    yield RuleFile(name, text, Path(name).suffix, None)
