@@ -692,6 +692,36 @@ def conjunction(items: tuple[Condition, ...]) -> Condition:
     return simplify(And(items))
 
 
+def searched(plan: Plan) -> frozenset[EventKind]:
+    """The kinds of events that the rows of a plan are made of.
+
+    >>> searched(Filter(Search((EventKind("process", "create"),)), Truth(True)))
+    frozenset({EventKind(object='process', action='create')})
+    """
+    found: set[EventKind] = set()
+    seen: set[int] = set()
+    work: list[Plan] = [plan]
+    while work:
+        part = work.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        match part:
+            case Search(kinds):
+                found.update(kinds)
+            case Filter(inner) | Assign(inner) | Project(inner) | Distinct(inner):
+                work.append(inner)
+            case Aggregated(group):
+                work.append(group)
+            case Join(branches):
+                work += [branch.plan for branch in branches]
+            case Group(plans) | Window(plans) | Union(plans):
+                work += plans
+            case Difference(left, right):
+                work += [left, right]
+    return frozenset(found)
+
+
 @frozen(cache_hash=True)
 class Stage:
     """A stream that looks at one event at a time: a search with its filters, assignments and selections.

@@ -97,8 +97,9 @@ class Engine:
     def __init__(self, rules: RuleSet | Iterable[Rule], fieldmap: MapChoice = "auto") -> None:
         self.rules: tuple[Rule, ...] = tuple(sorted(rules, key=lambda rule: rule.id))
         self.maps: tuple[FieldMap, ...] = tuple(
-            sorted(find_maps(fieldmap), key=lambda found: found.name)
+            sorted(_wanted(find_maps(fieldmap), self.rules), key=lambda found: found.name)
         )
+        self.claiming = frozenset(found.name for found in self.maps if found.kinds())
         self._targets: list[list[_Target]] = []
         self._possible: set[int] = set()
         self.unsupported: tuple[Diagnostic, ...] = ()
@@ -222,6 +223,15 @@ def _distinct(
     return list(rows.values())
 
 
+def _wanted(maps: Iterable[FieldMap], rules: Iterable[Rule]) -> Iterator[FieldMap]:
+    """The maps without those that give nothing but log sources which no rule reads."""
+    outputs = [output for rule in rules for output in rule.program.outputs]
+    searched = {kind for output in outputs for kind in ir.searched(output.plan)}
+    for fieldmap in maps:
+        if fieldmap.kinds() or not searched.isdisjoint(fieldmap.sources()):
+            yield fieldmap
+
+
 class Account:
     """What went through a session.
 
@@ -265,7 +275,7 @@ class Session:
             return []
         for fieldmap in maps:
             account.recognised[fieldmap.name] += 1
-        if len(maps) > 1:
+        if len(maps) > 1 and sum(found.name in self.engine.claiming for found in maps) > 1:
             account.claimed_twice += 1
         found: list[tuple[tuple[int, ...], _Target, CarEvent]] = []
         for class_place, event_class in enumerate(classes):

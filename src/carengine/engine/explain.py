@@ -339,7 +339,7 @@ def _reason(
     match condition:
         case ir.Truth():
             return "this is so for every event"
-        case ir.RawMatch():
+        case ir.RawMatch() | ir.RawRegex():
             return f"the text of the event {'has' if verdict else 'does not have'} it"
         case ir.Rank():
             return "other events of the run decide this"

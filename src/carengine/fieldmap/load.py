@@ -130,7 +130,7 @@ class _Reader:
             made.append(FieldMap(full, shape.title, shape.recognise, entries, description))
         if not shapes:
             # Nothing can come of it, but what is wrong in the entries is to be told as well.
-            self._entries(root, _Shape("", "", ir.Truth(False), ir.Raw))
+            self._entries(root, _Shape("", "", ir.Truth(False), NativeNames()))
         self._known_fields(root)
         return tuple(made)
 

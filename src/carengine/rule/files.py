@@ -42,16 +42,14 @@ class RuleFile:
     folder: Path | None
 
 
-def rule_files(
-    path: Path, endings: tuple[str, ...], found: list[Diagnostic]
-) -> Iterator[RuleFile]:
+def rule_files(path: Path, endings: tuple[str, ...], found: list[Diagnostic]) -> Iterator[RuleFile]:
     """The files with one of the endings; a path to a single file is read whatever its ending is.
 
     What cannot be read is said in ``found``.
     """
     if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.suffix in endings and p.is_file()):
-            yield from _plain(file, found)
+        for inner in sorted(p for p in path.rglob("*") if p.suffix in endings and p.is_file()):
+            yield from _plain(inner, found)
         return
     try:
         with path.open("rb") as file:
@@ -79,9 +77,7 @@ _DAMAGE = (
 
 
 def _unreadable(name: str, error: object) -> Diagnostic:
-    return Diagnostic(
-        codes.UNREADABLE_RULE, f"the rule file cannot be read: {error}", origin=name
-    )
+    return Diagnostic(codes.UNREADABLE_RULE, f"the rule file cannot be read: {error}", origin=name)
 
 
 def _plain(path: Path, found: list[Diagnostic]) -> Iterator[RuleFile]:
@@ -164,9 +160,7 @@ def _wanted(name: str, endings: tuple[str, ...]) -> bool:
     return last.endswith(endings) and not last.startswith("._") and "__MACOSX/" not in name
 
 
-def _member(
-    name: str, content: IO[bytes] | None, found: list[Diagnostic]
-) -> Iterator[RuleFile]:
+def _member(name: str, content: IO[bytes] | None, found: list[Diagnostic]) -> Iterator[RuleFile]:
     data = None if content is None else content.read(_MAX_BYTES + 1)
     if data is None or len(data) > _MAX_BYTES:
         found.append(_unreadable(name, f"it is larger than {_MAX_BYTES} bytes"))

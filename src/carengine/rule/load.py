@@ -74,7 +74,6 @@ def _only(rules: RuleSet, name: str) -> Rule:
     return rules.rules[0]
 
 
-
 def _drafts(file: RuleFile, sigma: list[Source], found: list[Diagnostic]) -> Iterable[Draft]:
     """The drafts of one file; a Sigma file is put aside for later."""
     source = Source(file.name, file.text)
@@ -100,8 +99,9 @@ def _sigma_drafts(
     except ImportError as error:
         for source in sources:
             message = f"pySigma cannot be imported: {error}"
-            said = (Diagnostic(codes.SIGMA_NOT_INSTALLED, message, origin=source.name),)
-            yield Draft(carfile.stem_of(source.name), Metadata(), None, Block.whole(source), said)
+            missing = (Diagnostic(codes.SIGMA_NOT_INSTALLED, message, origin=source.name),)
+            stem = carfile.stem_of(source.name)
+            yield Draft(stem, Metadata(), None, Block.whole(source), missing)
         return
     values = {
         name: [str(value)] if isinstance(value, str | int | float) else list(value)

@@ -93,7 +93,9 @@ class _Parser:
             else:
                 raise ConditionError(f"`and` or `or` is missing before {word}", start, end)
         if wanted:
-            raise ConditionError("a detection is missing at the end", len(self.text), len(self.text))
+            raise ConditionError(
+                "a detection is missing at the end", len(self.text), len(self.text)
+            )
         self._reduce(0)
         if self.waiting:
             start = self.waiting[-1][1]
@@ -110,7 +112,9 @@ class _Parser:
             assert token is not None
             place = token.end()
             if token[3] == "|":
-                message = "aggregations behind | were given up by Sigma; a correlation rule says the same"
+                message = (
+                    "aggregations behind | were given up by Sigma; a correlation rule says the same"
+                )
                 raise ConditionError(message, token.start(3), place)
             if token[3]:
                 raise ConditionError(f"{token[3]} means nothing here", token.start(3), place)

@@ -135,7 +135,9 @@ def plan_of(correlation: Correlation, plans: Mapping[str, ir.Plan]) -> ir.Window
         case SigmaExtendedCorrelationCondition():
             columns, condition, complete = _expression(rule.condition, correlation.references)
             if rule.type is _Kind.TEMPORAL_ORDERED and not _plain(rule.condition.parsed):
-                message = "an order among alternatives, or with `not`, has no meaning that Sigma defines"
+                message = (
+                    "an order among alternatives, or with `not`, has no meaning that Sigma defines"
+                )
                 raise CorrelationError(codes.SIGMA_UNSUPPORTED, message)
         case _:
             columns, condition, complete = _measured(rule, rule.condition)
@@ -201,7 +203,9 @@ def _value(asked: SigmaCorrelationCondition) -> ir.Value:
     if len(fields) == 1:
         return fields[0]
     if len(fields) > 4:
-        raise CorrelationError(codes.SIGMA_UNSUPPORTED, "more than four fields are counted together")
+        raise CorrelationError(
+            codes.SIGMA_UNSUPPORTED, "more than four fields are counted together"
+        )
     parts: list[ir.Value] = []
     for field in fields:
         parts += [field, ir.Constant("\x1f")]
@@ -233,9 +237,7 @@ def _marker(reference: str) -> str:
     return f"@{reference}"
 
 
-def _expression(
-    asked: SigmaExtendedCorrelationCondition, references: tuple[str, ...]
-) -> _Asked:
+def _expression(asked: SigmaExtendedCorrelationCondition, references: tuple[str, ...]) -> _Asked:
     columns = tuple(
         ir.Column(reference, ir.Aggregate("count", ir.Field(_marker(reference))))
         for reference in references

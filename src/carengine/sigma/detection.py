@@ -61,8 +61,23 @@ Placeholders = Dictionary[str, Sequence[str]]
 _MAX_VALUES = 100_000
 # Modifiers that take text; a number beside one is read as it is written.
 _TEXT_MODIFIERS = frozenset(
-    "contains startswith endswith cased re windash base64 base64offset wide utf16 utf16le utf16be expand"
-    " fieldref cidr".split()
+    [
+        "contains",
+        "startswith",
+        "endswith",
+        "cased",
+        "re",
+        "windash",
+        "base64",
+        "base64offset",
+        "wide",
+        "utf16",
+        "utf16le",
+        "utf16be",
+        "expand",
+        "fieldref",
+        "cidr",
+    ]
 )
 # Another name for the same.
 _SYNONYMS = {"utf16le": "wide"}
@@ -95,7 +110,7 @@ class _Quiet(RegexEngine):
 _POLICY = SigmaPolicy(regex_engine=_Quiet())
 
 
-class _Refusal(Exception):
+class _RefusedError(Exception):
     """An item that cannot become a condition."""
 
     def __init__(self, code: Code, message: str, *notes: str) -> None:
@@ -152,7 +167,7 @@ class DetectionReader:
         try:
             item = SigmaDetectionItem.from_mapping(names, given, policy=_POLICY)
             return self._condition(item, modifiers, hexadecimal=hexadecimal, span=place)
-        except _Refusal as refusal:
+        except _RefusedError as refusal:
             return self._wrong(refusal.code, str(refusal), place, refusal.notes)
         except SigmaError as error:
             return self._wrong(codes.BAD_SIGMA, str(error), place)
@@ -173,14 +188,12 @@ class DetectionReader:
         self, item: SigmaDetectionItem, modifiers: list[str], *, hexadecimal: bool, span: Span
     ) -> ir.Condition:
         if "cased" in modifiers and "fieldref" in modifiers:
-            raise _Refusal(codes.SIGMA_UNSUPPORTED, "fields are compared without case only")
-        reading = _Reading(
-            None if item.field is None else ir.Field(item.field), hexadecimal, span
-        )
+            raise _RefusedError(codes.SIGMA_UNSUPPORTED, "fields are compared without case only")
+        reading = _Reading(None if item.field is None else ir.Field(item.field), hexadecimal, span)
         values = [v for value in item.value for v in self._expanded(value)]
         if not values:
             if reading.field is None:
-                raise _Refusal(codes.BAD_SIGMA, "a keyword needs a value")
+                raise _RefusedError(codes.BAD_SIGMA, "a keyword needs a value")
             made: ir.Condition = ir.IsNull(reading.field, span)
         elif item.value_linking is ConditionAND:
             made = _joined(ir.And, [reading.any_of([value]) for value in values])
@@ -208,7 +221,7 @@ class DetectionReader:
     def _values_of(self, placeholder: Placeholder) -> Any:
         found = self.placeholders.get(placeholder.name)
         if found is None:
-            raise _Refusal(
+            raise _RefusedError(
                 codes.SIGMA_PLACEHOLDER,
                 f"the placeholder %{placeholder.name}% has no value",
                 f"give it one: parameters={{{placeholder.name!r}: ['…', '…']}}",
@@ -252,13 +265,13 @@ class _Reading:
                 return self._regex(value)
             case SigmaTimestampPart() if self.field is not None:
                 return self._compare(self._part(value), ir.Relation.EQUAL, value.number)
-            case SigmaNumber(number=number):
+            case SigmaNumber():
                 if self.field is None:
-                    return self._whole(Pattern(str(number)))
-                return self._compare(self.field, ir.Relation.EQUAL, number)
+                    return self._whole(Pattern(str(value.number)))
+                return self._compare(self.field, ir.Relation.EQUAL, value.number)
         if self.field is None:
             kind = type(value).__name__.removeprefix("Sigma")
-            raise _Refusal(codes.BAD_SIGMA, f"a keyword is text, and this is a {kind}")
+            raise _RefusedError(codes.BAD_SIGMA, f"a keyword is text, and this is a {kind}")
         match value:
             case SigmaNull():
                 return ir.IsNull(self.field, self.span)
@@ -267,7 +280,8 @@ class _Reading:
                 return ir.Not(null) if wanted else null
             case SigmaCIDRExpression(cidr=network):
                 return ir.InNetwork(self.field, (network,), self.span)
-            case SigmaCompareExpression(number=number, op=operator):
+            case SigmaCompareExpression():
+                number, operator = value.number, value.op
                 left: ir.Value = self.field
                 if isinstance(number, SigmaTimestampPart):
                     left = self._part(number)
@@ -276,7 +290,7 @@ class _Reading:
                 return self._compare(left, _RELATIONS[operator], number.number)
             case SigmaFieldReference():
                 return self._reference(self.field, value)
-        raise _Refusal(codes.SIGMA_UNSUPPORTED, f"{type(value).__name__} has no meaning here")
+        raise _RefusedError(codes.SIGMA_UNSUPPORTED, f"{type(value).__name__} has no meaning here")
 
     def _text(self, text: SigmaString) -> Pattern | ir.Condition:
         cased = isinstance(text, SigmaCasedString)
@@ -308,16 +322,14 @@ class _Reading:
             return ir.RawRegex(expression, cased, dotall, multiline, self.span)
         return ir.Regex(self.field, expression, cased, dotall, multiline, self.span)
 
-    def _compare(
-        self, left: ir.Value, relation: ir.Relation, number: int | float
-    ) -> ir.Condition:
+    def _compare(self, left: ir.Value, relation: ir.Relation, number: int | float) -> ir.Condition:
         by_size = relation is not ir.Relation.EQUAL
         type_ = ir.Type.INTEGER if by_size or self.hexadecimal else ir.Type.ANY
         return ir.Compare(left, relation, ir.Constant(number), type_, self.span)
 
     def _part(self, number: SigmaTimestampPart) -> ir.Value:
         if self.field is None:
-            raise _Refusal(codes.BAD_SIGMA, "a part of a time needs a field")
+            raise _RefusedError(codes.BAD_SIGMA, "a part of a time needs a field")
         part = ir.Constant(_TIME_PARTS[number.timestamp_part])
         return ir.Call("time_part", (self.field, part))
 

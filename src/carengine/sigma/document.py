@@ -132,7 +132,7 @@ def _merged(base: yamltext.Mapping, over: yamltext.Mapping) -> yamltext.Mapping:
             continue
         _, there = made.get(key.value, (key, None))
         if isinstance(there, yamltext.Mapping) and isinstance(node, yamltext.Mapping):
-            node = _merged(there, node)  # noqa: PLW2901 - the merged value takes its place
+            node = _merged(there, node)
         made[key.value] = (key, node)
     return yamltext.Mapping(tuple(made.values()), over.span)
 

@@ -56,7 +56,9 @@ class _Filter:
         """Whether the filter is for a rule: of its log source, and named, where it names any."""
         if rule.source is None or not self.source.includes(rule.source):
             return False
-        return self.rules is None or not {rule.document.id.lower(), rule.name}.isdisjoint(self.rules)
+        return self.rules is None or not {rule.document.id.lower(), rule.name}.isdisjoint(
+            self.rules
+        )
 
 
 def read(
@@ -260,7 +262,9 @@ def _resolve(rules: list[_Rule]) -> None:
     for key, (part, rule) in parts.items():
         if key not in reported:
             part.silent = True
-            message = f"only the correlation {rule.metadata.title or rule.document.id} reports its events"
+            message = (
+                f"only the correlation {rule.metadata.title or rule.document.id} reports its events"
+            )
             part.found.append(Diagnostic(codes.SIGMA_PART_ONLY, message, part.document.place))
 
 
