@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench evidence fuzz docs clean
+.PHONY: test lint types unit hunt bench evidence fuzz soak-sigma docs clean
 
 test: lint types unit
 
@@ -38,6 +38,10 @@ evidence: $(READY)
 # Thousands of damaged files of each format; the usual tests try 150.
 fuzz: $(READY)
 	CARENGINE_FUZZ=10000 $(BIN)/pytest tests/test_readers_fuzz.py
+
+# Every rule of SigmaHQ on every recorded event, by the matcher and by the reference: hours.
+soak-sigma: $(READY)
+	CARENGINE_SOAK=1 $(BIN)/pytest -p no:xdist -o addopts= tests/test_sigma.py -k real_logs -s
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

@@ -7,8 +7,10 @@ correlations speak of rules in other files.
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..diagnostics import Block, CarError, Diagnostic, Source, codes, has_errors
@@ -31,6 +33,23 @@ def load_rules(*paths: str | Path, parameters: Parameters | None = None) -> Rule
     >>> rules.get("CAR-2019-08-001").attack
     ('T1003.001',)
     """
+    with _no_collection():
+        return _loaded(paths, parameters)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the cyclic garbage collector from running: rules are many objects, none of them garbage."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def _loaded(paths: Iterable[str | Path], parameters: Parameters | None) -> RuleSet:
     found: list[Diagnostic] = []
     drafts: list[Draft] = []
     sigma: list[Source] = []
