@@ -203,7 +203,11 @@ def test_keywords_are_found_anywhere_in_the_event(
 
 def test_placeholders_take_their_values_from_the_caller() -> None:
     item = "  F|expand: 'x%names%'"
-    assert matching(item, values_of("F", ["xa", "XB", "xc"]), names=["a", "b"]) == [True, True, False]
+    assert matching(item, values_of("F", ["xa", "XB", "xc"]), names=["a", "b"]) == [
+        True,
+        True,
+        False,
+    ]
     item = "  F|expand|contains: '%names%'"
     assert matching(item, values_of("F", ["_a_", "c"]), names=["a", "b*"]) == [True, False]
     rules = load(with_detection("sel: {F|expand: '%nobody%'}\ncondition: sel"))
@@ -322,9 +326,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "flat": {**SYSMON, **_FIELDS},
     "flat, provider only": {"SourceName": "Microsoft-Windows-Sysmon", "EventID": "1", **_FIELDS},
     "bare": {"EventID": 1, **_FIELDS},
-    "winlogbeat": {
-        "winlog": {"channel": SYSMON["Channel"], "event_id": 1, "event_data": _FIELDS}
-    },
+    "winlogbeat": {"winlog": {"channel": SYSMON["Channel"], "event_id": 1, "event_data": _FIELDS}},
     "winlogbeat6": {"log_name": SYSMON["Channel"], "event_id": 1, "event_data": _FIELDS},
     "evtx": {"Event": {"System": _EVTX_SYSTEM, "EventData": _FIELDS}},
     "evtx, qualified id": {
@@ -482,9 +484,9 @@ def test_what_is_refused_is_named_with_its_place(
     [refused] = rules.refused
     errors = [d for d in refused.diagnostics if d.code.id == code]
     assert errors, refused.diagnostics
-    assert any(
-        d.span is not None and d.span.line == line and said in d.message for d in errors
-    ), errors
+    assert any(d.span is not None and d.span.line == line and said in d.message for d in errors), (
+        errors
+    )
 
 
 def test_every_error_of_a_rule_is_told() -> None:
@@ -536,11 +538,12 @@ def test_files_folders_and_archives(tmp_path: Path) -> None:
         assert any("!rules/good.yml" in rule.path for rule in packed)
 
 
-def test_archives_have_limits(tmp_path: Path) -> None:
+def test_archives_have_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carengine.rule.files._MAX_ARCHIVE", 1_000_000)
     with tarfile.open(tmp_path / "x.tgz", "w:gz") as tar:
         for number in range(40):
             info = tarfile.TarInfo(f"{number}.bin")
-            info.size = 8_000_000
+            info.size = 80_000
             tar.addfile(info, io.BytesIO(bytes(info.size)))
     rules = carengine.load_rules(tmp_path / "x.tgz")
     assert [d.code.id for d in rules.diagnostics] == ["CE301", "CE309"]
@@ -747,7 +750,7 @@ _CONDITION = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(_DETECTION, _DETECTION, _CONDITION, st.lists(_EVENT, min_size=1, max_size=6))
 def test_rules_mean_what_a_small_evaluator_says(
     x: dict[str, Any], y: dict[str, Any], condition: str, events: list[dict[str, Any]]
@@ -816,7 +819,10 @@ def _expression(pattern: str) -> str:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(st.sampled_from("ab[]*?\\"), max_size=8), st.text(st.sampled_from("ab[]*?\\"), max_size=8))
+@given(
+    st.text(st.sampled_from("ab[]*?\\"), max_size=8),
+    st.text(st.sampled_from("ab[]*?\\"), max_size=8),
+)
 def test_patterns_keep_their_meaning(written: str, text: str) -> None:
     from sigma.types import SigmaString
 
@@ -878,9 +884,7 @@ def test_regression_data_of_sigmahq(tmp_path: Path) -> None:
 _SOAK = "CARENGINE_SOAK" in os.environ
 _SAMPLE = [
     "mordor/psh_lsass_memory_dump_comsvcs.zip",
-    "mordor/cmd_bitsadmin_download_psh_script.zip",
     "mordor-2019/empire_net_start.tar.gz",
-    "mordor-2019/interactive_taskmngr_lsass_dump.tar.gz",
 ]
 
 
@@ -888,8 +892,7 @@ def test_the_matcher_agrees_with_the_reference_on_real_logs(sigmahq: RuleSet) ->
     paths = [SHARED / name for name in (["mordor", "mordor-2019"] if _SOAK else _SAMPLE)]
     if not all(path.exists() for path in paths):
         pytest.skip("the recorded attacks are not here")
-    shapes = ("flat", "winlogbeat", "winlogbeat6", "winlogbeat6_user")
-    maps = find_maps([f"windows.{shape}" for shape in shapes])
+    maps = find_maps("windows") if _SOAK else find_maps(["windows.flat", "windows.winlogbeat6"])
     engine = carengine.Engine(sigmahq, maps)
     events = (record.event for record in carengine.read_events(*paths))
     if not _SOAK:

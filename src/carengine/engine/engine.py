@@ -165,7 +165,7 @@ class Engine:
         for number, targets in enumerate(self._targets):
             for target in targets:
                 outputs.setdefault(target.place[:2], []).append((number, target))
-        known = {kind for fieldmap in self.maps for kind in fieldmap.kinds()}
+        known = {kind for fieldmap in self.maps for kind in fieldmap.by_kind}
         names = ", ".join(fieldmap.name for fieldmap in self.maps) or "no field map"
         for _, found in sorted(outputs.items()):
             if any(number in self._possible for number, _ in found):

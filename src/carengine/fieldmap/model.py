@@ -23,6 +23,7 @@ exactly when the condition holds of the CAR event that it normalises to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property, lru_cache
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -146,6 +147,14 @@ class FieldMap:
     def family(self) -> str:
         """The name before the dot: what ``-m`` takes for all shapes of a product."""
         return self.name.partition(".")[0]
+
+    @cached_property
+    def by_kind(self) -> Mapping[ir.EventKind, tuple[int, ...]]:
+        """The places of the entries of each kind, in order."""
+        made: dict[ir.EventKind, tuple[int, ...]] = {}
+        for place, entry in enumerate(self.entries):
+            made[entry.kind] = (*made.get(entry.kind, ()), place)
+        return made
 
     def recognises(self, event: Mapping[str, Any]) -> bool:
         """Whether an event has this shape. The event must be unwrapped."""
@@ -328,29 +337,47 @@ class Lowered:
 
 def lower(stage: ir.Stage, fieldmap: FieldMap) -> tuple[Lowered, ...]:
     """A stage in the terms of a log, once for each entry that gives events of its kinds."""
-    return tuple(
-        _lower_for(stage, fieldmap, entry)
-        for entry in fieldmap.entries
-        if entry.kind in stage.kinds
-    )
+    by_kind = fieldmap.by_kind
+    places = {place for kind in stage.kinds for place in by_kind.get(kind, ())}
+    return tuple(_lower_for(stage, fieldmap, fieldmap.entries[place]) for place in sorted(places))
 
 
 def _lower_for(stage: ir.Stage, fieldmap: FieldMap, entry: Entry) -> Lowered:
     missing: dict[str, None] = {}
+    fixed = False
 
     def native(value: ir.Value) -> ir.Value:
+        nonlocal fixed
         if not isinstance(value, ir.Field):
             return value
         found = entry.value(value)
         if found is None:
             missing.setdefault(value.name)
-            return ir.Constant(None)
+            found = ir.Constant(None)
+        fixed = fixed or isinstance(found, ir.Constant)
         return found
 
-    condition = ir.simplify(_decided(ir.rewrite_condition(stage.condition, native)))
+    condition = ir.rewrite_condition(stage.condition, native)
+    possible = True
+    if fixed or _may_be_decided(stage.condition):
+        condition = ir.simplify(_decided(condition))
+        possible = True in outcomes(condition)
     assigned = tuple((name, ir.rewrite_value(value, native)) for name, value in stage.assigned)
-    possible = True in outcomes(condition)
     return Lowered(fieldmap, entry, condition, assigned, stage.columns, tuple(missing), possible)
+
+
+@lru_cache(maxsize=16384)
+def _may_be_decided(condition: ir.Condition) -> bool:
+    """Whether a part of a condition is decided without any event; seldom, and the same for all maps."""
+    return any(
+        isinstance(atom, ir.Truth) or (values and all(map(_is_fixed, values)))
+        for atom in ir.atoms(condition)
+        for values in [ir.values_of(atom)]
+    )
+
+
+def _is_fixed(value: ir.Value) -> bool:
+    return isinstance(value, ir.Constant | ir.Moment | ir.Duration)
 
 
 def _decided(condition: ir.Condition) -> ir.Condition:
@@ -364,7 +391,7 @@ def _decided(condition: ir.Condition) -> ir.Condition:
             return condition
         case _:
             values = ir.values_of(condition)
-            if all(isinstance(value, ir.Constant | ir.Moment | ir.Duration) for value in values):
+            if all(map(_is_fixed, values)):
                 return ir.Truth(holds(condition, RawRow({}), _ALONE))
             if any(value == ir.Constant(None) for value in values):
                 return ir.Truth(isinstance(condition, ir.IsNull) or None)
