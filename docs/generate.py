@@ -22,6 +22,7 @@ _STAGES = {
     "5": "Evidence and runs",
     "6": "Lenient repairs",
     "7": "Findings of the checker",
+    "8": "Sigma rules",
 }
 
 _HEAD = """# Diagnostics

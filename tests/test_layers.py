@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"tuning"}),
     frozenset({"engine", "translate", "readers", "check"}),
     frozenset({"fieldmap"}),
-    frozenset({"rule"}),
+    frozenset({"rule", "sigma"}),
     frozenset({"resolve"}),
     frozenset(
         {"syntax", "datamodel", "evaluate", "functions", "values", "ir", "pattern", "wording"}
