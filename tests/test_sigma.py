@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import re
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -546,12 +547,25 @@ def test_archives_have_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             info.size = 80_000
             tar.addfile(info, io.BytesIO(bytes(info.size)))
     rules = carengine.load_rules(tmp_path / "x.tgz")
-    assert [d.code.id for d in rules.diagnostics] == ["CE301", "CE309"]
+    assert [d.code.id for d in rules.diagnostics] == ["CE301"]
     (tmp_path / "y.zip").write_bytes(b"PK\3\4 and nothing more")
     (tmp_path / "z.tgz").write_bytes(b"\x1f\x8b and nothing more")
     for name in ("y.zip", "z.tgz"):
         said = carengine.load_rules(tmp_path / name).diagnostics
-        assert {d.code.id for d in said} == {"CE309", "CE301"}
+        assert {d.code.id for d in said} == {"CE301"}
+
+
+def test_without_pysigma_every_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.yml").write_text(with_detection("s: {A: 1}\ncondition: s"))
+    (tmp_path / "b.car").write_text("a = search Process:Create output a")
+    monkeypatch.setitem(sys.modules, "carengine.sigma", None)
+    monkeypatch.delattr(carengine, "sigma", raising=False)
+    rules = carengine.load_rules(tmp_path)
+    assert [rule.id for rule in rules] == ["b"]
+    [refused] = rules.refused
+    assert (refused.id, refused.diagnostics[0].code.id) == ("a", "CE801")
 
 
 # Filters

@@ -442,7 +442,8 @@ WILDCARD_FOR_EXISTS = _note(
 SIGMA_NOT_INSTALLED = _error(
     "CE801",
     "Sigma rules without pySigma",
-    """Sigma rules are read with the library pySigma, which is not installed: `pip install carengine[sigma]`.""",
+    """Sigma rules are read with the library pySigma, which is not installed or too old:
+    `pip install carengine[sigma]`.""",
 )
 BAD_SIGMA = _error(
     "CE802",

@@ -27,6 +27,7 @@ from ..fieldmap import (
     find_maps,
     lower,
     unwrap,
+    useful,
     view,
 )
 from ..rule import Rule, RuleSet
@@ -97,7 +98,7 @@ class Engine:
     def __init__(self, rules: RuleSet | Iterable[Rule], fieldmap: MapChoice = "auto") -> None:
         self.rules: tuple[Rule, ...] = tuple(sorted(rules, key=lambda rule: rule.id))
         self.maps: tuple[FieldMap, ...] = tuple(
-            sorted(_wanted(find_maps(fieldmap), self.rules), key=lambda found: found.name)
+            sorted(useful(find_maps(fieldmap), _searched(self.rules)), key=lambda found: found.name)
         )
         self.claiming = frozenset(found.name for found in self.maps if found.kinds())
         self._targets: list[list[_Target]] = []
@@ -223,13 +224,10 @@ def _distinct(
     return list(rows.values())
 
 
-def _wanted(maps: Iterable[FieldMap], rules: Iterable[Rule]) -> Iterator[FieldMap]:
-    """The maps without those that give nothing but log sources which no rule reads."""
-    outputs = [output for rule in rules for output in rule.program.outputs]
-    searched = {kind for output in outputs for kind in ir.searched(output.plan)}
-    for fieldmap in maps:
-        if fieldmap.kinds() or not searched.isdisjoint(fieldmap.sources()):
-            yield fieldmap
+def _searched(rules: Iterable[Rule]) -> frozenset[ir.EventKind]:
+    """The kinds of events that rules read."""
+    plans = [output.plan for rule in rules for output in rule.program.outputs]
+    return frozenset(kind for plan in plans for kind in ir.searched(plan))
 
 
 class Account:

@@ -260,6 +260,12 @@ def recognise(event: Mapping[str, Any], maps: Iterable[FieldMap]) -> tuple[Field
     return tuple(candidate for candidate in maps if candidate.recognises(event))
 
 
+def useful(maps: Iterable[FieldMap], kinds: Iterable[ir.EventKind]) -> tuple[FieldMap, ...]:
+    """The maps without those that give nothing but log sources of which none is among the kinds."""
+    wanted = frozenset(kinds)
+    return tuple(m for m in maps if m.kinds() or not wanted.isdisjoint(m.sources()))
+
+
 def normalize(
     event: Mapping[str, Any], maps: Iterable[FieldMap], *, sources: bool = False
 ) -> tuple[CarEvent, ...]:

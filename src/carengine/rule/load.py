@@ -55,10 +55,11 @@ def _loaded(paths: Iterable[str | Path], parameters: Parameters | None) -> RuleS
     sigma: list[Source] = []
     for path in paths:
         some = False
+        before = len(found)
         for file in rule_files(Path(path), _ENDINGS, found):
             some = True
             drafts += _drafts(file, sigma, found)
-        if not some:
+        if not some and len(found) == before:
             found.append(
                 Diagnostic(
                     codes.NO_RULES,
