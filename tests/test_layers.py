@@ -44,7 +44,13 @@ APART = [
     {"datamodel", "evaluate"},
 ]
 # The field maps are read by way of the resolver, and rules know nothing of them.
-NEVER = [("rule", "fieldmap"), ("fieldmap", "rule"), ("syntax", "ir"), ("ir", "syntax")]
+NEVER = [
+    ("rule", "fieldmap"),
+    ("rule", "sigma"),
+    ("fieldmap", "rule"),
+    ("syntax", "ir"),
+    ("ir", "syntax"),
+]
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

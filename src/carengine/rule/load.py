@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 from ..diagnostics import Block, CarError, Diagnostic, Source, codes, has_errors
@@ -20,6 +21,10 @@ from .model import Draft, Metadata, Parameters, Rule, RuleSet, from_drafts
 
 _ENDINGS = (".car", ".md", ".yml", ".yaml")
 _SIGMA = re.compile(r"^(?:detection|correlation|filter)[ \t]*:", re.MULTILINE)
+
+_Reads = Callable[
+    [Iterable[Source], Mapping[str, Sequence[str]]], tuple[list[Draft], list[Diagnostic]]
+]
 
 
 def load_rules(*paths: str | Path, parameters: Parameters | None = None) -> RuleSet:
@@ -115,7 +120,8 @@ def _sigma_drafts(
     if not sources:
         return
     try:
-        from .. import sigma
+        # An extra that stands on this package, so that it is known here by its name only.
+        read: _Reads = import_module("carengine.sigma").read
     except ImportError as error:
         for source in sources:
             message = f"pySigma cannot be imported: {error}"
@@ -127,6 +133,6 @@ def _sigma_drafts(
         name: [str(value)] if isinstance(value, str | int | float) else list(value)
         for name, value in parameters.items()
     }
-    drafts, said = sigma.read(sources, values)
+    drafts, said = read(sources, values)
     found += said
     yield from drafts
