@@ -12,17 +12,19 @@ import lzma
 import tarfile
 import zipfile
 import zlib
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from attrs import frozen
 
-from ..diagnostics import Diagnostic, codes
+from ..diagnostics import Diagnostic, Source, Span, codes
 
 _MAX_BYTES = 8_000_000
 _MAX_ARCHIVE = 256_000_000
 _MAX_MEMBERS = 100_000
+_TOO_LARGE = f"it is larger than {_MAX_BYTES:,} bytes"
 
 _OPENERS: tuple[tuple[bytes, Callable[[IO[bytes]], Any]], ...] = (
     (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
@@ -48,8 +50,10 @@ def rule_files(path: Path, endings: tuple[str, ...], found: list[Diagnostic]) ->
     What cannot be read is said in ``found``.
     """
     if path.is_dir():
-        for inner in sorted(p for p in path.rglob("*") if p.suffix in endings and p.is_file()):
-            yield from _plain(inner, found)
+        for inner in sorted(p for p in path.rglob("*") if p.suffix.lower() in endings):
+            # A link that leads nowhere stays: it is a rule that somebody wanted here.
+            if inner.is_file() or not inner.exists():
+                yield from _plain(inner, found)
         return
     try:
         with path.open("rb") as file:
@@ -60,7 +64,8 @@ def rule_files(path: Path, endings: tuple[str, ...], found: list[Diagnostic]) ->
             file.seek(0)
             yield from kind(path, file, endings, found)
     except _DAMAGE as error:
-        found.append(_unreadable(str(path), error))
+        reason = error.strerror if isinstance(error, OSError) else None
+        found.append(_unreadable(str(path), reason or error))
 
 
 _DAMAGE = (
@@ -76,19 +81,49 @@ _DAMAGE = (
 )
 
 
-def _unreadable(name: str, error: object) -> Diagnostic:
-    return Diagnostic(codes.UNREADABLE_RULE, f"the rule file cannot be read: {error}", origin=name)
+def _unreadable(name: str, reason: object) -> Diagnostic:
+    message = f"the rule file cannot be read: {reason}"
+    return Diagnostic(codes.UNREADABLE_RULE, message, origin=name)
+
+
+def _not_utf8(name: str, content: bytes, error: UnicodeDecodeError) -> Diagnostic:
+    """The finding about a file in another encoding, at the first byte that shows it."""
+    mark = content[:3] == BOM_UTF8
+    right = error.object[: error.start].decode("utf-8")
+    source = Source(name, right)
+    note = "rules are UTF-8 text"
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        note = "this is UTF-16, and rules are UTF-8: save the file in that encoding"
+    return Diagnostic(
+        codes.UNREADABLE_RULE,
+        f"the rule file cannot be read: byte {error.start + 3 * mark + 1:,} is not UTF-8",
+        Span(source, len(right), len(right)),
+        notes=(note,),
+        origin=name,
+    )
 
 
 def _plain(path: Path, found: list[Diagnostic]) -> Iterator[RuleFile]:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        found.append(_unreadable(str(path), error))
+        with path.open("rb") as file:
+            yield from _read(str(path), file, path.parent, found)
+    except OSError as error:
+        found.append(_unreadable(str(path), error.strerror or str(error)))
+
+
+def _read(
+    name: str, stream: IO[bytes], folder: Path | None, found: list[Diagnostic]
+) -> Iterator[RuleFile]:
+    content = stream.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        found.append(_unreadable(name, _TOO_LARGE))
         return
-    yield RuleFile(str(path), text, path.suffix, path.parent)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found.append(_not_utf8(name, content, error))
+        return
+    yield RuleFile(name, text, Path(name).suffix.lower(), folder)
 
 
 _Read = Callable[[Path, IO[bytes], tuple[str, ...], list[Diagnostic]], Iterator[RuleFile]]
@@ -112,7 +147,7 @@ class _Bounded:
         got: bytes = self.stream.read(min(size, self.left + 1) if size >= 0 else self.left + 1)
         self.left -= len(got)
         if self.left < 0:
-            raise ValueError(f"it expands to more than {_MAX_ARCHIVE} bytes")
+            raise ValueError(f"it expands to more than {_MAX_ARCHIVE:,} bytes")
         return got
 
 
@@ -126,11 +161,14 @@ def _tarred(
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, member in enumerate(archive):
             if number >= _MAX_MEMBERS:
-                raise ValueError(f"it has more than {_MAX_MEMBERS} members")
+                raise ValueError(f"it has more than {_MAX_MEMBERS:,} members")
             if member.isfile() and _wanted(member.name, endings):
                 name = f"{path}!{member.name}"
                 content = archive.extractfile(member) if member.size <= _MAX_BYTES else None
-                yield from _member(name, content, found)
+                if content is None:
+                    found.append(_unreadable(name, _TOO_LARGE))
+                    continue
+                yield from _read(name, content, None, found)
 
 
 def _zipped(
@@ -140,34 +178,21 @@ def _zipped(
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if len(members) > _MAX_MEMBERS:
-            raise ValueError(f"it has more than {_MAX_MEMBERS} members")
+            raise ValueError(f"it has more than {_MAX_MEMBERS:,} members")
         for member in sorted(members, key=lambda member: member.filename):
             if member.is_dir() or not _wanted(member.filename, endings):
                 continue
             left -= member.file_size
             if left < 0:
-                raise ValueError(f"it expands to more than {_MAX_ARCHIVE} bytes")
+                raise ValueError(f"it expands to more than {_MAX_ARCHIVE:,} bytes")
             name = f"{path}!{member.filename}"
             if member.file_size > _MAX_BYTES:
-                yield from _member(name, None, found)
+                found.append(_unreadable(name, _TOO_LARGE))
                 continue
             with archive.open(member) as content:
-                yield from _member(name, content, found)
+                yield from _read(name, content, None, found)
 
 
 def _wanted(name: str, endings: tuple[str, ...]) -> bool:
     last = name.rpartition("/")[2]
-    return last.endswith(endings) and not last.startswith("._") and "__MACOSX/" not in name
-
-
-def _member(name: str, content: IO[bytes] | None, found: list[Diagnostic]) -> Iterator[RuleFile]:
-    data = None if content is None else content.read(_MAX_BYTES + 1)
-    if data is None or len(data) > _MAX_BYTES:
-        found.append(_unreadable(name, f"it is larger than {_MAX_BYTES} bytes"))
-        return
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found.append(_unreadable(name, error))
-        return
-    yield RuleFile(name, text, Path(name).suffix, None)
+    return last.lower().endswith(endings) and not last.startswith("._") and "__MACOSX/" not in name
