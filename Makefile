@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench evidence fuzz damage soak docs clean
+.PHONY: test lint types unit hunt bench evidence fuzz damage soak soak-sigma docs clean
 
 test: lint types unit
 
@@ -48,6 +48,10 @@ damage: $(READY)
 soak: $(READY)
 	CARENGINE_SOAK=1 $(BIN)/pytest tests/test_follow.py tests/test_stream_rules.py
 	CARENGINE_FUZZ=2000 $(BIN)/pytest tests/test_streams.py
+
+# Every rule of SigmaHQ on every recorded event, by the matcher and by the reference: hours.
+soak-sigma: $(READY)
+	CARENGINE_SOAK=1 $(BIN)/pytest -p no:xdist -o addopts= tests/test_sigma.py -k real_logs -s
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

@@ -35,6 +35,7 @@ _STAGES = {
     "5": "Evidence and runs",
     "6": "Lenient repairs",
     "7": "Findings of the checker",
+    "8": "Sigma rules",
 }
 
 _HEAD = """# Diagnostics
@@ -104,7 +105,9 @@ _PAGE = """# {title}
 def map_pages() -> dict[str, str]:
     """The texts of the pages in ``maps/``, by file name."""
     folder = Path(carengine.fieldmap.__file__).parent / "maps"
-    families = {path.stem: load_map(path) for path in sorted(folder.glob("*.yaml"))}
+    loaded = {path.stem: load_map(path) for path in sorted(folder.glob("*.yaml"))}
+    # A map of log sources alone has nothing to say of CAR's fields.
+    families = {name: shapes for name, shapes in loaded.items() if shapes[0].kinds()}
     pages = {
         f"{name}.md": map_page(_plain(folder / f"{name}.yaml"), shapes)
         for name, shapes in families.items()

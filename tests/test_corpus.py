@@ -91,6 +91,7 @@ def test_every_repaired_block_is_in_the_table(rules: RuleSet) -> None:
 
 def test_the_repaired_text_is_the_language(rules: RuleSet) -> None:
     for rule in rules:
+        assert rule.syntax is not None
         printed = print_program(rule.syntax)
         again = parse_program(printed)
         assert not again.diagnostics, rule.id

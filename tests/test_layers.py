@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"tuning"}),
     frozenset({"engine", "translate", "readers", "check"}),
     frozenset({"fieldmap"}),
-    frozenset({"rule"}),
+    frozenset({"rule", "sigma"}),
     frozenset({"resolve"}),
     frozenset({"lenient"}),
     frozenset(
@@ -45,7 +45,13 @@ APART = [
     {"datamodel", "evaluate"},
 ]
 # The field maps are read by way of the resolver, and rules know nothing of them.
-NEVER = [("rule", "fieldmap"), ("fieldmap", "rule"), ("syntax", "ir"), ("ir", "syntax")]
+NEVER = [
+    ("rule", "fieldmap"),
+    ("rule", "sigma"),
+    ("fieldmap", "rule"),
+    ("syntax", "ir"),
+    ("ir", "syntax"),
+]
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -177,6 +177,8 @@ def holds(condition: ir.Condition, row: Row, around: Surroundings) -> bool | Non
         case ir.RawMatch(patterns):
             text = row.text()
             return any(pattern.matches(text) for pattern in patterns)
+        case ir.RawRegex():
+            return regex_of(condition).search(searchable(row.text())) is not None
         case ir.Occurs(needle, haystack):
             return occurs(value_of(needle, row, around), value_of(haystack, row, around))
         case ir.Rank():
@@ -223,7 +225,7 @@ def _regex(pattern: str, cased: bool, dotall: bool, multiline: bool) -> Any:
     return re2.compile(f"(?{flags}){pattern}" if flags else pattern, options)
 
 
-def regex_of(test: ir.Regex) -> Any:
+def regex_of(test: ir.Regex | ir.RawRegex) -> Any:
     """The compiled expression of an atom, shared by all atoms that say the same."""
     return _regex(test.pattern, test.cased, test.dotall, test.multiline)
 

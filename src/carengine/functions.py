@@ -13,13 +13,15 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from attrs import frozen
 
 from .eventxml import EventXmlError, event_of_xml
-from .values import is_null, number_of, text_of
+from .pattern import fold
+from .values import is_null, number_of, text_of, time_of
 
 # Longer texts than any path, hash list or name has are not taken apart.
 _MAX_TEXT = 1_000_000
@@ -227,6 +229,58 @@ def _member(value: Any, name: Any) -> Any:
             return None
         value = value.get(key)
     return value
+
+
+@_function(2)
+def _within(value: Any, name: Any) -> Any:
+    """What the first of the mappings in a mapping that has it holds under a name."""
+    if not isinstance(value, Mapping):
+        return None
+    found = (_member(inner, name) for inner in value.values())
+    return next((item for item in found if item is not None), None)
+
+
+@_function(2, 20, strict=False)
+def _hashes(*pairs: Any) -> str | None:
+    """Sysmon's list of hashes out of single ones: ``hashes("MD5", a, "SHA1", b)``. Null where there is none."""
+    known = [(text_of(n), text_of(v)) for n, v in zip(pairs[::2], pairs[1::2], strict=False)]
+    return ",".join(f"{name}={digest}" for name, digest in known if digest) or None
+
+
+@_function(2)
+def _starts_with(value: Any, prefix: Any) -> bool | None:
+    """Whether a text begins with another, case ignored."""
+    text, start = text_of(value), text_of(prefix)
+    return None if text is None or start is None else fold(text).startswith(fold(start))
+
+
+@_function(2)
+def _ends_with(value: Any, suffix: Any) -> bool | None:
+    """Whether a text ends with another, case ignored."""
+    text, end = text_of(value), text_of(suffix)
+    return None if text is None or end is None else fold(text).endswith(fold(end))
+
+
+_TIME_PARTS: dict[str, Callable[[datetime], int]] = {
+    "minute": lambda moment: moment.minute,
+    "hour": lambda moment: moment.hour,
+    "day": lambda moment: moment.day,
+    "week": lambda moment: moment.isocalendar().week,
+    "month": lambda moment: moment.month,
+    "year": lambda moment: moment.year,
+}
+
+
+@_function(2)
+def _time_part(value: Any, part: Any) -> int | None:
+    """One part of a time in UTC: ``minute``, ``hour``, ``day`` (of the month), ``week`` (ISO), ``month``, ``year``."""
+    time, name = time_of(value), text_of(part)
+    if time is None or name not in _TIME_PARTS:
+        return None
+    try:
+        return _TIME_PARTS[name](datetime(1970, 1, 1) + timedelta(microseconds=time))
+    except OverflowError:
+        return None
 
 
 @lru_cache(maxsize=64)

@@ -56,13 +56,21 @@ class Type(enum.Enum):
 
 @frozen(order=True)
 class EventKind:
-    """A CAR object and action in the data model's own spelling: ``("user_session", "login")``."""
+    """A CAR object and action in the data model's own spelling: ``("user_session", "login")``.
+
+    Rules over native names search a log source instead: a product, and a category or service of
+    it, ``("windows", "process_creation")``.
+    """
 
     object: str
     action: str
 
     def __str__(self) -> str:
         return f"{self.object}/{self.action}"
+
+
+SERVICE = "@service"
+"""The field of a log source's events that tells the service, for rules that name it beside the category."""
 
 
 # Values
@@ -150,11 +158,13 @@ class Aggregate:
     """A value computed over rows: of a group (inside ``Aggregated``) or of a whole plan (``Whole``).
 
     ``function`` is one of ``count``, ``distinct_count``, ``min``, ``max``, ``sum``, ``average``,
-    ``standard_deviation``, ``values``; ``value`` is None for ``count(*)``.
+    ``standard_deviation``, ``values``, ``percentile``; ``value`` is None for ``count(*)``. ``argument`` is
+    the percentage of a percentile (50 is the median).
     """
 
     function: str
     value: Value | None
+    argument: float | None = None
 
 
 @frozen(cache_hash=True)
@@ -316,6 +326,17 @@ class RawMatch:
 
 
 @frozen(cache_hash=True)
+class RawRegex:
+    """An RE2 expression is found somewhere in the serialised raw event. The flags are those of `Regex`."""
+
+    pattern: str
+    cased: bool = False
+    dotall: bool = False
+    multiline: bool = False
+    span: Span | None = field(default=None, eq=False, repr=False)
+
+
+@frozen(cache_hash=True)
 class Rank:
     """The value is among the ``count`` most frequent (``bottom``: least frequent) of ``of`` over ``plan``."""
 
@@ -340,6 +361,7 @@ Condition = (
     | IsNull
     | Occurs
     | RawMatch
+    | RawRegex
     | Rank
 )
 
@@ -432,6 +454,36 @@ class Aggregated:
 
 
 @frozen(cache_hash=True)
+class Window:
+    """Rows with equal keys, seen through a window that moves over event time; one row for each that fires.
+
+    The rows of all plans are taken in the order of their times; an event that several plans let through with the
+    same fields is one row, and counts as a row of each of them. A row that has no time or a null key is in no
+    window. ``columns`` are aggregates over the window's rows; ``condition`` reads the columns.
+
+    * Sliding (not ``complete``): with each row r, the window holds the rows with r's keys that are
+      not spent and at most ``span`` microseconds older than r, and r itself. Where the condition is true the window fires.
+    * ``complete``: a window opens with the first row that is in none, holds the rows of its keys up to ``span``
+      microseconds later, and the condition is asked once, when time has passed it.
+
+    The rows of a window that fired are spent: they are in no later one. With ``ordered`` a window fires only if
+    a row of each plan can be picked from it, in the order of the plans, no row older than the one before it.
+
+    What fires is a row with the keys and the columns, its time that of the window's last row; all the window's
+    rows are its events. Sigma's correlation rules are windows.
+    """
+
+    plans: tuple[Plan, ...]
+    keys: tuple[Field, ...]
+    span: int
+    columns: tuple[Column, ...]
+    condition: Condition
+    complete: bool = False
+    ordered: bool = False
+    place: Span | None = field(default=None, eq=False, repr=False)
+
+
+@frozen(cache_hash=True)
 class Difference:
     """The rows of ``left``, one for each distinct value of ``fields``, that have no equal in ``right``."""
 
@@ -462,7 +514,17 @@ class Union:
 
 
 Plan = (
-    Search | Filter | Assign | Join | Group | Project | Aggregated | Difference | Distinct | Union
+    Search
+    | Filter
+    | Assign
+    | Join
+    | Group
+    | Project
+    | Aggregated
+    | Window
+    | Difference
+    | Distinct
+    | Union
 )
 
 
@@ -577,37 +639,39 @@ def fields_of(condition: Condition) -> Iterator[Field]:
 def rewrite_value(value: Value, change: Callable[[Value], Value]) -> Value:
     """The value with ``change`` applied to each leaf (field, raw field, constant …)."""
     match value:
-        case Arithmetic(_, left, right):
-            return evolve(
-                value, left=rewrite_value(left, change), right=rewrite_value(right, change)
-            )
-        case Call(_, arguments):
-            return evolve(value, arguments=tuple(rewrite_value(x, change) for x in arguments))
-        case Aggregate(_, inner) if inner is not None:
-            return evolve(value, value=rewrite_value(inner, change))
+        case Arithmetic(sign, left, right):
+            return Arithmetic(sign, rewrite_value(left, change), rewrite_value(right, change))
+        case Call(function, arguments, type_):
+            return Call(function, tuple(rewrite_value(x, change) for x in arguments), type_)
+        case Aggregate(function, inner, argument) if inner is not None:
+            return Aggregate(function, rewrite_value(inner, change), argument)
         case _:
             return change(value)
 
 
 def rewrite_condition(condition: Condition, change: Callable[[Value], Value]) -> Condition:
     """The condition with ``change`` applied to each leaf value of its atoms."""
+    # Thousands of rules are rewritten for each shape of log: most are made of these few nodes.
     match condition:
-        case And(items) | Or(items):
-            return evolve(condition, items=tuple(rewrite_condition(x, change) for x in items))
-        case Not(item) | IsTrue(item):
-            return evolve(condition, item=rewrite_condition(item, change))
-        case Match() | Regex() | InNetwork() | IsNull() | Rank():
+        case And(items):
+            return And(tuple([rewrite_condition(x, change) for x in items]))
+        case Or(items):
+            return Or(tuple([rewrite_condition(x, change) for x in items]))
+        case Match(value, patterns, span):
+            return Match(rewrite_value(value, change), patterns, span)
+        case Not(item):
+            return Not(rewrite_condition(item, change))
+        case IsTrue(item):
+            return IsTrue(rewrite_condition(item, change))
+        case Compare(left, relation, right, type_, span):
+            left, right = rewrite_value(left, change), rewrite_value(right, change)
+            return Compare(left, relation, right, type_, span)
+        case IsNull(value, span):
+            return IsNull(rewrite_value(value, change), span)
+        case Regex() | InNetwork() | Rank():
             return evolve(condition, value=rewrite_value(condition.value, change))
-        case Compare(left, _, right):
-            return evolve(
-                condition, left=rewrite_value(left, change), right=rewrite_value(right, change)
-            )
-        case Occurs(needle, haystack):
-            return evolve(
-                condition,
-                needle=rewrite_value(needle, change),
-                haystack=rewrite_value(haystack, change),
-            )
+        case Occurs(needle, haystack, span):
+            return Occurs(rewrite_value(needle, change), rewrite_value(haystack, change), span)
         case _:
             return condition
 
@@ -629,6 +693,9 @@ def simplify(condition: Condition) -> Condition:
             match inner:
                 case Truth(value):
                     return Truth(value is True)
+                case IsTrue() | Not(IsTrue()) | IsNull() | RawMatch() | RawRegex():
+                    # These are never unknown.
+                    return inner
                 case _:
                     return IsTrue(inner)
         case And(items):
@@ -661,6 +728,36 @@ def _connect(
 def conjunction(items: tuple[Condition, ...]) -> Condition:
     """``And`` of any number of conditions, simplified."""
     return simplify(And(items))
+
+
+def searched(plan: Plan) -> frozenset[EventKind]:
+    """The kinds of events that the rows of a plan are made of.
+
+    >>> searched(Filter(Search((EventKind("process", "create"),)), Truth(True)))
+    frozenset({EventKind(object='process', action='create')})
+    """
+    found: set[EventKind] = set()
+    seen: set[int] = set()
+    work: list[Plan] = [plan]
+    while work:
+        part = work.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        match part:
+            case Search(kinds):
+                found.update(kinds)
+            case Filter(inner) | Assign(inner) | Project(inner) | Distinct(inner):
+                work.append(inner)
+            case Aggregated(group):
+                work.append(group)
+            case Join(branches):
+                work += [branch.plan for branch in branches]
+            case Group(plans) | Window(plans) | Union(plans):
+                work += plans
+            case Difference(left, right):
+                work += [left, right]
+    return frozenset(found)
 
 
 @frozen(cache_hash=True)

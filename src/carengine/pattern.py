@@ -142,7 +142,7 @@ class Pattern:
         return _compiled(self)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=65536)
 def _compiled(pattern: Pattern) -> Test:
     segments: list[list[str | One]] = [[]]
     for token in pattern.tokens:

@@ -143,6 +143,8 @@ def _condition(condition: ir.Condition, most: int | None) -> ast.Expression:
         case ir.RawMatch(patterns):
             texts = tuple(ast.RawContains(_string(_inner(p) or p.text)) for p in patterns[:most])
             return texts[0] if len(patterns) == 1 else ast.Or((*texts, *_rest(len(patterns), most)))
+        case ir.RawRegex(pattern):
+            return ast.Match(_field(("raw event",)), _string(pattern))
         case ir.Rank(value, count, of, _, bottom):
             return ast.Rank(_value(value), count, _field((of.name,)), bottom)
 

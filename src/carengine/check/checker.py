@@ -30,7 +30,7 @@ def check_rule(rule: Rule) -> tuple[Diagnostic, ...]:
     """
     budget = Budget()
     found: list[Diagnostic] = []
-    lists = _lists(rule.syntax)
+    lists = {} if rule.syntax is None else _lists(rule.syntax)
     for clause in rule.clauses:
         part = parts_of(clause.expression, clause.condition, lists)
         found += check_condition(part, clause.rows, budget)
@@ -38,7 +38,8 @@ def check_rule(rule: Rule) -> tuple[Diagnostic, ...]:
     if not rule.clauses:
         for rows, condition in _conditions(rule.program):
             found += check_condition(part_of(condition), rows, budget)
-    found += check_names(rule.syntax)
+    if rule.syntax is not None:
+        found += check_names(rule.syntax)
     found += check_plans(rule.program, _place(rule.block))
     found = [item if item.span else evolve(item, origin=rule.path) for item in found]
     if not _is_literal(rule.block):

@@ -34,7 +34,7 @@ class Facts:
 
     def worlds(self) -> Iterator[Facts]:
         """The same facts for one object after the other, where the rows are events of several."""
-        objects = _objects(self.plan)
+        objects = tuple(name for name in _objects(self.plan) if name in self.datamodel.objects)
         if 1 < len(objects) <= _MAX_WORLDS:
             for name in objects:
                 yield evolve(self, world=name)
@@ -83,9 +83,19 @@ class Facts:
         return None
 
     def _origins(self, value: ir.Value) -> Iterator[tuple[ir.Plan, ir.Value]]:
-        """Where a field of the rows comes from: the plan and the value there."""
+        """Where a field of the rows comes from: the plan and the value there.
+
+        Of the native fields of a log source nothing is known: they have no origin.
+        """
         if isinstance(value, ir.Field):
-            yield from _origin(self.plan, value)
+            for plan, found in _origin(self.plan, value):
+                if self._is_known(plan):
+                    yield plan, found
+
+    def _is_known(self, plan: ir.Plan) -> bool:
+        if not isinstance(plan, ir.Search):
+            return True
+        return all(kind.object in self.datamodel.objects for kind in plan.kinds)
 
     def _specs(self, plan: ir.Plan, value: ir.Value) -> list[FieldSpec]:
         if not isinstance(plan, ir.Search) or not isinstance(value, ir.Field):

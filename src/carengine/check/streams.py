@@ -219,7 +219,7 @@ def inner_plans(plan: ir.Plan) -> tuple[ir.Plan, ...]:
             return (inner, *_plans_of(value))
         case ir.Project(inner, columns) | ir.Aggregated(inner, columns):
             return (inner, *(p for c in columns for p in _plans_of(c.value)))
-        case ir.Group(plans) | ir.Union(plans):
+        case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
             return plans
         case ir.Difference(left, right):
             return (left, right)

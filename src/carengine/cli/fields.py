@@ -143,6 +143,8 @@ def _show_maps(
 
 
 def _share(entry: Entry) -> str:
+    if entry.native is not None:
+        return "native names"
     spec = model().objects[entry.kind.object]
     known = {one.name for one in _fields(spec)}
     return f"{len(known & entry.fields.keys())} of {len(known)}"

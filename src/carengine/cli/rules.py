@@ -76,6 +76,7 @@ def load(options: argparse.Namespace, screen: Screen) -> RuleSet:
     asked = {
         statement.name.text
         for rule in rules
+        if rule.syntax is not None
         for statement in rule.syntax.statements
         if isinstance(statement, ast.Input)
     }

@@ -1,7 +1,7 @@
 """Every code, declared once.
 
 The number's first digit tells the stage that speaks: 1 syntax, 2 names and types, 3 rule
-files, 4 field maps, 5 evidence and runs, 6 lenient repairs, 7 findings of the checker.
+files, 4 field maps, 5 evidence and runs, 6 lenient repairs, 7 findings of the checker, 8 Sigma rules.
 A code that has been published keeps its number and its meaning; one that is
 given up is not used again. ``docs/diagnostics.md`` is written from this page.
 """
@@ -184,6 +184,12 @@ EXAMPLE_FAILED = _error(
     "A positive example does not match the rule, or a negative one does.",
 )
 NO_RULES = _error("CE309", "no rules", "The path holds no rule file.")
+NOT_A_RULE = _note(
+    "CE310",
+    "YAML that is no rule",
+    """The file or document has neither the keys of a CAR analytic nor a Sigma rule's detection, correlation or
+    filter. It is left out.""",
+)
 
 # 4xx: field maps
 
@@ -605,4 +611,57 @@ UNBOUNDED_GROUP = _note(
     "group without a time bound",
     """Without `within` a group ends only where two neighbours are further apart than the run's horizon (`--horizon`, 30
     days unless told), so that while events stream in it stays open that long.""",
+)
+
+# 8xx: Sigma rules
+
+SIGMA_NOT_INSTALLED = _error(
+    "CE801",
+    "Sigma rules without pySigma",
+    """Sigma rules are read with the library pySigma, which is not installed or too old:
+    `pip install carengine[sigma]`.""",
+)
+BAD_SIGMA = _error(
+    "CE802",
+    "Sigma rule that is not right",
+    """The rule is no YAML, a part that every rule has is missing, or a detection, a modifier, a value or
+    the condition is not as the Sigma specification has it.""",
+)
+SIGMA_UNSUPPORTED = _error(
+    "CE803",
+    "Sigma rule that cannot be executed",
+    """The rule is valid, but asks for something that this engine does not do. The message names it.""",
+)
+SIGMA_PLACEHOLDER = _error(
+    "CE804",
+    "placeholder without a value",
+    """The rule has a placeholder (`|expand`, `%name%`) that each organisation fills in with a list of its own, and
+    no list of that name was given.""",
+)
+SIGMA_PART_ONLY = _note(
+    "CE805",
+    "rule that only takes part in a correlation",
+    """A correlation rule reads the events of this rule and does not ask for them to be reported by themselves
+    (`generate: true`), so that this rule alone reports nothing.""",
+)
+SIGMA_METADATA = _warning(
+    "CE806",
+    "information about a Sigma rule that is not right",
+    """A title, level, status or the like has a value that the Sigma specification does not allow. What the rule
+    detects does not depend on it.""",
+)
+SIGMA_NUMBER_AS_TEXT = _note(
+    "CE807",
+    "number read as text",
+    """The modifier works on text, and the value is written as a number; it is read as the text it is written with.""",
+)
+SIGMA_FILTERED = _note(
+    "CE808",
+    "rule narrowed by a filter",
+    "A Sigma filter applies to this rule: what the filter keeps out is not reported.",
+)
+SIGMA_FILTER_UNUSED = _warning(
+    "CE809",
+    "filter that applies to no rule",
+    """None of the loaded rules is one that the filter names, or is of its log source; it keeps nothing out.""",
 )

@@ -13,6 +13,7 @@ are kept as fractions and rounded once, so that no order of arrival can shift a 
                               numbers if all are numbers and as folded text otherwise
 ``sum``, ``average``          of the values that are numbers; null where there is none
 ``standard_deviation``        of a sample (n - 1), as `stdev` in Splunk and STDDEV in SQL; null below two
+``percentile``                of the values that are numbers, in proportion between two of them; null where there is none
 ``values``                    the different values, in the order of the rows
 ===========================  ====================================================================
 """
@@ -34,8 +35,12 @@ from .rows import cell
 _NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
 
 
-def aggregate(function: str, values: Iterable[Any], type_: ir.Type) -> Any:
+def aggregate(
+    function: str, values: Iterable[Any], type_: ir.Type, argument: float | None = None
+) -> Any:
     """An aggregate over the values of rows, None for null, in the rows' order.
+
+    ``argument`` is the percentage of a percentile; without one it is the median.
 
     >>> aggregate("average", [1, "2", None, "x"], ir.Type.ANY)
     1.5
@@ -57,8 +62,10 @@ def aggregate(function: str, values: Iterable[Any], type_: ir.Type) -> Any:
             return _extreme(function, [x for v in values for x in elements(v)], type_)
         case _:
             numbers = [
-                n for v in values for x in elements(v) if (n := _number(x, type_)) is not None
+                n for v in values for x in elements(v) if (n := number_in(x, type_)) is not None
             ]
+            if function == "percentile":
+                return _percentile(numbers, 50 if argument is None else argument)
             return _moment(
                 function,
                 len(numbers),
@@ -67,7 +74,8 @@ def aggregate(function: str, values: Iterable[Any], type_: ir.Type) -> Any:
             )
 
 
-def _number(value: Any, type_: ir.Type) -> int | float | None:
+def number_in(value: Any, type_: ir.Type) -> int | float | None:
+    """A value as a number of a type; None for what is none."""
     return number_of(value, hexadecimal=type_ is ir.Type.INTEGER)
 
 
@@ -86,6 +94,18 @@ def _moment(function: str, count: int, total: Fraction, squares: Fraction) -> in
                 return math.sqrt((squares - total * total / count) / (count - 1))
     except OverflowError:
         return None
+
+
+def _percentile(numbers: Sequence[int | float], percentage: float) -> int | float | None:
+    """The value below which so many percent of the numbers lie; between two of them, in proportion."""
+    if not numbers:
+        return None
+    ordered = sorted(map(Fraction, numbers))
+    place = Fraction(percentage) / 100 * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    found = ordered[below] + (place - below) * (ordered[above] - ordered[below])
+    return int(found) if found.denominator == 1 else float(found)
 
 
 def _extreme(function: str, values: Sequence[Any], type_: ir.Type) -> Any:
@@ -140,7 +160,7 @@ class Running:
             self.first[key] = (order, item)
 
     def _sum(self, item: Any) -> None:
-        number = _number(item, self.type)
+        number = number_in(item, self.type)
         if number is not None:
             self.count += 1
             self.total += Fraction(number)

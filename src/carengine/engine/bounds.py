@@ -185,6 +185,9 @@ def lag(plan: ir.Plan, value: ir.Field) -> Lag | None:
                 if value.source is None and column.name == value.name:
                     return _lag_of_aggregate(group, column.value)
             return (0, 0) if own else None
+        case ir.Window(columns=columns, keys=keys):
+            named = {column.name for column in columns} | {key.name for key in keys}
+            return (0, 0) if own and "time" not in named else None
         case ir.Group(_, keys):
             return (0, 0) if own and all(key.name != "time" for key in keys) else None
         case ir.Join():

@@ -29,6 +29,7 @@ from ..fieldmap import (
     find_maps,
     lower,
     unwrap,
+    useful,
     view,
 )
 from ..rule import Rule, RuleSet
@@ -121,8 +122,9 @@ class Engine:
     def __init__(self, rules: RuleSet | Iterable[Rule], fieldmap: MapChoice = "auto") -> None:
         self.rules: tuple[Rule, ...] = tuple(sorted(rules, key=lambda rule: rule.id))
         self.maps: tuple[FieldMap, ...] = tuple(
-            sorted(find_maps(fieldmap), key=lambda found: found.name)
+            sorted(useful(find_maps(fieldmap), _searched(self.rules)), key=lambda found: found.name)
         )
+        self.claiming = frozenset(found.name for found in self.maps if found.kinds())
         self._targets: list[list[_Target]] = []
         self._possible: set[int] = set()
         self.streams: tuple[Stream, ...] = ()
@@ -194,7 +196,7 @@ class Engine:
         for number, targets in enumerate(self._targets):
             for target in targets:
                 outputs.setdefault(target.place[:2], []).append((number, target))
-        known = {kind for fieldmap in self.maps for kind in fieldmap.kinds()}
+        known = {kind for fieldmap in self.maps for kind in fieldmap.by_kind}
         names = ", ".join(fieldmap.name for fieldmap in self.maps) or "no field map"
         for _, found in sorted(outputs.items()):
             if any(number in self._possible for number, _ in found):
@@ -299,6 +301,12 @@ def _clock_of(entry: Entry) -> Callable[[Mapping[str, Any]], int | None]:
     return time
 
 
+def _searched(rules: Iterable[Rule]) -> frozenset[ir.EventKind]:
+    """The kinds of events that rules read."""
+    plans = [output.plan for rule in rules for output in rule.program.outputs]
+    return frozenset(kind for plan in plans for kind in ir.searched(plan))
+
+
 class Account:
     """What went through a session.
 
@@ -355,7 +363,7 @@ class Session:
             return []
         for fieldmap in maps:
             account.recognised[fieldmap.name] += 1
-        if len(maps) > 1:
+        if len(maps) > 1 and sum(found.name in self.engine.claiming for found in maps) > 1:
             account.claimed_twice += 1
             account.claimants[tuple(fieldmap.name for fieldmap in maps)] += 1
         found: list[tuple[tuple[int, ...], _Target, CarEvent]] = []

@@ -37,6 +37,7 @@ from ..fieldmap import (
     find_maps,
     recognise,
     unwrap,
+    useful,
     view,
 )
 from ..rule import Rule
@@ -210,7 +211,8 @@ def explain(rule: Rule, event: Mapping[str, Any], fieldmap: MapChoice = "auto") 
     (False, '"y.exe" does not match it')
     """
     inner = unwrap(event)
-    shapes = recognise(inner, find_maps(fieldmap))
+    searched = {kind for output in rule.program.outputs for kind in ir.searched(output.plan)}
+    shapes = recognise(inner, useful(find_maps(fieldmap), searched))
     streams = [
         (output.name, branch, stage)
         for output in rule.program.outputs
@@ -219,6 +221,9 @@ def explain(rule: Rule, event: Mapping[str, Any], fieldmap: MapChoice = "auto") 
     views = []
     for shape in shapes:
         for entry in entries_of(inner, shape):
+            if entry.native is not None and entry.kind not in searched:
+                # A log source is a second view of an event; only those that the rule reads are told.
+                continue
             seen = _Seen(view(event, inner, entry), inner, shape, entry)
             tests = tuple(_test(name, branch, stage, seen) for name, branch, stage in streams)
             views.append(View(shape.name, entry.kind, seen.event.time, seen.event.fields, tests))
@@ -258,7 +263,7 @@ def _streams(
         case ir.Join(branches):
             for part in branches:
                 yield from _streams(part.plan, part.name, seen)
-        case ir.Group(plans) | ir.Union(plans):
+        case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
             for part_plan in plans:
                 yield from _streams(part_plan, branch or "the grouped stream", seen)
         case ir.Aggregated(group):
@@ -365,7 +370,7 @@ def _reason(
     match condition:
         case ir.Truth():
             return "this is so for every event"
-        case ir.RawMatch():
+        case ir.RawMatch() | ir.RawRegex():
             return f"the text of the event {'has' if verdict else 'does not have'} it"
         case ir.Rank():
             return "other events of the run decide this"

@@ -34,7 +34,7 @@ def interpret(
         if (stages := ir.as_stages(output.plan)) is not None
     ]
     for event in events:
-        views = normalize(event, known)
+        views = normalize(event, known, sources=True)
         for rule, output, stages in programs:
             for view in views:
                 rows = set()

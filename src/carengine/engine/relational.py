@@ -26,6 +26,7 @@ from .rows import (
     GroupRow,
     JoinRow,
     Occurrence,
+    RecordRow,
     Row,
     assigned,
     cell,
@@ -50,7 +51,7 @@ def interpret_streams(
     event's), ``horizon`` how far apart rows may be where a rule does not say; both in microseconds.
     """
     known = tuple(sorted(maps, key=lambda found: found.name))
-    views = [view for event in events for view in normalize(event, known)]
+    views = [view for event in events for view in normalize(event, known, sources=True)]
     relations = Relations(views, now=now, horizon=horizon)
     return [
         match_of_row(rule, output.name, row)
@@ -99,6 +100,8 @@ class Relations:
                 return self._join(plan)
             case ir.Group():
                 return self._group(plan)
+            case ir.Window():
+                return self._window(plan)
             case ir.Difference():
                 return self._difference(plan)
             case ir.Distinct():
@@ -164,6 +167,48 @@ class Relations:
     def aggregate(self, aggregate_: ir.Aggregate, row: AnyRow) -> Any:
         """An aggregate over the rows of a group; null for a row that is none."""
         return over_members(aggregate_, row, self)
+
+    # Windows
+
+    def _window(self, window: ir.Window) -> Iterator[Row]:
+        plans: dict[Any, set[int]] = {}
+        for number, inner in enumerate(window.plans):
+            for row in self.rows(inner):
+                plans.setdefault(row.identity, set()).add(number)
+        gathered: dict[tuple[Any, ...], list[Row]] = {}
+        for row in in_order(self._union(window.plans)):
+            key = tuple(cell(row.field(field), field.type) for field in window.keys)
+            if row.time is not None and None not in key:
+                gathered.setdefault(key, []).append(row)
+        for rows in gathered.values():
+            yield from self._moved(window, rows, plans)
+
+    def _moved(
+        self, window: ir.Window, rows: Sequence[Row], plans: Mapping[Any, set[int]]
+    ) -> Iterator[Row]:
+        """What fires among the rows of one key, in canonical order."""
+        unspent = 0
+        place = 0
+        while place < len(rows):
+            if window.complete:
+                ends = [r for r in rows[place:] if time_of(r) <= time_of(rows[place]) + window.span]
+                members: list[Row] = list(ends)
+                place += len(members)
+            else:
+                last = rows[place]
+                place += 1
+                members = [
+                    row
+                    for row in rows[unspent:place]
+                    if time_of(last) - time_of(row) <= window.span
+                ]
+            of = [(time_of(row), plans[row.identity]) for row in members]
+            if window.ordered and not _picked(of, range(len(window.plans))):
+                continue
+            found = fired(window, group_of_window(window, members), self)
+            if found is not None:
+                unspent = place
+                yield found
 
     # Rows compared with rows
 
@@ -232,6 +277,37 @@ def group_of(group: ir.Group, members: Sequence[Row]) -> GroupRow:
     return GroupRow(named, tuple(members), times)
 
 
+def time_of(row: Row) -> int:
+    """The time of a row that has one."""
+    assert row.time is not None
+    return row.time
+
+
+def _picked(rows: Sequence[tuple[int, set[int]]], plans: range) -> bool:
+    """Whether a row of each plan can be picked, none older than the one before: all choices are tried."""
+    reached = {-math.inf}
+    for plan in plans:
+        reached = {
+            time for time, of in rows if plan in of and any(time >= before for before in reached)
+        }
+    return bool(reached)
+
+
+def group_of_window(window: ir.Window, members: Sequence[Row]) -> GroupRow:
+    """A window's rows, in canonical order, as the row of a group."""
+    return group_of(ir.Group(window.plans, window.keys, window.span), members)
+
+
+def fired(window: ir.Window, group: GroupRow, around: Any) -> Row | None:
+    """The row that a window gives: its keys and columns; None where its condition is not true."""
+    counted = projected(group, window.columns, times_of(window.columns), around)
+    assert isinstance(counted, RecordRow)
+    if holds(window.condition, counted, around) is not True:
+        return None
+    columns = {**group.keys, **counted.columns}
+    return RecordRow(columns, group, group.times | counted.times)
+
+
 def _sessions(rows: Sequence[Row], gap: int | None, *, untimed: bool) -> Iterator[list[Row]]:
     """Rows in canonical order, split where neighbours in time are more than the gap apart.
 
@@ -260,7 +336,7 @@ def over_rows(wanted: ir.Aggregate, rows: Sequence[Row], around: Any) -> Any:
     if wanted.value is None:
         return len(rows)
     values = [value_of(wanted.value, row, around) for row in rows]
-    return aggregate(wanted.function, values, ir.type_of(wanted.value))
+    return aggregate(wanted.function, values, ir.type_of(wanted.value), wanted.argument)
 
 
 def over_members(wanted: ir.Aggregate, row: AnyRow, around: Any) -> Any:

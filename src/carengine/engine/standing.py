@@ -145,7 +145,7 @@ class _Analysis:
         match plan:
             case ir.Join(branches):
                 return reduce(_worse, [self._plan(branch.plan) for branch in branches])
-            case ir.Group(plans) | ir.Union(plans):
+            case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
                 return reduce(_better, [self._plan(part) for part in plans])
             case ir.Aggregated(group):
                 return self._plan(group)
@@ -205,7 +205,12 @@ class _Analysis:
         entry = lowered.entry
         # What is below a mapping, as `proto_info.pipe` is, is not looked into.
         kept = {n: v for n, v in entry.fields.items() if n in there or n == "proto_info"}
-        reduced = evolve(fieldmap, entries=(evolve(entry, fields=kept),))
+        native = entry.native
+        if native is not None:
+            there_too = {n: v for n in there if (v := native.value(n)) is not None}
+            constant = {n: v for n, v in native.names.items() if isinstance(v, ir.Constant)}
+            native = evolve(native, prefix=None, names={**there_too, **constant})
+        reduced = evolve(fieldmap, entries=(evolve(entry, fields=kept, native=native),))
         [again] = lower(stage, reduced)
         if again.possible:
             return ""

@@ -19,6 +19,7 @@ from .model import (
     recognise,
     time_at,
     unwrap,
+    useful,
     view,
 )
 
@@ -40,5 +41,6 @@ __all__ = [
     "recognise",
     "time_at",
     "unwrap",
+    "useful",
     "view",
 ]

@@ -27,6 +27,16 @@ Conditions and values are written in the language itself. In ``recognise`` and i
 ``names`` a name is a path in the raw event (backquotes around a part that
 has other characters: Event.System.`#text`); everywhere else it is a native name, which the shape places.
 
+``logsources`` are entries whose events keep their native names, for rules (Sigma's) that are written in these::
+
+    logsources:
+      - source: windows/process_creation   the product, then Sigma's category or service; or *
+        service: security                  the service, for rules that name it beside the category (optional)
+        when: Channel = "Security" and EventID = 4688
+        names: {Image: NewProcessName}     native names that this source has another name for (optional)
+
+A shape with ``only: true`` has the fields in its ``names`` and no others.
+
 Where CAR says that one field is the base name of another (``exe`` of ``image_path``), a map need give only
 the path. Everything is checked while it is loaded, and all that is wrong is reported together.
 """
@@ -37,7 +47,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import ir, yamltext
 from ..datamodel import DataModel, ObjectSpec, model, nearest
@@ -46,14 +56,15 @@ from ..functions import FUNCTIONS, arities
 from ..resolve import resolve_map_condition, resolve_map_value, suggestion
 from ..syntax import ast, parse_value
 from .deferred import Deferred, Maker
-from .model import Entry, FieldMap
+from .model import Entry, FieldMap, NativeNames
 
 _MAP_KEYS = (
     *("name", "title", "description", "references", "empty", "shapes", "shared", "common"),
     "without",
 )
-_SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text", "dotted", "within")
+_SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text", "dotted", "within", "only")
 _ENTRY_KEYS = ("kind", "when", "use", "fields", "note")
+_SOURCE_KEYS = ("source", "service", "when", "names", "note")
 
 Lookup = Callable[[tuple[str, ...]], ir.Value]
 
@@ -91,7 +102,11 @@ class _Shape:
     name: str
     title: str
     recognise: ir.Condition
-    native: Lookup
+    names: NativeNames
+
+    def native(self, path: tuple[str, ...]) -> ir.Value:
+        """The value that a path means in the file's own expressions."""
+        return self.names.at(path)
 
 
 class _Reader:
@@ -113,7 +128,8 @@ class _Reader:
         if not isinstance(root, yamltext.Mapping):
             self._wrong("a field map is a mapping of keys", root.span)
             return ()
-        self._known_keys(root, tuple(dict.fromkeys((*_MAP_KEYS, *_SHAPE_KEYS, "entries"))))
+        keys = dict.fromkeys((*_MAP_KEYS, *_SHAPE_KEYS, "entries", "logsources"))
+        self._known_keys(root, tuple(keys))
         self._check_without(root.get("without"))
         name = self._text(root, "name")
         title = self._text(root, "title", default=name)
@@ -127,7 +143,7 @@ class _Reader:
             made.append(FieldMap(full, shape.title, shape.recognise, entries, description))
         if not shapes:
             # Nothing can come of it, but what is wrong in the entries is to be told as well.
-            self._entries(root, _Shape("", "", ir.Truth(False), ir.Raw))
+            self._entries(root, _Shape("", "", ir.Truth(False), NativeNames()))
         if not self.deferred:
             self._known_fields(root)
         return tuple(made)
@@ -209,33 +225,17 @@ class _Reader:
             )
             wrapped = ""
 
-        flag = node.get("dotted")
-        dotted = isinstance(flag, yamltext.Scalar) and flag.value is True
-
+        prefix = tuple(part for part in self._text(node, "fields", default="").split(".") if part)
         outside = node.get("within")
         whole = None if outside is None else self._value(outside, ir.Raw)
-
-        def placed(path: tuple[str, ...]) -> ir.Value:
-            raw: ir.Value
-            if whole is None:
-                raw = ir.Raw((".".join(path),) if dotted else path, empty)
-            else:
-                raw = ir.Call("member", (whole, ir.Constant(".".join(path))))
-                if empty:
-                    raw = ir.Call("unless", (raw, *map(ir.Constant, empty)))
-            return ir.Call(wrapped, (raw,)) if wrapped else raw
-
-        prefix = tuple(part for part in self._text(node, "fields", default="").split(".") if part)
-        elsewhere = Deferred(self._makers(node.get("names"), placed))
-
-        def native(path: tuple[str, ...]) -> ir.Value:
-            found = elsewhere.get(path[0])
-            if found is None:
-                return placed((*prefix, *path))
-            if len(path) > 1:
-                return ir.Call("member", (found, ir.Constant(".".join(path[1:]))))
-            return found
-
+        dotted = _is_true(node.get("dotted"))
+        if "*" in prefix and dotted:
+            place = node.get("fields")
+            assert place is not None
+            self._wrong("a path with a * is several keys, and dotted makes it one", place.span)
+        bare = NativeNames(prefix, {}, empty, wrapped, dotted, whole)
+        names = Deferred(self._makers(node.get("names"), bare.placed))
+        native = evolve(bare, prefix=None if _is_true(node.get("only")) else prefix, names=names)
         recognise = self._condition(node, "recognise", ir.Raw)
         return None if recognise is None else _Shape(name, title, recognise, native)
 
@@ -249,11 +249,13 @@ class _Reader:
         elif shared is not None:
             self._wrong("shared is a mapping of groups of fields", shared.span)
         common = self._makers(root.get("common"), shape.native)
+        made = self._sources(root.get("logsources"), shape, common)
         listed = root.get("entries")
+        if listed is None and made:
+            return tuple(made)
         if not isinstance(listed, yamltext.Sequence):
             self._wrong("a field map needs a list of entries", (listed or root).span)
             return ()
-        made = []
         for node in listed.items:
             if not isinstance(node, yamltext.Mapping):
                 self._wrong("an entry is a mapping of keys", node.span)
@@ -263,8 +265,48 @@ class _Reader:
             if entry is not None:
                 made.append(entry)
         if not self.deferred:
-            self._report_overlaps(made)
+            self._report_overlaps([entry for entry in made if entry.native is None])
         return tuple(made)
+
+    def _sources(
+        self, listed: yamltext.Node | None, shape: _Shape, common: Mapping[str, Maker]
+    ) -> list[Entry]:
+        """The entries of ``logsources``."""
+        if listed is None:
+            return []
+        if not isinstance(listed, yamltext.Sequence):
+            self._wrong("logsources is a list", listed.span)
+            return []
+        made = []
+        for node in listed.items:
+            if not isinstance(node, yamltext.Mapping):
+                self._wrong("a log source is a mapping of keys", node.span)
+                continue
+            self._known_keys(node, _SOURCE_KEYS)
+            product, slash, kind = self._text(node, "source").lower().partition("/")
+            if not (product and slash and kind):
+                self._wrong("source is product/category or product/service", node.span)
+                continue
+            when = self._condition(node, "when", shape.native)
+            if when is None:
+                continue
+            time = {name: value for name, value in common.items() if name == "time"}
+            own = self._makers(node.get("names"), shape.native)
+            service = self._text(node, "service", default="").lower()
+            if service:
+                own[ir.SERVICE] = _constant(service)
+            native = evolve(shape.names, names=Deferred({**_makers(shape.names.names), **own}))
+            if not self.deferred:
+                native = evolve(native, names=dict(native.names))
+            fields = self._entry_fields(time)
+            made.append(Entry(ir.EventKind(product, kind), when, fields, node.span, native))
+        if not self.deferred:
+            self._report_overlaps(made)
+        return made
+
+    def _entry_fields(self, makers: Mapping[str, Maker]) -> Mapping[str, ir.Value]:
+        fields = Deferred(makers)
+        return fields if self.deferred else dict(fields)
 
     def _entry(
         self,
@@ -301,9 +343,7 @@ class _Reader:
             fields |= self._fields(own, shape.native, spec)
         if when is None:
             return None
-        makers = _with_derived(fields, spec)
-        made: Mapping[str, ir.Value] = Deferred(makers)
-        return Entry(kind, when, made if self.deferred else dict(made), node.span)
+        return Entry(kind, when, self._entry_fields(_with_derived(fields, spec)), node.span)
 
     def _kind(self, node: yamltext.Mapping) -> ir.EventKind | None:
         written = node.get("kind")
@@ -490,6 +530,23 @@ class _Reader:
         # Each shape reads the shared parts again; what is wrong there is said once.
         if diagnostic not in self.found:
             self.found.append(diagnostic)
+
+
+def _is_true(node: yamltext.Node | None) -> bool:
+    return isinstance(node, yamltext.Scalar) and node.value is True
+
+
+def _constant(text: str) -> Maker:
+    return lambda: ir.Constant(text)
+
+
+def _makers(values: Mapping[str, ir.Value]) -> dict[str, Maker]:
+    """What gives the values of a mapping, each only when it is asked for."""
+
+    def maker(name: str) -> Maker:
+        return lambda: values[name]
+
+    return {name: maker(name) for name in values}
 
 
 def _own_names(native: Lookup, spec: ObjectSpec) -> dict[str, Maker]:

@@ -8,6 +8,13 @@ CAR event of this kind, and its fields are these expressions::
         Entry(EventKind("file", "create"), when=EventID = 11,
               fields={"file_path": Raw("TargetFilename"), "file_name": Call("basename", …)}), …))
 
+An entry may also stand for a *log source*: events that keep their native names, which is what Sigma rules
+are written in. Its kind is the source (``windows/process_creation``), and its ``native`` names give any field
+by the name the product has for it, wherever the shape puts it::
+
+        Entry(EventKind("windows", "process_creation"), when=Channel is Sysmon's and EventID = 1,
+              fields={"time": …}, native=NativeNames(("winlog", "event_data"), {"EventID": …}))
+
 One declaration serves both directions. ``lower`` rewrites a rule's stage into the log's own fields,
 once; ``normalize`` rewrites an event into CAR's. They agree: a lowered condition holds of a raw event
 exactly when the condition holds of the CAR event that it normalises to.
@@ -16,6 +23,7 @@ exactly when the condition holds of the CAR event that it normalises to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property, lru_cache
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -29,21 +37,111 @@ _ALONE = Alone()
 
 
 @frozen
+class NativeNames:
+    """Where a shape puts the fields that a product names: a path, and those found elsewhere.
+
+    ``prefix`` is the path below which a native name is a key; a ``*`` in it is whatever one key there is.
+    It is None where the shape has only the ``names``.
+    ``function``, if any, is applied to what is found below the prefix; ``empty`` lists the texts that are read as null.
+    With ``dotted`` a path is one key, dots and all. ``whole``, if any, gives the mapping that all
+    paths are looked up in: an event that is written as XML in a field of another one.
+
+    >>> NativeNames(("winlog", "event_data")).value("Image")
+    Raw(path=('winlog', 'event_data', 'Image'), empty=(), type=<Type.ANY: 'any'>)
+    """
+
+    prefix: tuple[str, ...] | None = ()
+    names: Mapping[str, ir.Value] = field(factory=dict, hash=False)
+    empty: tuple[str, ...] = ()
+    function: str = ""
+    dotted: bool = False
+    whole: ir.Value | None = None
+
+    def at(self, path: tuple[str, ...]) -> ir.Value:
+        """The value that a path means whose first key is a native name."""
+        found = self.names.get(path[0])
+        if found is None:
+            return self.placed((*(self.prefix or ()), *path))
+        if len(path) > 1:
+            return ir.Call("member", (found, ir.Constant(".".join(path[1:]))))
+        return found
+
+    def placed(self, path: tuple[str, ...]) -> ir.Value:
+        """The value at a path of the raw event, read as this shape reads its fields."""
+        found = self._found(path)
+        return ir.Call(self.function, (found,)) if self.function else found
+
+    def _found(self, path: tuple[str, ...]) -> ir.Value:
+        if "*" in path:
+            star = path.index("*")
+            below = ir.Constant(".".join(path[star + 1 :]))
+            return ir.Call("within", (evolve(self, empty=())._found(path[:star]), below))
+        if self.whole is None:
+            return ir.Raw((".".join(path),) if self.dotted else path, self.empty)
+        found = self.whole
+        if path:
+            found = ir.Call("member", (found, ir.Constant(".".join(path))))
+        return ir.Call("unless", (found, *map(ir.Constant, self.empty))) if self.empty else found
+
+    def value(self, name: str) -> ir.Value | None:
+        """The value of a field by its native name, or None where the shape has no place for it.
+
+        A name with dots that is not declared is a path from the top of the event, as
+        rules for one shipper's own names have it: ``winlog.event_data.Image``.
+        """
+        found = self.names.get(name)
+        if found is not None or self.prefix is None:
+            return found
+        keys = tuple(name.split("."))
+        if len(keys) > 1 and all(keys):
+            return self.placed(keys)
+        return self.placed((*self.prefix, name))
+
+    def present(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """The native names that an (unwrapped) event may have: its own keys and the declared ones."""
+        own = () if self.prefix is None else self._own(event, self.prefix)
+        return tuple(dict.fromkeys(n for n in (*self.names, *own) if n != ir.SERVICE))
+
+    def _own(self, event: Mapping[str, Any], prefix: tuple[str, ...]) -> tuple[str, ...]:
+        """The keys below a prefix."""
+        whole = event if self.whole is None else value_of(self.whole, RawRow(event), _ALONE)
+        if not isinstance(whole, Mapping):
+            return ()
+        if self.dotted:
+            head = "".join(f"{key}." for key in prefix)
+            keys = (key for key in whole if isinstance(key, str) and key.startswith(head))
+            return tuple(key.removeprefix(head) for key in keys)
+        plain = prefix[: prefix.index("*")] if "*" in prefix else prefix
+        found: Any = RawRow(whole).raw(plain)
+        below = [found] if isinstance(found, Mapping) else []
+        if len(plain) < len(prefix):
+            below = [m for found in below for m in found.values() if isinstance(m, Mapping)]
+        return tuple(key for mapping in below for key in mapping if isinstance(key, str))
+
+
+@frozen
 class Entry:
-    """One kind of CAR event in a log. ``fields`` are values over raw fields, by CAR name."""
+    """One kind of event in a log: a CAR event, or, with ``native``, a log source.
+
+    ``fields`` are values over raw fields, by CAR name; a log source has in it only what is
+    not native (``time``).
+    """
 
     kind: ir.EventKind
     when: ir.Condition
     fields: Mapping[str, ir.Value] = field(hash=False)
     span: Span | None = field(default=None, eq=False, repr=False)
+    native: NativeNames | None = field(default=None, hash=False)
 
     def value(self, wanted: ir.Field) -> ir.Value | None:
-        """The expression for a CAR field, typed as the field is; None where the map has none.
+        """The expression for a field, typed as the field is; None where the map has none.
 
         Below ``proto_info`` a field that is not declared, or null, is looked up in the mapping that
         ``proto_info`` itself gives, if it is declared.
         """
         found = self.fields.get(wanted.name)
+        if found is None and self.native is not None:
+            found = self.native.value(wanted.name)
         whole = self.fields.get("proto_info")
         if whole is not None and wanted.name.startswith("proto_info."):
             name = wanted.name.removeprefix("proto_info.")
@@ -82,13 +180,25 @@ class FieldMap:
         """The name before the dot: what ``-m`` takes for all shapes of a product."""
         return self.name.partition(".")[0]
 
+    @cached_property
+    def by_kind(self) -> Mapping[ir.EventKind, tuple[int, ...]]:
+        """The places of the entries of each kind, in order."""
+        made: dict[ir.EventKind, tuple[int, ...]] = {}
+        for place, entry in enumerate(self.entries):
+            made[entry.kind] = (*made.get(entry.kind, ()), place)
+        return made
+
     def recognises(self, event: Mapping[str, Any]) -> bool:
         """Whether an event has this shape. The event must be unwrapped."""
         return holds(self.recognise, RawRow(event), _ALONE) is True
 
     def kinds(self) -> tuple[ir.EventKind, ...]:
         """The kinds of CAR events this log can hold, in the order of the entries."""
-        return tuple(dict.fromkeys(entry.kind for entry in self.entries))
+        return tuple(dict.fromkeys(e.kind for e in self.entries if e.native is None))
+
+    def sources(self) -> tuple[ir.EventKind, ...]:
+        """The log sources (``windows/security``) this log can hold, in the order of the entries."""
+        return tuple(dict.fromkeys(e.kind for e in self.entries if e.native is not None))
 
 
 @frozen
@@ -96,13 +206,14 @@ class CarEvent:
     """The CAR view of a raw event: its kind and its fields that are not null.
 
     ``time`` is in microseconds since 1970 UTC, or None where the event has none that can be read. ``raw`` is the
-    event as it was read.
+    event as it was read. An event of a log source has its ``native`` names, and ``fields`` by these.
     """
 
     kind: ir.EventKind
     fields: Mapping[str, Any] = field(hash=False)
     time: int | None
     raw: Mapping[str, Any] = field(repr=False, hash=False)
+    native: NativeNames | None = field(default=None, eq=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """The event in CAR's names, as plain data, which the field map `car` reads back as the same event.
@@ -136,6 +247,10 @@ class CarRow:
         if wanted.name == "time":
             return self.event.time
         value = self.event.fields.get(wanted.name)
+        if value is None and self.event.native is not None:
+            found = self.event.native.value(wanted.name)
+            if found is not None:
+                value = value_of(found, RawRow(unwrap(self.event.raw)), _ALONE)
         if value is None and wanted.name.startswith("proto_info."):
             whole = self.event.fields.get("proto_info")
             if whole is not None:
@@ -177,8 +292,18 @@ def recognise(event: Mapping[str, Any], maps: Iterable[FieldMap]) -> tuple[Field
     return tuple(candidate for candidate in maps if candidate.recognises(event))
 
 
-def normalize(event: Mapping[str, Any], maps: Iterable[FieldMap]) -> tuple[CarEvent, ...]:
+def useful(maps: Iterable[FieldMap], kinds: Iterable[ir.EventKind]) -> tuple[FieldMap, ...]:
+    """The maps without those that give nothing but log sources of which none is among the kinds."""
+    wanted = frozenset(kinds)
+    return tuple(m for m in maps if m.kinds() or not wanted.isdisjoint(m.sources()))
+
+
+def normalize(
+    event: Mapping[str, Any], maps: Iterable[FieldMap], *, sources: bool = False
+) -> tuple[CarEvent, ...]:
     """The CAR events that a raw event is, through every map that recognises it.
+
+    With ``sources`` also its views as an event of log sources, under native names.
 
     >>> from carengine.fieldmap import find_maps
     >>> [found] = normalize({"object": "process", "action": "create", "exe": "a.exe"}, find_maps("car"))
@@ -188,7 +313,11 @@ def normalize(event: Mapping[str, Any], maps: Iterable[FieldMap]) -> tuple[CarEv
     inner = unwrap(event)
     made: list[CarEvent] = []
     for fieldmap in recognise(inner, maps):
-        made += [view(event, inner, entry) for entry in entries_of(inner, fieldmap)]
+        made += [
+            view(event, inner, entry)
+            for entry in entries_of(inner, fieldmap)
+            if sources or entry.native is None
+        ]
     return tuple(made)
 
 
@@ -203,14 +332,18 @@ def entries_of(event: Mapping[str, Any], fieldmap: FieldMap) -> Iterator[Entry]:
 def view(event: Mapping[str, Any], inner: Mapping[str, Any], entry: Entry) -> CarEvent:
     """The CAR view of an event through one entry. ``inner`` is the event unwrapped."""
     row = RawRow(inner)
+    expressions: dict[str, ir.Value | None] = dict(entry.fields)
+    if entry.native is not None:
+        for name in entry.native.present(inner):
+            expressions.setdefault(name, entry.native.value(name))
     fields = {}
-    for name, expression in entry.fields.items():
-        if name == "time":
+    for name, expression in expressions.items():
+        if name == "time" or expression is None:
             continue
         value = value_of(expression, row, _ALONE)
         if not is_null(value):
             fields[name] = value
-    return CarEvent(entry.kind, fields, time_at(inner, entry), event)
+    return CarEvent(entry.kind, fields, time_at(inner, entry), event, entry.native)
 
 
 def time_at(inner: Mapping[str, Any], entry: Entry) -> int | None:
@@ -242,29 +375,47 @@ class Lowered:
 
 def lower(stage: ir.Stage, fieldmap: FieldMap) -> tuple[Lowered, ...]:
     """A stage in the terms of a log, once for each entry that gives events of its kinds."""
-    return tuple(
-        _lower_for(stage, fieldmap, entry)
-        for entry in fieldmap.entries
-        if entry.kind in stage.kinds
-    )
+    by_kind = fieldmap.by_kind
+    places = {place for kind in stage.kinds for place in by_kind.get(kind, ())}
+    return tuple(_lower_for(stage, fieldmap, fieldmap.entries[place]) for place in sorted(places))
 
 
 def _lower_for(stage: ir.Stage, fieldmap: FieldMap, entry: Entry) -> Lowered:
     missing: dict[str, None] = {}
+    fixed = False
 
     def native(value: ir.Value) -> ir.Value:
+        nonlocal fixed
         if not isinstance(value, ir.Field):
             return value
         found = entry.value(value)
         if found is None:
             missing.setdefault(value.name)
-            return ir.Constant(None)
+            found = ir.Constant(None)
+        fixed = fixed or isinstance(found, ir.Constant)
         return found
 
-    condition = ir.simplify(_decided(ir.rewrite_condition(stage.condition, native)))
+    condition = ir.rewrite_condition(stage.condition, native)
+    possible = True
+    if fixed or _may_be_decided(stage.condition):
+        condition = ir.simplify(_decided(condition))
+        possible = True in outcomes(condition)
     assigned = tuple((name, ir.rewrite_value(value, native)) for name, value in stage.assigned)
-    possible = True in outcomes(condition)
     return Lowered(fieldmap, entry, condition, assigned, stage.columns, tuple(missing), possible)
+
+
+@lru_cache(maxsize=16384)
+def _may_be_decided(condition: ir.Condition) -> bool:
+    """Whether a part of a condition is decided without any event; seldom, and the same for all maps."""
+    return any(
+        isinstance(atom, ir.Truth) or (values and all(map(_is_fixed, values)))
+        for atom in ir.atoms(condition)
+        for values in [ir.values_of(atom)]
+    )
+
+
+def _is_fixed(value: ir.Value) -> bool:
+    return isinstance(value, ir.Constant | ir.Moment | ir.Duration)
 
 
 def _decided(condition: ir.Condition) -> ir.Condition:
@@ -274,11 +425,11 @@ def _decided(condition: ir.Condition) -> ir.Condition:
             return evolve(condition, items=tuple(map(_decided, items)))
         case ir.Not(item) | ir.IsTrue(item):
             return evolve(condition, item=_decided(item))
-        case ir.Truth() | ir.RawMatch() | ir.Rank():
+        case ir.Truth() | ir.RawMatch() | ir.RawRegex() | ir.Rank():
             return condition
         case _:
             values = ir.values_of(condition)
-            if all(isinstance(value, ir.Constant | ir.Moment | ir.Duration) for value in values):
+            if all(map(_is_fixed, values)):
                 return ir.Truth(holds(condition, RawRow({}), _ALONE))
             if any(value == ir.Constant(None) for value in values):
                 return ir.Truth(isinstance(condition, ir.IsNull) or None)
@@ -302,7 +453,7 @@ def outcomes(condition: ir.Condition) -> frozenset[bool | None]:
             return _combined([outcomes(item) for item in items], absorbing=False)
         case ir.Or(items):
             return _combined([outcomes(item) for item in items], absorbing=True)
-        case ir.IsNull():
+        case ir.IsNull() | ir.RawMatch() | ir.RawRegex():
             return frozenset({True, False})
         case _:
             return frozenset({True, False, None})

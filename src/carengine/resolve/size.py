@@ -106,7 +106,7 @@ def parts_of(plan: ir.Plan) -> tuple[ir.Plan, ...]:
             return ()
         case ir.Join(branches):
             return tuple(branch.plan for branch in branches)
-        case ir.Group(plans) | ir.Union(plans):
+        case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
             return plans
         case ir.Aggregated(group):
             return (group,)
@@ -126,7 +126,7 @@ def _values(plan: ir.Plan) -> Iterator[ir.Value | ir.Rank]:
                 yield from ir.values_of(atom)
         case ir.Assign(_, _, value):
             yield value
-        case ir.Project(_, columns) | ir.Aggregated(_, columns):
+        case ir.Project(_, columns) | ir.Aggregated(_, columns) | ir.Window(columns=columns):
             for column in columns:
                 yield column.value
 

@@ -1,52 +1,67 @@
-"""Loading rules from files and folders. What a file holds is told by its ending.
+"""Loading rules from files, folders and archives. What a file holds is told by its ending.
 
-YAML is a CAR analytic. CAR's own formats, YAML and Markdown, are read leniently; ``.car`` files when that is asked for.
-One bad file never keeps the others from loading: what it has to say goes to the set's diagnostics.
+YAML is a CAR analytic, or Sigma's, or no rule, which its keys tell. CAR's own formats, YAML and Markdown, are read
+leniently; ``.car`` files when that is asked for. All Sigma files of a call are read together, since filters and
+correlations speak of rules in other files. One bad file never keeps the others from loading: what it has to say
+goes to the set's diagnostics.
 """
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterable, Iterator
+import gc
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
-from ..diagnostics import CarError, Diagnostic, Source, Span, codes, has_errors
+from attrs import define, field
+
+from ..diagnostics import Block, CarError, Diagnostic, Source, codes, has_errors
 from . import carfile, caryaml, page
-from .model import Draft, Parameters, Rule, RuleSet, from_drafts
+from .files import RuleFile, rule_files
+from .model import Draft, Metadata, Parameters, Rule, RuleSet, from_drafts
 
 _ENDINGS = (".car", ".md", ".yaml", ".yml")
-_MAX_BYTES = 8_000_000
+_SIGMA = re.compile(r"^(?:detection|correlation|filter)[ \t]*:", re.MULTILINE)
+
+_Reads = Callable[
+    [Iterable[Source], Mapping[str, Sequence[str]]], tuple[list[Draft], list[Diagnostic]]
+]
 
 
 def load_rules(
     *paths: str | Path, parameters: Parameters | None = None, lenient: bool = False
 ) -> RuleSet:
-    """The rules in files and folders (searched through, in sorted order).
+    """The rules in files, folders (searched through, in sorted order) and archives (tar, zip).
 
-    ``parameters`` gives values to the programs' ``input`` names. With ``lenient``, ``.car`` files are repaired
-    where they can be, as CAR's YAML and Markdown always are. Problems are in the set's ``diagnostics`` and
-    ``refused``; nothing is raised.
+    ``parameters`` gives values to the programs' ``input`` names, and lists of values to the placeholders of
+    Sigma rules. With ``lenient``, ``.car`` files are repaired where they can be, as CAR's YAML and
+    Markdown always are. Problems are in the set's ``diagnostics`` and ``refused``; nothing is raised.
 
     >>> import carengine
     >>> rules = carengine.load_rules(carengine.shipped_rules())
     >>> rules.get("CAR-2019-08-001").attack
     ('T1003.001',)
     """
-    found: list[Diagnostic] = []
-    drafts: list[Draft] = []
-    for path in paths:
-        files = list(_files(Path(path)))
-        if not files:
-            found.append(
-                Diagnostic(
-                    codes.NO_RULES,
-                    f"there is no rule file ({', '.join('*' + e for e in _ENDINGS)}) in it",
-                    origin=str(path),
-                )
-            )
-        for file in files:
-            drafts += _drafts(file, found, lenient)
-    return from_drafts(drafts, parameters=parameters, diagnostics=found)
+    with _no_collection():
+        loading = _Loading(lenient)
+        for path in paths:
+            loading.path(Path(path))
+        loading.sigma(parameters or {})
+        return from_drafts(loading.drafts, parameters=parameters, diagnostics=loading.found)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the cyclic garbage collector from running: rules are many objects, none of them garbage."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def load_rule(
@@ -81,62 +96,62 @@ def _only(rules: RuleSet, name: str) -> Rule:
     return rules.rules[0]
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    # A link that leads nowhere stays: it is a rule that somebody wanted here.
-    yield from sorted(
-        p
-        for p in path.rglob("*")
-        if p.suffix.lower() in _ENDINGS and (p.is_file() or not p.exists())
-    )
+@define(eq=False)
+class _Loading:
+    """What was read so far: drafts, findings about files that gave none, and the Sigma files put aside."""
 
+    lenient: bool
+    drafts: list[Draft] = field(factory=list)
+    found: list[Diagnostic] = field(factory=list)
+    put_aside: list[Source] = field(factory=list)
 
-def _drafts(path: Path, found: list[Diagnostic], lenient: bool) -> Iterable[Draft]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        found.append(_unreadable(path, error.strerror or str(error)))
-        return []
-    if len(content) > _MAX_BYTES:
-        found.append(_unreadable(path, f"it is larger than {_MAX_BYTES:,} bytes"))
-        return []
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found.append(_not_utf8(path, content, error))
-        return []
-    source = Source(str(path), text)
-    if path.suffix.lower() == ".md":
-        return page.read(source)
-    if path.suffix.lower() in (".yaml", ".yml"):
-        if caryaml.is_analytic(text):
-            return caryaml.read(source, folder=path.parent)
-        message = "the file is no CAR analytic: it has none of the keys of one"
-        found.append(Diagnostic(codes.NO_RULES, message, origin=str(path)))
-        return []
-    return carfile.read(source, folder=path.parent, lenient=lenient)
+    def path(self, path: Path) -> None:
+        """Read the files at a path."""
+        some = False
+        before = len(self.found)
+        for file in rule_files(path, _ENDINGS, self.found):
+            some = True
+            self._file(file, named=file.name == str(path))
+        if not some and len(self.found) == before:
+            endings = ", ".join("*" + ending for ending in _ENDINGS)
+            message = f"there is no rule file ({endings}) in it"
+            self.found.append(Diagnostic(codes.NO_RULES, message, origin=str(path)))
 
+    def _file(self, file: RuleFile, *, named: bool) -> None:
+        source = Source(file.name, file.text)
+        match file.ending:
+            case ".md":
+                self.drafts += page.read(source)
+            case ".yaml" | ".yml" if caryaml.is_analytic(file.text):
+                self.drafts += caryaml.read(source, folder=file.folder)
+            case ".yaml" | ".yml" if _SIGMA.search(file.text):
+                self.put_aside.append(source)
+            case ".yaml" | ".yml":
+                # Folders hold YAML of other kinds; a file that somebody named is to be a rule.
+                code = codes.NO_RULES if named else codes.NOT_A_RULE
+                message = "it has the keys neither of a CAR analytic nor of a Sigma rule"
+                self.found.append(Diagnostic(code, message, origin=file.name))
+            case _:
+                self.drafts += carfile.read(source, folder=file.folder, lenient=self.lenient)
 
-def _unreadable(path: Path, reason: str) -> Diagnostic:
-    message = f"the rule file cannot be read: {reason}"
-    return Diagnostic(codes.UNREADABLE_RULE, message, origin=str(path))
-
-
-def _not_utf8(path: Path, content: bytes, error: UnicodeDecodeError) -> Diagnostic:
-    """The finding about a file in another encoding, at the first byte that shows it."""
-    mark = content[:3] == BOM_UTF8
-    right = error.object[: error.start].decode("utf-8")
-    source = Source(str(path), right)
-    note = "rules are UTF-8 text"
-    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        note = "this is UTF-16, and rules are UTF-8: save the file in that encoding"
-    return Diagnostic(
-        codes.UNREADABLE_RULE,
-        f"the rule file cannot be read: byte {error.start + 3 * mark + 1:,} is not UTF-8",
-        Span(source, len(right), len(right)),
-        notes=(note,),
-        origin=str(path),
-    )
+    def sigma(self, parameters: Parameters) -> None:
+        """Read the Sigma files."""
+        if not self.put_aside:
+            return
+        try:
+            # An extra that stands on this package, so that it is known here by its name only.
+            read: _Reads = import_module("carengine.sigma").read
+        except ImportError as error:
+            message = f"pySigma cannot be imported: {error}"
+            for source in self.put_aside:
+                missing = (Diagnostic(codes.SIGMA_NOT_INSTALLED, message, origin=source.name),)
+                stem = carfile.stem_of(source.name)
+                self.drafts.append(Draft(stem, Metadata(), None, Block.whole(source), missing))
+            return
+        values = {
+            name: [str(value)] if isinstance(value, str | int | float) else list(value)
+            for name, value in parameters.items()
+        }
+        drafts, said = read(self.put_aside, values)
+        self.drafts += drafts
+        self.found += said

@@ -6,15 +6,16 @@ refused, and every diagnostic. Nothing is lost on the way: ``len(rules) + len(re
 of rules found.
 
 ``from_drafts`` turns what the loaders read (a ``Draft`` each) into rules: it resolves programs,
-follows ``run`` from rule to rule, and refuses cycles and ids that come twice.
+follows ``run`` from rule to rule, and refuses cycles and ids that come twice. A rule in a language of its own (Sigma's)
+comes with its program made; there is no pseudocode to resolve.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from attrs import evolve, field, frozen
 
@@ -23,7 +24,8 @@ from ..diagnostics import Block, Diagnostic, Label, Span, codes, has_errors, ord
 from ..resolve import Analytic, Clause, Reference, Resolution, merged, resolve
 from ..syntax import ast
 
-Parameters = Mapping[str, str | int | float | bool]
+Parameters = Mapping[str, str | int | float | bool | Sequence[str]]
+"""Values for the ``input`` names of programs; lists are for the placeholders of Sigma rules."""
 
 
 @frozen
@@ -119,13 +121,15 @@ class Metadata:
 class Draft:
     """A rule as a loader read it: not resolved yet.
 
-    ``declared`` holds the data model references that the file itself states, if it does. Of a ``lenient`` draft
-    only the block counts: it is read leniently when all drafts are known, and ``program`` is empty until then.
+    ``program`` is the pseudocode's syntax, or, where there is none, the program itself; None after an error that is
+    in ``diagnostics``. ``declared`` holds the data model references that the file itself states, if it does. Of a
+    ``lenient`` draft only the block counts: it is read leniently when all drafts are known, and its ``program``
+    is an empty one until then.
     """
 
     id: str
     metadata: Metadata
-    program: ast.Program
+    program: ast.Program | ir.Program | None
     block: Block
     diagnostics: tuple[Diagnostic, ...] = ()
     examples: tuple[Example, ...] = ()
@@ -144,13 +148,14 @@ class Draft:
 class Rule:
     """A rule that can be used.
 
-    ``clauses`` are its conditions as they are written, for the checker; none where a rule was made in code.
+    ``syntax`` is None where it was not written in pseudocode. ``clauses`` are its conditions as they are written, for
+    the checker; none where a rule was made in code.
     """
 
     id: str
     metadata: Metadata
     program: ir.Program
-    syntax: ast.Program = field(repr=False)
+    syntax: ast.Program | None = field(repr=False)
     block: Block = field(repr=False)
     references: tuple[Reference, ...] = ()
     examples: tuple[Example, ...] = field(default=(), repr=False)
@@ -248,7 +253,7 @@ def from_drafts(
                 draft.id,
                 draft.metadata,
                 outcome.program,
-                draft.program,
+                draft.program if isinstance(draft.program, ast.Program) else None,
                 draft.block,
                 outcome.references,
                 draft.examples,
@@ -323,7 +328,8 @@ def mended(drafts: Mapping[str, Draft]) -> dict[str, Draft]:
         key = id_.lower()
         if key not in drafts or key in open_ or len(open_) > _MAX_RUNS:
             return None
-        return read(key).program
+        found = read(key).program
+        return found if isinstance(found, ast.Program) else None
 
     def read(key: str) -> Draft:
         draft = drafts[key]
@@ -345,7 +351,7 @@ class _Resolved:
 
     def __init__(self, drafts: Mapping[str, Draft], parameters: Parameters) -> None:
         self._drafts = drafts
-        self._parameters = parameters
+        self._parameters = {n: v for n, v in parameters.items() if _is_scalar(v)}
         self._done: dict[str, Resolution] = {}
         self._open: list[str] = []
 
@@ -359,6 +365,8 @@ class _Resolved:
         return self._done[key]
 
     def _resolve(self, draft: Draft) -> Resolution:
+        if not isinstance(draft.program, ast.Program):
+            return Resolution(draft.program, ())
         cycles: list[Diagnostic] = []
 
         def analytic(id_: str) -> Analytic | None:
@@ -372,7 +380,8 @@ class _Resolved:
                 return None
             other = self._drafts[key]
             outcome = self.of(key)
-            if outcome.program is None or has_errors(other.diagnostics):
+            if not outcome.shapes or outcome.program is None or has_errors(other.diagnostics):
+                # Without shapes it is no pseudocode, and its fields are not CAR's.
                 return None
             return _as_analytic(outcome.program, outcome)
 
@@ -390,7 +399,7 @@ class _Resolved:
         circle = [self._drafts[k].id for k in self._open[self._open.index(key) :]]
         spans = [
             statement.value.rule.span
-            for statement in draft.program.statements
+            for statement in _statements(draft)
             if isinstance(statement, ast.Define)
             and isinstance(statement.value, ast.Run)
             and statement.value.rule.text.lower() == key
@@ -402,6 +411,14 @@ class _Resolved:
         )
 
 
+def _is_scalar(value: object) -> TypeGuard[str | int | float | bool]:
+    return isinstance(value, str | int | float | bool)
+
+
+def _statements(draft: Draft) -> tuple[ast.Statement, ...]:
+    return draft.program.statements if isinstance(draft.program, ast.Program) else ()
+
+
 def _as_analytic(program: ir.Program, outcome: Resolution) -> Analytic:
     """What another rule gets when it runs this one: the rows of all outputs together."""
     plans = tuple(output.plan for output in program.outputs)
@@ -411,7 +428,7 @@ def _as_analytic(program: ir.Program, outcome: Resolution) -> Analytic:
 def _unbound(draft: Draft, name: str) -> Diagnostic:
     spans = [
         statement.span
-        for statement in draft.program.statements
+        for statement in _statements(draft)
         if isinstance(statement, ast.Input) and statement.name.text == name
     ]
     return Diagnostic(

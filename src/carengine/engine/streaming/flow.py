@@ -51,6 +51,7 @@ from .node import (
     UnionNode,
 )
 from .plans import ends_of, needs_now, prepare
+from .window import WindowNode
 
 DAY = 86_400_000_000
 HORIZON = 30 * DAY
@@ -184,6 +185,10 @@ class Flow:
                 inputs = [self._node(part) for part in dict.fromkeys(plans)]
                 lags = [node.lag for node in inputs]
                 return _fed(GroupNode(plan, self.options.horizon, lags, self), inputs)
+            case ir.Window(plans):
+                # A plan may stand in several places: of windows in order each place counts.
+                inputs = [self._node(part) for part in plans]
+                return _fed(WindowNode(plan, [node.lag for node in inputs], self), inputs)
             case ir.Join(branches):
                 inputs = [self._node(branch.plan) for branch in branches]
                 lags = [node.lag for node in inputs]

@@ -34,7 +34,7 @@ def _prepared(plan: ir.Plan, known: dict[ir.Plan, ir.Plan]) -> ir.Plan:
             return _filtered(prepare(inner, known), condition)
         case ir.Join():
             return _joined(plan, known)
-        case ir.Group(plans) | ir.Union(plans):
+        case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
             return evolve(plan, plans=tuple(prepare(part, known) for part in plans))
         case ir.Aggregated(group):
             made = prepare(group, known)
@@ -133,7 +133,7 @@ def inner_plans(plan: ir.Plan) -> Iterator[ir.Plan]:
             parts.append(condition)
         case ir.Assign(_, _, value):
             parts.append(value)
-        case ir.Project(_, columns) | ir.Aggregated(_, columns):
+        case ir.Project(_, columns) | ir.Aggregated(_, columns) | ir.Window(columns=columns):
             parts += [column.value for column in columns]
     for part in parts:
         for leaf in ends_of(part):
@@ -148,7 +148,7 @@ def outer_plans(plan: ir.Plan) -> tuple[ir.Plan, ...]:
             return ()
         case ir.Join(branches):
             return tuple(branch.plan for branch in branches)
-        case ir.Group(plans) | ir.Union(plans):
+        case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
             return plans
         case ir.Aggregated(group):
             return (group,)
