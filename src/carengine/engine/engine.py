@@ -501,7 +501,7 @@ class Session:
         self.account.kinds = kinds_from_data(account["kinds"])
         self.attached = dict(state["attached"])
         if self._flow is not None:
-            self._flow.load(state["flow"], Reader(state["events"]))
+            self._flow.load(state["flow"], Reader(state["events"], self.engine.maps))
 
 
 _COUNTED = (

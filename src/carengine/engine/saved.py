@@ -24,14 +24,14 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, codes
-from ..fieldmap import CarEvent, FieldMap
+from ..fieldmap import CarEvent, FieldMap, entries_of, recognise, unwrap
 from ..rule import Rule
 from .match import Origin
 from .rows import EventRow, GroupRow, JoinRow, Occurrence, RecordRow, Row
@@ -156,10 +156,10 @@ def pruned(value: Any, depth: int = _DEPTH) -> Any:
 
 
 class Reader:
-    """Plain data to rows."""
+    """Plain data to rows. ``maps`` give the events of log sources their native names back."""
 
-    def __init__(self, events: Iterable[Any]) -> None:
-        self.occurrences = [_occurrence(event) for event in events]
+    def __init__(self, events: Iterable[Any], maps: Sequence[FieldMap] = ()) -> None:
+        self.occurrences = [_occurrence(event, maps) for event in events]
 
     def row(self, data: Any) -> Row:
         """The row that was written."""
@@ -188,10 +188,19 @@ class Reader:
                 return data
 
 
-def _occurrence(data: Any) -> Occurrence:
+def _occurrence(data: Any, maps: Sequence[FieldMap]) -> Occurrence:
     object_, action, fields, time, raw, source, record = data
     origin = None if source is None else Origin(source, record)
-    return Occurrence(CarEvent(ir.EventKind(object_, action), fields, time, raw), origin)
+    kind = ir.EventKind(object_, action)
+    of_kind = [fieldmap for fieldmap in maps if kind in fieldmap.by_kind]
+    native = None
+    if any(kind in fieldmap.sources() for fieldmap in of_kind):
+        inner = unwrap(raw)
+        entries = (
+            entry for found in recognise(inner, of_kind) for entry in entries_of(inner, found)
+        )
+        native = next((entry.native for entry in entries if entry.kind == kind), None)
+    return Occurrence(CarEvent(kind, fields, time, raw, native), origin)
 
 
 def number_or_none(value: float) -> float | None:
