@@ -528,7 +528,7 @@ def test_files_folders_and_archives(tmp_path: Path) -> None:
     (tmp_path / "rules" / "own.car").write_text("a = search Process:Create output a")
     rules = carengine.load_rules(tmp_path / "rules")
     assert len(rules) == 2
-    assert [d.code.id for d in rules.diagnostics] == ["CE310"]
+    assert [d.code.id for d in rules.diagnostics] == ["CE311"]
     with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as tar:
         tar.add(tmp_path / "rules", "rules")
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:

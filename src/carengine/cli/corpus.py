@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..check import check_rule
+from ..diagnostics import counted
 from ..rule import load_rules
 from ..rule.corpus import corpus_report
 from . import status
@@ -31,6 +32,6 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     rules = load_rules(*options.rules, lenient=True)
     screen.show(corpus_report(rules, check_rule).rstrip("\n"))
     screen.say(
-        f"{len(rules) + len(rules.refused):,} rules: {len(rules):,} usable, {len(rules.refused):,} refused"
+        f"{counted(len(rules) + len(rules.refused), 'rule')}: {len(rules):,} usable, {len(rules.refused):,} refused"
     )
     return status.DONE

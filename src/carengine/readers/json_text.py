@@ -34,7 +34,7 @@ from typing import Any
 
 from attrs import define, field
 
-from ..diagnostics import codes
+from ..diagnostics import codes, counted
 from .lines import BOM, Window, batches, without_mark
 from .pages import ANSWER_HEAD, array_at, elements, opened, raw_of
 from .record import Account, Record, Tally
@@ -272,7 +272,7 @@ def read_json(content: Content, account: Account) -> Iterator[Record]:
             account.say(
                 codes.NOT_EVIDENCE,
                 content.within,
-                f"is text of no known format: none of its {tally.number:,} lines is JSON",
+                f"is text of no known format: no JSON in {counted(tally.number, 'line')}",
                 about=content.name,
             )
     if not tally.number:

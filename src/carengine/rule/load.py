@@ -23,6 +23,7 @@ from .files import RuleFile, rule_files
 from .model import Draft, Metadata, Parameters, Rule, RuleSet, from_drafts
 
 _ENDINGS = (".car", ".md", ".yaml", ".yml")
+_PASSED_OVER = (codes.NOT_A_PAGE, codes.NOT_A_RULE)
 _SIGMA = re.compile(r"^(?:detection|correlation|filter)[ \t]*:", re.MULTILINE)
 
 _Reads = Callable[
@@ -37,7 +38,7 @@ def load_rules(
 
     ``parameters`` gives values to the programs' ``input`` names, and lists of values to the placeholders of
     Sigma rules. With ``lenient``, ``.car`` files are repaired where they can be, as CAR's YAML and
-    Markdown always are. Problems are in the set's ``diagnostics`` and ``refused``; nothing is raised.
+    Markdown always are. Markdown and YAML in a folder that is no rule is passed over with a note. Problems are in the set's ``diagnostics`` and ``refused``; nothing is raised.
 
     >>> import carengine
     >>> rules = carengine.load_rules(carengine.shipped_rules())
@@ -107,12 +108,11 @@ class _Loading:
 
     def path(self, path: Path) -> None:
         """Read the files at a path."""
-        some = False
-        before = len(self.found)
+        before = len(self.found), len(self.drafts), len(self.put_aside)
         for file in rule_files(path, _ENDINGS, self.found):
-            some = True
             self._file(file, named=file.name == str(path))
-        if not some and len(self.found) == before:
+        passed_over = all(item.code in _PASSED_OVER for item in self.found[before[0] :])
+        if passed_over and before[1:] == (len(self.drafts), len(self.put_aside)):
             endings = ", ".join("*" + ending for ending in _ENDINGS)
             message = f"there is no rule file ({endings}) in it"
             self.found.append(Diagnostic(codes.NO_RULES, message, origin=str(path)))
@@ -120,6 +120,11 @@ class _Loading:
     def _file(self, file: RuleFile, *, named: bool) -> None:
         source = Source(file.name, file.text)
         match file.ending:
+            case ".md" if not named and not page.is_page(file.text):
+                message = (
+                    "passed over: it has neither front matter nor a heading that says pseudocode"
+                )
+                self.found.append(Diagnostic(codes.NOT_A_PAGE, message, origin=file.name))
             case ".md":
                 self.drafts += page.read(source)
             case ".yaml" | ".yml" if caryaml.is_analytic(file.text):
