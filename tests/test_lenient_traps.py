@@ -39,6 +39,10 @@ REFUSED = {
     "a quote inside a word of a list": 'x = filter procs where exe in ["aa", "bb"bb.exe]',
     "the comma went into the string": 'x = filter procs where exe in ["a.exe," "b.exe"]',
     "quotes around what is between": 'x = filter procs where exe in [a.exe", "b.exe]',
+    "a field broken by a sign": (
+        "x = filter procs where (exe = parent_exe and p*.pid < procs.ppid)"
+    ),
+    "a list that breaks off": 'x = filter procs where exe in ["a.exe",',
     "two quotes for one": "x = filter procs where user = ''admin''",
     "a sign that says equal or unequal": 'x = filter procs where exe ~= "cmd.exe"',
     "a sign that says equal or match": 'x = filter procs where exe =~ "cmd.exe"',

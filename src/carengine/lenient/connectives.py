@@ -281,7 +281,9 @@ def _subject(lexemes: Sequence[Lexeme], at: int) -> tuple[str, str]:
 def _loose_ends(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
     """Connectives with nothing behind or before them, and commas too many."""
     made: list[Repair] = []
+    lists = 0
     for at, lexeme in enumerate(lexemes):
+        lists += {"[": 1, "]": -1}.get(lexeme.text, 0)
         after = lexemes[at + 1] if at + 1 < len(lexemes) else None
         before = lexemes[at - 1] if at else None
         if lexeme.word in _CONNECTIVES and not _is_value(lexemes, at):
@@ -301,6 +303,9 @@ def _loose_ends(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
                 )
             elif after.word == lexeme.word:
                 made.append(_dropped(start, lexeme.end, f"`{lexeme.text}` stands here twice"))
+        elif lexeme.text == "," and after is None and lists > 0:
+            text.refuse(lexeme.start, lexeme.end, "the list breaks off here")
+            return []
         elif lexeme.text == "," and (
             after is None or after.text in (",", ")", "where") or after.word == "where"
         ):
