@@ -39,12 +39,12 @@ from .interpreter import match_of
 from .match import Match, Origin
 from .matcher import (
     ClassMatcher,
+    Leaf,
     Memory,
     Outcomes,
     Route,
     Router,
     Split,
-    paths_in,
     replaced,
     split_by,
 )
@@ -132,6 +132,10 @@ class Engine:
         self._router = Router(self.maps, self._first_of, self._split)
         self.classify: Callable[[Mapping[str, Any]], Classified] = self._router.route
         """What an (unwrapped) event is."""
+        self.leaf: Callable[[Mapping[str, Any]], Leaf[Classified]] = self._router.leaf
+        """The leaf of the tree of questions that an (unwrapped) event comes to."""
+        self.find: Callable[[Mapping[str, Any]], Leaf[Classified] | None] = self._router.find
+        """The same of a part of an event, if such events were there before."""
         self._together: dict[tuple[tuple[int, int], ...], Together] = {}
 
     def __reduce__(self) -> tuple[type[Engine], tuple[tuple[Rule, ...], tuple[FieldMap, ...]]]:
@@ -331,11 +335,8 @@ class Engine:
             if together.stages:
                 groups.append((first, together))
             first += len(entries)
-        paths = frozenset(
-            path for atom in outcomes for value in ir.values_of(atom) for path in paths_in(value)
-        )
         contested = sum(found.name in self.claiming for found in maps) > 1
-        return Classified(maps, classes, tuple(groups), contested, paths)
+        return Classified(maps, classes, tuple(groups), contested)
 
     def _grouped(self, entries: tuple[tuple[int, int], ...], outcomes: Outcomes) -> Together:
         """The stages of some entries of a map, with what is known of atoms put into them."""
@@ -362,19 +363,9 @@ class Engine:
         return found
 
     @property
-    def routing_paths(self) -> frozenset[tuple[str, ...]]:
-        """The paths of the raw fields that decide what an event is."""
-        return self._router.paths
-
-    @property
-    def routing_opaque(self) -> frozenset[tuple[str, ...]]:
-        """Those at which a mapping is needed as a whole, if there is one."""
+    def opaque(self) -> frozenset[tuple[str, ...]]:
+        """The paths at which a mapping is needed as a whole to tell what an event is."""
         return self._router.opaque
-
-    @property
-    def routing_reads_text(self) -> bool:
-        """Whether what an event is depends on its text."""
-        return self._router.reads_text
 
     def targets(self, stage: int) -> list[_Target]:
         """The outputs that a stage, by its number, belongs to."""
@@ -426,8 +417,10 @@ class Session:
                 f"event {self.account.events + 1:,} is a {type(event).__name__}; an event is a mapping of fields to values"
             )
         inner = unwrap(event)
-        self.latest = classified = self.engine.classify(inner)
-        self.account.met(classified)
+        leaf = self.engine.leaf(inner)
+        self.account.met(leaf)
+        self.latest = classified = leaf.target
+        assert classified is not None
         found: list[tuple[tuple[int, ...], _Target, CarEvent]] = []
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
         for first, together in classified.groups:

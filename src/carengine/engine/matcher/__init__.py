@@ -6,12 +6,13 @@
 """
 
 from .columns import Memory, getter, paths_in
-from .routing import EventClasses, Outcomes, Route, Router, Split, replaced, split_by
+from .routing import EventClasses, Leaf, Outcomes, Route, Router, Split, replaced, split_by
 from .stages import ClassMatcher, WholeEventNeeded
 
 __all__ = [
     "ClassMatcher",
     "EventClasses",
+    "Leaf",
     "Memory",
     "Outcomes",
     "Route",

@@ -140,11 +140,6 @@ def opaque_paths(value: ir.Value) -> frozenset[tuple[str, ...]]:
     return frozenset(path for inner in ir.operands(value) for path in opaque_paths(inner))
 
 
-def reads_text(condition: ir.Condition) -> bool:
-    """Whether an atom looks into the text of the whole event."""
-    return not isinstance(condition, ir.Truth) and not ir.values_of(condition)
-
-
 # One value, looked at
 
 
