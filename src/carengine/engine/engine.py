@@ -416,6 +416,11 @@ class Session:
             raise TypeError(
                 f"event {self.account.events + 1:,} is a {type(event).__name__}; an event is a mapping of fields to values"
             )
+        return self._feed(event, origin, None)
+
+    def _feed(
+        self, event: Mapping[str, Any], origin: Origin | None, line: bytes | None
+    ) -> list[Match]:
         inner = unwrap(event)
         leaf = self.engine.leaf(inner)
         self.account.met(leaf)
@@ -424,7 +429,7 @@ class Session:
         found: list[tuple[tuple[int, ...], _Target, CarEvent]] = []
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
         for first, together in classified.groups:
-            places = together.matcher.match(inner, event)
+            places = together.matcher.match(inner, event, line=line)
             if places:
                 self._gather(event, inner, first, together, places, found, feeding)
         flow = self._flow
@@ -517,7 +522,7 @@ class Session:
             event = decode(line)
         if not isinstance(event, dict):
             raise UnreadableError("the line is no JSON object")
-        return self.feed(event, origin)
+        return self._feed(event, origin, line)
 
     @property
     def sieve(self) -> Sieve:

@@ -43,7 +43,7 @@ Test = Callable[[Any], int]
 # More fields than this are not decoded faster than everything.
 _MOST_FIELDS = 60
 # Nor are they where more than this decide what an event is.
-_MOST_DECIDING = 48
+_MOST_DECIDING = 20
 # An event is frequent enough to ask for more where it is one of so many.
 _WORTH = 200
 # What a field costs when all lines are decoded for it, and what decoding a line once more costs, in
@@ -77,6 +77,8 @@ class Sieve:
         # is better decoded whole. And where the fields suffice for it, what tells that no stage can hold.
         self._decoders: dict[Leaf[Classified], Decode | None] = {}
         self._tests: dict[Leaf[Classified], tuple[Test, ...]] = {}
+        # Of some of these, what must not be found in the line.
+        self._searches: dict[Leaf[Classified], tuple[Callable[[bytes], Any], ...]] = {}
         # How many events of each leaf the matchers know of.
         self._told: dict[Leaf[Classified], int] = {}
         # Joins and groups want the time of every event, whatever it is.
@@ -110,6 +112,10 @@ class Sieve:
                         if not self._again(leaf, line, known, partial):  # type: ignore[arg-type]
                             return False
                         break
+                if self._searches:
+                    for search in self._searches.get(leaf, ()):  # type: ignore[arg-type]
+                        if search(line) is not None:
+                            return self._slowly()
         except (ValueError, RecursionError, WholeEventNeeded):
             return self._slowly()
         if self._count_brackets and line.count(b"{") + line.count(b"[") > _MOST_BRACKETS:
@@ -146,7 +152,7 @@ class Sieve:
         assert leaf.target is not None
         for place, (_, group) in enumerate(leaf.target.groups):
             hits = None if known is None else known[place]
-            if group.matcher.match(partial, None, hits):
+            if group.matcher.match(partial, None, hits, line):
                 return False
         return True
 
@@ -183,6 +189,7 @@ class Sieve:
         self._decode = _decoder(fields, self._opaque) if leaves else None
         self._decoders.clear()
         self._tests.clear()
+        self._searches.clear()
         for leaf in leaves:
             self._prepare(leaf)
 
@@ -209,6 +216,9 @@ class Sieve:
             plan.complete and plan.paths <= self._fields for plan in plans
         ):
             self._tests[leaf] = tuple(plan.hits for plan in plans)
+            searches = tuple(p.might_hold for p in plans if p.text is not None and p.might_hold)
+            if searches:
+                self._searches[leaf] = searches
 
 
 def _hung_on(leaf: Leaf[Classified]) -> frozenset[Path] | None:
