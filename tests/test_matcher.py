@@ -174,7 +174,7 @@ def test_two_threads_share_an_engine() -> None:
             "command_line": f"{name} -enc {number}",
             "parent_exe": "cmd.exe",
         }
-        for number in range(1500)
+        for number in range(300)
         for name in ("powershell", "reg", "net")
     ]
     events[7] = {**events[7], "exe": "net.exe", "command_line": "net view"}

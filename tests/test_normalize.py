@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,20 @@ def test_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         }
     ]
     assert "3 records = 1 recognised (0 of no CAR kind) + 1 not recognised + 1 unreadable" in err
-    assert "1 CAR events written" in err
+    assert "1 CAR event written" in err
+
+
+@cache
+def engine() -> Engine:
+    return Engine(load_rules(shipped_rules()))
+
+
+@cache
+def matches_in(*paths: Path) -> list[tuple[Any, ...]]:
+    with read_events(*paths) as reading:
+        matches = list(engine().run(record.event for record in reading))
+    assert reading.unreadable == 0
+    return [(m.rule.id, m.output, m.time, len(m.events)) for m in matches]
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
@@ -90,17 +104,9 @@ def test_hunting_through_what_was_written_finds_the_same(
     target = tmp_path / f"events.{suffix}"
     code, _, _ = run(["normalize", *map(str, inputs), "-o", str(target), "-q"], capsys)
     assert code == status.DONE
-    engine = Engine(load_rules(shipped_rules()))
-
-    def found(*paths: Path) -> list[tuple[Any, ...]]:
-        with read_events(*paths) as reading:
-            matches = list(engine.run(record.event for record in reading))
-        assert reading.unreadable == 0
-        return [(m.rule.id, m.output, m.time, len(m.events)) for m in matches]
-
-    expected = found(*inputs)
+    expected = matches_in(*inputs)
     assert expected
-    assert found(target) == expected
+    assert matches_in(target) == expected
 
 
 def test_parquet_holds_whatever_an_event_holds(

@@ -37,6 +37,14 @@ _NOT_A_CALL = frozenset(["and", "or", "not", "where", "in", "search", "join", "o
 
 def balance(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
     """The repairs of brackets in one statement; nothing where they are right, or where none is certain."""
+    stray = _bracket_in_string(lexemes)
+    if stray is not None:
+        text.refuse(
+            stray.start,
+            stray.end,
+            "a bracket is never closed; does this string end before its last one?",
+        )
+        return []
     made = list(_values(lexemes))
     if made:
         return made
@@ -46,6 +54,23 @@ def balance(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
     start = 0 if where is None else where + 1
     items = list(_items(text.text, lexemes, start))
     return _conditions(text, items)
+
+
+def _bracket_in_string(lexemes: Sequence[Lexeme]) -> Lexeme | None:
+    """A string that ends in the bracket which its statement lacks."""
+    for opening, closing in _PARTNER.items():
+        signs = [item.text for item in lexemes]
+        if signs.count(opening) <= signs.count(closing):
+            continue
+        for item in lexemes:
+            inside = item.text[1:-1].rstrip()
+            if (
+                item.kind == "string"
+                and inside.endswith(closing)
+                and inside.count(closing) > inside.count(opening)
+            ):
+                return item
+    return None
 
 
 def _is_where(lexemes: Sequence[Lexeme], at: int) -> bool:

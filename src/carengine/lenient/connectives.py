@@ -2,11 +2,12 @@
 
 Two values side by side in a list, two items of a projection, two names behind ``output`` lack a comma.
 Two conditions on two lines lack a connective: it is ``and``, unless conditions beside them are
-connected with ``or``; then nobody can tell, and the text is refused.
+connected with ``or``, or both say what one field is; then nobody can tell, and the text is refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from attrs import define, field
@@ -17,6 +18,10 @@ from .editing import Repair, Text
 from .phrases import COMPARISONS, UNITS
 
 _CONNECTIVES = frozenset(["and", "or"])
+# The last word of a string that its closing quote should have stood before.
+_CONNECTIVE_LAST = re.compile(r"\s(?:and|or)\s*[\"']\Z", re.IGNORECASE)
+# Operators of which two on one field, side by side, may be alternatives.
+_POSITIVE = ("=", "==", "in", "contains", "match")
 # Words that neither end nor begin an operand.
 _BETWEEN = frozenset(
     [
@@ -52,13 +57,16 @@ class _Level:
 
     kind: str
     connectives: set[str] = field(factory=set)
-    gaps: list[tuple[Lexeme, Lexeme]] = field(factory=list)
+    gaps: list[int] = field(factory=list)
+    """The indices of the lexemes that begin a condition which nothing connects with the one before."""
+    subjects: list[tuple[int, str]] = field(factory=list)
+    """The fields that conditions say to be something, each with the number of gaps before it."""
 
 
 def connect(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
     """The repairs of commas and connectives in one statement."""
     made = _loose_ends(text, lexemes)
-    if made:
+    if made or text.refused:
         return made
     levels = [_Level("where" if not _is_statement(lexemes) else "")]
     closed: list[_Level] = []
@@ -66,18 +74,25 @@ def connect(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
         before = lexemes[at - 1] if at else None
         level = levels[-1]
         if before is not None and _touches(lexemes, at):
-            if level.kind in ("[", *_LISTS):
-                made.append(
-                    Repair(
-                        before.end,
-                        before.end,
-                        ",",
-                        codes.COMMAS,
-                        "the parts of a list are separated by commas",
+            if level.kind == "search" and _is_action(lexemes, at):
+                message = "a colon stands between an object and its action"
+                made.append(Repair(before.end, lexeme.start, ":", codes.STATEMENT_SHAPE, message))
+            elif level.kind in ("[", *_LISTS):
+                if not _is_apart(before, lexeme):
+                    text.refuse(
+                        before.start,
+                        lexeme.end,
+                        "where one text of this list ends and the next begins cannot be told",
                     )
-                )
+                    return []
+                message = "the parts of a list are separated by commas"
+                made.append(Repair(before.end, before.end, ",", codes.COMMAS, message))
             elif level.kind == "where" and first_on_line(text.text, lexemes, at):
-                level.gaps.append((before, lexeme))
+                level.gaps.append(at)
+        if before is None or _begins(lexemes, at) or level.gaps[-1:] == [at]:
+            subject, sign = _subject(lexemes, at)
+            if sign in _POSITIVE:
+                level.subjects.append((len(level.gaps), subject))
         if lexeme.text == "(":
             inner = level.kind
             if before is not None and before.word in (
@@ -96,6 +111,8 @@ def connect(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
         elif lexeme.text in (")", "]"):
             if len(levels) > 1:
                 closed.append(levels.pop())
+                outer = levels[-1]
+                outer.subjects += [(len(outer.gaps), name) for _, name in closed[-1].subjects]
         elif lexeme.word in _CONNECTIVES:
             level.connectives.add(lexeme.word)
         elif lexeme.word == "where" and not _is_value(lexemes, at):
@@ -105,8 +122,28 @@ def connect(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
         elif lexeme.word in ("within", "from"):
             level.kind = ""
     for level in (*closed, *levels):
-        made += _joined(text, level)
+        made += _joined(text, lexemes, level)
     return made
+
+
+def _is_action(lexemes: Sequence[Lexeme], at: int) -> bool:
+    """Whether the name at an index is the action of the object before it: neither has its colon elsewhere."""
+    around = (lexemes[at - 2].text, *(item.text for item in lexemes[at + 1 : at + 2]))
+    return lexemes[at].is_name and lexemes[at - 1].is_name and ":" not in around
+
+
+def _is_apart(before: Lexeme, lexeme: Lexeme) -> bool:
+    """Whether two parts of a list are surely two: a blank is between them, and the comma is in neither.
+
+    Of ``[powershell", "mshta]`` the quotes hold what is between the texts, of ``["a," "b"]`` the comma.
+    """
+    if "string" not in (before.kind, lexeme.kind):
+        return True
+    if before.end == lexeme.start:
+        return False
+    if before.text[:-1].rstrip().endswith(",") or lexeme.text[1:].lstrip().startswith(","):
+        return False
+    return all(item.text.strip("\"' ,;") for item in (before, lexeme))
 
 
 def _is_statement(lexemes: Sequence[Lexeme]) -> bool:
@@ -169,11 +206,29 @@ def _touches(lexemes: Sequence[Lexeme], at: int) -> bool:
     return lexeme.word not in _BETWEEN or _is_value(lexemes, at)
 
 
-def _joined(text: Text, level: _Level) -> list[Repair]:
+def _joined(text: Text, lexemes: Sequence[Lexeme], level: _Level) -> list[Repair]:
     """The connectives that one level lacks."""
     if not level.gaps:
         return []
-    first, second = level.gaps[0]
+    for at in level.gaps:
+        before, after = lexemes[at - 1], lexemes[at]
+        if before.kind == "string" and _CONNECTIVE_LAST.search(before.text):
+            text.refuse(
+                before.start,
+                after.end,
+                "nothing connects these two conditions; does the string end before its last word?",
+            )
+            return []
+    first, second = lexemes[level.gaps[0] - 1], lexemes[level.gaps[0]]
+    shared = _shared(level)
+    if shared:
+        text.refuse(
+            first.end,
+            second.end,
+            "nothing connects these two conditions, and both `and` and `or` could be meant",
+            notes=(f"both sides say what {shared} is, as alternatives do",),
+        )
+        return []
     if "or" in level.connectives:
         text.refuse(
             first.end,
@@ -190,8 +245,37 @@ def _joined(text: Text, level: _Level) -> list[Repair]:
             codes.CONNECTIVES,
             "nothing connects this condition with the next line's",
         )
-        for before, _ in level.gaps
+        for before in (lexemes[at - 1] for at in level.gaps)
     ]
+
+
+def _begins(lexemes: Sequence[Lexeme], at: int) -> bool:
+    """Whether a condition begins at an index, by what stands before it."""
+    before = lexemes[at - 1]
+    return before.text == "(" or (
+        before.word in (*_CONNECTIVES, "where") and not _is_value(lexemes, at - 1)
+    )
+
+
+def _shared(level: _Level) -> str:
+    """The field that conditions on both sides of a gap say to be something; nothing where there is none."""
+    first: dict[str, int] = {}
+    for number, name in level.subjects:
+        if first.setdefault(name, number) != number:
+            return name
+    return ""
+
+
+def _subject(lexemes: Sequence[Lexeme], at: int) -> tuple[str, str]:
+    """The field that a condition begins with, and its operator; nothing where it begins otherwise."""
+    end = at
+    while end + 2 < len(lexemes) and lexemes[end].is_name and lexemes[end + 1].text == ".":
+        end += 2
+    if end + 1 >= len(lexemes) or not lexemes[end].is_name:
+        return "", ""
+    name = "".join(item.text for item in lexemes[at : end + 1]).lower()
+    sign = lexemes[end + 1]
+    return name, sign.word or sign.text
 
 
 def _loose_ends(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
@@ -202,6 +286,13 @@ def _loose_ends(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
         before = lexemes[at - 1] if at else None
         if lexeme.word in _CONNECTIVES and not _is_value(lexemes, at):
             start = before.end if before is not None else lexeme.start
+            if _is_astray(lexemes, at):
+                text.refuse(
+                    lexeme.start,
+                    lexeme.end,
+                    f"this `{lexeme.text}` connects nothing, and the bracket beside it lacks one",
+                )
+                return []
             if after is None or after.text == ")":
                 made.append(_dropped(start, lexeme.end, f"nothing follows this `{lexeme.text}`"))
             elif before is not None and (before.text == "(" or before.word == "where"):
@@ -217,6 +308,16 @@ def _loose_ends(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
                 _dropped(lexeme.start, lexeme.end, "nothing follows this comma", codes.COMMAS)
             )
     return made
+
+
+def _is_astray(lexemes: Sequence[Lexeme], at: int) -> bool:
+    """Whether a connective stands on the wrong side of a bracket: in ``a or) b`` and in ``a (or b``."""
+    sides = [item.text for item in lexemes[max(at - 1, 0) : at + 2]]
+    if sides[-1] == ")" and at + 2 < len(lexemes):
+        return _touches(lexemes, at + 2)
+    if at >= 2 and sides[0] == "(":
+        return _touches(lexemes, at - 1) or lexemes[at - 2].kind in ("string", "number")
+    return False
 
 
 def _dropped(start: int, end: int, message: str, code: Code | None = None) -> Repair:

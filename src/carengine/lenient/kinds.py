@@ -143,7 +143,13 @@ def without_missing(
     """Take out what is built on objects that CAR lacks, if outputs are left that are not."""
     lost, roots = _lost(program, datamodel)
     titles = [item.title for item in datamodel.objects.values()]
-    if not roots or any(is_near(name, titles, 2) for found in roots.values() for name in found):
+    missing = [name for found in roots.values() for name in found]
+    specs = datamodel.objects.values()
+    actions = {foreign.folded(action) for spec in specs for action in spec.actions}
+    if any(is_near(name, titles, 2) or foreign.folded(name) in actions for name in missing):
+        # A typing error, or an object and an action that changed places.
+        return []
+    if not roots:
         return []
     names = [n.text for s in program.statements if isinstance(s, ast.Output) for n in s.names]
     kept = [name for name in names if name not in lost]

@@ -56,6 +56,14 @@ CONNECTIVE = re.compile(
     re.IGNORECASE,
 )
 _COMPARISON = re.compile(rf"\s*[(]*\s*{_NAME}\s*{_OPERATOR}", re.IGNORECASE)
+# A word that may be a misspelt connective, and a comparison behind it.
+_WORD_COMPARISON = re.compile(rf"\s+\S{{1,12}}\s+[(\s]*{_NAME}\s*{_OPERATOR}", re.IGNORECASE)
+# A value that can only be a regular expression.
+_REGEX_NEXT = re.compile(
+    r"[ \t]*(?:/[^\s]|[\"'][^\r\n\"']*(?:\.[*+?]|\\[dwsb.]|[\^|$+]|\[[^\]*?]))", re.IGNORECASE
+)
+# A regular expression between slashes, as other languages write it.
+_SLASHED = re.compile(r"/(.+)/i?")
 _AFTER_VALUE = re.compile(
     r"[ \t\u00a0]*(?:\Z|[\r\n)\],#;]|(?:and|or)(?![\w@])|&&|\|\||"
     r"(?:output|return|input)[ \t]+\w|by[ \t]+\w|\w+[ \t]*=[ \t]*(?:search|filter|join|group|from|run)[ \t])",
@@ -90,7 +98,6 @@ _FOREIGN = {
     "||": "or",
     ":=": "=",
     "=~": "match",
-    "~=": "match",
 }
 _HAS_BARE = re.compile(
     r"\\|^[*?%/^$~.{]|[\w.:)\]]\*|\*[\w.(\[\\-]|%|://|^[A-Za-z]:(?!\s)", re.ASCII
@@ -193,7 +200,10 @@ class _Reader:
         sign, start = found[0], self.at
         self.at = found.end()
         lower = sign.lower()
-        if sign in _FOREIGN:
+        if sign == "=~" and not _REGEX_NEXT.match(self.text, self.at, self.end):
+            # Some languages mean a comparison without case by it; the strict parser refuses it.
+            pass
+        elif sign in _FOREIGN:
             right = _FOREIGN[sign]
             message = f"`{sign}` is no operator of the language; it is written `{right}`"
             self._say(start, self.at, self._spaced(right, start), codes.FOREIGN_WORDING, message)
@@ -282,6 +292,9 @@ class _Reader:
                 at += 2
                 continue
             if twice:
+                if value and value[0] in family:
+                    # `""x""`: two quotes for one, or a text with quotes around it.
+                    return None
                 return at + 2, "".join(value), "a quote too many closes this string"
             if self._ends(at + 1):
                 if (inner and CONNECTIVE.search("".join(value))) or (escapes and doubles):
@@ -302,7 +315,7 @@ class _Reader:
                 return None
             if CONNECTIVE.search(self.text, start + 1, at + 1):
                 return None
-            if _COMPARISON.match(self.text, at + 1):
+            if _COMPARISON.match(self.text, at + 1) or _WORD_COMPARISON.match(self.text, at + 1):
                 return None
             value.append(sign)
             inner = True
@@ -372,6 +385,10 @@ class _Reader:
 
     # Values without quotes
 
+    def _is_regex(self) -> bool:
+        operator = self.earlier if self.before == "(" else self.before
+        return operator in ("match", "matches")
+
     def _bare(self) -> bool:
         """Read a value that has no quotes, or none in front; False where there is none."""
         start = self.at
@@ -400,7 +417,12 @@ class _Reader:
             return False
         if not self._certain_end(raw, end):
             return False
-        self._say(start, end, quoted(raw), codes.UNQUOTED, "a text stands in quotes")
+        slashed = _SLASHED.fullmatch(raw) if self._is_regex() else None
+        if slashed is not None:
+            message = "a regular expression stands in quotes, without slashes"
+            self._say(start, end, quoted(slashed[1]), codes.UNQUOTED, message)
+        else:
+            self._say(start, end, quoted(raw), codes.UNQUOTED, "a text stands in quotes")
         self.at = end
         self._push("string")
         self._item("bare", raw)
