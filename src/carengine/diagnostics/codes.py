@@ -568,3 +568,50 @@ WILDCARD_FOR_EXISTS = _note(
     "`*` where `exists` is meant",
     """A single `*` matches every text, so that the comparison only asks whether the field is there.""",
 )
+
+# 95x: implementations in other languages, and what comparing them finds
+
+FOREIGN_SYNTAX = _error(
+    "CE951",
+    "query that does not parse",
+    """The text does not follow the grammar of the language it is in at this place, so that nothing of the query is
+    used.""",
+)
+FOREIGN_UNSUPPORTED = _error(
+    "CE952",
+    "part of a query that has no equivalent here",
+    """The query asks for something that this program's language does not have, or that only the product itself knows
+    (a macro, a saved list). It is refused whole: without this part it would mean something else.""",
+)
+NATIVE_NAME = _warning(
+    "CE953",
+    "field that CAR has no name for",
+    """The data model has no field for this name in these events. The query reads it from the event under the
+    name it has there, so that it works only on logs that use this name.""",
+)
+NATIVE_ABSENT = _note(
+    "CE954",
+    "field that these events do not have",
+    """The field map knows the name, but not for this kind of event, where it is read as missing.""",
+)
+DATA_SOURCE = _note(
+    "CE955",
+    "where the data lies",
+    """An index, a source type or the like says where the product keeps events, and nothing about an event. It is left
+    to whoever chooses the events to read.""",
+)
+MISSES_POSITIVE = _warning(
+    "CE956",
+    "implementation that misses a true positive",
+    """The analytic comes with this event as an example of what it finds, and the implementation does not find it.""",
+)
+NOT_EQUIVALENT = _warning(
+    "CE957",
+    "implementations that differ",
+    """There is an event that one implementation finds and the other does not.""",
+)
+NOT_COMPARED = _note(
+    "CE958",
+    "implementations that were not compared",
+    """They look at more than one event at a time, or the question was too large to decide.""",
+)

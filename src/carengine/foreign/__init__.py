@@ -1,0 +1,1 @@
+"""Reading analytics that are written in other languages."""
