@@ -615,3 +615,13 @@ NOT_COMPARED = _note(
     "implementations that were not compared",
     """They look at more than one event at a time, or the question was too large to decide.""",
 )
+FOREIGN_SUSPECT = _warning(
+    "CE959",
+    "query that may not say what was meant",
+    """The product reads this part in another way than it looks.""",
+)
+NATIVE_KIND = _warning(
+    "CE960",
+    "events that CAR has no name for",
+    """The query asks for events that no field map gives to CAR, so that this part of it finds nothing here.""",
+)

@@ -47,12 +47,12 @@ class Reading:
 class Refusal(Exception):  # noqa: N818 - says what happened, and is always caught
     """What a reader raises where it cannot go on; becomes a diagnostic."""
 
-    def __init__(self, code: Code, message: str, span: Span, *notes: str) -> None:
+    def __init__(self, code: Code, message: str, span: Span | None, *notes: str) -> None:
         super().__init__(message)
         self.diagnostic = Diagnostic(code, message, span, notes=notes)
 
 
-def unsupported(what: str, span: Span, *notes: str) -> Refusal:
+def unsupported(what: str, span: Span | None, *notes: str) -> Refusal:
     """The refusal of something that our language does not have."""
     return Refusal(codes.FOREIGN_UNSUPPORTED, what, span, *notes)
 
