@@ -1,0 +1,227 @@
+"""Whether two programs find the same events, by reasoning, and an event where they do not.
+
+Of each kind of event it is asked in both directions: can something be found by the one and not by the other? The checker's
+logic answers: "no" is certain, as it reasons about the boolean structure and about patterns as regular languages. Otherwise an
+event is looked for, and it counts only when the two programs, run on it, come to different answers. So a
+``Difference`` is certain too; what is neither is ``undecided``.
+
+Each condition that one program demands and the other does not is a difference of its own, with its own event, on which all other
+conditions hold where that is possible::
+
+    pseudocode   file_name = "lsass*.dmp"    and image_path = "C:\\Windows\\*\\taskmgr.exe"
+    EQL          file_name = "lsass*.dmp"    and exe = "taskmgr.exe"
+      EQL finds {"file_name": "lsass.dmp", "exe": "taskmgr.exe"}, where image_path = "C:\\Windows\\…" is not true
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from .. import ir
+from ..check.languages import Budget
+from ..check.logic import Wish, can_be
+from ..check.rows import Facts
+from ..diagnostics import Span
+from ..engine.interpreter import passes
+from ..evaluate import Alone, holds
+from ..fieldmap import CarEvent, CarRow, find_maps, normalize
+from .conditions import by_kind, conjuncts, on_paths
+from .witness import Event, Judge, find, smallest
+
+Conditions = Mapping[ir.EventKind, ir.Condition]
+
+_ALONE = Alone()
+
+
+@frozen
+class Difference:
+    """Something that one program finds and another does not.
+
+    ``kinds`` are the kinds of events in which it is so. ``event`` is an example, in CAR's names. ``condition`` is what the
+    program that does not find it demands, None where it does not look at events of this kind; ``span`` is where that is written.
+    """
+
+    kinds: tuple[ir.EventKind, ...]
+    event: Mapping[str, Any] = field(hash=False)
+    condition: ir.Condition | None
+    span: Span | None = None
+
+
+@frozen
+class Direction:
+    """What the first program finds and the second does not: differences, and kinds for which it is not known."""
+
+    differences: tuple[Difference, ...] = ()
+    undecided: tuple[ir.EventKind, ...] = ()
+
+
+@frozen
+class Comparison:
+    """Two programs compared both ways. ``compared`` is False where one looks at several events at a time.
+
+    They are equivalent where there is neither a difference nor anything undecided.
+    """
+
+    compared: bool
+    only_first: Direction = Direction()
+    only_second: Direction = Direction()
+
+    @property
+    def equivalent(self) -> bool | None:
+        """Whether the two find the same events; None where that is not known."""
+        if not self.compared:
+            return None
+        if self.only_first.differences or self.only_second.differences:
+            return False
+        return None if self.only_first.undecided or self.only_second.undecided else True
+
+
+def compare(first: ir.Program, second: ir.Program, steps: int = 4_000_000) -> Comparison:
+    """Two programs in CAR's names compared. ``steps`` bounds the work.
+
+    >>> import carengine
+    >>> def program(test):
+    ...     return carengine.parse_rule(f"a = search File:Create where {test} output a").program
+    >>> compare(program('file_name = "a*"'), program('file_name = "A*"')).equivalent
+    True
+    >>> found = compare(program('file_name = "a*"'), program('file_name = "ab*"'))
+    >>> found.only_first.differences[0].event
+    {'object': 'file', 'action': 'create', 'file_name': 'a'}
+    """
+    mine, theirs = by_kind(first), by_kind(second)
+    if mine is None or theirs is None:
+        same = [o.plan for o in first.outputs] == [o.plan for o in second.outputs]
+        return Comparison(same)
+    return Comparison(True, _only(mine, theirs, steps), _only(theirs, mine, steps))
+
+
+def _only(mine: Conditions, theirs: Conditions, steps: int) -> Direction:
+    grouped: dict[ir.Condition | None, list[tuple[ir.EventKind, Event]]] = {}
+    undecided: list[ir.EventKind] = []
+    for kind, condition in mine.items():
+        budget = Budget(steps)
+        other = theirs.get(kind)
+        if other is None:
+            event = _shortest([(condition, "true")], kind, _judge(kind, condition, None, ()), budget)
+            if event is not None:
+                grouped.setdefault(None, []).append((kind, event))
+            elif _possible([(condition, "true")], kind, budget) is not False:
+                undecided.append(kind)
+            continue
+        found, open_ = _differences(kind, condition, other, budget)
+        for part, event in found:
+            grouped.setdefault(part, []).append((kind, event))
+        if open_:
+            undecided.append(kind)
+    differences = [
+        Difference(
+            tuple(kind for kind, _ in cases),
+            cases[0][1],
+            part,
+            None if part is None else place_of(part),
+        )
+        for part, cases in grouped.items()
+    ]
+    return Direction(tuple(differences), tuple(undecided))
+
+
+def _possible(wishes: list[Wish], kind: ir.EventKind, budget: Budget) -> bool | None:
+    conditions = on_paths(kind.object, [condition for condition, _ in wishes])
+    restated: list[Wish] = [(c, goal) for c, (_, goal) in zip(conditions, wishes, strict=True)]
+    return can_be(restated, Facts(ir.Search((kind,))), budget)
+
+
+def _differences(
+    kind: ir.EventKind, mine: ir.Condition, other: ir.Condition, budget: Budget
+) -> tuple[list[tuple[ir.Condition, Event]], bool]:
+    """The conditions of the other that mine does not demand, each with an event; and whether something is open."""
+    if _possible([(mine, "true"), (other, "not true")], kind, budget) is False:
+        return [], False
+    found: list[tuple[ir.Condition, Event]] = []
+    open_ = False
+    parts = conjuncts(other)
+    for part in parts:
+        if _possible([(mine, "true"), (part, "not true")], kind, budget) is False:
+            continue
+        rest = tuple(p for p in parts if p is not part)
+        wishes: list[Wish] = [(mine, "true"), (part, "not true")]
+        strict: list[Wish] = [*wishes, *((p, "true") for p in rest)]
+        event = None
+        if rest:
+            event = _shortest(strict, kind, _judge(kind, mine, part, rest), budget)
+        if event is None:
+            event = _shortest(wishes, kind, _judge(kind, mine, part, ()), budget)
+        if event is None:
+            open_ = True
+        else:
+            found.append((part, event))
+    return found, open_ and not found
+
+
+def _shortest(wishes: list[Wish], kind: ir.EventKind, judge: Judge, budget: Budget) -> Event | None:
+    event = find(wishes, kind, judge, budget)
+    if event is None:
+        conditions = on_paths(kind.object, [condition for condition, _ in wishes])
+        restated: list[Wish] = [(c, g) for c, (_, g) in zip(conditions, wishes, strict=True)]
+        if restated != wishes:
+            event = find(restated, kind, judge, budget)
+    return None if event is None else smallest(event, judge)
+
+
+def _judge(
+    kind: ir.EventKind,
+    mine: ir.Condition,
+    part: ir.Condition | None,
+    rest: tuple[ir.Condition, ...],
+) -> Judge:
+    """Whether an event, read as every event is, makes mine true, the part not true, and the rest true."""
+    maps = find_maps("car")
+    stage = ir.Stage((kind,), mine)
+
+    def true(condition: ir.Condition, view: CarEvent) -> bool:
+        return holds(condition, CarRow(view), _ALONE) is True
+
+    def judge(event: Event) -> bool:
+        return any(
+            passes(stage, view)
+            and (part is None or not true(part, view))
+            and all(true(other, view) for other in rest)
+            and _is_consistent(view)
+            for view in normalize(event, maps)
+        )
+
+    return judge
+
+
+def _is_consistent(view: CarEvent) -> bool:
+    """Whether base names are the last parts of their paths, where both are there."""
+    from ..datamodel import model
+
+    spec = model().object(view.kind.object)
+    if spec is None:
+        return True
+    for name, value in view.fields.items():
+        found = spec.field(name)
+        path = view.fields.get(found.base_name_of) if found and found.base_name_of else None
+        if isinstance(path, str) and isinstance(value, str):
+            last = path.replace("/", "\\").rpartition("\\")[2]
+            if last.lower() != value.lower():
+                return False
+    return True
+
+
+def place_of(condition: ir.Condition) -> Span | None:
+    """Where a condition is written: from its first atom to its last, as far as they say."""
+    spans = [
+        span for atom in ir.atoms(condition) if (span := getattr(atom, "span", None)) is not None
+    ]
+    if not spans:
+        return None
+    whole = spans[0]
+    for span in spans[1:]:
+        if span.source == whole.source:
+            whole = whole.to(span)
+    return whole
