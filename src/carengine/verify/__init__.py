@@ -5,10 +5,19 @@ proof, by the checker's logic; the answer "different" comes with an event on whi
 all analytics of a folder.
 """
 
-from .analytic import Candidate, Pair, Report, verify, verify_all
+from .analytic import (
+    Analytic,
+    Candidate,
+    Pair,
+    Report,
+    implementations,
+    load_analytics,
+    verify,
+)
 from .comparing import Comparison, Difference, Direction, compare
 
 __all__ = [
+    "Analytic",
     "Candidate",
     "Comparison",
     "Difference",
@@ -16,6 +25,7 @@ __all__ = [
     "Pair",
     "Report",
     "compare",
+    "implementations",
     "verify",
-    "verify_all",
+    "load_analytics",
 ]

@@ -1,28 +1,46 @@
 """An analytic with several implementations: whether they agree, and whether each finds what it should.
 
-``verify`` takes a rule that CAR publishes, reads every implementation, runs each on the true positives that come with the analytic,
-and compares each with each::
+``load_analytics`` reads what CAR publishes, ``verify`` reads every implementation of one, runs each on the true positives that
+come with the analytic, and compares each with each::
 
-    report = verify(carengine.load_rule("CAR-2019-08-001.md"))
+    [analytic] = load_analytics("CAR-2019-08-001.md")
+    report = verify(analytic)
     report.implementations[1].title          'Splunk: Procdump - File Create'
     report.pairs[0].comparison.equivalent    False
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from .. import foreign, ir
-from ..diagnostics import Block, Diagnostic, codes
+from ..diagnostics import Block, CarError, Diagnostic, Source, codes
 from ..engine import Engine
-from ..rule import Example, Implementation, Rule
+from ..rule import Example, Implementation, Publication, Refused, Rule
+from ..rule import carfile, caryaml, page
+from ..rule.model import Draft, from_drafts
 from ..rule.published import is_pseudocode
 from .comparing import Comparison, compare
 
 _MAX_PAIRS = 400
+_MAX_BYTES = 8_000_000
+_ENDINGS = (".md", ".yaml", ".yml", ".car")
+
+
+@frozen
+class Analytic:
+    """What CAR publishes under one id: its rules, one for each block of pseudocode, and everything beside them."""
+
+    id: str
+    title: str
+    rules: tuple[Rule | Refused, ...]
+    publication: Publication = field(repr=False)
+    examples: tuple[Example, ...] = field(default=(), repr=False)
 
 
 @frozen
@@ -36,7 +54,7 @@ class Candidate:
     title: str
     language: str
     program: ir.Program | None = field(repr=False)
-    block: Block = field(repr=False)
+    block: Block | None = field(repr=False)
     diagnostics: tuple[Diagnostic, ...] = ()
     found: tuple[bool | None, ...] = ()
 
@@ -54,20 +72,18 @@ class Pair:
 class Report:
     """What verifying an analytic gave."""
 
-    id: str
-    title: str
+    analytic: Analytic
     implementations: tuple[Candidate, ...]
     examples: tuple[Example, ...]
     pairs: tuple[Pair, ...]
 
     @property
     def equivalent(self) -> bool | None:
-        """Whether all that can be compared find the same events; None where that is not known."""
+        """Whether all implementations find the same events; None where that is not known."""
         answers = {pair.comparison.equivalent for pair in self.pairs}
         if False in answers:
             return False
-        read = [item for item in self.implementations if item.program is not None]
-        unread = len(read) < len(self.implementations)
+        unread = any(item.program is None for item in self.implementations)
         return None if None in answers or unread or not self.pairs else True
 
     @property
@@ -76,20 +92,67 @@ class Report:
         return any(False in item.found for item in self.implementations)
 
 
-def verify(rule: Rule) -> Report:
+def load_analytics(*paths: str | Path) -> tuple[Analytic, ...]:
+    """The analytics in files and folders: CAR's YAML and Markdown, and rule files. Raises `CarError` for what cannot be read."""
+    drafts: list[Draft] = []
+    found: list[Diagnostic] = []
+    for path in map(Path, paths):
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            if path.is_dir() and file.suffix not in _ENDINGS:
+                continue
+            drafts += _drafts(file, found)
+    if found:
+        raise CarError(found)
+    rules = from_drafts(drafts)
+    made: dict[str, list[Rule | Refused]] = {}
+    for item in (*rules.rules, *rules.refused):
+        made.setdefault(_base(item.id), []).append(item)
+    first: dict[str, Draft] = {}
+    for draft in drafts:
+        first.setdefault(_base(draft.id), draft)
+    return tuple(
+        Analytic(
+            id_,
+            first[id_].metadata.title,
+            tuple(sorted(items, key=lambda item: item.id)),
+            first[id_].publication,
+            first[id_].examples,
+        )
+        for id_, items in sorted(made.items())
+    )
+
+
+def _base(id_: str) -> str:
+    """The id of the analytic that a rule is one of several of."""
+    found = re.fullmatch(r"(CAR-\d{4}-\d{2}-\d{3})\.\d+", id_)
+    return found[1] if found else id_
+
+
+def _drafts(path: Path, found: list[Diagnostic]) -> list[Draft]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        message = f"the file cannot be read: {error}"
+        found.append(Diagnostic(codes.UNREADABLE_RULE, message, origin=str(path)))
+        return []
+    source = Source(str(path), text)
+    if path.suffix == ".md":
+        return list(page.read(source))
+    if path.suffix in (".yaml", ".yml"):
+        return list(caryaml.read(source, folder=path.parent)) if caryaml.is_analytic(text) else []
+    return list(carfile.read(source, folder=path.parent))
+
+
+def verify(analytic: Analytic) -> Report:
     """An analytic's implementations held to its true positives and to each other.
 
-    A rule without published implementations is one implementation, of itself.
+    Examples that must not match are held to as well: see ``Candidate.found``.
     """
-    return verify_all([rule])
-
-
-def verify_all(rules: Iterable[Rule]) -> Report:
-    """`verify` for the rules of one analytic: one for each of its blocks of pseudocode."""
-    given = sorted(rules, key=lambda rule: rule.id)
-    first = given[0]
-    examples = tuple(item for item in first.examples if item.match)
-    candidates = [_run(item, examples) for item in _candidates(given)]
+    examples = tuple(item for item in analytic.examples if item.match)
+    candidates = [_run(item, examples) for item in implementations(analytic)]
     pairs = []
     numbered = [n for n, item in enumerate(candidates) if item.program is not None]
     for a, b in list(combinations(numbered, 2))[:_MAX_PAIRS]:
@@ -97,45 +160,54 @@ def verify_all(rules: Iterable[Rule]) -> Report:
         assert one is not None
         assert other is not None
         pairs.append(Pair(a, b, compare(one, other)))
-    id_ = first.id if len(given) == 1 else first.id.rpartition(".")[0]
-    return Report(id_, first.title, tuple(candidates), examples, tuple(pairs))
+    return Report(analytic, tuple(candidates), examples, tuple(pairs))
 
 
-def _candidates(rules: list[Rule]) -> list[Candidate]:
-    published = rules[0].publication.implementations
-    pending = list(rules)
-    made = []
-    for item in published:
-        if is_pseudocode(item.type) and pending:
-            made.append(_own(pending.pop(0), item))
-        elif item.code is not None:
+def implementations(analytic: Analytic) -> list[Candidate]:
+    """All implementations of an analytic as they were read, in the order in which they stand."""
+    pending = list(analytic.rules)
+    made: list[Candidate] = []
+    for item in analytic.publication.implementations:
+        if is_pseudocode(item.type):
+            if pending and item.code is not None:
+                made.append(_own(pending.pop(0), item.name))
+        else:
             made.append(read_implementation(item))
-    made = [_own(rule, None) for rule in pending] + made
+    if not analytic.publication.implementations:
+        made = [_own(rule, "") for rule in pending]
     return made
 
 
-def _own(rule: Rule, item: Implementation | None) -> Candidate:
-    title = f"pseudocode: {item.name}" if item and item.name else "pseudocode"
-    return Candidate(title, "pseudocode", rule.program, rule.block, rule.diagnostics)
+def _own(rule: Rule | Refused, name: str) -> Candidate:
+    title = f"Pseudocode: {name}" if name else "Pseudocode"
+    match rule:
+        case Rule():
+            return Candidate(title, "pseudocode", rule.program, rule.block, rule.diagnostics)
+        case Refused():
+            return Candidate(title, "pseudocode", None, None, rule.diagnostics)
+
+
+_READERS: dict[str, Callable[[Block], foreign.Reading]] = foreign.LANGUAGES
 
 
 def read_implementation(item: Implementation) -> Candidate:
     """A published implementation in another language, read and raised to CAR's names."""
-    assert item.code is not None
     title = f"{item.type.strip()}: {item.name}" if item.name else item.type.strip()
+    if item.code is None:
+        message = "the implementation has no code"
+        nothing = Diagnostic(codes.FOREIGN_SYNTAX, message, item.span)
+        return Candidate(title, "", None, None, (nothing,))
     language = foreign.language_of(item.type)
     if language is None:
-        message = f"{item.type or 'an implementation without a type'} is a language that is not read"
-        nothing = Diagnostic(codes.FOREIGN_UNSUPPORTED, message, item.span or item.code.span(0, 0))
+        shown = item.type.strip() or "the language of an implementation without a type"
+        nothing = Diagnostic(codes.FOREIGN_UNSUPPORTED, f"{shown} is not read", item.span)
         return Candidate(title, "", None, item.code, (nothing,))
     reading = foreign.read(item.code, language)
     return Candidate(title, language, reading.program, item.code, reading.diagnostics)
 
 
 def _run(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:
-    from attrs import evolve
-
-    if candidate.program is None:
+    if candidate.program is None or candidate.block is None:
         return evolve(candidate, found=tuple(None for _ in examples))
     reading = foreign.Reading(candidate.language, candidate.block, candidate.program, raised=True)
     rule = foreign.as_rule(reading, "implementation")

@@ -24,6 +24,7 @@ from .. import ir
 from ..check.languages import Budget
 from ..check.logic import Wish, can_be
 from ..check.rows import Facts
+from ..datamodel import model
 from ..diagnostics import Span
 from ..engine.interpreter import passes
 from ..evaluate import Alone, holds
@@ -34,6 +35,7 @@ from .witness import Event, Judge, find, smallest
 Conditions = Mapping[ir.EventKind, ir.Condition]
 
 _ALONE = Alone()
+_MAX_ALTERNATIVES = 60
 
 
 @frozen
@@ -41,13 +43,15 @@ class Difference:
     """Something that one program finds and another does not.
 
     ``kinds`` are the kinds of events in which it is so. ``event`` is an example, in CAR's names. ``condition`` is what the
-    program that does not find it demands, None where it does not look at events of this kind; ``span`` is where that is written.
+    program that does not find it demands, None where it does not look at events of this kind; ``span`` is where that is
+    written. ``found_by`` is where the alternative is written by which the other one finds it, if it is one of several.
     """
 
     kinds: tuple[ir.EventKind, ...]
     event: Mapping[str, Any] = field(hash=False)
     condition: ir.Condition | None
     span: Span | None = None
+    found_by: Span | None = None
 
 
 @frozen
@@ -99,7 +103,7 @@ def compare(first: ir.Program, second: ir.Program, steps: int = 4_000_000) -> Co
 
 
 def _only(mine: Conditions, theirs: Conditions, steps: int) -> Direction:
-    grouped: dict[ir.Condition | None, list[tuple[ir.EventKind, Event]]] = {}
+    grouped: dict[tuple[ir.Condition | None, Span | None], list[tuple[ir.EventKind, Event]]] = {}
     undecided: list[ir.EventKind] = []
     for kind, condition in mine.items():
         budget = Budget(steps)
@@ -107,25 +111,46 @@ def _only(mine: Conditions, theirs: Conditions, steps: int) -> Direction:
         if other is None:
             event = _shortest([(condition, "true")], kind, _judge(kind, condition, None, ()), budget)
             if event is not None:
-                grouped.setdefault(None, []).append((kind, event))
+                grouped.setdefault((None, None), []).append((kind, event))
             elif _possible([(condition, "true")], kind, budget) is not False:
                 undecided.append(kind)
             continue
-        found, open_ = _differences(kind, condition, other, budget)
-        for part, event in found:
-            grouped.setdefault(part, []).append((kind, event))
-        if open_:
+        if _possible([(condition, "true"), (other, "not true")], kind, budget) is False:
+            continue
+        found_any = False
+        for alternative, place in _alternatives(condition):
+            for part, event in _differences(kind, alternative, other, budget):
+                grouped.setdefault((part, place), []).append((kind, event))
+                found_any = True
+        if not found_any:
             undecided.append(kind)
     differences = [
         Difference(
-            tuple(kind for kind, _ in cases),
+            tuple(dict.fromkeys(kind for kind, _ in cases)),
             cases[0][1],
             part,
             None if part is None else place_of(part),
+            place,
         )
-        for part, cases in grouped.items()
+        for (part, place), cases in grouped.items()
     ]
     return Direction(tuple(differences), tuple(undecided))
+
+
+def _alternatives(condition: ir.Condition) -> list[tuple[ir.Condition, Span | None]]:
+    """The ways for a condition to be true, each with its place; one without place where there is only one."""
+    match condition:
+        case ir.Or(items) if len(items) <= _MAX_ALTERNATIVES:
+            return [(item, place_of(item)) for item in items]
+        case ir.And(items):
+            several = [item for item in items if isinstance(item, ir.Or)]
+            longest = max(several, key=lambda item: len(item.items), default=None)
+            if longest is None or len(longest.items) > _MAX_ALTERNATIVES:
+                return [(condition, None)]
+            rest = tuple(item for item in items if item is not longest)
+            return [(ir.conjunction((*rest, item)), place_of(item)) for item in longest.items]
+        case _:
+            return [(condition, None)]
 
 
 def _possible(wishes: list[Wish], kind: ir.EventKind, budget: Budget) -> bool | None:
@@ -136,12 +161,9 @@ def _possible(wishes: list[Wish], kind: ir.EventKind, budget: Budget) -> bool | 
 
 def _differences(
     kind: ir.EventKind, mine: ir.Condition, other: ir.Condition, budget: Budget
-) -> tuple[list[tuple[ir.Condition, Event]], bool]:
-    """The conditions of the other that mine does not demand, each with an event; and whether something is open."""
-    if _possible([(mine, "true"), (other, "not true")], kind, budget) is False:
-        return [], False
+) -> list[tuple[ir.Condition, Event]]:
+    """The conditions of the other that mine does not demand, each with an event."""
     found: list[tuple[ir.Condition, Event]] = []
-    open_ = False
     parts = conjuncts(other)
     for part in parts:
         if _possible([(mine, "true"), (part, "not true")], kind, budget) is False:
@@ -154,20 +176,18 @@ def _differences(
             event = _shortest(strict, kind, _judge(kind, mine, part, rest), budget)
         if event is None:
             event = _shortest(wishes, kind, _judge(kind, mine, part, ()), budget)
-        if event is None:
-            open_ = True
-        else:
+        if event is not None:
             found.append((part, event))
-    return found, open_ and not found
+    return found
 
 
 def _shortest(wishes: list[Wish], kind: ir.EventKind, judge: Judge, budget: Budget) -> Event | None:
-    event = find(wishes, kind, judge, budget)
+    conditions = on_paths(kind.object, [condition for condition, _ in wishes])
+    restated: list[Wish] = [(c, g) for c, (_, g) in zip(conditions, wishes, strict=True)]
+    # An event with the path, from which the base name follows, says more than one with the base name alone.
+    event = find(restated, kind, judge, budget) if restated != wishes else None
     if event is None:
-        conditions = on_paths(kind.object, [condition for condition, _ in wishes])
-        restated: list[Wish] = [(c, g) for c, (_, g) in zip(conditions, wishes, strict=True)]
-        if restated != wishes:
-            event = find(restated, kind, judge, budget)
+        event = find(wishes, kind, judge, budget)
     return None if event is None else smallest(event, judge)
 
 
@@ -198,8 +218,6 @@ def _judge(
 
 def _is_consistent(view: CarEvent) -> bool:
     """Whether base names are the last parts of their paths, where both are there."""
-    from ..datamodel import model
-
     spec = model().object(view.kind.object)
     if spec is None:
         return True
