@@ -93,7 +93,7 @@ def _state(item: Candidate) -> str:
 
 def _show_direction(finder: int, other: int, direction: Direction, screen: Screen) -> None:
     for item in direction.differences:
-        event = json_line(dict(item.event))
+        event = json_line(dict(item.event)).decode()
         screen.show_text("", f"    {finder} finds, {other} does not: {event}")
         if item.found_by is not None:
             screen.show_text("", f"      {finder} by {_place(item.found_by)}")
