@@ -12,6 +12,7 @@ from ..diagnostics import Block, Source, Span
 from ..syntax import parse_program
 from . import frontmatter
 from .model import Draft, Implementation, Publication
+from .published import read_true_positives, read_unit_tests
 
 
 def read(source: Source, *, folder: Path | None = None, lenient: bool = False) -> list[Draft]:

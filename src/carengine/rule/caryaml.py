@@ -119,8 +119,8 @@ def _refused(source: Source, said: tuple[Diagnostic, ...]) -> Draft:
 
 
 def _metadata(fields: frontmatter.Fields) -> Metadata:
-    mappings = (frontmatter.Fields(item) for item in mappings(fields, "d3fend_mappings"))
-    d3fend = [found for item in mappings if (found := item.text("id"))]
+    techniques = (frontmatter.Fields(item) for item in mappings(fields, "d3fend_mappings"))
+    d3fend = [found for item in techniques if (found := item.text("id"))]
     return Metadata(
         title=fields.text("title"),
         description=fields.text("description"),

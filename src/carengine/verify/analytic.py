@@ -26,6 +26,7 @@ from ..rule import carfile, caryaml, page
 from ..rule.model import Draft, from_drafts
 from ..rule.published import is_pseudocode
 from .comparing import Comparison, compare
+from .conditions import selection
 
 _MAX_PAIRS = 400
 _MAX_BYTES = 8_000_000
@@ -147,12 +148,8 @@ def _drafts(path: Path, found: list[Diagnostic]) -> list[Draft]:
 
 
 def verify(analytic: Analytic) -> Report:
-    """An analytic's implementations held to its true positives and to each other.
-
-    Examples that must not match are held to as well: see ``Candidate.found``.
-    """
-    examples = tuple(item for item in analytic.examples if item.match)
-    candidates = [_run(item, examples) for item in implementations(analytic)]
+    """An analytic's implementations held to its true positives and to each other."""
+    candidates = run_all(analytic)
     pairs = []
     numbered = [n for n, item in enumerate(candidates) if item.program is not None]
     for a, b in list(combinations(numbered, 2))[:_MAX_PAIRS]:
@@ -160,7 +157,17 @@ def verify(analytic: Analytic) -> Report:
         assert one is not None
         assert other is not None
         pairs.append(Pair(a, b, compare(one, other)))
-    return Report(analytic, tuple(candidates), examples, tuple(pairs))
+    return Report(analytic, tuple(candidates), _positive(analytic), tuple(pairs))
+
+
+def run_all(analytic: Analytic) -> list[Candidate]:
+    """All implementations of an analytic, each run on the true positives."""
+    examples = _positive(analytic)
+    return [_run(item, examples) for item in implementations(analytic)]
+
+
+def _positive(analytic: Analytic) -> tuple[Example, ...]:
+    return tuple(item for item in analytic.examples if item.match)
 
 
 def implementations(analytic: Analytic) -> list[Candidate]:
@@ -209,7 +216,10 @@ def read_implementation(item: Implementation) -> Candidate:
 def _run(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:
     if candidate.program is None or candidate.block is None:
         return evolve(candidate, found=tuple(None for _ in examples))
-    reading = foreign.Reading(candidate.language, candidate.block, candidate.program, raised=True)
+    # What an analytic finds is its events; how it counts them at the end makes no difference to that.
+    outputs = tuple(evolve(o, plan=selection(o.plan)) for o in candidate.program.outputs)
+    program = evolve(candidate.program, outputs=outputs)
+    reading = foreign.Reading(candidate.language, candidate.block, program, raised=True)
     rule = foreign.as_rule(reading, "implementation")
     found: list[bool | None] = []
     for example in examples:

@@ -196,7 +196,7 @@ def _spelt(tests: list[ir.Condition]) -> Iterator[str]:
         for test in tests
         if isinstance(test, ir.Match)
     ]
-    for chosen in itertools.islice(itertools.product(*options), 24):
+    for chosen in itertools.islice(itertools.product(*options), 24) if options else ():
         for filling in ("", "x", "x\\", "\\x\\", "0"):
             yield _laid(chosen, filling)
     for test in tests:
