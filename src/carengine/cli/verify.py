@@ -71,7 +71,9 @@ def _show(report: Report, screen: Screen, *, quiet: bool) -> None:
             case True:
                 screen.show(f"  {a} and {b} find the same events (proved)")
             case None if not comparison.compared:
-                screen.show(f"  {a} and {b} are not compared: one looks at several events at a time")
+                screen.show(
+                    f"  {a} and {b} are not compared: one looks at several events at a time"
+                )
             case None:
                 screen.show(f"  {a} and {b}: no difference found, and no proof that there is none")
             case False:
@@ -129,9 +131,7 @@ def _as_data(report: Report) -> dict[str, Any]:
                 "title": item.title,
                 "language": item.language or None,
                 "read": item.program is not None,
-                "finds": dict(
-                    zip((e.name for e in report.examples), item.found, strict=True)
-                ),
+                "finds": dict(zip((e.name for e in report.examples), item.found, strict=True)),
                 "diagnostics": [as_json(said) for said in item.diagnostics],
             }
             for item in report.implementations

@@ -23,7 +23,7 @@ import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import re2
 
@@ -35,9 +35,10 @@ from ..values import network_of
 from .reading import Reading, Refusal, finished, native_search, unsupported, wrong
 
 if TYPE_CHECKING:
-    from lark import Lark, Token, Tree
+    from lark import Lark, Token
 
-    Node = Tree[Token] | Token
+Node = Any
+"""A tree of Lark's, or a token: what is below a tree depends on its rule, which types cannot say."""
 
 LANGUAGE = "eql"
 _MAX_TEXT = 100_000
@@ -98,7 +99,7 @@ _SEVERAL = {
 }
 
 
-def _parsed(block: Block) -> Tree[Token]:
+def _parsed(block: Block) -> Node:
     from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
     text = block.text
@@ -150,7 +151,7 @@ class _Reader:
         start = node.start_pos or 0
         return self.block.span(start, start + len(node))
 
-    def query(self, tree: Tree[Token]) -> ir.Plan:
+    def query(self, tree: Node) -> ir.Plan:
         children = list(tree.children)
         plan: ir.Plan = native_search(LANGUAGE)
         type_: ir.Condition = ir.Truth(True)
@@ -168,7 +169,7 @@ class _Reader:
             plan = self.pipe(plan, pipe)
         return plan
 
-    def pipe(self, plan: ir.Plan, pipe: Tree[Token]) -> ir.Plan:
+    def pipe(self, plan: ir.Plan, pipe: Node) -> ir.Plan:
         name, *rest = pipe.children
         arguments = list(rest[0].children) if rest else []
         match str(name):
@@ -289,7 +290,7 @@ class _Reader:
             case _:
                 return ir.Compare(value, Relation.EQUAL, to, span=span)
 
-    def _membership(self, node: Tree[Token], depth: int) -> ir.Condition:
+    def _membership(self, node: Node, depth: int) -> ir.Condition:
         items = [c for c in node.children if not _is_token(c)]
         negated = any(_is_token(c, "NOT") for c in node.children)
         value = self.value(items[0], depth)
@@ -306,7 +307,7 @@ class _Reader:
         made = others[0] if len(others) == 1 else ir.Or(tuple(others))
         return ir.Not(made) if negated else made
 
-    def _worded(self, node: Tree[Token], depth: int) -> ir.Condition:
+    def _worded(self, node: Node, depth: int) -> ir.Condition:
         value = self.value(node.children[0], depth)
         word = str(node.children[1]).rstrip("~")
         texts = [self._text(c, depth) for c in node.children[2:] if not _is_token(c)]
@@ -323,7 +324,9 @@ class _Reader:
                 raise unsupported("a pattern that is no plain text", self.span(node))
 
     def _regexes(self, value: ir.Value, texts: list[str], span: Span) -> ir.Condition:
-        tests = [ir.Regex(value, checked_regex(text, span), dotall=True, span=span) for text in texts]
+        tests = [
+            ir.Regex(value, checked_regex(text, span), dotall=True, span=span) for text in texts
+        ]
         return tests[0] if len(tests) == 1 else ir.Or(tuple(tests))
 
     # Values
@@ -335,7 +338,9 @@ class _Reader:
             isinstance(x, ir.Constant) and isinstance(x.value, float) for x in (a, b)
         ):
             note = "write `/ 2.0` where the fraction is wanted"
-            raise unsupported("a division of whole numbers, which leaves the fraction out", span, note)
+            raise unsupported(
+                "a division of whole numbers, which leaves the fraction out", span, note
+            )
         return ir.Arithmetic(sign, a, b)
 
     def _signed(self, sign: str, value: ir.Value, span: Span) -> ir.Value:
@@ -345,7 +350,7 @@ class _Reader:
             case _:
                 return self._arithmetic(sign, ir.Constant(0), value, span)
 
-    def _field(self, node: Tree[Token]) -> Operand:
+    def _field(self, node: Node) -> Operand:
         names = [c for c in node.children if _is_token(c, "NAME")]
         parts = [str(names[0]).strip("`")]
         for accessor in node.children:
@@ -360,7 +365,7 @@ class _Reader:
             return ir.Match(ir.Field(parts[0]), (pattern,), self.span(node))
         return ir.Field(".".join(parts))
 
-    def _call(self, node: Tree[Token], depth: int) -> Operand:
+    def _call(self, node: Node, depth: int) -> Operand:
         name, *rest = node.children
         nodes = [c for c in rest if not _is_token(c)]
         span = self.span(node)
@@ -473,7 +478,9 @@ def checked_regex(text: str, span: Span) -> str:
     except re2.error as error:
         said = error.args[0] if error.args else ""
         reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        note = "expressions here have no look-around and no backreferences, so that time stays bounded"
+        note = (
+            "expressions here have no look-around and no backreferences, so that time stays bounded"
+        )
         raise unsupported(f"this regular expression: {reason}", span, note) from None
     return text
 

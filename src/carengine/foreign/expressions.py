@@ -19,7 +19,7 @@ from ..ir import Relation
 from ..pattern import Pattern, escape
 from ..values import network_of
 from .eql import checked_regex
-from .reading import unsupported, wrong
+from .reading import Refusal, unsupported, wrong
 
 Operand = ir.Value | ir.Condition
 
@@ -141,10 +141,13 @@ class ExpressionReader:
             items.append(self._condition(part(depth), first))
         return kind(tuple(items))
 
+    def _too_deep(self, token: _Token) -> Refusal:
+        message = f"the expression is nested deeper than {_MAX_DEPTH} levels"
+        return wrong(message, self.block.span(token.start, token.end))
+
     def _negated(self, depth: int) -> Operand:
         if depth > _MAX_DEPTH:
-            message = f"the expression is nested deeper than {_MAX_DEPTH} levels"
-            raise wrong(message, self._span(self._next))
+            raise self._too_deep(self._next)
         if not self._is("not", "!"):
             return self._compared(depth)
         self._take()
@@ -175,6 +178,7 @@ class ExpressionReader:
         made = self._product(depth)
         while self._is("+", "-", "."):
             sign = self._take()
+            depth += 1
             if sign.text == ".":
                 raise unsupported("joining texts", self._span(sign))
             right = self._value(self._product(depth), self._next)
@@ -186,6 +190,7 @@ class ExpressionReader:
         made = self._atom(depth)
         while self._is("*", "/", "%"):
             sign = self._take()
+            depth += 1
             if sign.text == "%":
                 raise unsupported("the rest of a division", self._span(sign))
             right = self._value(self._atom(depth), self._next)
@@ -194,6 +199,8 @@ class ExpressionReader:
 
     def _atom(self, depth: int) -> Operand:
         token = self._take()
+        if depth > _MAX_DEPTH:
+            raise self._too_deep(token)
         if token.kind == "sign" and token.text == "(":
             made = self._either(depth + 1)
             if not self._is(")"):
@@ -235,7 +242,16 @@ class ExpressionReader:
     def _call(self, name: _Token, depth: int) -> Operand:
         known = name.text.lower()
         where = self.block.span(name.start, name.end)
-        if known not in ("like", "match", "cidrmatch", "isnull", "isnotnull", "in", "true", "false"):
+        if known not in (
+            "like",
+            "match",
+            "cidrmatch",
+            "isnull",
+            "isnotnull",
+            "in",
+            "true",
+            "false",
+        ):
             raise unsupported(f"the function `{name.text}`", where)
         given = self._arguments(depth)
         span = self._span(name)

@@ -17,8 +17,8 @@ read from the raw event (CE953). The entries with the same condition become one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from functools import cache
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -28,7 +28,7 @@ from ..datamodel import model
 from ..diagnostics import Diagnostic, Span, codes, ordered
 from ..evaluate import Alone, RawRow, holds
 from ..fieldmap import Entry, FieldMap, find_maps, installed_maps
-from .reading import Reading, Refusal, unsupported
+from .reading import Reading, Refusal, names_of, unsupported
 
 _ALONE = Alone()
 _OWN = Path(__file__).parent / "maps"
@@ -37,7 +37,7 @@ _SPELLING = frozenset({"guid", "label", "qualified", "lower"})
 _WINDOWS = ("sysmon", "eventlog")
 
 
-@lru_cache(maxsize=None)
+@cache
 def maps_of(language: str) -> tuple[FieldMap, ...]:
     """The field maps whose names queries in a language use."""
     match language:
@@ -69,7 +69,8 @@ def raised(reading: Reading, maps: Iterable[FieldMap] | None = None) -> Reading:
     if reading.program is None or reading.raised:
         return reading
     known = maps_of(reading.language) if maps is None else tuple(maps)
-    raising = _Raising(known)
+    read = {tuple(n.split(".")) for o in reading.program.outputs for n in names_of(o.plan)}
+    raising = _Raising(known, read)
     outputs = []
     said = list(reading.diagnostics)
     try:
@@ -151,8 +152,11 @@ def _demands(
 class _Raising:
     """One raising, with what it found out about names."""
 
-    def __init__(self, maps: tuple[FieldMap, ...]) -> None:
-        self.entries = [_Names.of(n, entry) for n, found in enumerate(maps) for entry in found.entries]
+    def __init__(self, maps: tuple[FieldMap, ...], read: Set[tuple[str, ...]]) -> None:
+        every = [_Names.of(n, entry) for n, found in enumerate(maps) for entry in found.entries]
+        # A query speaks of the logs whose names it uses; one that uses none, of all.
+        used = {e.place for e in every if not read.isdisjoint({*e.fields, *e.allowed})}
+        self.entries = [entry for entry in every if entry.place in used or not used]
         self.known = {(names.place, path) for names in self.entries for path in names.fields}
         # The names by which a map tells its entries apart.
         self.tells = {(names.place, path) for names in self.entries for path in names.allowed}

@@ -75,9 +75,7 @@ def finished(
     if plan is None or has_errors(diagnostics):
         return Reading(language, block, None, diagnostics)
     span = block.span(0, len(block.text))
-    return Reading(
-        language, block, ir.Program((ir.Output(name, plan, span),)), diagnostics
-    )
+    return Reading(language, block, ir.Program((ir.Output(name, plan, span),)), diagnostics)
 
 
 def as_rule(reading: Reading, id_: str, title: str = "") -> Rule:

@@ -99,7 +99,7 @@ class CommandReader:
         """The plan of the whole query."""
         terms = self.terms
         plan: ir.Plan = native_search(terms.dialect.name)
-        if terms.next.kind == "end":
+        if len(terms.tokens) == 1:
             raise wrong("the query is empty", terms.span(terms.next))
         if not terms.sign("|"):
             if terms.keyword("search") or terms.next.text == "search":
@@ -239,7 +239,9 @@ class CommandReader:
     def _aggregates(self) -> list[ir.Column]:
         terms = self.terms
         columns: list[ir.Column] = []
-        while not (terms.next.kind == "end" or terms.sign("|") or self._word("by", "from", "where")):
+        while not (
+            terms.next.kind == "end" or terms.sign("|") or self._word("by", "from", "where")
+        ):
             if terms.sign(","):
                 terms.take()
                 continue
@@ -285,14 +287,15 @@ class CommandReader:
             terms.take()
             model = terms.take()
             dataset = model.text.rpartition(".")[2]
-            chosen = ir.Match(
-                ir.Field("datamodel"), (Pattern.literal(dataset),), terms.span(model)
-            )
+            chosen = ir.Match(ir.Field("datamodel"), (Pattern.literal(dataset),), terms.span(model))
             plan = ir.Filter(plan, chosen, terms.span(model))
         if self._word("where"):
             terms.take()
             until = self._until_by()
-            whole, terms.tokens = terms.tokens, [*terms.tokens[:until], _end_at(terms.tokens[until])]
+            whole, terms.tokens = (
+                terms.tokens,
+                [*terms.tokens[:until], _end_at(terms.tokens[until])],
+            )
             condition = terms.search()
             terms.tokens = whole
             plan = ir.Filter(plan, ir.simplify(condition), self._since(name))

@@ -66,7 +66,7 @@ class Token:
 
 
 _SIGNS = ("!=", "<=", ">=", "=", "<", ">", "(", ")", "[", "]", ",", "|")
-_STOPS = frozenset("()[],|=<>\"` \t\r\n")
+_STOPS = frozenset('()[],|=<>"` \t\r\n')
 
 
 def scan(block: Block, dialect: Dialect) -> list[Token]:
@@ -235,7 +235,9 @@ class TermReader:
         if token.kind == "sign" and token.text == "[":
             raise unsupported("a search inside a search", self.span(token))
         if token.kind not in ("word", "string"):
-            shown = f"`{token.text}` cannot stand here" if token.text else "the query ends too early"
+            shown = (
+                f"`{token.text}` cannot stand here" if token.text else "the query ends too early"
+            )
             raise wrong(shown, self.span(token))
         if self.sign("=", "!=", "<", ">", "<=", ">="):
             return self._test(token)
@@ -308,7 +310,7 @@ class TermReader:
     def _listed(self, name: Token) -> ir.Condition:
         self.take()
         opened = self.next
-        opening, closing = self.dialect.brackets
+        opening, closing = self.dialect.brackets[0], self.dialect.brackets[1]
         texts: list[str] = []
         last = opened
         if self.dialect.minus and opened.kind == "string":

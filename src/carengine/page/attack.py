@@ -16,7 +16,7 @@ _SITE = "https://attack.mitre.org"
 def _names() -> Mapping[str, str]:
     text = (Path(__file__).parent / "attack.tsv").read_text(encoding="utf-8")
     pairs = (line.split("\t", 1) for line in text.splitlines() if not line.startswith("#"))
-    return dict(pairs)  # type: ignore[arg-type]
+    return {line[0]: line[1] for line in pairs}
 
 
 def name_of(id_: str) -> str:

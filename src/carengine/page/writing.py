@@ -202,4 +202,3 @@ def _fenced(code: str, language: str = "") -> str:
     longest = max((len(run) for run in re.findall(r"`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{code.strip(chr(10))}\n{fence}"
-

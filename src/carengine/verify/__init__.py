@@ -26,6 +26,6 @@ __all__ = [
     "Report",
     "compare",
     "implementations",
-    "verify",
     "load_analytics",
+    "verify",
 ]

@@ -21,8 +21,7 @@ from attrs import evolve, field, frozen
 from .. import foreign, ir
 from ..diagnostics import Block, CarError, Diagnostic, Source, codes
 from ..engine import Engine
-from ..rule import Example, Implementation, Publication, Refused, Rule
-from ..rule import carfile, caryaml, page
+from ..rule import Example, Implementation, Publication, Refused, Rule, carfile, caryaml, page
 from ..rule.model import Draft, from_drafts
 from ..rule.published import is_pseudocode
 from .comparing import Comparison, compare
@@ -107,7 +106,8 @@ def load_analytics(*paths: str | Path) -> tuple[Analytic, ...]:
         raise CarError(found)
     rules = from_drafts(drafts)
     made: dict[str, list[Rule | Refused]] = {}
-    for item in (*rules.rules, *rules.refused):
+    found_rules: tuple[Rule | Refused, ...] = (*rules.rules, *rules.refused)
+    for item in found_rules:
         made.setdefault(_base(item.id), []).append(item)
     first: dict[str, Draft] = {}
     for draft in drafts:

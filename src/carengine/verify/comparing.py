@@ -109,7 +109,9 @@ def _only(mine: Conditions, theirs: Conditions, steps: int) -> Direction:
         budget = Budget(steps)
         other = theirs.get(kind)
         if other is None:
-            event = _shortest([(condition, "true")], kind, _judge(kind, condition, None, ()), budget)
+            event = _shortest(
+                [(condition, "true")], kind, _judge(kind, condition, None, ()), budget
+            )
             if event is not None:
                 grouped.setdefault((None, None), []).append((kind, event))
             elif _possible([(condition, "true")], kind, budget) is not False:
@@ -238,7 +240,7 @@ def place_of(condition: ir.Condition) -> Span | None:
     ]
     if not spans:
         return None
-    whole = spans[0]
+    whole: Span = spans[0]
     for span in spans[1:]:
         if span.source == whole.source:
             whole = whole.to(span)

@@ -140,8 +140,8 @@ def corpus_table(analytics: Iterable[Analytic]) -> str:
     lines += ["", "| analytic | block | result | event or reason |", "| --- | --- | --- | --- |"]
     for r in results:
         why = f"`{r.why}`" if r.result == "differs" else r.why
-        cells = (r.analytic, _cell(r.title), r.result, _cell(why))
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        row = (r.analytic, _cell(r.title), r.result, _cell(why))
+        lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"
 
 

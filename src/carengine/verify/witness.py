@@ -15,7 +15,7 @@ from typing import Any as AnyValue
 from attrs import define, evolve, field
 
 from .. import ir
-from ..check.languages import Budget, Texts, example
+from ..check.languages import Budget, Texts, TextTest, example
 from ..check.logic import Wish, solutions
 from ..check.rows import Facts
 from ..evaluate import test_value
@@ -46,8 +46,8 @@ class _Wanted:
     """What a value has to be."""
 
     null: bool = False
-    passes: set[ir.Condition] = field(factory=set)
-    fails: set[ir.Condition] = field(factory=set)
+    passes: set[TextTest] = field(factory=set)
+    fails: set[TextTest] = field(factory=set)
     comparisons: list[tuple[Relation, ir.Value, bool]] = field(factory=list)
     present: bool = False
 
@@ -170,9 +170,8 @@ def _texts(wanted: _Wanted, texts: Texts, budget: Budget) -> Iterator[str]:
     def fits(text: str) -> bool:
         if texts.base_name and ("\\" in text or "/" in text):
             return False
-        return all(test_value(t, text) is True for t in passes) and not any(  # type: ignore[arg-type]
-            test_value(t, text) is True  # type: ignore[arg-type]
-            for t in fails
+        return all(test_value(t, text) is True for t in passes) and not any(
+            test_value(t, text) is True for t in fails
         )
 
     seen: set[str] = set()
@@ -189,7 +188,7 @@ def _texts(wanted: _Wanted, texts: Texts, budget: Budget) -> Iterator[str]:
                 yield text
 
 
-def _spelt(tests: list[ir.Condition]) -> Iterator[str]:
+def _spelt(tests: list[TextTest]) -> Iterator[str]:
     """Texts made of the patterns of tests as they are written, several patterns laid over each other."""
     options = [
         [pattern for pattern in test.patterns[:6] if len(pattern.text) < 2_000]
@@ -204,7 +203,7 @@ def _spelt(tests: list[ir.Condition]) -> Iterator[str]:
             yield from (network.partition("/")[0] for network in test.networks[:3])
 
 
-def _spelt_near(tests: list[ir.Condition]) -> Iterator[str]:
+def _spelt_near(tests: list[TextTest]) -> Iterator[str]:
     """Texts close to patterns that must not match."""
     for test in tests:
         if isinstance(test, ir.Match):
@@ -232,8 +231,10 @@ def _laid(patterns: tuple[Pattern, ...], filling: str) -> str:
     middles = [m for m in dict.fromkeys(middles) if fold(m) not in fold(head + tail)]
     if not middles:
         return head + filling + tail if tail or filling else head
-    return filling.join(["", *middles, ""]) if not head + tail else (
-        head + filling + filling.join(middles) + filling + tail
+    return (
+        filling.join(["", *middles, ""])
+        if not head + tail
+        else (head + filling + filling.join(middles) + filling + tail)
     )
 
 
