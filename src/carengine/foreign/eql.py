@@ -25,14 +25,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import re2
-
 from .. import ir
 from ..diagnostics import Block, Diagnostic, Span
 from ..ir import Relation
 from ..pattern import Pattern, escape
 from ..values import network_of
-from .reading import Reading, Refusal, finished, native_search, unsupported, wrong
+from .reading import (
+    Reading,
+    Refusal,
+    finished,
+    native_search,
+    regex_test,
+    unsupported,
+    wrong,
+)
 
 if TYPE_CHECKING:
     from lark import Lark, Token
@@ -324,9 +330,7 @@ class _Reader:
                 raise unsupported("a pattern that is no plain text", self.span(node))
 
     def _regexes(self, value: ir.Value, texts: list[str], span: Span) -> ir.Condition:
-        tests = [
-            ir.Regex(value, checked_regex(text, span), dotall=True, span=span) for text in texts
-        ]
+        tests = [regex_test(value, text, span, dotall=True) for text in texts]
         return tests[0] if len(tests) == 1 else ir.Or(tuple(tests))
 
     # Values
@@ -467,22 +471,6 @@ _FUNCTIONS: dict[str, Callable[[_Reader, list[ir.Value], Span], Operand | None]]
     "number": _number,
     **{name: _computed(sign) for name, sign in _ARITHMETIC.items()},
 }
-
-
-def checked_regex(text: str, span: Span) -> str:
-    """A regular expression, if RE2 takes it."""
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(text, options)
-    except re2.error as error:
-        said = error.args[0] if error.args else ""
-        reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        note = (
-            "expressions here have no look-around and no backreferences, so that time stays bounded"
-        )
-        raise unsupported(f"this regular expression: {reason}", span, note) from None
-    return text
 
 
 def _wildcards(text: str) -> str:

@@ -18,8 +18,7 @@ from ..diagnostics import Block, Span
 from ..ir import Relation
 from ..pattern import Pattern, escape
 from ..values import network_of
-from .eql import checked_regex
-from .reading import Refusal, unsupported, wrong
+from .reading import Refusal, regex_test, unsupported, wrong
 
 Operand = ir.Value | ir.Condition
 
@@ -261,7 +260,7 @@ class ExpressionReader:
             case "like", [_, _]:
                 return self._like(given, span)
             case "match", [value, ir.Constant(str() as text)]:
-                return ir.Regex(value, checked_regex(text, span), cased=True, span=span)
+                return regex_test(value, text, span, cased=True)
             case "cidrmatch", [ir.Constant(str() as text), value] if network_of(text) is not None:
                 return ir.InNetwork(value, (text,), span)
             case "isnull", [value]:

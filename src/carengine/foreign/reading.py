@@ -16,12 +16,15 @@ What cannot be read is told with its place, and then there is no program: a quer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+import re2
 from attrs import field, frozen
 
 from .. import ir
 from ..diagnostics import Block, Code, Diagnostic, Span, codes, has_errors, ordered
+from ..evaluate import regex_of
 from ..fieldmap import Entry, FieldMap
 from ..rule import Metadata, Rule
 from ..syntax import parse_program
@@ -60,6 +63,36 @@ def unsupported(what: str, span: Span | None, *notes: str) -> Refusal:
 def wrong(what: str, span: Span, *notes: str) -> Refusal:
     """The refusal of a text that does not follow its grammar."""
     return Refusal(codes.FOREIGN_SYNTAX, what, span, *notes)
+
+
+_FLAGS = re.compile(r"\(\?([ims]+)\)")
+
+
+def regex_test(
+    value: ir.Value, text: str, span: Span, *, cased: bool = False, dotall: bool = False
+) -> ir.Regex:
+    """The test that a regular expression is found in a value. Flags at its beginning count.
+
+    Raises `Refusal` for an expression that RE2 does not take.
+    """
+    multiline = False
+    pattern = text
+    while found := _FLAGS.match(pattern):
+        cased = cased and "i" not in found[1]
+        dotall = dotall or "s" in found[1]
+        multiline = multiline or "m" in found[1]
+        pattern = pattern[found.end() :]
+    test = ir.Regex(value, pattern, cased, dotall, multiline, span)
+    try:
+        regex_of(test)
+    except re2.error as error:
+        said = error.args[0] if error.args else ""
+        reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        note = (
+            "expressions here have no look-around and no backreferences, so that time stays bounded"
+        )
+        raise unsupported(f"this regular expression: {reason}", span, note) from None
+    return test
 
 
 def native_search(language: str) -> ir.Search:

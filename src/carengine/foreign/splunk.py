@@ -22,9 +22,8 @@ from attrs import evolve
 from .. import ir
 from ..diagnostics import Block, Diagnostic, Span
 from ..pattern import Pattern
-from .eql import checked_regex
 from .expressions import ExpressionReader
-from .reading import Reading, Refusal, finished, native_search, unsupported, wrong
+from .reading import Reading, Refusal, finished, native_search, regex_test, unsupported, wrong
 from .terms import Dialect, TermReader, Token, scan
 
 LANGUAGE = "splunk"
@@ -153,9 +152,7 @@ class CommandReader:
         written = terms.block.text[token.start : token.end]
         text = re.sub(r'\\"', '"', written[1:-1]) if token.kind == "string" else written
         span = terms.span(field, token)
-        made: ir.Condition = ir.Regex(
-            ir.Field(field.text), checked_regex(text, span), cased=True, span=span
-        )
+        made: ir.Condition = regex_test(ir.Field(field.text), text, span, cased=True)
         if sign.text == "!=":
             made = ir.Not(ir.IsTrue(made))
         return ir.Filter(plan, made, self._since(name))
