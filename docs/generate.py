@@ -13,6 +13,8 @@ from carengine.diagnostics import codes
 from carengine.functions import FUNCTIONS, Function
 from carengine.rule import load_rules
 from carengine.rule.corpus import corpus_report
+from carengine.verify import load_analytics
+from carengine.verify.corpus import corpus_table
 
 DOCS = Path(__file__).parent
 ANALYTICS = DOCS.resolve().parents[1] / "shared" / "car" / "analytics"
@@ -26,6 +28,7 @@ _STAGES = {
     "5": "Evidence and runs",
     "6": "Lenient repairs",
     "7": "Findings of the checker",
+    "9": "Other languages",
 }
 
 _HEAD = """# Diagnostics
@@ -82,10 +85,15 @@ def corpus() -> str:
     return corpus_report(load_rules(ANALYTICS), check_rule)
 
 
+def implementations() -> str:
+    """The section of ``corpus.md`` on what the analytics publish beside pseudocode. Takes half a minute."""
+    return corpus_table(load_analytics(ANALYTICS))
+
+
 def main() -> None:
     """Write all files."""
     if ANALYTICS.is_dir():
-        (DOCS / "corpus.md").write_text(corpus(), encoding="utf-8")
+        (DOCS / "corpus.md").write_text(f"{corpus()}\n{implementations()}", encoding="utf-8")
     (DOCS / "diagnostics.md").write_text(diagnostics(), encoding="utf-8")
     page = DOCS / "field-maps.md"
     page.write_text(field_maps(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -6,7 +6,15 @@ import argparse
 from typing import Any
 
 from ..diagnostics import Diagnostic, Severity, Span, as_json, codes
-from ..verify import Candidate, Difference, Direction, Report, load_analytics, verify
+from ..verify import (
+    Candidate,
+    Difference,
+    Direction,
+    Report,
+    findings,
+    load_analytics,
+    verify,
+)
 from . import status
 from .encode import json_document, json_line
 from .screen import Screen
@@ -136,6 +144,7 @@ def _as_data(report: Report) -> dict[str, Any]:
             }
             for item in report.implementations
         ],
+        "findings": [as_json(item) for item in findings(report)],
         "pairs": [
             {
                 "first": pair.first + 1,

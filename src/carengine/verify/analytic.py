@@ -11,6 +11,7 @@ come with the analytic, and compares each with each::
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from itertools import combinations
@@ -19,12 +20,12 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from .. import foreign, ir
-from ..diagnostics import Block, CarError, Diagnostic, Source, codes
+from ..diagnostics import Block, CarError, Diagnostic, Label, Source, codes, ordered
 from ..engine import Engine
 from ..rule import Example, Implementation, Publication, Refused, Rule, carfile, caryaml, page
 from ..rule.model import Draft, from_drafts
 from ..rule.published import is_pseudocode
-from .comparing import Comparison, compare
+from .comparing import Comparison, Difference, compare
 from .conditions import selection
 
 _MAX_PAIRS = 400
@@ -158,6 +159,42 @@ def verify(analytic: Analytic) -> Report:
         assert other is not None
         pairs.append(Pair(a, b, compare(one, other)))
     return Report(analytic, tuple(candidates), _positive(analytic), tuple(pairs))
+
+
+def findings(report: Report) -> tuple[Diagnostic, ...]:
+    """What verifying found, as diagnostics: true positives that are missed, and implementations that differ."""
+    found: list[Diagnostic] = []
+    for item in report.implementations:
+        place = None if item.block is None else item.block.span(0, len(item.block.text))
+        for example, seen in zip(report.examples, item.found, strict=True):
+            if seen is False:
+                message = f"{item.title} does not find {example.name}"
+                found.append(Diagnostic(codes.MISSES_POSITIVE, message, place))
+    for pair in report.pairs:
+        one, other = report.implementations[pair.first], report.implementations[pair.second]
+        comparison = pair.comparison
+        if comparison.equivalent is None:
+            message = f"{one.title} and {other.title} were not compared to the end"
+            found.append(Diagnostic(codes.NOT_COMPARED, message, origin=report.analytic.id))
+        for finder, misser, direction in (
+            (one, other, comparison.only_first),
+            (other, one, comparison.only_second),
+        ):
+            found += [_finding(finder, misser, item) for item in direction.differences]
+    return ordered(found)
+
+
+def _finding(finder: Candidate, misser: Candidate, item: Difference) -> Diagnostic:
+    event = json.dumps(dict(item.event), ensure_ascii=False)
+    message = f"{finder.title} finds an event that {misser.title} does not: {event}"
+    notes = []
+    if item.condition is None:
+        notes.append(f"{misser.title} does not look at {', '.join(map(str, item.kinds))}")
+    labels = () if item.found_by is None else (Label(item.found_by, "found by this"),)
+    span = item.span or item.found_by
+    if span is None and misser.block is not None:
+        span = misser.block.span(0, len(misser.block.text))
+    return Diagnostic(codes.NOT_EQUIVALENT, message, span, labels=labels, notes=tuple(notes))
 
 
 def run_all(analytic: Analytic) -> list[Candidate]:

@@ -28,7 +28,8 @@ from ..datamodel import model
 from ..diagnostics import Span
 from ..engine.interpreter import passes
 from ..evaluate import Alone, holds
-from ..fieldmap import CarEvent, CarRow, find_maps, normalize
+from ..fieldmap import CarEvent, CarRow, find_maps
+from ..fieldmap import view as view_of
 from .conditions import by_kind, conjuncts, on_paths
 from .witness import Event, Judge, find, smallest
 
@@ -83,8 +84,17 @@ class Comparison:
         return None if self.only_first.undecided or self.only_second.undecided else True
 
 
-def compare(first: ir.Program, second: ir.Program, steps: int = 4_000_000) -> Comparison:
-    """Two programs in CAR's names compared. ``steps`` bounds the work.
+def compare(
+    first: ir.Program,
+    second: ir.Program,
+    steps: int = 4_000_000,
+    *,
+    most: int | None = None,
+) -> Comparison:
+    """Two programs in CAR's names compared.
+
+    ``steps`` bounds the work for each kind of event and direction; after ``most`` differences in a direction no
+    others are looked for.
 
     >>> import carengine
     >>> def program(test):
@@ -99,13 +109,15 @@ def compare(first: ir.Program, second: ir.Program, steps: int = 4_000_000) -> Co
     if mine is None or theirs is None:
         same = [o.plan for o in first.outputs] == [o.plan for o in second.outputs]
         return Comparison(same)
-    return Comparison(True, _only(mine, theirs, steps), _only(theirs, mine, steps))
+    return Comparison(True, _only(mine, theirs, steps, most), _only(theirs, mine, steps, most))
 
 
-def _only(mine: Conditions, theirs: Conditions, steps: int) -> Direction:
+def _only(mine: Conditions, theirs: Conditions, steps: int, most: int | None) -> Direction:
     grouped: dict[tuple[ir.Condition | None, Span | None], list[tuple[ir.EventKind, Event]]] = {}
     undecided: list[ir.EventKind] = []
     for kind, condition in mine.items():
+        if most is not None and len(grouped) >= most:
+            break
         budget = Budget(steps)
         other = theirs.get(kind)
         if other is None:
@@ -121,6 +133,8 @@ def _only(mine: Conditions, theirs: Conditions, steps: int) -> Direction:
             continue
         found_any = False
         for alternative, place in _alternatives(condition):
+            if most is not None and len(grouped) >= most:
+                break
             for part, event in _differences(kind, alternative, other, budget):
                 grouped.setdefault((part, place), []).append((kind, event))
                 found_any = True
@@ -200,7 +214,8 @@ def _judge(
     rest: tuple[ir.Condition, ...],
 ) -> Judge:
     """Whether an event, read as every event is, makes mine true, the part not true, and the rest true."""
-    maps = find_maps("car")
+    # The one entry of the map that an event of this kind fits, so that the others need not be asked.
+    entries = [e for found in find_maps("car") for e in found.entries if e.kind == kind]
     stage = ir.Stage((kind,), mine)
 
     def true(condition: ir.Condition, view: CarEvent) -> bool:
@@ -212,7 +227,7 @@ def _judge(
             and (part is None or not true(part, view))
             and all(true(other, view) for other in rest)
             and _is_consistent(view)
-            for view in normalize(event, maps)
+            for view in (view_of(event, event, entry) for entry in entries)
         )
 
     return judge

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from ..diagnostics import Severity
+from ..diagnostics import Severity, codes
 from .analytic import Analytic, Candidate, run_all
 from .comparing import Comparison, Direction, compare
 
@@ -30,6 +30,7 @@ counts.
 
 _LANGUAGES = ("Splunk", "EQL", "LogPoint", "Sigma", "DNIF", "Elastic")
 _LONGEST = 400
+_MOST = 3
 
 
 @frozen
@@ -75,16 +76,24 @@ def _result(id_: str, item: Candidate, own: list[Candidate]) -> BlockResult:
     compared = []
     for other in own:
         assert other.program is not None
-        compared.append(compare(other.program, item.program))
+        compared.append(compare(other.program, item.program, most=_MOST))
     best = min(compared, key=_distance)
     match best.equivalent:
         case True:
-            return BlockResult(id_, item.title, language, "agrees", "", runs, misses)
+            return BlockResult(id_, item.title, language, "agrees", _limits(item), runs, misses)
         case False:
             return BlockResult(id_, item.title, language, "differs", _event(best), runs, misses)
         case None:
             why = "" if best.compared else "one of the two looks at several events at a time"
             return BlockResult(id_, item.title, language, "not decided", why, runs, misses)
+
+
+def _limits(item: Candidate) -> str:
+    """What of a block is not in what was compared."""
+    found = [said for said in item.diagnostics if said.code is codes.NATIVE_KIND]
+    return "; ".join(
+        f"{said.code.id} without {' '.join(said.span.text.split())}" for said in found if said.span
+    )
 
 
 def _distance(comparison: Comparison) -> tuple[int, int]:
@@ -100,8 +109,8 @@ def _event(comparison: Comparison) -> str:
     ):
         shown = _first(direction)
         if shown:
-            more = len(direction.differences) - 1
-            parts.append(f"{finder} {shown}" + (f" and {more} more" if more else ""))
+            more = " and others" if len(direction.differences) > 1 else ""
+            parts.append(f"{finder} {shown}{more}")
     return "; ".join(parts)
 
 
