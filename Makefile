@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench evidence fuzz damage docs clean
+.PHONY: test lint types unit hunt bench evidence fuzz damage soak docs clean
 
 test: lint types unit
 
@@ -30,6 +30,7 @@ hunt: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/joins.py --write
 
 # All archives of real evidence, where it is at hand; the usual tests read a few of them.
 evidence: $(READY)
@@ -42,6 +43,11 @@ fuzz: $(READY)
 # The lenient reading on thousands of damaged programs; the usual tests try some hundreds.
 damage: $(READY)
 	CARENGINE_DAMAGES=200 $(BIN)/pytest tests/test_lenient_damage.py
+
+# The long tests of joins and groups: a hundred kills, all real archives, many generated programs.
+soak: $(READY)
+	CARENGINE_SOAK=1 $(BIN)/pytest tests/test_follow.py tests/test_stream_rules.py
+	CARENGINE_FUZZ=2000 $(BIN)/pytest tests/test_streams.py
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

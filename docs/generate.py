@@ -1,20 +1,29 @@
 """Write the parts of the documentation that are declarations elsewhere.
 
-``python docs/generate.py`` writes ``corpus.md`` from CAR's analytics where these are at hand, ``diagnostics.md`` from the codes and the list of functions in
-``field-maps.md`` from the functions. A test holds both to what this gives.
+``python docs/generate.py`` writes ``diagnostics.md`` from the codes, the list of functions in
+``field-maps.md`` from the functions, in ``maps/`` a page for each shipped field map with one of what
+all of them cover, and ``corpus.md`` from CAR's analytics where these are at hand. A test holds all to
+what this gives.
 """
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+import carengine.fieldmap
+from carengine import yamltext
 from carengine.check import check_rule
-from carengine.diagnostics import codes
+from carengine.datamodel import TIME, ObjectSpec, model
+from carengine.diagnostics import Block, Source, codes
+from carengine.fieldmap import Entry, FieldMap, load_map
 from carengine.functions import FUNCTIONS, Function
 from carengine.rule import load_rules
 from carengine.rule.corpus import corpus_report
 from carengine.verify import load_analytics
 from carengine.verify.corpus import corpus_table
+from carengine.wording import condition_text, value_text
 
 DOCS = Path(__file__).parent
 ANALYTICS = DOCS.resolve().parents[1] / "shared" / "car" / "analytics"
@@ -80,6 +89,132 @@ def field_maps(text: str) -> str:
     return f"{before}{BEGIN}\n{functions()}\n{END}{after}"
 
 
+_INDEX = """# What the field maps cover
+
+For each event kind of CAR, how many of its fields each shipped map gives. A page for each map tells which, and from
+what. This page is generated from the maps (`make docs`).
+"""
+
+_PAGE = """# {title}
+
+{description}
+
+`-m {name}` chooses this map; `auto`, which is the default, includes it. This page is generated from
+`carengine/fieldmap/maps/{name}.yaml` (`make docs`).
+"""
+
+
+def map_pages() -> dict[str, str]:
+    """The texts of the pages in ``maps/``, by file name."""
+    folder = Path(carengine.fieldmap.__file__).parent / "maps"
+    families = {path.stem: load_map(path) for path in sorted(folder.glob("*.yaml"))}
+    pages = {
+        f"{name}.md": map_page(_plain(folder / f"{name}.yaml"), shapes)
+        for name, shapes in families.items()
+    }
+    return pages | {"README.md": map_index(families)}
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    block = Block.whole(Source(path.name, path.read_text(encoding="utf-8")))
+    found = yamltext.plain(yamltext.load_yaml(block, codes.BAD_MAP))
+    assert isinstance(found, dict)
+    return found
+
+
+def map_index(families: dict[str, tuple[FieldMap, ...]]) -> str:
+    """The table of all kinds by all maps."""
+    names = list(families)
+    rows = [
+        "| | " + " | ".join(f"[{name}]({name}.md)" for name in names) + " |",
+        "| --- |" + " ---: |" * len(names),
+    ]
+    for spec in model().objects.values():
+        for action in spec.actions:
+            cells = [_given(spec, action, shapes[0]) for shapes in families.values()]
+            rows.append(f"| {spec.name}/{action} | " + " | ".join(cells) + " |")
+    return "\n".join([_INDEX, *rows, ""])
+
+
+def _given(spec: ObjectSpec, action: str, fieldmap: FieldMap) -> str:
+    entries = [entry for entry in fieldmap.entries if str(entry.kind) == f"{spec.name}/{action}"]
+    if not entries:
+        return ""
+    known = set(_names(spec))
+    given = {name.partition(".")[0] for entry in entries for name in entry.fields}
+    return f"{len(known & given)} of {len(known)}"
+
+
+def _names(spec: ObjectSpec) -> list[str]:
+    return list(dict.fromkeys((TIME.name, *spec.fields)))
+
+
+def map_page(written: dict[str, Any], shapes: tuple[FieldMap, ...]) -> str:
+    """The page of one map."""
+    first = shapes[0]
+    parts = [
+        _PAGE.format(
+            title=written["title"], name=written["name"], description=written["description"].strip()
+        )
+    ]
+    parts += ["## Shapes\n", "| map | what it is | recognised by |", "| --- | --- | --- |"]
+    parts += [
+        f"| `{shape.name}` | {shape.title} | {_code(condition_text(shape.recognise))} |"
+        for shape in shapes
+    ]
+    parts += ["", "## Events\n"]
+    if len(shapes) > 1:
+        parts.append(
+            f"Field names are those of `{first.name}`; the other shapes have the same by other names.\n"
+        )
+    # The conditions as they are written: with the map's own names, which are shorter.
+    whens = {
+        id(entry): " ".join(str(one["when"]).split())
+        for entry, one in zip(first.entries, written["entries"], strict=True)
+    }
+    by_object = sorted(first.entries, key=lambda entry: entry.kind)
+    for name, entries in groupby(by_object, key=lambda entry: entry.kind.object):
+        parts += _object_tables(model().objects[name], list(entries), whens)
+    if written.get("without"):
+        parts += ["## Without a CAR event\n", "| what | why |", "| --- | --- |"]
+        parts += [f"| {what} | {why.strip()} |" for what, why in written["without"].items()]
+        parts.append("")
+    if written.get("references"):
+        parts += ["## References\n", *(f"* {one}" for one in written["references"]), ""]
+    return "\n".join(parts)
+
+
+def _object_tables(spec: ObjectSpec, entries: list[Entry], whens: dict[int, str]) -> list[str]:
+    """What is told of one object: which events, and where each field comes from."""
+    parts = [f"### {spec.name}\n", "| event | when |", "| --- | --- |"]
+    parts += [f"| {entry.kind} | {_code(whens[id(entry)])} |" for entry in entries]
+    actions = list(dict.fromkeys(entry.kind.action for entry in entries))
+    parts += ["", f"| field | {' | '.join(actions)} |", "| --- |" + " --- |" * len(actions)]
+    given = dict.fromkeys(name for entry in entries for name in entry.fields)
+    names = [*(n for n in _names(spec) if n in given), *(n for n in given if "." in n)]
+    for name in names:
+        cells = [
+            "<br>".join(
+                dict.fromkeys(
+                    _code(value_text(entry.fields[name]))
+                    for entry in entries
+                    if entry.kind.action == action and name in entry.fields
+                )
+            )
+            for action in actions
+        ]
+        parts.append(f"| {name} | {' | '.join(cells)} |")
+    without = [name for name in _names(spec) if name not in given]
+    parts += ["", f"Not given: {', '.join(without)}.\n" if without else ""]
+    return parts
+
+
+def _code(text: str) -> str:
+    """A text as code in a table."""
+    text = text.replace("|", "\\|")
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
 def corpus() -> str:
     """The text of ``corpus.md``."""
     return corpus_report(load_rules(ANALYTICS), check_rule)
@@ -91,7 +226,10 @@ def implementations() -> str:
 
 
 def main() -> None:
-    """Write all files."""
+    """Write all."""
+    (DOCS / "maps").mkdir(exist_ok=True)
+    for name, text in map_pages().items():
+        (DOCS / "maps" / name).write_text(text, encoding="utf-8")
     if ANALYTICS.is_dir():
         (DOCS / "corpus.md").write_text(f"{corpus()}\n{implementations()}", encoding="utf-8")
     (DOCS / "diagnostics.md").write_text(diagnostics(), encoding="utf-8")

@@ -112,6 +112,8 @@ def test_the_generated_parts_are_current() -> None:
     assert page == made.diagnostics(), hint
     page = (DOCS / "field-maps.md").read_text(encoding="utf-8")
     assert page == made.field_maps(page), hint
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "maps").glob("*.md")}
+    assert pages == made.map_pages(), hint
 
 
 def test_every_code_is_on_the_page_and_well_declared() -> None:

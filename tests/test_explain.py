@@ -273,6 +273,24 @@ def test_standings(text: str, events: list[Any], outcome: Outcome) -> None:
     assert _standing(text, *events)[0] is outcome
 
 
+@pytest.mark.parametrize("user", ["x", "y"])
+def test_outputs_that_never_can_are_told_beside_one_that_can(user: str) -> None:
+    text = EXE.removesuffix("output a") + (
+        'b = search Process:Create where env_vars = "x"\n'
+        'c = search Email:Deliver where subject = "x"\n'
+        "output a, b, c"
+    )
+    engine = Engine([carengine.parse_rule(text)])
+    session = engine.session()
+    matched = session.feed({**SYSMON, "User": user})
+    [found] = standings(engine, session.account)
+    assert found.outcome is (Outcome.MATCHED if matched else Outcome.NOT_TRUE)
+    assert found.partly == (
+        "sysmon.flat gives no env_vars for process/create",
+        "logs of this shape (sysmon.flat) have no email/deliver",
+    )
+
+
 def test_only_a_bounded_number_of_events_is_looked_at() -> None:
     engine = Engine(())
     session, looked = engine.session(), Sample(engine)

@@ -558,6 +558,8 @@ def test_names_of_maps() -> None:
         "sysmon.winlogbeat",
         "sysmon.winlogbeat6",
         "sysmon.evtx",
+        "sysmon.ecs",
+        "sysmon.sentinel",
     }
     assert [found.name for found in find_maps("SYSMON.FLAT")] == ["sysmon.flat"]
     with pytest.raises(CarError) as caught:

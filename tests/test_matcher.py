@@ -267,14 +267,16 @@ def test_kinds_that_a_log_lacks_are_told() -> None:
     assert told_so.notes == ("its conditions exclude each other",)
 
 
-def test_a_rule_with_state_is_told() -> None:
+def test_outputs_with_and_without_state() -> None:
     rule = parse_rule(
         "a = search Process:Create b = search Process:Create "
         "j = join (a, b) where a.pid = b.ppid output j, a"
     )
     engine = Engine([rule], "car")
-    assert [item.code.id for item in engine.unsupported] == ["CE507"]
     assert matches_of(engine, {**PROCESS, "pid": 1}) == ["a"]
+    time = "2024-05-01T10:00:00Z"
+    events = [{**PROCESS, "pid": 1, "time": time}, {**PROCESS, "ppid": 1, "time": time}]
+    assert matches_of(engine, *events) == ["a", "j", "a"]
 
 
 def matches_of(engine: Engine, *events: dict[str, Any]) -> list[str]:

@@ -243,6 +243,30 @@ def test_comparisons_agree_with_each_other(a: Any, b: Any, type_: Type) -> None:
         assert not compare(b, Relation.LESS, a, type_)
 
 
+MIXED = st.lists(st.one_of(values(), st.integers(-2, 2), st.sampled_from("aBc")), max_size=4)
+
+
+@some(300)
+@given(MIXED, MIXED, st.sampled_from(list(Relation)), st.sampled_from(list(Type)))
+def test_lists_are_compared_pair_by_pair(
+    a: list[Any], b: list[Any], relation: Relation, type_: Type
+) -> None:
+    # Boxed, so that a list inside a list stays one element, which has no reading.
+    pairs = {
+        compare([x], relation, [y], type_) for x in a for y in b if x is not None and y is not None
+    }
+    expected = True if True in pairs else None if None in pairs or not pairs else False
+    assert compare(a, relation, b, type_) is expected
+
+
+@pytest.mark.parametrize("relation", list(Relation))
+@pytest.mark.parametrize("type_", [Type.TEXT, Type.NUMBER, Type.ADDRESS])
+def test_long_lists_do_not_cost_their_product(relation: Relation, type_: Type) -> None:
+    odd, even = list(range(1, 100_001, 2)), list(range(0, 100_000, 2))
+    wanted = relation is not Relation.EQUAL
+    assert compare(odd, relation, even, type_) is wanted
+
+
 @some(200)
 @given(values(), values(), st.sampled_from([t for t in Type if t is not Type.BOOLEAN]))
 def test_keys_are_equal_where_values_are(a: Any, b: Any, type_: Type) -> None:
@@ -385,3 +409,27 @@ def test_functions_take_anything(name: str, data: st.DataObject) -> None:
     found = call(name, arguments)
     if FUNCTIONS[name].strict and any(map(is_null, arguments)):
         assert found is None
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [
+        ("2020-10-20 10:00:00 UTC", "2020-10-20T10:00:00Z"),
+        ("2020-10-20 10:00:00.123 +0200", "2020-10-20T08:00:00.123Z"),
+        ("2020/10/20 10:00:00", "2020-10-20T10:00:00Z"),
+        ("20/Oct/2020:10:00:00 -0700", "2020-10-20T17:00:00Z"),
+        ("Tue, 20 Oct 2020 10:00:00 GMT", "2020-10-20T10:00:00Z"),
+        ("Oct 20, 2020 @ 10:00:00.123456", "2020-10-20T10:00:00.123456Z"),
+        ("Tue Oct 20 10:00:00 2020", "2020-10-20T10:00:00Z"),
+        ("October 20, 2020 12:01:00 AM", "2020-10-20T00:01:00Z"),
+        ("/Date(1603188000123)/", "2020-10-20T10:00:00.123Z"),
+        ("2022-05-13T08:54:05.1230000Z", "2022-05-13T08:54:05.123Z"),
+        ("10/11/2020 10:00:00", None),
+        ("Foo 20 2020 10:00:00", None),
+        ("2020/13/20 10:00:00", None),
+        ("2020/10/20 25:00:00", None),
+        ("Oct 20 2020 13:00:00 PM", None),
+    ],
+)
+def test_times_as_logs_write_them(text: str, iso: str | None) -> None:
+    assert time_of(text) == (None if iso is None else time_of(iso))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .diagnostics import CarError, Diagnostic
-    from .engine import Engine, Match, Session
+    from .engine import Engine, Match, Session, StreamOptions
     from .engine.explain import explain
     from .engine.needs import needs
     from .fieldmap import FieldMap, find_maps, load_map, normalize
@@ -42,6 +42,7 @@ _HOMES = {
     "RuleSet": ("rule", "RuleSet"),
     "Session": ("engine", "Session"),
     "Sifter": ("tuning", "Sifter"),
+    "StreamOptions": ("engine", "StreamOptions"),
     "Tuning": ("tuning", "Tuning"),
     "explain": ("engine.explain", "explain"),
     "find_maps": ("fieldmap", "find_maps"),
@@ -68,6 +69,7 @@ __all__ = [
     "RuleSet",
     "Session",
     "Sifter",
+    "StreamOptions",
     "Tuning",
     "explain",
     "find_maps",

@@ -206,11 +206,11 @@ def _test_one(test: ir.Match | ir.Regex | ir.InNetwork, value: Any) -> bool | No
 
 def occurs(needle: Any, haystack: Any) -> bool | None:
     """Whether the text of one value occurs in the text of another, case ignored."""
-    needles = [text for item in elements(needle) if (text := text_of(item)) is not None]
-    stacks = [text for item in elements(haystack) if (text := text_of(item)) is not None]
+    needles = {fold(text) for item in elements(needle) if (text := text_of(item)) is not None}
+    stacks = {fold(text) for item in elements(haystack) if (text := text_of(item)) is not None}
     if not needles or not stacks:
         return None
-    return any(fold(inner) in fold(outer) for inner in needles for outer in stacks)
+    return any(inner in outer for inner in needles for outer in stacks)
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ in code and in files find it by its name.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -17,6 +18,7 @@ from typing import Any
 
 from attrs import frozen
 
+from .eventxml import EventXmlError, event_of_xml
 from .values import is_null, number_of, text_of
 
 # Longer texts than any path, hash list or name has are not taken apart.
@@ -289,3 +291,222 @@ def _hive(path: Any) -> str | None:
     if head.lower() == "registry" and rest:
         return _KERNEL_HIVES.get(rest[0].lower())
     return _HIVES.get(head.lower())
+
+
+@_function(2, 9, strict=False)
+def _unless(value: Any, *texts: Any) -> Any:
+    """The value, or null where it is one of the texts (which a log writes for "not known")."""
+    if isinstance(value, list):
+        return [item for item in value if item not in texts] or None
+    return None if isinstance(value, str) and value in texts else value
+
+
+@_function(2, strict=False)
+def _given(value: Any, then: Any) -> Any:
+    """The second value where the first is there, else null."""
+    return None if is_null(value) else then
+
+
+@_function(1)
+def _no_number(value: Any) -> Any:
+    """The value, or null where it is or spells a number."""
+    return None if number_of(value) is not None else value
+
+
+@_function(3)
+def _between(value: Any, before: Any, after: Any) -> str | None:
+    """What stands in a text behind one mark and before another, or before the end: ``10.0.0.1`` of ``{laddr=10.0.0.1 …}``."""
+    text, start, end = text_of(value), text_of(before), text_of(after)
+    if text is None or not start or not end or start not in text:
+        return None
+    return text.partition(start)[2].partition(end)[0].rstrip("}").strip() or None
+
+
+@_function(2)
+def _has_bits(value: Any, mask: Any) -> bool | None:
+    """Whether a number has any of the bits of another: of an access mask, ``0x120089`` and ``0x1``."""
+    number, bits = number_of(value, hexadecimal=True), number_of(mask, hexadecimal=True)
+    if not isinstance(number, int) or not isinstance(bits, int):
+        return None
+    return bool(number & bits)
+
+
+@_function(2, strict=False)
+def _later(start: Any, seconds: Any) -> float | None:
+    """A time in seconds since 1970, so many seconds on; the time itself where it is not known how many."""
+    first, length = number_of(start), number_of(seconds)
+    if first is None:
+        return None
+    return float(first) if length is None else float(first) + float(length)
+
+
+@_function(3, 3, strict=False)
+def _url(scheme: Any, host: Any, rest: Any) -> str | None:
+    """A URL out of its scheme, its host and what follows; what follows alone where that is a URL."""
+    start, name, path = text_of(scheme), text_of(host), text_of(rest) or ""
+    if "://" in path[:12]:
+        return path
+    return f"{start}://{name}{path}" if start and name else None
+
+
+@_function(1, 2, strict=False)
+def _joined(values: Any, separator: Any = " ") -> str | None:
+    """The texts of a list one behind the other with a separator, as arguments are in a command line."""
+    if not isinstance(values, list | tuple):
+        return text_of(values)
+    texts = [text for item in values if (text := text_of(item)) is not None]
+    return (text_of(separator) or "").join(texts) if texts else None
+
+
+@_function(2, strict=False)
+def _item(values: Any, place: Any) -> Any:
+    """One of a list, counted from 0, or from -1 backwards. A single value is a list of one."""
+    several = values if isinstance(values, list | tuple) else [values]
+    number = number_of(place)
+    if not isinstance(number, int) or not -len(several) <= number < len(several):
+        return None
+    return several[number]
+
+
+@_function(1)
+def _utf16(hexadecimal: Any) -> str | None:
+    """The text that hexadecimal digits spell in UTF-16, as the service control manager writes its names."""
+    text = text_of(hexadecimal)
+    if text is None or len(text) > _MAX_TEXT:
+        return None
+    try:
+        found = bytes.fromhex(text).decode("utf-16-le")
+    except ValueError:
+        return None
+    return found.rstrip("\0") or None
+
+
+@_function(1)
+def _unescape_xml(value: Any) -> str | None:
+    """XML that was escaped as a whole (``&lt;Task&gt;``) as XML again; any other text as it is."""
+    text = text_of(value)
+    if text is None or len(text) > _MAX_TEXT or not text.lstrip().startswith("&lt;"):
+        return text
+    return html.unescape(text)
+
+
+_PROGRAM_END = re.compile(r"\.(?:exe|com|scr|sys|dll|bat|cmd|ps1|vbs|js)(?=[\s,]|$)", re.IGNORECASE)
+
+
+@_function(1)
+def _program(command: Any) -> str | None:
+    r"""The program that a command line starts: ``C:\a b\c.exe`` of ``"C:\a b\c.exe" -k``, quoted or not."""
+    text = text_of(command)
+    if text is None or len(text) > _MAX_TEXT:
+        return None
+    text = text.strip()
+    if text.startswith('"'):
+        return text[1:].partition('"')[0] or None
+    first = text.split(None, 1)[0] if text else ""
+    if "\\" in first and not _PROGRAM_END.search(first):
+        # A path may hold blanks and still stand without quotes; it ends with the first ending of a program.
+        found = _PROGRAM_END.search(text)
+        return text[: found.end()] if found is not None else first
+    return first.rstrip(",") or None
+
+
+@_function(1)
+def _trim(value: Any) -> str | None:
+    """The text without the blanks around it."""
+    text = text_of(value)
+    return None if text is None else text.strip() or None
+
+
+_ROOTS = (
+    ("\\REGISTRY\\MACHINE", "HKLM"),
+    ("\\REGISTRY\\USER", "HKU"),
+    ("HKEY_LOCAL_MACHINE", "HKLM"),
+    ("HKEY_USERS", "HKU"),
+    ("HKEY_CURRENT_USER", "HKCU"),
+    ("HKEY_CLASSES_ROOT", "HKCR"),
+    ("HKEY_CURRENT_CONFIG", "HKCC"),
+)
+
+
+@_function(1, 2, strict=False)
+def _registry_path(key: Any, value: Any = None) -> str | None:
+    r"""A registry path as Sysmon writes it (``HKLM\…``), of ``\REGISTRY\MACHINE\…``; with a value's name behind it."""
+    text, name = text_of(key), text_of(value)
+    if text is None:
+        return None
+    for root, short in _ROOTS:
+        if text[: len(root)].upper() == root and text[len(root) : len(root) + 1] in ("", "\\"):
+            text = short + text[len(root) :]
+            break
+    return text if name is None else f"{text}\\{name}"
+
+
+_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+
+
+def _separator(folder: str) -> str:
+    return "/" if "/" in folder and "\\" not in folder else "\\"
+
+
+@_function(2, strict=False)
+def _inside(folder: Any, name: Any) -> str | None:
+    """A path that may be relative to a folder, in full; where it is and the folder is not known, as it is."""
+    base, text = text_of(folder), text_of(name)
+    if not text or not base or _ABSOLUTE.match(text):
+        return text or None
+    return base.rstrip("/\\") + _separator(base) + text.removeprefix("./").removeprefix(".\\")
+
+
+@_function(2, strict=False)
+def _full_path(folder: Any, name: Any) -> str | None:
+    """A folder and a name as one path; the folder alone where it ends with the name already."""
+    base, text = text_of(folder), text_of(name)
+    if not base or not text:
+        return base or text or None
+    if base.lower().endswith(text.lower()) and _ABSOLUTE.search(base[: -len(text)][-1:]):
+        return base
+    return base.rstrip("/\\") + _separator(base) + text
+
+
+@_function(4, strict=False)
+def _listed(values: Any, key: Any, wanted: Any, name: Any) -> Any:
+    """Of a list of mappings, what the one has under a name that has a certain value under a key."""
+    if not isinstance(values, list | tuple):
+        values = (values,)
+    sought = (text_of(wanted) or "").lower()
+    for one in values:
+        if isinstance(one, Mapping) and (text_of(_member(one, key)) or "").lower() == sought:
+            return _member(one, name)
+    return None
+
+
+_ENTITY = re.compile(r"&(lt|gt|amp|quot|apos)(?![;\w])")
+_CUT = re.compile(r"(?:<[^<>]{0,400}|&[#\w]{0,12})\Z")
+
+
+@lru_cache(maxsize=256)
+def _read_xml(text: str) -> Mapping[str, Any] | None:
+    try:
+        return event_of_xml(text)
+    except EventXmlError:
+        pass
+    # What syslog does to Sysmon for Linux: entities that lost their semicolon, and messages cut at its limit.
+    mended = _ENTITY.sub(r"&\1;", text)
+    if "</Event>" not in mended and "<EventData>" in mended:
+        mended = _CUT.sub("", mended)
+        inside = mended.rfind("<Data ") > mended.rfind("</Data>")
+        mended += ("</Data>" if inside else "") + "</EventData></Event>"
+    try:
+        return event_of_xml(mended)
+    except EventXmlError:
+        return None
+
+
+@_function(1)
+def _xml_event(value: Any) -> Mapping[str, Any] | None:
+    """A Windows event written as XML as a mapping, as EVTX readers have it; of one that was cut off, what is there."""
+    text = text_of(value)
+    if text is None or len(text) > _MAX_TEXT or "<Event" not in text:
+        return None
+    start = text.find("<Event")
+    return _read_xml(text[start:] if start else text)

@@ -524,6 +524,41 @@ def atoms(condition: Condition) -> Iterator[Condition]:
             yield condition
 
 
+def type_of(value: Value) -> Type:
+    """What the values of an expression are, as far as the data model says."""
+    match value:
+        case Field() | Raw() | Parameter() | Call():
+            return value.type
+        case Moment() | Now():
+            return Type.TIME
+        case Duration():
+            return Type.DURATION
+        case Constant(bool()):
+            return Type.BOOLEAN
+        case Constant(int() | float()):
+            return Type.NUMBER
+        case Constant(str()):
+            return Type.TEXT
+        case Arithmetic(_, left, right):
+            pair = {type_of(left), type_of(right)}
+            if Type.TIME in pair:
+                return Type.DURATION if pair == {Type.TIME} else Type.TIME
+            return Type.DURATION if Type.DURATION in pair else Type.NUMBER
+        case Aggregate("count" | "distinct_count"):
+            return Type.INTEGER
+        case Aggregate("min" | "max" | "values", inner) if inner is not None:
+            return type_of(inner)
+        case Aggregate(_, inner):
+            timed = inner is not None and type_of(inner) is Type.DURATION
+            return Type.DURATION if timed else Type.NUMBER
+        case Whole(aggregate):
+            return type_of(aggregate)
+        case Lookup(plan, column):
+            return next((type_of(c.value) for c in plan.columns if c.name == column), Type.ANY)
+        case _:
+            return Type.ANY
+
+
 def fields_in(value: Value) -> Iterator[Field]:
     """The fields a value reads."""
     if isinstance(value, Field):
@@ -697,7 +732,10 @@ def _projected(stage: Stage, columns: tuple[Column, ...]) -> Stage:
 def _substitute(assigned: dict[str, Value]) -> Callable[[Value], Value]:
     def change(value: Value) -> Value:
         if isinstance(value, Field) and value.source is None:
-            return assigned.get(value.name, value)
+            found = assigned.get(value.name, value)
+            if value.type is Type.TIME and isinstance(found, Field | Call):
+                return evolve(found, type=Type.TIME)
+            return found
         return value
 
     return change

@@ -30,6 +30,35 @@ from .pattern import fold
 _NUMBER = re.compile(r"\s*([+-]?\d{1,40}(?:\.\d{1,40})?)\s*", re.ASCII)
 _HEXADECIMAL = re.compile(r"\s*0[xX]([0-9a-fA-F]{1,32})\s*")
 _SCALAR = (str, int, float)
+_DOTNET = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
+_DAY = r"(?P<day>\d{1,2})"
+_NAMED = r"(?:[A-Za-z]{3,9},? +)?"
+_MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
+_CLOCK = (
+    r"(?P<hour>\d{1,2}):(?P<rest>\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)"
+    r"(?: ?(?P<half>[AaPp][Mm]))?"
+)
+_ZONE = r"(?: ?(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}:?\d{2}))?"
+_FORMS = tuple(
+    re.compile(form, re.ASCII)
+    for form in (
+        # 2020/10/20 10:00:00, 2020-10-20 10:00:00 UTC
+        rf"(?P<year>\d{{4}})[-/](?P<month>\d{{1,2}})[-/]{_DAY}[ T]+{_CLOCK}{_ZONE}",
+        # 20/Oct/2020:10:00:00 +0000, Tue, 20 Oct 2020 10:00:00 GMT
+        rf"{_NAMED}{_DAY}[ /-]{_MONTH}[ /-](?P<year>\d{{4}})[ :,T]+{_CLOCK}{_ZONE}",
+        # Oct 20, 2020 @ 10:00:00.123
+        rf"{_NAMED}{_MONTH} +{_DAY},? +(?P<year>\d{{4}})[ ,@]+{_CLOCK}{_ZONE}",
+        # Tue Oct 20 10:00:00 2020
+        rf"{_NAMED}{_MONTH} +{_DAY} +{_CLOCK}{_ZONE} +(?P<year>\d{{4}})",
+    )
+)
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
+    )
+}
+_NUMERIC = (Type.TIME, Type.INTEGER, Type.NUMBER, Type.DURATION)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -94,7 +123,8 @@ def number_of(value: Any, *, hexadecimal: bool = False) -> int | float | None:
 def time_of(value: Any) -> int | None:
     """The point in time that a value is or spells, in microseconds since 1970 UTC.
 
-    Reads ISO 8601 with ``T`` or a blank, with and without fraction and zone (without: UTC), and
+    Reads ISO 8601 with ``T`` or a blank, with and without fraction and zone (without: UTC), dates with the
+    month's name (Apache, RFC 2822, ``ctime``), ``2020/10/20``, .NET's ``/Date(…)/``, and
     numbers: seconds, milliseconds, microseconds or nanoseconds since 1970, or Windows FILETIME,
     told apart by their size. Eight digits that are a date are one (``20191027``).
 
@@ -118,14 +148,43 @@ def _time_of_text(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(stripped)
     except ValueError:
-        number = number_of(stripped)
-        return None if number is None else _time_of_number(number)
+        if (number := number_of(stripped)) is not None:
+            return _time_of_number(number)
+        try:
+            moment = datetime.fromisoformat(_as_iso(stripped))
+        except ValueError:
+            return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     try:
         return (moment - _EPOCH) // _MICROSECOND
     except OverflowError:
         return None
+
+
+def _as_iso(text: str) -> str:
+    """A time in another of the ways that logs write it, as ISO 8601; the text itself where it is none.
+
+    A date of digits with day or month first is left alone: which of the two it is, nobody can tell.
+    """
+    if found := _DOTNET.fullmatch(text):
+        return (_EPOCH + timedelta(milliseconds=int(found[1]))).isoformat()
+    for form in _FORMS:
+        if (found := form.fullmatch(text)) is None:
+            continue
+        part = found.groupdict()
+        month = part["month"]
+        number = int(month) if month.isdigit() else _MONTHS.get(month[:3].lower(), 0)
+        hour = int(part["hour"])
+        if half := part["half"]:
+            if not 1 <= hour <= 12:
+                return text
+            hour = hour % 12 + (12 if half.lower() == "pm" else 0)
+        zone = part["zone"] or ""
+        date = f"{part['year']}-{number:02}-{int(part['day']):02}"
+        offset = "+00:00" if zone.upper() in ("", "Z", "UTC", "GMT") else zone
+        return f"{date}T{hour:02}:{part['rest']}{offset}"
+    return text
 
 
 def _time_of_number(number: int | float) -> int | None:
@@ -229,8 +288,50 @@ def compare(left: Any, relation: Relation, right: Any, type_: Type) -> bool | No
     lefts, rights = elements(left), elements(right)
     if not lefts or not rights:
         return None
-    verdicts = {_compare_one(a, relation, b, type_) for a in lefts for b in rights}
-    return True if True in verdicts else None if None in verdicts else False
+    if len(lefts) == len(rights) == 1:
+        return _compare_one(lefts[0], relation, rights[0], type_)
+    return _compare_lists(lefts, relation, rights, type_)
+
+
+def _compare_lists(
+    lefts: tuple[Any, ...], relation: Relation, rights: tuple[Any, ...], type_: Type
+) -> bool | None:
+    """Whether `_compare_one` is true of some pair, else unknown of some: without trying all pairs.
+
+    Lists come from the log, and the number of pairs is the product of two lengths that a stranger chose. So
+    equal ones are found by their keys, and of an order only the extremes matter.
+    """
+    if relation is Relation.EQUAL:
+        keys = [
+            {key_of(v, type_) for v in side if isinstance(v, _SCALAR)} for side in (lefts, rights)
+        ]
+        if (keys[0] & keys[1]) - {None}:
+            return True
+        return False if all(isinstance(v, _SCALAR) for v in (*lefts, *rights)) else None
+    left_kinds, right_kinds = _by_kind(lefts, type_), _by_kind(rights, type_)
+    for kind, low in left_kinds.items():
+        high = right_kinds.get(kind)
+        if kind is None or high is None:
+            continue
+        if relation in (Relation.LESS, Relation.LESS_EQUAL):
+            pair = min(low), max(high)
+        else:
+            pair = max(low), min(high)
+        if _in_order(pair[0], relation, pair[1]):
+            return True
+    # A pair of different kinds, or with a value of none, is unknown.
+    one_kind = left_kinds.keys() == right_kinds.keys() and len(left_kinds) == 1
+    return False if one_kind and None not in left_kinds else None
+
+
+def _by_kind(values: tuple[Any, ...], type_: Type) -> dict[type | None, list[Any]]:
+    """What is compared of values, the numbers and the texts apart; under None those with no reading."""
+    found: dict[type | None, list[Any]] = {}
+    for value in values:
+        key = _order_key(value, type_)
+        kind = None if key is None else str if isinstance(key, str) else int
+        found.setdefault(kind, []).append(key)
+    return found
 
 
 def _compare_one(left: Any, relation: Relation, right: Any, type_: Type) -> bool | None:
@@ -239,28 +340,33 @@ def _compare_one(left: Any, relation: Relation, right: Any, type_: Type) -> bool
     if relation is Relation.EQUAL:
         a, b = key_of(left, type_), key_of(right, type_)
         return a is not None and b is not None and bool(a == b)
-    if type_ in (Type.TIME, Type.INTEGER, Type.NUMBER, Type.DURATION):
-        a, b = key_of(left, type_), key_of(right, type_)
-    else:
-        a, b = number_of(left), number_of(right)
-        if a is None and b is None:
-            a, b = _folded(left), _folded(right)
-    if a is None or b is None:
+    a, b = _order_key(left, type_), _order_key(right, type_)
+    if a is None or b is None or isinstance(a, str) is not isinstance(b, str):
         return None
-    match relation:
-        case Relation.LESS:
-            return bool(a < b)
-        case Relation.LESS_EQUAL:
-            return bool(a <= b)
-        case Relation.GREATER:
-            return bool(a > b)
-        case _:
-            return bool(a >= b)
+    return _in_order(a, relation, b)
 
 
-def _folded(value: Any) -> str | None:
+def _order_key(value: Any, type_: Type) -> int | float | str | None:
+    """What is compared of a value in an order: its number, or where any text will do its folded text."""
+    if not isinstance(value, _SCALAR):
+        return None
+    number = number_of(value, hexadecimal=type_ is Type.INTEGER)
+    if number is not None or type_ in _NUMERIC:
+        return number
     text = text_of(value)
     return None if text is None else fold(text)
+
+
+def _in_order(left: Any, relation: Relation, right: Any) -> bool:
+    match relation:
+        case Relation.LESS:
+            return bool(left < right)
+        case Relation.LESS_EQUAL:
+            return bool(left <= right)
+        case Relation.GREATER:
+            return bool(left > right)
+        case _:
+            return bool(left >= right)
 
 
 def calculate(sign: str, left: Any, right: Any) -> int | float | None:

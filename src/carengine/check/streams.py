@@ -167,7 +167,7 @@ def _names_in(expression: ast.Expression) -> Iterator[str]:
 
 
 def check_plans(program: ir.Program, block: Span) -> list[Diagnostic]:
-    """Joins and differences in a program's plans. ``block`` is the text that may be spoken about."""
+    """Joins, groups and differences in a program's plans. ``block`` is the text that may be spoken about."""
     found: list[Diagnostic] = []
     seen: set[int] = set()
     work = [output.plan for output in program.outputs]
@@ -184,9 +184,22 @@ def check_plans(program: ir.Program, block: Span) -> list[Diagnostic]:
         match plan:
             case ir.Join():
                 found += _join(plan, span)
+            case ir.Group(within=None):
+                found.append(_open_group(plan, span))
             case ir.Difference():
                 found += _difference(plan, span)
     return found
+
+
+def _open_group(group: ir.Group, span: Span) -> Diagnostic:
+    keys = ", ".join(key.name for key in group.keys) or "nothing"
+    return Diagnostic(
+        codes.UNBOUNDED_GROUP,
+        f"nothing says when a group by {keys} ends; the run's horizon does",
+        span,
+        "no time bound",
+        fix=Fix("if events far apart do not belong together, add: within 1 hour"),
+    )
 
 
 def _within(span: Span, block: Span) -> bool:

@@ -78,7 +78,8 @@ def main(argv: list[str] | None = None) -> int:
         screen.say("interrupted")
         return status.INTERRUPTED
     except OSError as error:
-        screen.say(f"carengine: {error}")
+        place = "" if error.filename is None else f"{error.filename}: "
+        screen.say(f"carengine: {place}{error.strerror or error}")
         return status.USAGE
 
 

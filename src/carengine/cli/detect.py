@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
+from ..diagnostics import visible
 from ..engine import Engine
 from ..fieldmap import unwrap
 from ..ir import EventKind
@@ -35,6 +36,7 @@ examples:
 exit status: 0 done, 2 the command is not right, 3 something could not be read (the rest was), 130 interrupted.
 """
 _TICK = 1023
+_OTHERS = 5
 
 
 @define
@@ -48,6 +50,9 @@ class _Source:
     without_kind: Counter[str] = field(factory=Counter)
     unrecognised: int = 0
     unknown: UnknownShapes = field(factory=UnknownShapes)
+    # Of a known shape, and none of CAR's events: what these are.
+    other: UnknownShapes = field(factory=UnknownShapes)
+    claimants: Counter[tuple[str, ...]] = field(factory=Counter)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +115,10 @@ def _look(engine: Engine, event: dict[str, Any], source: _Source) -> None:
         source.unknown.add(event)
         return
     source.shapes.update(shape.name for shape in shapes)
+    if len(shapes) > 1:
+        source.claimants[tuple(shape.name for shape in shapes)] += 1
     if not classes:
+        source.other.add(event, detailed=True)
         source.without_kind.update(shape.name for shape in shapes)
     for event_class in classes:
         source.kinds[event_class.fieldmap.name, event_class.entry.kind] += 1
@@ -131,6 +139,13 @@ def _as_json(source: _Source) -> dict[str, Any]:
                 ],
             }
             for shape, number in _ranked(source.shapes)
+        ],
+        "without_car_event": [
+            {"mark": look.mark, "records": number} for look, number in source.other.commonest(50)
+        ],
+        "claimed_by_several_maps": [
+            {"fieldmaps": list(names), "records": number}
+            for names, number in sorted(source.claimants.items())
         ],
         "unrecognised": {
             "records": source.unrecognised,
@@ -167,6 +182,14 @@ def _show(found: Iterable[_Source], screen: Screen) -> None:
             rows.append(("(not recognised)", "", f"{source.unrecognised:,}"))
         title = f"{cell(source.name)}  {source.records:,} records"
         draw(Table(title, ("map", "CAR event", "events"), rows), screen)
+        others = source.other.commonest(_OTHERS)
+        if others:
+            screen.show("  commonest without a CAR event:")
+            for look, number in others:
+                keys = visible(", ".join(look.keys))
+                screen.show(f"    {number:,} with {visible(look.mark) or f'the keys {keys}'}")
+        for names, number in sorted(source.claimants.items()):
+            screen.show(f"  {number:,} recognised by several maps: {' and '.join(names)}")
         if source.unrecognised:
             screen.show("  what is not recognised:")
             for line in source.unknown.lines():

@@ -38,8 +38,19 @@ _TELLING = (
     ("event", "dataset"),
     ("sourcetype",),
     ("_path",),
+    ("@stream",),
+    ("ActionType",),
+    ("event_simpleName",),
     ("event_type",),
     ("eventName",),
+)
+
+_NUMBERS = (
+    ("EventID",),
+    ("event_id",),
+    ("winlog", "event_id"),
+    ("Event", "System", "EventID"),
+    ("EventCode",),
 )
 
 
@@ -102,10 +113,13 @@ class UnknownShapes:
     others: int = 0
     _keys: dict[str | tuple[str, ...], tuple[str, ...]] = field(factory=dict)
 
-    def add(self, event: Mapping[str, Any]) -> None:
-        """Note one record."""
+    def add(self, event: Mapping[str, Any], *, detailed: bool = False) -> None:
+        """Note one record. ``detailed`` tells the events of one Windows channel apart by their numbers."""
         inner = unwrap(event)
-        look: str | tuple[str, ...] = _mark(inner) or _first_keys(inner)
+        mark = _mark(inner)
+        if detailed and mark and (number := _number(inner)):
+            mark = f"{mark}, event {number}"
+        look: str | tuple[str, ...] = mark or _first_keys(inner)
         if look in self.counts:
             self.counts[look] += 1
         elif len(self.counts) < _SHAPES:
@@ -135,11 +149,27 @@ def _first_keys(event: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(key)[:_KEY_TEXT] for key in islice(event, _KEYS))
 
 
+def _number(event: Mapping[str, Any]) -> str:
+    """The number of a Windows event, if it has one."""
+    for path in _NUMBERS:
+        value = _at(event, path)
+        if isinstance(value, Mapping):
+            value = value.get("#text")
+        if isinstance(value, int | str) and str(value)[:8].isdigit():
+            return str(value)[:8]
+    return ""
+
+
+def _at(event: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    value: Any = event
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
 def _mark(event: Mapping[str, Any]) -> str:
     for path in _TELLING:
-        value: Any = event
-        for key in path:
-            value = value.get(key) if isinstance(value, Mapping) else None
+        value = _at(event, path)
         if isinstance(value, str) and value:
             return f"{'.'.join(path)} = {value[:_KEY_TEXT]}"
     return ""

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         screen.say(f"rules without an example: {', '.join(without[:12])}{_more(without, 12)}")
     screen.say(
         f"{len(rules):,} rules, {len(rules.refused):,} refused; {len(results):,} examples: "
-        f"{counts[True]:,} passed, {counts[False]:,} failed, {counts[None]:,} not run"
+        f"{counts[True]:,} passed, {counts[False]:,} failed"
     )
     return status.gravest(
         status.USAGE if broken else status.DONE,
@@ -69,13 +69,13 @@ def _more(found: list[str], most: int) -> str:
 
 
 def _show(results: list[Result], screen: Screen, *, verbose: bool) -> None:
-    words = {True: "passed", False: "FAILED", None: "not run"}
-    styles = {True: "green", False: "red", None: "yellow"}
+    words = {True: "passed", False: "FAILED"}
+    styles = {True: "green", False: "red"}
     for result in results:
-        if verbose or result.passed is not True:
-            word = screen.paint(f"{words[result.passed]:<7}", styles[result.passed])
+        if verbose or not result.passed:
+            word = screen.paint(f"{words[result.passed]:<6}", styles[result.passed])
             screen.show_text(f"{word}  ", f"{result.rule.id}  {result.example.name}")
-        if result.passed is False:
+        if not result.passed:
             for item in result.findings:
                 screen.show_finding(item)
 

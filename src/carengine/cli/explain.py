@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
+from itertools import islice
 
 from ..diagnostics import CarError, has_errors
-from ..engine.explain import Explanation, Node, Test, View, explain
+from ..engine import Match, Origin
+from ..engine.explain import Explanation, Node, Test, View, explain, matches_with
 from ..readers import Record, read_events
 from ..rule import Rule, RuleSet
 from ..values import format_time
@@ -26,13 +28,16 @@ examples:
   cat event.json | carengine explain my.car -         from standard input
 
 Each condition is shown with its verdict (true, false, unknown), the value it looked at, and where in the log that came
-from. `<--` marks the conditions that decide.
+from. `<--` marks the conditions that decide. Of a rule that joins, groups or counts, the matches are shown that the
+record is part of, with the other records of the evidence: which event fills which stream, the keys and the columns.
 
 exit status: 0 done, 2 the rule cannot be used or the command is not right, 3 there is no such record.
 """
 _WORDS = {True: "true", False: "false", None: "unknown"}
 _STYLES = {True: "green", False: "red", None: "yellow"}
 _TREE_DEPTH = 200
+_MATCHES = 20
+_EVENTS = 20
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,12 +58,55 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     if record is None:
         return status.UNREADABLE
     found = explain(rule, record.event, options.mapping or "auto")
+    together = _together(options, rule, record) if found.verdict is None else None
     if options.json:
         data = {"source": record.source, "record": record.number, **found.as_json()}
+        if together is not None:
+            data["matches"] = [match.as_json(raw=False) for match in together]
         _show_json(data, screen)
     else:
         _show(found, record, screen)
+        if together is not None:
+            _show_together(together, screen)
     return status.DONE
+
+
+def _together(options: argparse.Namespace, rule: Rule, record: Record) -> list[Match] | None:
+    """The first matches that the record has a part in, with all others of its evidence; None for standard input."""
+    path, _, _ = _place(options.event)
+    if path == "-":
+        return None
+    with read_events(path) as reading:
+        pairs = ((one.event, Origin(one.source, one.number)) for one in reading)
+        origin = Origin(record.source, record.number)
+        found = matches_with(rule, pairs, origin, options.mapping or "auto")
+        return list(islice(found, _MATCHES))
+
+
+def _show_together(matches: list[Match], screen: Screen) -> None:
+    """How the record matches with others: each event with its stream, then keys and columns."""
+    screen.show()
+    if not matches:
+        screen.show("with the other records of this evidence it is part of no match")
+        return
+    more = " or more" if len(matches) == _MATCHES else ""
+    number = f"{len(matches)}{more} match{'es' if len(matches) > 1 else ''}"
+    screen.show(f"with the other records of this evidence it is part of {number}")
+    for match in matches:
+        time = "" if match.time is None else f"  {format_time(match.time)}"
+        screen.show(f"  output {screen.paint(cell(match.output), 'bold')}{time}")
+        for event in match.events[:_EVENTS]:
+            stream = f"{cell(event.stream)}: " if event.stream else ""
+            when = "no time" if event.time is None else format_time(event.time)
+            origin = event.origin
+            place = cell(f"{origin.source}:{origin.record}") if origin else ""
+            screen.show(f"    {stream}{event.kind}  {when}  {place}")
+        if len(match.events) > _EVENTS:
+            screen.show(f"    … and {len(match.events) - _EVENTS:,} more events")
+        for title, values in (("group", match.keys), ("columns", match.fields)):
+            if values:
+                parts = [f"{n} = {cell(match.shown(n, v))}" for n, v in values.items()]
+                screen.show(f"    {title}: " + cell(", ".join(parts)))
 
 
 def _show_json(data: dict[str, object], screen: Screen) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import BinaryIO
 
-from ..engine import Engine, Origin
+from ..engine import Engine, Origin, StreamOptions
 from ..engine.engine import Session
 from ..engine.needs import needs
 from ..engine.standing import Outcome, Sample, Standing, standings
@@ -30,6 +30,7 @@ from .evidence import (
     report_input,
     same_place,
 )
+from .follow import follow, open_session
 from .results import writer_for
 from .rules import (
     add_input_option,
@@ -39,6 +40,7 @@ from .rules import (
     report_refused,
 )
 from .screen import Screen
+from .streams import add_stream_options, report_streams, stream_options
 from .tuning import Tuned, add_tuning_options, rule_filter, time_range, tuning_of
 
 _EXAMPLES = """\
@@ -50,6 +52,7 @@ examples:
   carengine hunt logs/ --level high --fail-on-match    for a script: status 1 when something matched
   carengine hunt logs/ -r rule.car --why        why a rule did not match
   carengine hunt logs/ --exclude known.yaml --suppress 'rule, hostname for 1 hour'
+  carengine hunt app.jsonl --follow --state hunt.state -o hits.jsonl    watch a log that grows
 
 CSV: text that a spreadsheet would take for a formula has an apostrophe put before it.
 
@@ -89,6 +92,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write what became of all rules and records, and what each rule needed, as JSON",
     )
+    add_stream_options(parser)
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="keep watching files that grow or are rotated, until interrupted (JSON lines only)",
+    )
+    parser.add_argument(
+        "--state",
+        metavar="FILE",
+        help="with --follow: save the run here as it goes, and go on from here when it is there",
+    )
     parser.add_argument("--no-raw", action="store_true", help="leave the events' own text out")
     parser.add_argument(
         "--rows",
@@ -109,7 +123,11 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     """Hunt. The exit status."""
     if options.output == "-":
         options.output = None
-    for option, path in (("-o", options.output), ("--account", options.account)):
+    for option, path in (
+        ("-o", options.output),
+        ("--account", options.account),
+        ("--state", options.state),
+    ):
         clash = path and same_place(
             path, [*options.events, *(options.rules or []), *options.exclude]
         )
@@ -117,6 +135,9 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
             raise UsageError(f"carengine hunt: {option} {path} would write into {clash}")
     if options.account is not None:
         _write(options.account, "")  # what cannot be written is known before hours of work
+    if options.state is not None and not options.follow:
+        raise UsageError("carengine hunt: --state is for --follow")
+    settings = stream_options(options)
     rules = load(options, screen)
     broken = report_refused(rules, screen)
     tuning = tuning_of(options)
@@ -126,6 +147,9 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         screen.say("there is no rule to run, and nothing was read")
         return status.USAGE
     engine = Engine(chosen, options.mapping or "auto")
+    if options.follow:
+        tuned = Tuned.of(open_session(options, settings, engine), options, tuning)
+        return follow(options, screen, tuned)
     try:
         target = open(options.output, "wb") if options.output else None  # noqa: SIM115
     except OSError as error:
@@ -133,7 +157,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
             f"carengine hunt: cannot write {options.output}: {error.strerror}"
         ) from None
     with target or nullcontext():
-        return _hunt(options, screen, rules, engine, target, broken, tuning, left_out)
+        return _hunt(options, screen, rules, engine, target, broken, tuning, left_out, settings)
 
 
 def _hunt(
@@ -145,9 +169,10 @@ def _hunt(
     broken: bool,
     tuning: Tuning,
     left_out: Counter[str],
+    settings: StreamOptions,
 ) -> int:
     writer = writer_for(options, engine.rules, screen, target)
-    session, sample, unknown = engine.session(), Sample(engine), UnknownShapes()
+    session, sample, unknown = engine.session(settings), Sample(engine), UnknownShapes()
     tuned = Tuned.of(session, options, tuning)
     interrupted = False
     with open_events(options) as reading:
@@ -166,6 +191,7 @@ def _hunt(
         writer.finish()
         screen.flush()
         report_input(reading, screen, quiet=options.quiet)
+        report_streams(session, screen)
         became = standings(engine, session.account, sample)
         if not options.quiet:
             _report_standings(became, session, unknown, screen, why=options.why)
@@ -232,7 +258,8 @@ def _account(
     if reading.records > read:
         parts[0] += f" ({reading.records - read:,} more were read and not looked at)"
     if account.claimed_twice:
-        parts[0] += f" ({account.claimed_twice:,} recognised by two maps)"
+        pairs = "; ".join(" and ".join(names) for names, _ in account.claimants.most_common(3))
+        parts[0] += f" ({account.claimed_twice:,} recognised by two maps: {pairs})"
     stuck = sum(not one.outcome.runnable for one in became)
     told = [f"{_count(len(rules), 'rule')} loaded", f"{len(rules.refused):,} refused"]
     told += [f"{number:,} {reason}" for reason, number in sorted(left_out.items())]

@@ -114,7 +114,8 @@ class _Csv:
     def write(self, match: Match) -> None:
         self._number += 1
         rule = match.rule
-        columns = _json(match.fields) if match.fields else ""
+        shown = {name: match.shown(name, value) for name, value in match.columns.items()}
+        columns = _json(shown) if shown else ""
         for event in match.events:
             origin = event.origin
             self._row(
@@ -205,7 +206,7 @@ class _Tables:
         if self.most and len(kept.rows) >= self.most:
             return
         kept.shown += 1
-        columns = {name: cell(value) for name, value in match.fields.items()}
+        columns = {name: cell(match.shown(name, v)) for name, v in match.columns.items()}
         read = [reference.field for reference in match.rule.references]
         room = self.most - len(kept.rows) if self.most else len(match.events)
         for event in match.events[:room]:

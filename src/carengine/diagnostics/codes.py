@@ -236,11 +236,6 @@ EXPANSION_LIMIT = _error(
 NOT_EVIDENCE = _warning(
     "CE506", "file that holds no events", "The content is of no format that is read."
 )
-NO_STATE_YET = _warning(
-    "CE507",
-    "statement that this engine does not execute",
-    "The rule joins, groups or counts events, which this evaluator does not do.",
-)
 SKIPPED_FILE = _note(
     "CE508",
     "file that is left out",
@@ -318,6 +313,42 @@ REPEATS_FORGOTTEN = _warning(
     "CE533",
     "repeats that were forgotten",
     """More different matches were seen than are remembered for a suppression. Some repeats were reported again.""",
+)
+
+LATE_EVENTS = _warning(
+    "CE540",
+    "events later than allowed",
+    """Joins, groups and baselines wait for late events as long as the run allows (`--lateness`). These came later still and
+    took no part in them; rules that look at one event at a time saw them.""",
+)
+UNTIMED_EVENTS = _warning(
+    "CE541",
+    "events without a time",
+    """A join, a group or a baseline wanted these events, and they have no time that can be read. They are looked at when the data
+    ends, and are near nothing but each other.""",
+)
+STATE_CEILING = _warning(
+    "CE542",
+    "memory for joins and groups is full",
+    """The run held as many events as it may (`--max-events`, `--max-bytes`). What was oldest, of the keys that held most, was
+    dropped, so that matches with it are lost.""",
+)
+BAD_STATE = _error(
+    "CE543",
+    "state that cannot be used",
+    """The state file is damaged, cannot be read or written, or was made with other rules, field maps or
+    options: what it holds would mean something else now.""",
+)
+LOST_REST = _warning(
+    "CE544",
+    "end of a followed file that is gone",
+    """The file was replaced or shortened before all of it had been read, and what was left of the old one
+    could not be found.""",
+)
+NOT_FOLLOWED = _warning(
+    "CE545",
+    "file that cannot be followed",
+    """Only files with one JSON object a line can be followed while they grow. Read others without `--follow`.""",
 )
 
 # 6xx: repairs of the lenient reading, and its reasons for refusing
@@ -526,8 +557,9 @@ OVERWRITTEN_NAME = _warning(
 UNBOUNDED_JOIN = _warning(
     "CE713",
     "join without a time bound",
-    """Nothing says how far apart in time the joined events may be. Over a stream, every event would have to be
-    kept for ever, in case a partner comes; and what lies days apart is rarely related.""",
+    """Nothing says how far apart in time the joined events may be. No event can be kept for ever in case a partner
+    comes, so the run's horizon is taken (`--horizon`, 30 days unless told); and what lies days apart is rarely
+    related.""",
 )
 CROSS_JOIN = _warning(
     "CE714",
@@ -568,6 +600,12 @@ WILDCARD_FOR_EXISTS = _note(
     "CE720",
     "`*` where `exists` is meant",
     """A single `*` matches every text, so that the comparison only asks whether the field is there.""",
+)
+UNBOUNDED_GROUP = _note(
+    "CE721",
+    "group without a time bound",
+    """Without `within` a group ends only where two neighbours are further apart than the run's horizon (`--horizon`, 30
+    days unless told), so that while events stream in it stays open that long.""",
 )
 
 # 95x: implementations in other languages, and what comparing them finds

@@ -3,11 +3,16 @@
 ``interpreter`` says what a rule means, ``matcher`` decides the same for all rules at once, ``engine`` holds
 the compiled rules and the sessions, ``match`` what comes out. ``explain`` tells of one event why, ``standing`` of
 a whole run why not, ``examples`` holds rules to the examples they carry.
+
+Joins, groups and baselines have the same pair: ``relational`` says what they mean over finished data,
+``streaming`` comes to the same while events go by, and ``saved`` keeps a session in a file.
 """
 
 from .engine import Account, Engine, EventClass, Gap, Session
 from .interpreter import interpret
 from .match import Match, MatchedEvent, Origin
+from .relational import interpret_streams
+from .streaming import StreamOptions
 
 __all__ = [
     "Account",
@@ -18,5 +23,7 @@ __all__ = [
     "MatchedEvent",
     "Origin",
     "Session",
+    "StreamOptions",
     "interpret",
+    "interpret_streams",
 ]

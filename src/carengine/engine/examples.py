@@ -22,12 +22,12 @@ from .engine import Engine
 class Result:
     """How an example came out.
 
-    ``passed`` is None when it was not run: the engine does not execute the rule. ``findings`` say what went wrong.
+    ``findings`` say what went wrong.
     """
 
     rule: Rule
     example: Example
-    passed: bool | None
+    passed: bool
     matches: int = 0
     findings: tuple[Diagnostic, ...] = ()
 
@@ -62,8 +62,6 @@ def _run(rule: Rule, example: Example, engine: Engine | CarError) -> Result:
     for event in example.events:
         matches += len(session.feed(event))
     matches += len(session.flush())
-    if engine.unsupported and (not matches or not example.match):
-        return Result(rule, example, None, matches, engine.unsupported)
     if (matches > 0) is example.match:
         return Result(rule, example, True, matches)
     wanted = "should match and does not" if example.match else "should not match and does"

@@ -14,12 +14,13 @@ searches, the condition is taken apart::
 Every value is named twice: as CAR calls it, and as the log does (``basename(TargetFilename)``). A node *decides* when the
 verdict above it hangs on it: the false parts of a false ``and``, the true parts of a true ``or``. A join or a group needs
 more than one event; of such an output the streams that feed it are tested, each alone, and
-the output itself stays open.
+the output itself stays open. `matches_with` closes it: it runs the rule over all records and gives the matches that the event is
+part of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -41,6 +42,9 @@ from ..fieldmap import (
 from ..rule import Rule
 from ..values import format_time, is_null, text_of
 from ..wording import condition_text, pattern_text, value_text
+from .engine import Engine
+from .match import Match, Origin
+from .streaming import StreamOptions
 
 _ALONE = Alone()
 # How much of a list of patterns, and of a text, a line shows.
@@ -137,6 +141,28 @@ class Explanation:
             "keys": list(self.keys),
             "views": [_view_as_json(seen) for seen in self.views],
         }
+
+
+def matches_with(
+    rule: Rule,
+    records: Iterable[tuple[Mapping[str, Any], Origin]],
+    origin: Origin,
+    fieldmap: MapChoice = "auto",
+    options: StreamOptions | None = None,
+) -> Iterator[Match]:
+    """The matches of a rule over records that the event of an origin has a part in.
+
+    What a join, a group or a baseline makes of the event together with the others: which event filled
+    which stream, the keys and the aggregates are in the match.
+    """
+    session = Engine([rule], fieldmap).session(options)
+    for event, place in records:
+        yield from _having(session.feed(event, place), origin)
+    yield from _having(session.flush(), origin)
+
+
+def _having(matches: Iterable[Match], origin: Origin) -> Iterator[Match]:
+    return (m for m in matches if any(event.origin == origin for event in m.events))
 
 
 def _view_as_json(seen: View) -> dict[str, Any]:

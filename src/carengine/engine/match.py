@@ -40,7 +40,9 @@ class Match:
     """A rule's output that came true, and the events that made it.
 
     ``time`` is the last of the events' times in microseconds since 1970 UTC, or None where none
-    has one. ``fields`` are the columns of a row that was projected or aggregated.
+    has one. ``fields`` are the columns of a row that was projected or aggregated, ``keys`` the keys of the
+    groups it was made of; below a join their names begin with the branch's: ``boots.hostname``. ``times`` names those of
+    both that hold times, in microseconds.
     """
 
     rule: Rule
@@ -48,6 +50,8 @@ class Match:
     time: int | None
     events: tuple[MatchedEvent, ...]
     fields: Mapping[str, Any] = field(factory=dict, hash=False)
+    keys: Mapping[str, Any] = field(factory=dict, hash=False)
+    times: frozenset[str] = frozenset()
 
     def as_json(self, *, raw: bool = True) -> dict[str, Any]:
         """The match as plain data. ``raw`` includes the events as they were read."""
@@ -64,9 +68,24 @@ class Match:
         }
         if metadata.level:
             data["rule"]["level"] = metadata.level
+        if self.keys:
+            data["group"] = {name: self.shown(name, value) for name, value in self.keys.items()}
         if self.fields:
-            data["fields"] = dict(self.fields)
+            data["fields"] = {name: self.shown(name, value) for name, value in self.fields.items()}
         return data
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The keys of its groups and its columns; a column of the same name stands for the key."""
+        return {**self.keys, **self.fields}
+
+    def shown(self, name: str, value: Any) -> Any:
+        """A column's value as reports show it: times as ISO 8601."""
+        if name not in self.times:
+            return value
+        if isinstance(value, list):
+            return [self.shown(name, item) for item in value]
+        return format_time(value) if isinstance(value, int) else value
 
 
 def event_as_json(event: MatchedEvent, *, raw: bool) -> dict[str, Any]:

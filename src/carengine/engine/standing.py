@@ -38,7 +38,6 @@ _MOST_NAMES = 8
 class Outcome(enum.IntEnum):
     """What became of a rule, the hopeless cases first."""
 
-    NOT_EXECUTED = 0
     NO_SUCH_LOG = 1
     FIELDS_UNMAPPED = 2
     NO_EVENTS = 3
@@ -57,7 +56,7 @@ class Standing:
     """What became of a rule, and a sentence why; rules with the same sentence belong together.
 
     ``partly`` names shapes and kinds of the data through which the rule could not match although through
-    others it could: it was blind there.
+    others it could, and says why outputs of it could not although others could: it was blind there.
     """
 
     rule: Rule
@@ -122,28 +121,21 @@ class _Analysis:
         self.sample = sample
         seen = [m for m in engine.maps if account.recognised[m.name]]
         self.maps = seen or list(engine.maps)
-        self.not_executed = {
-            (finding.origin, finding.span): finding.message for finding in engine.unsupported
-        }
         self._stages: dict[ir.Stage, _Reason] = {}
         self._lowered: dict[ir.Stage, list[tuple[FieldMap, Lowered]]] = {}
 
     def standing(self, rule: Rule) -> Standing:
+        reasons = [self._plan(output.plan) for output in rule.program.outputs]
+        # Where one output can match, the others that never could are told all the same.
+        stuck = _merged(r.partly or (r.text,) for r in reasons if not r.outcome.runnable)
         if self.account.matches[rule.id]:
-            blind = [self._plan(output.plan).partly for output in rule.program.outputs]
-            return Standing(rule, Outcome.MATCHED, "", _merged(blind))
-        reasons = [self._output(rule, output) for output in rule.program.outputs]
+            blind = _merged([*(r.partly for r in reasons), stuck])
+            return Standing(rule, Outcome.MATCHED, "", blind)
         if not reasons:
             return Standing(rule, Outcome.NOT_TRUE, "the rule has no output")
         best = reduce(_better, reasons)
-        return Standing(rule, best.outcome, best.text, best.partly)
-
-    def _output(self, rule: Rule, output: ir.Output) -> _Reason:
-        if (rule.path, output.span) in self.not_executed:
-            return _Reason(
-                Outcome.NOT_EXECUTED, "this engine does not execute joins, groups and counts"
-            )
-        return self._plan(output.plan)
+        partly = _merged([best.partly, stuck]) if best.outcome.runnable else best.partly
+        return Standing(rule, best.outcome, best.text, partly)
 
     def _plan(self, plan: ir.Plan) -> _Reason:
         """The most hopeful reason for a plan: a join is as hopeless as its worst branch."""
@@ -176,13 +168,11 @@ class _Analysis:
         if not ways:
             maps = _listed(m.name for m in self.maps)
             return _Reason(Outcome.NO_SUCH_LOG, f"logs of this shape ({maps}) have no {kinds}")
-        closed = [(m, x) for m, x in ways if not x.possible]
         open_ = [(m, x) for m, x in ways if x.possible]
+        # Where one entry of a map gives what is needed, it does not matter that another of the same kind lacks it.
+        met = {(m.name, x.entry.kind) for m, x in open_}
+        closed = [(m, x) for m, x in ways if (m.name, x.entry.kind) not in met]
         blind = tuple(dict.fromkeys(_unmapped(m, x) for m, x in closed if x.missing))
-        if not open_:
-            if not blind:
-                return _Reason(Outcome.NOT_TRUE, "the condition can never be true")
-            return _Reason(Outcome.FIELDS_UNMAPPED, "; ".join(blind[:3]))
         present = [(m, x) for m, x in open_ if self.account.kinds[m.name, x.entry.kind]]
         partly = tuple(
             dict.fromkeys(
@@ -191,6 +181,10 @@ class _Analysis:
                 if x.missing and self.account.kinds[m.name, x.entry.kind]
             )
         )
+        if not open_:
+            if not blind:
+                return _Reason(Outcome.NOT_TRUE, "the condition can never be true")
+            return _Reason(Outcome.FIELDS_UNMAPPED, "; ".join(blind[:3]), partly)
         if not present:
             return _Reason(Outcome.NO_EVENTS, f"no event is {kinds}", partly)
         empty = [self._empty(stage, m, x) for m, x in present]

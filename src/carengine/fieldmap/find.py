@@ -29,7 +29,8 @@ def installed_maps() -> tuple[FieldMap, ...]:
 
     Raises `CarError` if one of them is not right.
     """
-    made = [found for path in sorted(_SHIPPED.glob("*.yaml")) for found in load_map(path)]
+    paths = sorted(_SHIPPED.glob("*.yaml"))
+    made = [found for path in paths for found in load_map(path, deferred=True)]
     for point in entry_points(group=_GROUP):
         made += _given(point.load())
     return _distinct(made)

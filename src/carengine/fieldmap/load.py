@@ -11,9 +11,12 @@ A file describes one product's log and the shapes it comes in::
         fields: winlog.event_data      where a native name is found
         names: {EventID: winlog.event_id}    those found elsewhere, as expressions
         text: unescape                 a function applied to every field (optional)
+        dotted: true                   a path is one key, dots and all (optional)
+        within: xml_event(Message)     a mapping that all paths but this one's are looked up in (optional)
     shared:                            groups of fields that entries use
       actor: {image_path: Image, pid: ProcessId}
     common: {time: UtcTime}            fields of every entry whose object has them
+    without: {Sysmon 22: why}          what is known and no kind of CAR's, for people
     entries:
       - kind: file/create
         when: EventID = 11
@@ -30,7 +33,7 @@ the path. Everything is checked while it is loaded, and all that is wrong is rep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -41,18 +44,25 @@ from ..datamodel import DataModel, ObjectSpec, model, nearest
 from ..diagnostics import Block, CarError, Diagnostic, Source, Span, codes, has_errors
 from ..functions import FUNCTIONS, arities
 from ..resolve import resolve_map_condition, resolve_map_value, suggestion
-from ..syntax import parse_condition, parse_value
+from ..syntax import ast, parse_value
+from .deferred import Deferred, Maker
 from .model import Entry, FieldMap
 
-_MAP_KEYS = ("name", "title", "description", "references", "empty", "shapes", "shared", "common")
-_SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text")
+_MAP_KEYS = (
+    *("name", "title", "description", "references", "empty", "shapes", "shared", "common"),
+    "without",
+)
+_SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text", "dotted", "within")
 _ENTRY_KEYS = ("kind", "when", "use", "fields", "note")
 
 Lookup = Callable[[tuple[str, ...]], ir.Value]
 
 
-def load_map(path: str | Path) -> tuple[FieldMap, ...]:
+def load_map(path: str | Path, *, deferred: bool = False) -> tuple[FieldMap, ...]:
     """The field maps (one a shape) of a YAML file.
+
+    With ``deferred`` the fields of entries are read when they are asked for, and are known to be right: so
+    the shipped maps are loaded, which tests have checked.
 
     Raises `CarError` with everything that is wrong, each with its line and column.
     """
@@ -62,12 +72,14 @@ def load_map(path: str | Path) -> tuple[FieldMap, ...]:
         raise CarError(
             [Diagnostic(codes.BAD_MAP, f"the field map cannot be read: {error}", origin=str(path))]
         ) from None
-    return parse_map(text, str(path))
+    return parse_map(text, str(path), deferred=deferred)
 
 
-def parse_map(text: str, name: str = "<field map>") -> tuple[FieldMap, ...]:
+def parse_map(
+    text: str, name: str = "<field map>", *, deferred: bool = False
+) -> tuple[FieldMap, ...]:
     """The field maps of a YAML text. See `load_map`."""
-    reader = _Reader(model())
+    reader = _Reader(model(), deferred)
     made = reader.read(Block.whole(Source(name, text)))
     if has_errors(reader.found):
         raise CarError(reader.found)
@@ -85,9 +97,12 @@ class _Shape:
 class _Reader:
     """One file being read: what was found so far."""
 
-    def __init__(self, datamodel: DataModel) -> None:
+    def __init__(self, datamodel: DataModel, deferred: bool = False) -> None:
         self.model = datamodel
+        self.deferred = deferred
         self.found: list[Diagnostic] = []
+        # Each shape resolves the shared expressions anew; their texts are parsed once.
+        self.parsed: dict[int, ast.Expression | None] = {}
 
     def read(self, block: Block) -> tuple[FieldMap, ...]:
         try:
@@ -99,6 +114,7 @@ class _Reader:
             self._wrong("a field map is a mapping of keys", root.span)
             return ()
         self._known_keys(root, tuple(dict.fromkeys((*_MAP_KEYS, *_SHAPE_KEYS, "entries"))))
+        self._check_without(root.get("without"))
         name = self._text(root, "name")
         title = self._text(root, "title", default=name)
         empty = tuple(self._texts(root.get("empty")))
@@ -112,7 +128,8 @@ class _Reader:
         if not shapes:
             # Nothing can come of it, but what is wrong in the entries is to be told as well.
             self._entries(root, _Shape("", "", ir.Truth(False), ir.Raw))
-        self._known_fields(root)
+        if not self.deferred:
+            self._known_fields(root)
         return tuple(made)
 
     def _known_fields(self, root: yamltext.Mapping) -> None:
@@ -142,6 +159,15 @@ class _Reader:
                         fix=suggestion(nearest(name, names, 3), key.span),
                     )
                 )
+
+    def _check_without(self, node: yamltext.Node | None) -> None:
+        """What is known and gives no CAR events: for people, and only its form is looked at."""
+        if isinstance(node, yamltext.Mapping):
+            for _, reason in node.entries:
+                if not isinstance(reason, yamltext.Scalar):
+                    self._wrong("the reason is a text", reason.span)
+        elif node is not None:
+            self._wrong("without is a mapping from what there is to the reason", node.span)
 
     # Shapes
 
@@ -183,12 +209,24 @@ class _Reader:
             )
             wrapped = ""
 
+        flag = node.get("dotted")
+        dotted = isinstance(flag, yamltext.Scalar) and flag.value is True
+
+        outside = node.get("within")
+        whole = None if outside is None else self._value(outside, ir.Raw)
+
         def placed(path: tuple[str, ...]) -> ir.Value:
-            raw: ir.Value = ir.Raw(path, empty)
+            raw: ir.Value
+            if whole is None:
+                raw = ir.Raw((".".join(path),) if dotted else path, empty)
+            else:
+                raw = ir.Call("member", (whole, ir.Constant(".".join(path))))
+                if empty:
+                    raw = ir.Call("unless", (raw, *map(ir.Constant, empty)))
             return ir.Call(wrapped, (raw,)) if wrapped else raw
 
         prefix = tuple(part for part in self._text(node, "fields", default="").split(".") if part)
-        elsewhere = self._values(node.get("names"), placed)
+        elsewhere = Deferred(self._makers(node.get("names"), placed))
 
         def native(path: tuple[str, ...]) -> ir.Value:
             found = elsewhere.get(path[0])
@@ -210,7 +248,7 @@ class _Reader:
             groups = {str(key.value): node for key, node in shared.entries}
         elif shared is not None:
             self._wrong("shared is a mapping of groups of fields", shared.span)
-        common = self._values(root.get("common"), shape.native)
+        common = self._makers(root.get("common"), shape.native)
         listed = root.get("entries")
         if not isinstance(listed, yamltext.Sequence):
             self._wrong("a field map needs a list of entries", (listed or root).span)
@@ -224,7 +262,8 @@ class _Reader:
             entry = self._entry(node, shape, groups, common)
             if entry is not None:
                 made.append(entry)
-        self._report_overlaps(made)
+        if not self.deferred:
+            self._report_overlaps(made)
         return tuple(made)
 
     def _entry(
@@ -232,7 +271,7 @@ class _Reader:
         node: yamltext.Mapping,
         shape: _Shape,
         groups: Mapping[str, yamltext.Node],
-        common: Mapping[str, ir.Value],
+        common: Mapping[str, Maker],
     ) -> Entry | None:
         kind = self._kind(node)
         when = self._condition(node, "when", shape.native)
@@ -262,7 +301,9 @@ class _Reader:
             fields |= self._fields(own, shape.native, spec)
         if when is None:
             return None
-        return Entry(kind, when, _with_derived(fields, spec), node.span)
+        makers = _with_derived(fields, spec)
+        made: Mapping[str, ir.Value] = Deferred(makers)
+        return Entry(kind, when, made if self.deferred else dict(made), node.span)
 
     def _kind(self, node: yamltext.Mapping) -> ir.EventKind | None:
         written = node.get("kind")
@@ -301,7 +342,7 @@ class _Reader:
             return None
         return ir.EventKind(spec.name, found.name)
 
-    def _fields(self, node: yamltext.Node, native: Lookup, spec: ObjectSpec) -> dict[str, ir.Value]:
+    def _fields(self, node: yamltext.Node, native: Lookup, spec: ObjectSpec) -> dict[str, Maker]:
         """A group of fields; ``"*": "*"`` stands for every field of the object by its own name.
 
         A base name that is not there is taken from its path, as where a map gives the path only.
@@ -309,7 +350,7 @@ class _Reader:
         if not isinstance(node, yamltext.Mapping):
             self._wrong("fields is a mapping from CAR names to expressions", node.span)
             return {}
-        made: dict[str, ir.Value] = {}
+        made: dict[str, Maker] = {}
         for key, written in node.entries:
             name = str(key.value)
             if name == "*":
@@ -327,9 +368,9 @@ class _Reader:
                     )
                 )
                 continue
-            value = self._value(written, native)
-            if value is not None:
-                made[known.name] = value
+            maker = self._maker(written, native)
+            if maker is not None:
+                made[known.name] = maker
         return made
 
     def _report_overlaps(self, entries: Iterable[Entry]) -> None:
@@ -354,15 +395,20 @@ class _Reader:
         if not isinstance(written, yamltext.Scalar):
             self._wrong(f"{key} is missing", node.span)
             return None
-        expression, found = parse_condition(written.text_block)
-        self.found += found
+        expression = self._parsed(written)
         if expression is None:
             return None
         resolved = resolve_map_condition(expression, lookup, arities())
         self.found += resolved.diagnostics
         return resolved.condition
 
-    def _values(self, node: yamltext.Node | None, lookup: Lookup) -> dict[str, ir.Value]:
+    def _parsed(self, node: yamltext.Scalar) -> ast.Expression | None:
+        if id(node) not in self.parsed:
+            self.parsed[id(node)], found = parse_value(node.text_block)
+            self.found += found
+        return self.parsed[id(node)]
+
+    def _makers(self, node: yamltext.Node | None, lookup: Lookup) -> dict[str, Maker]:
         if node is None:
             return {}
         if not isinstance(node, yamltext.Mapping):
@@ -370,17 +416,30 @@ class _Reader:
             return {}
         made = {}
         for key, written in node.entries:
-            value = self._value(written, lookup)
-            if value is not None:
-                made[str(key.value)] = value
+            maker = self._maker(written, lookup)
+            if maker is not None:
+                made[str(key.value)] = maker
         return made
+
+    def _maker(self, node: yamltext.Node, lookup: Lookup) -> Maker | None:
+        """What gives the value of an expression; None where it is known by now that there is none."""
+        if self.deferred:
+            return lambda: self._certain(node, lookup)
+        value = self._value(node, lookup)
+        return None if value is None else lambda: value
+
+    def _certain(self, node: yamltext.Node, lookup: Lookup) -> ir.Value:
+        """The value of an expression that is known to be right."""
+        value = self._value(node, lookup)
+        if value is None:
+            raise CarError(self.found)
+        return value
 
     def _value(self, node: yamltext.Node, lookup: Lookup) -> ir.Value | None:
         if not isinstance(node, yamltext.Scalar):
             self._wrong("an expression is a text", node.span)
             return None
-        expression, found = parse_value(node.text_block)
-        self.found += found
+        expression = self._parsed(node)
         if expression is None:
             return None
         resolved = resolve_map_value(expression, lookup, arities())
@@ -433,30 +492,45 @@ class _Reader:
             self.found.append(diagnostic)
 
 
-def _own_names(native: Lookup, spec: ObjectSpec) -> dict[str, ir.Value]:
+def _own_names(native: Lookup, spec: ObjectSpec) -> dict[str, Maker]:
     """Every field of an object under its own name; derived ones fall back on what they derive from."""
-    own = {name: native((name,)) for name in spec.fields}
-    made = dict(own)
-    for name in own:
-        without = {other: value for other, value in own.items() if other != name}
-        derived = _with_derived(without, spec).get(name)
-        if derived is not None:
-            made[name] = ir.Call("first", (own[name], derived))
-    return made
+
+    def maker(name: str) -> Maker:
+        derive = _derived_from(name, frozenset(spec.fields), spec)
+        if derive is None:
+            return lambda: native((name,))
+        function, source = derive
+        return lambda: ir.Call("first", (native((name,)), ir.Call(function, (native((source,)),))))
+
+    return {name: maker(name) for name in spec.fields}
 
 
-def _with_derived(fields: Mapping[str, ir.Value], spec: ObjectSpec) -> dict[str, ir.Value]:
+def _derived_from(name: str, given: Container[str], spec: ObjectSpec) -> tuple[str, str] | None:
+    """The function and the field among the given ones that a field follows from, if it does."""
+    base = spec.fields[name].base_name_of
+    if base is not None and base in given:
+        return "basename", base
+    if name == "hostname" and "fqdn" in given:
+        return "label", "fqdn"
+    if name == "extension" and "file_path" in given:
+        return "extension", "file_path"
+    return None
+
+
+def _with_derived(fields: Mapping[str, Maker], spec: ObjectSpec) -> dict[str, Maker]:
     """The fields in the data model's order, with those that follow from another one added."""
-    made = dict(fields)
-    for name, known in spec.fields.items():
-        if name not in made and known.base_name_of in made:
-            made[name] = ir.Call("basename", (made[known.base_name_of],))
-    if "fqdn" in made and "hostname" not in made and spec.field("hostname") is not None:
-        made["hostname"] = ir.Call("label", (made["fqdn"],))
-    if "file_path" in made and "extension" not in made and spec.field("extension") is not None:
-        made["extension"] = ir.Call("extension", (made["file_path"],))
-    order = {name: place for place, name in enumerate(["time", *spec.fields])}
-    return dict(sorted(made.items(), key=lambda item: order.get(item[0], len(order))))
+
+    def maker(function: str, source: str) -> Maker:
+        return lambda: ir.Call(function, (fields[source](),))
+
+    made: dict[str, Maker] = {}
+    for name in dict.fromkeys(("time", *spec.fields)):
+        if name in fields:
+            made[name] = fields[name]
+        elif name in spec.fields and (derive := _derived_from(name, fields, spec)) is not None:
+            made[name] = maker(*derive)
+    # What stands below an open field (`proto_info.pipe`) is in no list.
+    return {**made, **fields}
 
 
 def exclusive(first: ir.Condition, second: ir.Condition) -> bool:

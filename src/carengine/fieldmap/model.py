@@ -49,9 +49,19 @@ class Entry:
             name = wanted.name.removeprefix("proto_info.")
             member = ir.Call("member", (whole, ir.Constant(name)))
             found = member if found is None else ir.Call("first", (found, member))
-        if wanted.type is ir.Type.TIME and isinstance(found, ir.Raw | ir.Call):
-            return evolve(found, type=ir.Type.TIME)
-        return found
+        return found if found is None or wanted.type is not ir.Type.TIME else _as_time(found)
+
+
+def _as_time(value: ir.Value) -> ir.Value:
+    """The same value, read as a time."""
+    match value:
+        case ir.Raw() | ir.Call():
+            return evolve(value, type=ir.Type.TIME)
+        case ir.Constant(constant):
+            time = as_time(constant)
+            return ir.Constant(None) if time is None else ir.Moment(time)
+        case _:
+            return ir.Call("first", (value,), ir.Type.TIME)
 
 
 @frozen

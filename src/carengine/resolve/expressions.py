@@ -7,6 +7,7 @@ here: a string becomes a pattern, or a number, a time or an address where the fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -491,7 +492,16 @@ def check_regex(regex: ast.String, report: Callable[[Diagnostic], None]) -> None
     """Record CE208 and leave the statement when RE2 does not take the expression."""
     message = regex_problem(regex.value)
     if message is not None:
-        fail(report, codes.BAD_REGEX, f"RE2 refuses this expression: {message}", regex.span)
+        notes = []
+        if re.search(r"\(\?<?[=!]|\\[1-9]", regex.value):
+            notes.append("it has no look-around and no backreferences, so that it is always fast")
+        fail(
+            report,
+            codes.BAD_REGEX,
+            f"RE2 refuses this expression: {message}",
+            regex.span,
+            notes=notes,
+        )
 
 
 def regex_problem(pattern: str) -> str | None:

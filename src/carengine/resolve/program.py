@@ -2,8 +2,8 @@
 
 ``resolve`` walks a program's statements in order with an environment of what each name means
 so far (a stream and what its rows look like, a list, a value). All problems are collected; a
-statement that has one leaves its name *broken*, and what is built on a broken name stays silent,
-so that each mistake is reported once.
+statement that has one leaves its name *broken* unless it is plain what its rows look like, and what is
+built on a broken name stays silent, so that each mistake is reported once.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class _Resolver:
                 self._statement(statement)
             except Abandoned:
                 if isinstance(statement, ast.Define):
-                    self.names[statement.name.text] = _Broken()
+                    self.names[statement.name.text] = self._recovered(statement.value)
                 elif isinstance(statement, ast.Assign):
                     name = statement.stream.text
                     if self.found and self.found[-1].code is codes.TOO_LARGE:
@@ -140,6 +140,30 @@ class _Resolver:
             tuple(self.clauses),
             tuple(self.spelt),
         )
+
+    def _recovered(self, value: ast.StreamExpression | ast.Expression) -> _Binding:
+        """What a name stands for after an error in its definition.
+
+        A condition does not change what rows look like, nor does a misspelt action: what is built on
+        the stream can be checked as well. The program is refused in any case.
+        """
+        if self.found and self.found[-1].code is codes.TOO_LARGE:
+            return _Broken()
+        match value:
+            case ast.Filter(source):
+                known = self.names.get(source.text)
+                return known if isinstance(known, _Stream) else _Broken()
+            case ast.Search(kinds):
+                specs = [self.model.object(kind.object.text) for kind in kinds]
+                found = {
+                    ir.EventKind(spec.name, action): None
+                    for spec in specs
+                    if spec is not None
+                    for action in spec.actions
+                }
+                if None not in specs:
+                    return _Stream(ir.Search(tuple(found), value.span), EventShape(tuple(found)))
+        return _Broken()
 
     def _no_output(self, program: ast.Program) -> Diagnostic:
         streams = [n for n, b in self.names.items() if isinstance(b, _Stream | _Broken)]
@@ -334,7 +358,11 @@ class _Resolver:
             group.span,
         )
         members = merged([stream.shape for _, stream in streams])
-        shape = GroupShape(tuple((key.name, type_) for key, type_ in keys), members)
+        shape = GroupShape(
+            tuple((key.name, type_) for key, type_ in keys),
+            members,
+            tuple(key.source for key, _ in keys),
+        )
         return _Stream(self._sized(plan, group.span), shape)
 
     def _keys(
@@ -368,13 +396,32 @@ class _Resolver:
             types.append((column, type_))
         if isinstance(stream.plan, ir.Group):
             plan: ir.Plan = ir.Aggregated(stream.plan, tuple(columns), select.span)
+        elif isinstance(stream.shape, GroupShape):
+            # Groups that were filtered: still one row a group.
+            plan = ir.Project(stream.plan, tuple(columns), select.span)
         elif any(isinstance(part, ir.Aggregate) for c in columns for part in _leaves(c.value)):
+            self._refuse_single_fields(columns, select)
             # Aggregates over an ungrouped stream: one group of everything.
             whole = ir.Group((stream.plan,), (), None, select.span)
             plan = ir.Aggregated(whole, tuple(columns), select.span)
         else:
             plan = ir.Project(stream.plan, tuple(columns), select.span)
         return _Stream(self._sized(plan, select.span), RowShape(tuple(types)))
+
+    def _refuse_single_fields(self, columns: Sequence[ir.Column], select: ast.Select) -> None:
+        """Over a whole stream there is one row: a field of single events has no place beside aggregates."""
+        for column, item in zip(columns, select.items, strict=True):
+            if any(isinstance(part, ir.Field) for part in _outside_aggregates(column.value)):
+                fail(
+                    self._report,
+                    codes.BAD_TYPE,
+                    f"{column.name} is a field of single events, and the aggregates beside it are over all of them",
+                    item.span,
+                    notes=(
+                        f"group first: groups = group {select.stream.text} by {column.name}",
+                        "or take an aggregate of it: min, max, values",
+                    ),
+                )
 
     def _count(self, count: ast.Count) -> _Stream:
         stream = self._stream(count.stream)
@@ -623,12 +670,15 @@ class _Resolver:
         near = list(dict.fromkeys(n for s in specs for n in s.nearest_fields(field_name)))[:3]
         near += [n for n in nearest(field_name, list(self.names), 1) if n not in near]
         titles = " or ".join(spec.title for spec in specs[:3])
+        # Behind a `=`, what is no field is mostly a text without its quotes: exe = cmd.exe
+        bare = span.source.text[max(0, span.start - 9) : span.start].rstrip().endswith("=")
         fail(
             self._report,
             codes.UNKNOWN_FIELD,
             f"{titles} has no field {field_name}",
             span,
             "unknown field",
+            notes=(f'if it is a text, it stands in quotes: "{field_name}"',) if bare else (),
             fix=suggestion(near, span),
         )
 
@@ -714,11 +764,17 @@ class _Resolver:
                 if text in types:
                     return ir.Field(text, None, types[text]), types[text]
                 return _time_of_row(path)
-            case GroupShape(keys, _):
+            case GroupShape(keys, members, sources):
                 types = dict(keys)
                 for key, type_ in types.items():
                     if _same_name(key, ".".join(path)):
                         return ir.Field(key, None, type_), type_
+                if isinstance(members, JoinShape) and len(path) > 1:
+                    # A key of joined rows, written as it was in the `group`: a.hostname.
+                    inner = self._lookup(path, members, None)
+                    for (key, type_), branch_name in zip(keys, sources, strict=True):
+                        if inner is not None and inner[0] == ir.Field(key, branch_name, type_):
+                            return ir.Field(key, None, type_), type_
                 return _time_of_row(path)
 
     def _event_field(self, shape: EventShape, text: str) -> FieldSpec | None:
@@ -852,6 +908,16 @@ def _column_name(expression: ast.Expression, stream: str) -> str:
             return function.lower()
         case _:
             return "value"
+
+
+def _outside_aggregates(value: ir.Value) -> list[ir.Value]:
+    """The values of an expression that stand in no aggregate."""
+    if isinstance(value, ir.Aggregate):
+        return []
+    found: list[ir.Value] = [value]
+    for inner in ir.operands(value):
+        found += _outside_aggregates(inner)
+    return found
 
 
 def _leaves(value: ir.Value) -> list[ir.Value]:

@@ -42,10 +42,11 @@ class RowShape:
 
 @frozen
 class GroupShape:
-    """Groups of rows of ``members``, by keys."""
+    """Groups of rows of ``members``, by keys; ``sources`` are the branches that keys of joined rows come from."""
 
     keys: tuple[tuple[str, Type], ...]
     members: Shape
+    sources: tuple[str | None, ...]
 
 
 Shape = EventShape | JoinShape | RowShape | GroupShape

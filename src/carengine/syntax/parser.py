@@ -24,7 +24,7 @@ from attrs import frozen
 
 from .. import shipped
 from ..diagnostics import Block, Code, Diagnostic, Edit, Fix, Span, codes, ordered
-from . import ast
+from . import ast, quick
 from .explain import Failure, explain
 from .lexical import STREAM_WORDS, Lexeme, mistakes, scan, split, too_large
 
@@ -92,6 +92,14 @@ def parse_condition(block: Block | str) -> tuple[ast.Expression | None, tuple[Di
     The expression is None if there are diagnostics.
     """
     block = _block(block)
+    plain = quick.read(block)
+    if plain is not None:
+        return plain, ()
+    return _grammatical(block)
+
+
+def _grammatical(block: Block) -> tuple[ast.Expression | None, tuple[Diagnostic, ...]]:
+    """One expression, by the grammar."""
     scanned = scan(block.text)
     if scanned is None:
         return None, (too_large(block),)

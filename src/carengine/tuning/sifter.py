@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
+from typing import Any
 
 from ..diagnostics import Diagnostic, codes
 from ..engine import Match
@@ -53,6 +54,24 @@ class Sifter:
         for repeat in repeats:
             repeat.reported(match)
         return True
+
+    def save(self) -> dict[str, Any]:
+        """What it has counted and what it remembers, as plain data."""
+        return {
+            "excluded": dict(self.excluded),
+            "suppressed": dict(self.suppressed),
+            "by_rule": dict(self.by_rule),
+            "repeats": {item.suppression.name: item.save() for item in self._repeats},
+        }
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Go on from what `save` gave. Suppressions that were not there then begin anew."""
+        self.excluded = Counter(data["excluded"])
+        self.suppressed = Counter(data["suppressed"])
+        self.by_rule = Counter(data["by_rule"])
+        for item in self._repeats:
+            if item.suppression.name in data["repeats"]:
+                item.load(data["repeats"][item.suppression.name])
 
     def sift(self, matches: Iterable[Match]) -> Iterable[Match]:
         """The matches that are to be reported."""

@@ -125,6 +125,15 @@ class Repeats:
             self.forgotten += 1
         self._last[key] = match.time
 
+    def save(self) -> list[Any]:
+        """What it remembers as plain data."""
+        return [self.forgotten, [[key.hex(), time] for key, time in self._last.items()]]
+
+    def load(self, data: Any) -> None:
+        """Remember what `save` gave."""
+        self.forgotten, last = data
+        self._last = {bytes.fromhex(key): time for key, time in last}
+
     def _key(self, match: Match) -> bytes | None:
         """The key as a short digest: its texts can be as long as a sender likes."""
         digest = blake2b(digest_size=16)

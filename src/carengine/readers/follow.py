@@ -1,0 +1,313 @@
+"""Files that grow: every new line is a record, through rotation, truncation and restarts.
+
+A ``Follower`` looks at files (and folders, whose files may come and go) again and again. `poll` gives the records
+of all lines that are complete by now; `positions` says how far each file has been read, as plain data, and a
+follower made with them goes on exactly there::
+
+    follower = Follower(["app.jsonl"], positions=saved)
+    for record in follower.poll(): …
+    saved = follower.positions()
+
+A file is known by what it is (device, inode, its first bytes), not by what it is called:
+
+* **renamed** (``app.jsonl`` becomes ``app.jsonl.1``, a new one takes its place): the rest of the old one is read
+  under its new name, then the new one from its beginning;
+* **copied and cut** (``copytruncate``): the copy is recognised by its first bytes, and only what had not been read of
+  the original is read of it;
+* **cut or written anew**: it is read from its beginning; if no copy turns up, that the end may be lost is said (CE544).
+
+Rotated files that were there when following began are left alone. A last line without an end is waited for. Only
+JSON lines can be followed; other contents are named (CE545) and left alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from ..diagnostics import Diagnostic, codes
+from .json_text import UnreadableError, decode
+from .reading import recognise
+from .record import Account, Limits, Record
+
+_HEAD = 1024
+_CHUNK = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+_LINES = recognise(b"{}\n").name
+Identity = tuple[int, int]
+
+
+def _read(handle: FileIO, size: int, at: int) -> bytes:
+    handle.seek(at)
+    return handle.read(size) or b""
+
+
+@define(eq=False)
+class _File:
+    """A file as far as it has been read. ``offset`` is past the last line, ``records`` the lines met so far.
+
+    ``head`` are its first bytes when it was last looked at; ``done`` marks files that are not to be read.
+    """
+
+    source: str
+    identity: Identity
+    head: bytes = b""
+    offset: int = 0
+    records: int = 0
+    done: bool = False
+    skipping: bool = False
+    handle: FileIO | None = field(default=None, repr=False)
+
+    def close(self) -> None:
+        if self.handle is not None:
+            self.handle.close()
+            self.handle = None
+
+
+class Follower:
+    """Watches files and folders. ``positions`` is what another follower's `positions` gave."""
+
+    def __init__(
+        self,
+        paths: Iterable[str],
+        positions: Iterable[Any] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._paths = list(paths)
+        self._limits = limits or Limits()
+        self.account = Account()
+        self._files: dict[Identity, _File] = {}
+        self._told: set[str] = set()
+        self._orphans: list[_File] = []
+        self._started = positions is not None
+        for item in positions or ():
+            source, device, inode, head, offset, records, done, skipping = item
+            identity = (device, inode)
+            self._files[identity] = _File(
+                source, identity, bytes.fromhex(head), offset, records, done, skipping
+            )
+
+    def positions(self) -> list[Any]:
+        """How far each file has been read, as plain data: what `poll` has given counts as read."""
+        return [
+            [f.source, *f.identity, f.head.hex(), f.offset, f.records, f.done, f.skipping]
+            for f in (*self._files.values(), *self._orphans)
+        ]
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What there is to say of the files and of lines that could not be read."""
+        return self.account.diagnostics
+
+    def close(self) -> None:
+        """Close all files."""
+        for known in self._files.values():
+            known.close()
+
+    def poll(self) -> Iterator[Record]:
+        """The records of the lines that have been completed since the last time."""
+        found = self._look()
+        for path, known in found:
+            yield from self._new_lines(path, known)
+        present = {known.identity for _, known in found}
+        for identity, known in list(self._files.items()):
+            if identity not in present:
+                yield from self._gone(known)
+        self._started = True
+
+    # Which files there are
+
+    def _look(self) -> list[tuple[str, _File]]:
+        """The files to read now, the ones written longest ago first."""
+        found: list[tuple[float, str, _File]] = []
+        fresh: list[tuple[float, str, os.stat_result, FileIO, bytes, bool]] = []
+        for path, rotated in self._candidates():
+            try:
+                handle = open(path, "rb", buffering=0)  # noqa: SIM115 - kept open while the file grows
+                status = os.fstat(handle.fileno())
+                head = _read(handle, _HEAD, 0)
+            except OSError as error:
+                self._tell(codes.UNREADABLE_FILE, path, f"cannot be read: {error.strerror}")
+                continue
+            identity = (status.st_dev, status.st_ino)
+            known = self._files.get(identity)
+            if known is not None and self._still(known, status.st_size, head):
+                if known.handle is None:
+                    known.handle = handle
+                else:
+                    handle.close()
+                known.head = head
+                found.append((status.st_mtime, path, known))
+                continue
+            if known is not None:
+                # Another content in the same file: what was known of it is looked for elsewhere.
+                self._files.pop(identity).close()
+                if not known.done:
+                    self._orphans.append(known)
+            if not head:
+                handle.close()
+                continue
+            if rotated and not self._started:
+                handle.close()
+                left = self._files[identity] = _File(path, identity, head, done=True)
+                found.append((status.st_mtime, path, left))
+                continue
+            fresh.append((status.st_mtime, path, status, handle, head, rotated))
+        for mtime, path, status, handle, head, rotated in sorted(fresh, key=lambda item: item[:2]):
+            added = self._adopt(path, status, handle, head, rotated=rotated)
+            if added is not None:
+                found.append((mtime, path, added))
+        self._mourn()
+        found.sort(key=lambda item: item[:2])
+        return [(path, known) for _, path, known in found]
+
+    def _candidates(self) -> Iterator[tuple[str, bool]]:
+        """Paths to look at, and whether each is a rotated sibling of one that was named."""
+        for path in self._paths:
+            if os.path.isdir(path):
+                for root, folders, names in os.walk(path):
+                    folders.sort()
+                    for name in sorted(names):
+                        inside = os.path.join(root, name)
+                        if os.path.isfile(inside) and not name.startswith("."):
+                            yield inside, False
+                continue
+            place = Path(path)
+            try:
+                names = sorted(os.listdir(place.parent))
+            except OSError:
+                names = []
+            for name in names:
+                if name.startswith((place.name + ".", place.name + "-")):
+                    inside = str(place.with_name(name))
+                    if os.path.isfile(inside):
+                        yield inside, True
+            if os.path.isfile(path):
+                yield path, False
+            else:
+                self._tell(codes.UNREADABLE_FILE, path, "is not there (yet); it is waited for")
+
+    @staticmethod
+    def _still(known: _File, size: int, head: bytes) -> bool:
+        """Whether a file is the known one, with nothing or something added."""
+        return size >= known.offset and head.startswith(known.head)
+
+    def _adopt(
+        self, path: str, status: os.stat_result, handle: FileIO, head: bytes, *, rotated: bool
+    ) -> _File | None:
+        """A file that was not known: a copy of one that was cut, one that is copied just now, or a new one."""
+        identity = (status.st_dev, status.st_ino)
+        for orphan in self._orphans:
+            if self._still(orphan, status.st_size, head):
+                self._orphans.remove(orphan)
+                orphan.identity, orphan.handle, orphan.head = identity, handle, head
+                self._files[identity] = orphan
+                return orphan
+        if rotated:
+            for known in self._files.values():
+                same = head.startswith(known.head) or known.head.startswith(head)
+                if known.head and not known.done and same:
+                    # A copy while the original still stands: it counts once the original is cut.
+                    handle.close()
+                    return None
+        content = recognise(head)
+        if content.name != _LINES:
+            message = f"cannot be followed: it looks like {content.name}"
+            self._tell(codes.NOT_FOLLOWED, path, message)
+            handle.close()
+            left = self._files[identity] = _File(path, identity, head, done=True)
+            return left
+        added = self._files[identity] = _File(path, identity, head, handle=handle)
+        return added
+
+    def _mourn(self) -> None:
+        """What was cut and has left no copy."""
+        for orphan in self._orphans:
+            self.account.say(
+                codes.LOST_REST,
+                orphan.source,
+                f"was cut or written anew after record {orphan.records}; what followed may be lost",
+            )
+        self._orphans = []
+
+    def _gone(self, known: _File) -> Iterator[Record]:
+        """A file that no path leads to any more: what the open file still holds is read."""
+        if known.handle is not None:
+            yield from self._new_lines(known.source, known)
+            known.close()
+        elif not known.done and self._started:
+            self.account.say(
+                codes.LOST_REST,
+                known.source,
+                f"is gone after record {known.records}; what followed may be lost",
+            )
+        del self._files[known.identity]
+
+    def _tell(self, code: Any, path: str, message: str) -> None:
+        if path not in self._told:
+            self._told.add(path)
+            self.account.say(code, path, message)
+
+    # Reading
+
+    def _new_lines(self, path: str, known: _File) -> Iterator[Record]:
+        """The records of the lines completed since; ``offset`` moves with each."""
+        if known.done or known.handle is None:
+            return
+        handle = known.handle
+        pending = b""
+        start = known.offset
+        while True:
+            chunk = _read(handle, _CHUNK, start + len(pending))
+            if not chunk:
+                return
+            pending += chunk
+            *lines, rest = pending.split(b"\n")
+            for line in lines:
+                size = len(line) + 1
+                record = self._record(known, line)
+                start += size
+                known.offset = start
+                self.account.bytes_read += size
+                if record is not None:
+                    yield record
+            pending = rest
+            if len(pending) > self._limits.record_bytes:
+                # The rest of this line is skipped without being held.
+                known.skipping = True
+                start += len(pending)
+                known.offset = start
+                pending = b""
+
+    def _record(self, known: _File, line: bytes) -> Record | None:
+        if known.offset == 0:
+            line = line.removeprefix(_BOM)
+        skipped, known.skipping = known.skipping, False
+        if not skipped and not line.strip():
+            return None
+        known.records += 1
+        account = self.account
+        account.records += 1
+        if skipped or len(line) > self._limits.record_bytes:
+            account.unreadable += 1
+            message = f"record {known.records} is larger than {self._limits.record_bytes:,} bytes"
+            account.say(codes.RECORD_TOO_LARGE, known.source, message)
+            return None
+        try:
+            event = decode(line, self._limits.json_depth)
+        except UnreadableError as problem:
+            account.unreadable += 1
+            message = f"record {known.records} is not JSON: {problem}"
+            account.say(codes.UNREADABLE_RECORD, known.source, message)
+            return None
+        if not isinstance(event, dict):
+            account.unreadable += 1
+            message = f"record {known.records} is not an object"
+            account.say(codes.UNREADABLE_RECORD, known.source, message)
+            return None
+        return Record(event, known.source, known.records)

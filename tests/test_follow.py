@@ -1,0 +1,280 @@
+"""Following files that grow: rotation, truncation, restarts, and kills at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carengine.readers.follow import Follower
+from carengine.values import format_time
+
+SRC = Path(__file__).parents[1] / "src"
+SOAK = bool(os.environ.get("CARENGINE_SOAK"))
+KILLS = 100 if SOAK else 8
+
+RULES = """\
+a = search Process:Create where exe = "a.exe"
+b = search Process:Create where exe = "b.exe"
+pairs = join (a, b) where (
+  a.hostname = b.hostname and a.pid = b.ppid and a.time < b.time < a.time + 1 second)
+series = group a by hostname within 2 seconds
+runs = from series select hostname, count(*) as n, min(time) as first
+many = filter runs where n > 1
+output pairs, many, a
+"""
+
+
+def write(path: Path, *events: Any, mode: str = "a") -> None:
+    with open(path, mode, encoding="utf-8") as file:
+        for event in events:
+            file.write(json.dumps(event) + "\n")
+
+
+def numbers(follower: Follower) -> list[Any]:
+    return [record.event["n"] for record in follower.poll()]
+
+
+def lines(start: int, end: int) -> list[dict[str, int]]:
+    return [{"n": n} for n in range(start, end)]
+
+
+def again(follower: Follower, path: Path) -> Follower:
+    """A follower in another process, as it were."""
+    saved = json.loads(json.dumps(follower.positions()))
+    follower.close()
+    return Follower([str(path)], saved)
+
+
+@pytest.fixture(params=[False, True], ids=["running", "restarted"])
+def restart(request: pytest.FixtureRequest) -> Any:
+    return again if request.param else lambda follower, path: follower
+
+
+def test_lines_are_read_when_they_are_complete(tmp_path: Path, restart: Any) -> None:
+    log = tmp_path / "x.jsonl"
+    write(log, *lines(0, 3))
+    follower = Follower([str(log)])
+    assert numbers(follower) == [0, 1, 2]
+    with open(log, "a") as file:
+        file.write('{"n": ')
+    follower = restart(follower, log)
+    assert numbers(follower) == []
+    with open(log, "a") as file:
+        file.write('3}\n{"n": 4}\n')
+    follower = restart(follower, log)
+    assert numbers(follower) == [3, 4]
+    follower.close()
+
+
+def test_a_renamed_file_is_read_to_its_end(tmp_path: Path, restart: Any) -> None:
+    log = tmp_path / "x.jsonl"
+    write(tmp_path / "x.jsonl.9", {"n": "old"})
+    write(log, *lines(0, 3))
+    follower = Follower([str(log)])
+    assert numbers(follower) == [0, 1, 2]
+    write(log, *lines(3, 5))
+    log.rename(tmp_path / "x.jsonl.1")
+    write(log, *lines(5, 6))
+    log.rename(tmp_path / "x.jsonl.0")
+    os.utime(tmp_path / "x.jsonl.1", (1, 1))
+    os.utime(tmp_path / "x.jsonl.0", (2, 2))
+    write(log, *lines(6, 8))
+    follower = restart(follower, log)
+    assert numbers(follower) == [3, 4, 5, 6, 7]
+    assert not follower.diagnostics
+    follower.close()
+
+
+def test_a_copied_and_cut_file_loses_nothing(tmp_path: Path, restart: Any) -> None:
+    log = tmp_path / "x.jsonl"
+    write(log, *lines(0, 3))
+    follower = Follower([str(log)])
+    assert numbers(follower) == [0, 1, 2]
+    write(log, *lines(3, 5))
+    (tmp_path / "x.jsonl.1").write_bytes(log.read_bytes())
+    log.write_bytes(b"")
+    write(log, *lines(5, 6))
+    follower = restart(follower, log)
+    assert sorted(numbers(follower)) == [3, 4, 5]
+    follower.close()
+
+
+def test_a_copy_in_the_making_is_left_alone(tmp_path: Path) -> None:
+    log = tmp_path / "x.jsonl"
+    write(log, *lines(0, 3))
+    follower = Follower([str(log)])
+    assert numbers(follower) == [0, 1, 2]
+    (tmp_path / "x.jsonl.1").write_bytes(log.read_bytes())
+    assert numbers(follower) == []
+    write(log, *lines(3, 4))
+    assert numbers(follower) == [3]
+    follower.close()
+
+
+def test_what_was_cut_without_a_copy_is_said(tmp_path: Path, restart: Any) -> None:
+    log = tmp_path / "x.jsonl"
+    write(log, *lines(0, 30))
+    follower = Follower([str(log)])
+    assert len(numbers(follower)) == 30
+    write(log, {"n": "new"}, mode="w")
+    follower = restart(follower, log)
+    assert numbers(follower) == ["new"]
+    assert [item.code.id for item in follower.diagnostics] == ["CE544"]
+    follower.close()
+
+
+def test_a_deleted_file_is_read_to_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "x.jsonl"
+    write(log, *lines(0, 3))
+    follower = Follower([str(log)])
+    assert numbers(follower) == [0, 1, 2]
+    write(log, *lines(3, 5))
+    log.unlink()
+    write(log, *lines(5, 6))
+    assert sorted(numbers(follower)) == [3, 4, 5]
+    follower.close()
+
+
+def test_folders_and_files_to_come(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    write(folder / "a.jsonl", *lines(0, 2))
+    later = tmp_path / "later.jsonl"
+    follower = Follower([str(folder), str(later)])
+    assert numbers(follower) == [0, 1]
+    write(folder / "b.jsonl", *lines(2, 4))
+    write(later, *lines(4, 5))
+    (folder / "a.jsonl").rename(folder / "a.old")
+    assert sorted(numbers(follower)) == [2, 3, 4]
+    follower.close()
+
+
+def test_other_contents_and_bad_lines_are_named(tmp_path: Path) -> None:
+    (tmp_path / "x.gz").write_bytes(b"\x1f\x8b\x08" + bytes(50))
+    (tmp_path / "y.jsonl").write_bytes(b'\xef\xbb\xbf{"n": 1}\n\n[1]\n{broken\n{"n": 2}\r\n')
+    follower = Follower([str(tmp_path)])
+    assert numbers(follower) == [1, 2]
+    assert sorted(item.code.id for item in follower.diagnostics) == ["CE502", "CE502", "CE545"]
+    assert (follower.account.records, follower.account.unreadable) == (4, 2)
+    follower.close()
+
+
+# Kills
+
+
+def stream(count: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Events of which some pair up and some are series, with times that grow unevenly."""
+    chance = random.Random(seed)
+    now = 1_714_557_600_000_000
+    for number in range(count):
+        now += chance.randint(1_000, 400_000)
+        yield {
+            "object": "process",
+            "action": "create",
+            "exe": chance.choice(["a.exe", "b.exe", "c.exe"]),
+            "hostname": f"h{chance.randint(0, 3)}",
+            "pid": chance.randint(1, 3),
+            "ppid": chance.randint(1, 3),
+            "time": format_time(now - chance.randint(0, 900_000)),
+            "n": number,
+        }
+
+
+class Hunt:
+    """A hunt in a process of its own, over a folder that is being written to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "rules").mkdir(exist_ok=True)
+        (folder / "rules" / "r.car").write_text(RULES)
+        self.log = folder / "log.jsonl"
+        self.log.touch()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "carengine", "hunt", str(self.log), "--follow"]
+        command += ["-r", str(self.folder / "rules"), "-m", "car", "--lateness", "1s"]
+        command += ["--state", str(self.folder / "state"), "-o", str(self.folder / "out.jsonl")]
+        return subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONPATH": str(SRC), "CARENGINE_CHECKPOINT": "0.02"},
+            stderr=subprocess.PIPE,
+        )
+
+    def read(self) -> int:
+        """How many events the state knows of."""
+        try:
+            return int(json.loads((self.folder / "state").read_text())["account"]["events"])
+        except FileNotFoundError:
+            return 0
+
+    def has_begun(self) -> bool:
+        """Wait for the first state: files that were rotated before it are none of the hunt's business."""
+        while not (self.folder / "state").exists():
+            time.sleep(0.02)
+        return True
+
+    def matches(self) -> list[str]:
+        return (self.folder / "out.jsonl").read_text().splitlines()
+
+
+def finish(process: subprocess.Popen[bytes], hunt: Hunt, count: int) -> None:
+    until = time.monotonic() + 60
+    while hunt.read() < count and time.monotonic() < until:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert hunt.read() == count
+
+
+def test_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    """Killed at random moments while events come in and the log is rotated, against one run in peace."""
+    chance = random.Random(KILLS)
+    events = list(stream(150 * (KILLS + 2), 7))
+    for name in ("calm", "wild"):
+        (tmp_path / name).mkdir()
+    calm, wild = Hunt(tmp_path / "calm"), Hunt(tmp_path / "wild")
+    write(calm.log, *events)
+    process = calm.start()
+    finish(process, calm, len(events))
+    rest = iter(events)
+    rotated = 0
+    begun = False
+    for _ in range(KILLS):
+        process = wild.start()
+        begun = begun or wild.has_begun()
+        until = time.monotonic() + chance.uniform(0.0, 1.2)
+        while time.monotonic() < until:
+            write(wild.log, *islice(rest, chance.randint(1, 5)))
+            time.sleep(0.02)
+            if chance.random() < 0.05:
+                rotated += 1
+                wild.log.rename(wild.log.with_name(f"log.jsonl.{rotated}"))
+                wild.log.touch()
+        process.kill()
+        process.communicate()
+    write(wild.log, *rest)
+    process = wild.start()
+    finish(process, wild, len(events))
+    mine, theirs = wild.matches(), calm.matches()
+    assert len(theirs) > 100
+    assert sorted(map(without_source, mine)) == sorted(map(without_source, theirs))
+
+
+def without_source(line: str) -> str:
+    """A match without the names of files, which rotation changes."""
+    match = json.loads(line)
+    for event in match["events"]:
+        del event["source"], event["record"]
+    return json.dumps(match, sort_keys=True)

@@ -1,0 +1,525 @@
+"""Time, memory and state of sessions: what is late, what is dropped, what two sessions share, what is saved."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import statistics
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carengine import CarError, ir, parse_rule
+from carengine.engine import Engine, Match, Origin, Session, StreamOptions
+from carengine.engine.aggregates import Running, aggregate
+from carengine.engine.bounds import limits, stated_limits
+from carengine.engine.streaming.memory import level
+from carengine.values import format_time
+
+SECOND = 1_000_000
+START = 1_714_557_600 * SECOND
+PAIRS = (
+    'a = search Process:Create where exe = "a"\n'
+    'b = search Process:Create where exe = "b"\n'
+    "j = join (a, b) where (a.hostname = b.hostname and a.time < b.time < a.time + 10 seconds)\n"
+    "output j"
+)
+SERIES = "a = search Process:Create\ng = group a by hostname within 10 seconds\noutput g"
+
+
+def event(second: float | None, host: str = "h", exe: str = "a", **more: Any) -> dict[str, Any]:
+    time = {} if second is None else {"time": format_time(START + round(second * SECOND))}
+    return {"object": "process", "action": "create", "hostname": host, "exe": exe, **time, **more}
+
+
+def session(text: str, **options: Any) -> Session:
+    return Engine([parse_rule(text)], "car").session(StreamOptions(**options))
+
+
+def feed(run: Session, *events: dict[str, Any]) -> list[Match]:
+    return [match for one in events for match in run.feed(one)]
+
+
+def codes_of(run: Session) -> list[str]:
+    return [item.code.id for item in run.diagnostics]
+
+
+# Time
+
+
+def test_a_join_matches_with_its_last_event_and_a_group_when_it_can_no_longer_change() -> None:
+    run = session(PAIRS, lateness=timedelta(seconds=5))
+    assert [len(feed(run, e)) for e in (event(0), event(3, exe="b"), event(1), event(2))] == [
+        0,
+        1,
+        1,
+        1,
+    ]
+    run = session(SERIES, lateness=timedelta(seconds=5))
+    assert feed(run, event(0), event(10), event(15), event(30)) == []
+    [match] = feed(run, event(30.000001))
+    assert [e.time for e in match.events] == [START + n * SECOND for n in (0, 10, 15)]
+    assert [len(match.events) for match in run.flush()] == [2]
+
+
+def test_what_is_later_than_allowed_is_counted_and_named() -> None:
+    run = session(PAIRS + ", a", lateness=2 * SECOND)
+    feed(run, event(0), event(10))
+    assert run.feed(event(8, exe="b"), Origin("x", 3)), "on time to the microsecond"
+    late = run.feed(event(7.999999), Origin("x", 4))
+    assert [match.output for match in late] == ["a"], "rules for single events see it"
+    feed(run, event(8.5, exe="b"))
+    assert run.account.late == 1
+    [told] = run.diagnostics
+    assert (told.code.id, told.notes) == ("CE540", ("x:4",))
+
+
+def test_events_without_a_time_wait_for_the_end() -> None:
+    counts = "a = search Process:Create\nc = count(a) by hostname\noutput c"
+    run = session(counts, lateness=0)
+    assert feed(run, event(None), event(None), event(0), event(None, host="k")) == []
+    found = run.flush()
+    assert sorted((m.fields["hostname"], m.fields["count"]) for m in found) == [
+        ("h", 1),
+        ("h", 2),
+        ("k", 1),
+    ]
+    assert codes_of(run) == ["CE541"]
+    # Where nothing bounds time, they are as good as others.
+    run = session(counts, horizon=None)
+    feed(run, event(None), event(0))
+    assert [m.fields["count"] for m in run.flush()] == [2]
+
+
+def test_one_date_in_the_future_makes_nothing_late() -> None:
+    run = session(PAIRS, lateness=0)
+    far = event(0)
+    far["time"] = "2999-01-01T00:00:00Z"
+    feed(run, far, event(0))
+    assert len(feed(run, event(1, exe="b"))) == 1
+    assert run.account.late == 0
+
+
+def test_now_is_the_last_event_or_what_was_told() -> None:
+    text = "a = search Process:Create where time >= now - 5 seconds\noutput a"
+    run = session(text)
+    assert feed(run, event(0), event(10), event(6)) == []
+    assert [m.time for m in run.flush()] == [START + 6 * SECOND, START + 10 * SECOND]
+    run = session(text, now=START + 6 * SECOND)
+    assert len(feed(run, event(0), event(10), event(1))) == 2, "told, it decides at once"
+    assert run.flush() == []
+
+
+def test_rows_that_no_reference_time_can_reach_any_more_are_let_go() -> None:
+    text = (
+        "a = search Process:Create where time >= now - 5 seconds\n"
+        "x = from a select exe\ny = from a select exe\nd = x - y\noutput a, d"
+    )
+    run = session(text)
+    for number in range(5_000):
+        run.feed(event(number, exe=f"e{number % 7}"))
+    assert run.held[0] < 2_500
+    assert len([m for m in run.flush() if m.output == "a"]) == 6
+
+
+def test_the_horizon_stands_in_where_a_rule_says_nothing() -> None:
+    open_join = (
+        "a = search Process:Create b = search Process:Terminate\n"
+        "j = join (a, b) where a.hostname = b.hostname\noutput j"
+    )
+    end = {**event(20), "action": "terminate"}
+    for horizon, number in ((20 * SECOND, 1), (20 * SECOND - 1, 0), (None, 1)):
+        run = session(open_join, horizon=horizon)
+        assert len(feed(run, event(0), end)) == number
+        assert len(feed(session(open_join, horizon=horizon), end, event(0))) == number
+
+
+def test_flushing_begins_anew() -> None:
+    run = session(PAIRS, lateness=0)
+    feed(run, event(0), event(100))
+    run.flush()
+    assert run.held == (0, 0)
+    assert len(feed(run, event(0), event(1, exe="b"))) == 1
+
+
+# Memory
+
+
+def test_events_in_order_fit_whatever_their_number() -> None:
+    """Without a lateness everything would be kept to the end; the ceiling makes the clock move, and nothing is lost."""
+    run = session(PAIRS, max_events=500)
+    found = 0
+    for number in range(3_000):
+        found += len(run.feed(event(number, host=f"h{number % 3}", exe="ab"[number % 2])))
+        assert run.held[0] <= 501
+    alone = session(PAIRS)
+    assert found + len(run.flush()) == sum(
+        len(alone.feed(event(n, host=f"h{n % 3}", exe="ab"[n % 2]))) for n in range(3_000)
+    )
+    assert codes_of(run) == []
+
+
+def test_a_flooded_key_costs_itself() -> None:
+    for text in (PAIRS, SERIES):
+        run = session(text, max_events=500, lateness=3600 * SECOND)
+        for number in range(50):
+            run.feed(event(number / 100, host=f"honest{number}"))
+        for number in range(5_000):
+            run.feed(event(1 + number / 5_000, host="flooded"))
+        assert run.held[0] <= 501
+        found = feed(run, *[event(4, host=f"honest{n}", exe="b") for n in range(50)])
+        found += run.flush()
+        honest = [m for m in found if m.events[0].fields["hostname"] != "flooded"]
+        assert [len(match.events) for match in honest] == [2] * 50
+        [told] = run.diagnostics
+        assert told.code.id == "CE542"
+        assert "<text>" in told.notes[0]
+
+
+def test_many_keys_are_bounded_too() -> None:
+    run = session(PAIRS, max_events=1_000, lateness=3600 * SECOND)
+    for number in range(5_000):
+        run.feed(event(number / 10_000, host=f"h{number}"))
+    assert run.held[0] <= 1_001
+    assert codes_of(run) == ["CE542"]
+    big = session(PAIRS, max_bytes=200_000, lateness=3600 * SECOND)
+    for number in range(500):
+        big.feed(event(number / 10_000, host=f"h{number}", command_line="x" * 5_000))
+    assert big.held[1] <= 210_000
+
+
+def test_levels() -> None:
+    assert level([1, 1, 10], 12) == 10
+    assert level([5, 5, 5], 6) == 2
+    assert level([1] * 10, 5) == 0
+
+
+def test_memory_does_not_grow_with_a_stream() -> None:
+    run = session(PAIRS, lateness=SECOND)
+    held = []
+    for number in range(8_000):
+        run.feed(event(number / 10, host=f"h{number % 50}", exe="ab"[number % 2]))
+        held.append(run.held[0])
+    assert max(held[4_000:]) <= max(held[:4_000]) * 1.1
+    assert max(held) < 2_000
+
+
+# Sessions
+
+
+def test_sessions_of_one_engine_do_not_see_each_other() -> None:
+    engine = Engine([parse_rule(PAIRS)], "car")
+    found: dict[int, int] = {}
+
+    def hunt(which: int) -> None:
+        run = engine.session(StreamOptions(lateness=SECOND))
+        exe = "a" if which % 2 else "b"
+        total = 0
+        for number in range(2_000):
+            total += len(run.feed(event(number, exe=exe)))
+            if which == 0:
+                total += len(run.feed(event(number + 0.5, exe="a")))
+        found[which] = total + len(run.flush())
+
+    threads = [threading.Thread(target=hunt, args=(which,)) for which in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[1] == found[2] == found[3] == 0
+    assert found[0] > 1_000
+
+
+# Saving
+
+
+def test_another_process_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "r.car").write_text(PAIRS)
+    run = Engine([parse_rule(PAIRS, str(tmp_path / "r.car"))], "car").session(
+        StreamOptions(lateness=SECOND)
+    )
+    run.feed(event(0), Origin("log", 7))
+    run.attached = {"mine": [1]}
+    run.save(tmp_path / "state")
+    script = """
+import json, sys, carengine
+from carengine.engine import Engine
+text = open(sys.argv[1]).read()
+run = Engine([carengine.parse_rule(text, sys.argv[1])], "car").load_session(sys.argv[2])
+[match] = run.feed(json.loads(sys.argv[3]))
+assert run.attached == {"mine": [1]} and run.account.events == 2
+print(match.events[0].origin.record, match.events[0].stream, match.events[1].stream)
+"""
+    src = Path(__file__).parents[1] / "src"
+    out = subprocess.run(
+        [
+            *(sys.executable, "-c", script, tmp_path / "r.car", tmp_path / "state"),
+            json.dumps(event(1, exe="b")),
+        ],
+        env={"PYTHONPATH": str(src)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert out.stdout.split() == ["7", "a", "b"]
+
+
+def test_states_of_others_are_refused(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    engine = Engine([parse_rule(PAIRS)], "car")
+    engine.session(StreamOptions(lateness=SECOND)).save(state)
+    assert engine.load_session(state).options.lateness == SECOND
+    others: list[Callable[[], Session]] = [
+        lambda: Engine([parse_rule(SERIES)], "car").load_session(state),
+        lambda: Engine([parse_rule(PAIRS.replace("10 sec", "11 sec"))], "car").load_session(state),
+        lambda: Engine([parse_rule(PAIRS)], ["car", "eql"]).load_session(state),
+        lambda: engine.load_session(state, StreamOptions(lateness=2 * SECOND)),
+        lambda: engine.load_session(tmp_path / "none"),
+    ]
+    for other in others:
+        with pytest.raises(CarError) as refusal:
+            other()
+        assert [item.code.id for item in refusal.value.diagnostics] == ["CE543"]
+
+
+def test_damaged_states_are_refused(tmp_path: Path) -> None:
+    """Whatever is done to a state file: it is refused with a diagnostic, or it is a state."""
+    state = tmp_path / "state"
+    engine = Engine([parse_rule(PAIRS + "\n" + "output a"), parse_rule(SERIES, "b.car")], "car")
+    run = engine.session()
+    feed(run, event(0), event(1, host="k"), event(None))
+    run.save(state)
+    whole = state.read_text()
+    chance = random.Random(1)
+    refused = 0
+    for _ in range(300):
+        place = chance.randrange(len(whole))
+        damage = chance.choice(["", "null", "7", "[", '"', "}", "[[]]"])
+        state.write_text(whole[:place] + damage + whole[place + chance.randrange(9) :])
+        with suppress(CarError):
+            engine.load_session(state)
+            continue
+        refused += 1
+    assert refused > 150
+
+
+def test_hostile_events_can_be_saved(tmp_path: Path) -> None:
+    deep: Any = "x"
+    for _ in range(900):
+        deep = [deep]
+    engine = Engine([parse_rule(PAIRS)], "car")
+    run = engine.session()
+    feed(run, event(0, user="\ud800", command_line="\0", extra=deep, number=10**30))
+    run.save(tmp_path / "state")
+    again = engine.load_session(tmp_path / "state")
+    [match] = feed(again, event(1, exe="b"))
+    assert match.events[0].fields["user"] == "\ud800"
+    feed(run, event(2, thing=object()))
+    with pytest.raises(CarError, match="CE543"):
+        run.save(tmp_path / "state")
+
+
+# Parts
+
+_NUMBERS = st.one_of(
+    st.integers(-(10**18), 10**18),
+    st.floats(allow_nan=False, allow_infinity=False, width=32),
+    st.sampled_from(["1", "2.5", "x", "", None, ["1", 3], [], "A", "a", True]),
+)
+_FUNCTIONS = [
+    "count",
+    "distinct_count",
+    "min",
+    "max",
+    "sum",
+    "average",
+    "standard_deviation",
+    "values",
+]
+
+
+@given(
+    st.lists(_NUMBERS, max_size=12),
+    st.sampled_from(_FUNCTIONS),
+    st.sampled_from([ir.Type.ANY, ir.Type.TEXT, ir.Type.INTEGER, ir.Type.NUMBER]),
+    st.randoms(use_true_random=False),
+)
+def test_running_aggregates_equal_finished_ones(
+    values: list[Any], function: str, type_: ir.Type, chance: random.Random
+) -> None:
+    running = Running(function, type_)
+    order = list(enumerate(values))
+    chance.shuffle(order)
+    for place, value in order:
+        running.add(value, place)
+    assert running.value == aggregate(function, values, type_)
+
+
+def test_aggregates_of_nulls_and_mixed_values() -> None:
+    mixed = ["10", 9, None, "b", ["B", "a"]]
+    expected = {
+        "count": 4,
+        "distinct_count": 4,
+        "min": "10",
+        "max": "b",
+        "sum": 19,
+        "average": 9.5,
+        "standard_deviation": statistics.stdev([10, 9]),
+        "values": ["10", 9, "b", "a"],
+    }
+    got = {name: aggregate(name, mixed, ir.Type.ANY) for name in expected}
+    assert got == expected
+    empty = {name: aggregate(name, [None, []], ir.Type.ANY) for name in _FUNCTIONS}
+    assert {name: value for name, value in empty.items() if value is not None} == {
+        "count": 0,
+        "distinct_count": 0,
+        "values": [],
+    }
+    assert aggregate("max", ["9", 10], ir.Type.ANY) == 10
+    assert aggregate("min", ["0x1f", "x", 40], ir.Type.INTEGER) == 31
+    assert aggregate("sum", [0.1] * 10, ir.Type.NUMBER) == 1.0
+
+
+CHAINS = [
+    ("a.time < b.time < a.time + 10 seconds", 9_999_999, -1),
+    ("b.time - a.time <= 10 seconds and b.time >= a.time", 10_000_000, 0),
+    ("a.time - 10 seconds = b.time", -10_000_000, 10_000_000),
+    ("10 seconds + a.time > b.time", 9_999_999, math.inf),
+    ("not a.time < b.time", math.inf, math.inf),
+    ("a.time < b.time or a.pid = b.pid", math.inf, math.inf),
+    ("a.creation_time < b.time", math.inf, math.inf),
+]
+
+
+@pytest.mark.parametrize(("condition", "after", "before"), CHAINS)
+def test_distances_are_read_off_conditions(condition: str, after: float, before: float) -> None:
+    kind = "File:Create" if "creation" in condition else "Process:Create"
+    found = stated_limits(
+        join_of(f"a = search {kind} b = search Process:Create", "a, b", condition)
+    )
+    assert (found[0][1], found[1][0]) == (after, before)
+
+
+def join_of(streams: str, branches: str, condition: str) -> ir.Join:
+    rule = parse_rule(f"{streams}\nj = join ({branches}) where ({condition})\noutput j")
+    plan = rule.program.outputs[0].plan
+    assert isinstance(plan, ir.Join)
+    return plan
+
+
+def test_distances_follow_chains_columns_and_inner_joins() -> None:
+    three = "a = search Process:Create b = search Process:Create c = search Process:Create"
+    chain = join_of(
+        three,
+        "a, b, c",
+        "a.time < b.time < a.time + 1 second and b.time <= c.time <= b.time + 1 second",
+    )
+    assert stated_limits(chain)[0][2] == 1_999_999
+    assert stated_limits(chain)[2][0] == -1
+    boots = (
+        "p = search Process:Create l = search UserSession:Login\n"
+        "g = group p by hostname\nb = from g select hostname, max(time) as last, min(time) as first"
+    )
+    found = stated_limits(join_of(boots, "b, l", "b.last < l.time < b.last + 1 day"))
+    assert found[0][1] == 86_400 * SECOND - 1
+    found = stated_limits(join_of(boots, "b, l", "b.first < l.time < b.first + 1 day"))
+    assert found[0][1] == 86_400 * SECOND - 1
+    assert found[1][0] == math.inf
+    inner = f"{three}\nab = join (a, b) where a.time <= b.time <= a.time + 5 seconds"
+    outer = join_of(inner, "ab, c", "ab.a.time < c.time < ab.a.time + 7 seconds")
+    assert stated_limits(outer) == ((0, 6_999_999), (4_999_999, 0))
+    open_ = join_of(three, "a, b", "a.pid = b.pid")
+    assert limits(open_, 7)[0][1] == limits(open_, 7)[1][0] == 7
+
+
+def test_ranks_ties_and_lookups() -> None:
+    users = ["x"] * 3 + ["y"] * 2 + ["z"] * 2 + ["w"]
+    events = [event(n, user=user) for n, user in enumerate(users)]
+    for which, wanted in (
+        ("top 1", "x"),
+        ("top 2", "xyz"),
+        ("top 3", "xyz"),
+        ("bottom 1", "w"),
+        ("not in top 2", "w"),
+    ):
+        test = which if which.startswith("not") else f"in {which}"
+        run = session(
+            f"a = search Process:Create f = filter a where user {test} of (user) output f"
+        )
+        feed(run, *events, event(99))
+        assert {m.events[0].fields["user"] for m in run.flush()} == set(wanted)
+    rare = "a = search Process:Create n = count(a) by user f = filter a where n < 2 output f"
+    run = session(rare)
+    feed(run, *events)
+    assert [m.events[0].fields["user"] for m in run.flush()] == ["w"]
+
+
+def test_the_order_of_arrival_never_shows() -> None:
+    text = (
+        "a = search Process:Create\nu = unique(a.user)\nl = from a select user\n"
+        'r = search Process:Create where exe = "b"\nrr = from r select user\nd = l - rr\n'
+        "g = group a by hostname\ng2 = from g select values(user) as who\noutput u, d, g2"
+    )
+    events = [
+        event(1, user="A", n=1),
+        event(1, user="a", n=2),
+        event(0, user="c"),
+        event(1, exe="b"),
+    ]
+    results = set()
+    for order in permutations(events):
+        run = session(text)
+        found = feed(run, *order) + run.flush()
+        results.add(repr([(m.output, m.fields, [e.event for e in m.events]) for m in found]))
+    assert len(results) == 1
+
+
+def test_a_row_that_comes_twice_is_one() -> None:
+    text = (
+        'a = search Process:Create where exe = "a"\nb = search Process:Create\n'
+        "g = group a, b by hostname\nx = from g select count(*) as n\noutput x"
+    )
+    run = session(text)
+    feed(run, event(0), event(1, exe="z"))
+    assert [m.fields["n"] for m in run.flush()] == [2]
+
+
+def test_unique_values_are_bounded_in_every_statement() -> None:
+    """A flood of values that never come again, against every statement that keeps values."""
+    base = "a = search Process:Create\n"
+    for text in (
+        "f = filter a where user not in top 3 of (user)\noutput f",
+        "f = filter a where pid < distinct_count(a.user)\noutput f",
+        "u = unique(a.user)\noutput u",
+        "x = from a select user\ny = from a select exe as user\nd = x - y\noutput d",
+        "n = count(a) by user f = filter a where n > 1 output f",
+        "g = group a by user\noutput g",
+        "b = search Process:Create\nj = join (a, b) where a.user = b.exe\noutput j",
+    ):
+        for lateness in (None, 5 * SECOND):
+            run = session(base + text, max_events=300, lateness=lateness)
+            for number in range(1_500):
+                run.feed(event(number / 100, user=f"u{number}", pid=number))
+                assert run.held[0] <= 305
+            run.flush()
+            assert run.held == (0, 0), text
+
+
+def test_trimmed_groups_leave_nothing_behind() -> None:
+    run = session(SERIES, max_events=100, lateness=0)
+    for number in range(2_000):
+        run.feed(event(number / 1_000, host=f"h{number}"))
+    [node] = [node for node in run._flow.nodes if node.name == "group"] if run._flow else []
+    assert len(node._open) <= 101  # type: ignore[attr-defined]
+    assert len(node._deadlines) <= 202  # type: ignore[attr-defined]
