@@ -96,8 +96,6 @@ def _state(item: Candidate) -> str:
         return "not read"
     if not item.found:
         return "read; there is no true positive to run it on"
-    if None in item.found:
-        return "read; needs more than one event at a time"
     return f"finds {item.found.count(True)} of {len(item.found)} true positives"
 
 
