@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from carengine import ir
 from carengine.diagnostics import Block, Severity
 from carengine.engine import Engine
+from carengine.fieldmap import find_maps
 from carengine.foreign import LANGUAGES, as_rule, language_of, native_map, raised, read
 
 Event = dict[str, Any]
@@ -336,7 +337,7 @@ def searches(draw: st.DrawFn, depth: int = 2) -> str:
 def test_raised_and_native_agree(query: str, events: list[Event]) -> None:
     given_events = [{k: v for k, v in e.items() if k in OWN[e["EventCode"]]} for e in events]
     native = read(Block.of(query), "splunk", raise_names=False)
-    made = raised(native)
+    made = raised(native, find_maps("sysmon.flat"))
     if made.program is None:
         assert {d.message for d in made.diagnostics} == {"events that no field map gives to CAR"}
         made_finds: list[Event] = []
@@ -345,6 +346,14 @@ def test_raised_and_native_agree(query: str, events: list[Event]) -> None:
         made_finds = [m.events[0].event for m in engine.run(given_events)]  # type: ignore[misc]
     engine = Engine([as_rule(native, "q")], fieldmap=native_map(native))
     assert [m.events[0].event for m in engine.run(given_events)] == made_finds
+
+
+def test_a_kind_that_is_more_than_what_is_asked_for_is_told() -> None:
+    reading = read(Block.of("EventCode=23 TargetFilename=*x*"), "splunk")
+    assert reading.program is not None
+    said = [item for item in reading.diagnostics if item.code.id == "CE961"]
+    assert [item.span.text for item in said if item.span] == ["EventCode=23"]
+    assert "23, 26" in said[0].notes[0]
 
 
 # Hostile input

@@ -27,7 +27,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "rules", nargs="+", metavar="RULES", help="analytics: YAML, Markdown or .car, or folders"
     )
     parser.add_argument(
-        "--languages", action="store_true", help="compare the blocks in other languages as well (slow)"
+        "--languages",
+        action="store_true",
+        help="compare the blocks in other languages as well (slow)",
     )
 
 

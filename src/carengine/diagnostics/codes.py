@@ -664,3 +664,8 @@ NATIVE_KIND = _warning(
     "events that CAR has no name for",
     """The query asks for events that no field map gives to CAR, so that this part of it finds nothing here.""",
 )
+NATIVE_WIDER = _warning(
+    "CE961",
+    "events that CAR does not tell apart",
+    """The query asks for some of the events that are one kind in CAR. In CAR's names it looks at all of them.""",
+)

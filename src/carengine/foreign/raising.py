@@ -164,6 +164,7 @@ class _Raising:
         self.unknown: dict[str, ir.Condition | None] = {}
         self.absent: dict[tuple[str, ir.EventKind], ir.Condition | None] = {}
         self.telling: dict[ir.Condition, bool] = {}
+        self.wider: dict[ir.Condition, dict[ir.EventKind, tuple[object, ...]]] = {}
 
     def said(self) -> Iterator[Diagnostic]:
         """What there is to say about names, once each."""
@@ -179,6 +180,11 @@ class _Raising:
             shown = ", ".join(dict.fromkeys(map(str, kinds)))
             message = f"{name} is missing in {shown}"
             yield Diagnostic(codes.NATIVE_ABSENT, message, _span(atom))
+        for atom, kinds_of in self.wider.items():
+            for kind, allowed in kinds_of.items():
+                message = f"CAR's {kind} is more than what this asks for"
+                note = f"it is any of {', '.join(map(str, allowed))}, which CAR does not tell apart"
+                yield Diagnostic(codes.NATIVE_WIDER, message, _span(atom), notes=(note,))
         for atom, ever in self.telling.items():
             if not ever:
                 message = "no field map gives CAR the events that this asks for"
@@ -222,10 +228,11 @@ class _Raising:
         by_condition: dict[ir.Condition, list[_Names]] = {}
         for names in self.entries:
             unknown, absent = dict(self.unknown), dict(self.absent)
+            wider = {atom: dict(found) for atom, found in self.wider.items()}
             made = ir.simplify(self._condition(condition, names))
             if made in (ir.Truth(False), ir.Truth(None)):
                 # What is said of names counts only where the query looks at such events.
-                self.unknown, self.absent = unknown, absent
+                self.unknown, self.absent, self.wider = unknown, absent, wider
                 continue
             by_condition.setdefault(made, []).append(names)
         span = _plan_span(plan)
@@ -239,27 +246,34 @@ class _Raising:
         reached = [names for found in by_condition.values() for names in found]
         return (parts[0] if len(parts) == 1 else ir.Union(tuple(parts), span)), reached
 
-    def _condition(self, condition: ir.Condition, names: _Names) -> ir.Condition:
+    def _condition(
+        self, condition: ir.Condition, names: _Names, positive: bool = True
+    ) -> ir.Condition:
         match condition:
             case ir.And(items):
                 # What the entry rules out is not asked for the names in it.
-                decided = [self._decided(item, names) for item in items]
+                decided = [self._decided(item, names, positive) for item in items]
                 if ir.Truth(False) in decided:
                     return ir.Truth(False)
-                return ir.And(tuple(self._condition(item, names) for item in items))
+                return ir.And(tuple(self._condition(item, names, positive) for item in items))
             case ir.Or(items):
-                return ir.Or(tuple(self._condition(item, names) for item in items))
-            case ir.Not(item) | ir.IsTrue(item):
-                return evolve(condition, item=self._condition(item, names))
+                return ir.Or(tuple(self._condition(item, names, positive) for item in items))
+            case ir.Not(item):
+                return ir.Not(self._condition(item, names, not positive))
+            case ir.IsTrue(item):
+                return ir.IsTrue(self._condition(item, names, positive))
             case _:
-                made = self._decided(condition, names)
+                made = self._decided(condition, names, positive)
                 return self._atom(condition, names) if made is None else made
 
-    def _decided(self, condition: ir.Condition, names: _Names) -> ir.Truth | None:
-        """What the entry's own condition says of a condition, if it decides it."""
+    def _decided(self, condition: ir.Condition, names: _Names, positive: bool) -> ir.Truth | None:
+        """What the entry's own condition says of a condition, if it decides it.
+
+        Where it says "of some of my events", all are taken (``positive`` tells whether being true takes more), which is told.
+        """
         match condition:
             case ir.Or(items) | ir.And(items):
-                found = [self._decided(item, names) for item in items]
+                found = [self._decided(item, names, positive) for item in items]
                 absorbing = isinstance(condition, ir.Or)
                 if ir.Truth(absorbing) in found:
                     return ir.Truth(absorbing)
@@ -277,7 +291,10 @@ class _Raising:
                     for c in allowed
                 }
                 self.telling[condition] = self.telling.get(condition, False) or True in verdicts
-                return ir.Truth(verdicts.pop()) if len(verdicts) == 1 else None
+                if len(verdicts) == 1:
+                    return ir.Truth(verdicts.pop())
+                self.wider.setdefault(condition, {}).setdefault(names.entry.kind, allowed)
+                return ir.Truth(positive)
             case _:
                 return None
 
