@@ -240,6 +240,7 @@ LEFT = [
     "a1 = search Process:Create\na2 = search File:Create\nx = filter a3 where pid = 4\noutput x, a1, a2",
     f'{P}o = filter p where command_line contains [*a, b*, "c"]\noutput o',
     f'{P}o = filter p where exe = "a" user = "b"\noutput o',
+    f'{P}o = filter p where command_line = "*\' and exe = "a"\noutput o',
     f'{P}o = filter p where command_line contains " a \noutput o',
 ]
 

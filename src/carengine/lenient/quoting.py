@@ -315,6 +315,9 @@ class _Reader:
         value = self.text[start:end]
         if any(sign in '"' + _DOUBLE_CURLY for sign in value) or not value.strip():
             return None
+        if value[0] in _QUOTES or value[-1] in _QUOTES:
+            # It may be the other quote of a string in quotes of that kind.
+            return None
         if value != value.strip() or not self._certain_end(value, end, closing=True):
             return None
         return end, value, message

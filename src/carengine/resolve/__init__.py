@@ -1,13 +1,15 @@
 """From syntax to meaning: names bound, spellings folded, literals read, types checked.
 
-``program`` resolves whole programs, ``mapping`` the expressions of field maps; both stand on
-``expressions``. ``shapes`` says what the rows of a stream look like.
+``program`` resolves whole programs, on ``rows`` (expressions about a row) and ``names`` (what is bound so far);
+``mapping`` resolves the expressions of field maps. Both stand on ``expressions``. ``shapes`` says what the rows
+of a stream look like.
 """
 
 from .expressions import regex_problem, suggestion
 from .mapping import MapResolution, resolve_map_condition, resolve_map_value
 from .outcome import Analytic, Clause, Path, Reference, Resolution
-from .program import AGGREGATES, resolve
+from .program import resolve
+from .rows import AGGREGATES
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 
 __all__ = [

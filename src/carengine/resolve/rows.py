@@ -1,0 +1,256 @@
+"""Expressions about the row at hand: its fields, constants, aggregates, ranks, columns of counted streams.
+
+What a name stands for where a value is needed, first that fits::
+
+    exe                    a field of the row
+    suspicious             a list; a value that was defined or an input
+    counts.n               the column of an aggregated stream, for the keys of this row
+    count(*), sum(bytes)   an aggregate over the rows of the group at hand
+    average(t.bytes)       an aggregate over a whole stream, as one value
+    pid in top 5 of t.pid  a rank among a stream's rows
+"""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from .. import ir
+from ..datamodel import nearest
+from ..diagnostics import codes
+from ..ir import Type
+from ..syntax import ast
+from .expressions import (
+    Abandoned,
+    ListConstant,
+    Scope,
+    Typed,
+    condition_of,
+    fail,
+    head_of,
+    suggestion,
+    value_of,
+)
+from .names import Broken, Names, Scalar, Stream
+from .shapes import GroupShape, JoinShape, RowShape
+
+AGGREGATES = {
+    "count": Type.INTEGER,
+    "distinct_count": Type.INTEGER,
+    "min": Type.ANY,
+    "max": Type.ANY,
+    "sum": Type.NUMBER,
+    "average": Type.NUMBER,
+    "standard_deviation": Type.NUMBER,
+    "values": Type.ANY,
+}
+_SPELLINGS = {
+    "avg": "average",
+    "mean": "average",
+    "stdev": "standard_deviation",
+    "stddev": "standard_deviation",
+    "dc": "distinct_count",
+    "minimum": "min",
+    "maximum": "max",
+}
+
+
+@frozen
+class Row:
+    """Where an expression stands: a row of ``stream``, which is called ``name``.
+
+    ``stream`` is None where there is no row, as in the definition of a constant.
+    """
+
+    names: Names
+    stream: Stream | None = None
+    name: str | None = None
+
+    def scope(self) -> Scope:
+        """What expressions may refer to here."""
+        return Scope(
+            field=self._field,
+            call=self._call,
+            rank=self._rank,
+            report=self.names.report,
+        )
+
+    def value(self, expression: ast.Expression) -> Typed:
+        """An expression as a value of the row, and its type."""
+        return value_of(expression, self.scope())
+
+    def condition(self, expression: ast.Expression) -> ir.Condition:
+        """An expression as a condition on the row, as it is written: not simplified."""
+        return condition_of(expression, self.scope())
+
+    def _field(self, expression: ast.Field) -> Typed | ListConstant:
+        """What a path means: a field of the row, a constant, a column of a counted stream."""
+        stream, name, path = self.stream, self.name, expression.path
+        binding = self.names.bindings.get(path[0])
+        if stream is not None:
+            known = self.names.lookup(path, stream.shape, name)
+            if known is not None:
+                self.names.spell(expression.span, path, known[0])
+                return known
+        match binding:
+            case Broken():
+                raise Abandoned
+            case ListConstant() if len(path) == 1:
+                return binding
+            case Scalar(value, type_) if len(path) == 1:
+                return value, type_
+            case Stream(ir.Aggregated() as plan, RowShape(columns)) if stream is not None:
+                return self._counted(expression, plan, columns, stream)
+        # A stream that is named where a value is needed; `a.x` in a filter of `a` is a field of its rows.
+        named = isinstance(binding, Stream) and (path[0] != name or len(path) == 1)
+        if stream is None or (named and not isinstance(stream.shape, JoinShape)):
+            self.names.undefined(expression, binding)
+        return self.names.field(expression, stream.shape, name, expression.span)
+
+    def _counted(
+        self,
+        expression: ast.Field,
+        plan: ir.Aggregated,
+        columns: tuple[tuple[str, Type], ...],
+        stream: Stream,
+    ) -> Typed:
+        """The column of an aggregated stream for the row at hand, found by the group's keys."""
+        keys = {key.name for key in plan.group.keys}
+        wanted = expression.path[1:]
+        candidates = [
+            (column, type_)
+            for column, type_ in columns
+            if (column == wanted[0] if wanted else column not in keys)
+        ]
+        if len(candidates) != 1:
+            fail(
+                self.names.report,
+                codes.NOT_A_VALUE,
+                f"{expression.path[0]} has no column {'.'.join(wanted)}"
+                if wanted
+                else f"{expression.path[0]} has {len(candidates)} columns that could be meant",
+                expression.span,
+                notes=(
+                    "name one: "
+                    + ", ".join(f"{expression.path[0]}.{c}" for c, _ in columns if c not in keys),
+                ),
+            )
+        column, type_ = candidates[0]
+        found: list[ir.Field] = []
+        for key in plan.group.keys:
+            value, _ = self.names.field(
+                ast.Field((key.name,), span=expression.span),
+                stream.shape,
+                self.name,
+                expression.span,
+            )
+            if not isinstance(value, ir.Field):
+                fail(
+                    self.names.report,
+                    codes.NOT_A_VALUE,
+                    "its keys are no fields here",
+                    expression.span,
+                )
+            found.append(value)
+        return ir.Lookup(plan, column, tuple(found)), type_
+
+    def _call(self, call: ast.Call) -> Typed:
+        stream, name = self.stream, self.name
+        function = _SPELLINGS.get(call.function.lower(), call.function.lower())
+        if function not in AGGREGATES:
+            near = nearest(function, list(AGGREGATES), 3)
+            fail(
+                self.names.report,
+                codes.UNKNOWN_FUNCTION,
+                f"there is no function {call.function}",
+                call.span,
+                notes=("functions: " + ", ".join(AGGREGATES),),
+                fix=suggestion(near, head_of(call.span, call.function)),
+            )
+        match call.arguments:
+            case (ast.Field((first, *rest)),) if isinstance(
+                self.names.bindings.get(first), Stream
+            ) and (first != name or not rest or stream is None):
+                if stream is None or self.names.lookup((first, *rest), stream.shape, name) is None:
+                    return self._whole(function, call, first, tuple(rest))
+            case (ast.Field((first, *_)),) if isinstance(self.names.bindings.get(first), Broken):
+                raise Abandoned
+        if stream is None:
+            fail(
+                self.names.report,
+                codes.NOT_A_VALUE,
+                f"{function} needs a stream here: {function}(stream.field)",
+                call.span,
+            )
+        return self._aggregate(function, call, stream)
+
+    def _aggregate(self, function: str, call: ast.Call, stream: Stream) -> Typed:
+        """An aggregate over the rows of the group (or of the stream that is projected)."""
+        members = stream
+        if isinstance(stream.shape, GroupShape):
+            members = Stream(stream.plan, stream.shape.members)
+        match call.arguments:
+            case () if function == "count":
+                return ir.Aggregate("count", None), Type.INTEGER
+            case (argument,):
+                value, type_ = evolve(self, stream=members).value(argument)
+                return ir.Aggregate(function, value), _aggregate_type(function, type_)
+        fail(
+            self.names.report,
+            codes.BAD_ARGUMENTS,
+            f"{function} takes one field",
+            call.span,
+        )
+
+    def _whole(self, function: str, call: ast.Call, first: str, rest: tuple[str, ...]) -> Typed:
+        """An aggregate over a whole stream, as a value."""
+        stream = self.names.stream(ast.Name(first, span=call.span))
+        if not rest and function == "count":
+            return ir.Whole(ir.Aggregate("count", None), stream.plan), Type.INTEGER
+        if rest:
+            argument = ast.Field(rest, span=call.arguments[0].span)
+            value, type_ = self.names.field(argument, stream.shape, None, argument.span)
+        else:
+            value, type_ = self._only_number(stream, first, call)
+        aggregate = ir.Aggregate(function, value)
+        return ir.Whole(aggregate, stream.plan), _aggregate_type(function, type_)
+
+    def _only_number(self, stream: Stream, name: str, call: ast.Call) -> Typed:
+        if isinstance(stream.shape, RowShape):
+            keys: set[str] = set()
+            if isinstance(stream.plan, ir.Aggregated):
+                keys = {key.name for key in stream.plan.group.keys}
+            left = [(n, t) for n, t in stream.shape.columns if n not in keys]
+            if len(left) == 1:
+                return ir.Field(left[0][0], None, left[0][1]), left[0][1]
+        fail(
+            self.names.report,
+            codes.BAD_ARGUMENTS,
+            f"of which field of {name}? write {call.function}({name}.field)",
+            call.span,
+        )
+
+    def _rank(self, rank: ast.Rank) -> ir.Condition:
+        stream, name = self.stream, self.name
+        value, _ = self.value(rank.value)
+        first, rest = rank.field.path[0], rank.field.path[1:]
+        over = self.names.bindings.get(first)
+        if rest and isinstance(over, Stream):
+            of, _ = self.names.field(
+                ast.Field(rest, span=rank.field.span), over.shape, None, rank.field.span
+            )
+        elif stream is not None:
+            over = stream
+            of, _ = self.names.field(rank.field, stream.shape, name, rank.field.span)
+        else:
+            self.names.undefined(rank.field, over)
+        if not isinstance(of, ir.Field):
+            fail(self.names.report, codes.BAD_TYPE, "a rank is of a field", rank.field.span)
+        return ir.Rank(value, rank.count, of, over.plan, rank.bottom, rank.span)
+
+
+def _aggregate_type(function: str, of: Type) -> Type:
+    if function in ("min", "max"):
+        return of
+    if function in ("average", "sum", "standard_deviation") and of is Type.DURATION:
+        return of
+    return AGGREGATES[function]
