@@ -46,6 +46,9 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     [rule] = rules.rules
     made, said = translations_of(rule)
     screen.report(said)
+    without = [type_ for _, _, type_, _ in _TRANSLATIONS if type_ not in {i.type for i in made}]
+    if without:
+        screen.say(f"the page has no translation into {' and '.join(without)}")
     text = write_page(rule, made)
     if options.output is None:
         screen.show(text.rstrip("\n"))
