@@ -138,7 +138,8 @@ def _only(mine: Conditions, theirs: Conditions, steps: int, most: int | None) ->
             for part, event in _differences(kind, alternative, other, budget):
                 grouped.setdefault((part, place), []).append((kind, event))
                 found_any = True
-        if not found_any:
+        if not found_any or budget.left <= 0:
+            # Where the work ran out there may be more differences than those found.
             undecided.append(kind)
     differences = [
         Difference(
@@ -204,7 +205,7 @@ def _shortest(wishes: list[Wish], kind: ir.EventKind, judge: Judge, budget: Budg
     event = find(restated, kind, judge, budget) if restated != wishes else None
     if event is None:
         event = find(wishes, kind, judge, budget)
-    return None if event is None else smallest(event, judge)
+    return None if event is None else smallest(event, judge, budget)
 
 
 def _judge(

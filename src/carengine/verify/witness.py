@@ -28,6 +28,8 @@ Judge = Callable[[Event], bool]
 
 _MAX_PROPOSALS = 300
 _MAX_SHRINKS = 400
+# What a judgement costs, in a budget's steps.
+_JUDGEMENT = 500
 _NOTHING = ir.Raw(())
 
 
@@ -36,6 +38,8 @@ def find(wishes: list[Wish], kind: ir.EventKind, judge: Judge, budget: Budget) -
     facts = Facts(ir.Search((kind,)))
     for literals in itertools.islice(solutions(wishes, facts, budget), _MAX_PROPOSALS):
         for event in _events(literals, kind, facts, budget):
+            if not budget.spend(_JUDGEMENT):
+                return None
             if judge(event):
                 return event
     return None
@@ -238,14 +242,14 @@ def _laid(patterns: tuple[Pattern, ...], filling: str) -> str:
     )
 
 
-def smallest(event: Event, judge: Judge) -> Event:
+def smallest(event: Event, judge: Judge, budget: Budget) -> Event:
     """The event without what the judge can do without: fields first, then characters of texts."""
     left = _MAX_SHRINKS
 
     def accepted(candidate: Event) -> bool:
         nonlocal left
         left -= 1
-        return left > 0 and judge(candidate)
+        return left > 0 and budget.spend(_JUDGEMENT) and judge(candidate)
 
     for name in [name for name in event if name not in ("object", "action")]:
         fewer = {key: value for key, value in event.items() if key != name}
