@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from carengine import read_events
 from carengine.readers.follow import Follower
 from carengine.values import format_time
 
@@ -143,6 +144,40 @@ def test_a_deleted_file_is_read_to_its_end(tmp_path: Path) -> None:
     log.unlink()
     write(log, *lines(5, 6))
     assert sorted(numbers(follower)) == [3, 4, 5]
+    follower.close()
+
+
+def test_the_last_line_of_a_deleted_file_needs_no_end(tmp_path: Path) -> None:
+    log = tmp_path / "x.jsonl"
+    write(log, *lines(0, 2))
+    follower = Follower([str(log)])
+    assert numbers(follower) == [0, 1]
+    with open(log, "a") as file:
+        file.write('{"n": 2}\n{"n": 3}')
+    assert numbers(follower) == [2]
+    log.unlink()
+    assert numbers(follower) == [3]
+    assert numbers(follower) == []
+    assert (follower.account.records, follower.account.unreadable) == (4, 0)
+    follower.close()
+
+
+def test_lines_are_read_as_those_of_finished_files_are(tmp_path: Path) -> None:
+    """What a line holds does not depend on whether its file is followed."""
+    zeek, other, splunk = (tmp_path / name for name in ("conn.log", "sys.log", "x.json"))
+    zeek.write_text('{"ts": 1714557600.5, "uid": "C1"}\n')
+    other.write_text(
+        '<14>May  1 10:00:00 web1 app[7]: {"a": 1}\n{"a": 2}\n',
+    )
+    splunk.write_text('{"result": {"_raw": "{\\"b\\": 2}", "host": "web1"}}\n[1]\n')
+    paths = [str(zeek), str(other), str(splunk)]
+    for age, path in enumerate(paths):
+        os.utime(path, (age, age))
+    follower = Follower(paths)
+    reading = read_events(*paths)
+    assert [r.event for r in follower.poll()] == [r.event for r in reading]
+    assert [d.message for d in follower.diagnostics] == [d.message for d in reading.diagnostics]
+    assert (follower.account.records, follower.account.unreadable) == (5, 1)
     follower.close()
 
 

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -202,6 +203,15 @@ def test_tables(case: str) -> None:
     assert records[-1].event == last
     assert (reading.unreadable, len(records)) == (unreadable, reading.records - unreadable)
     assert [d.code.id for d in reading.diagnostics] == expected
+
+
+@pytest.mark.parametrize(
+    "above", [b"#TYPE System.Diagnostics.Eventing.Reader.EventLogRecord\r\n", b"sep=,\n"]
+)
+def test_what_programs_write_above_the_names_is_passed_over(above: bytes) -> None:
+    records, reading = read(above + GOOD)
+    assert [record.event for record in records] == [{"a": "1", "b": "2", "c": "3"}] * 9
+    assert reading.diagnostics == ()
 
 
 def test_columns_get_names_of_their_own(tmp_path: Path) -> None:
@@ -524,6 +534,20 @@ def test_filters(
         found = [re.split(r"[/!]", record.source)[-1].removesuffix(".gz") for record in reading]
     assert found == expected
     assert reading.found.get(codes.SKIPPED_FILE, 0) == (4 - len(expected))
+
+
+def test_empty_lines_cost_next_to_nothing() -> None:
+    """A gzip file of 32 KiB can hold 32 MiB of them before it is refused."""
+    text = b'{"a": 1}\n' + b"\n" * 500 + b"\r\n" * 500 + b'{"a": 2}\n5\n'
+    records, reading = read(text)
+    assert [record.event for record in records] == [{"a": 1}, {"a": 2}]
+    assert [item.where for item in reading.diagnostics] == ["-:1003"]
+    bomb = gzip.compress(b"{}" + b"\n" * (33 << 20))
+    started = time.process_time()
+    records, reading = read(bomb)
+    assert len(records) == 1
+    assert [d.code.id for d in reading.diagnostics] == ["CE505"]
+    assert time.process_time() - started < 10
 
 
 def test_a_bomb_of_zstandard_is_refused_with_its_ratio() -> None:

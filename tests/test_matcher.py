@@ -345,3 +345,9 @@ def test_maps_made_in_code() -> None:
     rule = parse_rule('a = search Process:Create where exe = "x.exe" output a')
     engine = Engine([rule], fieldmap)
     assert matches_of(engine, {"kind": 1, "path": "/bin/X.EXE"}, {"path": "/bin/x.exe"}) == ["a"]
+
+
+@pytest.mark.parametrize(("events", "kind"), [([None], "NoneType"), ({"Image": "x"}, "str")])
+def test_what_is_no_event_is_refused(events: Any, kind: str) -> None:
+    with pytest.raises(TypeError, match=f"event 1 is a {kind}"):
+        list(Engine(()).run(events))

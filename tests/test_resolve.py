@@ -377,3 +377,12 @@ def test_all_codes_of_names_and_types_are_shown() -> None:
     wanted = {code for code in carengine.diagnostics.codes.ALL if code.startswith("CE2")}
     missing = {code for code in wanted - elsewhere if f"[{code}]" not in shown}
     assert not missing
+
+
+def test_thousands_of_unknown_names_are_told_without_a_search_for_each() -> None:
+    names = [f"comand_line{number}" for number in range(3000)]
+    text = "a = search process:create where " + " or ".join(f"{n} = 1" for n in names)
+    told = resolve(parse_program(text + "\noutput a\n").program).diagnostics
+    assert len(told) == 3000
+    assert told[0].fix is not None
+    assert told[-1].fix is None

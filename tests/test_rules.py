@@ -225,7 +225,7 @@ def test_one_broken_file_does_not_keep_the_others_from_loading(tmp_path: Path) -
     rules = load_rules(tmp_path)
     assert [rule.id for rule in rules] == ["also", "good"]
     assert {refused.id for refused in rules.refused} == {
-        *("bad", "worse", "front", "level", "page", "binary")
+        *("bad", "worse", "front", "level", "binary")
     }
     places = {Path(d.where.split(":")[0]).name: d for d in rules.diagnostics}
     assert set(places) == {
@@ -238,8 +238,8 @@ def test_one_broken_file_does_not_keep_the_others_from_loading(tmp_path: Path) -
     }
     assert places["worse.car"].where.endswith("worse.car:1:12")
     assert places["bad.car"].where.split(":")[1] == "5"
-    for item in rules.diagnostics:
-        assert item.severity is Severity.ERROR
+    for name, item in places.items():
+        assert item.severity is (Severity.NOTE if name == "page.md" else Severity.ERROR)
         assert item.message
 
 
@@ -291,6 +291,23 @@ def test_paths_that_hold_no_rules(tmp_path: Path) -> None:
     ] == ["CE301", "CE309"]
     with pytest.raises(CarError):
         load_rule(tmp_path / "none.car")
+
+
+def test_a_markdown_file_that_is_no_analytic_is_passed_over_in_a_folder(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("# Our rules\n\nAsk Ann.\n\n```\na = search x\n```\n")
+    [nothing, note] = carengine.load_rules(tmp_path).diagnostics
+    assert (note.code, note.origin) == (codes.NOT_A_PAGE, str(readme))
+    assert nothing.code is codes.NO_RULES
+    (tmp_path / "a.car").write_text("a = search process:create\noutput a\n")
+    rules = carengine.load_rules(tmp_path)
+    assert (len(rules), rules.refused) == (1, ())
+    assert [found.code for found in rules.diagnostics] == [codes.NOT_A_PAGE]
+    # Named by itself somebody wanted it; and what may be an analytic is one, refused or not.
+    assert [refused.id for refused in carengine.load_rules(readme).refused] == ["README"]
+    for text in ("---\ntitle: x\n---\n", "#### Pseudo-code ####\n"):
+        readme.write_text(text)
+        assert len(carengine.load_rules(tmp_path).refused) == 1
 
 
 def test_unknown_keys_are_told_and_do_no_harm(tmp_path: Path) -> None:

@@ -430,6 +430,25 @@ def test_no_comment_is_lost_wherever_it_stands(program: ast.Program, random: obj
 # Errors
 
 
+@pytest.mark.parametrize(
+    ("condition", "second"),
+    [
+        ('exe = "x" or or exe = "y"', 13),
+        ('exe = "x" and OR exe = "y"', 14),
+        ('exe = "x" and and not exe = "y"', 14),
+    ],
+)
+def test_a_doubled_connective_is_told_at_the_second(condition: str, second: int) -> None:
+    start = "a = search process:create where "
+    [found] = parse_program(start + condition + "\noutput a\n").diagnostics
+    assert found.span is not None
+    assert "side by side" in found.message
+    assert found.span.start == len(start) + second
+    assert found.fix is not None
+    [edit] = found.fix.edits
+    assert edit.span.text == " " + found.span.text
+
+
 def _golden() -> list[Path]:
     return sorted(GOLDEN.glob("*.car"))
 

@@ -19,7 +19,7 @@ from typing import Any
 from attrs import frozen
 
 from .eventxml import EventXmlError, event_of_xml
-from .values import is_null, number_of, text_of
+from .values import is_null, number_of, text_of, time_of
 
 # Longer texts than any path, hash list or name has are not taken apart.
 _MAX_TEXT = 1_000_000
@@ -334,10 +334,10 @@ def _has_bits(value: Any, mask: Any) -> bool | None:
 @_function(2, strict=False)
 def _later(start: Any, seconds: Any) -> float | None:
     """A time in seconds since 1970, so many seconds on; the time itself where it is not known how many."""
-    first, length = number_of(start), number_of(seconds)
+    first, length = time_of(start), number_of(seconds)
     if first is None:
         return None
-    return float(first) if length is None else float(first) + float(length)
+    return (first + (0 if length is None else round(length * 1_000_000))) / 1_000_000
 
 
 @_function(3, 3, strict=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..check import apply_fixes, to_sarif
 from ..check import check as check_rules
-from ..diagnostics import Diagnostic, Severity, as_json, ordered
+from ..diagnostics import Diagnostic, Severity, as_json, counted, ordered
 from ..rule import RuleSet, load_rules
 from . import status
 from .encode import json_document
@@ -66,8 +66,8 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
             screen.show()
     errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
     screen.say(
-        f"{len(rules) + len(rules.refused):,} rules: {len(rules):,} usable, {len(rules.refused):,} refused; "
-        f"{errors:,} errors, {warnings:,} warnings, {counts[Severity.NOTE]:,} notes"
+        f"{counted(len(rules) + len(rules.refused), 'rule')}: {len(rules):,} usable, {len(rules.refused):,} refused; "
+        f"{counted(errors, 'error')}, {counted(warnings, 'warning')}, {counted(counts[Severity.NOTE], 'note')}"
     )
     failed = errors or (options.strict and warnings)
     return status.FINDINGS if failed else status.DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..check import check_rule
+from ..diagnostics import counted
 from ..rule import load_rules
 from ..rule.corpus import corpus_report
 from ..verify import load_analytics
@@ -41,6 +42,6 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         screen.show()
         screen.show(corpus_table(load_analytics(*options.rules)).rstrip("\n"))
     screen.say(
-        f"{len(rules) + len(rules.refused):,} rules: {len(rules):,} usable, {len(rules.refused):,} refused"
+        f"{counted(len(rules) + len(rules.refused), 'rule')}: {len(rules):,} usable, {len(rules.refused):,} refused"
     )
     return status.DONE

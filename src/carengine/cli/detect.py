@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
-from ..diagnostics import visible
+from ..diagnostics import counted, visible
 from ..engine import Engine
 from ..fieldmap import unwrap
 from ..ir import EventKind
@@ -98,8 +98,8 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         looked = sum(source.records for source in found)
         unknown = sum(source.unrecognised for source in found)
         screen.say(
-            f"{looked + reading.unreadable:,} records = {looked - unknown:,} recognised + {unknown:,} not "
-            f"recognised + {reading.unreadable:,} unreadable, in {len(found):,} sources"
+            f"{counted(looked + reading.unreadable, 'record')} = {looked - unknown:,} recognised + {unknown:,} not "
+            f"recognised + {reading.unreadable:,} unreadable, in {counted(len(found), 'source')}"
         )
         return status.gravest(
             status.INTERRUPTED if interrupted else status.DONE,
@@ -180,7 +180,7 @@ def _show(found: Iterable[_Source], screen: Screen) -> None:
                 rows.append((shape, "", f"{records:,}"))
         if source.unrecognised:
             rows.append(("(not recognised)", "", f"{source.unrecognised:,}"))
-        title = f"{cell(source.name)}  {source.records:,} records"
+        title = f"{cell(source.name)}  {counted(source.records, 'record')}"
         draw(Table(title, ("map", "CAR event", "events"), rows), screen)
         others = source.other.commonest(_OTHERS)
         if others:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
-from ..diagnostics import as_json
+from ..diagnostics import as_json, counted
 from ..engine.examples import Result, run_examples
 from ..rule import RuleSet
 from . import status
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     if without:
         screen.say(f"rules without an example: {', '.join(without[:12])}{_more(without, 12)}")
     screen.say(
-        f"{len(rules):,} rules, {len(rules.refused):,} refused; {len(results):,} examples: "
+        f"{counted(len(rules), 'rule')}, {len(rules.refused):,} refused; {counted(len(results), 'example')}: "
         f"{counts[True]:,} passed, {counts[False]:,} failed"
     )
     return status.gravest(

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 
-from ..diagnostics import CarError, has_errors
+from ..diagnostics import CarError, counted, has_errors
 from ..engine import Match, Origin
 from ..engine.explain import Explanation, Node, Test, View, explain, matches_with
 from ..readers import Record, read_events
@@ -102,7 +102,7 @@ def _show_together(matches: list[Match], screen: Screen) -> None:
             place = cell(f"{origin.source}:{origin.record}") if origin else ""
             screen.show(f"    {stream}{event.kind}  {when}  {place}")
         if len(match.events) > _EVENTS:
-            screen.show(f"    … and {len(match.events) - _EVENTS:,} more events")
+            screen.show(f"    … and {counted(len(match.events) - _EVENTS, 'more event')}")
         for title, values in (("group", match.keys), ("columns", match.fields)):
             if values:
                 parts = [f"{n} = {cell(match.shown(n, v))}" for n, v in values.items()]
@@ -165,7 +165,7 @@ def _record(named: str, screen: Screen) -> Record | None:
         readable = reading.records - reading.unreadable
         screen.say(
             f"{named}: there is no record {number} that can be read; "
-            f"{reading.records:,} records were met, {readable:,} of them readable"
+            f"read: {counted(reading.records, 'record')}, {readable:,} of them readable"
         )
     return None
 

@@ -24,7 +24,7 @@ from typing import BinaryIO
 
 from attrs import define
 
-from ..diagnostics import CarError, Diagnostic, codes
+from ..diagnostics import CarError, Diagnostic, codes, counted
 from ..engine import Engine, Origin, Session, StreamOptions
 from ..readers.follow import Follower
 from . import UsageError, status
@@ -73,9 +73,9 @@ def follow(options: argparse.Namespace, screen: Screen, tuned: Tuned) -> int:
     report_streams(session, screen)
     account = session.account
     screen.say(
-        f"interrupted: {follower.account.records:,} records read since the start of this run, "
-        f"{follower.account.unreadable:,} unreadable; in all {account.events:,} events, "
-        f"{account.unrecognised:,} not recognised, {account.matches.total():,} matches"
+        f"interrupted: {counted(follower.account.records, 'record')} read since the start of this run, "
+        f"{follower.account.unreadable:,} unreadable; in all {counted(account.events, 'event')}, "
+        f"{account.unrecognised:,} not recognised, {counted(account.matches.total(), 'match', 'matches')}"
         + "".join(f"; {part}" for part in tuned.parts())
     )
     return status.INTERRUPTED

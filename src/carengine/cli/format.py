@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..check import format_rule
-from ..diagnostics import CarError
+from ..diagnostics import CarError, counted
 from . import UsageError, status
 from .screen import Screen
 
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     if options.check or options.diff or options.write:
         what = "changed" if options.write else "not canonical"
         screen.say(
-            f"{len(files):,} files: {different:,} {what}, {len(files) - different - failed:,} canonical, "
+            f"{counted(len(files), 'file')}: {different:,} {what}, {len(files) - different - failed:,} canonical, "
             f"{failed:,} with errors"
         )
     return status.gravest(*codes)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import BinaryIO
 
+from ..diagnostics import counted
 from ..engine import Engine, Origin, StreamOptions
 from ..engine.engine import Session
 from ..engine.needs import needs
@@ -251,7 +252,7 @@ def _account(
     account = tuned.session.account
     read = account.events + tuned.outside + reading.unreadable
     parts = [
-        f"{_count(read, 'record')} = {account.shaped:,} recognised + {account.unrecognised:,} not recognised"
+        f"{counted(read, 'record')} = {account.shaped:,} recognised + {account.unrecognised:,} not recognised"
         f" + {reading.unreadable:,} unreadable"
         + (f" + {tuned.outside:,} outside the time asked for" if tuned.outside else "")
     ]
@@ -261,7 +262,7 @@ def _account(
         pairs = "; ".join(" and ".join(names) for names, _ in account.claimants.most_common(3))
         parts[0] += f" ({account.claimed_twice:,} recognised by two maps: {pairs})"
     stuck = sum(not one.outcome.runnable for one in became)
-    told = [f"{_count(len(rules), 'rule')} loaded", f"{len(rules.refused):,} refused"]
+    told = [f"{counted(len(rules), 'rule')} loaded", f"{len(rules.refused):,} refused"]
     told += [f"{number:,} {reason}" for reason, number in sorted(left_out.items())]
     told.append(f"{stuck:,} not runnable on this data")
     parts.append(", ".join(told))
@@ -269,7 +270,7 @@ def _account(
     hits = sorted(shown.items())
     by_rule = ", ".join(f"{rule} {number:,}" for rule, number in hits)
     total = shown.total()
-    parts.append(f"{_count(total, 'match', 'matches')}{': ' if hits else ''}{by_rule}")
+    parts.append(f"{counted(total, 'match', 'matches')}{': ' if hits else ''}{by_rule}")
     parts += tuned.parts()
     return ("interrupted: " if interrupted else "") + "; ".join(parts)
 
@@ -336,7 +337,7 @@ def _report_standings(
     account = session.account
     stuck = [one for one in became if not one.outcome.runnable]
     if stuck:
-        screen.say(f"not runnable on this data: {_count(len(stuck), 'rule')}")
+        screen.say(f"not runnable on this data: {counted(len(stuck), 'rule')}")
         _by_reason(stuck, screen)
     partly: dict[str, list[Rule]] = {}
     for one in became:
@@ -347,7 +348,7 @@ def _report_standings(
         for text, found in sorted(partly.items()):
             screen.say(f"  {text}: {_ids(found)}")
     if unknown.counts:
-        screen.say(f"not recognised: {_count(account.unrecognised, 'record')}, the commonest")
+        screen.say(f"not recognised: {counted(account.unrecognised, 'record')}, the commonest")
         for line in unknown.lines():
             screen.say(f"  {line}")
     if why or not account.matches.total():
@@ -362,7 +363,7 @@ def _why(became: list[Standing], session: Session, screen: Screen) -> None:
         return
     if not account.matches.total():
         screen.say(
-            f"nothing matched: of {account.events:,} records {account.shaped:,} have a known shape"
+            f"nothing matched: of {counted(account.events, 'record')} {account.shaped:,} have a known shape"
         )
     kinds: dict[str, int] = {}
     for (_, kind), number in account.kinds.items():
@@ -372,7 +373,7 @@ def _why(became: list[Standing], session: Session, screen: Screen) -> None:
         screen.say("the data has: " + ", ".join(f"{kind} {number:,}" for kind, number in ranked))
     open_ = [one for one in without if one.outcome.runnable]
     if open_:
-        screen.say(f"without a match: {_count(len(open_), 'rule')}")
+        screen.say(f"without a match: {counted(len(open_), 'rule')}")
         _by_reason(open_, screen)
 
 
@@ -382,10 +383,6 @@ def _by_reason(found: Iterable[Standing], screen: Screen) -> None:
         groups.setdefault((one.outcome, one.reason), []).append(one.rule)
     for (_, reason), rules in sorted(groups.items(), key=lambda item: item[0]):
         screen.say(f"  {reason}: {_ids(rules)}")
-
-
-def _count(number: int, one: str, several: str = "") -> str:
-    return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
 def _ids(rules: list[Rule]) -> str:

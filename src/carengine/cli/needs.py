@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..diagnostics import counted
 from ..engine import Engine
 from ..engine.needs import Need, RuleNeeds, Supply, needs
 from ..engine.standing import Sample
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         report_input(reading, screen, quiet=options.quiet)
         account = session.account
         screen.say(
-            f"{account.events + reading.unreadable:,} records = {account.shaped:,} recognised + "
+            f"{counted(account.events + reading.unreadable, 'record')} = {account.shaped:,} recognised + "
             f"{account.unrecognised:,} not recognised + {reading.unreadable:,} unreadable"
         )
         return status.gravest(

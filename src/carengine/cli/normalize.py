@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Protocol
 from attrs import define, field
 
 from ..datamodel import model
+from ..diagnostics import counted
 from ..engine import Engine
 from ..fieldmap import unwrap, view
 from ..readers import Reading
@@ -173,14 +174,14 @@ def _report(account: _Account, reading: Reading, screen: Screen, *, quiet: bool)
         ranked = sorted(account.kinds.items(), key=lambda item: (-item[1], item[0]))
         screen.say("written: " + ", ".join(f"{kind} {number:,}" for kind, number in ranked))
     if account.unknown.counts and not quiet:
-        screen.say(f"not recognised: {account.unrecognised:,} records, the commonest")
+        screen.say(f"not recognised: {counted(account.unrecognised, 'record')}, the commonest")
         for line in account.unknown.lines():
             screen.say(f"  {line}")
     shaped = account.looked - account.unrecognised
     screen.say(
-        f"{account.looked + reading.unreadable:,} records = {shaped:,} recognised "
+        f"{counted(account.looked + reading.unreadable, 'record')} = {shaped:,} recognised "
         f"({account.without_kind:,} of no CAR kind) + {account.unrecognised:,} not recognised "
-        f"+ {reading.unreadable:,} unreadable; {account.kinds.total():,} CAR events written"
+        f"+ {reading.unreadable:,} unreadable; {counted(account.kinds.total(), 'CAR event')} written"
     )
 
 

@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol, TextIO, cast
 
 from attrs import define, field, frozen
 
+from ..diagnostics import counted
 from ..engine import Match, MatchedEvent
 from ..rule import Rule
 from ..values import format_time, text_of
@@ -235,7 +236,7 @@ class _Tables:
 
 def _table(kept: _Kept) -> Table:
     rule, rows = kept.rule, kept.rows
-    number = f"{kept.matches:,} match{'' if kept.matches == 1 else 'es'}"
+    number = counted(kept.matches, "match", "matches")
     head = [rule.id, rule.title, rule.metadata.level, " ".join(rule.attack), number]
     names = list(dict.fromkeys(name for row in rows for name in row.values))
     together = len(names) > _MOST_COLUMNS
@@ -261,5 +262,9 @@ def _table(kept: _Kept) -> Table:
     middle = ["fields"] if together else names
     columns = ["output", "match", "stream", "time", "host", *middle, "record"]
     hidden = kept.matches - kept.shown
-    note = f"… and {hidden:,} more matches (--rows 0 shows all)" if hidden else ""
+    note = (
+        f"… and {counted(hidden, 'more match', 'more matches')} (--rows 0 shows all)"
+        if hidden
+        else ""
+    )
     return Table("  ".join(cell(text) for text in head if text), columns, cells, note)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..diagnostics import visible
+from ..diagnostics import counted, visible
 from ..engine import Engine, Match
 from ..engine.engine import Session
 from ..fieldmap import time_at, unwrap
@@ -153,7 +153,7 @@ class Tuned:
             ("suppressed", self.sifter.suppressed),
         ):
             if counts:
-                screen.say(f"{title}: {counts.total():,} matches")
+                screen.say(f"{title}: {counted(counts.total(), 'match', 'matches')}")
                 for name, number in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
                     screen.say(f"  {visible(name)}: {number:,}")
 
@@ -168,5 +168,5 @@ class Tuned:
             told.append(f"{self.sifter.suppressed.total():,} more suppressed")
         if self.sifter.expired:
             number = len(self.sifter.expired)
-            told.append(f"{number:,} {'exclusion' if number == 1 else 'exclusions'} expired")
+            told.append(f"{counted(number, 'exclusion')} expired")
         return told

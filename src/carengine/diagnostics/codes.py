@@ -185,6 +185,12 @@ EXAMPLE_FAILED = _error(
     "A positive example does not match the rule, or a negative one does.",
 )
 NO_RULES = _error("CE309", "no rules", "The path holds no rule file.")
+NOT_A_PAGE = _note(
+    "CE310",
+    "Markdown that is no analytic",
+    """A Markdown file in a folder of rules has neither front matter nor a heading that says pseudocode. It is
+    passed over, as a README is; named by itself it is read as an analytic, and refused.""",
+)
 
 # 4xx: field maps
 

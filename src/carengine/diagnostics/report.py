@@ -205,6 +205,15 @@ def _visible(text: str) -> str:
     )
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number of things in words; ``several`` is the plural where it is not ``one`` with an s.
+
+    >>> counted(1, "rule"), counted(1200, "match", "matches")
+    ('1 rule', '1,200 matches')
+    """
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
 def visible(text: str) -> str:
     """A text of unknown origin as one line that no terminal takes for anything but text.
 

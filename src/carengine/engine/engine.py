@@ -19,7 +19,7 @@ from typing import Any
 from attrs import asdict, evolve, field, frozen
 
 from .. import ir
-from ..diagnostics import Code, Diagnostic, codes
+from ..diagnostics import Code, Diagnostic, codes, counted
 from ..fieldmap import (
     CarEvent,
     Entry,
@@ -345,8 +345,16 @@ class Session:
         self._flow = Flow(engine.streams, self.options) if engine.streams else None
 
     def feed(self, event: Mapping[str, Any], origin: Origin | None = None) -> list[Match]:
-        """The matches that an event completes, in the order of the rules, outputs, maps and entries."""
+        """The matches that an event completes, in the order of the rules, outputs, maps and entries.
+
+        Raises `TypeError` for what is no mapping.
+        """
         account = self.account
+        # The first test is the cheap one, and nearly always enough.
+        if not isinstance(event, dict) and not isinstance(event, Mapping):
+            raise TypeError(
+                f"event {account.events + 1:,} is a {type(event).__name__}; an event is a mapping of fields to values"
+            )
         account.events += 1
         inner = unwrap(event)
         maps, classes = self.engine.classify(inner)
@@ -440,19 +448,19 @@ class Session:
         account = self.account
         found: list[Diagnostic] = []
         if account.late:
-            message = f"{account.late:,} events came later than allowed and took no part in joins and groups"
+            message = f"{counted(account.late, 'event')} came later than allowed and took no part in joins and groups"
             found.append(_about(codes.LATE_EVENTS, message, account.late_origins, account.late))
         if account.untimed:
-            message = f"{account.untimed:,} events that a join or a group wanted have no time"
+            message = (
+                f"without a time: {counted(account.untimed, 'event')} that a join or a group wanted"
+            )
             found.append(
                 _about(codes.UNTIMED_EVENTS, message, account.untimed_origins, account.untimed)
             )
         flow = self._flow
         if flow is not None and flow.dropped:
-            parts = [f"{n:,} rows of {what}" for what, n in sorted(flow.dropped.items())]
-            message = (
-                f"{flow.dropped.total():,} rows were dropped: memory for joins and groups was full"
-            )
+            parts = [f"{counted(n, 'row')} of {what}" for what, n in sorted(flow.dropped.items())]
+            message = f"dropped {counted(flow.dropped.total(), 'row')}: memory for joins and groups was full"
             found.append(Diagnostic(codes.STATE_CEILING, message, notes=tuple(parts)))
         if flow is not None and flow.forced and account.late:
             note = "memory was full before the end, so that the clock had to move on"

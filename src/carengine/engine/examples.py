@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-from ..diagnostics import CarError, Diagnostic, Fix, codes
+from ..diagnostics import CarError, Diagnostic, Fix, codes, counted
 from ..rule import Example, Rule
 from .engine import Engine
 
@@ -69,7 +69,9 @@ def _run(rule: Rule, example: Example, engine: Engine | CarError) -> Result:
     notes = []
     if session.account.unrecognised:
         unknown, events = session.account.unrecognised, session.account.events
-        notes.append(f"{unknown} of its {events} events have no shape that a field map recognises")
+        notes.append(
+            f"no field map recognises the shape of {unknown:,} of {counted(events, 'event')} in it"
+        )
     return Result(rule, example, False, matches, (_finding(example, rule, message, tuple(notes)),))
 
 

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..diagnostics import codes
+from ..diagnostics import codes, counted
 from .json_text import FAST, decode
 from .record import Account, Record, Tally
 from .unpack import Content, DamageError, Feed, needs_package
@@ -147,7 +147,7 @@ def _read_chunk(tally: Tally, chunk: int, data: bytes, parser: Parser) -> Iterat
         tally.number += lost
         of = f" of its {expected:,}" if expected else ""
         why = f": {reason}" if reason else ""
-        _damaged(tally, chunk, f"is damaged; {lost:,}{of} records are not read{why}")
+        _damaged(tally, chunk, f"is damaged; not read: {counted(lost, 'record')}{of}{why}")
 
 
 def _loads(text: str) -> Any:

@@ -16,8 +16,9 @@ A file is known by what it is (device, inode, its first bytes), not by what it i
   the original is read of it;
 * **cut or written anew**: it is read from its beginning; if no copy turns up, that the end may be lost is said (CE544).
 
-Rotated files that were there when following began are left alone. A last line without an end is waited for. Only
-JSON lines can be followed; other contents are named (CE545) and left alone.
+Rotated files that were there when following began are left alone. A last line without an end is waited for
+as long as the file is there. Only lines with JSON in them can be followed, which are read as those of a finished file are; other
+contents are named (CE545) and left alone.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from typing import Any
 from attrs import define, field
 
 from ..diagnostics import Diagnostic, codes
-from .json_text import UnreadableError, decode
+from .json_text import decode, second_look
+from .pages import opened
 from .reading import recognise
-from .record import Account, Limits, Record
+from .record import Account, Limits, Record, Tally
+from .zeek import path_of, with_path
 
 _HEAD = 1024
 _CHUNK = 1 << 20
@@ -238,7 +241,7 @@ class Follower:
     def _gone(self, known: _File) -> Iterator[Record]:
         """A file that no path leads to any more: what the open file still holds is read."""
         if known.handle is not None:
-            yield from self._new_lines(known.source, known)
+            yield from self._new_lines(known.source, known, ended=True)
             known.close()
         elif not known.done and self._started:
             self.account.say(
@@ -255,8 +258,11 @@ class Follower:
 
     # Reading
 
-    def _new_lines(self, path: str, known: _File) -> Iterator[Record]:
-        """The records of the lines completed since; ``offset`` moves with each."""
+    def _new_lines(self, path: str, known: _File, *, ended: bool = False) -> Iterator[Record]:
+        """The records of the lines completed since; ``offset`` moves with each.
+
+        Of a file that has ``ended`` (nobody can reach it any more) the last line is one, with or without an end.
+        """
         if known.done or known.handle is None:
             return
         handle = known.handle
@@ -265,6 +271,11 @@ class Follower:
         while True:
             chunk = _read(handle, _CHUNK, start + len(pending))
             if not chunk:
+                if ended and (pending or known.skipping):
+                    record = self._record(known, pending)
+                    known.offset = start + len(pending)
+                    if record is not None:
+                        yield record
                 return
             pending += chunk
             *lines, rest = pending.split(b"\n")
@@ -293,21 +304,13 @@ class Follower:
         known.records += 1
         account = self.account
         account.records += 1
-        if skipped or len(line) > self._limits.record_bytes:
-            account.unreadable += 1
-            message = f"record {known.records} is larger than {self._limits.record_bytes:,} bytes"
-            account.say(codes.RECORD_TOO_LARGE, known.source, message)
+        tally = Tally(known.source, account, self._limits, known.records)
+        if skipped:
+            tally.too_large(0)
             return None
-        try:
-            event = decode(line, self._limits.json_depth)
-        except UnreadableError as problem:
-            account.unreadable += 1
-            message = f"record {known.records} is not JSON: {problem}"
-            account.say(codes.UNREADABLE_RECORD, known.source, message)
+        event = second_look(tally, line, 0)
+        if event is None:
             return None
-        if not isinstance(event, dict):
-            account.unreadable += 1
-            message = f"record {known.records} is not an object"
-            account.say(codes.UNREADABLE_RECORD, known.source, message)
-            return None
-        return Record(event, known.source, known.records)
+        records = opened(iter((Record(event, known.source, known.records),)), decode)
+        path = path_of(known.source)
+        return next(with_path(records, path) if path else records)

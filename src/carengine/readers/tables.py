@@ -1,6 +1,6 @@
 """Tables as text: comma-separated values, and what separates by tabs, semicolons or bars.
 
-The first line names the columns, every further row is an event of those cells that are not empty; all
+The first line names the columns (after ``#TYPE …`` or ``sep=;``, which is passed over), every further row is an event of those cells that are not empty; all
 values are text::
 
     EventID,Image,User              {"EventID": "1", "Image": "C:\\a.exe"}
@@ -28,6 +28,8 @@ from .record import Account, Record, Tally
 from .unpack import Content
 
 _SEPARATORS = (",", "\t", ";", "|")
+# What PowerShell's Export-Csv and spreadsheets write above the names.
+_PREAMBLE = re.compile(r"(?:#TYPE [^\n]{1,512}|(?i:sep)=[,;|\t])\r?\n")
 _TRIED_ROWS = 20
 _NAME = re.compile(r"[@#$*\w](?:[\w .:/@#$()\[\]{}*%+-]{0,126}[\w)\]}*%.])?")
 _LARGEST_ROW = 4 << 20
@@ -45,6 +47,8 @@ def separator_of(head: bytes, *, hinted: bool = False) -> str | None:
     lines = text.splitlines(keepends=True)
     if len(head) >= 1 << 16 and len(lines) > 1:
         lines.pop()  # it may go on
+    if lines and _PREAMBLE.fullmatch(lines[0]):
+        del lines[0]
     if not lines or lines[0].lstrip()[:1] in ("", "{", "[", "<"):
         return None
     for separator in sorted(_SEPARATORS, key=lambda s: -lines[0].count(s)):
@@ -154,6 +158,8 @@ def _read_rows(content: Content, account: Account) -> Iterator[Record]:
     names: list[str] = []
     for line, text in _Rows(_decoded(content, limit), separator, limit):
         if text is not None and not text.strip():
+            continue
+        if text is not None and line == 1 and _PREAMBLE.fullmatch(text):
             continue
         if text is not None and not names:
             names = _header(tally, _cells(text, separator) or text.split(separator))

@@ -15,7 +15,7 @@ An unknown or ambiguous path is reported with the nearest names that would be ri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 from attrs import evolve, frozen
@@ -29,6 +29,10 @@ from .expressions import Abandoned, ListConstant, Typed, fail, suggestion
 from .outcome import Path, Reference
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape
 from .size import Sizes
+
+# A name is compared with others to suggest one in its place, so often in one program and no more: with thousands of
+# unknown names nobody reads the suggestions, and looking for them took most of the time.
+_MOST_COMPARISONS = 50_000
 
 
 @frozen
@@ -69,10 +73,16 @@ class Names:
         self.references: dict[Reference, None] = {}
         self.spelt: dict[tuple[Span, Path, Path], None] = {}
         self.sizes = Sizes()
+        self._comparisons = 0
 
     def report(self, diagnostic: Diagnostic) -> None:
         """Keep a finding."""
         self.found.append(diagnostic)
+
+    def near(self, name: str, candidates: Collection[str], n: int = 3) -> list[str]:
+        """The candidates that a name may stand for, the likeliest first; none after very many searches."""
+        self._comparisons += len(candidates)
+        return list(nearest(name, candidates, n)) if self._comparisons <= _MOST_COMPARISONS else []
 
     def sized(self, plan: ir.Plan, span: Span) -> ir.Plan:
         """The plan, unless it is too large when written out as a tree."""
@@ -89,7 +99,7 @@ class Names:
             case Broken():
                 raise Abandoned
             case None:
-                near = nearest(name.text, list(self.bindings), 3)
+                near = self.near(name.text, self.bindings)
                 fail(
                     self.report,
                     codes.UNKNOWN_STREAM,
@@ -125,7 +135,7 @@ class Names:
             f"nothing before this defines {expression.text}",
             expression.span,
             "undefined",
-            fix=suggestion(nearest(expression.path[0], list(self.bindings), 3), expression.span),
+            fix=suggestion(self.near(expression.path[0], self.bindings), expression.span),
         )
 
     def field(self, expression: ast.Field, shape: Shape, name: str | None, span: Span) -> Typed:
@@ -156,12 +166,12 @@ class Names:
                 span,
                 "unknown column",
                 notes=(f"columns: {', '.join([*columns, 'time'])}",),
-                fix=suggestion(nearest(expression.text, columns, 3), span),
+                fix=suggestion(self.near(expression.text, columns), span),
             )
         specs = self.objects(shape.kinds)
         field_name = expression.path[-1] if expression.path[0] == name else expression.text
-        near = list(dict.fromkeys(n for s in specs for n in s.nearest_fields(field_name)))[:3]
-        near += [n for n in nearest(field_name, list(self.bindings), 1) if n not in near]
+        near = list(dict.fromkeys(n for s in specs for n in self.near(field_name, s.fields)))[:3]
+        near += [n for n in self.near(field_name, self.bindings, 1) if n not in near]
         titles = " or ".join(spec.title for spec in specs[:3])
         # Behind a `=`, what is no field is mostly a text without its quotes: exe = cmd.exe
         bare = span.source.text[max(0, span.start - 9) : span.start].rstrip().endswith("=")
@@ -211,7 +221,7 @@ class Names:
             inner = dict(shape.branches)[expression.path[0]]
             rest = ast.Field(expression.path[1:], span=expression.span)
             self.field(rest, inner, expression.path[0], span)
-        near = nearest(expression.path[0], branches, 2)
+        near = self.near(expression.path[0], branches, 2)
         fail(
             self.report,
             codes.UNKNOWN_STREAM,

@@ -228,7 +228,7 @@ class _Resolver:
     def _kinds(self, kind: ast.Kind) -> list[ir.EventKind]:
         spec = self.names.model.object(kind.object.text)
         if spec is None:
-            near = self.names.model.nearest_objects(kind.object.text)
+            near = self.names.near(kind.object.text, self.names.model.objects)
             titles = [
                 found.title for n in near if (found := self.names.model.object(n)) is not None
             ]
@@ -254,7 +254,7 @@ class _Resolver:
                 kind.action.span,
                 "unknown action",
                 notes=(f"actions of {spec.title}: {', '.join(spec.actions)}",),
-                fix=suggestion(spec.nearest_actions(kind.action.text), kind.action.span),
+                fix=suggestion(self.names.near(kind.action.text, spec.actions), kind.action.span),
             )
         return [ir.EventKind(spec.name, action.name)]
 

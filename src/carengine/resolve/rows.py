@@ -15,7 +15,6 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from .. import ir
-from ..datamodel import nearest
 from ..diagnostics import codes
 from ..ir import Type
 from ..syntax import ast
@@ -157,7 +156,7 @@ class Row:
         stream, name = self.stream, self.name
         function = _SPELLINGS.get(call.function.lower(), call.function.lower())
         if function not in AGGREGATES:
-            near = nearest(function, list(AGGREGATES), 3)
+            near = self.names.near(function, AGGREGATES)
             fail(
                 self.names.report,
                 codes.UNKNOWN_FUNCTION,

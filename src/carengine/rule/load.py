@@ -24,7 +24,8 @@ def load_rules(
     """The rules in files and folders (searched through, in sorted order).
 
     ``parameters`` gives values to the programs' ``input`` names. With ``lenient``, ``.car`` files are repaired
-    where they can be, as CAR's YAML and Markdown always are. Problems are in the set's ``diagnostics`` and
+    where they can be, as CAR's YAML and Markdown always are. A Markdown file in a folder that is no analytic is
+    passed over with a note. Problems are in the set's ``diagnostics`` and
     ``refused``; nothing is raised.
 
     >>> import carengine
@@ -35,8 +36,13 @@ def load_rules(
     found: list[Diagnostic] = []
     drafts: list[Draft] = []
     for path in paths:
+        named = not Path(path).is_dir()
         files = list(_files(Path(path)))
-        if not files:
+        made = len(drafts), len(found)
+        for file in files:
+            drafts += _drafts(file, found, lenient, named=named)
+        passed_over = all(item.code is codes.NOT_A_PAGE for item in found[made[1] :])
+        if len(drafts) == made[0] and passed_over:
             found.append(
                 Diagnostic(
                     codes.NO_RULES,
@@ -44,8 +50,6 @@ def load_rules(
                     origin=str(path),
                 )
             )
-        for file in files:
-            drafts += _drafts(file, found, lenient)
     return from_drafts(drafts, parameters=parameters, diagnostics=found)
 
 
@@ -93,7 +97,8 @@ def _files(path: Path) -> Iterator[Path]:
     )
 
 
-def _drafts(path: Path, found: list[Diagnostic], lenient: bool) -> Iterable[Draft]:
+def _drafts(path: Path, found: list[Diagnostic], lenient: bool, *, named: bool) -> Iterable[Draft]:
+    """The rules of a file; ``named`` where it was asked for by itself, not found in a folder."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
@@ -110,6 +115,10 @@ def _drafts(path: Path, found: list[Diagnostic], lenient: bool) -> Iterable[Draf
         return []
     source = Source(str(path), text)
     if path.suffix.lower() == ".md":
+        if not named and not page.is_page(text):
+            message = "passed over: it has neither front matter nor a heading that says pseudocode"
+            found.append(Diagnostic(codes.NOT_A_PAGE, message, origin=str(path)))
+            return []
         return page.read(source)
     if path.suffix.lower() in (".yaml", ".yml"):
         if caryaml.is_analytic(text):

@@ -28,10 +28,10 @@ from .model import (
     TruePositive,
     UnitTest,
 )
-from .published import Analytic, drafts_of, is_pseudocode, pseudocode
+from .published import Analytic, drafts_of, is_pseudocode, pseudocode, says_pseudocode
 
 _ID = re.compile(r"\s*(CAR-\d{4}-\d{2}-\d{3})\s*:?\s*(.*)", re.DOTALL)
-_HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t#]*")
+_HEADING = re.compile(r"(#{1,6})[ \t]+(.*)")
 _FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})[ \t]*([\w-]*)[ \t]*")
 _LINK_ID = re.compile(r"techniques/(T\d{4})(?:/(\d{3}))?|tactics/(TA\d{4})")
 _LINK_TEXT = re.compile(r"\[([^\]]*)\]\([^)]*\)")
@@ -74,6 +74,18 @@ class _Fence:
     language: str
     start: int
     end: int
+
+
+def is_page(text: str) -> bool:
+    """Whether a text may be an analytic: it has front matter, or a heading that says pseudocode.
+
+    >>> is_page("# Our rules"), is_page("#### Pseudocode, CAR native")
+    (False, True)
+    """
+    headings = map(_heading, text.splitlines())
+    return text.startswith("---") or any(
+        found is not None and says_pseudocode(found[1]) for found in headings
+    )
 
 
 def read(source: Source) -> list[Draft]:
@@ -148,16 +160,21 @@ def _fences(source: Source, lines: list[_Line]) -> tuple[list[_Fence], list[Diag
         elif fence:
             open_ = (fence[1], fence[2], line)
             start = line.start + len(line.text) + _break_after(source.text, line)
-        elif heading := _HEADING.fullmatch(line.text):
-            level = len(heading[1])
-            headings = [(n, name) for n, name in headings if n < level]
-            headings.append((level, heading[2]))
+        elif heading := _heading(line.text):
+            headings = [(n, name) for n, name in headings if n < heading[0]]
+            headings.append(heading)
     if open_ is None:
         return made, []
     line = open_[2]
     span = Span(source, line.start, line.start + len(line.text))
     message = "this fenced block is never closed"
     return made, [Diagnostic(codes.BAD_FRONT_MATTER, message, span, "opened here")]
+
+
+def _heading(line: str) -> tuple[int, str] | None:
+    """The level and the text of a heading, or None. It may be closed with ``#`` again."""
+    found = _HEADING.fullmatch(line)
+    return None if found is None else (len(found[1]), found[2].rstrip(" \t#"))
 
 
 def _break_after(text: str, line: _Line) -> int:
@@ -169,7 +186,7 @@ def _description(lines: list[_Line]) -> str:
     """The text above the first heading."""
     kept = []
     for line in lines:
-        if _HEADING.fullmatch(line.text):
+        if _heading(line.text):
             break
         kept.append(line.text)
     return "\n".join(kept).strip()
@@ -180,8 +197,8 @@ def _rows(lines: list[_Line], heading: str) -> Iterator[list[str]]:
     inside = False
     number = 0
     for line in lines:
-        if found := _HEADING.fullmatch(line.text):
-            inside = found[2].strip().lower().removesuffix("s") == heading.removesuffix("s")
+        if found := _heading(line.text):
+            inside = found[1].strip().lower().removesuffix("s") == heading.removesuffix("s")
             number = 0
         elif inside and line.text.lstrip().startswith("|"):
             number += 1
@@ -237,17 +254,17 @@ def _sections(
     open_: _Line | None = None
     title = ""
     for line in lines:
-        heading = _HEADING.fullmatch(line.text)
+        heading = _heading(line.text)
         fenced = any(fence.start <= line.start < fence.end for fence in fences)
-        if heading is None or fenced or len(heading[1]) > 4:
+        if heading is None or fenced or heading[0] > 4:
             continue
         if inside and open_ is not None:
             yield _Section(title, open_.start + len(open_.text), line.start, open_)
         open_ = None
-        if len(heading[1]) == 4:
-            open_, title = line, heading[2]
+        if heading[0] == 4:
+            open_, title = line, heading[1]
         else:
-            inside = heading[2].strip().lower() == name
+            inside = heading[1].strip().lower() == name
     if inside and open_ is not None:
         yield _Section(title, open_.start + len(open_.text), len(source.text), open_)
 

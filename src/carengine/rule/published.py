@@ -53,6 +53,11 @@ def is_pseudocode(type_: str) -> bool:
     return type_.strip().lower() in _SPELLINGS
 
 
+def says_pseudocode(text: str) -> bool:
+    """Whether a text has the word pseudocode in it, in any of its spellings."""
+    return any(spelling in text.lower() for spelling in _SPELLINGS)
+
+
 def drafts_of(analytic: Analytic, source: Source, advice: str) -> list[Draft]:
     """The rules of an analytic, to be read leniently; without pseudocode one draft that is refused.
 

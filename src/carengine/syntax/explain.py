@@ -328,6 +328,34 @@ def _missing_comma(error: _Error) -> Diagnostic | None:
     )
 
 
+def _doubled_connective(error: _Error) -> Diagnostic | None:
+    """``x or or y``: the second word is read as a field, and what follows it does not fit."""
+    for index in range(error.index, max(0, error.index - 3), -1):
+        pair = error.lexemes[index - 1 : index + 1]
+        if len(pair) < 2 or any(item.word not in ("and", "or") for item in pair):
+            continue
+        first, second = pair
+        return doubled_connective(
+            first.text,
+            error.block.span(first.end, second.end),
+            error.block.span(second.start, second.end),
+        )
+    return None
+
+
+def doubled_connective(first: str, surplus: Span, second: Span) -> Diagnostic:
+    """What is said of ``or or``: ``second`` is the second word, ``surplus`` that and the space before it."""
+    return Diagnostic(
+        codes.SYNTAX,
+        f"`{first}` and `{second.text}` stand side by side, and a condition belongs between them",
+        second,
+        "one too many",
+        fix=Fix(
+            f"keep one: {first}", (Edit(surplus, ""),), safe=first.lower() == second.text.lower()
+        ),
+    )
+
+
 def _missing_and(error: _Error) -> Diagnostic | None:
     found, before = error.found, error.before
     if found is None or before is None or "AND" not in error.expected:
@@ -446,6 +474,7 @@ _KNOWN: tuple[Callable[[_Error], Diagnostic | None], ...] = (
     _stream_name,
     _bare_condition,
     _missing_comma,
+    _doubled_connective,
     _missing_and,
 )
 

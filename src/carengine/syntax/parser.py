@@ -25,7 +25,7 @@ from attrs import frozen
 from .. import shipped
 from ..diagnostics import Block, Code, Diagnostic, Edit, Fix, Span, codes, ordered
 from . import ast, quick
-from .explain import Failure, explain
+from .explain import Failure, doubled_connective, explain
 from .lexical import STREAM_WORDS, Lexeme, mistakes, scan, split, too_large
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ STREAM_RULES = STREAM_WORDS - {"from"} | {"select", "count"}
 """The grammar's rules for what defines a stream."""
 
 _LINE_END = re.compile(r"[\r\n]")
+_DOUBLED = re.compile(r"\b(and|or)\s+(and|or)\Z", re.IGNORECASE)
 
 _LONGEST = 10_000 * 366 * MICROSECONDS["day"]
 
@@ -290,6 +291,15 @@ def _runs_on(place: _Place, before: ParseTree, tree: ParseTree) -> Diagnostic | 
     start, end = _bounds(before)[1] + place.offset, _bounds(tree)[0] + place.offset
     if _LINE_END.search(place.block.text, start, end):
         return None
+    doubled = _DOUBLED.search(place.block.text[max(0, start - 60) : start])
+    if doubled is not None:
+        # `x or or y`: the second word was read as a field.
+        second = len(doubled[2])
+        return doubled_connective(
+            doubled[1],
+            place.block.span(start - len(doubled[0]) + len(doubled[1]), start),
+            place.block.span(start - second, start),
+        )
     return Diagnostic(
         codes.SYNTAX,
         f"expected `and` or `or` before `{_text(tree.children[0])}`, or the next statement on a "
