@@ -19,8 +19,8 @@ PACKAGE = Path(carengine.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli", "__main__"}),
-    frozenset({"tuning"}),
-    frozenset({"engine", "translate", "readers", "check"}),
+    frozenset({"tuning", "verify", "page"}),
+    frozenset({"engine", "translate", "readers", "check", "foreign"}),
     frozenset({"fieldmap"}),
     frozenset({"rule", "sigma"}),
     frozenset({"resolve"}),
@@ -39,6 +39,11 @@ APART = [
     {"translate", "check"},
     {"readers", "check"},
     {"translate", "readers"},
+    {"engine", "foreign"},
+    {"translate", "foreign"},
+    {"readers", "foreign"},
+    {"check", "foreign"},
+    {"page", "verify"},
     {"syntax", "datamodel"},
     {"syntax", "ir"},
     {"syntax", "evaluate"},
