@@ -52,7 +52,7 @@ def entries_hit(fieldmap: FieldMap, cases: Iterable[Mapping[str, Any]]) -> set[i
     engine = Engine((), fieldmap)
     hit: set[int] = set()
     for event in cases:
-        _, classes = engine.classify(unwrap(event))
+        classes = engine.classify(unwrap(event)).classes
         hit |= {fieldmap.entries.index(found.entry) for found in classes}
     return hit
 

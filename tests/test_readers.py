@@ -140,7 +140,7 @@ HOSTILE: dict[str, tuple[bytes, list[int], int, list[str]]] = {
     "log lines amid": (b'[10:15] INFO\n{"a":1}\n', [2], 2, ["CE502"]),
     "blank lines do not count": (b"{}\n\n \n5\n\n{}\n", [1, 3], 3, ["CE502"]),
     "NaN": (b'{"a":NaN}\n{}\n{"a":-Infinity}\n', [2], 3, ["CE502"] * 2),
-    "too large a number": (b'{"a":1e999}\n{}\n{"a":' + b"9" * 5000 + b"}", [2], 3, ["CE502"] * 2),
+    "too large a number": (b'{"a":1e999}\n{}\n{"a":' + b"9" * 5000 + b"}", [1, 2, 3], 3, []),
     "NUL bytes": (b'{"a":"\0"}\n{}\n\0\0\n{"a":1}\0\n', [2], 4, ["CE502"] * 3),
     "NUL escape": (b'{"a":"\\u0000"}\n', [1], 1, []),
     "invalid UTF-8": (b'{"a":"\xff"}\n{}\n{"a":"\xed\xa0\x80"}\n', [2], 3, ["CE502"] * 2),

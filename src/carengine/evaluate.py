@@ -215,14 +215,29 @@ def occurs(needle: Any, haystack: Any) -> bool | None:
     return any(inner in outer for inner in needles for outer in stacks)
 
 
+_REGEX_BYTES = 1 << 19
+_MOST_REGEX_BYTES = 1 << 23
+
+
 @lru_cache(maxsize=4096)
 def _regex(pattern: str, cased: bool, dotall: bool, multiline: bool) -> Any:
+    flags = ("" if cased else "i") + ("s" if dotall else "") + ("m" if multiline else "")
+    expression = f"(?{flags}){pattern}" if flags else pattern
+    try:
+        return re2.compile(expression, _regex_options(_REGEX_BYTES))
+    except re2.error:
+        # Some that are right need more room than most; what is wrong fails again.
+        return re2.compile(expression, _regex_options(_MOST_REGEX_BYTES))
+
+
+def _regex_options(most_bytes: int) -> Any:
     options = re2.Options()
     options.log_errors = False
-    # Without captures and with bounded memory RE2 keeps to its automaton.
+    # Without captures RE2 keeps to its automaton. Its states are made as texts ask for them and are thrown
+    # away when the memory is full: hundreds of expressions must not take megabytes each.
     options.never_capture = True
-    flags = ("" if cased else "i") + ("s" if dotall else "") + ("m" if multiline else "")
-    return re2.compile(f"(?{flags}){pattern}" if flags else pattern, options)
+    options.max_mem = most_bytes
+    return options
 
 
 def regex_of(test: ir.Regex | ir.RawRegex) -> Any:

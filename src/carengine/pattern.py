@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from attrs import field, frozen
 
@@ -117,7 +117,7 @@ class Pattern:
         """The pattern that matches just this text."""
         return cls(escape(text), cased)
 
-    @property
+    @cached_property
     def tokens(self) -> tuple[Token, ...]:
         """The pattern's pieces, folded unless it is cased."""
         return tokenize(self.text if self.cased else fold(self.text))

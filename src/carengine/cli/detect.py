@@ -109,7 +109,8 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
 
 def _look(engine: Engine, event: dict[str, Any], source: _Source) -> None:
     source.records += 1
-    shapes, classes = engine.classify(unwrap(event))
+    classified = engine.classify(unwrap(event))
+    shapes, classes = classified.maps, classified.classes
     if not shapes:
         source.unrecognised += 1
         source.unknown.add(event)

@@ -16,7 +16,7 @@ from ..diagnostics import counted
 from ..engine import Engine, Origin, StreamOptions
 from ..engine.engine import Session
 from ..engine.needs import needs
-from ..engine.standing import Outcome, Sample, Standing, standings
+from ..engine.standing import FIRST_EVENTS, Outcome, Sample, Standing, standings
 from ..readers import Reading
 from ..rule import Rule, RuleSet
 from ..tuning import Tuning
@@ -176,7 +176,9 @@ def _hunt(
     session, sample, unknown = engine.session(settings), Sample(engine), UnknownShapes()
     tuned = Tuned.of(session, options, tuning)
     interrupted = False
-    with open_events(options) as reading:
+    # Events outside the times asked for are left out before anything counts them.
+    take = _Take(session) if tuned.wants() is None else None
+    with open_events(options, take) as reading:
         streams_to_terminal = screen.out_terminal and target is None and writer.streaming
         silent = options.quiet or streams_to_terminal
         try:
@@ -184,6 +186,8 @@ def _hunt(
                 nullcontext(_nothing) if silent else progress(reading, options.events, screen)
             )
             with watching as tick:
+                if take is not None:
+                    take.tick = tick
                 _feed(tuned, reading, sample, unknown, writer.write, tick)
             for match in filter(tuned.admit, session.flush()):
                 writer.write(match)
@@ -213,6 +217,24 @@ def _nothing() -> None:
     pass
 
 
+class _Take:
+    """Takes lines without a match, but not all: of some events the fields are looked at."""
+
+    def __init__(self, session: Session) -> None:
+        self.tick: Callable[[], None] = _nothing
+        self._take = session.sieve.take
+        self._lines = 0
+
+    def __call__(self, line: bytes) -> bool:
+        self._lines += 1
+        if self._lines <= FIRST_EVENTS:
+            return False
+        if not self._lines & _TICK:
+            self.tick()
+            return False
+        return self._take(line)
+
+
 def _feed(
     tuned: Tuned,
     reading: Reading,
@@ -223,7 +245,6 @@ def _feed(
 ) -> None:
     account = tuned.session.account
     feed, wants, admit, inside = tuned.session.feed, sample.wants, tuned.admit, tuned.wants()
-    unrecognised = 0
     for record in reading:
         event = record.event
         if inside is not None and not inside(event):
@@ -231,8 +252,8 @@ def _feed(
         for match in feed(event, Origin(record.source, record.number)):
             if admit(match):
                 write(match)
-        if account.unrecognised != unrecognised:
-            unrecognised = account.unrecognised
+        latest = tuned.session.latest
+        if latest is not None and not latest.maps:
             unknown.add(event)
         elif wants(account):
             sample.look(event)

@@ -155,7 +155,8 @@ def _nothing() -> None:
 def _events(engine: Engine, event: Mapping[str, Any], account: _Account) -> list[dict[str, Any]]:
     """The CAR events that a record is, as plain data."""
     inner = unwrap(event)
-    maps, classes = engine.classify(inner)
+    classified = engine.classify(inner)
+    maps, classes = classified.maps, classified.classes
     account.looked += 1
     if not maps:
         account.unrecognised += 1

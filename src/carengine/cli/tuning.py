@@ -128,7 +128,7 @@ class Tuned:
 
     def _is_inside(self, event: Mapping[str, Any]) -> bool:
         inner = unwrap(event)
-        _, classes = self.session.engine.classify(inner)
+        classes = self.session.engine.classify(inner).classes
         if not classes:
             return True  # to be counted as what it is
         time = time_at(inner, classes[0].entry)

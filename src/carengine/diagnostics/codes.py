@@ -326,7 +326,6 @@ REPEATS_FORGOTTEN = _warning(
     "repeats that were forgotten",
     """More different matches were seen than are remembered for a suppression. Some repeats were reported again.""",
 )
-
 LATE_EVENTS = _warning(
     "CE540",
     "events later than allowed",
@@ -494,6 +493,13 @@ NO_CAR_OBJECT = _error(
     """The condition is about events of a log (by their event code) that no object and action of CAR's data
     model stands for.""",
 )
+BAD_ENGINE = _error(
+    "CE550",
+    "engine file that cannot be used",
+    """The file of a saved engine cannot be read or written, is damaged, or was written by a version with other classes.
+    Make it afresh from the rules.""",
+)
+
 
 # 7xx: findings of the checker
 

@@ -8,7 +8,9 @@ Joins, groups and baselines have the same pair: ``relational`` says what they me
 ``streaming`` comes to the same while events go by, and ``saved`` keeps a session in a file.
 """
 
-from .engine import Account, Engine, EventClass, Gap, Session
+from .account import Account
+from .classes import Classified, EventClass
+from .engine import Engine, Gap, Session
 from .interpreter import interpret
 from .match import Match, MatchedEvent, Origin
 from .relational import interpret_streams
@@ -16,6 +18,7 @@ from .streaming import StreamOptions
 
 __all__ = [
     "Account",
+    "Classified",
     "Engine",
     "EventClass",
     "Gap",

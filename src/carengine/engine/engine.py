@@ -10,48 +10,61 @@ takes this way through it::
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, evolve, frozen
 
 from .. import ir
 from ..diagnostics import Code, Diagnostic, codes, counted
 from ..fieldmap import (
     CarEvent,
-    Entry,
     FieldMap,
     Lowered,
     MapChoice,
     find_maps,
-    lower,
+    lower_for,
     unwrap,
     useful,
     view,
 )
+from ..jsontext import FAST, UnreadableError, decode
 from ..rule import Rule, RuleSet
+from . import store
+from .account import Account
+from .classes import Classified, EventClass, Together
 from .interpreter import match_of
 from .match import Match, Origin
-from .matcher import ClassMatcher, EventClasses, getter
+from .matcher import (
+    ClassMatcher,
+    Memory,
+    Outcomes,
+    Route,
+    Router,
+    Split,
+    paths_in,
+    replaced,
+    split_by,
+)
 from .rows import Occurrence, in_order, match_of_row
 from .saved import (
     FORMAT,
     Reader,
     Writer,
     fingerprint,
-    kinds_as_data,
-    kinds_from_data,
     read_state,
     refused,
     write_state,
 )
+from .sieve import Sieve
 from .streaming import Flow, Stream, StreamOptions, prepare, stages_of
 
 # How many late events and events without a time are named.
 _NAMED = 20
+
+_NEVER = (ir.Truth(False), ir.Truth(None))
 
 
 @frozen
@@ -68,22 +81,6 @@ class _Target:
     feeds: bool = False
 
 
-@frozen(eq=False)
-class EventClass:
-    """One entry of one field map, with the stages that its events may pass."""
-
-    fieldmap: FieldMap
-    entry: Entry
-    matcher: ClassMatcher = field(repr=False)
-    time: Callable[[Mapping[str, Any]], int | None] = field(repr=False)
-    """The event time of an (unwrapped) event."""
-
-    @property
-    def name(self) -> str:
-        """``map object/action``, as reports show it."""
-        return f"{self.fieldmap.name} {self.entry.kind}"
-
-
 @frozen
 class Gap:
     """Why a rule's output cannot match events through a map's entry: CAR fields that are not there."""
@@ -93,13 +90,6 @@ class Gap:
     fieldmap: FieldMap
     kind: ir.EventKind
     missing: tuple[str, ...]
-
-
-@frozen(eq=False)
-class _Shape:
-    fieldmap: FieldMap
-    classes: EventClasses
-    entries: tuple[EventClass, ...]
 
 
 class Engine:
@@ -124,20 +114,41 @@ class Engine:
         self.maps: tuple[FieldMap, ...] = tuple(
             sorted(useful(find_maps(fieldmap), _searched(self.rules)), key=lambda found: found.name)
         )
-        self.claiming = frozenset(found.name for found in self.maps if found.kinds())
         self._targets: list[list[_Target]] = []
-        self._possible: set[int] = set()
         self.streams: tuple[Stream, ...] = ()
-        stages = self._collect()
-        self.gaps: tuple[Gap, ...] = ()
-        gaps: list[Gap] = []
-        self._shapes = tuple(self._shape(fieldmap, stages, gaps) for fieldmap in self.maps)
-        self.gaps = tuple(gaps)
-        self.not_runnable: tuple[Diagnostic, ...] = tuple(self._not_runnable(stages))
+        self._stages = self._collect()
+        self._by_kind: dict[ir.EventKind, list[int]] = {}
+        for number, stage in enumerate(self._stages):
+            for kind in dict.fromkeys(stage.kinds):
+                self._by_kind.setdefault(kind, []).append(number)
+        self.memory = Memory()
+        self._classes = tuple(
+            tuple(EventClass.of(fieldmap, entry) for entry in fieldmap.entries)
+            for fieldmap in self.maps
+        )
+        # Stages in the terms of a class, once an event of that class or a question asks.
+        self._lowered: dict[EventClass, tuple[tuple[int, Lowered], ...]] = {}
+        self._router = Router(self.maps, self._first_of, self._split)
+        self.classify: Callable[[Mapping[str, Any]], Classified] = self._router.route
+        """What an (unwrapped) event is."""
+        self._together: dict[tuple[tuple[int, int], ...], Together] = {}
 
     def __reduce__(self) -> tuple[type[Engine], tuple[tuple[Rule, ...], tuple[FieldMap, ...]]]:
         # The matcher is made of closures; it is compiled afresh where the engine is unpickled.
         return Engine, (self.rules, self.maps)
+
+    def save(self, path: str | Path) -> None:
+        """Write the engine to a file, for `load`. Raises `CarError` (CE550) when that fails."""
+        store.write(path, self.rules, self.maps)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Engine:
+        """The engine that `save` wrote to a file, in a fraction of the time that reading its rules takes.
+
+        The file is plain data: loading runs no code from it, and checks it. Raises `CarError` (CE550) for a
+        file that is damaged, or was written by another version.
+        """
+        return cls(*store.read(path))
 
     def _collect(self) -> list[ir.Stage]:
         """All distinct stages; what each is for goes to ``_targets``, stateful outputs to ``streams``."""
@@ -161,37 +172,56 @@ class Engine:
         self.streams = tuple(streams)
         return list(numbers)
 
-    def _shape(self, fieldmap: FieldMap, stages: list[ir.Stage], gaps: list[Gap]) -> _Shape:
-        by_entry: dict[int, list[tuple[int, Lowered]]] = {}
-        places = {id(entry): place for place, entry in enumerate(fieldmap.entries)}
-        for number, stage in enumerate(stages):
-            lacking: dict[ir.EventKind, Lowered] = {}
-            met: set[ir.EventKind] = set()
-            for lowered in lower(stage, fieldmap):
-                by_entry.setdefault(places[id(lowered.entry)], []).append((number, lowered))
-                kind = lowered.entry.kind
-                if lowered.possible:
-                    self._possible.add(number)
-                    met.add(kind)
-                elif lowered.missing:
-                    nearest = lacking.setdefault(kind, lowered)
-                    if len(lowered.missing) < len(nearest.missing):
-                        lacking[kind] = lowered
-            # Of several entries of one kind, one that gives what is needed will do.
-            gaps += [
-                Gap(t.rule, t.output, fieldmap, kind, lowered.missing)
-                for kind, lowered in lacking.items()
-                if kind not in met
-                for t in self._targets[number]
-            ]
-        entries = tuple(
-            EventClass(fieldmap, entry, ClassMatcher(by_entry.get(place, ())), _clock_of(entry))
-            for place, entry in enumerate(fieldmap.entries)
-        )
-        return _Shape(fieldmap, EventClasses(fieldmap), entries)
+    def lowered(self, event_class: EventClass) -> tuple[tuple[int, Lowered], ...]:
+        """The stages that events of a class may pass, by their numbers, in the class's own terms."""
+        found = self._lowered.get(event_class)
+        if found is None:
+            fieldmap, entry = event_class.fieldmap, event_class.entry
+            found = self._lowered[event_class] = tuple(
+                (number, lower_for(self._stages[number], fieldmap, entry))
+                for number in self._by_kind.get(entry.kind, ())
+            )
+        return found
 
-    def _not_runnable(self, stages: list[ir.Stage]) -> Iterator[Diagnostic]:
-        """A warning for each output none of whose stages could be true of any event of these maps."""
+    @cached_property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What each map lacks for the rules, in the order of maps and rules."""
+        found: list[Gap] = []
+        for classes in self._classes:
+            lacking: dict[int, dict[ir.EventKind, Lowered]] = {}
+            met: set[tuple[int, ir.EventKind]] = set()
+            for event_class in classes:
+                kind = event_class.entry.kind
+                for number, lowered in self.lowered(event_class):
+                    if lowered.possible:
+                        met.add((number, kind))
+                    elif lowered.missing:
+                        nearest = lacking.setdefault(number, {}).setdefault(kind, lowered)
+                        if len(lowered.missing) < len(nearest.missing):
+                            lacking[number][kind] = lowered
+            # Of several entries of one kind, one that gives what is needed will do.
+            found += [
+                Gap(target.rule, target.output, lowered.fieldmap, kind, lowered.missing)
+                for number, kinds in sorted(lacking.items(), key=lambda item: item[0])
+                for kind, lowered in kinds.items()
+                if (number, kind) not in met
+                for target in self._targets[number]
+            ]
+        return tuple(found)
+
+    @cached_property
+    def not_runnable(self) -> tuple[Diagnostic, ...]:
+        """A warning for each output that no event of these maps could match."""
+        return tuple(self._not_runnable())
+
+    def _not_runnable(self) -> Iterator[Diagnostic]:
+        possible = {
+            number
+            for classes in self._classes
+            for event_class in classes
+            for number, lowered in self.lowered(event_class)
+            if lowered.possible
+        }
         outputs: dict[tuple[int, int], list[tuple[int, _Target]]] = {}
         for number, targets in enumerate(self._targets):
             for target in targets:
@@ -199,10 +229,10 @@ class Engine:
         known = {kind for fieldmap in self.maps for kind in fieldmap.by_kind}
         names = ", ".join(fieldmap.name for fieldmap in self.maps) or "no field map"
         for _, found in sorted(outputs.items()):
-            if any(number in self._possible for number, _ in found):
+            if any(number in possible for number, _ in found):
                 continue
             _, target = found[0]
-            kinds = {kind: None for number, _ in found for kind in stages[number].kinds}
+            kinds = {kind: None for number, _ in found for kind in self._stages[number].kinds}
             notes = [f"{names}: no {kind}" for kind in kinds if kind not in known]
             notes += [
                 f"{gap.fieldmap.name} gives no {', '.join(gap.missing)} for {gap.kind}"
@@ -224,6 +254,23 @@ class Engine:
         session = self.session(options)
         for event in events:
             yield from session.feed(event)
+        yield from session.flush()
+
+    def lines(
+        self, lines: Iterable[bytes], options: StreamOptions | None = None
+    ) -> Iterator[Match]:
+        """The matches of all rules on lines of JSON, an event each: `run` without decoding every line whole.
+
+        Blank lines are left out. Raises ``ValueError`` at a line that is no JSON object; to go on after
+        it, use a session's `feed_line`.
+
+        >>> list(Engine([]).lines([b'{"object": "process", "action": "create"}']))
+        []
+        """
+        session = self.session(options)
+        for line in lines:
+            if line and not line.isspace():
+                yield from session.feed_line(line)
         yield from session.flush()
 
     def session(self, options: StreamOptions | None = None) -> Session:
@@ -262,15 +309,70 @@ class Engine:
         """A text that tells engines of other rules or field maps apart."""
         return fingerprint(self.rules, self.maps)
 
-    def classify(self, inner: Mapping[str, Any]) -> tuple[list[FieldMap], list[EventClass]]:
-        """The maps that recognise an (unwrapped) event, and the classes it is of."""
-        maps: list[FieldMap] = []
-        classes: list[EventClass] = []
-        for shape in self._shapes:
-            if shape.classes.recognises(inner):
-                maps.append(shape.fieldmap)
-                classes += [shape.entries[number] for number in shape.classes.entries(inner)]
-        return maps, classes
+    def _split(self, route: Route) -> Split | None:
+        return split_by(
+            [
+                stage.condition
+                for number, place in route.entries
+                for _, stage in self.lowered(self._classes[number][place])
+                if stage.possible
+            ]
+        )
+
+    def _first_of(self, route: Route, outcomes: Outcomes) -> Classified:
+        maps = tuple(self.maps[number] for number in route.maps)
+        classes = tuple(self._classes[number][place] for number, place in route.entries)
+        groups = []
+        first = 0
+        for number in route.maps:
+            entries = tuple(entry for entry in route.entries if entry[0] == number)
+            together = self._grouped(entries, outcomes)
+            if together.stages:
+                groups.append((first, together))
+            first += len(entries)
+        paths = frozenset(
+            path for atom in outcomes for value in ir.values_of(atom) for path in paths_in(value)
+        )
+        return Classified(maps, classes, tuple(groups), paths)
+
+    def _grouped(self, entries: tuple[tuple[int, int], ...], outcomes: Outcomes) -> Together:
+        """The stages of some entries of a map, with what is known of atoms put into them."""
+        found = None if outcomes else self._together.get(entries)
+        if found is None:
+            stages = []
+            for class_place, (number, place) in enumerate(entries):
+                event_class = self._classes[number][place]
+                for stage, lowered in self.lowered(event_class):
+                    condition = lowered.condition
+                    if outcomes:
+                        condition = ir.simplify(replaced(condition, outcomes))
+                    if lowered.possible and condition not in _NEVER:
+                        stages.append((class_place, event_class, stage, condition))
+            found = Together(
+                ClassMatcher(
+                    ((place, condition) for place, (*_, condition) in enumerate(stages)),
+                    self.memory,
+                ),
+                tuple((place, owner, stage) for place, owner, stage, _ in stages),
+            )
+            if not outcomes:
+                self._together[entries] = found
+        return found
+
+    @property
+    def routing_paths(self) -> frozenset[tuple[str, ...]]:
+        """The paths of the raw fields that decide what an event is."""
+        return self._router.paths
+
+    @property
+    def routing_opaque(self) -> frozenset[tuple[str, ...]]:
+        """Those at which a mapping is needed as a whole, if there is one."""
+        return self._router.opaque
+
+    @property
+    def routing_reads_text(self) -> bool:
+        """Whether what an event is depends on its text."""
+        return self._router.reads_text
 
     def targets(self, stage: int) -> list[_Target]:
         """The outputs that a stage, by its number, belongs to."""
@@ -288,54 +390,10 @@ def _distinct(
     return list(rows.values())
 
 
-def _clock_of(entry: Entry) -> Callable[[Mapping[str, Any]], int | None]:
-    expression = entry.value(ir.Field("time", None, ir.Type.TIME))
-    if expression is None:
-        return lambda inner: None
-    get = getter(expression)
-
-    def time(inner: Mapping[str, Any]) -> int | None:
-        found = get(inner)
-        return found if isinstance(found, int) else None
-
-    return time
-
-
 def _searched(rules: Iterable[Rule]) -> frozenset[ir.EventKind]:
     """The kinds of events that rules read."""
     plans = [output.plan for rule in rules for output in rule.program.outputs]
     return frozenset(kind for plan in plans for kind in ir.searched(plan))
-
-
-class Account:
-    """What went through a session.
-
-    ``events`` is how many were fed; ``recognised`` counts them by field map, ``kinds`` by map and CAR kind (an
-    event may be several), ``unrecognised`` those that no map claims. ``claimed_twice`` counts events
-    that two maps claim, ``claimants`` by the names of these maps. ``matches`` counts by rule id.
-
-    ``late`` counts events that a join or a group wanted and that came later than allowed: they took no part in it.
-    ``untimed`` counts those that one wanted and that have no time: they wait for the end of the data, and are near
-    nothing but each other. The first few of both are named in ``late_origins`` and ``untimed_origins``.
-    """
-
-    def __init__(self) -> None:
-        self.events = 0
-        self.unrecognised = 0
-        self.claimed_twice = 0
-        self.claimants: Counter[tuple[str, ...]] = Counter()
-        self.recognised: Counter[str] = Counter()
-        self.kinds: Counter[tuple[str, ir.EventKind]] = Counter()
-        self.matches: Counter[str] = Counter()
-        self.late = 0
-        self.untimed = 0
-        self.late_origins: list[str] = []
-        self.untimed_origins: list[str] = []
-
-    @property
-    def shaped(self) -> int:
-        """How many events had a known shape."""
-        return self.events - self.unrecognised
 
 
 class Session:
@@ -350,53 +408,41 @@ class Session:
         self.account = Account()
         self.attached: dict[str, Any] = {}
         """Plain data of the caller's own that is saved with the session."""
+        self.latest: Classified | None = None
+        """What the event was that was fed last."""
         self._flow = Flow(engine.streams, self.options) if engine.streams else None
+        self._sieve: Sieve | None = None
 
     def feed(self, event: Mapping[str, Any], origin: Origin | None = None) -> list[Match]:
         """The matches that an event completes, in the order of the rules, outputs, maps and entries.
 
         Raises `TypeError` for what is no mapping.
         """
-        account = self.account
         # The first test is the cheap one, and nearly always enough.
         if not isinstance(event, dict) and not isinstance(event, Mapping):
             raise TypeError(
-                f"event {account.events + 1:,} is a {type(event).__name__}; an event is a mapping of fields to values"
+                f"event {self.account.events + 1:,} is a {type(event).__name__}; an event is a mapping of fields to values"
             )
-        account.events += 1
         inner = unwrap(event)
-        maps, classes = self.engine.classify(inner)
-        if not maps:
-            account.unrecognised += 1
-            return []
-        for fieldmap in maps:
-            account.recognised[fieldmap.name] += 1
-        if len(maps) > 1 and sum(found.name in self.engine.claiming for found in maps) > 1:
-            account.claimed_twice += 1
-            account.claimants[tuple(fieldmap.name for fieldmap in maps)] += 1
+        self.latest = classified = self.engine.classify(inner)
+        self.account.met(classified)
         found: list[tuple[tuple[int, ...], _Target, CarEvent]] = []
+        feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
+        for first, together in classified.groups:
+            places = together.matcher.match(inner, event)
+            if places:
+                self._gather(event, inner, first, together, places, found, feeding)
         flow = self._flow
-        for class_place, event_class in enumerate(classes):
-            account.kinds[event_class.fieldmap.name, event_class.entry.kind] += 1
-            numbers = event_class.matcher.match(inner, event)
-            if numbers:
-                seen = view(event, inner, event_class.entry)
-                feeding: list[ir.Stage] = []
-                for number in numbers:
-                    targets = self.engine.targets(number)
-                    if any(target.feeds for target in targets):
-                        feeding.append(targets[0].stage)
-                    for target in targets:
-                        if target.feeds:
-                            continue
-                        rule, output, stage = target.place
-                        found.append(((rule, output, class_place, stage), target, seen))
-                if feeding and flow is not None:
-                    self._feed_flow(flow, Occurrence(seen, origin), feeding)
-            if flow is not None:
+        if flow is not None:
+            for class_place, event_class in enumerate(classified.classes):
+                if class_place in feeding:
+                    seen, stages = feeding[class_place]
+                    self._feed_flow(flow, Occurrence(seen, origin), stages)
                 time = event_class.time(inner)
                 if time is not None:
                     flow.tick(time)
+        elif not found:
+            return []
         if len(found) > 1:
             found = _distinct(found)
         matches = [
@@ -408,6 +454,31 @@ class Session:
             if arrived:
                 matches = sorted([*matches, *arrived], key=lambda placed: placed[0])
         return self._counted([match for _, match in matches])
+
+    def _gather(
+        self,
+        event: Mapping[str, Any],
+        inner: Mapping[str, Any],
+        first: int,
+        together: Together,
+        places: list[int],
+        found: list[tuple[tuple[int, ...], _Target, CarEvent]],
+        feeding: dict[int, tuple[CarEvent, list[ir.Stage]]],
+    ) -> None:
+        """What the stages that hold are for: targets to ``found``, stages that feed a stream to ``feeding``."""
+        views: dict[int, CarEvent] = {}
+        for place in places:
+            class_place, event_class, number = together.stages[place]
+            seen = views.get(class_place)
+            if seen is None:
+                seen = views[class_place] = view(event, inner, event_class.entry)
+            targets = self.engine.targets(number)
+            if any(target.feeds for target in targets):
+                feeding.setdefault(first + class_place, (seen, []))[1].append(targets[0].stage)
+            for target in targets:
+                if not target.feeds:
+                    rule, output, stage = target.place
+                    found.append(((rule, output, first + class_place, stage), target, seen))
 
     def _feed_flow(self, flow: Flow, occurrence: Occurrence, stages: list[ir.Stage]) -> None:
         time = occurrence.view.time
@@ -433,6 +504,35 @@ class Session:
         for match in matches:
             self.account.matches[match.rule.id] += 1
         return matches
+
+    def feed_line(self, line: bytes, origin: Origin | None = None) -> list[Match]:
+        """`feed` of the event that a line of JSON holds; most lines are not decoded whole for it.
+
+        Raises ``ValueError`` for what is no JSON, or no object; it is not counted.
+
+        >>> session = Engine([]).session()
+        >>> session.feed_line(b'{"object": "process", "action": "create"}'), session.account.events
+        ([], 1)
+        """
+        if (self._sieve or self.sieve).take(line):
+            return []
+        try:
+            event = (FAST or decode)(line)
+        except (ValueError, RecursionError):
+            event = decode(line)
+        if not isinstance(event, dict):
+            raise UnreadableError("the line is no JSON object")
+        return self.feed(event, origin)
+
+    @property
+    def sieve(self) -> Sieve:
+        """What takes lines of JSON that give no match without decoding them whole.
+
+        `readers.read_events` asks its ``take``.
+        """
+        if self._sieve is None:
+            self._sieve = Sieve(self.engine, self.account)
+        return self._sieve
 
     def flush(self) -> list[Match]:
         """The matches that only the end of the data decides, by rule, output and time.
@@ -486,15 +586,11 @@ class Session:
         except TypeError as error:
             message = f"the session holds an event that is no plain data: {error}"
             raise refused(path, message) from None
-        account = self.account
         state = {
             "carengine": FORMAT,
             "fingerprint": self.engine.fingerprint,
             "options": asdict(self.options),
-            "account": {
-                **{name: getattr(account, name) for name in _COUNTED},
-                "kinds": kinds_as_data(account.kinds),
-            },
+            "account": self.account.as_data(),
             "attached": self.attached,
             "events": writer.events,
             "flow": flow,
@@ -502,27 +598,10 @@ class Session:
         write_state(path, state)
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        account = state["account"]
-        for name in _COUNTED:
-            kind = type(getattr(self.account, name))
-            setattr(self.account, name, kind(account[name]))
-        self.account.kinds = kinds_from_data(account["kinds"])
+        self.account.restore(state["account"])
         self.attached = dict(state["attached"])
         if self._flow is not None:
             self._flow.load(state["flow"], Reader(state["events"], self.engine.maps))
-
-
-_COUNTED = (
-    "events",
-    "unrecognised",
-    "claimed_twice",
-    "recognised",
-    "matches",
-    "late",
-    "untimed",
-    "late_origins",
-    "untimed_origins",
-)
 
 
 def _about(code: Code, message: str, origins: list[str], number: int) -> Diagnostic:

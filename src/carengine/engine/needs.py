@@ -25,7 +25,8 @@ from attrs import frozen
 from .. import ir
 from ..fieldmap import Entry
 from ..rule import Rule
-from .engine import Account, Engine
+from .account import Account
+from .engine import Engine
 from .standing import Sample, Standing, standings
 
 

@@ -28,9 +28,10 @@ from attrs import evolve, frozen
 from .. import ir
 from ..fieldmap import FieldMap, Lowered, lower, unwrap, view
 from ..rule import Rule
-from .engine import Account, Engine
+from .account import Account
+from .engine import Engine
 
-_FIRST_EVENTS = 256
+FIRST_EVENTS = 256
 _STEP = 1024
 _MOST_NAMES = 8
 
@@ -74,22 +75,22 @@ class Sample:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._kinds = 0
+        self._classes = 0
         self.looked: Counter[tuple[str, ir.EventKind]] = Counter()
         self.fields: dict[tuple[str, ir.EventKind], Counter[str]] = {}
 
     def wants(self, account: Account) -> bool:
         """Whether to look at the event that was just fed."""
         events = account.events
-        if len(account.kinds) == self._kinds and events > _FIRST_EVENTS and events % _STEP:
+        if len(account.recent) == self._classes and events > FIRST_EVENTS and events % _STEP:
             return False
-        self._kinds = len(account.kinds)
+        self._classes = len(account.recent)
         return True
 
     def look(self, event: Mapping[str, Any]) -> None:
         """Note the fields that an event has."""
         inner = unwrap(event)
-        for event_class in self._engine.classify(inner)[1]:
+        for event_class in self._engine.classify(inner).classes:
             key = event_class.fieldmap.name, event_class.entry.kind
             self.looked[key] += 1
             seen = view(event, inner, event_class.entry)

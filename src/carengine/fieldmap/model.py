@@ -279,10 +279,11 @@ def unwrap(event: Mapping[str, Any]) -> Mapping[str, Any]:
     {'EventID': 1}
     """
     inner = event.get("_source")
-    if isinstance(inner, Mapping):
+    # Asking for None first saves most events the look-up of abstract classes.
+    if inner is not None and isinstance(inner, Mapping):
         return inner
     inner = event.get("result")
-    if isinstance(inner, Mapping) and _SPLUNK.issuperset(event):
+    if inner is not None and isinstance(inner, Mapping) and _SPLUNK.issuperset(event):
         return inner
     return event
 
@@ -377,10 +378,11 @@ def lower(stage: ir.Stage, fieldmap: FieldMap) -> tuple[Lowered, ...]:
     """A stage in the terms of a log, once for each entry that gives events of its kinds."""
     by_kind = fieldmap.by_kind
     places = {place for kind in stage.kinds for place in by_kind.get(kind, ())}
-    return tuple(_lower_for(stage, fieldmap, fieldmap.entries[place]) for place in sorted(places))
+    return tuple(lower_for(stage, fieldmap, fieldmap.entries[place]) for place in sorted(places))
 
 
-def _lower_for(stage: ir.Stage, fieldmap: FieldMap, entry: Entry) -> Lowered:
+def lower_for(stage: ir.Stage, fieldmap: FieldMap, entry: Entry) -> Lowered:
+    """A stage in the terms of one entry of a map, which must be of one of the stage's kinds."""
     missing: dict[str, None] = {}
     fixed = False
 

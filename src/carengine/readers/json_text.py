@@ -13,10 +13,7 @@ In both, a record is a JSON object; any other value, and what is not JSON, is an
     [\\n  {"EventID": 1},\\n  {"EventID": 3}\\n]\\n      documents: records 1 and 2
     {\\n  "EventID": 1\\n}\\n{\\n  "EventID": 3\\n}\\n    documents: records 1 and 2
 
-Decoding is orjson's where it is installed. What orjson refuses is tried again by the standard library, which takes
-lone surrogates (``"\\ud800"``); what goes beyond JSON or a 64-bit float (``NaN``, ``1e999``) is refused by
-both, integers beyond 64 bits are floats in both, and of equal keys the last one counts in both: the
-events do not depend on whether orjson is there.
+How a value is decoded, ``jsontext`` tells.
 
 A line that is not JSON may be one of syslog with an event in it (see `syslog`); some programs write logs of answers, whose
 records are in an array (see `pages`). A text in which no line is any of this, and which does not begin like JSON, holds
@@ -25,16 +22,15 @@ no records: it has one finding (CE506), and not one for each line.
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
 from attrs import define, field
 
 from ..diagnostics import codes, counted
+from ..jsontext import DEPTH, FAST, UnreadableError, decode, too_deep
 from .lines import BOM, Window, batches, without_mark
 from .pages import ANSWER_HEAD, array_at, elements, opened, raw_of
 from .record import Account, Record, Tally
@@ -42,100 +38,13 @@ from .syslog import SyslogError, event_of_line
 from .unpack import Content
 from .zeek import path_of, with_path
 
-try:
-    import orjson
-except ImportError:
-    FAST: Callable[[bytes | str], Any] | None = None
-else:
-    FAST = orjson.loads
+__all__ = ["FAST", "UnreadableError", "decode", "layout", "read_json"]
 
-_ORJSON_DEPTH = 1024
 # What may follow the array of an answer.
 _LONGEST_TAIL = 1 << 20
 # Of the lines that are read at once.
 _MANY_EMPTY = 64
 _SPACE = b" \t\r\n\x0b\x0c"
-
-
-class UnreadableError(ValueError):
-    """The bytes are not one JSON value; the message says what is wrong with them."""
-
-
-# One value
-
-
-def _constant(text: str) -> Any:
-    raise ValueError(f"{text} is not JSON")
-
-
-def _float(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError("a number is too large")
-    return number
-
-
-def _integer(text: str) -> int | float:
-    # Short texts only: turning digits into an integer takes quadratic time.
-    if len(text) <= 20:
-        number = int(text)
-        if -(1 << 63) <= number < 1 << 64:
-            return number
-    return _float(text)
-
-
-_decoder = json.JSONDecoder(parse_float=_float, parse_int=_integer, parse_constant=_constant)
-
-
-def decode(data: bytes, depth: int = _ORJSON_DEPTH) -> Any:
-    """The value that the bytes are, by the standard library; raises ``UnreadableError``.
-
-    >>> decode(b'{"a": [1, "x"]}')
-    {'a': [1, 'x']}
-    """
-    if too_deep(data, depth):
-        raise UnreadableError(f"brackets are nested deeper than {depth}")
-    try:
-        return _decoder.decode(data.decode("utf-8"))
-    except UnicodeDecodeError as problem:
-        raise UnreadableError(f"byte {problem.start + 1} is not UTF-8") from None
-    except json.JSONDecodeError as problem:
-        raise UnreadableError(
-            f"{problem.msg.removesuffix(' at')} at character {problem.pos + 1}"
-        ) from None
-    except RecursionError:
-        raise UnreadableError("brackets are nested too deeply") from None
-    except ValueError as problem:
-        raise UnreadableError(str(problem)) from None
-
-
-_BRACKET = re.compile(rb'["{}\[\]]')
-_QUOTE = re.compile(rb'["\\]')
-
-
-def too_deep(data: bytes, depth: int) -> bool:
-    """Whether brackets outside strings are nested deeper than ``depth``, in one pass over the bytes."""
-    if len(data) <= depth or data.count(b"{") + data.count(b"[") <= depth:
-        return False
-    level = position = 0
-    while (found := _BRACKET.search(data, position)) is not None:
-        position = found.end()
-        match found[0]:
-            case b"{" | b"[":
-                level += 1
-                if level > depth:
-                    return True
-            case b'"':
-                while (quote := _QUOTE.search(data, position)) is not None:
-                    position = quote.end()
-                    if quote[0] == b'"':
-                        break
-                    position += 1
-                else:
-                    return False
-            case _:
-                level -= 1
-    return False
 
 
 def _kind(value: Any) -> str:
@@ -369,13 +278,19 @@ def _read_lines(tally: Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
     # Everything in this loop is paid for every event: names are local, and what is rare is elsewhere.
     account, limits, source = tally.account, tally.limits, tally.source
     limit, depth = limits.record_bytes, limits.json_depth
-    checked = depth < _ORJSON_DEPTH
+    checked = depth < DEPTH
     loads = FAST if FAST is not None else decode
+    take = None if checked else account.take
     position = 0
     for lines in batches(chunks, limit):
         start = position + 1
         position += len(lines)
         for at, line in _filled(lines, start):
+            if take is not None and len(line) <= limit and take(line):
+                account.records += 1
+                tally.number += 1
+                tally.met = True
+                continue
             try:
                 event = loads(line)
             except (ValueError, RecursionError):
@@ -502,7 +417,7 @@ class _Documents:
             event = FAST(data)
         except (ValueError, RecursionError):
             return None
-        if limits.json_depth < _ORJSON_DEPTH and too_deep(data, limits.json_depth):
+        if limits.json_depth < DEPTH and too_deep(data, limits.json_depth):
             return None
         self.trust = min(_TRUST, self.trust + 2)
         window.at = end + len(self.separator)

@@ -210,6 +210,7 @@ def read_events(
     password: str | bytes = b"",
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
+    take: Callable[[bytes], bool] | None = None,
 ) -> Reading:
     """The events in files, folders and archives, one record after another.
 
@@ -223,6 +224,10 @@ def read_events(
 
     Nothing is raised for what cannot be read: it is a diagnostic, and the rest is read.
 
+    Where records are lines of JSON, ``take`` gets each line before it is decoded. If it says True the record is
+    counted and not given: whoever took it knows enough of it (`Session.sieve` takes events that no rule matches).
+    It must take objects of JSON only.
+
     >>> import io
     >>> reading = read_events("-", stdin=io.BytesIO(b'{"EventID": 1}\\n5\\n'))
     >>> [(record.event, record.source, record.number) for record in reading]
@@ -230,7 +235,7 @@ def read_events(
     >>> reading.records, reading.unreadable, [x.where for x in reading.diagnostics]
     (2, 1, ['-:2'])
     """
-    account = Account()
+    account = Account(take=take)
     secret = password.encode() if isinstance(password, str) else password
     filters = tuple(include), tuple(exclude)
     walk = _Walk(account, limits if limits is not None else Limits(), stdin, secret, *filters)

@@ -14,6 +14,7 @@ no more memory than twenty::
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from attrs import Attribute, define, field, frozen
@@ -85,7 +86,7 @@ class Account:
 
     ``records`` counts all records met, ``unreadable`` those of them that gave no event, ``sources`` the files and
     members whose content was of a known format, ``bytes_read`` what came from disk or standard input (before
-    unpacking), ``found`` the findings by code, shown or not.
+    unpacking), ``found`` the findings by code, shown or not. ``take`` may take a line of JSON before it is decoded.
     """
 
     records: int = 0
@@ -93,6 +94,7 @@ class Account:
     sources: int = 0
     bytes_read: int = 0
     found: Counter[Code] = field(factory=Counter)
+    take: Callable[[bytes], bool] | None = None
     _kept: list[tuple[str, Diagnostic]] = field(factory=list)
     _open: Counter[tuple[str, Code]] = field(factory=Counter)
     _dropped: int = 0

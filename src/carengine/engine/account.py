@@ -1,0 +1,158 @@
+"""What went through a session, counted.
+
+Counting an event is one step, since all events alike have one `Classified`; the counts by map and by kind are summed up
+when somebody asks for them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, evolve, field
+
+from .. import ir
+from .classes import Classified
+from .saved import kinds_as_data, kinds_from_data
+
+# So many different combinations of classes come from hostile events only.
+_MOST_COUNTS = 1_000
+
+
+@define(eq=False)
+class _Sums:
+    """The counts that are summed up."""
+
+    events: int = 0
+    unrecognised: int = 0
+    claimed_twice: int = 0
+    claimants: Counter[tuple[str, ...]] = field(factory=Counter)
+    recognised: Counter[str] = field(factory=Counter)
+    kinds: Counter[tuple[str, ir.EventKind]] = field(factory=Counter)
+
+    def add(self, found: Classified, number: int) -> None:
+        names = tuple(fieldmap.name for fieldmap in found.maps)
+        self.events += number
+        if not names:
+            self.unrecognised += number
+        # Maps of log sources alone give every event of a channel a name, and claim none.
+        claiming = tuple(fieldmap.name for fieldmap in found.maps if fieldmap.kinds())
+        if len(claiming) > 1:
+            self.claimed_twice += number
+            self.claimants[claiming] += number
+        for name in names:
+            self.recognised[name] += number
+        for one in found.classes:
+            self.kinds[one.fieldmap.name, one.entry.kind] += number
+
+    def copy(self) -> _Sums:
+        return evolve(
+            self,
+            claimants=Counter(self.claimants),
+            recognised=Counter(self.recognised),
+            kinds=Counter(self.kinds),
+        )
+
+
+class Account:
+    """What went through a session.
+
+    ``events`` is how many were fed; ``recognised`` counts them by field map, ``kinds`` by map and CAR kind (an
+    event may be several), ``unrecognised`` those that no map claims. ``claimed_twice`` counts events
+    that two maps claim, ``claimants`` by the names of these maps. ``matches`` counts by rule id.
+
+    ``late`` counts events that a join or a group wanted and that came later than allowed: they took no part in it.
+    ``untimed`` counts those that one wanted and that have no time: they wait for the end of the data, and are near
+    nothing but each other. The first few of both are named in ``late_origins`` and ``untimed_origins``.
+    """
+
+    def __init__(self) -> None:
+        self.recent: dict[Classified, int] = {}
+        """How many events of late were what."""
+        self._sums = _Sums()
+        self.matches: Counter[str] = Counter()
+        self.late = 0
+        self.untimed = 0
+        self.late_origins: list[str] = []
+        self.untimed_origins: list[str] = []
+
+    def met(self, classified: Classified) -> None:
+        """Count one event."""
+        recent = self.recent
+        if classified in recent:
+            recent[classified] += 1
+            return
+        if len(recent) >= _MOST_COUNTS:
+            for found, number in recent.items():
+                self._sums.add(found, number)
+            recent.clear()
+        recent[classified] = 1
+
+    def _summed(self) -> _Sums:
+        sums = self._sums.copy()
+        for found, number in self.recent.items():
+            sums.add(found, number)
+        return sums
+
+    @property
+    def events(self) -> int:
+        """How many events were fed."""
+        return self._sums.events + sum(self.recent.values())
+
+    @property
+    def unrecognised(self) -> int:
+        """How many events no map claims."""
+        return self._summed().unrecognised
+
+    @property
+    def claimed_twice(self) -> int:
+        """How many events two maps claim, or more."""
+        return self._summed().claimed_twice
+
+    @property
+    def claimants(self) -> Counter[tuple[str, ...]]:
+        """These by the names of the maps."""
+        return self._summed().claimants
+
+    @property
+    def recognised(self) -> Counter[str]:
+        """How many events each field map recognises, by its name."""
+        return self._summed().recognised
+
+    @property
+    def kinds(self) -> Counter[tuple[str, ir.EventKind]]:
+        """How many events there are of each map and CAR kind."""
+        return self._summed().kinds
+
+    @property
+    def shaped(self) -> int:
+        """How many events had a known shape."""
+        sums = self._summed()
+        return sums.events - sums.unrecognised
+
+    def as_data(self) -> dict[str, Any]:
+        """The account as plain data, for `restore`."""
+        sums = self._summed()
+        return {
+            **{name: getattr(sums, name) for name in _SUMMED},
+            **{name: getattr(self, name) for name in _PLAIN},
+            "claimants": [[list(names), number] for names, number in sums.claimants.items()],
+            "kinds": kinds_as_data(sums.kinds),
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Take over the counts that `as_data` gave. Raises what comes of data that are not such."""
+        self.recent.clear()
+        self._sums = _Sums(
+            claimants=Counter({tuple(names): number for names, number in data["claimants"]}),
+            kinds=kinds_from_data(data["kinds"]),
+        )
+        for target, names in ((self._sums, _SUMMED), (self, _PLAIN)):
+            for name in names:
+                kind = type(getattr(target, name))
+                setattr(target, name, kind(data[name]))
+
+
+_SUMMED = ("events", "unrecognised", "claimed_twice", "recognised")
+_PLAIN = ("matches", "late", "untimed", "late_origins", "untimed_origins")

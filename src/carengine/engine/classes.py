@@ -1,0 +1,76 @@
+"""What an event can be: its classes, and all of them at once.
+
+An event class is one entry of one field map. An event is of one class mostly, and of several where it is
+several CAR events, or where maps overlap. All events that are alike in this share one `Classified`: what is to
+be done for them, which is made when the first of them comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from .. import ir
+from ..fieldmap import Entry, FieldMap
+from .matcher import ClassMatcher, getter
+
+
+@frozen(eq=False)
+class EventClass:
+    """One entry of one field map."""
+
+    fieldmap: FieldMap
+    entry: Entry
+    time: Callable[[Mapping[str, Any]], int | None] = field(repr=False)
+    """The event time of an (unwrapped) event."""
+
+    @classmethod
+    def of(cls, fieldmap: FieldMap, entry: Entry) -> EventClass:
+        """The class of an entry."""
+        return cls(fieldmap, entry, _clock_of(entry))
+
+    @property
+    def name(self) -> str:
+        """``map object/action``, as reports show it."""
+        return f"{self.fieldmap.name} {self.entry.kind}"
+
+
+@frozen(eq=False)
+class Together:
+    """All classes that an event is of through one map, matched at once.
+
+    The matcher's numbers are places in ``stages``, which tells the place among these classes, the class,
+    and the stage's number.
+    """
+
+    matcher: ClassMatcher
+    stages: tuple[tuple[int, EventClass, int], ...]
+
+
+@frozen(eq=False)
+class Classified:
+    """What an event is: the maps that recognise it, and its classes. One object for all events alike.
+
+    ``groups`` are its classes by map, where there are stages for them, each with the place in ``classes`` that the
+    map's begin at; ``paths`` leads to the raw fields that were looked at beside those that decide the classes.
+    """
+
+    maps: tuple[FieldMap, ...]
+    classes: tuple[EventClass, ...]
+    groups: tuple[tuple[int, Together], ...] = field(repr=False)
+    paths: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False)
+
+
+def _clock_of(entry: Entry) -> Callable[[Mapping[str, Any]], int | None]:
+    expression = entry.value(ir.Field("time", None, ir.Type.TIME))
+    if expression is None:
+        return lambda inner: None
+    get = getter(expression)
+
+    def time(inner: Mapping[str, Any]) -> int | None:
+        found = get(inner)
+        return found if isinstance(found, int) else None
+
+    return time

@@ -1,0 +1,25 @@
+"""Deciding all rules for one event at once.
+
+``routing`` finds the classes that an event is of, ``stages`` decides which stages of a class hold, ``columns`` and
+``finder`` look at values, ``literals`` knows which texts a test requires. Outcomes are those of
+``evaluate.holds``; everything here is about what they cost.
+"""
+
+from .columns import Memory, getter, paths_in
+from .routing import EventClasses, Outcomes, Route, Router, Split, replaced, split_by
+from .stages import ClassMatcher, WholeEventNeeded
+
+__all__ = [
+    "ClassMatcher",
+    "EventClasses",
+    "Memory",
+    "Outcomes",
+    "Route",
+    "Router",
+    "Split",
+    "WholeEventNeeded",
+    "getter",
+    "paths_in",
+    "replaced",
+    "split_by",
+]

@@ -1,0 +1,494 @@
+"""The values of an event that a class of rules asks about, each looked at once.
+
+A *column* is a place that events have values in: a path of keys, or an expression over several. A *facet* is
+what rules compare: the value there, its base name, one hash out of it. Both ``Image`` and
+``basename(Image)`` are facets of the column ``Image``.
+
+What is asked about a column are *atoms*: conditions that its value alone decides. They are asked in two ways:
+
+* ``Hits`` answers "which stages could this value make true?", for the few atoms that stages hang on, with
+  one look into a table for values met before;
+* a ``Cell`` answers single atoms, when somebody asks, and remembers the answers with the value.
+
+Tables are bounded, each in its entries and all together in bytes (``Memory``), and hold no long texts: a
+stream of values that never come again costs time, never memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ... import functions, ir
+from ...evaluate import Alone, RawRow, as_time, regex_of, searchable, value_of, without
+from ...pattern import Any as Wild
+from ...pattern import Test, fold
+from ...values import compare, elements, in_network, text_of
+from .finder import Finder
+
+_ALONE = Alone()
+
+_MEMO_TEXT = 1024
+_MEMO_SIZE = 4096
+
+Get = Callable[[Mapping[str, Any]], Any]
+Atom = ir.Match | ir.Regex | ir.InNetwork | ir.IsNull | ir.Compare
+Judge = Callable[["Facet"], "bool | None"]
+
+
+def single_value(condition: ir.Condition) -> ir.Value | None:
+    """The value that alone decides an atom; None for conditions that need more."""
+    match condition:
+        case ir.Match(value) | ir.Regex(value) | ir.InNetwork(value) | ir.IsNull(value):
+            return value
+        case ir.Compare(value, _, ir.Constant() | ir.Moment() | ir.Duration()):
+            return value
+        case _:
+            return None
+
+
+# Reading values
+
+
+def getter(value: ir.Value) -> Get:
+    """A function that takes a lowered value from an (unwrapped) raw event."""
+    match value:
+        case ir.Raw(path, empty, type_):
+            return _raw_getter(path, empty, timed=type_ is ir.Type.TIME)
+        case ir.Constant(constant):
+            return lambda event: constant
+        case ir.Call(name, arguments, type_):
+            function = functions.FUNCTIONS[name]
+            inner = [getter(argument) for argument in arguments]
+            timed = type_ is ir.Type.TIME
+
+            if len(inner) == 1 and function.strict and not timed:
+                [only], apply = inner, function.apply
+
+                def call_one(event: Mapping[str, Any]) -> Any:
+                    given = only(event)
+                    if given is None:
+                        return None
+                    many = isinstance(given, list | tuple)
+                    return functions.call(name, [given]) if many else apply(given)
+
+                return call_one
+
+            def call(event: Mapping[str, Any]) -> Any:
+                found = functions.call(name, [get(event) for get in inner])
+                return as_time(found) if timed else found
+
+            return call
+        case _:
+            return lambda event: value_of(value, RawRow(event), _ALONE)
+
+
+def _raw_getter(path: tuple[str, ...], empty: tuple[str, ...], *, timed: bool) -> Get:
+    walk = walker(path)
+    if not empty and not timed:
+        return walk
+
+    def get(event: Mapping[str, Any]) -> Any:
+        found = walk(event)
+        if found is None:
+            return None
+        found = without(found, empty)
+        return as_time(found) if timed else found
+
+    return get
+
+
+def walker(path: tuple[str, ...]) -> Get:
+    """A function that gives what stands at the end of a path of keys, or None."""
+    if len(path) == 1:
+        [key] = path
+        return lambda event: event.get(key)
+
+    def walk(event: Mapping[str, Any]) -> Any:
+        found: Any = event
+        for key in path:
+            if not isinstance(found, Mapping):
+                return None
+            found = found.get(key)
+        return found
+
+    return walk
+
+
+def paths_in(value: ir.Value) -> frozenset[tuple[str, ...]]:
+    """The paths of all raw fields that a value reads."""
+    if isinstance(value, ir.Raw):
+        return frozenset({value.path})
+    return frozenset(path for inner in ir.operands(value) for path in paths_in(inner))
+
+
+# Functions for which all mappings are alike: they have no text. `first` hands one on, to nothing else.
+_TEXT_ONLY = frozenset(
+    (
+        *("account", "basename", "choose", "concat", "dirname", "domain_of", "extension", "first"),
+        *("guid", "hash", "hive", "integer", "label", "labelled", "lower", "part", "qualified"),
+        *("unescape", "upper", "user_of"),
+    )
+)
+
+
+def opaque_paths(value: ir.Value) -> frozenset[tuple[str, ...]]:
+    """Those of a value's paths at which a mapping must be there as a whole, since a function looks into it."""
+    if isinstance(value, ir.Call) and value.function not in _TEXT_ONLY:
+        return paths_in(value)
+    return frozenset(path for inner in ir.operands(value) for path in opaque_paths(inner))
+
+
+def reads_text(condition: ir.Condition) -> bool:
+    """Whether an atom looks into the text of the whole event."""
+    return not isinstance(condition, ir.Truth) and not ir.values_of(condition)
+
+
+# One value, looked at
+
+
+class Facet:
+    """A value as atoms see it: its elements, their texts, and these folded."""
+
+    __slots__ = ("_folded", "parts", "texts", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.parts = elements(value)
+        self.texts = tuple(text_of(part) for part in self.parts)
+        self._folded: tuple[str | None, ...] | None = None
+
+    @property
+    def folded(self) -> tuple[str | None, ...]:
+        """The texts with case folded."""
+        if self._folded is None:
+            self._folded = tuple(None if text is None else fold(text) for text in self.texts)
+        return self._folded
+
+
+def judge_of(atom: Atom) -> Judge:
+    """An atom as a function of a facet: what ``evaluate.holds`` says of it."""
+    match atom:
+        case ir.IsNull():
+            return lambda facet: not facet.parts
+        case ir.Compare(_, relation, right, type_):
+            constant = getter(right)({}) if isinstance(right, ir.Constant) else _fixed(right)
+            return lambda facet: compare(facet.value, relation, constant, type_)
+        case ir.Match(_, patterns):
+            return _judge_match(atom, cased=any(pattern.cased for pattern in patterns))
+        case ir.Regex():
+
+            def found(text: str) -> bool:
+                return regex_of(atom).search(searchable(text)) is not None
+
+            return _judge_texts(found, folded=False)
+        case ir.InNetwork(_, networks):
+            return _judge_texts(
+                lambda text: any(in_network(text, network) for network in networks), folded=False
+            )
+
+
+def _fixed(value: ir.Value) -> Any:
+    assert isinstance(value, ir.Moment | ir.Duration)
+    return value.microseconds
+
+
+def _judge_texts(test: Test, *, folded: bool) -> Judge:
+    def judge(facet: Facet) -> bool | None:
+        texts = facet.folded if folded else facet.texts
+        if not texts:
+            return None
+        unknown = False
+        for text in texts:
+            if text is None:
+                unknown = True
+            elif test(text):
+                return True
+        return None if unknown else False
+
+    return judge
+
+
+def _judge_match(atom: ir.Match, *, cased: bool) -> Judge:
+    if cased:
+        # Some on the text as it is, others on the folded one, which is made here when one of those asks.
+        folding = [pattern.test() for pattern in atom.patterns if not pattern.cased]
+        tests = [pattern.test() for pattern in atom.patterns if pattern.cased]
+
+        def either(text: str) -> bool:
+            if any(test(text) for test in tests):
+                return True
+            return bool(folding) and any(map(_applied_to(fold(text)), folding))
+
+        return _judge_texts(either, folded=False)
+    exact: set[str] = set()
+    starts: list[str] = []
+    ends: list[str] = []
+    within: list[str] = []
+    others: list[Test] = []
+    for pattern in atom.patterns:
+        match pattern.tokens:
+            case ():
+                exact.add("")
+            case (str() as text,):
+                exact.add(text)
+            case (str() as text, Wild()):
+                starts.append(text)
+            case (Wild(), str() as text):
+                ends.append(text)
+            case (Wild(), str() as text, Wild()):
+                within.append(text)
+            case _:
+                others.append(pattern.test())
+    heads, tails, inner = tuple(starts), tuple(ends), tuple(within)
+    if len(inner) == 1 and not exact and not heads and not tails and not others:
+        [only] = inner
+        return _judge_texts(lambda text: only in text, folded=True)
+
+    def test(text: str) -> bool:
+        if text in exact or text.endswith(tails) or text.startswith(heads):
+            return True
+        for part in inner:
+            if part in text:
+                return True
+        for other in others:  # noqa: SIM110 - a generator costs more than the loop
+            if other(text):
+                return True
+        return False
+
+    return _judge_texts(test, folded=True)
+
+
+def _applied_to(text: str) -> Callable[[Test], bool]:
+    return lambda test: test(text)
+
+
+# What is remembered
+
+
+class Memory:
+    """What all tables of an engine may hold together, in bytes (about)."""
+
+    def __init__(self, limit: int = 48_000_000) -> None:
+        self.limit = limit
+        self.spent = 0
+        self.tables: list[dict[Any, Any]] = []
+
+    def keep(self, table: dict[Any, Any], key: Any, value: Any, size: int) -> None:
+        """Put an entry into a table of this memory; makes room by forgetting."""
+        if self.spent > self.limit:
+            for other in self.tables:
+                other.clear()
+            self.spent = 0
+        elif len(table) >= _MEMO_SIZE:
+            table.clear()
+        self.spent += sys.getsizeof(key) + size
+        table[key] = value
+
+    def release(self, tables: Iterable[dict[Any, Any]]) -> None:
+        """Tables that are used no more."""
+        gone = {id(table) for table in tables}
+        self.tables = [table for table in self.tables if id(table) not in gone]
+
+
+class Hits(dict[Any, int]):
+    """From a value of a column to the stages that it could make true, as a mask.
+
+    Keys are texts, null, and numbers, but 0 and 1, which are equal to False and True as keys and not as texts, and
+    numbers so large that a float equal to them is written otherwise.
+    """
+
+    __slots__ = ("_anchors", "_memory")
+
+    def __init__(self, anchors: tuple[FacetAnchors, ...], memory: Memory) -> None:
+        super().__init__()
+        self._anchors = anchors
+        self._memory = memory
+        memory.tables.append(self)
+
+    def __missing__(self, value: Any) -> int:
+        found = self.of(value)
+        if type(value) is str:
+            keep = len(value) <= _MEMO_TEXT
+        elif type(value) is int:
+            keep = 1 < value < 1 << 53
+        else:
+            keep = value is None
+        if keep:
+            self._memory.keep(self, value, found, 140 + found.bit_length() // 8)
+        return found
+
+    def of(self, value: Any) -> int:
+        """The mask of any value, lists and mappings too, without the table."""
+        found = 0
+        for anchors in self._anchors:
+            found |= anchors.of(value)
+        return found
+
+
+class FacetAnchors:
+    """The atoms on one facet that stages hang on."""
+
+    def __init__(self, derive: Callable[[Any], Any]) -> None:
+        self._derive = derive
+        self._finder = Finder()
+        self._nulls = 0
+        self._others: list[tuple[Judge, int]] = []
+
+    def add(self, atom: Atom, mask: int) -> None:
+        """Stages that hang on an atom."""
+        match atom:
+            case ir.IsNull():
+                self._nulls |= mask
+            case ir.Match(_, patterns):
+                for pattern in patterns:
+                    self._finder.add_pattern(pattern, mask)
+            case ir.Regex():
+                self._finder.add_regex(atom, mask)
+            case _:
+                self._others.append((judge_of(atom), mask))
+
+    def of(self, value: Any) -> int:
+        """The stages whose atom is true of the value."""
+        derived = self._derive(value)
+        if type(derived) is str:
+            found = self._finder.find(derived) if self._finder else 0
+            if not self._others:
+                return found
+        else:
+            found = 0
+            parts = elements(derived)
+            if not parts:
+                return self._nulls
+            if self._finder:
+                for part in parts:
+                    text = text_of(part)
+                    if text is not None:
+                        found |= self._finder.find(text)
+        if self._others:
+            facet = Facet(derived)
+            for judge, mask in self._others:
+                if mask & ~found and judge(facet) is True:
+                    found |= mask
+        return found
+
+
+class Cell:
+    """One value of a column, and the atoms that were decided of it."""
+
+    __slots__ = ("_column", "_facets", "_value", "known", "true", "unknown")
+
+    def __init__(self, column: Column, value: Any) -> None:
+        self._column = column
+        self._value = value
+        self._facets: list[Facet | None] = [None] * len(column.derives)
+        self.known = self.true = self.unknown = 0
+
+    def any_true(self, mask: int) -> bool:
+        """Whether one of these atoms is true."""
+        if self.true & mask:
+            return True
+        open_ = mask & ~self.known
+        while open_:
+            bit = open_ & -open_
+            self._decide(bit)
+            if self.true & bit:
+                return True
+            open_ ^= bit
+        return False
+
+    def is_false(self, bit: int) -> bool:
+        """Whether an atom is false: neither true nor unknown."""
+        if not self.known & bit:
+            self._decide(bit)
+        return not (self.true | self.unknown) & bit
+
+    def _decide(self, bit: int) -> None:
+        number, judge = self._column.judge(bit.bit_length() - 1)
+        facet = self._facets[number]
+        if facet is None:
+            facet = self._facets[number] = Facet(self._column.derives[number](self._value))
+        match judge(facet):
+            case True:
+                self.true |= bit
+            case None:
+                self.unknown |= bit
+        self.known |= bit
+
+
+class Column:
+    """A place that events have values in, and the atoms that a class asks about it."""
+
+    def __init__(self, source: tuple[str, ...] | ir.Value, memory: Memory) -> None:
+        self.path = source if isinstance(source, tuple) else None
+        self.read = walker(source) if isinstance(source, tuple) else getter(source)
+        self.paths = frozenset({source}) if isinstance(source, tuple) else paths_in(source)
+        self.derives: list[Callable[[Any], Any]] = []
+        # The facet of each atom, and how it is decided, made when it is first asked.
+        self._atoms: list[tuple[int, Atom]] = []
+        self._judges: dict[int, tuple[int, Judge]] = {}
+        self._facets: dict[ir.Value, int] = {}
+        self._bits: dict[ir.Condition, int] = {}
+        self._memory = memory
+        self._cells: dict[str, Cell] = {}
+        memory.tables.append(self._cells)
+
+    def facet(self, value: ir.Value) -> int:
+        """The number of the facet that is this expression."""
+        number = self._facets.get(value)
+        if number is None:
+            number = self._facets[value] = len(self.derives)
+            self.derives.append(_same if self.path is None else _derive(value, self.path))
+        return number
+
+    def bit(self, atom: Atom, value: ir.Value) -> int:
+        """The mask of an atom on a facet."""
+        known = self._bits.get(atom)
+        if known is None:
+            known = self._bits[atom] = 1 << len(self._atoms)
+            self._atoms.append((self.facet(value), atom))
+        return known
+
+    def judge(self, number: int) -> tuple[int, Judge]:
+        """The facet of an atom, by its number, and how it is decided."""
+        known = self._judges.get(number)
+        if known is None:
+            facet, atom = self._atoms[number]
+            known = self._judges[number] = (facet, judge_of(atom))
+        return known
+
+    def cell(self, event: Mapping[str, Any]) -> Cell:
+        """The value of an event, with what is known of it."""
+        value = self.read(event)
+        if type(value) is not str or len(value) > _MEMO_TEXT:
+            return Cell(self, value)
+        known = self._cells.get(value)
+        if known is None:
+            known = Cell(self, value)
+            # The folded text, the objects, and three numbers of a bit for each atom.
+            size = 3 * len(value) + 500 + len(self._atoms) // 2
+            self._memory.keep(self._cells, value, known, size)
+        return known
+
+
+def column_source(value: ir.Value) -> tuple[str, ...] | ir.Value:
+    """Where the column of a value is: the one path it reads, or the value itself."""
+    paths = paths_in(value)
+    return next(iter(paths)) if len(paths) == 1 else value
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _derive(value: ir.Value, path: tuple[str, ...]) -> Callable[[Any], Any]:
+    """A value over one path as a function of what stands there."""
+    if value == ir.Raw(path):
+        return _same
+    get = getter(ir.rewrite_value(value, _at_top))
+    return lambda raw: get({"": raw})
+
+
+def _at_top(leaf: ir.Value) -> ir.Value:
+    return ir.Raw(("",), leaf.empty, leaf.type) if isinstance(leaf, ir.Raw) else leaf

@@ -1,0 +1,229 @@
+"""Many tests on one text at once: which of them hold?
+
+A ``Finder`` holds tests, each with a mask; ``find`` gives the union of the masks of those that hold. What it costs
+depends on the text's length and hardly on the number of tests:
+
+* whole texts stand in a table; prefixes and suffixes in tables that are asked once for each length;
+* texts that occur anywhere, and the required texts of everything else, are looked for together: by a loop while
+  there are few, else by an Aho-Corasick automaton (``ahocorasick_rs``, the extra ``carengine[fast]``) or,
+  without it, by an index from four characters to the texts that have them;
+* a test whose required text was seen is then made, once; a test without one is always made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from attrs import define, field
+
+from ... import ir
+from ...evaluate import regex_of, searchable
+from ...pattern import Any as Wild
+from ...pattern import Pattern, Test, fold
+from . import literals
+
+Automaton: Any
+try:
+    from ahocorasick_rs import AhoCorasick as Automaton
+    from ahocorasick_rs import Implementation, MatchKind
+except ImportError:
+    Automaton = None
+
+# Up to this many texts, looking for one after another is cheaper than an automaton, or than the index.
+_LOOP = 8
+_LOOP_NOT_INDEX = 64
+_GRAM = 4
+_SMALL = 300
+
+
+@define(eq=False)
+class _Sought:
+    """A text that is looked for: the mask it means, and the tests that are to be made where it occurs."""
+
+    mask: int = 0
+    checks: list[int] = field(factory=list)
+
+
+class Finder:
+    """Tests on the texts of one value."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, int] = {}
+        self._prefixes: dict[str, int] = {}
+        self._suffixes: dict[str, int] = {}
+        self._sought: dict[str, _Sought] = {}
+        # Tests with their masks: on the folded text, or (True) on the text as it is.
+        self._checks: list[tuple[Test, int, bool]] = []
+        self._always: list[int] = []
+        self._everything = 0
+        self._search: Callable[[str], Iterable[_Sought]] | None = None
+        self._lengths: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+
+    def __bool__(self) -> bool:
+        return bool(
+            self._exact
+            or self._prefixes
+            or self._suffixes
+            or self._sought
+            or self._checks
+            or self._everything
+        )
+
+    def add_pattern(self, pattern: Pattern, mask: int) -> None:
+        """A wildcard pattern."""
+        if pattern.cased:
+            required = literals.of_pattern(pattern)
+            self._add_check(pattern.test(), mask, None if required is None else (required,), True)
+            return
+        match pattern.tokens:
+            case ():
+                _join(self._exact, "", mask)
+            case (str() as text,):
+                _join(self._exact, fold(text), mask)
+            case (Wild(),):
+                self._everything |= mask
+            case (str() as text, Wild()):
+                _join(self._prefixes, fold(text), mask)
+            case (Wild(), str() as text):
+                _join(self._suffixes, fold(text), mask)
+            case (Wild(), str() as text, Wild()):
+                self._sought.setdefault(fold(text), _Sought()).mask |= mask
+            case _:
+                required = literals.of_pattern(pattern)
+                self._add_check(
+                    pattern.test(), mask, None if required is None else (required,), False
+                )
+
+    def add_regex(self, regex: ir.Regex, mask: int) -> None:
+        """A regular expression; it is compiled when a text first asks for it."""
+
+        def test(text: str) -> bool:
+            return regex_of(regex).search(searchable(text)) is not None
+
+        self._add_check(test, mask, literals.of_regex(regex), True)
+
+    def add_test(self, test: Test, mask: int) -> None:
+        """Any other test of a text as it is."""
+        self._add_check(test, mask, None, True)
+
+    def _add_check(
+        self, test: Test, mask: int, required: tuple[str, ...] | None, unfolded: bool
+    ) -> None:
+        number = len(self._checks)
+        self._checks.append((test, mask, unfolded))
+        if required is None:
+            self._always.append(number)
+            return
+        for text in required:
+            self._sought.setdefault(text, _Sought()).checks.append(number)
+
+    def find(self, text: str) -> int:
+        """The union of the masks of all tests that hold of a text."""
+        if self._search is None:
+            self._prepare()
+        folded = fold(text)
+        found = self._exact.get(folded, 0) | self._everything
+        starts, ends = self._lengths
+        if starts:
+            known = self._prefixes
+            for length in starts:
+                found |= known.get(folded[:length], 0)
+        if ends:
+            known = self._suffixes
+            for length in ends:
+                found |= known.get(folded[length:], 0)
+        checks = set(self._always)
+        if self._sought:
+            assert self._search is not None
+            for sought in self._search(folded):
+                found |= sought.mask
+                if sought.checks:
+                    checks.update(sought.checks)
+        for number in checks:
+            test, mask, unfolded = self._checks[number]
+            if mask & ~found and test(text if unfolded else folded):
+                found |= mask
+        return found
+
+    def _prepare(self) -> None:
+        # A slice by a negative length would be wrong for length 0: "" is a suffix of everything.
+        self._everything |= self._prefixes.pop("", 0) | self._suffixes.pop("", 0)
+        if (empty := self._sought.pop("", None)) is not None:
+            self._everything |= empty.mask
+            self._always += empty.checks
+        self._lengths = (
+            tuple(sorted({len(text) for text in self._prefixes})),
+            tuple(sorted({-len(text) for text in self._suffixes})),
+        )
+        if len(self._sought) <= _LOOP:
+            self._search = _by_loop(self._sought)
+        elif Automaton is not None and all(map(_encodable, self._sought)):
+            self._search = _by_automaton(self._sought)
+        elif len(self._sought) <= _LOOP_NOT_INDEX:
+            self._search = _by_loop(self._sought)
+        else:
+            self._search = _by_grams(self._sought)
+
+
+def _join(table: dict[str, int], text: str, mask: int) -> None:
+    table[text] = table.get(text, 0) | mask
+
+
+def _by_loop(sought: dict[str, _Sought]) -> Callable[[str], Iterable[_Sought]]:
+    pairs = tuple(sought.items())
+
+    def search(folded: str) -> Iterable[_Sought]:
+        return [entry for text, entry in pairs if text in folded]
+
+    return search
+
+
+def _encodable(text: str) -> bool:
+    return text == searchable(text)
+
+
+def _by_automaton(sought: dict[str, _Sought]) -> Callable[[str], Iterable[_Sought]]:
+    entries = list(sought.values())
+    find = Automaton(
+        list(sought),
+        matchkind=MatchKind.Standard,
+        # A third faster, but large and long in the making where there are many texts. Neither is
+        # slow on any text.
+        implementation=Implementation.DFA
+        if len(sought) <= _SMALL
+        else Implementation.ContiguousNFA,
+    ).find_matches_as_indexes
+
+    def search(folded: str) -> Iterable[_Sought]:
+        found = find(searchable(folded), overlapping=True)
+        # Each once, however often it occurs.
+        return [entries[number] for number in {place[0] for place in found}] if found else ()
+
+    return search
+
+
+def _by_grams(sought: dict[str, _Sought]) -> Callable[[str], Iterable[_Sought]]:
+    table: dict[str, list[tuple[str, _Sought]]] = {}
+    short = []
+    for text, entry in sought.items():
+        if len(text) < _GRAM:
+            short.append((text, entry))
+            continue
+        grams = [text[i : i + _GRAM] for i in range(len(text) - _GRAM + 1)]
+        # The one that fewest others hang on.
+        chosen = min(grams, key=lambda gram: len(table.get(gram, ())))
+        table.setdefault(chosen, []).append((text, entry))
+    known = frozenset(table)
+
+    def search(folded: str) -> Iterator[_Sought]:
+        for text, entry in short:
+            if text in folded:
+                yield entry
+        seen = zip(folded, folded[1:], folded[2:], folded[3:], strict=False)
+        for gram in known.intersection(map("".join, seen)):
+            for text, entry in table[gram]:
+                if text in folded:
+                    yield entry
+
+    return search

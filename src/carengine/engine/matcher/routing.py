@@ -1,0 +1,436 @@
+"""Which field maps recognise an event, and which of their entries does it fit?
+
+Each map has a condition to recognise its events by, each entry another. To ask them all of every event
+would cost more than decoding it. So the questions are asked in the order of a tree that grows as events come::
+
+    Channel?  "…Sysmon/Operational" ──▶ winlog, Event, object, … all absent? ──▶ EventID?  1 ──▶ Route
+              "Security" ──▶ …                                                          10 ──▶ Route
+
+A node asks for one value (or whether some keys are there), and each answer leads to the node where all conditions
+stand with that answer put into them, until none is open. Two values are the same answer when all conditions on
+the value come out the same; plain texts and numbers are looked up in a table and decided only when
+they are new. Nodes and tables are bounded; beyond, an event is decided by the conditions themselves. The
+outcome is always that of ``evaluate.holds``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from attrs import evolve, frozen
+
+from ... import ir
+from ...evaluate import Alone, RawRow, holds
+from ...fieldmap import FieldMap, outcomes
+from .columns import Get, getter, opaque_paths, paths_in, reads_text
+
+_ALONE = Alone()
+
+_MOST_NODES = 5_000
+_MOST_ROUTES = 5_000
+_TABLE = 512
+_KEY_TEXT = 256
+
+Conditions = tuple[ir.Condition, ...]
+T = TypeVar("T")
+
+
+@frozen(eq=False)
+class Route:
+    """Where an event belongs: numbers of field maps, and of entries of each map, in order."""
+
+    maps: tuple[int, ...]
+    entries: tuple[tuple[int, int], ...]
+
+
+Outcomes = Mapping[ir.Condition, ir.Condition]
+"""What atoms have come to, as ``Truth``."""
+
+
+@frozen
+class Split:
+    """A value that tells events of one route apart, and the atoms on it that matter."""
+
+    value: ir.Value
+    atoms: Conditions
+
+
+class _Node(Generic[T]):
+    """A place in the tree: what stands open there, the next question, and where its answers lead.
+
+    A leaf has nothing open but a ``target``; ``beyond`` is where only the conditions themselves can tell.
+    """
+
+    __slots__ = (
+        "absent",
+        "atoms",
+        "beyond",
+        "by_outcome",
+        "conditions",
+        "key",
+        "past_keys",
+        "read",
+        "route",
+        "table",
+        "target",
+    )
+
+    def __init__(self, conditions: Conditions = (), *, past_keys: bool = False) -> None:
+        self.conditions = conditions
+        # Whether it was asked already which keys are there.
+        self.past_keys = past_keys
+        # What is asked for: the value under a key, or another value. Neither: which keys are there.
+        self.key: str | None = None
+        self.read: Get | None = None
+        self.atoms: tuple[ir.Condition, ...] = ()
+        self.absent: frozenset[str] = frozenset()
+        self.table: dict[Any, _Node[T]] = {}
+        self.by_outcome: dict[Any, _Node[T]] = {}
+        self.target: T | None = None
+        self.beyond = False
+        # Set where the route is known and only the value that splits its events is asked for.
+        self.route: Route | None = None
+
+    def ask(self, value: ir.Value) -> None:
+        """Make the value the question."""
+        if isinstance(value, ir.Raw) and value == ir.Raw(value.path[:1]):
+            [self.key] = value.path
+        else:
+            self.read = getter(value)
+
+
+class Router(Generic[T]):
+    """The routes of a list of field maps, each with what the caller makes of it.
+
+    ``split`` may name a value for a route, and atoms on it: the events of the route are then told apart by
+    the outcomes of these atoms as well. ``make`` gets the route and the outcomes, once for each
+    combination (more often only where there are too many to keep).
+    """
+
+    def __init__(
+        self,
+        maps: Sequence[FieldMap],
+        make: Callable[[Route, Outcomes], T],
+        split: Callable[[Route], Split | None],
+    ) -> None:
+        self.maps = tuple(maps)
+        self._make = make
+        self._split = split
+        self._known: dict[Route, T] = {}
+        self._nodes = 0
+        self._slots: list[tuple[int, int | None]] = []
+        conditions: list[ir.Condition] = []
+        for number, fieldmap in enumerate(self.maps):
+            self._slots.append((number, None))
+            conditions.append(ir.simplify(fieldmap.recognise))
+            for place, entry in enumerate(fieldmap.entries):
+                self._slots.append((number, place))
+                conditions.append(ir.simplify(entry.when))
+        self._conditions = tuple(conditions)
+        self._beyond: _Node[T] = _Node()
+        self._beyond.beyond = True
+        self._root = self._made(self._conditions)
+
+    @property
+    def paths(self) -> frozenset[tuple[str, ...]]:
+        """The paths of all raw fields that decide routes."""
+        return frozenset(
+            path
+            for condition in self._conditions
+            for atom in ir.atoms(condition)
+            for value in ir.values_of(atom)
+            for path in paths_in(value)
+        )
+
+    @property
+    def opaque(self) -> frozenset[tuple[str, ...]]:
+        """The paths at which the conditions need a mapping as a whole, if there is one."""
+        return frozenset(
+            path
+            for condition in self._conditions
+            for atom in ir.atoms(condition)
+            for value in ir.values_of(atom)
+            for path in opaque_paths(value)
+        )
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether a condition looks into the text of events."""
+        return any(reads_text(atom) for c in self._conditions for atom in ir.atoms(c))
+
+    def route(self, event: Mapping[str, Any]) -> T:
+        """What was made of the route of an (unwrapped) event."""
+        node = self._root
+        while node.target is None:
+            if node.key is not None:
+                value = event.get(node.key)
+            elif node.read is not None:
+                value = node.read(event)
+            elif node.beyond:
+                return self._by_conditions(event)
+            else:
+                keys = event.keys()
+                present = None if keys.isdisjoint(node.absent) else frozenset(keys & node.absent)
+                node = node.by_outcome.get(present) or self._without(node, present)
+                continue
+            kind = type(value)
+            if kind is str or kind is int or value is None:
+                node = node.table.get(value) or self._after(node, value, keep=True)
+            else:
+                # 1.0 and True are keys equal to 1, and are other texts; lists are no keys.
+                node = self._after(node, value, keep=False)
+        return node.target
+
+    def _by_conditions(self, event: Mapping[str, Any]) -> T:
+        row = RawRow(event)
+        return self._target(
+            self._route_of([holds(c, row, _ALONE) is True for c in self._conditions])
+        )
+
+    def _target(self, route: Route) -> T:
+        found = self._known.get(route)
+        if found is None:
+            found = self._make(route, {})
+            if len(self._known) < _MOST_ROUTES:
+                self._known[route] = found
+        return found
+
+    def _route_of(self, holding: Sequence[bool]) -> Route:
+        slots = list(zip(self._slots, holding, strict=True))
+        maps = tuple(number for (number, place), true in slots if place is None and true)
+        entries = tuple(
+            (number, place)
+            for (number, place), true in slots
+            if place is not None and true and number in maps
+        )
+        return Route(maps, entries)
+
+    # Growing the tree
+
+    def _after(self, node: _Node[T], value: Any, *, keep: bool) -> _Node[T]:
+        """Where a value leads."""
+        row = RawRow({"": value})
+        outcome = tuple(holds(_about(atom, ir.Raw(("",))), row, _ALONE) for atom in node.atoms)
+        following = node.by_outcome.get(outcome)
+        if following is None:
+            if self._nodes >= _MOST_NODES:
+                return self._beyond
+            known = {atom: ir.Truth(true) for atom, true in zip(node.atoms, outcome, strict=True)}
+            if node.route is not None:
+                self._nodes += 1
+                following = _Node()
+                following.target = self._make(node.route, known)
+            else:
+                following = self._made(
+                    tuple(replaced(c, known) for c in node.conditions), past_keys=node.past_keys
+                )
+            node.by_outcome[outcome] = following
+        if (
+            keep
+            and len(node.table) < _TABLE
+            and (type(value) is not str or len(value) <= _KEY_TEXT)
+        ):
+            node.table[value] = following
+        return following
+
+    def _without(self, node: _Node[T], present: frozenset[str] | None) -> _Node[T]:
+        if self._nodes >= _MOST_NODES:
+            return self._beyond
+        absent = node.absent - (present or frozenset())
+        made = self._made(tuple(_without_keys(c, absent) for c in node.conditions), past_keys=True)
+        node.by_outcome[present] = made
+        return made
+
+    def _made(self, conditions: Conditions, *, past_keys: bool = False) -> _Node[T]:
+        """The node for what is open."""
+        self._nodes += 1
+        conditions = tuple(map(ir.simplify, conditions))
+        recognise = [
+            c for c, (_, place) in zip(conditions, self._slots, strict=True) if place is None
+        ]
+        # Entries of maps that do not recognise the event are of no interest.
+        conditions = tuple(
+            c if place is None or recognise[m] != ir.Truth(False) else ir.Truth(False)
+            for c, (m, place) in zip(conditions, self._slots, strict=True)
+        )
+        recognise = [c for c in recognise if not _decided(c)]
+        open_ = recognise or [c for c in conditions if not _decided(c)]
+        if not open_:
+            return self._leaf(self._route_of([c == ir.Truth(True) for c in conditions]))
+        if recognise and not past_keys:
+            keys = _necessary_keys(recognise)
+            # Not first of all: what most maps ask for is there in most events.
+            if keys and self._nodes > 1:
+                node: _Node[T] = _Node(conditions, past_keys=True)
+                node.absent = keys
+                return node
+        value = _most_asked(open_)
+        if value is None:
+            # Only conditions on several values or on the text of the event: no tree for these.
+            return self._beyond
+        node = _Node(conditions, past_keys=past_keys)
+        node.ask(value)
+        node.atoms = tuple(
+            dict.fromkeys(a for c in conditions for a in ir.atoms(c) if _only_value(a) == value)
+        )
+        return node
+
+    def _leaf(self, route: Route) -> _Node[T]:
+        leaf: _Node[T] = _Node()
+        split = self._split(route) if self._nodes < _MOST_NODES else None
+        if split is None:
+            leaf.target = self._target(route)
+        else:
+            leaf.route = route
+            leaf.atoms = split.atoms
+            leaf.ask(split.value)
+        return leaf
+
+
+def _decided(condition: ir.Condition) -> bool:
+    # Unknown for certain is as good as false.
+    return True not in outcomes(condition) or condition == ir.Truth(True)
+
+
+def _only_value(atom: ir.Condition) -> ir.Value | None:
+    match atom:
+        case ir.Match(value) | ir.Regex(value) | ir.InNetwork(value) | ir.IsNull(value):
+            return value
+        case ir.Compare(value, _, ir.Constant() | ir.Moment() | ir.Duration()):
+            return value
+        case _:
+            return None
+
+
+def _about(atom: ir.Condition, value: ir.Value) -> ir.Condition:
+    """An atom on one value, on another value instead."""
+    match atom:
+        case ir.Compare():
+            return evolve(atom, left=value)
+        case ir.Match() | ir.Regex() | ir.InNetwork() | ir.IsNull():
+            return evolve(atom, value=value)
+        case _:
+            return atom
+
+
+def replaced(condition: ir.Condition, known: Outcomes) -> ir.Condition:
+    """The condition with what atoms have come to in their place."""
+    match condition:
+        case ir.And(items) | ir.Or(items):
+            return evolve(condition, items=tuple(replaced(item, known) for item in items))
+        case ir.Not(item) | ir.IsTrue(item):
+            return evolve(condition, item=replaced(item, known))
+        case _:
+            return known.get(condition, condition)
+
+
+def _most_asked(conditions: Iterable[ir.Condition]) -> ir.Value | None:
+    """The value that most open atoms are about; the first of those."""
+    counts: dict[ir.Value, int] = {}
+    for condition in conditions:
+        for value in dict.fromkeys(map(_only_value, ir.atoms(condition))):
+            if value is not None:
+                counts[value] = counts.get(value, 0) + 1
+    return max(counts, key=lambda value: counts[value], default=None)
+
+
+def _necessary_keys(conditions: Iterable[ir.Condition]) -> frozenset[str]:
+    """For each condition that has one, a top-level key without which it cannot be true."""
+    found: dict[str, None] = {}
+    for condition in conditions:
+        keys = dict.fromkeys(
+            path[0]
+            for atom in ir.atoms(condition)
+            for value in ir.values_of(atom)
+            for path in sorted(paths_in(value))
+        )
+        needed = [key for key in keys if _decided(_without_keys(condition, frozenset({key})))]
+        needed = [key for key in needed if key in found] or needed
+        if needed:
+            found.setdefault(needed[0])
+    return frozenset(found)
+
+
+def _without_keys(condition: ir.Condition, absent: frozenset[str]) -> ir.Condition:
+    """The condition for events that have nothing under these top-level keys."""
+
+    def nothing(leaf: ir.Value) -> ir.Value:
+        if isinstance(leaf, ir.Raw) and leaf.path[0] in absent:
+            return ir.Constant(None)
+        return leaf
+
+    def decided(item: ir.Condition) -> ir.Condition:
+        match item:
+            case ir.And(items) | ir.Or(items):
+                return evolve(item, items=tuple(map(decided, items)))
+            case ir.Not(inner) | ir.IsTrue(inner):
+                return evolve(item, item=decided(inner))
+            case ir.Truth() | ir.Rank():
+                return item
+            case _:
+                values = ir.values_of(item)
+                if not values or any(paths_in(value) for value in values):
+                    return item
+                return ir.Truth(holds(item, RawRow({}), _ALONE))
+
+    return ir.simplify(decided(ir.rewrite_condition(condition, nothing)))
+
+
+# Splitting is worth it from so many stages on that fix the value, and from so many different tests of it.
+_SPLIT_STAGES = 12
+_SPLIT_ATOMS = 4
+
+
+def split_by(conditions: Sequence[ir.Condition]) -> Split | None:
+    """The value that most of the conditions fix to a few texts or numbers, if that is many of them."""
+    counts: dict[ir.Value, int] = {}
+    for condition in conditions:
+        for value in dict.fromkeys(_fixed(condition)):
+            if opaque_paths(value):
+                continue
+            counts[value] = counts.get(value, 0) + 1
+    chosen = max(counts, key=lambda value: counts[value], default=None)
+    if chosen is None or counts[chosen] < max(_SPLIT_STAGES, len(conditions) // 4):
+        return None
+    atoms = tuple(
+        dict.fromkeys(a for c in conditions for a in ir.atoms(c) if _only_value(a) == chosen)
+    )
+    # A value that is compared in other ways too, or only in few, may have any number of values.
+    fixed = all(isinstance(atom, ir.IsNull) or any(_fixed(atom)) for atom in atoms)
+    return Split(chosen, atoms) if fixed and len(atoms) >= _SPLIT_ATOMS else None
+
+
+def _fixed(condition: ir.Condition) -> Iterable[ir.Value]:
+    """The values that a conjunction requires to be one of a few texts or numbers."""
+    parts = condition.items if isinstance(condition, ir.And) else (condition,)
+    for part in parts:
+        match part:
+            case ir.Match(value, patterns) if all(p.exact is not None for p in patterns):
+                yield value
+            case ir.Compare(value, ir.Relation.EQUAL, ir.Constant()):
+                yield value
+
+
+def _itself(route: Route, outcomes: Outcomes) -> Route:
+    return route
+
+
+def _whole(route: Route) -> None:
+    return None
+
+
+class EventClasses:
+    """Which entries of one field map an event fits."""
+
+    def __init__(self, fieldmap: FieldMap) -> None:
+        self.fieldmap = fieldmap
+        self._router = Router([fieldmap], _itself, _whole)
+
+    def recognises(self, event: Mapping[str, Any]) -> bool:
+        """Whether an (unwrapped) event has the map's shape."""
+        return bool(self._router.route(event).maps)
+
+    def entries(self, event: Mapping[str, Any]) -> list[int]:
+        """The numbers of the entries that a recognised event fits, in order."""
+        return [place for _, place in self._router.route(event).entries]

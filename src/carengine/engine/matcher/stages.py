@@ -1,0 +1,545 @@
+"""All stages of an event class as one matcher: which of them does this event pass?
+
+Unknown is kept exactly: negation is pushed down to the atoms first, so that a stage is decided by two
+questions about atoms, "is it true" and "is it false", and the three-valued ``and`` and ``or`` become
+plain ones. ``evaluate.holds`` is the reference that all this is held to.
+
+Every stage hangs on an *anchor*: a few atoms of which one must be true for the stage to hold. From each
+column that anchors are in a table leads from the value to the stages that it could make true (a mask);
+the masks of an event are joined, and only the stages in it are looked at::
+
+    (exe = "a.exe" or exe = "b*") and not user = "x"        anchor: exe is "a.exe" or "b*"
+
+Most stages have several possible anchors. The first choice is made by guessing how rare the texts are. While events go by it is counted how
+often a stage was looked at in vain, and a few times, ever more seldom, anchors that turn out to be common are changed
+for others. That changes what matching costs, never what it finds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from attrs import define, field, frozen
+
+from ... import ir
+from ...evaluate import Alone, RawRow, holds
+from ...fieldmap import Lowered
+from ...pattern import Pattern, fold
+from ...values import raw_text
+from . import literals
+from .columns import (
+    Atom,
+    Cell,
+    Column,
+    FacetAnchors,
+    Hits,
+    Memory,
+    column_source,
+    opaque_paths,
+    paths_in,
+    single_value,
+)
+from .finder import Finder
+
+_ALONE = Alone()
+
+# After how many events anchors are first looked over, and by how much later each next time.
+_FIRST_REVIEW = 512
+_NEXT_REVIEW = 4
+_LAST_REVIEW = 600_000
+
+
+class WholeEventNeeded(Exception):  # noqa: N818 - a question that cannot be answered yet, no error
+    """The text of an event is asked for, and only some of its fields are there."""
+
+
+class _Look:
+    """One event being matched: its cells that were asked for, and its text."""
+
+    __slots__ = ("cells", "columns", "event", "folded", "outer", "text")
+
+    def __init__(
+        self, columns: Sequence[Column], event: Mapping[str, Any], outer: Mapping[str, Any] | None
+    ) -> None:
+        self.columns = columns
+        self.event = event
+        self.outer = outer
+        self.cells: list[Cell | None] = [None] * len(columns)
+        self.text: str | None = None
+        self.folded: str | None = None
+
+    def cell(self, index: int) -> Cell:
+        found = self.cells[index] = self.columns[index].cell(self.event)
+        return found
+
+    def whole_text(self) -> str:
+        if self.text is None:
+            if self.outer is None:
+                raise WholeEventNeeded
+            self.text = raw_text(self.outer)
+        return self.text
+
+    def matches_text(self, patterns: tuple[Pattern, ...]) -> bool:
+        text = self.whole_text()
+        if self.folded is None:
+            self.folded = fold(text)
+        folded = self.folded
+        return any(pattern.test()(text if pattern.cased else folded) for pattern in patterns)
+
+
+@frozen
+class _LookRow(RawRow):
+    """A raw event whose text is that of the record it was wrapped in."""
+
+    look: _Look
+
+    def text(self) -> str:
+        return self.look.whole_text()
+
+
+Verdict = Callable[[_Look], bool]
+
+
+@frozen
+class _Anchor:
+    """Atoms, by column, of which at least one is true where a condition is as wanted.
+
+    The column None stands for the event's text. ``cost`` guesses how often one of them is true.
+    """
+
+    atoms: tuple[tuple[int | None, ir.Condition], ...]
+    cost: float
+
+
+@frozen
+class _Compiled:
+    """What decides a condition, and the anchors it can hang on; none where there are none."""
+
+    verdict: Verdict
+    anchors: tuple[_Anchor, ...]
+
+
+@define(eq=False)
+class _Hanging:
+    """A stage with anchors: which of them is in use, and what is known of those that were."""
+
+    anchors: tuple[_Anchor, ...]
+    chosen: int = 0
+    measured: dict[int, float] = field(factory=dict)
+
+
+@frozen(eq=False)
+class Plan:
+    """What is done for each event before stages are looked at.
+
+    ``paths`` are those of the raw fields that it takes. Where it is not ``complete``, some stages can
+    be true whatever these hold.
+    """
+
+    plain: tuple[tuple[Hits, str], ...]
+    computed: tuple[tuple[Hits, Callable[[Mapping[str, Any]], Any]], ...]
+    text: Finder | None
+    always: int
+    paths: frozenset[tuple[str, ...]]
+
+    @property
+    def complete(self) -> bool:
+        """Whether no stage can hold where ``hits`` gives nothing."""
+        return self.text is None and not self.always
+
+    def hits(self, event: Mapping[str, Any]) -> int:
+        """The stages, as a mask, that the values of an event could make true; without ``always`` and ``text``."""
+        found = 0
+        get = event.get
+        try:
+            for table, key in self.plain:
+                found |= table[get(key)]
+            for table, read in self.computed:
+                found |= table[read(event)]
+        except TypeError:
+            # A list or a mapping is no key of a table.
+            found = 0
+            for table, key in self.plain:
+                found |= table.of(get(key))
+            for table, read in self.computed:
+                found |= table.of(read(event))
+        return found
+
+
+class ClassMatcher:
+    """The stages of an event class, or of several that go together.
+
+    ``stages`` are lowered stages or their conditions, with numbers that the caller gave; `match` returns
+    those that hold, in order. Nothing is compiled before the first event asks.
+    """
+
+    def __init__(
+        self,
+        stages: Iterable[tuple[int, Lowered | ir.Condition]],
+        memory: Memory | None = None,
+    ) -> None:
+        self._conditions: list[tuple[int, ir.Condition]] = []
+        for number, stage in sorted(stages, key=lambda pair: pair[0]):
+            if not isinstance(stage, Lowered):
+                self._conditions.append((number, stage))
+            elif stage.possible:
+                self._conditions.append((number, stage.condition))
+        self._memory = Memory() if memory is None else memory
+        self._columns: list[Column] = []
+        self._indexes: dict[Any, int] = {}
+        self._verdicts: list[tuple[int, Verdict]] = []
+        self._hanging: list[_Hanging | None] = []
+        self._plan: Plan | None = None
+        self._events = 0
+        self._review_at = _FIRST_REVIEW
+        self._tries: list[int] = []
+        self._passes: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._conditions)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"conditions": self._conditions, "memory": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__((), state["memory"])  # type: ignore[misc]
+        self._conditions = state["conditions"]
+
+    @cached_property
+    def values(self) -> tuple[ir.Value, ...]:
+        """The values that the stages' conditions test."""
+        found: dict[ir.Value, None] = {}
+        for _, condition in self._conditions:
+            for atom in ir.atoms(condition):
+                found.update(dict.fromkeys(ir.values_of(atom)))
+        return tuple(found)
+
+    @cached_property
+    def opaque(self) -> frozenset[tuple[str, ...]]:
+        """The paths at which the stages need a mapping as a whole, if there is one."""
+        return frozenset(path for value in self.values for path in opaque_paths(value))
+
+    @cached_property
+    def paths(self) -> frozenset[tuple[str, ...]]:
+        """The paths of all raw fields that the stages' conditions read."""
+        return frozenset(path for value in self.values for path in paths_in(value))
+
+    def match(
+        self,
+        event: Mapping[str, Any],
+        outer: Mapping[str, Any] | None,
+        known: int | None = None,
+    ) -> list[int]:
+        """The numbers of the stages that hold for an event; ``outer`` is the event before unwrapping.
+
+        With None for ``outer``, ``event`` need only have the fields that `paths` names. Raises `WholeEventNeeded`
+        where these do not do. ``known`` is what a plan of this matcher, a complete one, gave as hits
+        for the event.
+        """
+        plan = self._plan
+        if plan is None:
+            if not self._conditions:
+                return []
+            plan = self._prepare()
+        self._events += 1
+        if known is not None:
+            return self._looked_at(known, event, outer)
+        hits = plan.hits(event) | plan.always
+        if plan.text is not None:
+            if outer is None:
+                raise WholeEventNeeded
+            hits |= plan.text.find(raw_text(outer))
+        return self._looked_at(hits, event, outer) if hits else []
+
+    @property
+    def plan(self) -> Plan:
+        """What is done at present for each event before stages are looked at.
+
+        Whoever keeps it may go on with it after the matcher has changed to another: what stages hung on once
+        stays necessary. Events that pass by that way are told of by `passed`.
+        """
+        return self._plan or self._prepare()
+
+    def passed(self, number: int) -> None:
+        """So many events were not shown to the matcher, since its plan had no hits for them."""
+        self._events += number
+
+    def _looked_at(
+        self, hits: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
+    ) -> list[int]:
+        look = _Look(self._columns, event, outer)
+        found: list[int] = []
+        tries, passes, verdicts = self._tries, self._passes, self._verdicts
+        while hits:
+            bit = hits & -hits
+            hits ^= bit
+            index = bit.bit_length() - 1
+            tries[index] += 1
+            number, verdict = verdicts[index]
+            if verdict(look):
+                passes[index] += 1
+                found.append(number)
+        if self._events >= self._review_at:
+            self._review()
+        return list(dict.fromkeys(found)) if len(found) > 1 else found
+
+    # Anchors
+
+    def _prepare(self) -> Plan:
+        verdicts: list[tuple[int, Verdict]] = []
+        hanging: list[_Hanging | None] = []
+        used: dict[int | None, int] = {}
+        for number, condition in self._conditions:
+            made = self._compile(condition, wanted=True)
+            if made is None:
+                continue
+            verdicts.append((number, made.verdict))
+            if not made.anchors:
+                hanging.append(None)
+                continue
+            ranked = sorted(made.anchors, key=lambda anchor: _with_columns(anchor, used))
+            hanging.append(_Hanging(tuple(ranked)))
+            for index in {index for index, _ in ranked[0].atoms}:
+                used[index] = used.get(index, 0) + 1
+        self._tries = [0] * len(verdicts)
+        self._passes = [0] * len(verdicts)
+        self._verdicts, self._hanging = verdicts, hanging
+        self._plan = self._planned()
+        return self._plan
+
+    def _planned(self) -> Plan:
+        always = 0
+        facets: dict[int, dict[int, FacetAnchors]] = {}
+        text: Finder | None = None
+        for place, stage in enumerate(self._hanging):
+            mask = 1 << place
+            if stage is None:
+                always |= mask
+                continue
+            for index, atom in stage.anchors[stage.chosen].atoms:
+                if index is None:
+                    assert isinstance(atom, ir.RawMatch)
+                    text = Finder() if text is None else text
+                    for pattern in atom.patterns:
+                        text.add_pattern(pattern, mask)
+                    continue
+                column, value = self._columns[index], single_value(atom)
+                assert value is not None
+                number = column.facet(value)
+                known = facets.setdefault(index, {})
+                if number not in known:
+                    known[number] = FacetAnchors(column.derives[number])
+                known[number].add(_as_atom(atom), mask)
+        plain, computed = [], []
+        for index, anchors in facets.items():
+            column = self._columns[index]
+            table = Hits(tuple(anchors.values()), self._memory)
+            if column.path is not None and len(column.path) == 1:
+                plain.append((table, column.path[0]))
+            else:
+                computed.append((table, column.read))
+        paths = frozenset(path for index in facets for path in self._columns[index].paths)
+        return Plan(tuple(plain), tuple(computed), text, always, paths)
+
+    def _review(self) -> None:
+        """Change anchors that are hit often and in vain."""
+        events = self._events
+        last = self._review_at >= _LAST_REVIEW
+        self._review_at = self._review_at * _NEXT_REVIEW if not last else sys.maxsize
+        changed = False
+        for place, stage in enumerate(self._hanging):
+            if stage is None or len(stage.anchors) == 1:
+                continue
+            rate = self._tries[place] / events
+            vain = rate - self._passes[place] / events
+            stage.measured[stage.chosen] = vain
+            if vain < 0.004:
+                continue
+            untried = [n for n in range(len(stage.anchors)) if n not in stage.measured]
+            if untried and not last:
+                best = min(untried, key=lambda n: stage.anchors[n].cost)
+                if stage.anchors[best].cost > 0.9:
+                    best = min(stage.measured, key=lambda n: stage.measured[n])
+            else:
+                best = min(stage.measured, key=lambda n: stage.measured[n])
+            if best != stage.chosen:
+                stage.chosen = best
+                changed = True
+        self._tries = [0] * len(self._verdicts)
+        self._passes = [0] * len(self._verdicts)
+        self._events = 0
+        if changed:
+            old = self._plan
+            self._plan = self._planned()
+            if old is not None:
+                self._memory.release(table for table, _ in (*old.plain, *old.computed))
+
+    # Compiling: ``wanted`` says whether the condition is to be true or false. None: it never is.
+
+    def _compile(self, condition: ir.Condition, *, wanted: bool) -> _Compiled | None:
+        match condition:
+            case ir.Truth(value):
+                return _Compiled(lambda look: True, ()) if value is wanted else None
+            case ir.Not(item):
+                return self._compile(item, wanted=not wanted)
+            case ir.IsTrue(item):
+                made = self._compile(item, wanted=True)
+                if wanted:
+                    return made
+                if made is None:
+                    return _Compiled(lambda look: True, ())
+                inner = made.verdict
+                return _Compiled(lambda look: not inner(look), ())
+            case ir.And(items) if wanted:
+                return self._every(items, wanted=True)
+            case ir.Or(items) if not wanted:
+                return self._every(items, wanted=False)
+            case ir.And(items) | ir.Or(items):
+                return self._some(items, wanted=wanted)
+            case _:
+                return self._atom(condition, wanted=wanted)
+
+    def _every(self, items: tuple[ir.Condition, ...], *, wanted: bool) -> _Compiled | None:
+        parts = []
+        for item in items:
+            made = self._compile(item, wanted=wanted)
+            if made is None:
+                return None
+            parts.append(made)
+        # What is rare first: the others are then hardly ever asked.
+        parts.sort(key=lambda part: min((a.cost for a in part.anchors), default=1.0))
+        anchors = tuple(anchor for part in parts for anchor in part.anchors)
+        return _Compiled(_all([part.verdict for part in parts]), anchors)
+
+    def _some(self, items: tuple[ir.Condition, ...], *, wanted: bool) -> _Compiled | None:
+        positive: dict[int, int] = {}
+        verdicts: list[Verdict] = []
+        atoms: list[tuple[int | None, ir.Condition]] = []
+        cost = 0.0
+        hangs = True
+        for item in items:
+            made = self._compile(item, wanted=wanted)
+            if made is None:
+                continue
+            if made.anchors:
+                best = min(made.anchors, key=lambda anchor: anchor.cost)
+                atoms += best.atoms
+                cost += best.cost
+            else:
+                hangs = False
+            value = single_value(item) if wanted else None
+            if value is None:
+                verdicts.append(made.verdict)
+            else:
+                # All alternatives on one column are one test of its cell.
+                index, bit = self._bit(item, value)
+                positive[index] = positive.get(index, 0) | bit
+        tests = [_is_true(index, mask) for index, mask in positive.items()]
+        if not tests and not verdicts:
+            return None
+        anchors = (_Anchor(tuple(dict.fromkeys(atoms)), cost),) if hangs else ()
+        return _Compiled(_any([*tests, *verdicts]), anchors)
+
+    def _atom(self, atom: ir.Condition, *, wanted: bool) -> _Compiled:
+        if isinstance(atom, ir.RawMatch):
+            patterns = atom.patterns
+            if wanted:
+                return _Compiled(
+                    lambda look: look.matches_text(patterns), (_Anchor(((None, atom),), 0.8),)
+                )
+            return _Compiled(lambda look: not look.matches_text(patterns), ())
+        value = single_value(atom)
+        if value is None:
+
+            def by_reference(look: _Look) -> bool:
+                return holds(atom, _LookRow(look.event, look), _ALONE) is wanted
+
+            return _Compiled(by_reference, ())
+        index, bit = self._bit(atom, value)
+        if wanted:
+            return _Compiled(
+                _is_true(index, bit), (_Anchor(((index, atom),), _frequency(_as_atom(atom))),)
+            )
+        return _Compiled(_is_false(index, bit), ())
+
+    def _bit(self, atom: ir.Condition, value: ir.Value) -> tuple[int, int]:
+        source = column_source(value)
+        index = self._indexes.get(source)
+        if index is None:
+            index = self._indexes[source] = len(self._columns)
+            self._columns.append(Column(source, self._memory))
+        return index, self._columns[index].bit(_as_atom(atom), value)
+
+
+def _as_atom(atom: ir.Condition) -> Atom:
+    assert isinstance(atom, ir.Match | ir.Regex | ir.InNetwork | ir.IsNull | ir.Compare)
+    return atom
+
+
+def _with_columns(anchor: _Anchor, used: dict[int | None, int]) -> float:
+    """An anchor's cost with that of reading columns nobody reads yet."""
+    return anchor.cost + 0.01 * len({index for index, _ in anchor.atoms if index not in used})
+
+
+def _frequency(atom: Atom) -> float:
+    """A guess how often an atom is true: the longer the text, the rarer."""
+    match atom:
+        case ir.IsNull():
+            return 0.95
+        case ir.Match(_, patterns):
+            return min(0.95, sum(map(_pattern_frequency, patterns)))
+        case ir.Regex():
+            required = literals.of_regex(atom)
+            return 0.5 if required is None else min(0.5, sum(0.7 ** len(t) for t in required))
+        case ir.Compare(_, ir.Relation.EQUAL):
+            return 0.2
+        case ir.Compare():
+            return 0.5
+        case _:
+            return 0.3
+
+
+def _pattern_frequency(pattern: Pattern) -> float:
+    length = sum(len(token) for token in pattern.tokens if isinstance(token, str))
+    return max(0.0005, 0.7**length)
+
+
+def _is_true(index: int, mask: int) -> Verdict:
+    def verdict(look: _Look) -> bool:
+        cell = look.cells[index] or look.cell(index)
+        return bool(cell.true & mask) or cell.any_true(mask)
+
+    return verdict
+
+
+def _is_false(index: int, bit: int) -> Verdict:
+    return lambda look: (look.cells[index] or look.cell(index)).is_false(bit)
+
+
+def _all(verdicts: Sequence[Verdict]) -> Verdict:
+    if len(verdicts) == 1:
+        return verdicts[0]
+
+    def every(look: _Look) -> bool:
+        for verdict in verdicts:  # noqa: SIM110 - a generator costs more than the loop
+            if not verdict(look):
+                return False
+        return True
+
+    return every
+
+
+def _any(verdicts: Sequence[Verdict]) -> Verdict:
+    if len(verdicts) == 1:
+        return verdicts[0]
+
+    def some(look: _Look) -> bool:
+        for verdict in verdicts:  # noqa: SIM110 - a generator costs more than the loop
+            if verdict(look):
+                return True
+        return False
+
+    return some

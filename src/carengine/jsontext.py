@@ -1,0 +1,102 @@
+"""One JSON value out of bytes.
+
+Decoding is orjson's where it is installed (``FAST``). What orjson refuses is tried again by the standard library (`decode`), which
+takes lone surrogates (``"\\ud800"``), and keeps a number beyond a 64-bit float (``1e999``) as the text that it
+is: it is JSON, and one field that no rule may ask for must not cost the event. What is not JSON (``NaN``) is refused by both,
+integers beyond 64 bits are floats in both, and of equal keys the last one counts in both: values do not depend
+on whether orjson is there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+try:
+    import orjson
+except ImportError:
+    FAST: Callable[[bytes | str], Any] | None = None
+else:
+    FAST = orjson.loads
+
+DEPTH = 1024
+"""How deep brackets may be nested: what orjson itself takes."""
+
+
+class UnreadableError(ValueError):
+    """The bytes are not one JSON value; the message says what is wrong with them."""
+
+
+def _constant(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _float(text: str) -> float | str:
+    number = float(text)
+    return text if math.isinf(number) else number
+
+
+def _integer(text: str) -> int | float | str:
+    # Short texts only: turning digits into an integer takes quadratic time.
+    if len(text) <= 20:
+        number = int(text)
+        if -(1 << 63) <= number < 1 << 64:
+            return number
+    return _float(text)
+
+
+_decoder = json.JSONDecoder(parse_float=_float, parse_int=_integer, parse_constant=_constant)
+
+
+def decode(data: bytes, depth: int = DEPTH) -> Any:
+    """The value that the bytes are, by the standard library; raises ``UnreadableError``.
+
+    >>> decode(b'{"a": [1, "x"]}')
+    {'a': [1, 'x']}
+    """
+    if too_deep(data, depth):
+        raise UnreadableError(f"brackets are nested deeper than {depth}")
+    try:
+        return _decoder.decode(data.decode("utf-8"))
+    except UnicodeDecodeError as problem:
+        raise UnreadableError(f"byte {problem.start + 1} is not UTF-8") from None
+    except json.JSONDecodeError as problem:
+        raise UnreadableError(
+            f"{problem.msg.removesuffix(' at')} at character {problem.pos + 1}"
+        ) from None
+    except RecursionError:
+        raise UnreadableError("brackets are nested too deeply") from None
+    except ValueError as problem:
+        raise UnreadableError(str(problem)) from None
+
+
+_BRACKET = re.compile(rb'["{}\[\]]')
+_QUOTE = re.compile(rb'["\\]')
+
+
+def too_deep(data: bytes, depth: int) -> bool:
+    """Whether brackets outside strings are nested deeper than ``depth``, in one pass over the bytes."""
+    if len(data) <= depth or data.count(b"{") + data.count(b"[") <= depth:
+        return False
+    level = position = 0
+    while (found := _BRACKET.search(data, position)) is not None:
+        position = found.end()
+        match found[0]:
+            case b"{" | b"[":
+                level += 1
+                if level > depth:
+                    return True
+            case b'"':
+                while (quote := _QUOTE.search(data, position)) is not None:
+                    position = quote.end()
+                    if quote[0] == b'"':
+                        break
+                    position += 1
+                else:
+                    return False
+            case _:
+                level -= 1
+    return False
