@@ -49,6 +49,7 @@ REFUSED = {
     "a path behind a sign of two meanings": (
         'x = filter procs where image_path =~ "C:\\Windows\\System32\\a.exe"'
     ),
+    "a variable behind `like`": ('x = filter procs where image_path like "%windir%\\%"'),
     "two quotes for one": "x = filter procs where user = ''admin''",
     "a sign that says equal or unequal": 'x = filter procs where exe ~= "cmd.exe"',
     "a sign that says equal or match": 'x = filter procs where exe =~ "cmd.exe"',
@@ -58,6 +59,10 @@ READ = {
     "colon dropped": (
         "x = search File Create, Delete\noutput x",
         "x = search File:Create, Delete\noutput x",
+    ),
+    "like": (
+        HEAD + 'x = filter procs where command_line like "%unload%"\noutput x',
+        HEAD + 'x = filter procs where command_line = "*unload*"\noutput x',
     ),
     "slashes": (
         HEAD + "x = filter procs where command_line match /a\\d+/\noutput x",
