@@ -31,8 +31,8 @@ def seen_as(event: Mapping[str, Any]) -> dict[str, CarRow]:
 
 
 def shape_of(event: Mapping[str, Any]) -> str:
-    """The one map that recognises an event."""
-    found = recognise(unwrap(event), installed_maps())
+    """The one map that recognises an event, of those that give CAR events; maps of log sources stand beside them."""
+    found = recognise(unwrap(event), [m for m in installed_maps() if m.kinds()])
     assert len(found) <= 1, [fieldmap.name for fieldmap in found]
     return found[0].name if found else ""
 

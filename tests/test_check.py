@@ -529,3 +529,20 @@ def test_and_between_the_actions_of_one_event_is_explained(search: str) -> None:
     assert "an event has one action" in finding.message
     fixed = apply_fixes(f"a = {search}\noutput a", [finding], safe_only=False)
     assert parse_rule(fixed).program.outputs
+
+
+def test_comments_are_not_quoted() -> None:
+    rule = parse_rule('a = search Process where (exe = "a" and # why\n exe = "b") output a')
+    (finding,) = check_rule(rule)
+    assert "why" not in finding.message
+
+
+def test_difference_is_the_wrong_way_round_in_other_words() -> None:
+    text = """p = search Process
+    old = filter p where not time >= now - 1 day
+    recent = filter p where not (time < now - 1 day or exe = "x")
+    a = from old select exe
+    b = from recent select exe
+    """
+    assert [d.code.id for d in check_rule(parse_rule(f"{text} d = a - b output d"))] == ["CE715"]
+    assert check_rule(parse_rule(f"{text} d = b - a output d")) == ()

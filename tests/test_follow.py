@@ -131,6 +131,7 @@ def test_what_was_cut_without_a_copy_is_said(tmp_path: Path, restart: Any) -> No
     write(log, {"n": "new"}, mode="w")
     follower = restart(follower, log)
     assert numbers(follower) == ["new"]
+    assert numbers(follower) == []
     assert [item.code.id for item in follower.diagnostics] == ["CE544"]
     follower.close()
 
@@ -147,6 +148,31 @@ def test_a_deleted_file_is_read_to_its_end(tmp_path: Path) -> None:
     follower.close()
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_look_in_the_midst_of_a_rotation_repeats_nothing(
+    tmp_path: Path, restart: Any, cut: bool
+) -> None:
+    """The folder is listed, then the file is rotated, then opened: its old content is seen nowhere."""
+    log, old = tmp_path / "x.jsonl", tmp_path / "x.jsonl.1"
+    write(log, *lines(0, 3))
+    follower = Follower([str(log)])
+    assert numbers(follower) == [0, 1, 2]
+    write(log, *lines(3, 5))
+    hidden = tmp_path / "hidden"
+    if cut:
+        hidden.write_bytes(log.read_bytes())
+        log.write_bytes(b"")
+    else:
+        log.rename(hidden)
+    write(log, *lines(5, 6))
+    got = numbers(follower)
+    hidden.rename(old)
+    follower = restart(follower, log)
+    assert sorted(got + numbers(follower) + numbers(follower)) == [3, 4, 5]
+    assert follower.diagnostics == ()
+    follower.close()
+
+
 def test_the_last_line_of_a_deleted_file_needs_no_end(tmp_path: Path) -> None:
     log = tmp_path / "x.jsonl"
     write(log, *lines(0, 2))
@@ -156,6 +182,8 @@ def test_the_last_line_of_a_deleted_file_needs_no_end(tmp_path: Path) -> None:
         file.write('{"n": 2}\n{"n": 3}')
     assert numbers(follower) == [2]
     log.unlink()
+    # Only at the second look it is sure that the file was not just being renamed.
+    assert numbers(follower) == []
     assert numbers(follower) == [3]
     assert numbers(follower) == []
     assert (follower.account.records, follower.account.unreadable) == (4, 0)

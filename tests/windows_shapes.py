@@ -290,11 +290,24 @@ def helk(event: Windows) -> dict[str, Any] | None:
     return made
 
 
+def _flattened(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The same with one key for each path, as Elasticsearch exports of fields have it."""
+    made: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            made |= _flattened(value, f"{prefix}{name}.")
+        else:
+            made[prefix + name] = value
+    return made
+
+
 SHAPES: dict[str, Callable[[Windows], dict[str, Any] | None]] = {
     "flat": flat,
     "splunk": splunk,
     "winlogbeat": winlogbeat,
     "winlogbeat6": winlogbeat6,
     "evtx": evtx,
+    "bare": lambda event: evtx(event)["Event"],
+    "dotted": lambda event: _flattened(winlogbeat(event)),
     "helk": helk,
 }

@@ -21,6 +21,7 @@ from attrs import field, frozen
 from .. import ir
 from ..diagnostics import Code, Diagnostic, Edit, Fix, Label, Span, codes
 from ..syntax import ast
+from ..syntax.lexical import scan
 from ..wording import condition_text
 from . import regexes
 from .languages import Budget, Texts, is_empty
@@ -463,10 +464,18 @@ def _place(condition: ir.Condition) -> Span | None:
 def _text(part: Part) -> str:
     """The part as it is written, in one line; what the IR says where it is written nowhere."""
     if part.span is not None:
-        text = " ".join(part.span.text.split())
+        text = _in_one_line(part.span.text)
     else:
         text = condition_text(part.condition, most=3)
     return f"`{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}`"
+
+
+def _in_one_line(text: str) -> str:
+    """A part of a program without its line ends and comments."""
+    scanned = scan(text)
+    for comment in reversed(scanned[1] if scanned is not None else []):
+        text = text[: comment.start] + text[comment.end :]
+    return " ".join(text.split())
 
 
 def _join_texts(parts: Sequence[Part]) -> str:

@@ -421,7 +421,7 @@ class Theories:
             # Also false where a side is no number; it counts once something else says that both are.
             self.differences.add_unequal(a, b)
         else:
-            self.differences.add(a, _NEGATED[relation], b, integer=integer)
+            self.differences.add(a, NEGATED[relation], b, integer=integer)
 
     def _unknown_comparison(self, test: ir.Compare) -> None:
         """A side is null; for an order, or there and not to be read as a number."""
@@ -518,12 +518,13 @@ class Theories:
 
 
 _NUMERIC = (Type.INTEGER, Type.NUMBER, Type.TIME, Type.DURATION)
-_NEGATED = {
+NEGATED = {
     Relation.LESS: Relation.GREATER_EQUAL,
     Relation.LESS_EQUAL: Relation.GREATER,
     Relation.GREATER: Relation.LESS_EQUAL,
     Relation.GREATER_EQUAL: Relation.LESS,
 }
+"""The relation of two values that are there, where another one is false."""
 _MIRRORED = {
     Relation.LESS: Relation.GREATER,
     Relation.LESS_EQUAL: Relation.GREATER_EQUAL,

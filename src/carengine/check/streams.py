@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import ir
 from ..diagnostics import Diagnostic, Edit, Fix, Label, Span, codes
 from ..ir import Relation, Type
 from ..syntax import ast
+from .logic import NEGATED
 from .numbers import NOW, ZERO, Bound, Differences, Term, less, term
 from .rows import context
 
@@ -353,14 +354,22 @@ def _unbounded(join: ir.Join, case: tuple[ir.Condition, ...]) -> list[tuple[str,
     return open_
 
 
-def _demanded(condition: ir.Condition) -> Iterator[ir.Compare]:
-    """The comparisons that have to be true for the condition to be."""
+def _demanded(condition: ir.Condition, holds: bool = True) -> Iterator[ir.Compare]:
+    """The comparisons that have to be true for the condition to be, or for it to be false."""
     match condition:
-        case ir.And(items):
+        case ir.And(items) if holds:
             for item in items:
                 yield from _demanded(item)
-        case ir.Compare():
+        case ir.Or(items) if not holds:
+            for item in items:
+                yield from _demanded(item, False)
+        case ir.Not(item):
+            yield from _demanded(item, not holds)
+        case ir.Compare() if holds:
             yield condition
+        case ir.Compare(relation=relation) if relation in NEGATED:
+            # What is false is not unknown: both sides are there.
+            yield evolve(condition, relation=NEGATED[relation])
 
 
 def _note_time(

@@ -78,6 +78,13 @@ def connect(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
                 message = "a colon stands between an object and its action"
                 made.append(Repair(before.end, lexeme.start, ":", codes.STATEMENT_SHAPE, message))
             elif level.kind in ("[", *_LISTS):
+                if level.kind == "search" and _is_whole_object(lexemes, at):
+                    text.refuse(
+                        before.start,
+                        lexeme.end,
+                        f"what {before.text} says here cannot be told: no action follows it",
+                    )
+                    return []
                 if not _is_apart(before, lexeme):
                     text.refuse(
                         before.start,
@@ -130,6 +137,11 @@ def _is_action(lexemes: Sequence[Lexeme], at: int) -> bool:
     """Whether the name at an index is the action of the object before it: neither has its colon elsewhere."""
     around = (lexemes[at - 2].text, *(item.text for item in lexemes[at + 1 : at + 2]))
     return lexemes[at].is_name and lexemes[at - 1].is_name and ":" not in around
+
+
+def _is_whole_object(lexemes: Sequence[Lexeme], at: int) -> bool:
+    """Whether an object without an action stands right before one with an action."""
+    return lexemes[at - 2].text != ":" and [x.text for x in lexemes[at + 1 : at + 2]] == [":"]
 
 
 def _is_apart(before: Lexeme, lexeme: Lexeme) -> bool:
@@ -281,7 +293,9 @@ def _subject(lexemes: Sequence[Lexeme], at: int) -> tuple[str, str]:
 def _loose_ends(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
     """Connectives with nothing behind or before them, and commas too many."""
     made: list[Repair] = []
+    lists = 0
     for at, lexeme in enumerate(lexemes):
+        lists += {"[": 1, "]": -1}.get(lexeme.text, 0)
         after = lexemes[at + 1] if at + 1 < len(lexemes) else None
         before = lexemes[at - 1] if at else None
         if lexeme.word in _CONNECTIVES and not _is_value(lexemes, at):
@@ -301,6 +315,9 @@ def _loose_ends(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
                 )
             elif after.word == lexeme.word:
                 made.append(_dropped(start, lexeme.end, f"`{lexeme.text}` stands here twice"))
+        elif lexeme.text == "," and after is None and lists > 0:
+            text.refuse(lexeme.start, lexeme.end, "the list breaks off here")
+            return []
         elif lexeme.text == "," and (
             after is None or after.text in (",", ")", "where") or after.word == "where"
         ):

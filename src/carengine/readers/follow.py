@@ -54,7 +54,8 @@ def _read(handle: FileIO, size: int, at: int) -> bytes:
 class _File:
     """A file as far as it has been read. ``offset`` is past the last line, ``records`` the lines met so far.
 
-    ``head`` are its first bytes when it was last looked at; ``done`` marks files that are not to be read.
+    ``head`` are its first bytes when it was last looked at; ``done`` marks files that are not to be read, ``missing``
+    those that the last look did not find: it may have come just while they were renamed or copied.
     """
 
     source: str
@@ -64,6 +65,7 @@ class _File:
     records: int = 0
     done: bool = False
     skipping: bool = False
+    missing: bool = False
     handle: FileIO | None = field(default=None, repr=False)
 
     def close(self) -> None:
@@ -91,9 +93,12 @@ class Follower:
         for item in positions or ():
             source, device, inode, head, offset, records, done, skipping = item
             identity = (device, inode)
-            self._files[identity] = _File(
-                source, identity, bytes.fromhex(head), offset, records, done, skipping
-            )
+            known = _File(source, identity, bytes.fromhex(head), offset, records, done, skipping)
+            if identity in self._files:
+                # What was in a file before it was cut; its copy has not been found yet.
+                self._orphans.append(known)
+            else:
+                self._files[identity] = known
 
     def positions(self) -> list[Any]:
         """How far each file has been read, as plain data: what `poll` has given counts as read."""
@@ -119,8 +124,13 @@ class Follower:
             yield from self._new_lines(path, known)
         present = {known.identity for _, known in found}
         for identity, known in list(self._files.items()):
-            if identity not in present:
+            if identity in present:
+                known.missing = False
+            elif known.missing:
                 yield from self._gone(known)
+            else:
+                known.missing = True
+                yield from self._new_lines(known.source, known)
         self._started = True
 
     # Which files there are
@@ -151,6 +161,7 @@ class Follower:
                 # Another content in the same file: what was known of it is looked for elsewhere.
                 self._files.pop(identity).close()
                 if not known.done:
+                    known.missing = False
                     self._orphans.append(known)
             if not head:
                 handle.close()
@@ -209,6 +220,7 @@ class Follower:
             if self._still(orphan, status.st_size, head):
                 self._orphans.remove(orphan)
                 orphan.identity, orphan.handle, orphan.head = identity, handle, head
+                orphan.missing = False
                 self._files[identity] = orphan
                 return orphan
         if rotated:
@@ -229,14 +241,18 @@ class Follower:
         return added
 
     def _mourn(self) -> None:
-        """What was cut and has left no copy."""
+        """What was cut and has left no copy, not even one that this look came too early for."""
+        waiting = [orphan for orphan in self._orphans if not orphan.missing]
         for orphan in self._orphans:
+            if not orphan.missing:
+                orphan.missing = True
+                continue
             self.account.say(
                 codes.LOST_REST,
                 orphan.source,
                 f"was cut or written anew after record {orphan.records}; what followed may be lost",
             )
-        self._orphans = []
+        self._orphans = waiting
 
     def _gone(self, known: _File) -> Iterator[Record]:
         """A file that no path leads to any more: what the open file still holds is read."""
