@@ -54,7 +54,8 @@ class Classified:
     """What an event is: the maps that recognise it, and its classes. One object for all events alike.
 
     ``groups`` are its classes by map, where there are stages for them, each with the place in ``classes`` that the
-    map's begin at; ``paths`` leads to the raw fields that were looked at beside those that decide the classes.
+    map's begin at; ``paths`` leads to the raw fields that were looked at beside those that decide the classes, and to
+    those of the event's time where joins and groups are run.
     """
 
     maps: tuple[FieldMap, ...]

@@ -333,6 +333,10 @@ class Engine:
         paths = frozenset(
             path for atom in outcomes for value in ir.values_of(atom) for path in paths_in(value)
         )
+        if self.streams:
+            # Every event moves the clock of joins and groups, also one that no rule looks at.
+            times = [one.entry.value(ir.Field("time", None, ir.Type.TIME)) for one in classes]
+            paths = paths.union(*(paths_in(time) for time in times if time is not None))
         return Classified(maps, classes, tuple(groups), paths)
 
     def _grouped(self, entries: tuple[tuple[int, int], ...], outcomes: Outcomes) -> Together:
@@ -515,7 +519,9 @@ class Session:
         ([], 1)
         """
         if (self._sieve or self.sieve).take(line):
-            return []
+            if self._flow is None:
+                return []
+            return self._counted([match for _, match in self._arrived(self._flow)])
         try:
             event = (FAST or decode)(line)
         except (ValueError, RecursionError):
@@ -531,7 +537,8 @@ class Session:
         `readers.read_events` asks its ``take``.
         """
         if self._sieve is None:
-            self._sieve = Sieve(self.engine, self.account)
+            tick = None if self._flow is None else self._flow.tick
+            self._sieve = Sieve(self.engine, self.account, tick)
         return self._sieve
 
     def flush(self) -> list[Match]:

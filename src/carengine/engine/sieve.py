@@ -62,15 +62,18 @@ class Sieve:
     One for each session: it learns which events are frequent.
     """
 
-    def __init__(self, engine: Engine, account: Account) -> None:
+    def __init__(
+        self, engine: Engine, account: Account, tick: Callable[[int], None] | None = None
+    ) -> None:
         self._account = account
+        # Joins and groups want the time of every event, whatever it is: it moves their clock.
+        self._tick = tick
         self._classify = engine.classify
         # The fields that decide what an event is, and all that are decoded at first.
         self._deciding = engine.routing_paths | _WRAPPERS
         self._fields = self._deciding
         self._opaque = engine.routing_opaque
-        # Joins and groups want the time of every event, whatever it is.
-        usable = AVAILABLE and not engine.routing_reads_text and not engine.streams
+        usable = AVAILABLE and not engine.routing_reads_text
         self._decode = _decoder(self._fields, self._opaque) if usable else None
         # Of the events that these fields are enough for: what tells that no stage can hold. And what
         # decodes all that the rules read of an event; None where it is better decoded whole.
@@ -115,6 +118,10 @@ class Sieve:
             recent[classified] += 1
         else:
             self._account.met(classified)
+        if self._tick is not None:
+            for event_class in classified.classes:
+                if (time := event_class.time(partial)) is not None:
+                    self._tick(time)
         return True
 
     def _again(
