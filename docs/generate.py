@@ -21,6 +21,8 @@ from carengine.fieldmap import Entry, FieldMap, load_map
 from carengine.functions import FUNCTIONS, Function
 from carengine.rule import load_rules
 from carengine.rule.corpus import corpus_report
+from carengine.verify import load_analytics
+from carengine.verify.corpus import corpus_table
 from carengine.wording import condition_text, value_text
 
 DOCS = Path(__file__).parent
@@ -36,6 +38,7 @@ _STAGES = {
     "6": "Lenient repairs",
     "7": "Findings of the checker",
     "8": "Sigma rules",
+    "9": "Other languages",
 }
 
 _HEAD = """# Diagnostics
@@ -220,13 +223,18 @@ def corpus() -> str:
     return corpus_report(load_rules(ANALYTICS), check_rule)
 
 
+def implementations() -> str:
+    """The section of ``corpus.md`` on what the analytics publish beside pseudocode. Takes half a minute."""
+    return corpus_table(load_analytics(ANALYTICS))
+
+
 def main() -> None:
     """Write all."""
     (DOCS / "maps").mkdir(exist_ok=True)
     for name, text in map_pages().items():
         (DOCS / "maps" / name).write_text(text, encoding="utf-8")
     if ANALYTICS.is_dir():
-        (DOCS / "corpus.md").write_text(corpus(), encoding="utf-8")
+        (DOCS / "corpus.md").write_text(f"{corpus()}\n{implementations()}", encoding="utf-8")
     (DOCS / "diagnostics.md").write_text(diagnostics(), encoding="utf-8")
     page = DOCS / "field-maps.md"
     page.write_text(field_maps(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -300,7 +300,6 @@ def ago(days: int) -> ir.Value:
         ir.Regex(EXE, r"\\x"),
         ir.Regex(LINE, "$a"),
         ir.Regex(LINE, "a^"),
-        ir.InNetwork(ir.Field("hostname"), ("::ffff:0:0/96",)),
         matches(ir.Field("dest_ip"), "*"),
         ir.IsTrue(ir.And((ir.IsNull(EXE), matches(EXE, "*")))),
     ],

@@ -21,13 +21,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carengine import CarError, ir, parse_rule
-from carengine.engine import Engine, Match, Origin, Session, StreamOptions
+from carengine.engine import Engine, Match, Origin, Session, StreamOptions, interpret_streams
 from carengine.engine.aggregates import Running, aggregate
 from carengine.engine.bounds import limits, stated_limits
 from carengine.engine.streaming.memory import level
+from carengine.fieldmap import find_maps
 from carengine.values import format_time
 
 SECOND = 1_000_000
+MAPS = find_maps("car")
 START = 1_714_557_600 * SECOND
 PAIRS = (
     'a = search Process:Create where exe = "a"\n'
@@ -463,6 +465,24 @@ def test_ranks_ties_and_lookups() -> None:
     run = session(rare)
     feed(run, *events)
     assert [m.events[0].fields["user"] for m in run.flush()] == ["w"]
+
+
+def test_aggregates_in_conditions_are_over_whole_streams() -> None:
+    """Of a stream that is not grouped, there is nothing else that they could be over."""
+    events = [event(n, pid=n) for n in range(5)]
+    head = "a = search Process:Create\nb = search Process:Create where exe != null\n"
+    for text, wanted in (
+        ("f = filter a where pid > average(a.pid)\noutput f", [3, 4]),
+        ("f = filter a where pid > average(pid)\noutput f", [3, 4]),
+        ("f = filter a where pid >= max(b.pid)\noutput f", [4]),
+        ("f = filter a where pid < count(a) - 3\noutput f", [0, 1]),
+        ("j = join (a, b) where a.pid = b.pid and a.pid < average(a.pid)\noutput j", [0, 1]),
+        ("a.mean = average(pid)\nf = filter a where pid = mean\noutput f", [2]),
+    ):
+        run = session(head + text)
+        feed(run, *events)
+        assert [m.events[0].fields["pid"] for m in run.flush()] == wanted, text
+        assert len(interpret_streams([parse_rule(head + text)], events, MAPS)) == len(wanted)
 
 
 def test_the_order_of_arrival_never_shows() -> None:

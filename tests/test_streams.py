@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import tempfile
@@ -116,3 +117,19 @@ def test_a_saved_session_goes_on(
     got += [canonical(match) for match in session.flush()]
     assert got == expected
     assert session.held == (0, 0)
+
+
+@settings(max_examples=EXAMPLES // 3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(programs(), events(), st.sampled_from([None, 0, 2 * SECOND]))
+def test_lines_give_what_events_give(
+    text: str, found: list[dict[str, Any]], lateness: int | None
+) -> None:
+    """Lines that are taken undecoded move the clock all the same."""
+    noise = [{"object": "flow", "action": "start", "time": e["time"]} for e in found if "time" in e]
+    mixed = [event for pair in zip(found, [*noise, *found], strict=False) for event in pair]
+    engine = Engine([parse_rule(text)], "car")
+    options = StreamOptions(lateness=lateness)
+    expected = [canonical(match) for match in engine.run(mixed, options)]
+    lines = [json.dumps(event).encode() for event in mixed]
+    got = [canonical(match) for match in engine.lines(lines, options)]
+    assert sorted(got) == sorted(expected)

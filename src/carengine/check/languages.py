@@ -89,11 +89,31 @@ def _is_empty(texts: Texts, budget: Budget) -> bool | None:
             return False
     if _addresses_exclude(texts):
         return True
-    return _refined(texts, budget)
+    found = _refined(texts, budget)
+    return False if isinstance(found, str) else found
 
 
-def _refined(texts: Texts, budget: Budget) -> bool | None:
-    """The answer, found with as few of the tests as it takes.
+def example(texts: Texts, budget: Budget) -> str | None:
+    """A folded text that is as described; None where there is none, or none was found within the budget.
+
+    >>> from ..pattern import Pattern
+    >>> passes = frozenset({ir.Match(ir.Raw(()), (Pattern("a*"),)), ir.Match(ir.Raw(()), (Pattern("*b"),))})
+    >>> example(Texts(passes), Budget())
+    'ab'
+    """
+    cost = 3 * (1 + len(texts.passes) + len(texts.fails))
+    exact = _candidates(texts)
+    for text in islice(_tries(texts) if exact is None else exact, _MAX_TRIES):
+        if not budget.spend(cost):
+            return None
+        if _fits(text, texts):
+            return text
+    found = _refined(texts, budget) if exact is None else None
+    return found if isinstance(found, str) else None
+
+
+def _refined(texts: Texts, budget: Budget) -> str | bool | None:
+    """A text, or True where there is none, found with as few of the tests as it takes.
 
     A text is looked for that some of the tests leave. The tests that it breaks are added to these, until a
     text breaks none, or there is no text.
@@ -112,7 +132,7 @@ def _refined(texts: Texts, budget: Budget) -> bool | None:
         more = evolve(some, passes=some.passes.union(broken[:1]), fails=some.fails.union(kept[:1]))
         if more == some:
             # What is broken is nothing that is read along: there may be such a text.
-            return False
+            return found
         some = more
 
 

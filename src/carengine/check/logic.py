@@ -19,7 +19,7 @@ says: a base name holds no ``\\``, a whole number no fraction.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Literal as Choice
 
 from attrs import evolve, frozen
@@ -126,6 +126,49 @@ def can_be(wishes: Iterable[Wish], facts: Facts, budget: Budget) -> bool | None:
     formula = All(tuple(wanted(condition, goal) for condition, goal in asked))
     answers = {_Search(world, budget).solve(formula) for world in facts.worlds()}
     return True if True in answers else None if None in answers else False
+
+
+def solutions(
+    wishes: Iterable[Wish], facts: Facts, budget: Budget
+) -> Iterator[Mapping[ir.Condition, bool | None]]:
+    """Ways to make each condition what it has to be: the values of atoms that suffice, one choice after another.
+
+    Choices that the theories rule out are left out; of the others some may be impossible all the same, as `can_be` says.
+    Ends where the budget does.
+    """
+    formula = All(tuple(wanted(condition, goal) for condition, goal in wishes))
+    for world in facts.worlds():
+        yield from _choices(world, budget, {}, [formula], [], 0)
+
+
+def _choices(
+    facts: Facts,
+    budget: Budget,
+    literals: dict[ir.Condition, bool | None],
+    pending: list[Formula],
+    open_: list[Some],
+    depth: int,
+) -> Iterator[Mapping[ir.Condition, bool | None]]:
+    units = pending
+    while units:
+        if not _settle(literals, list(units), open_):
+            return
+        if depth > _MAX_DEPTH or not budget.spend(100 + 30 * len(literals)):
+            return
+        theories = Theories(facts, budget)
+        if theories.consistent(literals) is False:
+            return
+        simplified = _simplified(open_, literals, theories)
+        if simplified is None:
+            return
+        units, open_ = simplified
+    if not open_:
+        yield literals
+        return
+    chosen = min(open_, key=lambda some: len(some.items))
+    others = [some for some in open_ if some is not chosen]
+    for item in chosen.items:
+        yield from _choices(facts, budget, dict(literals), [item], list(others), depth + 1)
 
 
 class _Search:

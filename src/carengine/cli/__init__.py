@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "say everything that is wrong with rules"),
     "fmt": ("format", "print rules in their canonical spelling and layout"),
     "test": ("examples", "hold rules to the examples they carry"),
+    "verify": ("verify", "say whether the implementations of an analytic agree"),
+    "page": ("page", "write the page of an analytic as CAR publishes it"),
     "explain": ("explain", "show why a rule matches an event or does not"),
     "corpus": ("corpus", "say of each block of published pseudocode what became of it"),
     "detect": ("detect", "say what kinds of events logs hold"),

@@ -8,6 +8,8 @@ from ..check import check_rule
 from ..diagnostics import counted
 from ..rule import load_rules
 from ..rule.corpus import corpus_report
+from ..verify import load_analytics
+from ..verify.corpus import corpus_table
 from . import status
 from .screen import Screen
 
@@ -25,12 +27,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "rules", nargs="+", metavar="RULES", help="analytics: YAML, Markdown or .car, or folders"
     )
+    parser.add_argument(
+        "--languages",
+        action="store_true",
+        help="compare the blocks in other languages as well (slow)",
+    )
 
 
 def run(options: argparse.Namespace, screen: Screen) -> int:
     """Write the page. The exit status."""
     rules = load_rules(*options.rules, lenient=True)
     screen.show(corpus_report(rules, check_rule).rstrip("\n"))
+    if options.languages:
+        screen.show()
+        screen.show(corpus_table(load_analytics(*options.rules)).rstrip("\n"))
     screen.say(
         f"{counted(len(rules) + len(rules.refused), 'rule')}: {len(rules):,} usable, {len(rules.refused):,} refused"
     )

@@ -1,7 +1,8 @@
 """Every code, declared once.
 
 The number's first digit tells the stage that speaks: 1 syntax, 2 names and types, 3 rule
-files, 4 field maps, 5 evidence and runs, 6 lenient repairs, 7 findings of the checker, 8 Sigma rules.
+files, 4 field maps, 5 evidence and runs, 6 lenient repairs, 7 findings of the checker, 8 Sigma rules,
+9 other languages.
 A code that has been published keeps its number and its meaning; one that is
 given up is not used again. ``docs/diagnostics.md`` is written from this page.
 """
@@ -676,4 +677,66 @@ SIGMA_FILTER_UNUSED = _warning(
     "CE809",
     "filter that applies to no rule",
     """None of the loaded rules is one that the filter names, or is of its log source; it keeps nothing out.""",
+)
+
+# 95x: implementations in other languages, and what comparing them finds
+
+FOREIGN_SYNTAX = _error(
+    "CE951",
+    "query that does not parse",
+    """The text does not follow the grammar of the language it is in at this place, so that nothing of the query is
+    used.""",
+)
+FOREIGN_UNSUPPORTED = _error(
+    "CE952",
+    "part of a query that has no equivalent here",
+    """The query asks for something that this program's language does not have, or that only the product itself knows
+    (a macro, a saved list). It is refused whole: without this part it would mean something else.""",
+)
+NATIVE_NAME = _warning(
+    "CE953",
+    "field that CAR has no name for",
+    """The data model has no field for this name in these events. The query reads it from the event under the
+    name it has there, so that it works only on logs that use this name.""",
+)
+NATIVE_ABSENT = _note(
+    "CE954",
+    "field that these events do not have",
+    """The field map knows the name, but not for this kind of event, where it is read as missing.""",
+)
+DATA_SOURCE = _note(
+    "CE955",
+    "where the data lies",
+    """An index, a source type or the like says where the product keeps events, and nothing about an event. It is left
+    to whoever chooses the events to read.""",
+)
+MISSES_POSITIVE = _warning(
+    "CE956",
+    "implementation that misses a true positive",
+    """The analytic comes with this event as an example of what it finds, and the implementation does not find it.""",
+)
+NOT_EQUIVALENT = _warning(
+    "CE957",
+    "implementations that differ",
+    """There is an event that one implementation finds and the other does not.""",
+)
+NOT_COMPARED = _note(
+    "CE958",
+    "implementations that were not compared",
+    """They look at more than one event at a time, or the question was too large to decide.""",
+)
+FOREIGN_SUSPECT = _warning(
+    "CE959",
+    "query that may not say what was meant",
+    """The product reads this part in another way than it looks.""",
+)
+NATIVE_KIND = _warning(
+    "CE960",
+    "events that CAR has no name for",
+    """The query asks for events that no field map gives to CAR, so that this part of it finds nothing here.""",
+)
+NATIVE_WIDER = _warning(
+    "CE961",
+    "events that CAR does not tell apart",
+    """The query asks for some of the events that are one kind in CAR. In CAR's names it looks at all of them.""",
 )

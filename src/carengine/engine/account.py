@@ -38,9 +38,11 @@ class _Sums:
         self.events += number
         if not names:
             self.unrecognised += number
-        if found.contested:
+        # Maps of log sources alone give every event of a channel a name, and claim none.
+        claiming = tuple(fieldmap.name for fieldmap in found.maps if fieldmap.kinds())
+        if len(claiming) > 1:
             self.claimed_twice += number
-            self.claimants[names] += number
+            self.claimants[claiming] += number
         for name in names:
             self.recognised[name] += number
         for one in found.classes:

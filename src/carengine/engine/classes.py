@@ -54,13 +54,15 @@ class Classified:
     """What an event is: the maps that recognise it, and its classes. One object for all events alike.
 
     ``groups`` are its classes by map, where there are stages for them, each with the place in ``classes`` that the
-    map's begin at; ``contested`` says that more than one map claims the event as CAR events.
+    map's begin at; where joins and groups are run, ``paths`` leads to the raw fields of the event's
+    time, and ``opaque`` to those of them at which a mapping is needed as a whole.
     """
 
     maps: tuple[FieldMap, ...]
     classes: tuple[EventClass, ...]
     groups: tuple[tuple[int, Together], ...] = field(repr=False)
-    contested: bool = False
+    paths: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False)
+    opaque: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False)
 
 
 def _clock_of(entry: Entry) -> Callable[[Mapping[str, Any]], int | None]:

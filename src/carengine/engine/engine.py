@@ -45,6 +45,8 @@ from .matcher import (
     Route,
     Router,
     Split,
+    opaque_paths,
+    paths_in,
     replaced,
     split_by,
 )
@@ -114,7 +116,6 @@ class Engine:
         self.maps: tuple[FieldMap, ...] = tuple(
             sorted(useful(find_maps(fieldmap), _searched(self.rules)), key=lambda found: found.name)
         )
-        self.claiming = frozenset(found.name for found in self.maps if found.kinds())
         self._targets: list[list[_Target]] = []
         self.streams: tuple[Stream, ...] = ()
         self._stages = self._collect()
@@ -335,8 +336,18 @@ class Engine:
             if together.stages:
                 groups.append((first, together))
             first += len(entries)
-        contested = sum(found.name in self.claiming for found in maps) > 1
-        return Classified(maps, classes, tuple(groups), contested)
+        times: list[ir.Value] = []
+        if self.streams:
+            # Every event moves the clock of joins and groups, also one that no rule looks at.
+            found = [one.entry.value(ir.Field("time", None, ir.Type.TIME)) for one in classes]
+            times = [time for time in found if time is not None]
+        return Classified(
+            maps,
+            classes,
+            tuple(groups),
+            frozenset(path for time in times for path in paths_in(time)),
+            frozenset(path for time in times for path in opaque_paths(time)),
+        )
 
     def _grouped(self, entries: tuple[tuple[int, int], ...], outcomes: Outcomes) -> Together:
         """The stages of some entries of a map, with what is known of atoms put into them."""
@@ -515,7 +526,9 @@ class Session:
         ([], 1)
         """
         if (self._sieve or self.sieve).take(line):
-            return []
+            if self._flow is None:
+                return []
+            return self._counted([match for _, match in self._arrived(self._flow)])
         try:
             event = (FAST or decode)(line)
         except (ValueError, RecursionError):
@@ -531,7 +544,8 @@ class Session:
         `readers.read_events` asks its ``take``.
         """
         if self._sieve is None:
-            self._sieve = Sieve(self.engine, self.account)
+            tick = None if self._flow is None else self._flow.tick
+            self._sieve = Sieve(self.engine, self.account, tick)
         return self._sieve
 
     def flush(self) -> list[Match]:

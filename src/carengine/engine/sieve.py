@@ -65,8 +65,12 @@ class Sieve:
     One for each session: it learns from the account which events are frequent.
     """
 
-    def __init__(self, engine: Engine, account: Account) -> None:
+    def __init__(
+        self, engine: Engine, account: Account, tick: Callable[[int], None] | None = None
+    ) -> None:
         self._account = account
+        # Joins and groups want the time of every event, whatever it is: it moves their clock.
+        self._tick = tick
         self._find = engine.find
         self._opaque = engine.opaque
         # The fields that decide what frequent events are, and all that are decoded at first.
@@ -81,8 +85,7 @@ class Sieve:
         self._searches: dict[Leaf[Classified], tuple[Callable[[bytes], Any], ...]] = {}
         # How many events of each leaf the matchers know of.
         self._told: dict[Leaf[Classified], int] = {}
-        # Joins and groups want the time of every event, whatever it is.
-        self._usable = AVAILABLE and not engine.streams
+        self._usable = AVAILABLE
         self._count_brackets = self._usable and _decodes_deep()
         # Lines that were not taken at once, and when it is looked at why.
         self._slow = 0
@@ -103,13 +106,17 @@ class Sieve:
             leaf = self._find(partial)
             tests = self._tests.get(leaf)  # type: ignore[arg-type]
             if tests is None:
-                if leaf not in self._decoders or not self._again(leaf, line, None, partial):
+                if leaf not in self._decoders:
+                    return self._slowly()
+                partial = self._again(leaf, line, None, partial)
+                if partial is None:
                     return self._slowly()
             else:
                 for test in tests:
                     if hits := test(partial):
                         known = [hits] if len(tests) == 1 else None
-                        if not self._again(leaf, line, known, partial):  # type: ignore[arg-type]
+                        partial = self._again(leaf, line, known, partial)  # type: ignore[arg-type]
+                        if partial is None:
                             return False
                         break
                 if self._searches:
@@ -125,6 +132,10 @@ class Sieve:
             recent[leaf] += 1
         else:
             self._account.met(leaf)  # type: ignore[arg-type]
+        if self._tick is not None:
+            for event_class in leaf.target.classes:  # type: ignore[union-attr]
+                if (time := event_class.time(partial)) is not None:
+                    self._tick(time)
         return True
 
     def _slowly(self) -> bool:
@@ -136,25 +147,25 @@ class Sieve:
 
     def _again(
         self, leaf: Leaf[Classified], line: bytes, known: list[int] | None, partial: Any
-    ) -> bool:
-        """Whether the line, decoded once more for all that rules read, is an event of that leaf without a match.
+    ) -> Any:
+        """The line, decoded once more for all that rules read; None if it is no event of that leaf without a match.
 
         ``known`` are the stages that could match, for each group, where that was found out already.
         """
         decode = self._decoders[leaf]
         if decode is None:
-            return False
+            return None
         if decode is not self._decode:
             self._slowly()
             partial = decode(line)
             if self._find(partial) is not leaf:
-                return False
+                return None
         assert leaf.target is not None
         for place, (_, group) in enumerate(leaf.target.groups):
             hits = None if known is None else known[place]
             if group.matcher.match(partial, None, hits, line):
-                return False
-        return True
+                return None
+        return partial
 
     def _review(self) -> None:
         """Choose what is decoded at first: what decides what frequent events are, and what their rules hang on."""
@@ -181,9 +192,10 @@ class Sieve:
                 new = first - fields
                 if len(new) * _FIELD_COST < _AGAIN_COST * counts[leaf] / total:
                     fields |= new
-        assert all(leaf.target is not None for leaf in leaves)
         for leaf in leaves:
-            for _, group in leaf.target.groups if leaf.target else ():
+            assert leaf.target is not None
+            self._opaque |= leaf.target.opaque
+            for _, group in leaf.target.groups:
                 self._opaque |= group.matcher.opaque
         self._deciding, self._fields = deciding, fields
         self._decode = _decoder(fields, self._opaque) if leaves else None
@@ -205,15 +217,17 @@ class Sieve:
         assert classified is not None
         matchers = [group.matcher for _, group in classified.groups]
         plans = [matcher.plan for matcher in matchers]
-        needed = leaf.asked.union(*(matcher.paths for matcher in matchers))
+        needed = leaf.asked.union(classified.paths, *(matcher.paths for matcher in matchers))
         decode = None
         # Whoever reads wants to see what no map recognises.
         if classified.maps and len(needed) <= _MOST_FIELDS:
             whole = needed <= self._fields
             decode = self._decode if whole else _decoder(needed | _WRAPPERS, self._opaque)
         self._decoders[leaf] = decode
-        if decode is not None and all(
-            plan.complete and plan.paths <= self._fields for plan in plans
+        if (
+            decode is not None
+            and classified.paths <= self._fields
+            and all(plan.complete and plan.paths <= self._fields for plan in plans)
         ):
             self._tests[leaf] = tuple(plan.hits for plan in plans)
             searches = tuple(p.might_hold for p in plans if p.text is not None and p.might_hold)
@@ -227,7 +241,7 @@ def _hung_on(leaf: Leaf[Classified]) -> frozenset[Path] | None:
     plans = [group.matcher.plan for _, group in leaf.target.groups]
     if not all(plan.complete for plan in plans):
         return None
-    return frozenset().union(*(plan.paths for plan in plans))
+    return leaf.target.paths.union(*(plan.paths for plan in plans))
 
 
 def _decodes_deep() -> bool:

@@ -78,6 +78,13 @@ def connect(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
                 message = "a colon stands between an object and its action"
                 made.append(Repair(before.end, lexeme.start, ":", codes.STATEMENT_SHAPE, message))
             elif level.kind in ("[", *_LISTS):
+                if level.kind == "search" and _is_whole_object(lexemes, at):
+                    text.refuse(
+                        before.start,
+                        lexeme.end,
+                        f"what {before.text} says here cannot be told: no action follows it",
+                    )
+                    return []
                 if not _is_apart(before, lexeme):
                     text.refuse(
                         before.start,
@@ -130,6 +137,11 @@ def _is_action(lexemes: Sequence[Lexeme], at: int) -> bool:
     """Whether the name at an index is the action of the object before it: neither has its colon elsewhere."""
     around = (lexemes[at - 2].text, *(item.text for item in lexemes[at + 1 : at + 2]))
     return lexemes[at].is_name and lexemes[at - 1].is_name and ":" not in around
+
+
+def _is_whole_object(lexemes: Sequence[Lexeme], at: int) -> bool:
+    """Whether an object without an action stands right before one with an action."""
+    return lexemes[at - 2].text != ":" and [x.text for x in lexemes[at + 1 : at + 2]] == [":"]
 
 
 def _is_apart(before: Lexeme, lexeme: Lexeme) -> bool:

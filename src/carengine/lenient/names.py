@@ -411,9 +411,15 @@ class _Walker:
         if file and path[0] in self.env and is_stream(self.env[path[0]]):
             return
         source = self._source(node)
-        if "`" in source or self._is_foreign(node, scope):
+        if "`" in source or self._is_foreign(node, scope) or self._is_spaced(node):
             return
         self._say(node, quoted(source), codes.UNQUOTED, "a text stands in quotes")
+
+    def _is_spaced(self, node: ast.Field) -> bool:
+        """Whether more than one blank stands beside a name: as a text it may have begun or ended with one."""
+        text, span = self.text.text, node.span
+        beside = text[max(0, span.start - 2) : span.start], text[span.end : span.end + 2]
+        return any(len(gap) == 2 and not gap.strip(" \t\u00a0") for gap in beside)
 
     def _is_foreign(self, node: ast.Field, scope: Scope) -> bool:
         """Whether a path is another product's name for a field here."""

@@ -30,6 +30,7 @@ UNITS = re.compile(
     r"(?:micro|milli)?sec(?:ond)?s?|[mu]?s|msecs?|min(?:ute)?s?|m|hours?|hrs?|h|days?|d|weeks?|w",
     re.IGNORECASE,
 )
+_VARIABLE = re.compile(r"%\w+%[\\/]")
 _RANK = re.compile(r"(top|bottom)_?(\d{1,6})", re.IGNORECASE)
 _DURATION = re.compile(
     rf"\d+(?:\.\d+)?[ \t]*(?:{UNITS.pattern})(?![\w@])",
@@ -200,7 +201,19 @@ def _operators(lexemes: Sequence[Lexeme]) -> Iterator[Repair]:
         length, right = found
         last = lexemes[at + length - 1]
         said = " ".join(item.text for item in lexemes[at : at + length])
-        yield _repair(lexemes[at], last, right, f"`{said}` is written `{right}`")
+        value = lexemes[at + length]
+        if lexemes[at].word == "like" and value.kind == "string" and "%" in value.text:
+            if _VARIABLE.search(value.text):
+                # `%windir%\%`: a variable, or any text? The strict parser refuses it.
+                at += length
+                continue
+            pattern = value.text.replace("%", "*")
+            yield _repair(
+                lexemes[at], last, right, f"`{said}` is written `{right}`, and `%` as `*`"
+            )
+            yield Repair(value.start, value.end, pattern, codes.FOREIGN_WORDING)
+        else:
+            yield _repair(lexemes[at], last, right, f"`{said}` is written `{right}`")
         at += length
 
 

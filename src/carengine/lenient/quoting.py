@@ -60,9 +60,11 @@ _COMPARISON = re.compile(rf"\s*[(]*\s*{_NAME}\s*{_OPERATOR}", re.IGNORECASE)
 _WORD_COMPARISON = re.compile(rf"\s+\S{{1,12}}\s+[(\s]*{_NAME}\s*{_OPERATOR}", re.IGNORECASE)
 # A value that seems to hold a further condition: something in it is misspelt, but what?
 _HAS_CONDITION = re.compile(r"\s(?:and|or)\s[^=<>]*[=<>]", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:[a-z]{2,8}|#x?[0-9a-f]{1,6});", re.IGNORECASE)
 # A value that can only be a regular expression.
 _REGEX_NEXT = re.compile(
-    r"[ \t]*(?:/[^\s]|[\"'][^\r\n\"']*(?:\.[*+?]|\\[dwsb.]|[\^|$+]|\[[^\]*?]))", re.IGNORECASE
+    r"[ \t]*(?:/[^\s]|[\"'][^\r\n\"']*(?:\.[*+?]|\\[dws][*+{]|\\\.|[\^|$+]|\[[^\]*?]))",
+    re.IGNORECASE,
 )
 # A regular expression between slashes, as other languages write it.
 _SLASHED = re.compile(r"/(.+)/i?")
@@ -412,6 +414,9 @@ class _Reader:
                 self._push("string")
                 self._item("unopened", raw[:-1])
                 return True
+            return False
+        if _ENTITY.search(raw):
+            # The quotes may be written like this, too.
             return False
         if any(sign in _DOUBLES for sign in raw) or "…" in raw or raw.startswith("..."):
             return False

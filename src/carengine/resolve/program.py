@@ -322,7 +322,7 @@ class _Resolver:
     def _select(self, select: ast.Select) -> Stream:
         stream = self.names.stream(select.stream)
         name = select.stream.text
-        row = Row(self.names, stream, name)
+        row = Row(self.names, stream, name, selecting=True)
         columns: list[ir.Column] = []
         types: list[tuple[str, Type]] = []
         for item in select.items:

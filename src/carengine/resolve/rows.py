@@ -6,7 +6,8 @@ What a name stands for where a value is needed, first that fits::
     suspicious             a list; a value that was defined or an input
     counts.n               the column of an aggregated stream, for the keys of this row
     count(*), sum(bytes)   an aggregate over the rows of the group at hand
-    average(t.bytes)       an aggregate over a whole stream, as one value
+    average(t.bytes)       an aggregate over a whole stream, as one value; average(bytes) in a condition on
+                           single rows is one over the stream they are of
     pid in top 5 of t.pid  a rank among a stream's rows
 """
 
@@ -57,12 +58,14 @@ _SPELLINGS = {
 class Row:
     """Where an expression stands: a row of ``stream``, which is called ``name``.
 
-    ``stream`` is None where there is no row, as in the definition of a constant.
+    ``stream`` is None where there is no row, as in the definition of a constant. ``selecting`` is True in a
+    projection, where aggregates are over the rows that are projected together.
     """
 
     names: Names
     stream: Stream | None = None
     name: str | None = None
+    selecting: bool = False
 
     def scope(self) -> Scope:
         """What expressions may refer to here."""
@@ -180,7 +183,25 @@ class Row:
                 f"{function} needs a stream here: {function}(stream.field)",
                 call.span,
             )
-        return self._aggregate(function, call, stream)
+        if self.selecting or isinstance(stream.shape, GroupShape):
+            return self._aggregate(function, call, stream)
+        return self._whole_of_own(function, call, stream)
+
+    def _whole_of_own(self, function: str, call: ast.Call, stream: Stream) -> Typed:
+        """An aggregate in a condition on single rows: over the whole of the stream that it speaks of."""
+        match call.arguments:
+            case (ast.Field((first, *rest)),) if isinstance(self.names.bindings.get(first), Stream):
+                return self._whole(function, call, first, tuple(rest))
+        if isinstance(stream.shape, JoinShape):
+            fail(
+                self.names.report,
+                codes.NOT_A_VALUE,
+                f"{function} needs a stream here: {function}(stream.field)",
+                call.span,
+            )
+        made, type_ = self._aggregate(function, call, stream)
+        assert isinstance(made, ir.Aggregate)
+        return ir.Whole(made, stream.plan), type_
 
     def _aggregate(self, function: str, call: ast.Call, stream: Stream) -> Typed:
         """An aggregate over the rows of the group (or of the stream that is projected)."""
@@ -191,7 +212,7 @@ class Row:
             case () if function == "count":
                 return ir.Aggregate("count", None), Type.INTEGER
             case (argument,):
-                value, type_ = evolve(self, stream=members).value(argument)
+                value, type_ = evolve(self, stream=members, selecting=False).value(argument)
                 return ir.Aggregate(function, value), _aggregate_type(function, type_)
         fail(
             self.names.report,

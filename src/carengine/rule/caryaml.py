@@ -29,8 +29,15 @@ from ..resolve import Reference
 from ..syntax import parse_program
 from . import frontmatter
 from .carfile import stem_of
-from .model import Draft, Example, Implementation, Metadata, Publication, TruePositive, UnitTest
-from .published import Analytic, drafts_of, pseudocode
+from .model import Draft, Example, Implementation, Metadata, Publication, TruePositive
+from .published import (
+    Analytic,
+    drafts_of,
+    mappings,
+    pseudocode,
+    read_true_positives,
+    read_unit_tests,
+)
 
 _KEYS = (
     "title",
@@ -82,7 +89,7 @@ def read(source: Source, *, folder: Path | None = None) -> list[Draft]:
     node = fields.node("id")
     place = root.span if node is None else node.span
     implementations = tuple(_implementations(fields))
-    true_positives = tuple(_true_positives(fields))
+    true_positives = tuple(read_true_positives(fields))
     declared = tuple(dict.fromkeys(_references(fields)))
     analytic = Analytic(
         id=fields.text("id") or stem_of(source.name),
@@ -91,7 +98,15 @@ def read(source: Source, *, folder: Path | None = None) -> list[Draft]:
         place=place,
         examples=tuple(_examples(fields, true_positives, folder)),
         declared=declared,
-        publication=Publication(implementations, tuple(_unit_tests(fields)), true_positives),
+        publication=Publication(
+            implementations,
+            tuple(read_unit_tests(fields)),
+            true_positives,
+            fields.text("information_domain"),
+            fields.texts("subtypes"),
+            fields.texts("analytic_types"),
+            fields.text("update_date"),
+        ),
         said=tuple(fields.found),
     )
     return drafts_of(analytic, source, _ADVICE)
@@ -104,8 +119,8 @@ def _refused(source: Source, said: tuple[Diagnostic, ...]) -> Draft:
 
 
 def _metadata(fields: frontmatter.Fields) -> Metadata:
-    mappings = (frontmatter.Fields(item) for item in _mappings(fields, "d3fend_mappings"))
-    d3fend = [found for item in mappings if (found := item.text("id"))]
+    techniques = (frontmatter.Fields(item) for item in mappings(fields, "d3fend_mappings"))
+    d3fend = [found for item in techniques if (found := item.text("id"))]
     return Metadata(
         title=fields.text("title"),
         description=fields.text("description"),
@@ -118,16 +133,8 @@ def _metadata(fields: frontmatter.Fields) -> Metadata:
     )
 
 
-def _mappings(fields: frontmatter.Fields, key: str) -> Iterator[yamltext.Mapping]:
-    for node in fields.items(key):
-        if isinstance(node, yamltext.Mapping):
-            yield node
-        else:
-            fields.wrong(f"{key} is a list of mappings", node.span)
-
-
 def _implementations(fields: frontmatter.Fields) -> Iterator[Implementation]:
-    for node in _mappings(fields, "implementations"):
+    for node in mappings(fields, "implementations"):
         inner = frontmatter.Fields(node)
         code = inner.node("code")
         if code is not None and not isinstance(code, yamltext.Scalar):
@@ -139,28 +146,6 @@ def _implementations(fields: frontmatter.Fields) -> Iterator[Implementation]:
             inner.text("description"),
             inner.text("data_model"),
             code.text_block if isinstance(code, yamltext.Scalar) else None,
-            node.span,
-        )
-        fields.found += inner.found
-
-
-def _unit_tests(fields: frontmatter.Fields) -> Iterator[UnitTest]:
-    for node in _mappings(fields, "unit_tests"):
-        inner = frontmatter.Fields(node)
-        yield UnitTest(
-            inner.text("description"), inner.texts("configurations"), inner.texts("commands")
-        )
-        fields.found += inner.found
-
-
-def _true_positives(fields: frontmatter.Fields) -> Iterator[TruePositive]:
-    for node in _mappings(fields, "true_positives"):
-        inner = frontmatter.Fields(node)
-        yield TruePositive(
-            inner.text("source"),
-            inner.text("description"),
-            inner.text("event_snippet"),
-            inner.text("full_event"),
             node.span,
         )
         fields.found += inner.found

@@ -44,7 +44,16 @@ KEYS = (
     "false_positives",
     "data",
     "examples",
+    "information_domain",
+    "subtypes",
+    "analytic_types",
+    "update_date",
+    "implementation",
+    "unit_tests",
+    "true_positives",
 )
+"""The keys of a ``.car`` file. The last seven are what CAR's pages show beside; a rule does without."""
+
 LEVELS = ("informational", "low", "medium", "high", "critical")
 STATUSES = ("stable", "test", "experimental", "deprecated", "unsupported")
 

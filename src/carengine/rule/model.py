@@ -91,11 +91,19 @@ class TruePositive:
 
 @frozen
 class Publication:
-    """What a CAR analytic publishes beside its pseudocode. Empty for rules in other formats."""
+    """What a CAR analytic publishes beside its pseudocode.
+
+    ``information_domain`` (Host, Network …), ``subtypes`` (File, Process …) and ``analytic_types`` (TTP …) are CAR's
+    own way to sort analytics; ``update_date`` is when it was changed last.
+    """
 
     implementations: tuple[Implementation, ...] = ()
     unit_tests: tuple[UnitTest, ...] = ()
     true_positives: tuple[TruePositive, ...] = ()
+    information_domain: str = ""
+    subtypes: tuple[str, ...] = ()
+    analytic_types: tuple[str, ...] = ()
+    update_date: str = ""
 
 
 @frozen

@@ -49,6 +49,14 @@ _PAGE_KEYS = (
     "analytic_type",
     "contributors",
     "applicable_platforms",
+    # Not on CAR's own pages; on those that this program writes.
+    "level",
+    "status",
+    "tags",
+    "references",
+    "notes",
+    "false_positives",
+    "data",
 )
 
 
@@ -95,10 +103,15 @@ def read(source: Source) -> list[Draft]:
         description=_description(lines),
         author=fields.text("contributors"),
         date=fields.text("submission_date").replace("/", "-"),
-        platforms=tuple(
-            p.strip() for p in fields.text("applicable_platforms").split(",") if p.strip()
-        ),
+        platforms=_listed(fields.text("applicable_platforms")),
         attack=tuple(_techniques(lines)),
+        level=fields.choice("level", frontmatter.LEVELS),
+        status=fields.choice("status", frontmatter.STATUSES),
+        tags=fields.texts("tags"),
+        references=fields.texts("references"),
+        notes=fields.texts("notes"),
+        false_positives=fields.texts("false_positives"),
+        data=fields.text("data"),
     )
     declared = tuple(dict.fromkeys(_references(lines)))
     snippets, broken = _snippets(source, fences)
@@ -110,11 +123,19 @@ def read(source: Source) -> list[Draft]:
         implementations,
         tuple(_unit_tests(source, lines, fences)),
         tuple(_true_positives(source, lines)),
+        fields.text("information_domain"),
+        _listed(fields.text("subtypes")),
+        _listed(fields.text("analytic_type")),
+        fields.text("update_date").replace("/", "-"),
     )
     analytic = Analytic(
         id_, about, pseudocode(implementations), place, said, snippets, declared, publication
     )
     return drafts_of(analytic, source, _ADVICE)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _lines(text: str, start: int) -> Iterator[_Line]:

@@ -8,14 +8,24 @@ several is a rule a block, with ``.1``, ``.2`` behind the id.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from attrs import field, frozen
 
+from .. import yamltext
 from ..diagnostics import Block, Diagnostic, Source, Span, codes
 from ..resolve import Reference
 from ..syntax import parse_program
-from .model import Draft, Example, Implementation, Metadata, Publication
+from . import frontmatter
+from .model import (
+    Draft,
+    Example,
+    Implementation,
+    Metadata,
+    Publication,
+    TruePositive,
+    UnitTest,
+)
 
 _SPELLINGS = ("pseudocode", "psuedocode", "pseudo-code", "pseudo code", "pseudecode")
 
@@ -93,3 +103,36 @@ def pseudocode(implementations: Sequence[Implementation]) -> tuple[Block, ...]:
     return tuple(
         item.code for item in implementations if item.code is not None and is_pseudocode(item.type)
     )
+
+
+def mappings(fields: frontmatter.Fields, key: str) -> Iterator[yamltext.Mapping]:
+    """The items of a list of mappings; what is none is an error."""
+    for node in fields.items(key):
+        if isinstance(node, yamltext.Mapping):
+            yield node
+        else:
+            fields.wrong(f"{key} is a list of mappings", node.span)
+
+
+def read_unit_tests(fields: frontmatter.Fields) -> Iterator[UnitTest]:
+    """The items of ``unit_tests``."""
+    for node in mappings(fields, "unit_tests"):
+        inner = frontmatter.Fields(node)
+        yield UnitTest(
+            inner.text("description"), inner.texts("configurations"), inner.texts("commands")
+        )
+        fields.found += inner.found
+
+
+def read_true_positives(fields: frontmatter.Fields) -> Iterator[TruePositive]:
+    """The items of ``true_positives``."""
+    for node in mappings(fields, "true_positives"):
+        inner = frontmatter.Fields(node)
+        yield TruePositive(
+            inner.text("source"),
+            inner.text("description"),
+            inner.text("event_snippet"),
+            inner.text("full_event"),
+            node.span,
+        )
+        fields.found += inner.found

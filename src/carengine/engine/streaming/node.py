@@ -446,7 +446,7 @@ class DistinctNode(Node):
         self.deadline = math.inf
 
     def buckets(self) -> Iterable[Bucket]:
-        return (_Values(self._done, self._memory),)
+        return (_Values(self._done, self._memory), _Values(self._waiting, self._memory))
 
     def save(self, store: Store) -> Any:
         waiting = [store.row(row) for row in self._waiting.values()]

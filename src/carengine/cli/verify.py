@@ -1,0 +1,182 @@
+"""``carengine verify``: whether the implementations of an analytic agree."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..diagnostics import Diagnostic, Severity, Span, as_json, codes
+from ..verify import (
+    Candidate,
+    Difference,
+    Direction,
+    Report,
+    findings,
+    load_analytics,
+    verify,
+)
+from . import status
+from .encode import json_document, json_line
+from .screen import Screen
+
+_EXAMPLES = """\
+examples:
+  carengine verify CAR-2019-08-001.md       every implementation of a page, run and compared
+  carengine verify car/analytics -f json    all analytics of a folder, for other programs
+
+Each implementation is run on the analytic's true positives, and compared with each other one: "same" is proved by
+reasoning, "differ" is shown by an event, written in CAR's names, that one finds and the other does not.
+
+exit status: 0 all agree, 1 some differ or miss a true positive, 2 a file that is no analytic.
+"""
+
+_LONGEST = 72
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``verify`` takes."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("analytics", nargs="+", metavar="PAGE-OR-YAML", help="files or folders")
+    parser.add_argument(
+        "-f", "--format", choices=["text", "json"], default="text", help="default: text"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no notes and no warnings")
+
+
+def run(options: argparse.Namespace, screen: Screen) -> int:
+    """Verify. The exit status."""
+    reports = [verify(analytic) for analytic in load_analytics(*options.analytics)]
+    if options.format == "json":
+        screen.show(json_document([_as_data(report) for report in reports]))
+    else:
+        for report in reports:
+            _show(report, screen, quiet=options.quiet)
+    pairs = [pair.comparison.equivalent for report in reports for pair in report.pairs]
+    screen.say(
+        f"{len(reports):,} analytics, {sum(len(r.implementations) for r in reports):,} implementations, "
+        f"{len(pairs):,} pairs: {pairs.count(True):,} same, {pairs.count(False):,} differ, "
+        f"{pairs.count(None):,} not decided"
+    )
+    failed = any(report.misses for report in reports) or False in pairs
+    return status.FINDINGS if failed else status.DONE
+
+
+def _show(report: Report, screen: Screen, *, quiet: bool) -> None:
+    screen.show_text("", f"{report.analytic.id}: {report.analytic.title}")
+    for number, item in enumerate(report.implementations, 1):
+        screen.show_text("", f"  {number}. {item.title}: {_state(item)}")
+        for example, found in zip(report.examples, item.found, strict=True):
+            if found is False:
+                text = f"     {codes.MISSES_POSITIVE.id} does not find {example.name}"
+                screen.show_text("", text)
+        for said in item.diagnostics:
+            if not quiet or said.severity is Severity.ERROR:
+                screen.show_text("", f"     {_said(said)}")
+    for pair in report.pairs:
+        a, b = pair.first + 1, pair.second + 1
+        comparison = pair.comparison
+        match comparison.equivalent:
+            case True:
+                screen.show(f"  {a} and {b} find the same events (proved)")
+            case None if not comparison.compared:
+                screen.show(
+                    f"  {a} and {b} are not compared: one looks at several events at a time"
+                )
+            case None:
+                screen.show(f"  {a} and {b}: no difference found, and no proof that there is none")
+            case False:
+                screen.show(f"  {a} and {b} differ")
+        _show_direction(a, b, comparison.only_first, screen)
+        _show_direction(b, a, comparison.only_second, screen)
+    screen.show()
+
+
+def _state(item: Candidate) -> str:
+    if item.program is None:
+        return "not read"
+    if not item.found:
+        return "read; there is no true positive to run it on"
+    return f"finds {item.found.count(True)} of {len(item.found)} true positives"
+
+
+def _show_direction(finder: int, other: int, direction: Direction, screen: Screen) -> None:
+    for item in direction.differences:
+        event = json_line(dict(item.event)).decode()
+        screen.show_text("", f"    {finder} finds, {other} does not: {event}")
+        if item.found_by is not None:
+            screen.show_text("", f"      {finder} by {_place(item.found_by)}")
+        if item.condition is None:
+            kinds = ", ".join(map(str, item.kinds))
+            screen.show_text("", f"      {other} does not look at {kinds}")
+        elif item.span is not None:
+            screen.show_text("", f"      {other} demands {_place(item.span)}")
+    if direction.undecided:
+        kinds = ", ".join(map(str, direction.undecided))
+        screen.show_text("", f"    not decided what {finder} finds and {other} does not: {kinds}")
+
+
+def _place(span: Span) -> str:
+    text = " ".join(span.text.split())
+    if len(text) > _LONGEST:
+        text = text[: _LONGEST - 1] + "…"
+    return f"{text} (line {span.line}, column {span.column})"
+
+
+def _said(item: Diagnostic) -> str:
+    where = "" if item.span is None else f" (line {item.span.line}, column {item.span.column})"
+    return f"{item.code.id} {item.message}{where}"
+
+
+def _as_data(report: Report) -> dict[str, Any]:
+    return {
+        "id": report.analytic.id,
+        "title": report.analytic.title,
+        "equivalent": report.equivalent,
+        "implementations": [
+            {
+                "title": item.title,
+                "language": item.language or None,
+                "read": item.program is not None,
+                "finds": dict(zip((e.name for e in report.examples), item.found, strict=True)),
+                "diagnostics": [as_json(said) for said in item.diagnostics],
+            }
+            for item in report.implementations
+        ],
+        "findings": [as_json(item) for item in findings(report)],
+        "pairs": [
+            {
+                "first": pair.first + 1,
+                "second": pair.second + 1,
+                "equivalent": pair.comparison.equivalent,
+                "compared": pair.comparison.compared,
+                "only_first": _direction_data(pair.comparison.only_first),
+                "only_second": _direction_data(pair.comparison.only_second),
+            }
+            for pair in report.pairs
+        ],
+    }
+
+
+def _direction_data(direction: Direction) -> dict[str, Any]:
+    return {
+        "differences": [_difference_data(item) for item in direction.differences],
+        "undecided": [str(kind) for kind in direction.undecided],
+    }
+
+
+def _difference_data(item: Difference) -> dict[str, Any]:
+    return {
+        "kinds": [str(kind) for kind in item.kinds],
+        "event": dict(item.event),
+        "demanded": None if item.span is None else _span_data(item.span),
+        "found_by": None if item.found_by is None else _span_data(item.found_by),
+    }
+
+
+def _span_data(span: Span) -> dict[str, Any]:
+    return {
+        "file": span.source.name,
+        "line": span.line,
+        "column": span.column,
+        "text": span.text,
+    }

@@ -1,0 +1,414 @@
+"""From a query's own names to CAR's: a field map read backwards.
+
+A field map says which events are which CAR object and action (``EventID = 11`` is ``file/create``) and how each CAR field
+is made of native ones (``image_path: Image``). Lowering uses it to turn CAR's names into a log's; here it goes the other way. For
+each of the map's entries, the query is asked what it says of just these events::
+
+    EventCode=11 Image="*\\taskmgr.exe"        in the entry file/create      true and image_path = "*\\taskmgr.exe"
+                                               in the entry process/create   false
+
+A test of what tells the entries apart is decided where the entry decides it. A native name that a CAR field stands for
+as it is, or as one of several spellings of the same name, becomes that field. Two kinds of names remain: those that the map knows
+for other events only, which are missing here (CE954), and those that it does not know at all, which stay what they are and are
+read from the raw event (CE953). The entries with the same condition become one search.
+
+``raised`` and running a query under its own names agree on events that the map normalises; a test holds them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from functools import cache
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from .. import ir
+from ..datamodel import model
+from ..diagnostics import Diagnostic, Span, codes, ordered
+from ..evaluate import Alone, RawRow, holds
+from ..fieldmap import Entry, FieldMap, find_maps, installed_maps
+from .reading import Reading, Refusal, names_of, unsupported
+
+_ALONE = Alone()
+_OWN = Path(__file__).parent / "maps"
+# Functions that change how a value is spelt, and not what it names.
+_SPELLING = frozenset({"guid", "label", "qualified", "lower"})
+_WINDOWS = ("sysmon", "eventlog")
+
+
+@cache
+def maps_of(language: str) -> tuple[FieldMap, ...]:
+    """The field maps whose names queries in a language use."""
+    match language:
+        case "splunk":
+            flat = [found for found in installed_maps() if found.name in _flat_names()]
+            return (*flat, *find_maps(_OWN / "splunk_cim.yaml"))
+        case "logpoint":
+            return find_maps(_OWN / "logpoint.yaml")
+        case _:
+            return find_maps(language)
+
+
+def _flat_names() -> tuple[str, ...]:
+    return tuple(f"{family}.flat" for family in _WINDOWS)
+
+
+def raised(reading: Reading, maps: Iterable[FieldMap] | None = None) -> Reading:
+    """The reading in CAR's names; without a program where that is not possible.
+
+    ``maps`` are the field maps to read backwards; by default those of the language (`maps_of`).
+
+    >>> from carengine.diagnostics import Block
+    >>> from carengine.foreign import eql
+    >>> made = raised(eql.read(Block.of('process where subtype.create and process_name == "a.exe"')))
+    >>> plan = made.program.outputs[0].plan
+    >>> str(plan.plan.kinds[0]), plan.condition.value.name
+    ('process/create', 'exe')
+    """
+    if reading.program is None or reading.raised:
+        return reading
+    known = maps_of(reading.language) if maps is None else tuple(maps)
+    read = {tuple(n.split(".")) for o in reading.program.outputs for n in names_of(o.plan)}
+    raising = _Raising(known, read)
+    outputs = []
+    said = list(reading.diagnostics)
+    try:
+        for output in reading.program.outputs:
+            plan, _ = raising.plan(output.plan)
+            outputs.append(evolve(output, plan=plan))
+    except Refusal as refused:
+        said.append(refused.diagnostic)
+        return evolve(reading, program=None, diagnostics=ordered(said), raised=True)
+    said += raising.said()
+    program = ir.Program(tuple(outputs), reading.program.parameters)
+    return evolve(reading, program=program, diagnostics=ordered(said), raised=True)
+
+
+@frozen
+class _Names:
+    """What an entry calls the native names: their CAR fields, and the constants that its own condition allows.
+
+    ``place`` is the number of its field map.
+    """
+
+    place: int
+    entry: Entry
+    fields: Mapping[tuple[str, ...], ir.Field]
+    allowed: Mapping[tuple[str, ...], tuple[str | int | float | bool, ...]]
+
+    @classmethod
+    def of(cls, place: int, entry: Entry) -> _Names:
+        """The names of an entry."""
+        spec = model().object(entry.kind.object)
+        exact: dict[tuple[str, ...], ir.Field] = {}
+        near: dict[tuple[str, ...], ir.Field] = {}
+        for name, value in entry.fields.items():
+            found = spec.field(name) if spec else None
+            field = ir.Field(name, None, found.type if found else ir.Type.ANY)
+            for path, spelt in _aliases(value):
+                (near if spelt else exact).setdefault(path, field)
+        allowed: dict[tuple[str, ...], tuple[str | int | float | bool, ...]] = {}
+        for of, constants in _demands(entry.when):
+            for path, _ in _aliases(of):
+                allowed.setdefault(path, constants)
+        return cls(place, entry, {**near, **exact}, allowed)
+
+
+def _aliases(value: ir.Value) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """The native names that a value is the value of, and whether it spells it in its own way."""
+    match value:
+        case ir.Raw(path):
+            yield path, False
+        case ir.Call("first", arguments):
+            for argument in arguments:
+                yield from _aliases(argument)
+        case ir.Call(function, (argument,)) if function in _SPELLING:
+            yield from ((path, True) for path, _ in _aliases(argument))
+        case _:
+            return
+
+
+def _demands(
+    when: ir.Condition,
+) -> Iterator[tuple[ir.Value, tuple[str | int | float | bool, ...]]]:
+    """What a condition demands of values: each with the constants that it may be."""
+    match when:
+        case ir.And(items):
+            for item in items:
+                yield from _demands(item)
+        case ir.Or(items):
+            parts = [list(_demands(item)) for item in items]
+            if parts and all(len(part) == 1 and part[0][0] == parts[0][0][0] for part in parts):
+                yield parts[0][0][0], tuple(c for part in parts for c in part[0][1])
+        case ir.Compare(of, ir.Relation.EQUAL, ir.Constant(constant)) if constant is not None:
+            yield of, (constant,)
+        case ir.Match(of, patterns):
+            texts = [pattern.exact for pattern in patterns]
+            if all(text is not None for text in texts):
+                yield of, tuple(text for text in texts if text is not None)
+
+
+class _Raising:
+    """One raising, with what it found out about names."""
+
+    def __init__(self, maps: tuple[FieldMap, ...], read: Set[tuple[str, ...]]) -> None:
+        every = [_Names.of(n, entry) for n, found in enumerate(maps) for entry in found.entries]
+        # A query speaks of the logs whose names it uses; one that uses none, of all.
+        used = {e.place for e in every if not read.isdisjoint({*e.fields, *e.allowed})}
+        self.entries = [entry for entry in every if entry.place in used or not used]
+        self.known = {(names.place, path) for names in self.entries for path in names.fields}
+        # The names by which a map tells its entries apart.
+        self.tells = {(names.place, path) for names in self.entries for path in names.allowed}
+        self.everywhere = {path for _, path in (*self.known, *self.tells)}
+        self.unknown: dict[str, ir.Condition | None] = {}
+        self.absent: dict[tuple[str, ir.EventKind], ir.Condition | None] = {}
+        self.telling: dict[ir.Condition, bool] = {}
+        self.wider: dict[ir.Condition, dict[ir.EventKind, tuple[object, ...]]] = {}
+
+    def said(self) -> Iterator[Diagnostic]:
+        """What there is to say about names, once each."""
+        for name, atom in self.unknown.items():
+            message = f"the data model has no field for {name} in these events"
+            note = f"it is read from the event as {name}"
+            yield Diagnostic(codes.NATIVE_NAME, message, _span(atom), notes=(note,))
+        by_name: dict[str, list[ir.EventKind]] = {}
+        for name, kind in self.absent:
+            by_name.setdefault(name, []).append(kind)
+        for name, kinds in by_name.items():
+            atom = self.absent[name, kinds[0]]
+            shown = ", ".join(dict.fromkeys(map(str, kinds)))
+            message = f"{name} is missing in {shown}"
+            yield Diagnostic(codes.NATIVE_ABSENT, message, _span(atom))
+        for atom, kinds_of in self.wider.items():
+            for kind, allowed in kinds_of.items():
+                message = f"CAR's {kind} is more than what this asks for"
+                note = f"it is any of {', '.join(map(str, allowed))}, which CAR does not tell apart"
+                yield Diagnostic(codes.NATIVE_WIDER, message, _span(atom), notes=(note,))
+        for atom, ever in self.telling.items():
+            if not ever:
+                message = "no field map gives CAR the events that this asks for"
+                yield Diagnostic(codes.NATIVE_KIND, message, _span(atom))
+
+    def plan(self, plan: ir.Plan) -> tuple[ir.Plan, list[_Names]]:
+        """The plan in CAR's names, and the entries whose events reach it."""
+        match plan:
+            case ir.Search() | ir.Filter() if (condition := _conditions(plan)) is not None:
+                return self._selection(condition, plan)
+            case ir.Filter(inner, condition):
+                made, names = self.plan(inner)
+                columns = _columns(inner)
+                changed = ir.rewrite_condition(condition, self._renaming(names, columns, plan))
+                return evolve(plan, plan=made, condition=changed), names
+            case ir.Assign(inner, _, value):
+                made, names = self.plan(inner)
+                changed_value = ir.rewrite_value(value, self._renaming(names, (), plan))
+                return evolve(plan, plan=made, value=changed_value), names
+            case ir.Project(inner, columns):
+                made, names = self.plan(inner)
+                change = self._renaming(names, _columns(inner), plan)
+                return evolve(plan, plan=made, columns=_renamed(columns, change)), names
+            case ir.Distinct(inner, value):
+                made, names = self.plan(inner)
+                return evolve(plan, plan=made, value=self._key(value, names, plan)), names
+            case ir.Group(plans, keys):
+                parts = [self.plan(part) for part in plans]
+                names = [name for _, found in parts for name in found]
+                raised_keys = tuple(self._key(key, names, plan) for key in keys)
+                return evolve(plan, plans=tuple(p for p, _ in parts), keys=raised_keys), names
+            case ir.Aggregated(group, columns):
+                made, names = self.plan(group)
+                assert isinstance(made, ir.Group)
+                change = self._renaming(names, (), plan)
+                return evolve(plan, group=made, columns=_renamed(columns, change)), names
+            case _:
+                raise unsupported("this part of the query", _plan_span(plan))
+
+    def _selection(self, condition: ir.Condition, plan: ir.Plan) -> tuple[ir.Plan, list[_Names]]:
+        by_condition: dict[ir.Condition, list[_Names]] = {}
+        for names in self.entries:
+            unknown, absent = dict(self.unknown), dict(self.absent)
+            wider = {atom: dict(found) for atom, found in self.wider.items()}
+            made = ir.simplify(self._condition(condition, names))
+            if made in (ir.Truth(False), ir.Truth(None)):
+                # What is said of names counts only where the query looks at such events.
+                self.unknown, self.absent, self.wider = unknown, absent, wider
+                continue
+            by_condition.setdefault(made, []).append(names)
+        span = _plan_span(plan)
+        parts: list[ir.Plan] = []
+        for made, found in by_condition.items():
+            kinds = tuple(dict.fromkeys(names.entry.kind for names in found))
+            search = ir.Search(kinds, span)
+            parts.append(search if made == ir.Truth(True) else ir.Filter(search, made, span))
+        if not parts:
+            raise unsupported("events that no field map gives to CAR", span)
+        reached = [names for found in by_condition.values() for names in found]
+        return (parts[0] if len(parts) == 1 else ir.Union(tuple(parts), span)), reached
+
+    def _condition(
+        self, condition: ir.Condition, names: _Names, positive: bool = True
+    ) -> ir.Condition:
+        match condition:
+            case ir.And(items):
+                # What the entry rules out is not asked for the names in it.
+                decided = [self._decided(item, names, positive) for item in items]
+                if ir.Truth(False) in decided:
+                    return ir.Truth(False)
+                return ir.And(tuple(self._condition(item, names, positive) for item in items))
+            case ir.Or(items):
+                return ir.Or(tuple(self._condition(item, names, positive) for item in items))
+            case ir.Not(item):
+                return ir.Not(self._condition(item, names, not positive))
+            case ir.IsTrue(item):
+                return ir.IsTrue(self._condition(item, names, positive))
+            case _:
+                made = self._decided(condition, names, positive)
+                return self._atom(condition, names) if made is None else made
+
+    def _decided(self, condition: ir.Condition, names: _Names, positive: bool) -> ir.Truth | None:
+        """What the entry's own condition says of a condition, if it decides it.
+
+        Where it says "of some of my events", all are taken (``positive`` tells whether being true takes more), which is told.
+        """
+        match condition:
+            case ir.Or(items) | ir.And(items):
+                found = [self._decided(item, names, positive) for item in items]
+                absorbing = isinstance(condition, ir.Or)
+                if ir.Truth(absorbing) in found:
+                    return ir.Truth(absorbing)
+                if all(item == ir.Truth(not absorbing) for item in found):
+                    return ir.Truth(not absorbing)
+                return None
+            case ir.Match(ir.Field(name)) | ir.Compare(ir.Field(name), _, ir.Constant()):
+                path = tuple(name.split("."))
+                allowed = names.allowed.get(path)
+                if allowed is None:
+                    return None
+                change = _constant_for(name)
+                verdicts = {
+                    holds(ir.rewrite_condition(condition, change(c)), RawRow({}), _ALONE)
+                    for c in allowed
+                }
+                self.telling[condition] = self.telling.get(condition, False) or True in verdicts
+                if len(verdicts) == 1:
+                    return ir.Truth(verdicts.pop())
+                self.wider.setdefault(condition, {}).setdefault(names.entry.kind, allowed)
+                return ir.Truth(positive)
+            case _:
+                return None
+
+    def _atom(self, atom: ir.Condition, names: _Names) -> ir.Condition:
+        def change(value: ir.Value) -> ir.Value:
+            return self._named(value, names, atom) if isinstance(value, ir.Field) else value
+
+        made = ir.rewrite_condition(atom, change)
+        values = ir.values_of(made)
+        if any(value == ir.Constant(None) for value in values):
+            return ir.Truth(isinstance(made, ir.IsNull) or None)
+        if isinstance(made, ir.Compare):
+            types = {v.type for v in values if isinstance(v, ir.Field)} - {ir.Type.ANY}
+            if len(types) == 1:
+                return evolve(made, type=types.pop())
+        return made
+
+    def _named(self, field: ir.Field, names: _Names, atom: ir.Condition | None) -> ir.Value:
+        """A native name in an entry: the CAR field, null, or the name in the raw event."""
+        path = tuple(field.name.split("."))
+        found = names.fields.get(path)
+        if found is not None:
+            return found
+        if field.name == "time":
+            return ir.Field("time", None, ir.Type.TIME)
+        if (names.place, path) in self.known:
+            self.absent.setdefault((field.name, names.entry.kind), atom)
+            return ir.Constant(None)
+        if path in self.everywhere and (names.place, path) not in self.tells:
+            # Another log's name: these events do not have it.
+            return ir.Constant(None)
+        self.unknown.setdefault(field.name, atom)
+        return ir.Raw(path)
+
+    def _renaming(
+        self, names: list[_Names], columns: tuple[str, ...], plan: ir.Plan
+    ) -> Callable[[ir.Value], ir.Value]:
+        """Names behind a selection, where all entries have to agree on what a name means."""
+
+        def change(value: ir.Value) -> ir.Value:
+            if not isinstance(value, ir.Field) or value.name in columns:
+                return value
+            found = {self._named(value, name, None) for name in names}
+            if len(found) == 1:
+                return found.pop()
+            there = {item for item in found if item != ir.Constant(None)}
+            if len(there) == 1:
+                return there.pop()
+            what = f"{value.name}, which means several things in the events found"
+            raise unsupported(what, _plan_span(plan))
+
+        return change
+
+    def _key(self, key: ir.Field, names: list[_Names], plan: ir.Plan) -> ir.Field:
+        made = self._renaming(names, (), plan)(key)
+        if not isinstance(made, ir.Field):
+            what = f"grouping by {key.name}, which CAR has no field for"
+            raise unsupported(what, _plan_span(plan))
+        return made
+
+
+def _constant_for(
+    name: str,
+) -> Callable[[str | int | float | bool], Callable[[ir.Value], ir.Value]]:
+    def with_constant(constant: str | int | float | bool) -> Callable[[ir.Value], ir.Value]:
+        def change(value: ir.Value) -> ir.Value:
+            if isinstance(value, ir.Field) and value.name == name:
+                return ir.Constant(constant)
+            return value
+
+        return change
+
+    return with_constant
+
+
+def _conditions(plan: ir.Plan) -> ir.Condition | None:
+    """The condition of filters on a search alone; None where there is more."""
+    match plan:
+        case ir.Search():
+            return ir.Truth(True)
+        case ir.Filter(inner, condition):
+            below = _conditions(inner)
+            return None if below is None else ir.conjunction((below, condition))
+        case _:
+            return None
+
+
+def _columns(plan: ir.Plan) -> tuple[str, ...]:
+    """The names that a plan itself made, which are not the log's."""
+    match plan:
+        case ir.Project(_, columns) | ir.Aggregated(_, columns):
+            return tuple(column.name for column in columns)
+        case ir.Assign(inner, name, _):
+            return (*_columns(inner), name)
+        case ir.Filter(inner) | ir.Distinct(inner):
+            return _columns(inner)
+        case _:
+            return ()
+
+
+def _renamed(
+    columns: tuple[ir.Column, ...], change: Callable[[ir.Value], ir.Value]
+) -> tuple[ir.Column, ...]:
+    return tuple(evolve(c, value=ir.rewrite_value(c.value, change)) for c in columns)
+
+
+def _span(atom: ir.Condition | None) -> Span | None:
+    found: Span | None = getattr(atom, "span", None)
+    return found
+
+
+def _plan_span(plan: ir.Plan) -> Span | None:
+    found: Span | None = getattr(plan, "span", None)
+    if found is not None:
+        return found
+    inner = getattr(plan, "plan", None) or getattr(plan, "group", None)
+    return None if inner is None else _plan_span(inner)

@@ -1,0 +1,184 @@
+"""Queries in other languages, as they were read: the same IR, under the names that the query itself uses.
+
+A reader turns a text into a ``Reading``. Its program searches for events of one kind, ``(language, "event")``, and
+its fields are the query's own::
+
+    file where file_name == "lsass*.dmp"
+      Filter(Search((EventKind("eql", "event"),)),
+             And((Match(Field("event_type"), ("file",)), Match(Field("file_name"), ("lsass*.dmp",)))))
+
+From there it can go two ways. ``native_map`` gives a field map under which the program runs over events that have these
+very names. ``raising.raised`` turns the names into CAR's by a field map read backwards, and the
+program becomes one like those that pseudocode gives.
+
+What cannot be read is told with its place, and then there is no program: a query without one of its conditions would be another query.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import re2
+from attrs import field, frozen
+
+from .. import ir
+from ..diagnostics import Block, Code, Diagnostic, Span, codes, has_errors, ordered
+from ..evaluate import regex_of
+from ..fieldmap import Entry, FieldMap
+from ..rule import Metadata, Rule
+from ..syntax import parse_program
+
+ACTION = "event"
+"""The action of the one kind of event that a native program searches for; its object is the language."""
+
+
+@frozen
+class Reading:
+    """A query as it was read: its program, or None, and everything there is to say about it.
+
+    ``raised`` tells that the program is in CAR's names; otherwise it is in the query's own.
+    """
+
+    language: str
+    block: Block = field(repr=False)
+    program: ir.Program | None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    raised: bool = False
+
+
+class Refusal(Exception):  # noqa: N818 - says what happened, and is always caught
+    """What a reader raises where it cannot go on; becomes a diagnostic."""
+
+    def __init__(self, code: Code, message: str, span: Span | None, *notes: str) -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, message, span, notes=notes)
+
+
+def unsupported(what: str, span: Span | None, *notes: str) -> Refusal:
+    """The refusal of something that our language does not have."""
+    return Refusal(codes.FOREIGN_UNSUPPORTED, what, span, *notes)
+
+
+def wrong(what: str, span: Span, *notes: str) -> Refusal:
+    """The refusal of a text that does not follow its grammar."""
+    return Refusal(codes.FOREIGN_SYNTAX, what, span, *notes)
+
+
+_FLAGS = re.compile(r"\(\?([ims]+)\)")
+
+
+def regex_test(
+    value: ir.Value, text: str, span: Span, *, cased: bool = False, dotall: bool = False
+) -> ir.Regex:
+    """The test that a regular expression is found in a value. Flags at its beginning count.
+
+    Raises `Refusal` for an expression that RE2 does not take.
+    """
+    multiline = False
+    pattern = text
+    while found := _FLAGS.match(pattern):
+        cased = cased and "i" not in found[1]
+        dotall = dotall or "s" in found[1]
+        multiline = multiline or "m" in found[1]
+        pattern = pattern[found.end() :]
+    test = ir.Regex(value, pattern, cased, dotall, multiline, span)
+    try:
+        regex_of(test)
+    except re2.error as error:
+        said = error.args[0] if error.args else ""
+        reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        note = (
+            "expressions here have no look-around and no backreferences, so that time stays bounded"
+        )
+        raise unsupported(f"this regular expression: {reason}", span, note) from None
+    return test
+
+
+def native_search(language: str) -> ir.Search:
+    """The stream of all events, under a language's names."""
+    return ir.Search((ir.EventKind(language, ACTION),))
+
+
+def finished(
+    language: str, block: Block, plan: ir.Plan | None, said: list[Diagnostic], name: str = "matches"
+) -> Reading:
+    """The reading of a query whose rows are those of ``plan``; no program where there is an error."""
+    diagnostics = ordered(said)
+    if plan is None or has_errors(diagnostics):
+        return Reading(language, block, None, diagnostics)
+    span = block.span(0, len(block.text))
+    return Reading(language, block, ir.Program((ir.Output(name, plan, span),)), diagnostics)
+
+
+def as_rule(reading: Reading, id_: str, title: str = "") -> Rule:
+    """The reading as a rule that an engine runs. The reading must have a program."""
+    assert reading.program is not None
+    nothing = parse_program(Block(reading.block.source, "", range(1))).program
+    return Rule(
+        id_,
+        Metadata(title=title),
+        reading.program,
+        nothing,
+        reading.block,
+        diagnostics=reading.diagnostics,
+    )
+
+
+def native_map(reading: Reading) -> FieldMap:
+    """A field map for events that have the names of the query: every event is one, and every name is itself."""
+    assert reading.program is not None
+    names = dict.fromkeys(
+        name for output in reading.program.outputs for name in names_of(output.plan)
+    )
+    fields: dict[str, ir.Value] = {name: _placed(name) for name in names}
+    kind = ir.EventKind(reading.language, ACTION)
+    entry = Entry(kind, ir.Truth(True), {"time": _TIME, **fields})
+    title = f"Events under the names of a query in {reading.language}"
+    return FieldMap(f"{reading.language}_names", title, ir.Truth(True), (entry,))
+
+
+_TIME = ir.Call(
+    "first",
+    tuple(ir.Raw((name,)) for name in ("@timestamp", "_time", "UtcTime", "timestamp", "time")),
+)
+
+
+def _placed(name: str) -> ir.Value:
+    path = tuple(name.split("."))
+    nested = ir.Raw(path)
+    return nested if len(path) == 1 else ir.Call("first", (nested, ir.Raw((name,))))
+
+
+def names_of(plan: ir.Plan) -> Iterator[str]:
+    """The names of the fields that a plan reads, with repetition."""
+    match plan:
+        case ir.Filter(inner, condition):
+            yield from names_of(inner)
+            yield from (found.name for found in ir.fields_of(condition))
+        case ir.Assign(inner, _, value):
+            yield from names_of(inner)
+            yield from (found.name for found in ir.fields_in(value))
+        case ir.Project(inner, columns):
+            yield from names_of(inner)
+            yield from _column_names(columns)
+        case ir.Distinct(inner, value):
+            yield from names_of(inner)
+            yield value.name
+        case ir.Group(plans, keys):
+            for inner in plans:
+                yield from names_of(inner)
+            yield from (key.name for key in keys)
+        case ir.Aggregated(group, columns):
+            yield from names_of(group)
+            yield from _column_names(columns)
+        case ir.Union(plans):
+            for inner in plans:
+                yield from names_of(inner)
+        case _:
+            return
+
+
+def _column_names(columns: tuple[ir.Column, ...]) -> Iterator[str]:
+    for column in columns:
+        yield from (found.name for found in ir.fields_in(column.value))

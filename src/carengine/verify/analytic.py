@@ -1,0 +1,265 @@
+"""An analytic with several implementations: whether they agree, and whether each finds what it should.
+
+``load_analytics`` reads what CAR publishes, ``verify`` reads every implementation of one, runs each on the true positives that
+come with the analytic, and compares each with each::
+
+    [analytic] = load_analytics("CAR-2019-08-001.md")
+    report = verify(analytic)
+    report.implementations[1].title          'Splunk: Procdump - File Create'
+    report.pairs[0].comparison.equivalent    False
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+from attrs import evolve, field, frozen
+
+from .. import foreign, ir
+from ..diagnostics import Block, CarError, Diagnostic, Label, Source, codes, ordered
+from ..engine import Engine
+from ..rule import Example, Implementation, Publication, Refused, Rule, carfile, caryaml, page
+from ..rule.model import Draft, from_drafts
+from ..rule.published import is_pseudocode
+from .comparing import Comparison, Difference, compare
+from .conditions import selection
+
+_MAX_PAIRS = 400
+_MAX_BYTES = 8_000_000
+_ENDINGS = (".md", ".yaml", ".yml", ".car")
+
+
+@frozen
+class Analytic:
+    """What CAR publishes under one id: its rules, one for each block of pseudocode, and everything beside them."""
+
+    id: str
+    title: str
+    rules: tuple[Rule | Refused, ...]
+    publication: Publication = field(repr=False)
+    examples: tuple[Example, ...] = field(default=(), repr=False)
+
+
+@frozen
+class Candidate:
+    """One implementation: its program in CAR's names, or None and the diagnostics that say why.
+
+    ``language`` is empty for one that cannot be read. ``found`` says for each of the analytic's examples whether the
+    implementation finds an event of it; None where it cannot be run.
+    """
+
+    title: str
+    language: str
+    program: ir.Program | None = field(repr=False)
+    block: Block | None = field(repr=False)
+    diagnostics: tuple[Diagnostic, ...] = ()
+    found: tuple[bool | None, ...] = ()
+
+
+@frozen
+class Pair:
+    """Two implementations, by their places, and how they compare."""
+
+    first: int
+    second: int
+    comparison: Comparison
+
+
+@frozen
+class Report:
+    """What verifying an analytic gave."""
+
+    analytic: Analytic
+    implementations: tuple[Candidate, ...]
+    examples: tuple[Example, ...]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def equivalent(self) -> bool | None:
+        """Whether all implementations find the same events; None where that is not known."""
+        answers = {pair.comparison.equivalent for pair in self.pairs}
+        if False in answers:
+            return False
+        unread = any(item.program is None for item in self.implementations)
+        return None if None in answers or unread or not self.pairs else True
+
+    @property
+    def misses(self) -> bool:
+        """Whether an implementation does not find a true positive."""
+        return any(False in item.found for item in self.implementations)
+
+
+def load_analytics(*paths: str | Path) -> tuple[Analytic, ...]:
+    """The analytics in files and folders: CAR's YAML and Markdown, and rule files. Raises `CarError` for what cannot be read."""
+    drafts: list[Draft] = []
+    found: list[Diagnostic] = []
+    for path in map(Path, paths):
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            if path.is_dir() and file.suffix not in _ENDINGS:
+                continue
+            drafts += _drafts(file, found)
+    if found:
+        raise CarError(found)
+    rules = from_drafts(drafts)
+    made: dict[str, list[Rule | Refused]] = {}
+    found_rules: tuple[Rule | Refused, ...] = (*rules.rules, *rules.refused)
+    for item in found_rules:
+        made.setdefault(_base(item.id), []).append(item)
+    first: dict[str, Draft] = {}
+    for draft in drafts:
+        first.setdefault(_base(draft.id), draft)
+    return tuple(
+        Analytic(
+            id_,
+            first[id_].metadata.title,
+            tuple(sorted(items, key=lambda item: item.id)),
+            first[id_].publication,
+            first[id_].examples,
+        )
+        for id_, items in sorted(made.items())
+    )
+
+
+def _base(id_: str) -> str:
+    """The id of the analytic that a rule is one of several of."""
+    found = re.fullmatch(r"(CAR-\d{4}-\d{2}-\d{3})\.\d+", id_)
+    return found[1] if found else id_
+
+
+def _drafts(path: Path, found: list[Diagnostic]) -> list[Draft]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        message = f"the file cannot be read: {error}"
+        found.append(Diagnostic(codes.UNREADABLE_RULE, message, origin=str(path)))
+        return []
+    source = Source(str(path), text)
+    if path.suffix == ".md":
+        return list(page.read(source))
+    if path.suffix in (".yaml", ".yml"):
+        return list(caryaml.read(source, folder=path.parent)) if caryaml.is_analytic(text) else []
+    return list(carfile.read(source, folder=path.parent))
+
+
+def verify(analytic: Analytic) -> Report:
+    """An analytic's implementations held to its true positives and to each other."""
+    candidates = run_all(analytic)
+    pairs = []
+    numbered = [n for n, item in enumerate(candidates) if item.program is not None]
+    for a, b in list(combinations(numbered, 2))[:_MAX_PAIRS]:
+        one, other = candidates[a].program, candidates[b].program
+        assert one is not None
+        assert other is not None
+        pairs.append(Pair(a, b, compare(one, other)))
+    return Report(analytic, tuple(candidates), _positive(analytic), tuple(pairs))
+
+
+def findings(report: Report) -> tuple[Diagnostic, ...]:
+    """What verifying found, as diagnostics: true positives that are missed, and implementations that differ."""
+    found: list[Diagnostic] = []
+    for item in report.implementations:
+        place = None if item.block is None else item.block.span(0, len(item.block.text))
+        for example, seen in zip(report.examples, item.found, strict=True):
+            if seen is False:
+                message = f"{item.title} does not find {example.name}"
+                found.append(Diagnostic(codes.MISSES_POSITIVE, message, place))
+    for pair in report.pairs:
+        one, other = report.implementations[pair.first], report.implementations[pair.second]
+        comparison = pair.comparison
+        if comparison.equivalent is None:
+            message = f"{one.title} and {other.title} were not compared to the end"
+            found.append(Diagnostic(codes.NOT_COMPARED, message, origin=report.analytic.id))
+        for finder, misser, direction in (
+            (one, other, comparison.only_first),
+            (other, one, comparison.only_second),
+        ):
+            found += [_finding(finder, misser, item) for item in direction.differences]
+    return ordered(found)
+
+
+def _finding(finder: Candidate, misser: Candidate, item: Difference) -> Diagnostic:
+    event = json.dumps(dict(item.event), ensure_ascii=False)
+    message = f"{finder.title} finds an event that {misser.title} does not: {event}"
+    notes = []
+    if item.condition is None:
+        notes.append(f"{misser.title} does not look at {', '.join(map(str, item.kinds))}")
+    labels = () if item.found_by is None else (Label(item.found_by, "found by this"),)
+    span = item.span or item.found_by
+    if span is None and misser.block is not None:
+        span = misser.block.span(0, len(misser.block.text))
+    return Diagnostic(codes.NOT_EQUIVALENT, message, span, labels=labels, notes=tuple(notes))
+
+
+def run_all(analytic: Analytic) -> list[Candidate]:
+    """All implementations of an analytic, each run on the true positives."""
+    examples = _positive(analytic)
+    return [_run(item, examples) for item in implementations(analytic)]
+
+
+def _positive(analytic: Analytic) -> tuple[Example, ...]:
+    return tuple(item for item in analytic.examples if item.match)
+
+
+def implementations(analytic: Analytic) -> list[Candidate]:
+    """All implementations of an analytic as they were read, in the order in which they stand."""
+    pending = list(analytic.rules)
+    made: list[Candidate] = []
+    for item in analytic.publication.implementations:
+        if is_pseudocode(item.type):
+            if pending and item.code is not None:
+                made.append(_own(pending.pop(0), item.name))
+        else:
+            made.append(read_implementation(item))
+    if not analytic.publication.implementations:
+        made = [_own(rule, "") for rule in pending]
+    return made
+
+
+def _own(rule: Rule | Refused, name: str) -> Candidate:
+    title = f"Pseudocode: {name}" if name else "Pseudocode"
+    match rule:
+        case Rule():
+            return Candidate(title, "pseudocode", rule.program, rule.block, rule.diagnostics)
+        case Refused():
+            return Candidate(title, "pseudocode", None, None, rule.diagnostics)
+
+
+_READERS: dict[str, Callable[[Block], foreign.Reading]] = foreign.LANGUAGES
+
+
+def read_implementation(item: Implementation) -> Candidate:
+    """A published implementation in another language, read and raised to CAR's names."""
+    title = f"{item.type.strip()}: {item.name}" if item.name else item.type.strip()
+    if item.code is None:
+        message = "the implementation has no code"
+        nothing = Diagnostic(codes.FOREIGN_SYNTAX, message, item.span)
+        return Candidate(title, "", None, None, (nothing,))
+    language = foreign.language_of(item.type)
+    if language is None:
+        shown = item.type.strip() or "the language of an implementation without a type"
+        nothing = Diagnostic(codes.FOREIGN_UNSUPPORTED, f"{shown} is not read", item.span)
+        return Candidate(title, "", None, item.code, (nothing,))
+    reading = foreign.read(item.code, language)
+    return Candidate(title, language, reading.program, item.code, reading.diagnostics)
+
+
+def _run(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:
+    if candidate.program is None or candidate.block is None:
+        return evolve(candidate, found=tuple(None for _ in examples))
+    # What an analytic finds is its events; how it counts them at the end makes no difference to that.
+    outputs = tuple(evolve(o, plan=selection(o.plan)) for o in candidate.program.outputs)
+    program = evolve(candidate.program, outputs=outputs)
+    reading = foreign.Reading(candidate.language, candidate.block, program, raised=True)
+    rule = foreign.as_rule(reading, "implementation")
+    found: list[bool | None] = []
+    for example in examples:
+        engine = Engine([rule], fieldmap=example.fieldmap)
+        found.append(next(engine.run(example.events), None) is not None)
+    return evolve(candidate, found=tuple(found))

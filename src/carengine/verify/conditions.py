@@ -1,0 +1,110 @@
+"""What an implementation asks of one event, for each kind of event: what comparing needs.
+
+``selection`` takes off what only shows events (a table, counts at the end); ``by_kind`` gives the condition for each kind of CAR event,
+and ``on_paths`` restates conditions on base names as conditions on the path, so that ``exe`` and
+``image_path`` can be reasoned about together::
+
+    exe = "taskmgr.exe"      image_path match "(?s)(?:^|[/\\\\])taskmgr\\.exe$"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from attrs import evolve
+
+from .. import ir
+from ..datamodel import model
+from ..pattern import Any, One, Pattern, tokenize
+
+
+def selection(plan: ir.Plan) -> ir.Plan:
+    """The plan whose rows are the events found, without what is done to show them."""
+    match plan:
+        case ir.Project(inner) | ir.Assign(inner):
+            return selection(inner)
+        case ir.Aggregated(ir.Group(plans, _, None)):
+            parts = tuple(selection(part) for part in plans)
+            return parts[0] if len(parts) == 1 else ir.Union(parts)
+        case ir.Group(plans, _, None):
+            parts = tuple(selection(part) for part in plans)
+            return parts[0] if len(parts) == 1 else ir.Union(parts)
+        case _:
+            return plan
+
+
+def is_shown(plan: ir.Plan) -> bool:
+    """Whether something is done to show the events that a plan finds."""
+    return selection(plan) is not plan
+
+
+def by_kind(program: ir.Program) -> dict[ir.EventKind, ir.Condition] | None:
+    """The condition of a program for each kind of event; None where it looks at several events at a time."""
+    found: dict[ir.EventKind, list[ir.Condition]] = {}
+    for output in program.outputs:
+        stages = ir.as_stages(selection(output.plan))
+        if stages is None:
+            return None
+        for stage in stages:
+            for kind in stage.kinds:
+                found.setdefault(kind, []).append(stage.condition)
+    return {kind: ir.simplify(ir.Or(tuple(items))) for kind, items in found.items()}
+
+
+def on_paths(object_: str, conditions: Iterable[ir.Condition]) -> list[ir.Condition]:
+    """The conditions, those on a base name restated on its path where another one reads the path.
+
+    A base name is taken to be the path's last part, as the data model says.
+    """
+    given = list(conditions)
+    spec = model().object(object_)
+    if spec is None:
+        return given
+    read = {field.name for condition in given for field in ir.fields_of(condition)}
+    paths: dict[str, ir.Field] = {}
+    for name in read:
+        found = spec.field(name)
+        if found is not None and found.base_name_of in read:
+            path = spec.field(found.base_name_of or "")
+            assert path is not None
+            paths[name] = ir.Field(path.name, None, path.type)
+    return [_on_paths(condition, paths) for condition in given] if paths else given
+
+
+def _on_paths(condition: ir.Condition, paths: dict[str, ir.Field]) -> ir.Condition:
+    match condition:
+        case ir.And(items) | ir.Or(items):
+            return evolve(condition, items=tuple(_on_paths(item, paths) for item in items))
+        case ir.Not(item) | ir.IsTrue(item):
+            return evolve(condition, item=_on_paths(item, paths))
+        case ir.Match(ir.Field(name, None), patterns, span) if name in paths:
+            if any(pattern.cased for pattern in patterns):
+                return condition
+            tests = tuple(_last_part(paths[name], pattern, span) for pattern in patterns)
+            return tests[0] if len(tests) == 1 else ir.Or(tests)
+        case ir.IsNull(ir.Field(name, None), span) if name in paths:
+            return ir.IsNull(paths[name], span)
+        case _:
+            return condition
+
+
+def _last_part(path: ir.Field, pattern: Pattern, span: object) -> ir.Condition:
+    parts = []
+    for token in tokenize(pattern.text):
+        match token:
+            case Any():
+                parts.append(r"[^\\/]*")
+            case One():
+                parts.append(r"[^\\/]")
+            case str():
+                parts.append(re.sub(r"([^\w ])", r"\\\1", token, flags=re.ASCII))
+    text = "".join(parts)
+    if all(isinstance(token, Any) for token in tokenize(pattern.text)):
+        text = r"[^\\/]+"
+    return ir.Regex(path, rf"(?:^|[\\/]){text}$", dotall=True, span=span)  # type: ignore[arg-type]
+
+
+def conjuncts(condition: ir.Condition) -> tuple[ir.Condition, ...]:
+    """The conditions that all have to be true for a condition to be."""
+    return condition.items if isinstance(condition, ir.And) else (condition,)

@@ -1,0 +1,158 @@
+"""What became of the blocks in other languages that a corpus publishes: a table for its page.
+
+Each Splunk, EQL, LogPoint … block is read, run on its analytic's true positives, and compared with the pseudocode of the
+same analytic. ``corpus_table`` writes two tables: how many of each language got how far, and a row for each block with the event
+that tells it from its pseudocode, or the reason why it was not read::
+
+    | language | blocks | read | run | agree | differ | not decided | no pseudocode |
+    | Splunk | 82 | 68 | …
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from ..diagnostics import Severity, codes
+from .analytic import Analytic, Candidate, run_all
+from .comparing import Comparison, Direction, compare
+
+_HEAD = """## Implementations in other languages
+
+Every block that the analytics publish beside their pseudocode: whether it could be read, whether it runs over single events, and
+whether it finds the same events as the analytic's pseudocode. "Agrees" is proved; for a block that differs, an event is shown, in
+CAR's names, that one of the two finds and the other does not. Of several blocks of pseudocode each is compared, and the closest
+counts.
+"""
+
+_LANGUAGES = ("Splunk", "EQL", "LogPoint", "Sigma", "DNIF", "Elastic")
+_LONGEST = 400
+_MOST = 3
+
+
+@frozen
+class BlockResult:
+    """A published block: the language, and what became of it.
+
+    ``result`` is ``agrees``, ``differs``, ``not decided``, ``no pseudocode`` or ``not read``; ``why`` an event or a reason.
+    """
+
+    analytic: str
+    title: str
+    language: str
+    result: str
+    why: str = ""
+    runs: bool = False
+    misses: bool = False
+
+
+def block_results(analytics: Iterable[Analytic]) -> tuple[BlockResult, ...]:
+    """What became of each block that is no pseudocode, in the order of the analytics."""
+    made: list[BlockResult] = []
+    for analytic in analytics:
+        found = run_all(analytic)
+        own = [item for item in found if item.language == "pseudocode" and item.program is not None]
+        made += [_result(analytic.id, item, own) for item in found if item.language != "pseudocode"]
+    return tuple(made)
+
+
+def _result(id_: str, item: Candidate, own: list[Candidate]) -> BlockResult:
+    type_, _, _ = item.title.partition(":")
+    language = next((name for name in _LANGUAGES if name.lower() == type_.lower()), type_)
+    if item.program is None:
+        errors = [said for said in item.diagnostics if said.severity is Severity.ERROR]
+        why = "; ".join(
+            f"{said.code.id} {said.message}" + (f" (line {said.span.line})" if said.span else "")
+            for said in errors[:2]
+        )
+        return BlockResult(id_, item.title, language, "not read", why)
+    runs = None not in item.found or not item.found
+    misses = False in item.found
+    if not own:
+        return BlockResult(id_, item.title, language, "no pseudocode", "", runs, misses)
+    compared = []
+    for other in own:
+        assert other.program is not None
+        compared.append(compare(other.program, item.program, most=_MOST))
+    best = min(compared, key=_distance)
+    match best.equivalent:
+        case True:
+            return BlockResult(id_, item.title, language, "agrees", _limits(item), runs, misses)
+        case False:
+            return BlockResult(id_, item.title, language, "differs", _event(best), runs, misses)
+        case None:
+            why = "" if best.compared else "one of the two looks at several events at a time"
+            return BlockResult(id_, item.title, language, "not decided", why, runs, misses)
+
+
+def _limits(item: Candidate) -> str:
+    """What of a block is not in what was compared."""
+    found = [said for said in item.diagnostics if said.code is codes.NATIVE_KIND]
+    return "; ".join(
+        f"{said.code.id} without {' '.join(said.span.text.split())}" for said in found if said.span
+    )
+
+
+def _distance(comparison: Comparison) -> tuple[int, int]:
+    differences = len(comparison.only_first.differences) + len(comparison.only_second.differences)
+    return {True: 0, None: 1, False: 2}[comparison.equivalent], differences
+
+
+def _event(comparison: Comparison) -> str:
+    parts = []
+    for finder, direction in (
+        ("only the pseudocode finds", comparison.only_first),
+        ("only this block finds", comparison.only_second),
+    ):
+        shown = _first(direction)
+        if shown:
+            more = " and others" if len(direction.differences) > 1 else ""
+            parts.append(f"{finder} {shown}{more}")
+    return "; ".join(parts)
+
+
+def _first(direction: Direction) -> str:
+    for item in direction.differences:
+        text = json.dumps(dict(item.event), ensure_ascii=False)
+        return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return ""
+
+
+def corpus_table(analytics: Iterable[Analytic]) -> str:
+    """The section of the corpus's page on implementations in other languages, as Markdown."""
+    results = block_results(analytics)
+    names = [name for name in _LANGUAGES if any(r.language == name for r in results)]
+    names += sorted({r.language for r in results} - set(names))
+    lines = [
+        _HEAD,
+        "| language | blocks | read | run alone | agree | differ | not decided | without pseudocode | miss a true positive |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in names:
+        mine = [r for r in results if r.language == name]
+        counts = Counter(r.result for r in mine)
+        cells = (
+            name,
+            len(mine),
+            len(mine) - counts["not read"],
+            sum(r.runs for r in mine),
+            counts["agrees"],
+            counts["differs"],
+            counts["not decided"],
+            counts["no pseudocode"],
+            sum(r.misses for r in mine),
+        )
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    lines += ["", "| analytic | block | result | event or reason |", "| --- | --- | --- | --- |"]
+    for r in results:
+        why = f"`{r.why}`" if r.result == "differs" else r.why
+        row = (r.analytic, _cell(r.title), r.result, _cell(why))
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

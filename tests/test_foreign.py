@@ -1,0 +1,449 @@
+"""Queries in EQL, Splunk's language and LogPoint's: what they mean, what is refused and where, what becomes of their names."""
+
+from __future__ import annotations
+
+import importlib.resources
+import importlib.util
+import json
+import tomllib
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carengine import ir
+from carengine.diagnostics import Block, Severity
+from carengine.engine import Engine
+from carengine.fieldmap import find_maps
+from carengine.foreign import LANGUAGES, as_rule, language_of, native_map, raised, read
+
+Event = dict[str, Any]
+
+
+def finds(language: str, query: str, event: Event) -> bool:
+    """Whether a query finds an event that has the query's own names."""
+    reading = read(Block.of(query), language, raise_names=False)
+    assert reading.program is not None, [item.message for item in reading.diagnostics]
+    engine = Engine([as_rule(reading, "query")], fieldmap=native_map(reading))
+    return next(engine.run([event]), None) is not None
+
+
+PROCESS = {"event_type": "process", "process_name": "cmd.exe", "pid": 4, "subtype": "create"}
+
+EQL: list[tuple[str, Event, bool]] = [
+    ("process where true", PROCESS, True),
+    ("file where true", PROCESS, False),
+    ("any where true", PROCESS, True),
+    ('process where process_name == "CMD.EXE"', PROCESS, True),
+    ('process where process_name == "c*.exe"', PROCESS, True),
+    ('process where process_name == "c?d.exe"', PROCESS, False),
+    ('process where process_name : "c?d.exe"', PROCESS, True),
+    ('process where process_name like ("a*", "c*")', PROCESS, True),
+    ('process where process_name regex "c[a-m]d.exe"', PROCESS, True),
+    ('process where process_name regex "md.exe"', PROCESS, False),
+    ('process where match(process_name, "c[a-m]d")', PROCESS, True),
+    ('process where match(process_name, "md")', PROCESS, False),
+    ('process where process_name != "a.exe"', PROCESS, True),
+    ('process where other != "a.exe"', PROCESS, False),
+    ('process where not (other == "a.exe")', PROCESS, False),
+    ("process where other == null", PROCESS, True),
+    ('process where null == (other == "a")', PROCESS, True),
+    ('process where true == (process_name == "cmd.exe")', PROCESS, True),
+    ("process where pid == 4 and 3 < pid and pid <= 4.5", PROCESS, True),
+    ("process where pid + 1 == 5 and pid * 2 == 8 and pid - 5 == -1", PROCESS, True),
+    ("process where pid in (1, 2, 4)", PROCESS, True),
+    ("process where pid not in (1, 2, 4)", PROCESS, False),
+    ('process where process_name in ("c*", "cmd.exe")', PROCESS, True),
+    ('process where process_name in ("c*")', PROCESS, False),
+    ("process where subtype.create", PROCESS, True),
+    ("process where subtype.terminate", PROCESS, False),
+    ('process where startsWith(process_name, "CM")', PROCESS, True),
+    ('process where endsWith(process_name, ".com")', PROCESS, False),
+    ('process where stringContains(process_name, "md.")', PROCESS, True),
+    ('process where wildcard(process_name, "x", "*d.exe")', PROCESS, True),
+    ('any where cidrMatch(ip, "10.0.0.0/8")', {"ip": "10.9.9.9"}, True),
+    ('any where arrayContains(list, "B")', {"list": ["a", "b"]}, True),
+    ('any where path == "C:\\\\x\\\\*"', {"path": "c:\\x\\y"}, True),
+    ("any where path == ?'C:\\x'", {"path": "c:\\x"}, True),
+    ('any where path == """a"b"""', {"path": 'a"b'}, True),
+    ('process where pid == 4 | filter process_name == "cmd*"', PROCESS, True),
+    ('process where pid == 4 | filter process_name == "x"', PROCESS, False),
+    ("process where /* four */ pid == 4 // and no more", PROCESS, True),
+    ("process where a or b and not c", {"event_type": "process", "b": True, "c": False}, True),
+    (
+        'process where process.name == "a" and android == 1',
+        {"event_type": "process", "process": {"name": "a"}, "android": 1},
+        True,
+    ),
+]
+
+SYSMON = {
+    "EventCode": 11,
+    "Image": r"C:\Windows\System32\taskmgr.exe",
+    "TargetFilename": r"C:\t\lsass.dmp",
+    "Port": "445",
+}
+
+SPLUNK: list[tuple[str, Event, bool]] = [
+    ("EventCode=11", SYSMON, True),
+    ('EventCode="11"', SYSMON, True),
+    ("EventCode = 11", {"EventCode": "11"}, True),
+    ('Image="C:\\\\Windows\\\\*\\\\taskmgr.exe"', SYSMON, True),
+    (r"Image=C:\\Windows\\*\\TASKMGR.exe", SYSMON, True),
+    ('Image="C:\\Windows\\*"', SYSMON, True),
+    ('Image="C:\\\\\\\\Windows*"', SYSMON, False),
+    ('Image="C:\\\\Windows\\\\System3?\\\\taskmgr.exe"', SYSMON, False),
+    ('x="say \\"hi\\""', {"x": 'say "hi"'}, True),
+    ("Image!=*cmd.exe", SYSMON, True),
+    ("Other!=*cmd.exe", SYSMON, False),
+    ("NOT Other=*cmd.exe", SYSMON, True),
+    ("NOT NOT EventCode=11", SYSMON, True),
+    ("Image=*", SYSMON, True),
+    ("Other=*", SYSMON, False),
+    ("NOT Other=*", SYSMON, True),
+    ("Port>400 Port<=445", SYSMON, True),
+    ("EventCode IN (1, 11)", SYSMON, True),
+    ('Image IN (*a.exe, "*taskmgr.exe")', SYSMON, True),
+    ("EventCode=1 OR EventCode=11", SYSMON, True),
+    # `OR` binds tighter than the `AND` between terms.
+    ("EventCode=1 Port=1 OR EventCode=11", SYSMON, False),
+    ("(EventCode=1 Port=1) OR EventCode=11", SYSMON, True),
+    ("EventCode=11 AND Port=445", SYSMON, True),
+    ("lsass.dmp", SYSMON, True),
+    ('"LSASS.DMP" EventCode=11', SYSMON, True),
+    ("procdump", SYSMON, False),
+    ("NOT procdump", SYSMON, True),
+    ("index=main sourcetype=x EventCode=11", SYSMON, True),
+    ("search EventCode=11", SYSMON, True),
+    ("EventCode=11 | search Port=445", SYSMON, True),
+    ("EventCode=11 | search Port=446", SYSMON, False),
+    ("EventCode=11 | where Port=445", SYSMON, True),
+    # `where` keeps case, and binds `AND` tighter.
+    ('EventCode=11 | where Image="c:\\\\windows\\\\system32\\\\taskmgr.exe"', SYSMON, False),
+    ("EventCode=11 | where Port=1 AND Port=2 OR Port=445", SYSMON, True),
+    ('EventCode=11 | where like(Image, "%taskmgr___e")', SYSMON, True),
+    ('EventCode=11 | where match(Image, "TASKMGR")', SYSMON, False),
+    ('EventCode=11 | where match(Image, "(?i)TASKMGR")', SYSMON, True),
+    ("EventCode=11 | where isnull(Other) AND isnotnull(Image)", SYSMON, True),
+    ('EventCode=11 | where NOT Other="x"', SYSMON, False),
+    (
+        'EventCode=11 | where !cidrmatch("10.0.0.0/8", Ip)',
+        {"EventCode": 11, "Ip": "11.1.1.1"},
+        True,
+    ),
+    ('EventCode=11 | regex Image="taskmgr\\.exe$"', SYSMON, True),
+    ('EventCode=11 | regex Image!="taskmgr"', SYSMON, False),
+    ("EventCode=11 | table Image Port", SYSMON, True),
+    ("EventCode=11 | eval x=Port+1 | where x=446", SYSMON, True),
+]
+
+LOGPOINT: list[tuple[str, Event, bool]] = [
+    ("norm_id=WindowsSysmon event_id=1", {"event_id": 1}, True),
+    (r'image="*\cmd.exe"', {"image": r"C:\cmd.exe"}, True),
+    (r"image='*\cmd.exe'", {"image": r"C:\CMD.EXE"}, True),
+    ('path="c:\\x\\" -user="a"', {"path": "c:\\x\\", "user": "b"}, True),
+    ('-user="a"', {"user": "a"}, False),
+    ('-user="a"', {}, True),
+    ('event_id IN [1, 2] image in ["a*", "b*"]', {"event_id": 2, "image": "bx"}, True),
+    ('image IN "a*"', {"image": "ab"}, True),
+    ("event_id=1 or event_id=2", {"event_id": 2}, True),
+    ("not event_id=1 and event_id=2", {"event_id": 2}, True),
+    ('event_id=1 | search image="a"', {"event_id": 1, "image": "b"}, False),
+]
+
+
+@pytest.mark.parametrize(("query", "event", "found"), EQL)
+def test_eql(query: str, event: Event, found: bool) -> None:
+    assert finds("eql", query, event) is found
+
+
+@pytest.mark.parametrize(("query", "event", "found"), SPLUNK)
+def test_splunk(query: str, event: Event, found: bool) -> None:
+    assert finds("splunk", query, event) is found
+
+
+@pytest.mark.parametrize(("query", "event", "found"), LOGPOINT)
+def test_logpoint(query: str, event: Event, found: bool) -> None:
+    assert finds("logpoint", query, event) is found
+
+
+REFUSED = [
+    ("eql", "sequence [a where true] [b where true]", "CE952", "sequence"),
+    ("eql", "process where a == 1 | head 5", "CE952", "| head 5"),
+    ("eql", "process where length(a) > 1", "CE952", "length"),
+    (
+        "eql",
+        "file where a == 1 and descendant of [b where true]",
+        "CE952",
+        "descendant of [b where true]",
+    ),
+    ("eql", 'process where a == "x" b == "y"', "CE951", "b"),
+    ("eql", "process where a == ", "CE951", ""),
+    ("eql", 'process where a == "x', "CE951", '"'),
+    ("eql", 'process where match(a, "(?<!b)c")', "CE952", 'match(a, "(?<!b)c")'),
+    ("eql", "", "CE951", ""),
+    ("splunk", "EventCode=1 | transaction host", "CE952", "transaction"),
+    ("splunk", "`sysmon` EventCode=1", "CE952", "`sysmon`"),
+    ("splunk", "a=1 | `filter`", "CE952", "`filter`"),
+    ("splunk", "earliest=-1d a=1", "CE952", "earliest=-1d"),
+    ("splunk", "a=1 NOT [search b=2 | fields c]", "CE952", "["),
+    ("splunk", 'a=1 | rex field=b "x"', "CE952", "rex"),
+    ("splunk", "NOT index=main a=1", "CE952", "index=main"),
+    ("splunk", "index!=main a=1", "CE952", "index!=main"),
+    ("splunk", "(a=1 b=2", "CE951", "("),
+    ("splunk", "a=1) b=2", "CE951", ")"),
+    ("splunk", 'a="1', "CE951", '"'),
+    ("splunk", "a=", "CE951", "="),
+    ("splunk", "a=1 | where len(b) > 2", "CE952", "len"),
+    ("splunk", "a<b", "CE952", "a<b"),
+    ("logpoint", "a IN HOMENET", "CE952", "HOMENET"),
+    ("logpoint", 'a IN ["b", "c"', "CE951", "["),
+]
+
+
+@pytest.mark.parametrize(("language", "query", "code", "place"), REFUSED)
+def test_refused_with_its_place(language: str, query: str, code: str, place: str) -> None:
+    reading = read(Block.of(query), language, raise_names=False)
+    assert reading.program is None
+    errors = [item for item in reading.diagnostics if item.severity is Severity.ERROR]
+    assert [item.code.id for item in errors] == [code]
+    assert errors[0].span is not None
+    assert errors[0].span.text == place
+
+
+def test_what_says_where_data_lies_is_told() -> None:
+    reading = read(Block.of("index=main sourcetype=x EventCode=11"), "splunk")
+    said = [item for item in reading.diagnostics if item.code.id == "CE955"]
+    assert [item.span.text for item in said if item.span] == ["index=main", "sourcetype=x"]
+
+
+def test_small_operators_are_words_in_splunk() -> None:
+    reading = read(Block.of("EventCode=11 and Image=x"), "splunk")
+    assert "CE959" in {item.code.id for item in reading.diagnostics}
+
+
+# Names
+
+
+def shown(reading: Any) -> list[tuple[list[str], str]]:
+    """The kinds and the condition of each part of a raised program."""
+    assert reading.program is not None, [item.message for item in reading.diagnostics]
+    [output] = reading.program.outputs
+    stages = ir.as_stages(output.plan)
+    assert stages is not None
+    return [
+        (
+            [str(kind) for kind in stage.kinds],
+            " ".join(sorted(f.name for f in ir.fields_of(stage.condition))),
+        )
+        for stage in stages
+    ]
+
+
+RAISED = [
+    (
+        "splunk",
+        "EventCode=11 TargetFilename=*x* Image=*y*",
+        [(["file/create"], "file_path image_path")],
+    ),
+    ("splunk", "EventCode=1 ParentImage=*x*", [(["process/create"], "parent_image_path")]),
+    (
+        "splunk",
+        "(EventCode=12 OR EventCode=13 OR EventCode=14) TargetObject=*x*",
+        [(["registry/add", "registry/remove", "registry/value_edit", "registry/key_edit"], "key")],
+    ),
+    ("splunk", "EventCode=10 GrantedAccess=0x1410", [(["process/access"], "access_level")]),
+    ("splunk", "EventCode=11 Image=a OR Image=b", [(["file/create"], "image_path image_path")]),
+    (
+        "splunk",
+        "| tstats count from datamodel=Endpoint.Processes where Processes.process_name=a.exe by Processes.user",
+        [(["process/create"], "exe")],
+    ),
+    ("eql", 'process where subtype.create and process_name == "a"', [(["process/create"], "exe")]),
+    (
+        "eql",
+        'file where file_name == "a"',
+        [(["file/create", "file/modify", "file/delete"], "file_name")],
+    ),
+    ("logpoint", 'event_id=1 parent_image="a"', [(["process/create"], "parent_image_path")]),
+]
+
+
+@pytest.mark.parametrize(("language", "query", "parts"), RAISED)
+def test_names_are_raised(language: str, query: str, parts: list[tuple[list[str], str]]) -> None:
+    reading = read(Block.of(query), language)
+    if "tstats" in query:
+        [output] = reading.program.outputs if reading.program else []
+        assert isinstance(output.plan, ir.Aggregated)
+        reading = raised(read(Block.of(query), language))
+        group = output.plan.group
+        assert isinstance(group.plans[0], ir.Filter)
+        assert [field.name for field in ir.fields_of(group.plans[0].condition)] == ["exe"]
+        assert [key.name for key in group.keys] == ["user"]
+        return
+    assert shown(reading) == parts
+
+
+def test_a_name_that_car_lacks_is_told_and_kept() -> None:
+    reading = read(Block.of("EventCode=7 Signed=false"), "splunk")
+    said = [item for item in reading.diagnostics if item.code.id == "CE953"]
+    assert [item.span.text for item in said if item.span] == ["Signed=false"]
+    engine = Engine([as_rule(reading, "q")], fieldmap="sysmon.flat")
+    event = {"EventID": 7, "Channel": "Microsoft-Windows-Sysmon/Operational", "Signed": "false"}
+    assert len(list(engine.run([event]))) == 1
+    assert not list(engine.run([{**event, "Signed": "true"}]))
+
+
+def test_events_that_no_map_knows_are_told() -> None:
+    reading = read(Block.of("(EventCode=1 Image=a) OR EventCode=99999"), "splunk")
+    assert "CE960" in {item.code.id for item in reading.diagnostics}
+    nothing = read(Block.of("EventCode=99999"), "splunk")
+    assert nothing.program is None
+
+
+VALUES = st.sampled_from(["a", r"C:\a", "b", r"C:\x\a", "ab"])
+PATTERNS = st.sampled_from(["a", "*a", "C:\\\\*", "*b*", "x*", "*\\\\x\\\\*"])
+NAMES = st.sampled_from(["Image", "CommandLine", "ParentImage", "TargetFilename"])
+SYSMON_EVENTS = st.fixed_dictionaries(
+    {"EventCode": st.sampled_from([1, 11]), "Image": VALUES},
+    optional={"CommandLine": VALUES, "ParentImage": VALUES, "TargetFilename": VALUES},
+)
+# What an event of one kind has, no event of the other kind has.
+OWN = {
+    1: {"EventCode", "Image", "CommandLine", "ParentImage"},
+    11: {"EventCode", "Image", "TargetFilename"},
+}
+
+
+@st.composite
+def searches(draw: st.DrawFn, depth: int = 2) -> str:
+    shape = draw(st.sampled_from(["test", "code", "and", "or", "not"] if depth else ["test"]))
+    match shape:
+        case "test":
+            sign = draw(st.sampled_from(["=", "!="]))
+            return f'{draw(NAMES)}{sign}"{draw(PATTERNS)}"'
+        case "code":
+            return f"EventCode={draw(st.sampled_from([1, 11]))}"
+        case "not":
+            return f"NOT ({draw(searches(depth - 1))})"
+        case _:
+            word = " " if shape == "and" else " OR "
+            return f"({draw(searches(depth - 1))}{word}{draw(searches(depth - 1))})"
+
+
+@settings(max_examples=150, deadline=None)
+@given(searches(), st.lists(SYSMON_EVENTS, min_size=1, max_size=8))
+def test_raised_and_native_agree(query: str, events: list[Event]) -> None:
+    given_events = [{k: v for k, v in e.items() if k in OWN[e["EventCode"]]} for e in events]
+    native = read(Block.of(query), "splunk", raise_names=False)
+    made = raised(native, find_maps("sysmon.flat"))
+    if made.program is None:
+        assert {d.message for d in made.diagnostics} == {"events that no field map gives to CAR"}
+        made_finds: list[Event] = []
+    else:
+        engine = Engine([as_rule(made, "q")], fieldmap="sysmon.flat")
+        made_finds = [m.events[0].event for m in engine.run(given_events)]  # type: ignore[misc]
+    engine = Engine([as_rule(native, "q")], fieldmap=native_map(native))
+    assert [m.events[0].event for m in engine.run(given_events)] == made_finds
+
+
+def test_a_kind_that_is_more_than_what_is_asked_for_is_told() -> None:
+    reading = read(Block.of("EventCode=23 TargetFilename=*x*"), "splunk")
+    assert reading.program is not None
+    said = [item for item in reading.diagnostics if item.code.id == "CE961"]
+    assert [item.span.text for item in said if item.span] == ["EventCode=23"]
+    assert "23, 26" in said[0].notes[0]
+
+
+# Hostile input
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(sorted(LANGUAGES)),
+    st.text(alphabet="ab =!<>()[],|\"'\\*?:-`~\n1.", max_size=60),
+)
+def test_any_text_is_read_or_refused(language: str, text: str) -> None:
+    reading = read(Block.of(text), language)
+    assert (reading.program is None) == any(
+        d.severity is Severity.ERROR for d in reading.diagnostics
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("eql", "any where " + "(" * 5_000 + "a" + ")" * 5_000),
+        ("eql", "any where " + "not " * 5_000 + "a"),
+        ("eql", "any where " + "-" * 5_000 + "1 == 1"),
+        ("splunk", "(" * 5_000 + "a=1" + ")" * 5_000),
+        ("splunk", "NOT " * 5_000 + "a=1"),
+        ("splunk", "a=1 | where " + "(" * 5_000 + "b" + ")" * 5_000),
+        ("splunk", "a=1 | where " + "NOT " * 5_000 + "b=1"),
+        ("splunk", "a=1 | where x=" + "-" * 5_000 + "1"),
+        ("logpoint", "-" * 5_000 + "a=1"),
+        ("splunk", "a" * 200_000),
+        ("eql", "any where a == " + "1" * 50_000),
+    ],
+)
+def test_size_and_depth_are_bounded(language: str, text: str) -> None:
+    read(Block.of(text), language)
+
+
+def test_languages_are_found_by_their_names() -> None:
+    assert language_of(" splunk ") == "splunk"
+    assert language_of("EQL") == "eql"
+    assert language_of("") is None
+
+
+# The eql package's own tests
+
+
+def eql_suite() -> tuple[list[dict[str, Any]], list[Event]]:
+    if importlib.util.find_spec("eql") is None:
+        pytest.skip("the package eql is not installed")
+    folder = importlib.resources.files("eql") / "etc"
+    queries = tomllib.loads((folder / "test_queries.toml").read_text(encoding="utf-8"))["queries"]
+    return queries, json.loads((folder / "test_data.json").read_text(encoding="utf-8"))
+
+
+# What our language has no equivalent for, by the beginning of what is said.
+OUTSIDE = (
+    "a sequence",
+    "a join",
+    "the pipe",
+    "the function",
+    "`descendant of`",
+    "`child of`",
+    "`event of`",
+    "one element of a list",
+    "the rest of a division",
+    "a division of whole numbers",
+    "`startsWith` with these arguments",
+    "a condition used as a value",
+)
+
+
+def test_the_queries_of_the_eql_package() -> None:
+    queries, events = eql_suite()
+    right = wrong = outside = 0
+    for query in queries:
+        if query.get("case_sensitive") and not query.get("case_insensitive"):
+            # An option of the package's engine; ours ignores case.
+            outside += 1
+            continue
+        reading = read(Block.of(query["query"]), "eql", raise_names=False)
+        if reading.program is None:
+            assert reading.diagnostics[0].message.startswith(OUTSIDE), reading.diagnostics
+            outside += 1
+            continue
+        engine = Engine([as_rule(reading, "query")], fieldmap=native_map(reading))
+        found = [match.events[0].event["serial_event_id"] for match in engine.run(events)]
+        if found == query["expected_event_ids"]:
+            right += 1
+        else:
+            wrong += 1
+    assert right >= 0.95 * (right + wrong)
+    assert right >= 84
+    assert right + wrong + outside == len(queries)

@@ -1,0 +1,173 @@
+"""Pages that are written: they hold what the rule holds, read back to the same rule, and have CAR's form."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import carengine
+from carengine.cli import main
+from carengine.diagnostics import Block, Source
+from carengine.page import link_to, name_of, write_page
+from carengine.rule import Implementation, Rule, page
+from carengine.rule.model import from_drafts
+from carengine.verify import load_analytics, verify
+
+SHARED = Path(__file__).parents[1].parent / "shared"
+SEED = SHARED / "car" / "CAR-2019-08-001.md"
+RULES = Path(__file__).parents[1] / "rules"
+
+
+def read_back(text: str) -> Rule:
+    rules = from_drafts(page.read(Source("page.md", text)))
+    assert not rules.refused, rules.diagnostics
+    return rules.rules[0]
+
+
+def test_every_shipped_rule_reads_back() -> None:
+    rules = carengine.load_rules(RULES)
+    for rule in rules:
+        if re.search(r"\brun\b", rule.block.text):
+            continue
+        again = read_back(write_page(rule))
+        assert again.id == rule.id
+        assert again.program == rule.program
+        assert again.metadata == rule.metadata
+        assert again.publication.unit_tests == rule.publication.unit_tests
+        assert again.references == tuple(rule.references)
+        positive = [e.events for e in rule.examples if e.match]
+        assert [e.events for e in again.examples] == positive
+        assert not again.diagnostics
+
+
+def headings(text: str) -> list[str]:
+    return re.findall(r"(?m)^#{3,5} .*", text)
+
+
+def test_the_page_of_the_seed_rule_holds_what_the_seed_page_holds() -> None:
+    if not SEED.exists():
+        pytest.skip("the seed page is not here")
+    seed = SEED.read_text(encoding="utf-8")
+    rule = carengine.load_rule(RULES / "CAR-2019-08-001.car")
+    translated = [
+        Implementation("Procdump - File Create", type_, "", model, Block.of(code))
+        for type_, model, code in (
+            ("Splunk", "Sysmon native", "EventCode=11 TargetFilename=x"),
+            ("EQL", "EQL native", "file where file_name == 'x'"),
+        )
+    ]
+    text = write_page(rule, translated)
+    sections = [h for h in headings(seed) if h.startswith("### ")]
+    assert [h for h in headings(text) if h.startswith("### ")] == sections
+    wanted = read_back(seed)
+    made = read_back(text)
+    assert made.id == wanted.id
+    assert made.program == wanted.program
+    assert made.attack == wanted.attack
+    assert made.metadata.attack == wanted.metadata.attack
+    assert made.metadata.platforms == wanted.metadata.platforms
+    assert made.metadata.author == wanted.metadata.author
+    assert made.metadata.date == wanted.metadata.date
+    assert made.references == wanted.references
+    shown, theirs = made.publication, wanted.publication
+    assert shown.information_domain == theirs.information_domain
+    assert shown.subtypes == theirs.subtypes
+    assert shown.analytic_types == theirs.analytic_types
+    assert len(shown.implementations) == len(theirs.implementations)
+    assert len(shown.unit_tests) == len(theirs.unit_tests)
+    assert {t.full_event for t in theirs.true_positives} <= {
+        t.full_event for t in shown.true_positives
+    }
+    # The tables are the same but for spaces.
+    rows = [
+        line.replace(" |", "|").replace("| ", "|")
+        for line in seed.splitlines()
+        if line.startswith("|")
+    ]
+    assert [line for line in text.splitlines() if line.startswith("|")] == rows
+
+
+def test_the_seed_page_written_again_is_the_same_analytic() -> None:
+    if not SEED.exists():
+        pytest.skip("the seed page is not here")
+    rule = carengine.load_rule(SEED)
+    text = write_page(rule)
+    again = read_back(text)
+    assert again.metadata == rule.metadata
+    assert again.publication.unit_tests == rule.publication.unit_tests
+    assert headings(text) == headings(SEED.read_text(encoding="utf-8"))
+    assert write_page(again) == text
+
+
+def test_a_translation_takes_the_place_of_a_published_one() -> None:
+    if not SEED.exists():
+        pytest.skip("the seed page is not here")
+    rule = carengine.load_rule(SEED)
+    code = 'file where subtype.create and file_name == "x"'
+    eql = Implementation("New", "EQL", "", "EQL native", Block.of(code))
+    text = write_page(rule, [eql])
+    assert text.count("EQL native)") == 1
+    assert code in text
+
+
+def test_what_is_written_verifies(tmp_path: Path) -> None:
+    """A rule with translations that say the same: the page's implementations are proved to agree."""
+    rule = carengine.load_rule(RULES / "CAR-2019-08-001.car")
+    splunk = r"""EventCode=11 Image="C:\\Windows\\*\\taskmgr.exe"
+| regex TargetFilename="(?i)(?:^|[\\/])lsass[^\\/]*\.dmp$" """
+    eql = (
+        'file where subtype.create and file_name == "lsass*.dmp"\n'
+        '  and process_path == "C:\\\\Windows\\\\*\\\\taskmgr.exe"'
+    )
+    made = [
+        Implementation("Procdump", "Splunk", "", "Sysmon native", Block.of(splunk.strip())),
+        Implementation("Procdump", "EQL", "", "EQL native", Block.of(eql)),
+    ]
+    path = tmp_path / "CAR-2019-08-001.md"
+    path.write_text(write_page(rule, made), encoding="utf-8")
+    [analytic] = load_analytics(path)
+    report = verify(analytic)
+    assert len(report.implementations) == 3
+    assert report.equivalent is True
+    assert not report.misses
+
+
+def test_the_command_writes_and_verifies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "page.md"
+    assert main(["page", str(RULES / "CAR-2019-08-001.car"), "-o", str(path)]) == 0
+    assert main(["verify", str(path)]) == 0
+    assert "finds" in capsys.readouterr().out
+    assert main(["page", str(RULES)]) == 2
+
+
+TEXTS = st.text(alphabet="a#`~|[]()*\"':-\\é \n", max_size=40).map(str.strip)
+
+
+@settings(max_examples=80, deadline=None)
+@given(TEXTS, TEXTS, st.lists(TEXTS.filter(bool), max_size=2).map(tuple))
+def test_any_text_keeps_the_form(description: str, title: str, references: tuple[str, ...]) -> None:
+    rule = carengine.parse_rule('a = search File:Create where file_name = "```x" output a', "r.car")
+    about = evolve(
+        rule.metadata, description=description, title=" ".join(title.split()), references=references
+    )
+    text = write_page(evolve(rule, metadata=about))
+    again = read_back(text)
+    assert again.program == rule.program
+    assert again.metadata.references == references
+    assert headings(text)[:1] == ["### Data Model References"]
+
+
+def test_names_of_attack() -> None:
+    assert name_of("TA0011") == "Command and Control"
+    assert link_to("TA0006") == "[Credential Access](https://attack.mitre.org/tactics/TA0006/)"
+    for rule in carengine.load_rules(RULES):
+        for technique in rule.metadata.attack:
+            for id_ in (technique.id, *technique.subtechniques, *technique.tactics):
+                assert name_of(id_) != id_
