@@ -671,3 +671,36 @@ SIGMA_FILTER_UNUSED = _warning(
     "filter that applies to no rule",
     """None of the loaded rules is one that the filter names, or is of its log source; it keeps nothing out.""",
 )
+
+# 9xx: translations
+
+NOT_TRANSLATABLE = _error(
+    "CE901",
+    "operation that the target cannot express",
+    """The target language has nothing that means exactly this. The rule is refused for this target
+    rather than written as something else; another target may have it.""",
+)
+DIFFERS = _note(
+    "CE902",
+    "translation that is not exact",
+    """The query is the nearest that the target language can say. The message tells for which values or events it
+    answers differently from the rule.""",
+)
+UNKNOWN_TARGET = _error("CE903", "unknown target", "Rules are not translated into this language.")
+NOTHING_TO_TRANSLATE = _error(
+    "CE904",
+    "rule that the field map leaves nothing of",
+    """The logs that the field map describes have no such events, or not the fields that the rule needs:
+    its query could never find anything.""",
+)
+SHAPE_CHOSEN = _note(
+    "CE905",
+    "one of several shapes",
+    """A translation is for one shape of a log. The field map named has several; name one in full (sysmon.winlogbeat)
+    to have it.""",
+)
+MISSING_LIBRARY = _error(
+    "CE906",
+    "library that is not installed",
+    "The target needs a package that comes with an extra of carengine.",
+)
