@@ -45,6 +45,10 @@ def _sql(name: str, title: str) -> Target:
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
+        Target("splunk", "splunk", "Splunk's search language"),
+        Target("eql", "eql", "EQL, as the eql package and Endgame have it"),
+        Target("elastic-eql", "eql", "EQL, as Elasticsearch has it"),
+        Target("sigma", "sigma", "Sigma rules"),
         _sql("duckdb", "DuckDB"),
         _sql("postgres", "PostgreSQL"),
         _sql("sqlite", "SQLite"),

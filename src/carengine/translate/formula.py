@@ -89,13 +89,17 @@ def some(items: Iterable[Formula]) -> Formula:
 
 
 def never(item: Formula) -> Formula:
-    """The opposite."""
+    """The opposite, with ``Never`` standing before single tests only."""
     match item:
         case Always(value):
             return Always(not value)
         case Never(inner):
             return inner
-        case _:
+        case All(items):
+            return some(map(never, items))
+        case Some(items):
+            return every(map(never, items))
+        case There() | Test():
             return Never(item)
 
 
@@ -109,27 +113,39 @@ def _joined(
                 return part
             if part != Always(not absorbing):
                 kept.setdefault(part)
-    parts = _merged(kept) if kind is Some else list(kept)
+    parts = _merged(kept, refused=kind is All)
     if not parts:
         return Always(not absorbing)
     return parts[0] if len(parts) == 1 else kind(tuple(parts))
 
 
-def _merged(parts: Iterable[Formula]) -> list[Formula]:
+def _merged(parts: Iterable[Formula], *, refused: bool) -> list[Formula]:
+    """Tests of one field's patterns put together: of alternatives those that match, of ``All`` those that do not."""
     made: list[Formula] = []
     places: dict[ir.Value, int] = {}
     for part in parts:
-        if isinstance(part, Test) and isinstance(part.atom, ir.Match):
-            place = places.setdefault(part.atom.value, len(made))
+        match_ = _match_in(part, refused)
+        if match_ is not None:
+            place = places.setdefault(match_.value, len(made))
             if place < len(made):
-                known = made[place]
-                assert isinstance(known, Test)
-                assert isinstance(known.atom, ir.Match)
-                patterns = tuple(dict.fromkeys((*known.atom.patterns, *part.atom.patterns)))
-                made[place] = Test(evolve(known.atom, patterns=patterns))
+                known = _match_in(made[place], refused)
+                assert known is not None
+                patterns = tuple(dict.fromkeys((*known.patterns, *match_.patterns)))
+                test = Test(evolve(known, patterns=patterns))
+                made[place] = Never(test) if refused else test
                 continue
         made.append(part)
     return made
+
+
+def _match_in(part: Formula, refused: bool) -> ir.Match | None:
+    match part:
+        case Test(ir.Match() as atom) if not refused:
+            return atom
+        case Never(Test(ir.Match() as atom)) if refused:
+            return atom
+        case _:
+            return None
 
 
 def holds_of(formula: Formula, event: Mapping[str, Anything]) -> bool:

@@ -177,7 +177,9 @@ def there(f: Formulas, call: ir.Call) -> Formula:
     value = call.arguments[0] if call.arguments else ir.Constant(None)
     match call.function:
         case "basename":
-            ends = tuple(Pattern(text) for text in ("*\\", "*/", ""))
+            ends = (Pattern("*\\"), Pattern("*/"))
+            if not (isinstance(value, ir.Raw) and "" in value.empty):
+                ends = (*ends, Pattern(""))
             return every((f.there(value), never(f.true_of(ir.Match(value, ends)))))
         case "dirname":
             return f.true_of(_regex(value, _DIRNAME.there))
