@@ -113,6 +113,4 @@ def translate(
         message = f"{log.fieldmap.family} has {shapes} shapes; this is for {log.fieldmap.name}"
         said = (Diagnostic(codes.SHAPE_CHOSEN, message, origin=rule.id), *said)
     made = tuple(queries)
-    return Translation(
-        rule.id, chosen.name, log.fieldmap.name, made, module.text_of(made), said
-    )
+    return Translation(rule.id, chosen.name, log.fieldmap.name, made, module.text_of(made), said)

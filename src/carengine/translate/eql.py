@@ -50,7 +50,9 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
         if not views:
             findings.nothing(why_nothing(stages, log))
         if any(view.assigned or view.columns is not None for view in views):
-            findings.differs("whole events are returned: fields that a rule adds or selects are not")
+            findings.differs(
+                "whole events are returned: fields that a rule adds or selects are not"
+            )
         text = writer.event_query(views)
     else:
         text = writer.sequence(sequence_of(output.plan, log, findings))
@@ -107,9 +109,7 @@ class _Writer:
                     for item in items
                     if isinstance(item, Never) and isinstance(item.item, There)
                 }
-                text = " or ".join(
-                    self._written(item, known | absent, depth + 1) for item in items
-                )
+                text = " or ".join(self._written(item, known | absent, depth + 1) for item in items)
                 return f"({text})" if depth else text
             case Never(There(field)):
                 return f"{self._field(field)} == null"
@@ -248,7 +248,9 @@ class _Writer:
             case ir.Raw():
                 return self._field(value)
             case _:
-                self.findings.refuse(f"a comparison with a value of the kind {type(value).__name__}")
+                self.findings.refuse(
+                    f"a comparison with a value of the kind {type(value).__name__}"
+                )
 
     def _field(self, field: ir.Raw) -> str:
         self.read.add(column_name(field.path))
@@ -258,14 +260,32 @@ class _Writer:
 
 
 _WORDS = frozenset(
-    "and any by const false in join macro not null of or sequence true until where with as sample".split()
+    [
+        "and",
+        "any",
+        "by",
+        "const",
+        "false",
+        "in",
+        "join",
+        "macro",
+        "not",
+        "null",
+        "of",
+        "or",
+        "sequence",
+        "true",
+        "until",
+        "where",
+        "with",
+        "as",
+        "sample",
+    ]
 )
 
 
 def _fields(atom: ir.Condition) -> list[ir.Raw]:
-    return [
-        ir.Raw(value.path) for value in ir.values_of(atom) if isinstance(value, ir.Raw)
-    ]
+    return [ir.Raw(value.path) for value in ir.values_of(atom) if isinstance(value, ir.Raw)]
 
 
 def _string(text: str) -> str:
@@ -279,7 +299,12 @@ def _string(text: str) -> str:
 
 
 def _duration(microseconds: int) -> str:
-    for unit, size in (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000)):
+    for unit, size in (
+        ("d", 86_400_000_000),
+        ("h", 3_600_000_000),
+        ("m", 60_000_000),
+        ("s", 1_000_000),
+    ):
         if microseconds % size == 0:
             return f"{microseconds // size}{unit}"
     return f"{-(-microseconds // 1000)}ms"
@@ -311,5 +336,3 @@ def _unanchored(test: ir.Regex) -> str:
     if "^" in bare or "$" in bare:
         raise NotPortable("an anchor inside")
     return _lucene(f"{head}({body}){tail}" if "|" in bare else head + body + tail)
-
-

@@ -103,9 +103,7 @@ def never(item: Formula) -> Formula:
             return Never(item)
 
 
-def _joined(
-    kind: type[All] | type[Some], items: Iterable[Formula], *, absorbing: bool
-) -> Formula:
+def _joined(kind: type[All] | type[Some], items: Iterable[Formula], *, absorbing: bool) -> Formula:
     kept: dict[Formula, None] = {}
     for item in items:
         for part in item.items if isinstance(item, kind) else (item,):
@@ -335,10 +333,9 @@ class Formulas:
             if text is not None:
                 as_text = ir.Match(left, (Pattern.literal(text),), atom.span)
                 return self._tested(as_text, left)
-        sides = [self._operand(side, atom) for side in (left, right)]
-        guards = [g for side, g in zip((left, right), sides, strict=True) for g in [g[1]]]
-        made = Test(evolve(atom, left=sides[0][0], right=sides[1][0]))
-        return every((*guards, made))
+        a, a_guard = self._operand(left, atom)
+        b, b_guard = self._operand(right, atom)
+        return every((a_guard, b_guard, Test(evolve(atom, left=a, right=b))))
 
     def _operand(self, value: ir.Value, atom: ir.Compare | ir.Occurs) -> tuple[ir.Value, Formula]:
         """A side of a comparison without empty texts, and the guard that it is none of them."""
@@ -355,11 +352,15 @@ class Formulas:
             case ir.Constant() | ir.Moment() | ir.Duration():
                 return value, Always(True)
             case ir.Call(function, arguments) if function in self.functions:
-                inner = [self._operand(argument, atom) for argument in arguments]
-                made = evolve(value, arguments=tuple(v for v, _ in inner))
-                return made, every((*(g for _, g in inner), self._simple_there(value)))
-            case ir.Call(function) if function == "integer":
-                return self._operand(value.arguments[0], atom)
+                sides = [self._operand(argument, atom) for argument in arguments]
+                made = evolve(value, arguments=tuple(v for v, _ in sides))
+                return made, every((*(g for _, g in sides), self._simple_there(value)))
+            case ir.Arithmetic(_, left, right) if self.functions:
+                a, a_guard = self._operand(left, atom)
+                b, b_guard = self._operand(right, atom)
+                return evolve(value, left=a, right=b), every((a_guard, b_guard))
+            case ir.Call("integer", (inner,)):
+                return self._operand(inner, atom)
             case _:
                 self.findings.refuse(
                     f"a comparison of {_described(value)} with another field or number", atom.span

@@ -201,9 +201,7 @@ def _settled(condition: ir.Condition, leaf: Callable[[ir.Value], ir.Value]) -> i
             return _decided(evolve(condition, value=settle_value(condition.value, leaf)))
         case ir.Compare(left, _, right):
             return _decided(
-                evolve(
-                    condition, left=settle_value(left, leaf), right=settle_value(right, leaf)
-                )
+                evolve(condition, left=settle_value(left, leaf), right=settle_value(right, leaf))
             )
         case ir.Occurs(needle, haystack):
             return _decided(

@@ -51,7 +51,7 @@ class Translation:
         return tuple(dict.fromkeys(name for query in self.queries for name in query.fields))
 
 
-class Untranslatable(Exception):
+class Untranslatable(Exception):  # noqa: N818 (control flow, not an error anyone sees)
     """Raised inside a translator after it has recorded why."""
 
 

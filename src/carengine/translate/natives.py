@@ -177,7 +177,7 @@ def there(f: Formulas, call: ir.Call) -> Formula:
     value = call.arguments[0] if call.arguments else ir.Constant(None)
     match call.function:
         case "basename":
-            ends = (Pattern("*\\"), Pattern("*/"))
+            ends: tuple[Pattern, ...] = (Pattern("*\\"), Pattern("*/"))
             if not (isinstance(value, ir.Raw) and "" in value.empty):
                 ends = (*ends, Pattern(""))
             return every((f.there(value), never(f.true_of(ir.Match(value, ends)))))
@@ -226,7 +226,9 @@ def match(f: Formulas, call: ir.Call, pattern: Pattern, span: Span | None) -> Fo
     value = call.arguments[0] if call.arguments else ir.Constant(None)
     write = _MATCHES.get(call.function)
     if write is None:
-        f.findings.refuse(f"the function {call.function} of field maps, which this field needs", span)
+        f.findings.refuse(
+            f"the function {call.function} of field maps, which this field needs", span
+        )
     return write(f, call, value, pattern)
 
 
@@ -252,9 +254,7 @@ def _basename(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> 
         assert isinstance(name, str)
         if not set(name).isdisjoint("\\/"):
             return Always(False)
-        ways = tuple(
-            Pattern(before + pattern.text, pattern.cased) for before in ("*\\", "*/", "")
-        )
+        ways = tuple(Pattern(before + pattern.text, pattern.cased) for before in ("*\\", "*/", ""))
         return f.true_of(ir.Match(value, ways))
     return _BASENAME.matches(f, value, pattern)
 
@@ -386,12 +386,16 @@ def _label_around(f: Formulas, call: ir.Call, body: str) -> str:
     label = call.arguments[1]
     if not isinstance(label, ir.Constant) or not isinstance(label.value, str):
         f.findings.refuse("a labelled line whose label is a field")
-    f.findings.differs(f"a message in which several lines begin with {label.value}: is searched whole")
+    f.findings.differs(
+        f"a message in which several lines begin with {label.value}: is searched whole"
+    )
     return rf"^[ \t]*{quoted(label.value)}:[ \t]*{body}"
 
 
 def _labelled(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
-    if any(isinstance(token, str) and ("\r" in token or "\n" in token) for token in tokens_of(pattern)):
+    if any(
+        isinstance(token, str) and ("\r" in token or "\n" in token) for token in tokens_of(pattern)
+    ):
         return Always(False)
     if not tokens_of(pattern):
         return Always(False)

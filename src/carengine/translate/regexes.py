@@ -145,7 +145,7 @@ _PLAIN_ESCAPES = {"n": r"\n", "t": r"\t", "r": r"\r"}
 _QUANTIFIER = re.compile(r"\{\d{1,4}(?:,\d{0,4})?\}")
 
 
-class NotPortable(Exception):
+class NotPortable(Exception):  # noqa: N818 (tells a caller, who says it in other words)
     """The expression uses what not every dialect has; the text says what."""
 
 

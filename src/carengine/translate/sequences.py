@@ -75,7 +75,9 @@ def _of_join(join: ir.Join, log: Log, findings: Findings) -> Sequence:
             case ir.Compare(a, relation, b, ir.Type.TIME):
                 _order(a, relation, b, before, join, findings)
             case _:
-                findings.refuse("a join by anything but equal fields and the order of times", join.span)
+                findings.refuse(
+                    "a join by anything but equal fields and the order of times", join.span
+                )
     order = _ordered(names, before)
     if order is None:
         findings.refuse("a join whose events have no fixed order in time", join.span)
@@ -141,9 +143,7 @@ def _classes(
     for a, b in equal:
         if a.source is None or b.source is None:
             return None
-        found = next(
-            (c for c in made if c.get(a.source) == a or c.get(b.source) == b), None
-        )
+        found = next((c for c in made if c.get(a.source) == a or c.get(b.source) == b), None)
         if found is None:
             found = {}
             made.append(found)
@@ -155,9 +155,7 @@ def _classes(
 _ALIKE = frozenset({"label", "guid", "lower", "upper", "qualified"})
 
 
-def _raw_key(
-    field: ir.Field, views: tuple[View, ...], log: Log, findings: Findings
-) -> ir.Raw:
+def _raw_key(field: ir.Field, views: tuple[View, ...], log: Log, findings: Findings) -> ir.Raw:
     """The raw field that stands for a key."""
     found: set[ir.Raw] = set()
     for view in views:

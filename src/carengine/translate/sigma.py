@@ -253,9 +253,7 @@ class _Writer:
         for pattern in patterns:
             modifier, text = _modified(pattern)
             kinds.setdefault(f"{name}{modifier}", []).append(text)
-        items = [
-            {key: texts[0] if len(texts) == 1 else texts} for key, texts in kinds.items()
-        ]
+        items = [{key: texts[0] if len(texts) == 1 else texts} for key, texts in kinds.items()]
         return items[0] if len(items) == 1 else items
 
     def _compare(self, test: ir.Compare) -> Anything:

@@ -89,9 +89,7 @@ DUCKDB = Dialect(
     "DOUBLE",
     "BIGINT",
     number=lambda x: f"TRY_CAST(REGEXP_EXTRACT({x}, {_NUMBER}, 1) AS DOUBLE)",
-    hexadecimal=lambda x: (
-        f"CAST(TRY_CAST(REGEXP_EXTRACT({x}, {_HEX}, 1) AS UHUGEINT) AS DOUBLE)"
-    ),
+    hexadecimal=lambda x: f"CAST(TRY_CAST(REGEXP_EXTRACT({x}, {_HEX}, 1) AS UHUGEINT) AS DOUBLE)",
     time=lambda x: (
         f"EPOCH_US(TRY_CAST(CASE WHEN REGEXP_MATCHES({x}, {_ZONE}) THEN {x} "
         f"ELSE {x} || 'Z' END AS TIMESTAMPTZ))"
@@ -110,13 +108,9 @@ BIGQUERY = Dialect(
     "FLOAT64",
     "INT64",
     number=lambda x: f"SAFE_CAST(REGEXP_EXTRACT({x}, r{_NUMBER}) AS FLOAT64)",
-    hexadecimal=lambda x: (
-        f"CAST(SAFE_CAST(REGEXP_EXTRACT({x}, r{_HEX}) AS INT64) AS FLOAT64)"
-    ),
+    hexadecimal=lambda x: f"CAST(SAFE_CAST(REGEXP_EXTRACT({x}, r{_HEX}) AS INT64) AS FLOAT64)",
     time=lambda x: f"UNIX_MICROS(SAFE_CAST({x} AS TIMESTAMP))",
-    collect=lambda x, order, when: (
-        f"ARRAY_AGG({_case(x, when)} IGNORE NULLS ORDER BY {order})"
-    ),
+    collect=lambda x, order, when: f"ARRAY_AGG({_case(x, when)} IGNORE NULLS ORDER BY {order})",
     found=lambda x, e: f"REGEXP_CONTAINS({x}, {e})",
     # One group at most is caught, and the whole where there is none.
     extract=lambda x, e, group: f"REGEXP_EXTRACT({x}, {e})",
@@ -231,9 +225,7 @@ SNOWFLAKE = Dialect(
     ),
     hexadecimal=None,
     time=lambda x: f"DATE_PART(EPOCH_MICROSECOND, TRY_TO_TIMESTAMP_TZ({x}))",
-    collect=lambda x, order, when: (
-        f"ARRAY_AGG({_case(x, when)}) WITHIN GROUP (ORDER BY {order})"
-    ),
+    collect=lambda x, order, when: f"ARRAY_AGG({_case(x, when)}) WITHIN GROUP (ORDER BY {order})",
     found=lambda x, e: f"REGEXP_INSTR({x}, {e}, 1, 1, 0, 'is') > 0",
     extract=lambda x, e, group: (
         f"REGEXP_SUBSTR({x}, {e}, 1, 1, 'eis', {group})"

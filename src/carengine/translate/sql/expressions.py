@@ -329,9 +329,7 @@ class Writer:
         texts = f"{self._folded(left, span)} {sign} {self._folded(right, span)}"
         if right.fixed:
             return f"CASE WHEN {a} IS NULL THEN {texts} END"
-        return (
-            f"CASE WHEN {a} IS NULL AND {b} IS NULL THEN {texts} ELSE {a} {sign} {b} END"
-        )
+        return f"CASE WHEN {a} IS NULL AND {b} IS NULL THEN {texts} ELSE {a} {sign} {b} END"
 
     def _bounded(self, number: float, span: Any) -> None:
         if abs(number) >= _EXACT_INTEGER:
@@ -415,7 +413,9 @@ class Writer:
             return x.sql
         if type_ in (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.ANY):
             number = self.number(x, type_)
-            return f"COALESCE(CAST({number} AS {self.dialect.text}), '?' || {self._folded(x, None)})"
+            return (
+                f"COALESCE(CAST({number} AS {self.dialect.text}), '?' || {self._folded(x, None)})"
+            )
         return self._folded(x, None)
 
     # Values

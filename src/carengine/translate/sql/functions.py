@@ -42,18 +42,18 @@ def written(w: Writer, call: ir.Call) -> Expression:
             x = w.value(value)
             return Expression(w.number(x, ir.Type.INTEGER), Form.NUMBER)
         case "unless", (value, *texts):
-            x = _text(w, value)
+            kept = _text(w, value)
             for text in texts:
-                x = f"NULLIF({x}, {_text(w, text)})"
-            return Expression(x)
+                kept = f"NULLIF({kept}, {_text(w, text)})"
+            return Expression(kept)
         case "given", (value, then):
             given, result = w.value(value), w.value(then)
             sql = f"CASE WHEN {given.sql} IS NOT NULL THEN {result.sql} END"
             return Expression(sql, result.form, result.whole)
         case "no_number", (value,):
-            x = _text(w, value)
-            number = w.number(Expression(x), ir.Type.NUMBER)
-            return Expression(f"CASE WHEN {number} IS NULL THEN {x} END")
+            text = _text(w, value)
+            number = w.number(Expression(text), ir.Type.NUMBER)
+            return Expression(f"CASE WHEN {number} IS NULL THEN {text} END")
         case "hash", (value, ir.Constant(str() as algorithm)):
             return _hash(w, _text(w, value), algorithm)
         case "labelled", (value, ir.Constant(str() as label)):
@@ -221,7 +221,9 @@ def _guid(w: Writer, x: str) -> str:
 
 def _labelled(w: Writer, x: str, label: str) -> Expression:
     if _plain(w):
-        w.findings.differs(f"the label {label}: stands at the very start of its line, not behind blanks")
+        w.findings.differs(
+            f"the label {label}: stands at the very start of its line, not behind blanks"
+        )
         mark = f"CHAR(10) || {w.literal(label + ':')}"
         start = f"INSTR(CHAR(10) || {x}, {mark})"
         rest = f"SUBSTR({x}, {start} + {len(label) + 1})"

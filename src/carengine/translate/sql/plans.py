@@ -30,6 +30,7 @@ from attrs import define, evolve, field, frozen
 from ... import ir
 from ..lowered import Log, View, column_name, views_of, why_nothing
 from ..model import Findings, Query
+from ..reads import atoms_of_plan, fields_of_plan, leaves, with_clock
 from .dialects import Dialect
 from .expressions import Expression, Form, Writer
 
@@ -206,18 +207,16 @@ class Plans:
             parts.append(f"SELECT {', '.join(cells)} FROM {quoted(self.table)} WHERE {where}")
         if not parts:
             cells = ["event_id", "kind", "time", *(["raw event"] if self.raw else [])]
-            empty = [f"CAST(NULL AS {self.dialect.text}) AS {quoted(n)}" for n in cells if n != "time"]
-            empty += [f"CAST(NULL AS {self.dialect.integer}) AS {quoted('time')}"]
-            empty += [
-                f"CAST(NULL AS {self._sql_type(f)}) AS {quoted(f.name)}" for f in wanted
+            empty = [
+                f"CAST(NULL AS {self.dialect.text}) AS {quoted(n)}" for n in cells if n != "time"
             ]
+            empty += [f"CAST(NULL AS {self.dialect.integer}) AS {quoted('time')}"]
+            empty += [f"CAST(NULL AS {self._sql_type(f)}) AS {quoted(f.name)}" for f in wanted]
             parts = [f"SELECT {', '.join(empty)} FROM {quoted(self.table)} WHERE FALSE"]
         columns: dict[Key, Column] = {(None, "time"): Column("time", Form.TIME, True, ir.Type.TIME)}
         for f in wanted:
             timed = f.type is ir.Type.TIME
-            columns[None, f.name] = Column(
-                f.name, Form.TIME if timed else Form.TEXT, timed, f.type
-            )
+            columns[None, f.name] = Column(f.name, Form.TIME if timed else Form.TEXT, timed, f.type)
         if self.raw:
             columns[None, "raw event"] = Column("raw event")
         return Relation(self._add(hint, " UNION ALL ".join(parts)), columns, ("event_id", "kind"))
@@ -287,9 +286,7 @@ class Plans:
             made[None, column.name] = Column(
                 column.name, found.form, found.whole, _type_of(column.value, source)
             )
-        named = self._add(
-            "projected", f"SELECT {', '.join([*kept, *cells])} FROM {alias}{joins}"
-        )
+        named = self._add("projected", f"SELECT {', '.join([*kept, *cells])} FROM {alias}{joins}")
         shown = tuple(column.name for column in columns)
         return Relation(named, made, source.ids, (), shown)
 
@@ -333,9 +330,7 @@ class Plans:
 
         if _lookups_of(join.condition):
             self.findings.refuse("a count of another stream in the condition of a join", join.span)
-        writer = Writer(
-            self.dialect, self.findings, column_of, self._outside, self._rank, raw
-        )
+        writer = Writer(self.dialect, self.findings, column_of, self._outside, self._rank, raw)
         condition = writer.condition(join.condition)
         sql = f"SELECT {', '.join(cells)} FROM {' CROSS JOIN '.join(tables)} WHERE {condition}"
         return Relation(self._add("joined", sql), columns, tuple(ids))
@@ -449,9 +444,7 @@ class Plans:
                 return self._aggregate(value, inner, collected)
             return self._outside(value)
 
-        writer = Writer(
-            self.dialect, self.findings, column_of, outside, self._rank, inner.raw
-        )
+        writer = Writer(self.dialect, self.findings, column_of, outside, self._rank, inner.raw)
         made: dict[Key, Column] = {}
         cells = []
         for column in plan.columns:
@@ -554,9 +547,7 @@ class Plans:
                 f"{theirs.key(theirs.value(f), f.type)} AS {quoted(key)}"
                 for f, key in zip(fields, keys, strict=True)
             ]
-            right = self._add(
-                "subtracted", f"SELECT {', '.join(cells)} FROM {quoted(other.name)}"
-            )
+            right = self._add("subtracted", f"SELECT {', '.join(cells)} FROM {quoted(other.name)}")
             same = " AND ".join(
                 self.dialect.same(f"{quoted(right)}.{quoted(key)}", f"{alias}.{quoted(key)}")
                 for key in keys
@@ -579,16 +570,16 @@ class Plans:
         for source in sources:
             own = self._plain_columns(source)
             cells = [
-                quoted(name) if name in own else f"CAST(NULL AS {self.dialect.text}) AS {quoted(name)}"
+                quoted(name)
+                if name in own
+                else f"CAST(NULL AS {self.dialect.text}) AS {quoted(name)}"
                 for name in names
             ]
             parts.append(f"SELECT {', '.join(cells)} FROM {quoted(source.name)}")
         word = " UNION DISTINCT " if self.dialect.name == "bigquery" else " UNION "
         return Relation(self._add("together", word.join(parts)), columns, ids)
 
-    def _with_lookups(
-        self, source: Relation, lookups: Iterable[ir.Lookup]
-    ) -> tuple[str, Writer]:
+    def _with_lookups(self, source: Relation, lookups: Iterable[ir.Lookup]) -> tuple[str, Writer]:
         """What joins the groups that are looked up to a relation, and a writer for both."""
         writer = self.over(source)
         quoted = writer.name
@@ -681,10 +672,10 @@ class Plans:
     def query(self, output: ir.Output) -> Query:
         """The query of an output."""
         stages = ir.as_stages(output.plan)
-        if stages is not None and not _with_clock(output.plan):
+        if stages is not None and not with_clock(output.plan):
             return self._simple(output, stages)
-        self.needed = tuple(_fields_of_plan(output.plan))
-        self.raw = any(isinstance(a, ir.RawMatch) for a in _atoms_of_plan(output.plan))
+        self.needed = tuple(fields_of_plan(output.plan))
+        self.raw = any(isinstance(a, ir.RawMatch) for a in atoms_of_plan(output.plan))
         relation = self.relation(output.plan)
         quoted = self.over_events().name
         if relation.values:
@@ -736,100 +727,8 @@ def writer_name(plans: Plans, name: str) -> str:
     return plans.over_events().name(name)
 
 
-# What a program reads
-
-
-def _plans_of(plan: ir.Plan, seen: set[int]) -> Iterator[ir.Plan]:
-    """A plan and all plans below it, each once."""
-    if id(plan) in seen:
-        return
-    seen.add(id(plan))
-    yield plan
-    match plan:
-        case ir.Filter(inner) | ir.Assign(inner) | ir.Project(inner) | ir.Distinct(inner):
-            yield from _plans_of(inner, seen)
-        case ir.Join(branches):
-            for branch in branches:
-                yield from _plans_of(branch.plan, seen)
-        case ir.Group(plans) | ir.Union(plans):
-            for inner in plans:
-                yield from _plans_of(inner, seen)
-        case ir.Aggregated(group):
-            yield from _plans_of(group, seen)
-        case ir.Difference(left, right):
-            yield from _plans_of(left, seen)
-            yield from _plans_of(right, seen)
-    for value in _values_of_plan(plan):
-        for leaf in _leaves(value):
-            if isinstance(leaf, ir.Whole | ir.Lookup):
-                yield from _plans_of(leaf.plan, seen)
-    for atom in _own_atoms(plan):
-        if isinstance(atom, ir.Rank):
-            yield from _plans_of(atom.plan, seen)
-
-
-def _own_atoms(plan: ir.Plan) -> Iterator[ir.Condition]:
-    match plan:
-        case ir.Filter(_, condition) | ir.Join(_, condition):
-            yield from ir.atoms(condition)
-
-
-def _values_of_plan(plan: ir.Plan) -> Iterator[ir.Value]:
-    for atom in _own_atoms(plan):
-        yield from ir.values_of(atom)
-        if isinstance(atom, ir.Rank):
-            yield atom.of
-    match plan:
-        case ir.Assign(_, _, value) | ir.Distinct(_, value):
-            yield value
-        case ir.Project(_, columns) | ir.Aggregated(_, columns):
-            yield from (column.value for column in columns)
-        case ir.Group(_, keys):
-            yield from keys
-        case ir.Difference(_, _, fields):
-            yield from fields
-
-
-def _leaves(value: ir.Value) -> Iterator[ir.Value]:
-    inner = ir.operands(value)
-    if not inner:
-        yield value
-    for part in inner:
-        yield from _leaves(part)
-
-
-def _fields_of_plan(plan: ir.Plan) -> list[ir.Field]:
-    """The fields that a program reads of events, without branches, each once."""
-    found: dict[str, ir.Field] = {}
-    for part in _plans_of(plan, set()):
-        for value in _values_of_plan(part):
-            for leaf in _leaves(value):
-                fields = leaf.keys if isinstance(leaf, ir.Lookup) else (leaf,)
-                for one in fields:
-                    if isinstance(one, ir.Field):
-                        plain = ir.Field(one.name, None, one.type)
-                        known = found.setdefault(one.name, plain)
-                        if known.type is ir.Type.ANY:
-                            found[one.name] = plain
-    return list(found.values())
-
-
-def _atoms_of_plan(plan: ir.Plan) -> Iterator[ir.Condition]:
-    for part in _plans_of(plan, set()):
-        yield from _own_atoms(part)
-
-
-def _with_clock(plan: ir.Plan) -> bool:
-    return any(
-        isinstance(leaf, ir.Now)
-        for part in _plans_of(plan, set())
-        for value in _values_of_plan(part)
-        for leaf in _leaves(value)
-    )
-
-
 def _lookups_in(value: ir.Value) -> list[ir.Lookup]:
-    return [leaf for leaf in _leaves(value) if isinstance(leaf, ir.Lookup)]
+    return [leaf for leaf in leaves(value) if isinstance(leaf, ir.Lookup)]
 
 
 def _lookups_of(condition: ir.Condition) -> list[ir.Lookup]:
