@@ -105,25 +105,21 @@ def run_eql(translation: Translation, events: Events) -> dict[str, Counter[tuple
     from eql.events import Event
     from eql.parser import parse_query
 
-    engine = PythonEngine({"flatten": False})
     found: dict[str, Counter[tuple[Any, ...]]] = {}
+    for query in translation.queries:
+        counts = found.setdefault(query.output, Counter())
 
-    def listener(output: str) -> Any:
-        counts = found.setdefault(output, Counter())
-
-        def add(result: Any) -> None:
+        def add(result: Any, counts: Counter[tuple[Any, ...]] = counts) -> None:
             counts[tuple(event.data["event_number"] for event in result.events)] += 1
 
-        return add
-
-    for query in translation.queries:
+        # An engine's hook sees the results of all its queries: each query has an engine.
+        engine = PythonEngine({"flatten": False})
         parsed = parse_query(query.text, implied_any=True, implied_base=True)
         assert isinstance(parsed, PipedQuery)
         engine.add_query(parsed)
-        engine.add_output_hook(listener(query.output))
-    stream = [
-        Event("generic", number, {**unwrap(event), "event_number": number})
-        for number, event in enumerate(events)
-    ]
-    engine.stream_events(stream)
+        engine.add_output_hook(add)
+        engine.stream_events(
+            Event("generic", number, {**unwrap(event), "event_number": number})
+            for number, event in enumerate(events)
+        )
     return found

@@ -3,10 +3,10 @@ r"""EQL, the event query language, in two dialects.
 ``eql`` is the language of the ``eql`` package and of Endgame; ``elastic-eql`` is what Elasticsearch made of it. A
 rule whose events decide alone is one event query; a join of streams in the order of time is a sequence::
 
-    any where EventID == 11 and TargetFilename : ("*\\lsass.dmp", "*/lsass.dmp", "lsass.dmp")
+    any where EventID == 11 and wildcard(TargetFilename, "*\\lsass.dmp", "*/lsass.dmp", "lsass.dmp")
     sequence by Hostname, ProcessId with maxspan=1s [any where …] [any where …]
 
-``:`` ignores case and knows ``*``. Where a pattern has ``?`` or a literal ``*``, or where a function needs more, it is a regular
+Comparisons ignore case and know ``*`` (``==`` and ``wildcard`` in the one, ``:`` in the other). Where a pattern has ``?`` or a literal ``*``, or where a function needs more, it is a regular
 expression: the package finds those from the start of the value on, Elasticsearch (Lucene's syntax)
 matches the whole value. A comparison with a missing field is null, and so is its negation, so that every ``not`` stands beside a test that
 the field is there, or an alternative that it is not.
@@ -168,19 +168,28 @@ class _Writer:
             else:
                 plain.append("".join("*" if isinstance(t, Any) else str(t) for t in tokens))
         made = []
-        if len(plain) == 1:
-            made.append(f"{field} : {_string(plain[0])}")
-        elif plain:
-            made.append(f"{field} : ({', '.join(map(_string, plain))})")
+        if plain:
+            made.append(self._one_of(field, plain))
         if other:
             made.append(self._whole(field, alternatives(of_pattern(p) for p in other)))
         return made[0] if len(made) == 1 else f"({' or '.join(made)})"
+
+    def _one_of(self, field: str, texts: list[str]) -> str:
+        """That the value is one of some texts with ``*``, case ignored."""
+        several = ", ".join(map(_string, texts))
+        if self.dialect.lucene:
+            return f"{field} : {several}" if len(texts) == 1 else f"{field} : ({several})"
+        if len(texts) == 1:
+            return f"{field} == {several}"
+        if any("*" in text for text in texts):
+            return f"wildcard({field}, {several})"
+        return f"{field} in ({several})"
 
     def _whole(self, field: str, body: str) -> str:
         """That an expression of ours, in which ``.`` takes newlines, matches the whole value."""
         if self.dialect.lucene:
             return f"{field} regex~ {_string(_lucene(body))}"
-        return f"{field} regex~ {_string(body + chr(92) + 'Z')}"
+        return f"match({field}, {_string(body + chr(92) + 'Z')})"
 
     def _regex(self, field: str, test: ir.Regex) -> str:
         if test.cased:
@@ -198,8 +207,8 @@ class _Writer:
         except NotPortable as problem:
             self.findings.refuse(f"{problem} in a regular expression", test.span)
         if body.startswith("^") and "|" not in body and not test.multiline:
-            return f"{field} regex~ {_string(body[1:])}"
-        return f"{field} regex~ {_string('.*?(?:' + body + ')')}"
+            return f"match({field}, {_string(body[1:])})"
+        return f"match({field}, {_string('.*?(?:' + body + ')')})"
 
     def _compare(self, test: ir.Compare) -> str:
         if test.type in (ir.Type.TIME, ir.Type.DURATION):
