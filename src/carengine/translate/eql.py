@@ -22,7 +22,7 @@ from attrs import frozen
 from .. import ir
 from ..pattern import Any, One, Pattern
 from .formula import All, Always, Formula, Formulas, Never, Some, Test, There, some
-from .lowered import Log, View, column_name, views_of, why_nothing
+from .lowered import Log, View, column_name, views_of, why_empty, why_nothing
 from .model import Findings, Query
 from .regexes import NotPortable, alternatives, of_network, of_pattern, portable, tokens_of
 from .sequences import Sequence, sequence_of
@@ -55,6 +55,9 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
             )
         text = writer.event_query(views)
     else:
+        reason = why_empty(output.plan, log)
+        if reason:
+            findings.nothing(reason)
         text = writer.sequence(sequence_of(output.plan, log, findings))
     return Query(output.name, text, tuple(sorted(writer.read)))
 

@@ -115,6 +115,29 @@ def why_nothing(stages: Iterable[ir.Stage], log: Log) -> str:
     return f"no event of {name} could be true for {', '.join(kinds)}"
 
 
+def why_empty(plan: ir.Plan, log: Log) -> str:
+    """Why a plan can have no rows over a log, or nothing where it can.
+
+    A join is empty with one of its branches, a union with all of its parts.
+    """
+    stages = ir.as_stages(plan)
+    if stages is not None:
+        return "" if views_of(stages, log) else why_nothing(stages, log)
+    match plan:
+        case ir.Join(branches):
+            reasons = [why_empty(branch.plan, log) for branch in branches]
+            return next(filter(None, reasons), "")
+        case ir.Group(plans) | ir.Union(plans):
+            reasons = [why_empty(part, log) for part in plans]
+            return reasons[0] if all(reasons) else ""
+        case ir.Aggregated(inner) | ir.Difference(inner):
+            return why_empty(inner, log)
+        case ir.Filter(inner) | ir.Assign(inner) | ir.Project(inner) | ir.Distinct(inner):
+            return why_empty(inner, log)
+        case ir.Search(kinds):
+            return why_nothing((ir.Stage(kinds, ir.Truth(True)),), log)
+
+
 def column_name(path: tuple[str, ...]) -> str:
     """A raw field's name where events are flat: its keys, joined by dots.
 
@@ -130,6 +153,9 @@ def column_name(path: tuple[str, ...]) -> str:
 def settle_value(value: ir.Value, leaf: Callable[[ir.Value], ir.Value]) -> ir.Value:
     """The value with its leaves replaced, and the calls that are then decided worked out."""
     match value:
+        case ir.Call("member", (ir.Raw(path, empty), ir.Constant(str() as name)), type_):
+            # In a flat table a member is a column of its own.
+            return leaf(ir.Raw((*path, *name.split(".")), empty, type_))
         case ir.Call(function, arguments, type_):
             inner = tuple(settle_value(argument, leaf) for argument in arguments)
             return _called(function, inner, type_)
@@ -146,9 +172,6 @@ def _called(function: str, arguments: tuple[ir.Value, ...], type_: ir.Type) -> i
     match function, arguments:
         case "first", _:
             return _first(arguments, type_)
-        case "member", (ir.Raw(path, empty), ir.Constant(str() as name)):
-            # In a flat table a member is a column of its own.
-            return ir.Raw((*path, *name.split(".")), empty, type_)
         case "choose", (ir.Constant(None), *_):
             return _NULL
     known = FUNCTIONS.get(function)

@@ -23,7 +23,7 @@ from attrs import frozen
 from .. import ir
 from ..pattern import Any, One, Pattern
 from .formula import All, Always, Formula, Formulas, Never, Some, Test, There, every, some
-from .lowered import Log, View, column_name, views_of, why_nothing
+from .lowered import Log, View, column_name, views_of, why_empty, why_nothing
 from .model import Findings, Query
 from .reads import fields_of_plan
 from .regexes import NotPortable, alternatives, of_pattern, portable, tokens_of
@@ -44,6 +44,9 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
         lines = writer.search(_views(stages, log, findings))
         lines += writer.selected(_views(stages, log, findings))
     else:
+        reason = why_empty(output.plan, log)
+        if reason:
+            findings.nothing(reason)
         lines = _Pipeline(writer).of(output.plan)
     return Query(output.name, "\n".join(lines), tuple(sorted(writer.read)))
 

@@ -31,6 +31,7 @@ class Dialect:
     * ``number(x)``: the number a text spells, as a double, null for others; ``hexadecimal(x)`` that of ``0x1f``.
     * ``time(x)``: microseconds since 1970 of an ISO 8601 text that has been found to be one.
     * ``collect(x, order, when)``: the list of x where ``when`` holds.
+      In SQLite it is JSON text.
     * ``ordered_lists`` is whether that list keeps the order.
     """
 

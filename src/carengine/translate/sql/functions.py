@@ -51,9 +51,9 @@ def written(w: Writer, call: ir.Call) -> Expression:
             sql = f"CASE WHEN {given.sql} IS NOT NULL THEN {result.sql} END"
             return Expression(sql, result.form, result.whole)
         case "no_number", (value,):
-            text = _text(w, value)
-            number = w.number(Expression(text), ir.Type.NUMBER)
-            return Expression(f"CASE WHEN {number} IS NULL THEN {text} END")
+            own = _text(w, value)
+            number = w.number(Expression(own), ir.Type.NUMBER)
+            return Expression(f"CASE WHEN {number} IS NULL THEN {own} END")
         case "hash", (value, ir.Constant(str() as algorithm)):
             return _hash(w, _text(w, value), algorithm)
         case "labelled", (value, ir.Constant(str() as label)):

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator
 from attrs import define, evolve, field, frozen
 
 from ... import ir
-from ..lowered import Log, View, column_name, views_of, why_nothing
+from ..lowered import Log, View, column_name, views_of, why_empty
 from ..model import Findings, Query
 from ..reads import atoms_of_plan, fields_of_plan, leaves, with_clock
 from .dialects import Dialect
@@ -196,7 +196,7 @@ class Plans:
             cells = [
                 f"{quoted('event_id')} AS {quoted('event_id')}",
                 f"{writer.literal(str(view.kind))} AS {quoted('kind')}",
-                f"{self._time(view, writer).sql} AS {quoted('time')}",
+                f"{self._time_text(view, writer)} AS {quoted('time text')}",
             ]
             if self.raw:
                 cells.append(f"{writer.raw()} AS {quoted('raw event')}")
@@ -205,7 +205,13 @@ class Plans:
                 cells.append(f"{found} AS {quoted(wanted_field.name)}")
             where = writer.condition(view.condition)
             parts.append(f"SELECT {', '.join(cells)} FROM {quoted(self.table)} WHERE {where}")
-        if not parts:
+        if parts:
+            told = self._add("read", " UNION ALL ".join(parts))
+            names = ("event_id", "kind", *(f.name for f in wanted))
+            cells = [quoted(name) for name in (*names, *(["raw event"] if self.raw else []))]
+            time = f"{writer.time(quoted('time text'))} AS {quoted('time')}"
+            parts = [f"SELECT {', '.join([*cells, time])} FROM {quoted(told)}"]
+        else:
             cells = ["event_id", "kind", "time", *(["raw event"] if self.raw else [])]
             empty = [
                 f"CAST(NULL AS {self.dialect.text}) AS {quoted(n)}" for n in cells if n != "time"
@@ -224,14 +230,13 @@ class Plans:
     def _sql_type(self, wanted: ir.Field) -> str:
         return self.dialect.integer if wanted.type is ir.Type.TIME else self.dialect.text
 
-    def _time(self, view: View, writer: Writer) -> Expression:
-        value = view.entry.value(ir.Field("time", None, ir.Type.TIME))
-        if value is None:
-            return Expression(f"CAST(NULL AS {self.dialect.integer})", Form.TIME, True)
-        found = writer.value(self.log.settled_value(value))
-        if found.null:
-            return Expression(f"CAST(NULL AS {self.dialect.integer})", Form.TIME, True)
-        return found
+    def _time_text(self, view: View, writer: Writer) -> str:
+        """The text that the event's time is read from: read once, further on, it is not repeated."""
+        value = view.entry.value(ir.Field("time"))
+        found = None if value is None else writer.value(self.log.settled_value(value))
+        if found is None or found.null:
+            return f"CAST(NULL AS {self.dialect.text})"
+        return writer.text(found)
 
     def _field(self, view: View, wanted: ir.Field, writer: Writer) -> str:
         value = view.entry.value(wanted)
@@ -657,13 +662,14 @@ class Plans:
             writer = self.over_events()
             quoted = writer.name
             parts = [
-                f"SELECT {self._time(view, writer).sql} AS {quoted('time')} "
+                f"SELECT {self._time_text(view, writer)} AS {quoted('time text')} "
                 f"FROM {quoted(self.table)} WHERE {writer.condition(view.condition)}"
                 for view in views
             ]
             inner = " UNION ALL ".join(parts)
             self.made["clock"] = (
-                f"SELECT MAX({quoted('time')}) AS {quoted('now')} FROM ({inner}) AS {quoted('times')}"
+                f"SELECT MAX({writer.time(quoted('time text'))}) AS {quoted('now')} "
+                f"FROM ({inner}) AS {quoted('times')}"
             )
         return "clock"
 
@@ -671,6 +677,9 @@ class Plans:
 
     def query(self, output: ir.Output) -> Query:
         """The query of an output."""
+        reason = why_empty(output.plan, self.log)
+        if reason:
+            self.findings.nothing(reason)
         stages = ir.as_stages(output.plan)
         if stages is not None and not with_clock(output.plan):
             return self._simple(output, stages)
@@ -692,8 +701,6 @@ class Plans:
 
     def _simple(self, output: ir.Output, stages: tuple[ir.Stage, ...]) -> Query:
         views = views_of(stages, self.log)
-        if not views:
-            self.findings.nothing(why_nothing(stages, self.log))
         writer = self.over_events()
         quoted = writer.name
         table = quoted(self.table)
