@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fmt": ("format", "print rules in their canonical spelling and layout"),
     "test": ("examples", "hold rules to the examples they carry"),
     "explain": ("explain", "show why a rule matches an event or does not"),
+    "translate": ("translating", "write rules in other languages: Splunk, EQL, Sigma, SQL"),
     "corpus": ("corpus", "say of each block of published pseudocode what became of it"),
     "detect": ("detect", "say what kinds of events logs hold"),
     "needs": ("needs", "say what rules need against what logs or field maps have"),

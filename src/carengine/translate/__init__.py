@@ -13,8 +13,10 @@ say exactly what the rule says, or tell in a note where they do not, or refuse.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from types import ModuleType
 
 from attrs import frozen
 
@@ -86,11 +88,12 @@ def translate(
     >>> "extension" in found.text
     True
     """
-    chosen = TARGETS.get(target.lower())
-    if chosen is None:
+    wanted, slash, backend = target.lower().partition("/")
+    chosen = TARGETS.get(wanted)
+    if chosen is None or (slash and (chosen.name != "sigma" or not backend)):
         near = nearest(target, list(TARGETS), 3)
         fix = Fix(f"write {near[0]}") if near else None
-        notes = (f"there are {', '.join(TARGETS)}",)
+        notes = (f"there are {', '.join(TARGETS)}, and sigma/NAME for pySigma's backends",)
         message = f"there is no target {target}"
         raise CarError(
             [Diagnostic(codes.UNKNOWN_TARGET, message, notes=notes, fix=fix, origin=rule.id)]
@@ -98,12 +101,13 @@ def translate(
     log, shapes = log_of(fieldmap, present, recognise)
     module = import_module(f".{chosen.module}", __name__)
     write: Callable[[ir.Output, Log, str, Findings], Query] = module.query
-    findings = Findings(rule.id, chosen.name)
+    name = target.lower()
+    findings = Findings(rule.id, name)
     queries = []
     for output in rule.program.outputs:
         findings.place = output.span
         try:
-            queries.append(write(output, log, chosen.name, findings))
+            queries.append(write(output, log, name, findings))
         except Untranslatable:
             continue
     said = findings.all
@@ -114,3 +118,17 @@ def translate(
         said = (Diagnostic(codes.SHAPE_CHOSEN, message, origin=rule.id), *said)
     made = tuple(queries)
     return Translation(rule.id, chosen.name, log.fieldmap.name, made, module.text_of(made), said)
+
+
+class _CallableModule(ModuleType):
+    """This package, which is called like the function that it is there for.
+
+    ``carengine.translate`` names both: once the package is imported, Python puts the module where the function
+    would be found.
+    """
+
+    def __call__(self, *given: object, **named: object) -> Translation:
+        return translate(*given, **named)  # type: ignore[arg-type]
+
+
+sys.modules[__name__].__class__ = _CallableModule

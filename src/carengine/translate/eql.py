@@ -29,6 +29,8 @@ from .sequences import Sequence, sequence_of
 
 LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 SPELLINGS = "numbers are compared as the data holds them; a text that spells a number in another way is not it"
+_WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
+_NUMBER_LIKE = re.compile(r"[-+0-9.*]*[0-9][-+0-9.*]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -180,6 +182,17 @@ class _Writer:
     def _one_of(self, field: str, texts: list[str]) -> str:
         """That the value is one of some texts with ``*``, case ignored."""
         several = ", ".join(map(_string, texts))
+        if not self.dialect.lucene:
+            # The package tells 1 and "1" apart, and data has the one or the other.
+            numbers = [text for text in texts if _WHOLE_NUMBER.fullmatch(text)]
+            if any(text not in numbers and _NUMBER_LIKE.fullmatch(text) for text in texts):
+                self.findings.differs("a value that is a number in the data has no text to match")
+            if numbers:
+                tests = [f"{field} in ({', '.join([*numbers, *map(_string, numbers)])})"]
+                others = [text for text in texts if text not in numbers]
+                if others:
+                    tests.append(self._one_of(field, others))
+                return tests[0] if len(tests) == 1 else f"({' or '.join(tests)})"
         if self.dialect.lucene:
             return f"{field} : {several}" if len(texts) == 1 else f"{field} : ({several})"
         if len(texts) == 1:
