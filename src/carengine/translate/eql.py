@@ -335,9 +335,13 @@ def _duration(microseconds: int) -> str:
     return f"{-(-microseconds // 1000)}ms"
 
 
+_CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v"}
+
+
 def _lucene(body: str) -> str:
-    """An expression of ours in Lucene's syntax, which has no groups without capture and more signs."""
+    """An expression of ours in Lucene's syntax: every group catches, more signs are special, no control has an escape."""
     made = body.replace("(?:", "(")
+    made = re.sub(r"\\([nrtfv\\])", lambda found: _CONTROLS.get(found[1], found[0]), made)
     return re.sub(r'(?<!\\)([~@&<>#"])', r"\\\1", made)
 
 

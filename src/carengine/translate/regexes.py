@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from ..pattern import Any, One, Pattern, Token
 
@@ -82,7 +82,7 @@ def alternatives(expressions: Iterable[str]) -> str:
 # Networks
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_BLANK = "[ \t\n\r\f\v]*"
+_BLANK = r"[ \t\n\r\f\v]*"
 
 
 def of_network(network: str) -> tuple[str, bool] | None:
@@ -139,7 +139,7 @@ def _hexadecimal_range(first: int, last: int) -> list[str]:
 _CLASSES = {
     "d": "0-9",
     "w": "0-9A-Za-z_",
-    "s": "\t\n\f\r ",
+    "s": r"\t\n\f\r ",
 }
 _PLAIN_ESCAPES = {"n": r"\n", "t": r"\t", "r": r"\r"}
 _QUANTIFIER = re.compile(r"\{\d{1,4}(?:,\d{0,4})?\}")
@@ -166,7 +166,7 @@ def portable(
     Raises `NotPortable`.
 
     >>> portable(r"\s(cl|clear-log)\s")
-    '[\t\n\x0c\r ](?:cl|clear-log)[\t\n\x0c\r ]'
+    '[\\t\\n\\f\\r ](?:cl|clear-log)[\\t\\n\\f\\r ]'
     """
     out: list[str] = []
     place = 0
@@ -256,7 +256,3 @@ def _class(pattern: str, place: int, out: list[str]) -> int:
         raise NotPortable("a class without an end")
     out.append("".join([*made, "]"]))
     return place + 1
-
-
-Anchored = Callable[[str], str]
-"""From an expression to one that holds of the whole text, in a dialect's way."""

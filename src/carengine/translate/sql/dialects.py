@@ -28,7 +28,8 @@ class Dialect:
     * ``re2``: the expressions are RE2's; otherwise they are rewritten with ``boundary``, ``end``, ``group``.
     * ``flags``: flags may stand in front of an expression; otherwise ``found`` sets ``i`` and ``s`` itself.
     * ``like(x, p)``: whether a ``LIKE`` pattern matches, case ignored; ``cased_like`` the same with case.
-    * ``number(x)``: the number a text spells, as a double, null for others; ``hexadecimal(x)`` that of ``0x1f``.
+    * ``number(x)``: the number a text spells, as a double, null for others; ``hexadecimal(x)`` that of ``0x1f``;
+      ``size(x)``: about that number, whatever it is for other texts.
     * ``time(x)``: microseconds since 1970 of an ISO 8601 text that has been found to be one.
     * ``collect(x, order, when)``: the list of x where ``when`` holds.
       In SQLite it is JSON text.
@@ -44,6 +45,7 @@ class Dialect:
     hexadecimal: Make | None
     time: Make
     collect: Callable[[str, str, str], str]
+    size: Make | None = None
     found: Callable[[str, str], str] | None = None
     extract: Callable[[str, str, int], str] | None = None
     re2: bool = False
@@ -91,6 +93,7 @@ DUCKDB = Dialect(
     "BIGINT",
     number=lambda x: f"TRY_CAST(REGEXP_EXTRACT({x}, {_NUMBER}, 1) AS DOUBLE)",
     hexadecimal=lambda x: f"CAST(TRY_CAST(REGEXP_EXTRACT({x}, {_HEX}, 1) AS UHUGEINT) AS DOUBLE)",
+    size=lambda x: f"TRY_CAST({x} AS DOUBLE)",
     time=lambda x: (
         f"EPOCH_US(TRY_CAST(CASE WHEN REGEXP_MATCHES({x}, {_ZONE}) THEN {x} "
         f"ELSE {x} || 'Z' END AS TIMESTAMPTZ))"
@@ -110,6 +113,7 @@ BIGQUERY = Dialect(
     "INT64",
     number=lambda x: f"SAFE_CAST(REGEXP_EXTRACT({x}, r{_NUMBER}) AS FLOAT64)",
     hexadecimal=lambda x: f"CAST(SAFE_CAST(REGEXP_EXTRACT({x}, r{_HEX}) AS INT64) AS FLOAT64)",
+    size=lambda x: f"SAFE_CAST({x} AS FLOAT64)",
     time=lambda x: f"UNIX_MICROS(SAFE_CAST({x} AS TIMESTAMP))",
     collect=lambda x, order, when: f"ARRAY_AGG({_case(x, when)} IGNORE NULLS ORDER BY {order})",
     found=lambda x, e: f"REGEXP_CONTAINS({x}, {e})",
@@ -130,6 +134,7 @@ CLICKHOUSE = Dialect(
         rf"[ \\t\\n\\f\\r\\v]*$'))"
     ),
     hexadecimal=None,
+    size=lambda x: f"toFloat64OrNull({x})",
     time=lambda x: f"toUnixTimestamp64Micro(parseDateTime64BestEffortOrNull({x}, 6, 'UTC'))",
     collect=lambda x, order, when: f"groupArray({_case(x, when)})",
     found=lambda x, e: f"match({x}, {e})",
@@ -179,6 +184,7 @@ TRINO = Dialect(
         f"CAST(TRY(FROM_BASE(REGEXP_EXTRACT({x}, '^\\s*0[xX]([0-9a-fA-F]{{1,15}})\\s*$', 1), 16)) "
         "AS DOUBLE)"
     ),
+    size=lambda x: f"TRY_CAST({x} AS DOUBLE)",
     time=lambda x: (
         "CAST(ROUND(TO_UNIXTIME(TRY(FROM_ISO8601_TIMESTAMP("
         f"REPLACE(CASE WHEN REGEXP_LIKE({x}, {_ZONE}) THEN {x} ELSE {x} || 'Z' END, ' ', 'T')))) "
@@ -205,6 +211,7 @@ SPARK = Dialect(
         rf"TRY_CAST(CONV(NULLIF(REGEXP_EXTRACT({x}, '^\\s*0[xX]([0-9a-fA-F]{{1,15}})\\s*$', 1), ''), 16, 10) "
         "AS DOUBLE)"
     ),
+    size=lambda x: f"TRY_CAST({x} AS DOUBLE)",
     time=lambda x: f"UNIX_MICROS(TRY_CAST({x} AS TIMESTAMP))",
     collect=lambda x, order, when: f"COLLECT_LIST({_case(x, when)})",
     found=lambda x, e: f"{x} RLIKE {e}",
@@ -225,6 +232,7 @@ SNOWFLAKE = Dialect(
         rf"TRY_TO_DOUBLE(REGEXP_SUBSTR({x}, '^\\s*([+-]?[0-9]{{1,40}}(\\.[0-9]{{1,40}})?)\\s*$', 1, 1, 'e', 1))"
     ),
     hexadecimal=None,
+    size=lambda x: f"TRY_TO_DOUBLE({x})",
     time=lambda x: f"DATE_PART(EPOCH_MICROSECOND, TRY_TO_TIMESTAMP_TZ({x}))",
     collect=lambda x, order, when: f"ARRAY_AGG({_case(x, when)}) WITHIN GROUP (ORDER BY {order})",
     found=lambda x, e: f"REGEXP_INSTR({x}, {e}, 1, 1, 0, 'is') > 0",
@@ -278,6 +286,7 @@ SQLITE = Dialect(
     "INTEGER",
     number=_sqlite_number,
     hexadecimal=None,
+    size=lambda x: f"CAST({x} AS REAL)",
     time=_sqlite_time,
     collect=lambda x, order, when: f"JSON_GROUP_ARRAY({x}) FILTER (WHERE {when})",
     position=lambda haystack, needle: f"INSTR({haystack}, {needle})",

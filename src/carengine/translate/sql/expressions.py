@@ -389,11 +389,12 @@ class Writer:
             iso = f"{x} GLOB '{_ISO_GLOB}'"
         else:
             iso = d.found(x, self.literal(_ISO))
-        n = self._number_of_text(x, None)
+        number = self._number_of_text(x, None)
+        size = f"ABS({d.size(x) if d.size else number})"
+        unit = f"CASE WHEN {size} < 1e11 THEN 1000000 WHEN {size} < 1e14 THEN 1000 WHEN {size} < 1e17 THEN 1 END"
         return (
-            f"CASE WHEN {iso} THEN {d.time(x)} ELSE CAST(ROUND(CASE "
-            f"WHEN ABS({n}) < 1e11 THEN {n} * 1000000 WHEN ABS({n}) < 1e14 THEN {n} * 1000 "
-            f"WHEN ABS({n}) < 1e17 THEN {n} END) AS {d.integer}) END"
+            f"CASE WHEN {iso} THEN {d.time(x)} "
+            f"ELSE CAST(ROUND({number} * {unit}) AS {d.integer}) END"
         )
 
     def _folded(self, x: Expression, span: Any) -> str:
