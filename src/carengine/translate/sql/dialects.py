@@ -29,7 +29,8 @@ class Dialect:
     * ``flags``: flags may stand in front of an expression; otherwise ``found`` sets ``i`` and ``s`` itself.
     * ``like(x, p)``: whether a ``LIKE`` pattern matches, case ignored; ``cased_like`` the same with case.
     * ``number(x)``: the number a text spells, as a double, null for others; ``hexadecimal(x)`` that of ``0x1f``;
-      ``size(x)``: about that number, whatever it is for other texts.
+      ``size(x)``: about that number, whatever it is for other texts; ``equals_integer(x, n)``: a shorter
+      way to ask whether a text spells n, above 0.
     * ``time(x)``: microseconds since 1970 of an ISO 8601 text that has been found to be one.
     * ``collect(x, order, when)``: the list of x where ``when`` holds.
       In SQLite it is JSON text.
@@ -46,6 +47,7 @@ class Dialect:
     time: Make
     collect: Callable[[str, str, str], str]
     size: Make | None = None
+    equals_integer: Callable[[str, int], str] | None = None
     found: Callable[[str, str], str] | None = None
     extract: Callable[[str, str, int], str] | None = None
     re2: bool = False
@@ -266,6 +268,16 @@ def _sqlite_number(x: str) -> str:
     )
 
 
+def _sqlite_equals(x: str, number: int) -> str:
+    # CAST reads as far as it can: what it read must be all there is.
+    text = f"TRIM({x}, ' ' || CHAR(9, 10, 11, 12, 13))"
+    return (
+        f"(CAST({text} AS REAL) = {number} AND {text} GLOB '*[0-9]' "
+        f"AND NOT {text} GLOB '*[^0-9.+]*' AND NOT {text} GLOB '?*+*' "
+        f"AND NOT {text} GLOB '*.*.*')"
+    )
+
+
 def _sqlite_time(x: str) -> str:
     # strftime knows milliseconds only: the fraction is read by itself.
     seconds = f"CAST(STRFTIME('%s', {x}) AS INTEGER) * 1000000"
@@ -287,6 +299,7 @@ SQLITE = Dialect(
     number=_sqlite_number,
     hexadecimal=None,
     size=lambda x: f"CAST({x} AS REAL)",
+    equals_integer=_sqlite_equals,
     time=_sqlite_time,
     collect=lambda x, order, when: f"JSON_GROUP_ARRAY({x}) FILTER (WHERE {when})",
     position=lambda haystack, needle: f"INSTR({haystack}, {needle})",

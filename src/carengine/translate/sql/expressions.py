@@ -301,8 +301,22 @@ class Writer:
                 bodies.append(f"0[xX]0{{0,16}}{digits}")
             body = f"^{_BLANK}{alternatives(bodies)}{_BLANK}$"
             return self.dialect.found(left.sql, self.literal(body))
-        made = f"{self.number(left, type_, span)} = {number!r}"
-        return self._decided(made, (left,), exact)
+        if self.dialect.equals_integer is not None and isinstance(number, int) and number > 0:
+            made = self.dialect.equals_integer(left.sql, number)
+        else:
+            plain = ir.Type.NUMBER if self.dialect.hexadecimal is None else type_
+            made = self._decided(f"{self.number(left, plain, span)} = {number!r}", (left,), exact)
+        if type_ is ir.Type.INTEGER and self.dialect.hexadecimal is None:
+            return f"({made} OR {self._hexadecimal(left.sql, number)})"
+        return made
+
+    def _hexadecimal(self, x: str, number: float) -> str:
+        """Whether a text spells a number in hexadecimal, where it cannot be read as one."""
+        if not isinstance(number, int) or number < 0:
+            return f"CASE WHEN {x} IS NOT NULL THEN FALSE END"
+        text = f"LOWER(TRIM({x}))"
+        zero, start, digits = (self.literal(t) for t in ("0", "0x_%", f"{number:x}".lstrip("0")))
+        return f"({text} LIKE {start} AND LTRIM(SUBSTR({text}, 3), {zero}) = {digits})"
 
     def _decided(self, sql: str, operands: tuple[Expression, ...], exact: bool) -> str:
         """An equality that is false, not unknown, where a value is there that cannot be read."""
