@@ -36,6 +36,7 @@ _STAGES = {
     "6": "Lenient repairs",
     "7": "Findings of the checker",
     "8": "Sigma rules",
+    "9": "Translations",
 }
 
 _HEAD = """# Diagnostics

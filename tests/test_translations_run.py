@@ -87,7 +87,7 @@ def words(*, ascii_only: bool) -> st.SearchStrategy[str]:
         st.sampled_from([*known, *ODD]),
         st.text("aA.ex\\*?[] 0%_'\"^-+1", max_size=10),
         st.text(
-            st.characters(min_codepoint=1, max_codepoint=most, blacklist_categories=("Cs",)),
+            st.characters(min_codepoint=1, max_codepoint=most, exclude_categories=["Cs"]),
             max_size=6,
         ),
     )
@@ -131,13 +131,13 @@ def conditions(*, regexes: bool) -> st.SearchStrategy[ir.Condition]:
     )
     relations = st.sampled_from(tuple(ir.Relation))
     types = st.sampled_from((ir.Type.TEXT, ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.ANY))
-    plain = st.sampled_from((ir.Type.TEXT, ir.Type.NUMBER, ir.Type.ANY))
-    atoms = [
+    compared = st.sampled_from((ir.Type.TEXT, ir.Type.NUMBER, ir.Type.ANY))
+    atoms: list[st.SearchStrategy[ir.Condition]] = [
         st.builds(ir.Match, values, patterns),
         st.builds(ir.Match, values, patterns),
         st.builds(ir.IsNull, values),
         st.builds(ir.Compare, values, relations, constants, types),
-        st.builds(ir.Compare, RAWS, relations, RAWS, plain),
+        st.builds(ir.Compare, RAWS, relations, RAWS, compared),
         st.builds(ir.Occurs, RAWS, RAWS),
         st.builds(ir.Truth, st.sampled_from([True, False, None])),
     ]

@@ -18,36 +18,35 @@ import re
 from collections.abc import Iterable
 from typing import assert_never
 
-from attrs import frozen
-
 from .. import ir
 from ..pattern import Any, One, Pattern
 from .formula import All, Always, Formula, Formulas, Never, Some, Test, There, every, some
 from .lowered import Log, View, column_name, views_of, why_empty, why_nothing
 from .model import Findings, Query
-from .reads import fields_of_plan
 from .regexes import NotPortable, alternatives, of_pattern, portable, tokens_of
 
 LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 SPELLINGS = "a text that spells a number in another way (0x1f, 11.0) is not equal to it"
-_TIME = "the event's time is Splunk's _time"
+TIME = "the event's time is Splunk's _time"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FUNCTIONS = frozenset({"basename", "lower", "upper", "label", "guid", "first"})
-_NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
+NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
 
 
 def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query:
     """The search of an output."""
-    writer = _Writer(findings, log)
+    writer = Writer(findings, log)
     stages = ir.as_stages(output.plan)
     if stages is not None:
-        lines = writer.search(_views(stages, log, findings))
-        lines += writer.selected(_views(stages, log, findings))
+        lines = writer.search(views_in(stages, log, findings))
+        lines += writer.selected(views_in(stages, log, findings))
     else:
         reason = why_empty(output.plan, log)
         if reason:
             findings.nothing(reason)
-        lines = _Pipeline(writer).of(output.plan)
+        from .splunk_streams import Pipeline
+
+        lines = Pipeline(writer).of(output.plan)
     return Query(output.name, "\n".join(lines), tuple(sorted(writer.read)))
 
 
@@ -56,7 +55,8 @@ def text_of(queries: tuple[Query, ...]) -> str:
     return "\n".join(f"`comment({made.output})`\n{made.text}\n" for made in queries)
 
 
-def _views(stages: Iterable[ir.Stage], log: Log, findings: Findings) -> tuple[View, ...]:
+def views_in(stages: Iterable[ir.Stage], log: Log, findings: Findings) -> tuple[View, ...]:
+    """The views of stages; refuses where there are none."""
     several = tuple(stages)
     views = views_of(several, log)
     if not views:
@@ -64,7 +64,7 @@ def _views(stages: Iterable[ir.Stage], log: Log, findings: Findings) -> tuple[Vi
     return views
 
 
-class _Writer:
+class Writer:
     """Writes formulas as search terms and as expressions of ``where``."""
 
     def __init__(self, findings: Findings, log: Log) -> None:
@@ -93,11 +93,13 @@ class _Writer:
         made = []
         for name in names:
             cells = [(view, dict(view.assigned).get(name)) for view in views]
-            made.append(f"{_quoted(name)}={self.by_view(cells)}")
+            made.append(f"{quoted(name)}={self.by_view(cells)}")
         lines = [f"| eval {', '.join(made)}"] if made else []
         if all(view.columns is not None for view in views):
             columns = dict.fromkeys(name for view in views for name in view.columns or ())
-            lines.append(f"| table _time {' '.join(_name(name) for name in columns)}".rstrip())
+            lines.append(
+                f"| table _time {' '.join(listed_name(name) for name in columns)}".rstrip()
+            )
         return lines
 
     def by_view(self, cells: list[tuple[View, ir.Value | None]]) -> str:
@@ -148,7 +150,7 @@ class _Writer:
     def _term_field(self, field: ir.Raw) -> str:
         name = column_name(field.path)
         self.read.add(name)
-        return _name(name)
+        return listed_name(name)
 
     def _letters(self, patterns: Iterable[Pattern]) -> None:
         if any(not pattern.text.isascii() for pattern in patterns):
@@ -248,7 +250,7 @@ class _Writer:
             if any(isinstance(v, ir.Raw) for v in (test.left, test.right)):
                 self.findings.refuse("a comparison of times that are fields of the log", test.span)
             return f"{left} {sign} {right}"
-        if test.type in _NUMERIC or (fixed and _is_number(test.right)):
+        if test.type in NUMERIC or (fixed and _is_number(test.right)):
             self.findings.differs(SPELLINGS, test.span)
             sides = [
                 x if _is_number(v) else f"tonumber({x})"
@@ -271,14 +273,14 @@ class _Writer:
                     x = f"nullif({x}, {_string(text)})"
                 return x
             case ir.Field("time", None):
-                self.findings.differs(_TIME)
+                self.findings.differs(TIME)
                 return "_time"
             case ir.Field(name, source):
-                return _quoted(name if source is None else f"{source}.{name}")
+                return quoted(name if source is None else f"{source}.{name}")
             case ir.Constant(constant):
                 return _constant(constant)
             case ir.Moment(microseconds) | ir.Duration(microseconds):
-                return _seconds(microseconds)
+                return seconds(microseconds)
             case ir.Now():
                 return "now()"
             case ir.Arithmetic(sign, left, right):
@@ -347,258 +349,7 @@ class _Writer:
     def _field(self, field: ir.Raw) -> str:
         name = column_name(field.path)
         self.read.add(name)
-        return _quoted(name)
-
-
-@frozen
-class _Stream:
-    """The lines of a stream so far, and the names of its columns."""
-
-    lines: tuple[str, ...]
-    columns: tuple[str, ...]
-
-
-class _Pipeline:
-    """Writes plans that look at more than one event."""
-
-    def __init__(self, writer: _Writer) -> None:
-        self.writer = writer
-        self.findings = writer.findings
-
-    def of(self, plan: ir.Plan) -> list[str]:
-        """The lines of a plan."""
-        return list(self._stream(plan, tuple(fields_of_plan(plan))).lines)
-
-    def _stream(self, plan: ir.Plan, wanted: tuple[ir.Field, ...]) -> _Stream:
-        stages = ir.as_stages(plan)
-        if stages is not None:
-            return self._searched(stages, wanted)
-        match plan:
-            case ir.Filter(inner, condition, span):
-                return self._filtered(inner, condition, wanted, span)
-            case ir.Aggregated(group, columns):
-                return self._aggregated(group, columns, wanted)
-            case ir.Group():
-                return self._grouped(plan, wanted)[0]
-            case ir.Join():
-                return self._joined(plan, wanted)
-            case ir.Project(inner, columns):
-                source = self._stream(inner, wanted)
-                made = ", ".join(f"{_quoted(c.name)}={self.writer.value(c.value)}" for c in columns)
-                names = tuple(c.name for c in columns)
-                table = f"| table _time {' '.join(map(_name, names))}"
-                return _Stream((*source.lines, f"| eval {made}", table), names)
-            case ir.Assign(inner, name, value):
-                source = self._stream(inner, wanted)
-                line = f"| eval {_quoted(name)}={self.writer.value(value)}"
-                return _Stream((*source.lines, line), (*source.columns, name))
-            case ir.Difference(span=span):
-                self.findings.refuse("a difference of two streams", span)
-            case ir.Distinct(inner, value):
-                source = self._stream(inner, wanted)
-                name = value.name
-                lines = (
-                    f"| eval distinct_key=lower({_quoted(name)})",
-                    "| sort 0 _time",
-                    "| dedup distinct_key",
-                )
-                return _Stream((*source.lines, *lines), source.columns)
-            case _:
-                self.findings.refuse(f"the operation {type(plan).__name__} of streams with state")
-
-    def _searched(self, stages: tuple[ir.Stage, ...], wanted: tuple[ir.Field, ...]) -> _Stream:
-        views = _views(stages, self.writer.log, self.findings)
-        lines = self.writer.search(views)
-        made = []
-        names = []
-        for field in dict.fromkeys(ir.Field(f.name, None, f.type) for f in wanted):
-            if field.name == "time" or field.name in names:
-                continue
-            cells: list[tuple[View, ir.Value | None]] = []
-            for view in views:
-                assigned = dict(view.assigned).get(field.name)
-                value = assigned if assigned is not None else view.entry.value(field)
-                cells.append(
-                    (view, None if value is None else self.writer.log.settled_value(value))
-                )
-            if all(value in (None, ir.Constant(None)) for _, value in cells):
-                continue
-            names.append(field.name)
-            made.append(f"{_quoted(field.name)}={self.writer.by_view(cells)}")
-        if made:
-            lines.append(f"| eval {', '.join(made)}")
-        return _Stream(tuple(lines), tuple(names))
-
-    def _filtered(
-        self,
-        inner: ir.Plan,
-        condition: ir.Condition,
-        wanted: tuple[ir.Field, ...],
-        span: object,
-    ) -> _Stream:
-        source = self._stream(inner, wanted)
-        condition = ir.rewrite_condition(condition, _as_column)
-        formula = self.writer.formulas.true_of(condition)
-        text = self.writer.expression(formula, frozenset(), 0)
-        return _Stream((*source.lines, f"| where {text}"), source.columns)
-
-    def _grouped(self, group: ir.Group, wanted: tuple[ir.Field, ...]) -> tuple[_Stream, list[str]]:
-        stages: list[ir.Stage] = []
-        for plan in group.plans:
-            found = ir.as_stages(plan)
-            if found is None:
-                self.findings.refuse("a group of rows that are more than single events", group.span)
-            stages += found
-        source = self._searched(tuple(stages), (*wanted, *group.keys))
-        keys = [f"key_{number}" for number in range(1, len(group.keys) + 1)]
-        evals = ", ".join(
-            f"{key}=lower({_quoted(f.name)})" for key, f in zip(keys, group.keys, strict=True)
-        )
-        present = " AND ".join(f"isnotnull({key})" for key in keys)
-        by = " ".join(keys)
-        lines = [*source.lines, f"| eval {evals}", f"| where {present}", f"| sort 0 {by} _time"]
-        self.findings.differs(_TIME)
-        self.findings.differs(SPELLINGS, group.span)
-        if group.within is None:
-            lines.append("| eval group_number=0")
-        else:
-            lines += [
-                f"| streamstats current=f window=1 last(_time) AS previous BY {by}",
-                f"| eval begins=if(isnull(previous) OR _time - previous > {_seconds(group.within)}, 1, 0)",
-                f"| streamstats sum(begins) AS group_number BY {by}",
-            ]
-        return _Stream(tuple(lines), source.columns), keys
-
-    def _aggregated(
-        self, group: ir.Group, columns: tuple[ir.Column, ...], wanted: tuple[ir.Field, ...]
-    ) -> _Stream:
-        source, keys = self._grouped(group, wanted)
-        stats: list[str] = []
-        evals: list[str] = []
-        for column in columns:
-            match column.value:
-                case ir.Field(name):
-                    stats.append(f"first({_name(name)}) AS {_name(column.name)}")
-                case ir.Aggregate() as wanted_one:
-                    made, before = self._aggregate(wanted_one, column.name)
-                    evals += before
-                    stats.append(f"{made} AS {_name(column.name)}")
-                case _:
-                    self.findings.refuse("an expression over aggregates", group.span)
-        lines = list(source.lines)
-        if evals:
-            lines.append(f"| eval {', '.join(evals)}")
-        stats.append("max(_time) AS _time")
-        lines.append(f"| stats {', '.join(stats)} BY {' '.join([*keys, 'group_number'])}")
-        return _Stream(tuple(lines), tuple(column.name for column in columns))
-
-    def _aggregate(self, wanted: ir.Aggregate, name: str) -> tuple[str, list[str]]:
-        """An aggregate of ``stats``, and the fields to make for it."""
-        if wanted.value is None:
-            return "count", []
-        if not isinstance(wanted.value, ir.Field):
-            self.findings.refuse("an aggregate of an expression")
-        field = "_time" if wanted.value.name == "time" else _name(wanted.value.name)
-        match wanted.function:
-            case "distinct_count":
-                self.findings.differs(LETTERS)
-                own = f"folded_{name}"
-                return f"dc({own})", [f"{own}=lower({_quoted(wanted.value.name)})"]
-            case "values":
-                self.findings.differs(
-                    "values are sorted, and spellings that differ in case are several"
-                )
-                return f"values({field})", []
-            case "count" | "min" | "max" | "sum":
-                return f"{wanted.function}({field})", []
-            case "average":
-                return f"avg({field})", []
-            case "standard_deviation":
-                return f"stdev({field})", []
-            case function:
-                self.findings.refuse(f"the aggregate {function}")
-
-    def _joined(self, join: ir.Join, wanted: tuple[ir.Field, ...]) -> _Stream:
-        names = [branch.name for branch in join.branches]
-        items = join.condition.items if isinstance(join.condition, ir.And) else (join.condition,)
-        pairs: dict[str, list[tuple[ir.Field, ir.Field]]] = {name: [] for name in names[1:]}
-        rest: list[ir.Condition] = []
-        for item in items:
-            match item:
-                case ir.Compare(
-                    ir.Field(_, str() as s) as a,
-                    ir.Relation.EQUAL,
-                    ir.Field(_, str() as t) as b,
-                    type_,
-                ) if (
-                    s in names
-                    and t in names
-                    and s != t
-                    and type_ not in (ir.Type.TIME, ir.Type.ANY)
-                ):
-                    first, second = sorted((a, b), key=lambda f: names.index(f.source or ""))
-                    pairs[second.source or ""].append((first, second))
-                case _:
-                    rest.append(item)
-        self.findings.differs(
-            "a subsearch of join is cut off at Splunk's limit (50,000 events)", join.span
-        )
-        lines: list[str] = []
-        for branch in join.branches:
-            if ir.as_stages(branch.plan) is None and not isinstance(branch.plan, ir.Aggregated):
-                self.findings.refuse(
-                    f"a join with {branch.name}, which has state itself", join.span
-                )
-            inner = tuple(ir.Field(f.name, None, f.type) for f in wanted)
-            source = self._stream(branch.plan, inner)
-            evals = [f"{_quoted(branch.name + '.time')}=_time"]
-            evals += [f"{_quoted(f'{branch.name}.{n}')}={_quoted(n)}" for n in source.columns]
-            own = [*source.lines, f"| eval {', '.join(evals)}"]
-            if not lines:
-                lines = [*own, f"| fields {branch.name}.*"]
-                continue
-            found = pairs[branch.name]
-            if not found:
-                self.findings.refuse("a join without equal fields", join.span)
-            keys = [f"join_{branch.name}_{n}" for n in range(1, len(found) + 1)]
-            outer = ", ".join(
-                f"{_quoted(k)}={self._join_key(a)}" for k, (a, _) in zip(keys, found, strict=True)
-            )
-            inside = ", ".join(
-                f"{_quoted(k)}={self._join_key(b)}" for k, (_, b) in zip(keys, found, strict=True)
-            )
-            shown = " ".join([f"{branch.name}.*", *map(_name, keys)])
-            lines.append(f"| eval {outer}")
-            lines.append(f"| join type=inner max=0 {' '.join(map(_name, keys))} [")
-            lines += [f"    {line}" for line in (*own, f"| eval {inside}", f"| fields {shown}")]
-            lines.append("  ]")
-        if rest:
-            condition = ir.rewrite_condition(ir.conjunction(tuple(rest)), _as_column)
-            formula = self.writer.formulas.true_of(condition)
-            lines.append(f"| where {self.writer.expression(formula, frozenset(), 0)}")
-        times = ", ".join(_quoted(f"{name}.time") for name in names)
-        lines.append(f"| eval _time=max({times})")
-        return _Stream(tuple(lines), ())
-
-    def _join_key(self, field: ir.Field) -> str:
-        name = _quoted(f"{field.source}.{field.name}")
-        if field.type in _NUMERIC:
-            self.findings.differs(SPELLINGS)
-            return f"coalesce(tonumber({name}), lower({name}))"
-        self.findings.differs(LETTERS)
-        return f"lower({name})"
-
-
-def _as_column(value: ir.Value) -> ir.Value:
-    """A column of a stream, as formulas know fields."""
-    if isinstance(value, ir.Field):
-        name = value.name if value.source is None else f"{value.source}.{value.name}"
-        return ir.Raw(("_time" if name == "time" else name,), (), _untimed(value.type))
-    return value
-
-
-def _untimed(type_: ir.Type) -> ir.Type:
-    return ir.Type.ANY if type_ is ir.Type.TIME else type_
+        return quoted(name)
 
 
 def _is_term(formula: Formula) -> bool:
@@ -683,7 +434,8 @@ def _constant(constant: object) -> str:
             return _string(str(constant))
 
 
-def _seconds(microseconds: int) -> str:
+def seconds(microseconds: int) -> str:
+    """A length of time in seconds."""
     whole, rest = divmod(microseconds, 1_000_000)
     return f"{whole}.{rest:06}" if rest else str(whole)
 
@@ -697,11 +449,11 @@ def _string(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _name(name: str) -> str:
+def listed_name(name: str) -> str:
     """A field's name where fields are listed."""
     return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.*]*", name) else _string(name)
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     """A field's name within an expression."""
     return name if _PLAIN.fullmatch(name) else f"'{name}'"

@@ -23,47 +23,20 @@ Rows of one time are in the order of their ``event_id``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from ... import ir
 from ..lowered import Log, View, column_name, views_of, why_empty
 from ..model import Findings, Query
-from ..reads import atoms_of_plan, fields_of_plan, leaves, with_clock
+from ..reads import atoms_of_plan, fields_of_plan, with_clock
 from .dialects import Dialect
 from .expressions import Expression, Form, Writer
-
-Key = tuple[str | None, str]
-"""A column of a relation as programs call it: the branch, if any, and the name."""
+from .relations import Column, Key, Relation, aggregates_in, lookups_in, lookups_of, type_in
 
 _TIES = "rows of one time are taken in the order of their event_id"
 _NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
-
-
-@frozen
-class Column:
-    """A column of a relation: its name in SQL, and what it holds."""
-
-    name: str
-    form: Form = Form.TEXT
-    whole: bool = False
-    type: ir.Type = ir.Type.ANY
-
-
-@frozen
-class Relation:
-    """A common table expression.
-
-    ``columns`` are those that programs can read, ``ids`` those that tell which events a row is made of, ``time`` is there
-    always, as microseconds or NULL. Of a group, ``group`` names the keys' columns and the number's.
-    """
-
-    name: str
-    columns: dict[Key, Column] = field(hash=False)
-    ids: tuple[str, ...]
-    group: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
 
 
 @define
@@ -103,7 +76,7 @@ class Plans:
 
     def over(self, relation: Relation, alias: str | None = None) -> Writer:
         """A writer of expressions over a relation's columns."""
-        prefix = f"{alias or writer_name(self, relation.name)}."
+        prefix = f"{alias or self.over_events().name(relation.name)}."
 
         def column(leaf: ir.Raw | ir.Field) -> Expression:
             assert isinstance(leaf, ir.Field)
@@ -156,7 +129,7 @@ class Plans:
                 return self._stages(ir.as_stages(plan) or (), "searched")
             case ir.Filter(inner, condition):
                 source = self.relation(inner)
-                joins, writer = self._with_lookups(source, _lookups_of(condition))
+                joins, writer = self._with_lookups(source, lookups_of(condition))
                 where = writer.condition(condition)
                 return self._derived(source, f"{joins} WHERE {where}", "filtered")
             case ir.Assign(inner, name, value):
@@ -248,7 +221,7 @@ class Plans:
     # One row from one row
 
     def _assign(self, source: Relation, name: str, value: ir.Value) -> Relation:
-        joins, writer = self._with_lookups(source, _lookups_in(value))
+        joins, writer = self._with_lookups(source, lookups_in(value))
         made = writer.value(value)
         quoted = writer.name
         alias = quoted(source.name)
@@ -259,7 +232,7 @@ class Plans:
         ]
         cells = ", ".join([*kept, f"{self._cell(made)} AS {quoted(name)}"])
         columns = dict(source.columns)
-        columns[None, name] = Column(name, made.form, made.whole, _type_of(value, source))
+        columns[None, name] = Column(name, made.form, made.whole, type_in(value, source))
         named = self._add("assigned", f"SELECT {cells} FROM {alias}{joins}")
         return evolve(source, name=named, columns=columns)
 
@@ -271,7 +244,7 @@ class Plans:
         return tuple(dict.fromkeys([*names, *relation.group]))
 
     def _project(self, source: Relation, columns: tuple[ir.Column, ...]) -> Relation:
-        lookups = [found for column in columns for found in _lookups_in(column.value)]
+        lookups = [found for column in columns for found in lookups_in(column.value)]
         joins, writer = self._with_lookups(source, lookups)
         quoted = writer.name
         alias = quoted(source.name)
@@ -289,7 +262,7 @@ class Plans:
                 self.findings.refuse("a column called time that is not the row's time")
             cells.append(f"{self._cell(found)} AS {quoted(column.name)}")
             made[None, column.name] = Column(
-                column.name, found.form, found.whole, _type_of(column.value, source)
+                column.name, found.form, found.whole, type_in(column.value, source)
             )
         named = self._add("projected", f"SELECT {', '.join([*kept, *cells])} FROM {alias}{joins}")
         shown = tuple(column.name for column in columns)
@@ -333,7 +306,7 @@ class Plans:
         def raw() -> str:
             self.findings.refuse("the raw text of joined events", join.span)
 
-        if _lookups_of(join.condition):
+        if lookups_of(join.condition):
             self.findings.refuse("a count of another stream in the condition of a join", join.span)
         writer = Writer(self.dialect, self.findings, column_of, self._outside, self._rank, raw)
         condition = writer.condition(join.condition)
@@ -424,7 +397,7 @@ class Plans:
             dict.fromkeys(
                 a.value
                 for column in plan.columns
-                for a in _aggregates_in(column.value)
+                for a in aggregates_in(column.value)
                 if a.function == "values" and a.value is not None
             )
         )
@@ -456,7 +429,7 @@ class Plans:
             found = writer.value(column.value)
             cells.append(f"{self._cell(found)} AS {quoted(column.name)}")
             made[None, column.name] = Column(
-                column.name, found.form, found.whole, _type_of(column.value, source)
+                column.name, found.form, found.whole, type_in(column.value, source)
             )
         if (None, "time") not in made:
             cells.append(f"MAX({alias}.{quoted('time')}) AS {quoted('time')}")
@@ -727,36 +700,3 @@ class Plans:
             made = "NULL" if value is None else self._cell(writer.value(value))
             cells.append(f"{made} AS {quoted(name)}")
         return ", ".join(cells)
-
-
-def writer_name(plans: Plans, name: str) -> str:
-    """A relation's name, quoted."""
-    return plans.over_events().name(name)
-
-
-def _lookups_in(value: ir.Value) -> list[ir.Lookup]:
-    return [leaf for leaf in leaves(value) if isinstance(leaf, ir.Lookup)]
-
-
-def _lookups_of(condition: ir.Condition) -> list[ir.Lookup]:
-    return [
-        found
-        for atom in ir.atoms(condition)
-        for value in ir.values_of(atom)
-        for found in _lookups_in(value)
-    ]
-
-
-def _aggregates_in(value: ir.Value) -> Iterator[ir.Aggregate]:
-    if isinstance(value, ir.Aggregate):
-        yield value
-    else:
-        for part in ir.operands(value):
-            yield from _aggregates_in(part)
-
-
-def _type_of(value: ir.Value, source: Relation) -> ir.Type:
-    if isinstance(value, ir.Field) and value.type is ir.Type.ANY:
-        found = source.columns.get((value.source, value.name))
-        return ir.Type.ANY if found is None else found.type
-    return ir.type_of(value)
