@@ -1,7 +1,8 @@
 """Every code, declared once.
 
 The number's first digit tells the stage that speaks: 1 syntax, 2 names and types, 3 rule
-files, 4 field maps, 5 evidence and runs, 6 lenient repairs, 7 findings of the checker, 8 Sigma rules.
+files, 4 field maps, 5 evidence and runs, 6 lenient repairs, 7 findings of the checker, 8 Sigma rules,
+9 translations.
 A code that has been published keeps its number and its meaning; one that is
 given up is not used again. ``docs/diagnostics.md`` is written from this page.
 """
@@ -677,27 +678,23 @@ SIGMA_FILTER_UNUSED = _warning(
 NOT_TRANSLATABLE = _error(
     "CE901",
     "operation that the target cannot express",
-    """The target language has nothing that means exactly this. The rule is refused for this target
-    rather than written as something else; another target may have it.""",
+    "The target language has nothing that means exactly this. Another target may have it.",
 )
 DIFFERS = _note(
     "CE902",
     "translation that is not exact",
-    """The query is the nearest that the target language can say. The message tells for which values or events it
-    answers differently from the rule.""",
+    "The message tells for which values or events the query answers differently from the rule.",
 )
 UNKNOWN_TARGET = _error("CE903", "unknown target", "Rules are not translated into this language.")
 NOTHING_TO_TRANSLATE = _error(
     "CE904",
     "rule that the field map leaves nothing of",
-    """The logs that the field map describes have no such events, or not the fields that the rule needs:
-    its query could never find anything.""",
+    "The logs have no such events or fields: the query could never find anything.",
 )
 SHAPE_CHOSEN = _note(
     "CE905",
     "one of several shapes",
-    """A translation is for one shape of a log. The field map named has several; name one in full (sysmon.winlogbeat)
-    to have it.""",
+    "A translation is for one shape of a log. Name it in full (sysmon.winlogbeat) to have another.",
 )
 MISSING_LIBRARY = _error(
     "CE906",

@@ -137,7 +137,13 @@ class _Writer:
 
     def _atom(
         self,
-        atom: ir.Match | ir.Regex | ir.Compare | ir.InNetwork | ir.Occurs | ir.RawMatch,
+        atom: ir.Match
+        | ir.Regex
+        | ir.Compare
+        | ir.InNetwork
+        | ir.Occurs
+        | ir.RawMatch
+        | ir.RawRegex,
     ) -> str:
         match atom:
             case ir.Match(value, patterns):
@@ -153,7 +159,7 @@ class _Writer:
                 a, b = self._operand(needle), self._operand(haystack)
                 tilde = "~" if self.dialect.lucene else ""
                 return f"stringContains{tilde}({b}, {a})"
-            case ir.RawMatch():
+            case ir.RawMatch() | ir.RawRegex():
                 self.findings.refuse("a search in the text of the raw event", atom.span)
             case _:
                 assert_never(atom)

@@ -66,7 +66,7 @@ class There:
 class Test:
     """The atom is true. It tests raw fields without ``empty`` texts, constants, and functions a target may know."""
 
-    atom: ir.Match | ir.Regex | ir.Compare | ir.InNetwork | ir.Occurs | ir.RawMatch
+    atom: ir.Match | ir.Regex | ir.Compare | ir.InNetwork | ir.Occurs | ir.RawMatch | ir.RawRegex
 
 
 Formula = Always | All | Some | Never | There | Test
@@ -189,7 +189,7 @@ class Formulas:
                 return self.true_of(item)
             case ir.IsNull(value):
                 return self.null(value)
-            case ir.RawMatch():
+            case ir.RawMatch() | ir.RawRegex():
                 return Test(condition)
             case ir.Rank():
                 self.findings.refuse("a rank over a stream", condition.span)
@@ -211,7 +211,7 @@ class Formulas:
                 return every(map(self.false_of, items))
             case ir.Not(item):
                 return self.true_of(item)
-            case ir.IsTrue() | ir.RawMatch():
+            case ir.IsTrue() | ir.RawMatch() | ir.RawRegex():
                 return never(self.true_of(condition))
             case ir.IsNull(value):
                 return self.there(value)

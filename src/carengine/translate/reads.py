@@ -19,7 +19,7 @@ def plans_of(plan: ir.Plan, seen: set[int]) -> Iterator[ir.Plan]:
         case ir.Join(branches):
             for branch in branches:
                 yield from plans_of(branch.plan, seen)
-        case ir.Group(plans) | ir.Union(plans):
+        case ir.Group(plans) | ir.Union(plans) | ir.Window(plans):
             for inner in plans:
                 yield from plans_of(inner, seen)
         case ir.Aggregated(group):

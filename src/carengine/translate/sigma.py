@@ -227,6 +227,8 @@ class _Writer:
                     if on
                 )
                 return {f"{self._field(value, span)}|re{flags}": pattern}
+            case Test(ir.RawRegex(span=span)):
+                self.findings.refuse("a regular expression over the text of an event", span)
             case Test(ir.InNetwork(value, networks, span)):
                 return {f"{self._field(value, span)}|cidr": list(networks)}
             case Test(ir.Compare() as atom):

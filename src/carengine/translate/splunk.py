@@ -198,13 +198,22 @@ class Writer:
 
     def _atom(
         self,
-        atom: ir.Match | ir.Regex | ir.Compare | ir.InNetwork | ir.Occurs | ir.RawMatch,
+        atom: ir.Match
+        | ir.Regex
+        | ir.Compare
+        | ir.InNetwork
+        | ir.Occurs
+        | ir.RawMatch
+        | ir.RawRegex,
     ) -> str:
         match atom:
             case ir.Match(value, patterns):
                 return self._match(self.value(value), patterns)
             case ir.Regex():
-                return self._regex(atom)
+                return self._regex(self.value(atom.value), atom)
+            case ir.RawRegex():
+                self.findings.differs("the raw event is its text as Splunk keeps it", atom.span)
+                return self._regex("_raw", atom)
             case ir.InNetwork(value, networks):
                 tests = [f"cidrmatch({_string(net)}, {self.value(value)})" for net in networks]
                 return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
@@ -231,7 +240,7 @@ class Writer:
                 tests.append(f"match({x}, {_string(f'{flags}^{body}' + chr(92) + 'z')})")
         return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
 
-    def _regex(self, test: ir.Regex) -> str:
+    def _regex(self, x: str, test: ir.Regex | ir.RawRegex) -> str:
         flags = ("" if test.cased else "i") + "s" + ("m" if test.multiline else "")
         end = "$" if test.multiline else r"\z"
         try:
@@ -240,7 +249,7 @@ class Writer:
             self.findings.refuse(f"{problem} in a regular expression", test.span)
         if not test.cased:
             self.findings.differs(LETTERS, test.span)
-        return f"match({self.value(test.value)}, {_string(f'(?{flags}){body}')})"
+        return f"match({x}, {_string(f'(?{flags}){body}')})"
 
     def _compare(self, test: ir.Compare) -> str:
         left, right = self.value(test.left), self.value(test.right)

@@ -121,6 +121,9 @@ class Writer:
                 return f"{found} > 0"
             case ir.RawMatch(patterns):
                 return self._match(self.raw(), patterns)
+            case ir.RawRegex(pattern, cased, dotall, multiline, span):
+                test = ir.Regex(ir.Constant(None), pattern, cased, dotall, multiline, span)
+                return self._regex(self.raw(), test)
             case ir.Rank():
                 return self.rank(condition, self)
 

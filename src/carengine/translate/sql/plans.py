@@ -331,9 +331,7 @@ class Plans:
         source = sources[0] if len(sources) == 1 else self._union(sources)
         writer = self.over(source)
         quoted = writer.name
-        order = f"{quoted('time')} NULLS LAST, {quoted(source.ids[0])}"
-        if self.dialect.name in ("clickhouse",):
-            order = f"{quoted('time')} ASC NULLS LAST, {quoted(source.ids[0])}"
+        order = f"{quoted('time')} ASC NULLS LAST, {quoted(source.ids[0])}"
         keys = []
         cells = [f"{quoted(source.name)}.*"]
         for number, wanted in enumerate(group.keys, 1):
@@ -657,7 +655,7 @@ class Plans:
         if stages is not None and not with_clock(output.plan):
             return self._simple(output, stages)
         self.needed = tuple(fields_of_plan(output.plan))
-        self.raw = any(isinstance(a, ir.RawMatch) for a in atoms_of_plan(output.plan))
+        self.raw = any(isinstance(a, ir.RawMatch | ir.RawRegex) for a in atoms_of_plan(output.plan))
         relation = self.relation(output.plan)
         quoted = self.over_events().name
         if relation.values:
