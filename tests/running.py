@@ -6,7 +6,9 @@ named by its path. What the engine says about the same events is the measure.
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -31,12 +33,16 @@ def columns_of(event: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def rows_of(events: Events, names: Iterable[str]) -> list[tuple[Any, ...]]:
     """The rows of the table of events, with the event's number and its raw text in front."""
-    wanted = [name for name in names if name not in ("raw", "event_id")]
+    several = list(names)
+    wanted = [name for name in several if name not in ("raw", "event_id")]
+    with_raw = "raw" in several
     rows = []
     for number, event in enumerate(events):
         inner = unwrap(event)
         found = columns_of(inner)
-        rows.append((number, raw_text(event), *(found.get(name) for name in wanted)))
+        rows.append(
+            (number, raw_text(event) if with_raw else None, *(found.get(name) for name in wanted))
+        )
     return rows
 
 
@@ -50,14 +56,31 @@ class DuckDB:
     def __init__(self, events: Events, names: Iterable[str]) -> None:
         import duckdb
 
-        wanted = [name for name in dict.fromkeys(names) if name not in ("raw", "event_id")]
+        several = list(dict.fromkeys(names))
+        wanted = [name for name in several if name not in ("raw", "event_id")]
         # The one connection of the process: a new one takes longer than most queries.
         self.connection = duckdb.default_connection()
         columns = ["event_id BIGINT", "raw VARCHAR", *(f"{_quoted(n)} VARCHAR" for n in wanted)]
         self.connection.execute(f"CREATE OR REPLACE TABLE events ({', '.join(columns)})")
-        rows = rows_of(events, wanted)
-        for start in range(0, len(rows), 500):
-            self._insert(rows[start : start + 500])
+        rows = rows_of(events, [*wanted, *(["raw"] if "raw" in several else [])])
+        if len(rows) > 100:
+            self._load(rows, ["event_id", "raw", *wanted])
+        elif rows:
+            self._insert(rows)
+
+    def _load(self, rows: list[tuple[Any, ...]], names: list[str]) -> None:
+        """Many rows, by way of a file: parameters take DuckDB a hundred times as long."""
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps({f"c{n}": cell for n, cell in enumerate(row)}) + "\n")
+            file.flush()
+            kinds = ", ".join(
+                f"c{n}: '{'BIGINT' if n == 0 else 'VARCHAR'}'" for n in range(len(names))
+            )
+            self.connection.execute(
+                f"INSERT INTO events SELECT * FROM read_json('{file.name}', "
+                f"format='newline_delimited', columns={{{kinds}}}, maximum_object_size=100000000)"
+            )
 
     def _insert(self, rows: list[tuple[Any, ...]]) -> None:
         marks = ", ".join("(" + ", ".join("?" * len(row)) + ")" for row in rows)
@@ -76,12 +99,16 @@ class SQLite:
     """The events as a table in SQLite."""
 
     def __init__(self, events: Events, names: Iterable[str]) -> None:
-        wanted = [name for name in dict.fromkeys(names) if name not in ("raw", "event_id")]
+        several = list(dict.fromkeys(names))
+        wanted = [name for name in several if name not in ("raw", "event_id")]
         self.connection = sqlite3.connect(":memory:")
         columns = ["event_id INTEGER", "raw TEXT", *(f"{_quoted(n)} TEXT" for n in wanted)]
         self.connection.execute(f"CREATE TABLE events ({', '.join(columns)})")
         marks = ", ".join("?" * len(columns))
-        self.connection.executemany(f"INSERT INTO events VALUES ({marks})", rows_of(events, wanted))
+        self.connection.executemany(
+            f"INSERT INTO events VALUES ({marks})",
+            rows_of(events, [*wanted, *(["raw"] if "raw" in several else [])]),
+        )
 
     def query(self, text: str) -> list[dict[str, Any]]:
         """The rows of a query, by column."""

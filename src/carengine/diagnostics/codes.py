@@ -691,11 +691,7 @@ NOTHING_TO_TRANSLATE = _error(
     "rule that the field map leaves nothing of",
     "The logs have no such events or fields: the query could never find anything.",
 )
-SHAPE_CHOSEN = _note(
-    "CE905",
-    "one of several shapes",
-    "A translation is for one shape of a log. Name it in full (sysmon.winlogbeat) to have another.",
-)
+SHAPE_CHOSEN = _note("CE905", "one of several shapes", "Name another in full to have that one.")
 MISSING_LIBRARY = _error(
     "CE906",
     "library that is not installed",
