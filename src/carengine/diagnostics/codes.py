@@ -679,6 +679,31 @@ SIGMA_FILTER_UNUSED = _warning(
     """None of the loaded rules is one that the filter names, or is of its log source; it keeps nothing out.""",
 )
 
+# 90x: translations
+
+NOT_TRANSLATABLE = _error(
+    "CE901",
+    "operation that the target cannot express",
+    "The target language has nothing that means exactly this. Another target may have it.",
+)
+DIFFERS = _note(
+    "CE902",
+    "translation that is not exact",
+    "The message tells for which values or events the query answers differently from the rule.",
+)
+UNKNOWN_TARGET = _error("CE903", "unknown target", "Rules are not translated into this language.")
+NOTHING_TO_TRANSLATE = _error(
+    "CE904",
+    "rule that the field map leaves nothing of",
+    "The logs have no such events or fields: the query could never find anything.",
+)
+SHAPE_CHOSEN = _note("CE905", "one of several shapes", "Name another in full to have that one.")
+MISSING_LIBRARY = _error(
+    "CE906",
+    "library that is not installed",
+    "The target needs a package that comes with an extra of carengine.",
+)
+
 # 95x: implementations in other languages, and what comparing them finds
 
 FOREIGN_SYNTAX = _error(
