@@ -126,28 +126,31 @@ def numbers_in(rows: Iterable[Mapping[str, Any]]) -> Counter[tuple[Any, ...]]:
     return made
 
 
-def run_eql(translation: Translation, events: Events) -> dict[str, Counter[tuple[Any, ...]]]:
-    """What the queries of a translation find, by output: the numbers of the events."""
-    from eql.ast import PipedQuery
+def run_eql(
+    translations: Iterable[Translation], events: Events
+) -> dict[tuple[str, str], Counter[tuple[Any, ...]]]:
+    """What queries find, by rule and output: the numbers of the events. One pass for all."""
+    from eql.ast import EqlAnalytic
     from eql.engine import PythonEngine
     from eql.events import Event
     from eql.parser import parse_query
 
-    found: dict[str, Counter[tuple[Any, ...]]] = {}
-    for query in translation.queries:
-        counts = found.setdefault(query.output, Counter())
+    engine = PythonEngine({"flatten": False})
+    found: dict[tuple[str, str], Counter[tuple[Any, ...]]] = {}
+    for translation in translations:
+        for query in translation.queries:
+            name = (translation.rule, query.output)
+            found[name] = Counter()
+            parsed = parse_query(query.text, implied_any=True, implied_base=True)
+            engine.add_analytic(EqlAnalytic(query=parsed, metadata={"id": name}))
 
-        def add(result: Any, counts: Counter[tuple[Any, ...]] = counts) -> None:
-            counts[tuple(event.data["event_number"] for event in result.events)] += 1
+    def add(result: Any) -> None:
+        numbers = tuple(event.data["event_number"] for event in result.events)
+        found[result.analytic_id][numbers] += 1
 
-        # An engine's hook sees the results of all its queries: each query has an engine.
-        engine = PythonEngine({"flatten": False})
-        parsed = parse_query(query.text, implied_any=True, implied_base=True)
-        assert isinstance(parsed, PipedQuery)
-        engine.add_query(parsed)
-        engine.add_output_hook(add)
-        engine.stream_events(
-            Event("generic", number, {**unwrap(event), "event_number": number})
-            for number, event in enumerate(events)
-        )
+    engine.add_output_hook(add)
+    engine.stream_events(
+        Event("generic", number, {**unwrap(event), "event_number": number})
+        for number, event in enumerate(events)
+    )
     return found

@@ -301,21 +301,18 @@ def compare_single(
         counts[numbers[id(match.events[0].event)],] += 1
     made = [m for rule in rules if (m := translated(rule, target, fieldmap, events)) is not None]
     assert made
-    agreed = 0
-    table = None
+    found: dict[tuple[str, str], Counter[tuple[Any, ...]]] = {}
     if target in TABLES:
-        names = {name for translation in made for name in translation.fields}
-        table = TABLES[target](events, names)
-    for translation in made:
-        if table is None:
-            found = run_eql(translation, events)
-        else:
-            found = {q.output: numbers_in(table.query(q.text)) for q in translation.queries}
-        for output, counts in found.items():
-            expected = wanted.get((translation.rule, output), Counter())
-            assert counts == expected, (translation.rule, output)
-            agreed += counts.total()
-    return agreed
+        table = TABLES[target](events, {name for m in made for name in m.fields})
+        for translation in made:
+            for query in translation.queries:
+                found[translation.rule, query.output] = numbers_in(table.query(query.text))
+    else:
+        found = run_eql(made, events)
+    assert found.keys() == {(m.rule, query.output) for m in made for query in m.queries}
+    for name, counts in found.items():
+        assert counts == wanted.get(name, Counter()), name
+    return sum(counts.total() for counts in found.values())
 
 
 @cache

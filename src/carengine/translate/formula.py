@@ -361,6 +361,11 @@ class Formulas:
                 return evolve(value, left=a, right=b), every((a_guard, b_guard))
             case ir.Call("integer", (inner,)):
                 return self._operand(inner, atom)
+            case ir.Call("unescape", (inner,)) if isinstance(atom, ir.Compare) and (
+                atom.type in _NUMERIC or number_of(_constant_in(atom)) is not None
+            ):
+                # Nothing that is a number has a backslash to undo.
+                return self._operand(inner, atom)
             case _:
                 self.findings.refuse(
                     f"a comparison of {_described(value)} with another field or number", atom.span
@@ -392,6 +397,11 @@ _MIRRORED = {
     ir.Relation.GREATER: ir.Relation.LESS,
     ir.Relation.GREATER_EQUAL: ir.Relation.LESS_EQUAL,
 }
+
+
+def _constant_in(atom: ir.Compare) -> Anything:
+    """The constant of a comparison with one, or null."""
+    return atom.right.value if isinstance(atom.right, ir.Constant) else None
 
 
 def _is_fixed(value: ir.Value) -> bool:

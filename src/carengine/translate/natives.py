@@ -53,6 +53,12 @@ def cases(f: Formulas, call: ir.Call) -> list[Case]:
         case "given", (value, then):
             given = f.there(value)
             return [(every((given, guard)), v) for guard, v in f.cases(then)]
+        case "no_number", (value,):
+            number = r"^[\s\v]*[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?[\s\v]*$"
+            return [
+                (every((guard, never(f.true_of(_regex(v, number))))), v)
+                for guard, v in f.cases(value)
+            ]
         case "integer", (value,):
             return [(g, ir.Call("integer", (v,), call.type)) for g, v in f.cases(value)]
         case function, (value, *rest) if function in FUNCTIONS and FUNCTIONS[function].strict:

@@ -256,7 +256,7 @@ class Writer:
         sign = test.relation.value
         fixed = isinstance(test.right, ir.Constant | ir.Moment | ir.Duration)
         if test.type in (ir.Type.TIME, ir.Type.DURATION):
-            if any(isinstance(v, ir.Raw) for v in (test.left, test.right)):
+            if any(isinstance(v, ir.Raw) and not _is_number(v) for v in (test.left, test.right)):
                 self.findings.refuse("a comparison of times that are fields of the log", test.span)
             return f"{left} {sign} {right}"
         if test.type in NUMERIC or (fixed and _is_number(test.right)):
