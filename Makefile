@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench evidence fuzz damage soak soak-sigma docs clean
+.PHONY: test lint types unit hunt bench evidence fuzz damage soak soak-sigma verify-translations docs clean
 
 test: lint types unit
 
@@ -52,6 +52,10 @@ soak: $(READY)
 # Every rule of SigmaHQ on every recorded event, by the matcher and by the reference: hours.
 soak-sigma: $(READY)
 	CARENGINE_SOAK=1 $(BIN)/pytest -p no:xdist -o addopts= tests/test_sigma.py -k real_logs -s
+
+# Translated rules run by DuckDB, SQLite, the eql package and our Sigma reader over all real archives at hand.
+verify-translations: $(READY)
+	CARENGINE_ALL_EVIDENCE=1 $(BIN)/pytest tests/test_translations_run.py
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

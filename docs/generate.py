@@ -38,7 +38,7 @@ _STAGES = {
     "6": "Lenient repairs",
     "7": "Findings of the checker",
     "8": "Sigma rules",
-    "9": "Other languages",
+    "9": "Translations and other languages",
 }
 
 _HEAD = """# Diagnostics

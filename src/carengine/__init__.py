@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .rule import Rule, RuleSet, load_rule, load_rules, parse_rule
     from .shipped import rules as shipped_rules
     from .syntax import parse_program as parse
+    from .translate import Translation, translate
     from .tuning import Sifter, Tuning, load_tuning
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ _HOMES = {
     "Session": ("engine", "Session"),
     "Sifter": ("tuning", "Sifter"),
     "StreamOptions": ("engine", "StreamOptions"),
+    "Translation": ("translate", "Translation"),
     "Tuning": ("tuning", "Tuning"),
     "explain": ("engine.explain", "explain"),
     "find_maps": ("fieldmap", "find_maps"),
@@ -56,6 +58,7 @@ _HOMES = {
     "parse_rule": ("rule", "parse_rule"),
     "read_events": ("readers", "read_events"),
     "shipped_rules": ("shipped", "rules"),
+    "translate": ("translate", "translate"),
 }
 
 __all__ = [
@@ -70,6 +73,7 @@ __all__ = [
     "Session",
     "Sifter",
     "StreamOptions",
+    "Translation",
     "Tuning",
     "explain",
     "find_maps",
@@ -83,6 +87,7 @@ __all__ = [
     "parse_rule",
     "read_events",
     "shipped_rules",
+    "translate",
 ]
 
 

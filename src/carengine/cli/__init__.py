@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("verify", "say whether the implementations of an analytic agree"),
     "page": ("page", "write the page of an analytic as CAR publishes it"),
     "explain": ("explain", "show why a rule matches an event or does not"),
+    "translate": ("translating", "write rules in other languages: Splunk, EQL, Sigma, SQL"),
     "corpus": ("corpus", "say of each block of published pseudocode what became of it"),
     "detect": ("detect", "say what kinds of events logs hold"),
     "needs": ("needs", "say what rules need against what logs or field maps have"),

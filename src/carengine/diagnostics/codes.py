@@ -2,7 +2,7 @@
 
 The number's first digit tells the stage that speaks: 1 syntax, 2 names and types, 3 rule
 files, 4 field maps, 5 evidence and runs, 6 lenient repairs, 7 findings of the checker, 8 Sigma rules,
-9 other languages.
+9 translations and other languages.
 A code that has been published keeps its number and its meaning; one that is
 given up is not used again. ``docs/diagnostics.md`` is written from this page.
 """
@@ -677,6 +677,31 @@ SIGMA_FILTER_UNUSED = _warning(
     "CE809",
     "filter that applies to no rule",
     """None of the loaded rules is one that the filter names, or is of its log source; it keeps nothing out.""",
+)
+
+# 9xx: translations
+
+NOT_TRANSLATABLE = _error(
+    "CE901",
+    "operation that the target cannot express",
+    "The target language has nothing that means exactly this. Another target may have it.",
+)
+DIFFERS = _note(
+    "CE902",
+    "translation that is not exact",
+    "The message tells for which values or events the query answers differently from the rule.",
+)
+UNKNOWN_TARGET = _error("CE903", "unknown target", "Rules are not translated into this language.")
+NOTHING_TO_TRANSLATE = _error(
+    "CE904",
+    "rule that the field map leaves nothing of",
+    "The logs have no such events or fields: the query could never find anything.",
+)
+SHAPE_CHOSEN = _note("CE905", "one of several shapes", "Name another in full to have that one.")
+MISSING_LIBRARY = _error(
+    "CE906",
+    "library that is not installed",
+    "The target needs a package that comes with an extra of carengine.",
 )
 
 # 95x: implementations in other languages, and what comparing them finds

@@ -130,6 +130,8 @@ class Engine:
         )
         # Stages in the terms of a class, once an event of that class or a question asks.
         self._lowered: dict[EventClass, tuple[tuple[int, Lowered], ...]] = {}
+        # The router asks for classes at once where there is nothing to decide.
+        self._together: dict[tuple[tuple[int, int], ...], Together] = {}
         self._router = Router(self.maps, self._first_of, self._split)
         self.classify: Callable[[Mapping[str, Any]], Classified] = self._router.route
         """What an (unwrapped) event is."""
@@ -137,7 +139,6 @@ class Engine:
         """The leaf of the tree of questions that an (unwrapped) event comes to."""
         self.find: Callable[[Mapping[str, Any]], Leaf[Classified] | None] = self._router.find
         """The same of a part of an event, if such events were there before."""
-        self._together: dict[tuple[tuple[int, int], ...], Together] = {}
 
     def __reduce__(self) -> tuple[type[Engine], tuple[tuple[Rule, ...], tuple[FieldMap, ...]]]:
         # The matcher is made of closures; it is compiled afresh where the engine is unpickled.
