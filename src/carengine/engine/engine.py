@@ -156,7 +156,8 @@ class Engine:
         file that is damaged, or was written by another version.
         """
         with collection.paused():
-            return cls(*store.read(path))
+            rules, maps = store.read(path)
+            return cls(rules, maps)
 
     def _collect(self) -> list[ir.Stage]:
         """All distinct stages; what each is for goes to ``_targets``, stateful outputs to ``streams``."""
