@@ -13,8 +13,8 @@ from typing import Any
 from attrs import field, frozen
 
 from .. import ir
-from ..fieldmap import Entry, FieldMap
-from .matcher import ClassMatcher, getter
+from ..fieldmap import Entry, FieldMap, getter
+from .matcher import ClassMatcher
 
 
 @frozen(eq=False)

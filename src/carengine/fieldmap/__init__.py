@@ -5,6 +5,7 @@
 """
 
 from .find import MapChoice, find_maps, installed_maps
+from .getters import Get, getter, walker
 from .load import load_map, parse_map
 from .model import (
     CarEvent,
@@ -29,10 +30,12 @@ __all__ = [
     "CarRow",
     "Entry",
     "FieldMap",
+    "Get",
     "Lowered",
     "MapChoice",
     "entries_of",
     "find_maps",
+    "getter",
     "installed_maps",
     "load_map",
     "lower",
@@ -45,4 +48,5 @@ __all__ = [
     "unwrap",
     "useful",
     "view",
+    "walker",
 ]
