@@ -505,6 +505,7 @@ def test_fields_that_are_read_one_by_one_are_those_of_the_reference(
         lambda fields: list(reversed(fields)),
         lambda fields: [fields.keys(), list(fields.values()), list(fields.items())],
         lambda fields: {**fields},
+        lambda fields: fields.copy(),
         lambda fields: fields | {"x": 1},
         lambda fields: {"pid": 0, "x": 1} | fields,
         lambda fields: [name in fields for name in ("pid", "ppid", "user", "time", 5)],

@@ -4,6 +4,7 @@
 ``find`` knows where maps are.
 """
 
+from .fields import Fields
 from .find import MapChoice, find_maps, installed_maps
 from .getters import Get, getter, walker
 from .load import load_map, parse_map
@@ -30,6 +31,7 @@ __all__ = [
     "CarRow",
     "Entry",
     "FieldMap",
+    "Fields",
     "Get",
     "Lowered",
     "MapChoice",

@@ -10,13 +10,13 @@ looked at. So a view holds the event and a ``Reader``, which is the entry with i
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any
 
 from .. import ir
 from ..functions import FUNCTIONS
 from ..values import is_null
-from .getters import Get, getter
+from .getters import Get, getter, walker
 
 if TYPE_CHECKING:
     from .model import NativeNames
@@ -33,7 +33,7 @@ class Reader:
     `evaluate.value_of` says, without what is null.
     """
 
-    __slots__ = ("_all", "_getters", "_native", "_own", "time")
+    __slots__ = ("_all", "_getters", "_native", "_natives", "_own", "time")
 
     def __init__(
         self, own: Mapping[str, ir.Value], native: NativeNames | None, time: ir.Value | None
@@ -42,6 +42,7 @@ class Reader:
         self._native = native
         self._getters: dict[str, Get | None] = {}
         self._all: tuple[tuple[str, Get], ...] | None = None
+        self._natives = None if native is None else _Natives(native, own)
         self.time = _clock(time)
         """The event time of an (unwrapped) event in microseconds, or None."""
 
@@ -69,18 +70,9 @@ class Reader:
             )
         made: dict[str, Any] = {}
         for name, get in own:
-            value = get(event)
-            if type(value) is str or not is_null(value):
-                made[name] = value
-        native = self._native
-        if native is not None:
-            for name in native.present(event):
-                if name == "time" or name in self._own:
-                    continue
-                read = native.getter(name)
-                value = None if read is None else read(event)
-                if type(value) is str or not is_null(value):
-                    made[name] = value
+            _add(made, name, get(event))
+        if self._natives is not None:
+            self._natives.add_to(made, event)
         return made
 
     def _getter(self, name: object) -> Get | None:
@@ -96,6 +88,68 @@ class Reader:
         if len(self._getters) < _MOST_NAMES:
             self._getters[name] = found
         return found
+
+
+class _Natives:
+    """The native fields of a log source's events, all of them. ``own`` names the fields that are not native."""
+
+    __slots__ = ("_below", "_declared", "_elsewhere", "_empty", "_finish", "_native", "_own")
+
+    def __init__(self, native: NativeNames, own: Iterable[str]) -> None:
+        self._native = native
+        self._own = frozenset((*own, "time", ir.SERVICE))
+        self._declared = tuple(
+            (name, getter(value)) for name, value in native.names.items() if name not in self._own
+        )
+        # Names that are found elsewhere than below the prefix.
+        self._elsewhere = self._own.union(native.names)
+        plain = native.prefix is not None and native.whole is None and "*" not in native.prefix
+        self._below = walker(native.prefix or ()) if plain and not native.dotted else None
+        self._empty = frozenset(native.empty)
+        # What becomes of a value there that is no text, and of any where a function is applied.
+        value: ir.Value = ir.Raw(("",), native.empty)
+        self._finish = getter(ir.Call(native.function, (value,)) if native.function else value)
+
+    def add_to(self, made: dict[str, Any], event: Mapping[str, Any]) -> None:
+        """Add the fields of an (unwrapped) event that are not null."""
+        native = self._native
+        if self._below is None:
+            for name in native.present(event):
+                if name not in self._own:
+                    _add(made, name, _read(native, name, event))
+            return
+        for name, get in self._declared:
+            _add(made, name, get(event))
+        found = self._below(event)
+        if not isinstance(found, Mapping):
+            return
+        elsewhere, empty, finish, as_it_is = (
+            self._elsewhere,
+            self._empty,
+            self._finish,
+            not native.function,
+        )
+        for name, value in found.items():
+            if name in elsewhere or not isinstance(name, str):
+                continue
+            if "." in name or name == "*":
+                # Such a name is a path from the top, or no name at all.
+                _add(made, name, _read(native, name, event))
+            elif as_it_is and type(value) is str:
+                if value not in empty:
+                    made[name] = value
+            else:
+                _add(made, name, finish({"": value}))
+
+
+def _add(made: dict[str, Any], name: str, value: Any) -> None:
+    if type(value) is str or not is_null(value):
+        made[name] = value
+
+
+def _read(native: NativeNames, name: str, event: Mapping[str, Any]) -> Any:
+    get = native.getter(name)
+    return None if get is None else get(event)
 
 
 def _is_direct(name: str, native: NativeNames) -> bool:
@@ -180,6 +234,10 @@ class Fields(Mapping[str, Any]):
     def items(self) -> ItemsView[str, Any]:
         """Names and values."""
         return self._everything().items()
+
+    def copy(self) -> dict[str, Any]:
+        """The fields as a ``dict`` of the caller's own."""
+        return self._everything().copy()
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Fields):
