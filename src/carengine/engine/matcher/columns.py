@@ -227,15 +227,22 @@ class Hits(dict[Any, int]):
     numbers so large that a float equal to them is written otherwise.
     """
 
-    __slots__ = ("_anchors", "_memory")
+    __slots__ = ("_anchors", "_bits", "_memory")
 
     def __init__(self, anchors: tuple[FacetAnchors, ...], memory: Memory) -> None:
         super().__init__()
         self._anchors = anchors
         self._memory = memory
+        # What 0 and 1 come to.
+        self._bits: dict[int, int] = {}
         memory.tables.append(self)
 
     def __missing__(self, value: Any) -> int:
+        if type(value) is int and 0 <= value <= 1:
+            bits = self._bits
+            if value not in bits:
+                bits[value] = self.of(value)
+            return bits[value]
         found = self.of(value)
         if type(value) is str:
             keep = len(value) <= _MEMO_TEXT
