@@ -5,7 +5,7 @@
 ``evaluate.holds``; everything here is about what they cost.
 """
 
-from .columns import Memory, getter, opaque_paths, paths_in
+from .columns import Memory, opaque_paths, paths_in
 from .routing import EventClasses, Leaf, Outcomes, Route, Router, Split, replaced, split_by
 from .stages import ClassMatcher, WholeEventNeeded
 
@@ -19,7 +19,6 @@ __all__ = [
     "Router",
     "Split",
     "WholeEventNeeded",
-    "getter",
     "opaque_paths",
     "paths_in",
     "replaced",

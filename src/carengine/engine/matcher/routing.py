@@ -22,8 +22,8 @@ from attrs import evolve, frozen
 
 from ... import ir
 from ...evaluate import Alone, RawRow, holds
-from ...fieldmap import FieldMap, outcomes
-from .columns import Get, getter, opaque_paths, paths_in
+from ...fieldmap import FieldMap, Get, getter, outcomes
+from .columns import opaque_paths, paths_in
 
 _ALONE = Alone()
 

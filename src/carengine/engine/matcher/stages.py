@@ -495,7 +495,9 @@ def _any_of(texts: set[str | None]) -> Callable[[bytes], Any] | None:
     options.never_capture = True
     options.log_errors = False
     options.max_mem = _FILTER_BYTES
-    expression = "(?i)" + "|".join([r"\\u", *map(re2.escape, known)])
+    # An escape, and not the `\\Users` of a path.
+    escape = r"(?-i:\\u[0-9a-fA-F]{4})"
+    expression = "(?i)" + "|".join([escape, *map(re2.escape, known)])
     found: Callable[[bytes], Any] = re2.compile(expression.encode(), options).search
     return found
 
