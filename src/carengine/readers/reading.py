@@ -236,10 +236,8 @@ def read_events(
     (2, 1, ['-:2'])
     """
     account = Account(take=take)
-    secret = password.encode() if isinstance(password, str) else password
-    filters = tuple(include), tuple(exclude)
-    walk = _Walk(account, limits if limits is not None else Limits(), stdin, secret, *filters)
-    return Reading(walk.paths([os.fspath(path) for path in paths]), account)
+    walk = Walk.of(account, limits, stdin, password, include, exclude)
+    return Reading(walk.records([os.fspath(path) for path in paths]), account)
 
 
 def _shown(path: str) -> str:
@@ -247,12 +245,15 @@ def _shown(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-@define(eq=False)
-class _Walk:
-    """The way through paths, archives and their members: one iterator of records for each content, in order.
+Found = tuple[Format, Content]
+"""A content with records in it, and the format that it is of."""
 
-    Iterators of records and not records, because handing each record up through every layer would cost more than
-    decoding it. An iterator must be used up before the next is asked for.
+
+@define(eq=False)
+class Walk:
+    """The way through paths, archives and their members: one content with records after another, in order.
+
+    A content must be dealt with before the next is asked for: they are unpacked as they stream by.
     """
 
     account: Account
@@ -262,7 +263,31 @@ class _Walk:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
 
-    def paths(self, paths: list[str]) -> Generator[Iterator[Record], None, None]:
+    @classmethod
+    def of(
+        cls,
+        account: Account,
+        limits: Limits | None = None,
+        stdin: BinaryIO | None = None,
+        password: str | bytes = b"",
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+    ) -> Walk:
+        """A walk with what `read_events` takes."""
+        secret = password.encode() if isinstance(password, str) else password
+        return cls(account, limits or Limits(), stdin, secret, tuple(include), tuple(exclude))
+
+    def records(self, paths: list[str]) -> Generator[Iterator[Record], None, None]:
+        """One iterator of records for each content.
+
+        Iterators of records and not records, because handing each record up through every layer would cost more than
+        decoding it. An iterator must be used up before the next is asked for.
+        """
+        for row, content in self.paths(paths):
+            yield records_of(row, content, self.account)
+
+    def paths(self, paths: list[str]) -> Iterator[Found]:
+        """The contents with records at some paths and in everything there."""
         for path in paths:
             if path == "-":
                 yield from self.stream("-", self.stdin or sys.stdin.buffer)
@@ -283,7 +308,7 @@ class _Walk:
         self.account.say(codes.UNREADABLE_FILE, name, f"cannot be read: {reason}")
         self.account.close(name)
 
-    def folder(self, root: str) -> Iterator[Iterator[Record]]:
+    def folder(self, root: str) -> Iterator[Found]:
         """The files in a folder and the folders in it, each folder once however it is linked."""
         seen: dict[tuple[int, int], str] = {}
         waiting = [root]
@@ -319,7 +344,7 @@ class _Walk:
     def left_out(self, root: str, name: str, reason: str) -> None:
         self.account.say(codes.SKIPPED_FILE, _shown(root), reason, about=name)
 
-    def file(self, path: str, within: str = "") -> Iterator[Iterator[Record]]:
+    def file(self, path: str, within: str = "") -> Iterator[Found]:
         try:
             file = open(path, "rb", buffering=0)  # noqa: SIM115 (the next lines close it)
         except (OSError, ValueError) as problem:
@@ -328,7 +353,7 @@ class _Walk:
         with file:
             yield from self.stream(_shown(path), file, within)
 
-    def stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[Iterator[Record]]:
+    def stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[Found]:
         """The records of one open file."""
         regular, size = _regular(file)
         meter = Meter(self.limits, size, password=self.password)
@@ -340,7 +365,7 @@ class _Walk:
             self.account.say(codes.EXPANSION_LIMIT, name, str(refusal))
         self.account.close(name)
 
-    def content(self, content: Content) -> Iterator[Iterator[Record]]:
+    def content(self, content: Content) -> Iterator[Found]:
         """The records of a content and of everything in it; what is damaged is said."""
         account, name = self.account, content.name
 
@@ -361,7 +386,7 @@ class _Walk:
                 say(codes.EXPANSION_LIMIT, f"is inside more than {layers} archives; it is not read")
             elif row.read is not None:
                 account.sources += 1
-                yield self.guarded(row.read(content, account), content.meter, say)
+                yield row, content
                 if content.meter.refusal is not None:
                     raise content.meter.refusal
             elif row.unpack is not None:
@@ -378,23 +403,6 @@ class _Walk:
         except DamageError as damage:
             say(codes.UNREADABLE_FILE, str(damage))
 
-    def guarded(
-        self, records: Iterator[Record], meter: Meter, say: Callable[[Code, str], None]
-    ) -> Iterator[Record]:
-        """The records of one content; whatever ends them ends nothing else.
-
-        A refusal is about the whole path, and left for the one who walks it.
-        """
-        try:
-            yield from records
-        except RefusalError as refusal:
-            meter.refusal = refusal
-        except DamageError as damage:
-            say(codes.UNREADABLE_FILE, str(damage))
-        except Exception as problem:
-            reason = f"{type(problem).__name__}: {problem}"
-            say(codes.READER_FAILED, f"is not read any further: {reason}")
-
     def unwanted(self, content: Content, row: Format) -> str | None:
         """Why a content found in a folder or archive is not to be read, if the filters say so."""
         if content.name == content.within or not (self.include or self.exclude):
@@ -405,6 +413,28 @@ class _Walk:
         if self.include and row.read is not None and not _fits(inside, self.include):
             return "has a name that is not included"
         return None
+
+
+def records_of(row: Format, content: Content, account: Account) -> Iterator[Record]:
+    """The records of one content, of a format that is read; whatever ends them ends nothing else.
+
+    A refusal is about the whole path, and left in the content's meter for the one who walks it.
+    """
+    assert row.read is not None
+    return guarded(row.read(content, account), content, account)
+
+
+def guarded(records: Iterator[Record], content: Content, account: Account) -> Iterator[Record]:
+    """These records of a content, with what ends them before their time said."""
+    try:
+        yield from records
+    except RefusalError as refusal:
+        content.meter.refusal = refusal
+    except DamageError as damage:
+        account.say(codes.UNREADABLE_FILE, content.within, str(damage), about=content.name)
+    except Exception as problem:
+        reason = f"is not read any further: {type(problem).__name__}: {problem}"
+        account.say(codes.READER_FAILED, content.within, reason, about=content.name)
 
 
 _PACKED_NAME = re.compile(r"(.+)\.(?:gz|bz2|xz|zst)", re.DOTALL)
