@@ -290,25 +290,25 @@ class Walk:
         """The contents with records at some paths and in everything there."""
         for path in paths:
             if path == "-":
-                yield from self.stream("-", self.stdin or sys.stdin.buffer)
+                yield from self._stream("-", self.stdin or sys.stdin.buffer)
                 continue
             try:
                 is_folder = stat.S_ISDIR(os.stat(path).st_mode)
             except (OSError, ValueError) as problem:
-                self.unreadable(path, problem)
+                self._unreadable(path, problem)
                 continue
             if is_folder:
-                yield from self.folder(path)
+                yield from self._folder(path)
             else:
-                yield from self.file(path)
+                yield from self._file(path)
 
-    def unreadable(self, path: str, problem: Exception) -> None:
+    def _unreadable(self, path: str, problem: Exception) -> None:
         reason = getattr(problem, "strerror", None) or str(problem)
         name = _shown(path)
         self.account.say(codes.UNREADABLE_FILE, name, f"cannot be read: {reason}")
         self.account.close(name)
 
-    def folder(self, root: str) -> Iterator[Found]:
+    def _folder(self, root: str) -> Iterator[Found]:
         """The files in a folder and the folders in it, each folder once however it is linked."""
         seen: dict[tuple[int, int], str] = {}
         waiting = [root]
@@ -319,12 +319,12 @@ class Walk:
                 status = os.stat(path)
                 if not stat.S_ISDIR(status.st_mode):
                     if is_stub(name):
-                        self.left_out(root, name, "is a stub that macOS adds; it is not read")
+                        self._left_out(root, name, "is a stub that macOS adds; it is not read")
                     elif stat.S_ISREG(status.st_mode):
-                        yield from self.file(path, _shown(root))
+                        yield from self._file(path, _shown(root))
                     else:
                         # Opening a pipe that nobody writes to would wait for ever.
-                        self.left_out(root, name, "is neither a file nor a folder; it is not read")
+                        self._left_out(root, name, "is neither a file nor a folder; it is not read")
                     continue
                 identity = status.st_dev, status.st_ino
                 if identity in seen:
@@ -338,34 +338,34 @@ class Walk:
                 seen[identity] = name
                 waiting += (os.path.join(path, x) for x in sorted(os.listdir(path), reverse=True))
             except (OSError, ValueError) as problem:
-                self.unreadable(path, problem)
+                self._unreadable(path, problem)
         self.account.close(_shown(root))
 
-    def left_out(self, root: str, name: str, reason: str) -> None:
+    def _left_out(self, root: str, name: str, reason: str) -> None:
         self.account.say(codes.SKIPPED_FILE, _shown(root), reason, about=name)
 
-    def file(self, path: str, within: str = "") -> Iterator[Found]:
+    def _file(self, path: str, within: str = "") -> Iterator[Found]:
         try:
             file = open(path, "rb", buffering=0)  # noqa: SIM115 (the next lines close it)
         except (OSError, ValueError) as problem:
-            self.unreadable(path, problem)
+            self._unreadable(path, problem)
             return
         with file:
-            yield from self.stream(_shown(path), file, within)
+            yield from self._stream(_shown(path), file, within)
 
-    def stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[Found]:
+    def _stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[Found]:
         """The records of one open file."""
         regular, size = _regular(file)
         meter = Meter(self.limits, size, password=self.password)
         chunks = file_chunks(file, self.account, None if regular else meter)
         try:
             content = Content.of(name, chunks, meter, file=file if regular else None, within=within)
-            yield from self.content(content)
+            yield from self._content(content)
         except RefusalError as refusal:
             self.account.say(codes.EXPANSION_LIMIT, name, str(refusal))
         self.account.close(name)
 
-    def content(self, content: Content) -> Iterator[Found]:
+    def _content(self, content: Content) -> Iterator[Found]:
         """The records of a content and of everything in it; what is damaged is said."""
         account, name = self.account, content.name
 
@@ -379,7 +379,7 @@ class Walk:
                 say(codes.NOT_EVIDENCE, "is empty, and holds no events")
                 return
             row = recognise(content.head, name)
-            if (reason := self.unwanted(content, row)) is not None:
+            if (reason := self._unwanted(content, row)) is not None:
                 say(codes.SKIPPED_FILE, reason)
             elif content.depth > self.limits.archive_depth:
                 layers = self.limits.archive_depth
@@ -393,7 +393,7 @@ class Walk:
                 empty, before = True, account.found.total()
                 for inner in row.unpack(content, account):
                     empty = False
-                    yield from self.content(inner)
+                    yield from self._content(inner)
                     if inner.name != name:
                         account.close(inner.name)
                 if empty and account.found.total() == before:
@@ -403,7 +403,7 @@ class Walk:
         except DamageError as damage:
             say(codes.UNREADABLE_FILE, str(damage))
 
-    def unwanted(self, content: Content, row: Format) -> str | None:
+    def _unwanted(self, content: Content, row: Format) -> str | None:
         """Why a content found in a folder or archive is not to be read, if the filters say so."""
         if content.name == content.within or not (self.include or self.exclude):
             return None
