@@ -7,6 +7,7 @@ rule). What became of every rule and every record is said on standard error, and
 from __future__ import annotations
 
 import argparse
+import gc
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -168,6 +169,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         screen.say("there is no rule to run, and nothing was read")
         return status.USAGE
     engine = Engine(chosen, options.mapping or "auto")
+    gc.freeze()  # rules are there to the end; looking them through for garbage again and again takes long
     if options.follow:
         tuned = Tuned.of(open_session(options, settings, engine), options, tuning)
         return follow(options, screen, tuned)

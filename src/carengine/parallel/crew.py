@@ -85,8 +85,9 @@ class Crew:
     ) -> None:
         context = multiprocessing.get_context(method)
         self._workers: list[_Worker] = []
-        gc.collect()
-        gc.freeze()  # what is collected in one process need not be copied for it
+        # What is there is of use to the end; looking it through for garbage would copy all of it into each process.
+        frozen = gc.get_freeze_count() > 0
+        gc.freeze()
         try:
             for _ in range(count):
                 ours, theirs = context.Pipe()
@@ -102,7 +103,8 @@ class Crew:
             self.close()
             raise
         finally:
-            gc.unfreeze()
+            if not frozen:
+                gc.unfreeze()
 
     def free(self, *, idle: bool) -> bool:
         """Whether some worker can be given a piece; ``idle`` is for pieces too large to wait in a pipe."""
