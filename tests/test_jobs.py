@@ -540,7 +540,8 @@ def test_marks_that_stand_in_an_event(tmp_path: Path) -> None:
     event = b'{"object": "process", "action": "create", "exe": "a.exe", "user": "ann", "n": %d}\n'
     (tmp_path / "x.jsonl").write_bytes(event % run._bench._mark * 5)
     with run:
-        assert [json.loads(found)["events"][0]["record"] for found in run] == [1, 2, 3, 4, 5]
+        found = [json.loads(text) for text in run if isinstance(text, bytes)]
+    assert [one["events"][0]["record"] for one in found] == [1, 2, 3, 4, 5]
 
 
 # The command
