@@ -342,6 +342,7 @@ class Router(Generic[T]):
         sure = {self._slots[slot][0] for slot in holding if self._slots[slot][1] is None}
         if not self._behind.issuperset(sure):
             hopeful -= self._behind
+            sure -= self._behind
         open_ = tuple((slot, c) for slot, c in open_ if self._slots[slot][0] in hopeful | sure)
         if not open_:
             return self._end(self._route_of(holding, present), asked)
