@@ -15,7 +15,8 @@ to the rules (`_Known`).
 
 The outcome is that of decoding every line whole. The partial decoder checks all of the line's JSON but for the
 encoding of what it skips, which is checked before. It refuses every value that it would read otherwise than the
-whole decoder does: lists, mappings, integers beyond 64 bits. All refusals lead the usual way.
+whole decoder does: lists, integers beyond 64 bits, and mappings that somebody
+looks into. All refusals lead the usual way.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .matcher import Leaf, Plan, WholeEventNeeded
 
@@ -58,6 +59,7 @@ _AGAIN_COST = 2.2
 # What is remembered of the values that decide what an event is.
 _MOST_KNOWN = 2_000
 _KEY_TEXT = 256
+_MOST_REFUSED = 1_000
 # After how many lines decoded twice it is first looked at which events are frequent.
 _FIRST_REVIEW = 64
 # Whole decoders give up at 1024 brackets in brackets.
@@ -126,6 +128,9 @@ class Sieve:
         self._knowable: dict[Leaf[Classified], _Known] = {}
         self._entries: dict[Leaf[Classified], int] = {}
         self._varied: set[Leaf[Classified]] = set()
+        # How many lines did not fit, and whether the structure refuses what frequent events lack.
+        self._refused = 0
+        self._strict = True
         # How many events of each leaf the matchers know of.
         self._told: dict[Leaf[Classified], int] = {}
         self._usable = AVAILABLE
@@ -169,6 +174,11 @@ class Sieve:
             return self._slowly()
         except (ValueError, TypeError, AttributeError, RecursionError):
             # What does not fit the structure.
+            self._refused += 1
+            if self._refused >= _MOST_REFUSED and self._strict:
+                # What the frequent events lack others have.
+                self._strict = False
+                self._structure()
             return self._take(line)
         if self._count_brackets and line.count(b"{") + line.count(b"[") > _MOST_BRACKETS:
             return False
@@ -344,17 +354,31 @@ class Sieve:
             self._reading = None
             return
         deciding = _WRAPPERS.union(*(leaf.asked for leaf in leaves))
-        self._reading = reading = _reading(self._fields, deciding, self._opaque)
+        lacking = frozenset(
+            path
+            for path in deciding
+            if all(path in leaf.lacking or path not in leaf.asked for leaf in leaves)
+        )
+        plans = [plan for made in self._plans.values() for plan in made]
+        keys = frozenset(path for plan in plans for path in plan.paths)
+        self._refused = 0
+        self._reading = reading = _reading(
+            self._fields,
+            deciding,
+            lacking if self._strict else _WRAPPERS,
+            self._opaque,
+            keys,
+        )
         if reading is None:
             return
         for leaf in leaves:
-            plans = self._plans.get(leaf)
-            columns = [None] if plans is None else [_columns(p, reading.attributes) for p in plans]
+            own = self._plans.get(leaf)
+            columns = [None] if own is None else [_columns(p, reading.attributes) for p in own]
             self._knowable[leaf] = _Known(
                 leaf,
                 None if None in columns else tuple(c for made in columns for c in made or ()),
                 self._searches.get(leaf, ()),
-                plans is not None and len(plans) == 1,
+                own is not None and len(own) == 1,
             )
 
 
@@ -405,7 +429,7 @@ def _tree(paths: frozenset[Path]) -> dict[str, Any]:
 def _decoder(paths: frozenset[Path], opaque: frozenset[Path]) -> Decode | None:
     """A decoder that gives the values at these paths only; None if it cannot be made.
 
-    It refuses mappings at the ends of paths, and at ``opaque`` ones even where other paths go on.
+    Of mappings at the ends of paths it gives nothing but that they are there; it refuses them at ``opaque`` paths.
     """
     try:
         return msgspec.json.Decoder(_type_of(_tree(paths), paths, opaque, ())).decode
@@ -424,8 +448,11 @@ def _type_of(
     types: dict[str, Any] = {}
     for key, below in tree.items():
         path = (*at, key)
-        if not below or path in opaque:
+        if path in opaque or path in _WRAPPERS:
             types[key] = scalar
+        elif not below:
+            # A mapping is there and has no text, whatever is in it.
+            types[key] = scalar | _typed_dict({})
         else:
             inner = _type_of(below, paths, opaque, path)
             # A place that is read itself and looked into: a mapping there has no text either way.
@@ -439,58 +466,79 @@ def _typed_dict(types: dict[str, Any]) -> Any:
 
 
 def _reading(
-    paths: frozenset[Path], deciding: frozenset[Path], opaque: frozenset[Path]
+    paths: frozenset[Path],
+    deciding: frozenset[Path],
+    lacking: frozenset[Path],
+    opaque: frozenset[Path],
+    keys: frozenset[Path],
 ) -> _Reading | None:
     """A decoder to structures for the values at these paths; None if it cannot be made.
 
-    It refuses what `_decoder` refuses; of deciding fields also numbers that are no integers and truth values; and
-    whatever is no mapping where paths go on.
+    It refuses what `_decoder` refuses, and more: anything but null at ``lacking`` paths, whatever is no mapping
+    where paths go on, of the other deciding fields numbers that are no integers and truth values, and mappings
+    at ``keys``, whose values are keys of tables.
     """
-    attributes: dict[Path, str] = {}
-    branches: dict[Path, str] = {}
+    form = _Form(deciding, lacking, opaque | _WRAPPERS | keys)
     try:
-        structure, _ = _structure(_tree(paths), deciding, opaque, (), "", attributes, branches)
+        structure, _ = form.structure(_tree(paths), (), "")
         decode = msgspec.json.Decoder(structure).decode
     except (TypeError, ValueError, RecursionError):
         return None
+    attributes = form.attributes
     wanted = [
         # Whether there is a mapping shows in the class.
-        attributes[path] if path in attributes else f"{branches[path]}.__class__"
+        attributes[path] if path in attributes else f"{form.branches[path]}.__class__"
         for path in sorted(deciding)
         if not any(path[:end] in attributes for end in range(1, len(path)))
+        and not (path in attributes and path in lacking)
     ]
-    return _Reading(decode, attributes, attrgetter(*wanted))
+    return _Reading(decode, attributes, attrgetter(*wanted) if wanted else _nothing)
 
 
-def _structure(
-    tree: dict[str, Any],
-    deciding: frozenset[Path],
-    opaque: frozenset[Path],
-    at: Path,
-    prefix: str,
-    attributes: dict[Path, str],
-    branches: dict[Path, str],
-) -> tuple[Any, Any]:
-    """A structure's class, and what stands for one that is not there.
+def _nothing(fields: Any) -> None:
+    return None
 
-    Which attributes lead to which values and which structures is put into the two dictionaries.
-    """
-    simple: Any = str | _integer() | None
-    scalar: Any = simple | bool | float
-    fields: list[tuple[str, Any, Any]] = []
-    nothing: dict[str, Any] = {}
-    for number, (key, below) in enumerate(tree.items()):
-        path = (*at, key)
-        name = f"f{number}"
-        if not below or path in opaque:
-            attributes[path] = prefix + name
-            kind = simple if path in deciding else scalar
-            absent = None
-        else:
-            branches[path] = prefix + name
-            inner = f"{prefix}{name}."
-            kind, absent = _structure(below, deciding, opaque, path, inner, attributes, branches)
-        nothing[name] = absent
-        fields.append((name, kind, msgspec.field(default=absent, name=key)))
-    made = msgspec.defstruct("Fields", fields, frozen=True)
-    return made, msgspec.defstruct("Nothing", list(nothing), frozen=True)(**nothing)
+
+@frozen(eq=False)
+class _Form:
+    """How structures are made. ``attributes`` lead to values, ``branches`` to structures."""
+
+    deciding: frozenset[Path]
+    lacking: frozenset[Path]
+    opaque: frozenset[Path]
+    attributes: dict[Path, str] = field(factory=dict)
+    branches: dict[Path, str] = field(factory=dict)
+
+    def structure(self, tree: dict[str, Any], at: Path, prefix: str) -> tuple[Any, Any]:
+        """A structure's class, and what stands for one that is not there."""
+        fields: list[tuple[str, Any, Any]] = []
+        nothing: dict[str, Any] = {}
+        for number, (key, below) in enumerate(tree.items()):
+            path = (*at, key)
+            name = f"f{number}"
+            kind: Any
+            absent: Any = None
+            if below and path not in self.opaque:
+                self.branches[path] = prefix + name
+                kind, absent = self.structure(below, path, f"{prefix}{name}.")
+            else:
+                self.attributes[path] = prefix + name
+                kind = self._kind(path)
+            nothing[name] = absent
+            fields.append((name, kind, msgspec.field(default=absent, name=key)))
+        made = msgspec.defstruct("Fields", fields, frozen=True)
+        return made, msgspec.defstruct("Nothing", list(nothing), frozen=True)(**nothing)
+
+    def _kind(self, path: Path) -> Any:
+        simple: Any = str | _integer() | None
+        if path not in self.deciding:
+            return simple | bool | float
+        if path in self.lacking:
+            return None
+        return simple if path in self.opaque else simple | _SomeMapping
+
+
+if AVAILABLE:
+
+    class _SomeMapping(msgspec.Struct, frozen=True):
+        """A mapping, whatever is in it."""
