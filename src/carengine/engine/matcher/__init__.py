@@ -6,8 +6,18 @@
 """
 
 from .columns import Memory, getter, opaque_paths, paths_in
-from .routing import EventClasses, Leaf, Outcomes, Route, Router, Split, replaced, split_by
-from .stages import ClassMatcher, WholeEventNeeded
+from .routing import (
+    EventClasses,
+    Leaf,
+    Outcomes,
+    Route,
+    Router,
+    Split,
+    replaced,
+    split_by,
+    where_present,
+)
+from .stages import ClassMatcher, Plan, WholeEventNeeded
 
 __all__ = [
     "ClassMatcher",
@@ -15,6 +25,7 @@ __all__ = [
     "Leaf",
     "Memory",
     "Outcomes",
+    "Plan",
     "Route",
     "Router",
     "Split",
@@ -24,4 +35,5 @@ __all__ = [
     "paths_in",
     "replaced",
     "split_by",
+    "where_present",
 ]

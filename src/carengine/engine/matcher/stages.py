@@ -18,11 +18,10 @@ for others. That changes what matching costs, never what it finds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import re2
 from attrs import define, field, frozen
 
 from ... import ir
@@ -35,6 +34,7 @@ from .columns import (
     Atom,
     Cell,
     Column,
+    Computed,
     FacetAnchors,
     Hits,
     Memory,
@@ -44,6 +44,7 @@ from .columns import (
     single_value,
 )
 from .finder import Finder
+from .injson import MightHold, any_of
 
 try:
     from orjson import dumps
@@ -51,7 +52,6 @@ except ImportError:
     dumps = None  # type: ignore[assignment]
 
 _ALONE = Alone()
-_FILTER_BYTES = 4_000_000
 
 # After how many events anchors are first looked over, and by how much later each next time.
 _FIRST_REVIEW = 512
@@ -148,11 +148,19 @@ class Plan:
     """
 
     plain: tuple[tuple[Hits, str], ...]
-    computed: tuple[tuple[Hits, Callable[[Mapping[str, Any]], Any]], ...]
+    computed: tuple[Computed, ...]
     text: Finder | None
-    might_hold: Callable[[bytes], Any] | None
+    might_hold: MightHold | None
     always: int
     paths: frozenset[tuple[str, ...]]
+
+    @property
+    def tables(self) -> Iterator[dict[Any, Any]]:
+        """All tables of values that were met."""
+        for table, _ in self.plain:
+            yield table
+        for column in self.computed:
+            yield from (column.table, column.by_parts)
 
     @property
     def complete(self) -> bool:
@@ -166,15 +174,15 @@ class Plan:
         try:
             for table, key in self.plain:
                 found |= table[get(key)]
-            for table, read in self.computed:
-                found |= table[read(event)]
+            for column in self.computed:
+                found |= column.table[column.read(event)]
         except TypeError:
             # A list or a mapping is no key of a table.
             found = 0
             for table, key in self.plain:
                 found |= table.of(get(key))
-            for table, read in self.computed:
-                found |= table.of(read(event))
+            for column in self.computed:
+                found |= column.table.of(column.read(event))
         return found
 
 
@@ -352,7 +360,7 @@ class ClassMatcher:
             if column.path is not None and len(column.path) == 1:
                 plain.append((table, column.path[0]))
             else:
-                computed.append((table, column.read))
+                computed.append(Computed.of(column, table, self._memory))
         paths = frozenset(path for index in facets for path in self._columns[index].paths)
         return Plan(tuple(plain), tuple(computed), text, _any_of(in_json), always, paths)
 
@@ -387,7 +395,7 @@ class ClassMatcher:
             old = self._plan
             self._plan = self._planned()
             if old is not None:
-                self._memory.release(table for table, _ in (*old.plain, *old.computed))
+                self._memory.release(old.tables)
 
     # Compiling: ``wanted`` says whether the condition is to be true or false. None: it never is.
 
@@ -486,30 +494,22 @@ class ClassMatcher:
         return index, self._columns[index].bit(_as_atom(atom), value)
 
 
-def _any_of(texts: set[str | None]) -> Callable[[bytes], Any] | None:
-    """What tells whether JSON has one of these texts, or escapes that could hide one."""
-    known = sorted(text for text in texts if text is not None)
-    if not known or len(known) < len(texts):
-        return None
-    options = re2.Options()
-    options.never_capture = True
-    options.log_errors = False
-    options.max_mem = _FILTER_BYTES
-    expression = "(?i)" + "|".join([r"\\u", *map(re2.escape, known)])
-    found: Callable[[bytes], Any] = re2.compile(expression.encode(), options).search
-    return found
+def _any_of(texts: set[str | None]) -> MightHold | None:
+    """What tells whether JSON has one of these texts; None where that is not known of all of them."""
+    known = [text for text in texts if text is not None]
+    return any_of(known) if known and len(known) == len(texts) else None
 
 
 def _worth_a_look(plan: Plan, outer: Mapping[str, Any] | None, line: bytes | None) -> bool:
     if plan.might_hold is None:
         return True
-    if line is not None and plan.might_hold(line) is None:
+    if line is not None and not plan.might_hold(line):
         return False
     if outer is None or dumps is None:
         return True
     # Written afresh it has no escapes but those of control characters.
     try:
-        return plan.might_hold(dumps(outer)) is not None
+        return plan.might_hold(dumps(outer))
     except TypeError:
         return True
 
