@@ -17,7 +17,7 @@ from .routing import (
     split_by,
     where_present,
 )
-from .stages import ClassMatcher, WholeEventNeeded
+from .stages import ClassMatcher, Plan, WholeEventNeeded
 
 __all__ = [
     "ClassMatcher",
@@ -25,6 +25,7 @@ __all__ = [
     "Leaf",
     "Memory",
     "Outcomes",
+    "Plan",
     "Route",
     "Router",
     "Split",

@@ -20,9 +20,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from attrs import frozen
+
 from ... import ir
 from ...evaluate import regex_of, searchable
-from ...fieldmap import getter, walker
+from ...fieldmap import Get, getter, walker
 from ...pattern import Any as Wild
 from ...pattern import Test, fold
 from ...values import compare, elements, in_network, text_of
@@ -260,6 +262,68 @@ class Hits(dict[Any, int]):
         for anchors in self._anchors:
             found |= anchors.of(value)
         return found
+
+
+class HitsByParts(dict[Any, int]):
+    """The same for a value that is made of others: from these, a tuple, to the stages.
+
+    Where there is one of them only, it is the key itself.
+    """
+
+    __slots__ = ("_hits", "_memory", "_paths", "_read")
+
+    def __init__(self, paths: tuple[tuple[str, ...], ...], read: Get, hits: Hits, memory: Memory):
+        super().__init__()
+        self._paths = paths
+        self._read = read
+        self._hits = hits
+        self._memory = memory
+        memory.tables.append(self)
+
+    def __missing__(self, key: Any) -> int:
+        parts = key if len(self._paths) > 1 else (key,)
+        event: dict[str, Any] = {}
+        for path, part in zip(self._paths, parts, strict=True):
+            if part is not None:
+                inner = event
+                for step in path[:-1]:
+                    inner = inner.setdefault(step, {})
+                inner[path[-1]] = part
+        value = self._read(event)
+        try:
+            found = self._hits[value]
+        except TypeError:
+            found = self._hits.of(value)
+        sizes = [len(part) for part in parts if type(part) is str]
+        if sum(sizes) <= _MEMO_TEXT and all(map(_is_key, parts)):
+            self._memory.keep(self, key, found, 140 + sum(sizes) + found.bit_length() // 8)
+        return found
+
+
+def _is_key(part: Any) -> bool:
+    """Whether a value, as a key of a table, is equal to no value that is read otherwise."""
+    return part is None or type(part) is str or (type(part) is int and 1 < part < 1 << 53)
+
+
+@frozen(eq=False)
+class Computed:
+    """A column that is no key at the top of events: its table, and how it is read.
+
+    ``by_parts`` is a table for the values at ``paths``.
+    """
+
+    table: Hits
+    read: Get
+    paths: tuple[tuple[str, ...], ...]
+    by_parts: dict[Any, int]
+
+    @classmethod
+    def of(cls, column: Column, table: Hits, memory: Memory) -> Computed:
+        """A column with its table."""
+        paths = tuple(sorted(column.paths))
+        same = column.path is not None
+        by_parts = table if same else HitsByParts(paths, column.read, table, memory)
+        return cls(table, column.read, paths, by_parts)
 
 
 class FacetAnchors:

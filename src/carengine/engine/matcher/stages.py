@@ -18,7 +18,7 @@ for others. That changes what matching costs, never what it finds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,7 @@ from .columns import (
     Atom,
     Cell,
     Column,
+    Computed,
     FacetAnchors,
     Hits,
     Memory,
@@ -147,11 +148,19 @@ class Plan:
     """
 
     plain: tuple[tuple[Hits, str], ...]
-    computed: tuple[tuple[Hits, Callable[[Mapping[str, Any]], Any]], ...]
+    computed: tuple[Computed, ...]
     text: Finder | None
     might_hold: MightHold | None
     always: int
     paths: frozenset[tuple[str, ...]]
+
+    @property
+    def tables(self) -> Iterator[dict[Any, Any]]:
+        """All tables of values that were met."""
+        for table, _ in self.plain:
+            yield table
+        for column in self.computed:
+            yield from (column.table, column.by_parts)
 
     @property
     def complete(self) -> bool:
@@ -165,15 +174,15 @@ class Plan:
         try:
             for table, key in self.plain:
                 found |= table[get(key)]
-            for table, read in self.computed:
-                found |= table[read(event)]
+            for column in self.computed:
+                found |= column.table[column.read(event)]
         except TypeError:
             # A list or a mapping is no key of a table.
             found = 0
             for table, key in self.plain:
                 found |= table.of(get(key))
-            for table, read in self.computed:
-                found |= table.of(read(event))
+            for column in self.computed:
+                found |= column.table.of(column.read(event))
         return found
 
 
@@ -351,7 +360,7 @@ class ClassMatcher:
             if column.path is not None and len(column.path) == 1:
                 plain.append((table, column.path[0]))
             else:
-                computed.append((table, column.read))
+                computed.append(Computed.of(column, table, self._memory))
         paths = frozenset(path for index in facets for path in self._columns[index].paths)
         return Plan(tuple(plain), tuple(computed), text, _any_of(in_json), always, paths)
 
@@ -386,7 +395,7 @@ class ClassMatcher:
             old = self._plan
             self._plan = self._planned()
             if old is not None:
-                self._memory.release(table for table, _ in (*old.plain, *old.computed))
+                self._memory.release(old.tables)
 
     # Compiling: ``wanted`` says whether the condition is to be true or false. None: it never is.
 
