@@ -5,7 +5,7 @@
 ``evaluate.holds``; everything here is about what they cost.
 """
 
-from .columns import Memory, getter, opaque_paths, paths_in
+from .columns import Memory, getter, is_key, opaque_paths, paths_in
 from .routing import (
     EventClasses,
     Leaf,
@@ -31,6 +31,7 @@ __all__ = [
     "Split",
     "WholeEventNeeded",
     "getter",
+    "is_key",
     "opaque_paths",
     "paths_in",
     "replaced",

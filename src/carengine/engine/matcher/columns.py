@@ -377,12 +377,12 @@ class HitsByParts(dict[Any, int]):
         except TypeError:
             found = self._hits.of(value)
         sizes = [len(part) for part in parts if type(part) is str]
-        if sum(sizes) <= _MEMO_TEXT and all(map(_is_key, parts)):
+        if sum(sizes) <= _MEMO_TEXT and all(map(is_key, parts)):
             self._memory.keep(self, key, found, 140 + sum(sizes) + found.bit_length() // 8)
         return found
 
 
-def _is_key(part: Any) -> bool:
+def is_key(part: Any) -> bool:
     """Whether a value, as a key of a table, is equal to no value that is read otherwise."""
     return part is None or type(part) is str or (type(part) is int and 1 < part < 1 << 53)
 
