@@ -17,7 +17,7 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
-from .. import ir
+from .. import collection, ir
 from ..diagnostics import Code, Diagnostic, codes, counted
 from ..fieldmap import (
     CarEvent,
@@ -158,7 +158,9 @@ class Engine:
         The file is plain data: loading runs no code from it, and checks it. Raises `CarError` (CE550) for a
         file that is damaged, or was written by another version.
         """
-        return cls(*store.read(path))
+        with collection.paused():
+            rules, maps = store.read(path)
+            return cls(rules, maps)
 
     def _collect(self) -> list[ir.Stage]:
         """All distinct stages; what each is for goes to ``_targets``, stateful outputs to ``streams``."""

@@ -25,9 +25,9 @@ from attrs import evolve, frozen
 
 from ... import ir
 from ...evaluate import Alone, RawRow, holds
-from ...fieldmap import FieldMap, outcomes
+from ...fieldmap import FieldMap, Get, getter, outcomes
 from ...values import is_null
-from .columns import Get, getter, opaque_paths, paths_in
+from .columns import opaque_paths, paths_in
 
 _ALONE = Alone()
 
