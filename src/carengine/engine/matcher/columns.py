@@ -110,7 +110,7 @@ def judge_of(atom: Atom) -> Judge:
         case ir.Regex():
 
             def found(text: str) -> bool:
-                return regex_of(atom).search(searchable(text)) is not None
+                return regex_of(atom).search(searchable(text).encode()) is not None
 
             return _judge_texts(found, folded=False)
         case ir.InNetwork(_, networks):
@@ -245,7 +245,9 @@ class Hits(dict[Any, int]):
             if value not in bits:
                 bits[value] = self.of(value)
             return bits[value]
-        found = self.of(value)
+        found = 0
+        for anchors in self._anchors:
+            found |= anchors.of(value)
         if type(value) is str:
             keep = len(value) <= _MEMO_TEXT
         elif type(value) is int:
@@ -332,6 +334,7 @@ class FacetAnchors:
     def __init__(self, derive: Callable[[Any], Any]) -> None:
         self._derive = derive
         self._finder = Finder()
+        self._find: Callable[[str], int] | None = None
         self._nulls = 0
         self._others: list[tuple[Judge, int]] = []
 
@@ -352,7 +355,9 @@ class FacetAnchors:
         """The stages whose atom is true of the value."""
         derived = self._derive(value)
         if type(derived) is str:
-            found = self._finder.find(derived) if self._finder else 0
+            if self._find is None:
+                self._find = self._finder.find if self._finder else _nothing
+            found = self._find(derived)
             if not self._others:
                 return found
         else:
@@ -371,6 +376,10 @@ class FacetAnchors:
                 if mask & ~found and judge(facet) is True:
                     found |= mask
         return found
+
+
+def _nothing(text: str) -> int:
+    return 0
 
 
 class Cell:
