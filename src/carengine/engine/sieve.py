@@ -27,7 +27,7 @@ from operator import attrgetter
 from sys import getsizeof
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from .matcher import Leaf, Plan, WholeEventNeeded, is_key
 
@@ -64,7 +64,7 @@ _MOST_KNOWN = 2_000
 _KEY_TEXT = 256
 _MOST_REFUSED = 1_000
 # The same of events that no rule matches: texts of how many characters together, and bytes for each session.
-_CLEAN_TEXT = 4_000
+_CLEAN_TEXT = 8_000
 _CLEAN_BYTES = 16_000_000
 # After how many lines decoded twice it is first looked at which events are frequent.
 _FIRST_REVIEW = 64
@@ -75,7 +75,7 @@ _MOST_BRACKETS = 900
 _WRAPPERS: frozenset[Path] = frozenset({("_source",), ("result",)})
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _Known:
     """What is done with the lines of a leaf of which the deciding fields are known.
 
@@ -278,19 +278,20 @@ class Sieve:
                 found = [hits] if sure and known.alone else None
                 if self._again(known.leaf, line, found) is None:
                     return False
-                self._keep(further, known.leaf, values)
+            self._keep(known, further, values)
         if further.searches is known.searches:
             return True
         return not any(search(line) for search in further.searches)
 
-    def _keep(self, further: _Further, leaf: Leaf[Classified], values: Any) -> None:
+    def _keep(self, known: _Known, further: _Further, values: Any) -> None:
         """Note that no rule matches an event with these values."""
         parts = values if type(values) is tuple else (values,)
-        assert leaf.target is not None
-        plans = [group.matcher.plan for _, group in leaf.target.groups]
-        if not all(map(is_key, parts)) or any(
-            now is not then for now, then in zip(plans, further.plans, strict=True)
-        ):
+        assert known.leaf.target is not None
+        plans = [group.matcher.plan for _, group in known.leaf.target.groups]
+        if any(now is not then for now, then in zip(plans, further.plans, strict=True)):
+            known.further = self._further(known.leaf)
+            return
+        if not all(map(is_key, parts)):
             return
         texts = [part for part in parts if type(part) is str]
         if sum(map(len, texts)) > _CLEAN_TEXT:
