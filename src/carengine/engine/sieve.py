@@ -66,6 +66,9 @@ _MOST_REFUSED = 1_000
 # The same of events that no rule matches: texts of how many characters together, and bytes for each session.
 _CLEAN_TEXT = 8_000
 _CLEAN_BYTES = 16_000_000
+_MOST_QUIET = 4_000
+# It pays to keep them where each is met so often again.
+_PAYS = 2
 # After how many lines decoded twice it is first looked at which events are frequent.
 _FIRST_REVIEW = 64
 # Whole decoders give up at 1024 brackets in brackets.
@@ -81,7 +84,8 @@ class _Known:
 
     ``columns`` are the tables of what rules hang on, with what takes their keys from the decoded fields; None where
     these fields do not suffice. ``searches`` tell what must not be found in a line. ``alone`` says that the stages are
-    those of one map. ``further`` is what is done where the columns do not say that no rule matches.
+    those of one map. ``further`` is what is done where the columns do not say that no rule matches. ``quiet`` has values of
+    all columns together, as ``key`` takes them, on which no rule hangs; ``since`` is how many events there were when it was empty last.
     """
 
     leaf: Leaf[Classified]
@@ -89,6 +93,9 @@ class _Known:
     searches: tuple[Callable[[bytes], bool], ...]
     alone: bool
     further: _Further | None
+    key: Callable[[Any], Any] = lambda fields: None
+    quiet: dict[Any, None] | None = field(default=None, repr=False)
+    since: int = 0
 
 
 @frozen(eq=False)
@@ -184,14 +191,18 @@ class Sieve:
             if known is None:
                 return self._take(line, values)
             leaf = known.leaf
-            hits = 0
-            if known.columns is None:
-                hits = 1
-            else:
-                for table, get in known.columns:
-                    hits |= table[get(fields)]
-            if hits and not self._passes(known, line, hits):
-                return False
+            if known.quiet is None or known.key(fields) not in known.quiet:
+                hits = 0
+                if known.columns is None:
+                    hits = 1
+                else:
+                    for table, get in known.columns:
+                        hits |= table[get(fields)]
+                if not hits:
+                    if known.quiet is not None:
+                        self._hush(known, known.key(fields))
+                elif not self._passes(known, line, hits):
+                    return False
             for search in known.searches:
                 if search(line):
                     return self._slowly()
@@ -256,6 +267,36 @@ class Sieve:
                     self._tick(time)
         return True
 
+    def _hush(self, known: _Known, values: tuple[Any, ...]) -> None:
+        """Note that no rule hangs on these values of the columns."""
+        assert known.quiet is not None
+        if not all(map(is_key, values)):
+            return
+        if len(known.quiet) >= _MOST_QUIET:
+            events = self._account.recent.get(known.leaf, 0) - known.since
+            if events < _PAYS * _MOST_QUIET:
+                # Most of them are new. It does not pay.
+                known.quiet = None
+                return
+            known.since += events
+            known.quiet.clear()
+        if self._fits([value for value in values if type(value) is str]):
+            known.quiet[values] = None
+
+    def _fits(self, texts: list[str]) -> bool:
+        """Whether there is room for these texts; makes some by forgetting."""
+        if sum(map(len, texts)) > _CLEAN_TEXT:
+            return False
+        if self._clean_bytes > _CLEAN_BYTES:
+            self._clean_bytes = 0
+            for known in self._knowable.values():
+                if known.quiet is not None:
+                    known.quiet.clear()
+                if known.further is not None:
+                    known.further.clean.clear()
+        self._clean_bytes += 200 + sum(map(getsizeof, texts))
+        return True
+
     def _passes(self, known: _Known, line: bytes, hits: int) -> bool:
         """Whether all that rules read of a line says that none of them matches, but for what is searched for."""
         self._slowly()
@@ -293,16 +334,8 @@ class Sieve:
             return
         if not all(map(is_key, parts)):
             return
-        texts = [part for part in parts if type(part) is str]
-        if sum(map(len, texts)) > _CLEAN_TEXT:
-            return
-        if self._clean_bytes > _CLEAN_BYTES:
-            self._clean_bytes = 0
-            for one in self._knowable.values():
-                if one.further is not None:
-                    one.further.clean.clear()
-        self._clean_bytes += 200 + sum(map(getsizeof, texts))
-        further.clean[values] = None
+        if self._fits([part for part in parts if type(part) is str]):
+            further.clean[values] = None
 
     def _remember(self, values: Any, leaf: Leaf[Classified]) -> None:
         """Note what events with these deciding values are."""
@@ -456,13 +489,15 @@ class Sieve:
             further = None if self._decoders[leaf] is None else self._further(leaf)
             if further is not None and (own is None or further.plans == tuple(own)):
                 searches = further.searches
-            self._knowable[leaf] = _Known(
-                leaf,
-                None if own is None else _all_columns(own, reading.attributes),
-                searches,
-                len(leaf.target.groups) == 1,
-                further,
+            columns = None if own is None else _all_columns(own, reading.attributes)
+            self._knowable[leaf] = known = _Known(
+                leaf, columns, searches, len(leaf.target.groups) == 1, further
             )
+            paths = sorted({path for plan in own or () for path in plan.paths})
+            if columns is not None and len(columns) > 1 and len(paths) > 1:
+                known.key = attrgetter(*(reading.attributes[path] for path in paths))
+                known.quiet = {}
+                known.since = self._account.recent.get(leaf, 0)
 
     def _further(self, leaf: Leaf[Classified]) -> _Further | None:
         """How lines of a leaf are decoded to all that rules read of them; None where that is not known."""
