@@ -229,11 +229,12 @@ class Hits(dict[Any, int]):
     numbers so large that a float equal to them is written otherwise.
     """
 
-    __slots__ = ("_anchors", "_bits", "_memory")
+    __slots__ = ("_anchors", "_bits", "_finds", "_memory")
 
     def __init__(self, anchors: tuple[FacetAnchors, ...], memory: Memory) -> None:
         super().__init__()
         self._anchors = anchors
+        self._finds = tuple(a.find if a.direct else a.of for a in anchors)
         self._memory = memory
         # What 0 and 1 come to.
         self._bits: dict[int, int] = {}
@@ -246,14 +247,13 @@ class Hits(dict[Any, int]):
                 bits[value] = self.of(value)
             return bits[value]
         found = 0
-        for anchors in self._anchors:
-            found |= anchors.of(value)
         if type(value) is str:
+            for find in self._finds:
+                found |= find(value)
             keep = len(value) <= _MEMO_TEXT
-        elif type(value) is int:
-            keep = 1 < value < 1 << 53
         else:
-            keep = value is None
+            found = self.of(value)
+            keep = value is None or (type(value) is int and 1 < value < 1 << 53)
         if keep:
             self._memory.keep(self, value, found, 140 + found.bit_length() // 8)
         return found
@@ -334,9 +334,15 @@ class FacetAnchors:
     def __init__(self, derive: Callable[[Any], Any]) -> None:
         self._derive = derive
         self._finder = Finder()
-        self._find: Callable[[str], int] | None = None
+        self.find = self._finder.find
+        """The stages whose atom is true of a text, of those atoms that only texts have."""
         self._nulls = 0
         self._others: list[tuple[Judge, int]] = []
+
+    @property
+    def direct(self) -> bool:
+        """Whether for a text `find` does all that `of` does."""
+        return self._derive is _same and not self._others
 
     def add(self, atom: Atom, mask: int) -> None:
         """Stages that hang on an atom."""
@@ -355,9 +361,7 @@ class FacetAnchors:
         """The stages whose atom is true of the value."""
         derived = self._derive(value)
         if type(derived) is str:
-            if self._find is None:
-                self._find = self._finder.find if self._finder else _nothing
-            found = self._find(derived)
+            found = self.find(derived)
             if not self._others:
                 return found
         else:
@@ -376,10 +380,6 @@ class FacetAnchors:
                 if mask & ~found and judge(facet) is True:
                     found |= mask
         return found
-
-
-def _nothing(text: str) -> int:
-    return 0
 
 
 class Cell:

@@ -81,6 +81,9 @@ class Finder:
         self._checks: list[tuple[Test, int, bool]] = []
         self._always: list[int] = []
         self._everything = 0
+        self._ready = False
+        # How texts are looked for: one by one, or all at once.
+        self._pairs: tuple[tuple[str, _Sought], ...] = ()
         self._search: Callable[[str], Iterable[_Sought]] | None = None
         self._starts = self._ends = _Edge()
 
@@ -145,9 +148,9 @@ class Finder:
 
     def find(self, text: str) -> int:
         """The union of the masks of all tests that hold of a text."""
-        if self._search is None:
+        if not self._ready:
             self._prepare()
-        folded = fold(text)
+        folded = text.lower() if text.isascii() else fold(text)
         found = self._exact.get(folded, 0) | self._everything
         starts, ends = self._starts, self._ends
         if starts.masks:
@@ -163,8 +166,13 @@ class Finder:
                 if folded.endswith(suffix):
                     found |= ends.masks[suffix]
         checks: Collection[int] = self._always
-        if self._sought:
-            assert self._search is not None
+        # Few texts are looked for one by one, here: most values have none of them, and a call would cost more.
+        for part, sought in self._pairs:
+            if part in folded:
+                found |= sought.mask
+                if sought.checks:
+                    checks = {*checks, *sought.checks}
+        if self._search is not None:
             for sought in self._search(folded):
                 found |= sought.mask
                 if sought.checks:
@@ -183,27 +191,16 @@ class Finder:
             self._always += empty.checks
         self._starts = _Edge.of(self._prefixes, lambda text: text[:_EDGE])
         self._ends = _Edge.of(self._suffixes, lambda text: text[-_EDGE:])
-        if len(self._sought) <= _LOOP:
-            self._search = _by_loop(self._sought)
-        elif Automaton is not None and all(map(_encodable, self._sought)):
-            self._search = _by_automaton(self._sought)
-        elif len(self._sought) <= _LOOP_NOT_INDEX:
-            self._search = _by_loop(self._sought)
+        automaton = Automaton is not None and all(map(_encodable, self._sought))
+        if len(self._sought) <= (_LOOP if automaton else _LOOP_NOT_INDEX):
+            self._pairs = tuple(self._sought.items())
         else:
-            self._search = _by_grams(self._sought)
+            self._search = (_by_automaton if automaton else _by_grams)(self._sought)
+        self._ready = True
 
 
 def _join(table: dict[str, int], text: str, mask: int) -> None:
     table[text] = table.get(text, 0) | mask
-
-
-def _by_loop(sought: dict[str, _Sought]) -> Callable[[str], Iterable[_Sought]]:
-    pairs = tuple(sought.items())
-
-    def search(folded: str) -> Iterable[_Sought]:
-        return [entry for text, entry in pairs if text in folded]
-
-    return search
 
 
 def _encodable(text: str) -> bool:
