@@ -21,13 +21,15 @@ looks into. All refusals lead the usual way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
+from sys import getsizeof
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-from .matcher import Leaf, Plan, WholeEventNeeded
+from .matcher import Leaf, Plan, WholeEventNeeded, is_key
 
 if TYPE_CHECKING:
     from .account import Account
@@ -45,6 +47,7 @@ AVAILABLE = msgspec is not None
 Path = tuple[str, ...]
 Decode = Callable[[bytes], Any]
 Test = Callable[[Any], int]
+Columns = tuple[tuple[Any, Callable[[Any], Any]], ...]
 
 # More fields than this are not decoded faster than everything.
 _MOST_FIELDS = 60
@@ -60,6 +63,12 @@ _AGAIN_COST = 2.2
 _MOST_KNOWN = 2_000
 _KEY_TEXT = 256
 _MOST_REFUSED = 1_000
+# The same of events that no rule matches: texts of how many characters together, and bytes for each session.
+_CLEAN_TEXT = 8_000
+_CLEAN_BYTES = 16_000_000
+_MOST_QUIET = 4_000
+# It pays to keep them where each is met so often again.
+_PAYS = 2
 # After how many lines decoded twice it is first looked at which events are frequent.
 _FIRST_REVIEW = 64
 # Whole decoders give up at 1024 brackets in brackets.
@@ -69,19 +78,43 @@ _MOST_BRACKETS = 900
 _WRAPPERS: frozenset[Path] = frozenset({("_source",), ("result",)})
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _Known:
     """What is done with the lines of a leaf of which the deciding fields are known.
 
     ``columns`` are the tables of what rules hang on, with what takes their keys from the decoded fields; None where
     these fields do not suffice. ``searches`` tell what must not be found in a line. ``alone`` says that the stages are
-    those of one map.
+    those of one map. ``further`` is what is done where the columns do not say that no rule matches. ``quiet`` has values of
+    all columns together, as ``key`` takes them, on which no rule hangs; ``since`` is how many events there were when it was empty last.
     """
 
     leaf: Leaf[Classified]
-    columns: tuple[tuple[Any, Callable[[Any], Any]], ...] | None
+    columns: Columns | None
     searches: tuple[Callable[[bytes], bool], ...]
     alone: bool
+    further: _Further | None
+    key: Callable[[Any], Any] = lambda fields: None
+    quiet: dict[Any, None] | None = field(default=None, repr=False)
+    since: int = 0
+
+
+@frozen(eq=False)
+class _Further:
+    """What is done with lines of a leaf for which the fields that are decoded at first do not suffice.
+
+    ``decode`` gives all fields that rules read of them, ``values`` takes these; ``columns`` and ``searches`` are as
+    in `_Known`. ``clean`` has the values of events that no rule matches, but for what the searches look for. That was
+    found out with these ``plans``, and holds no longer than they do. ``vain`` counts the stages, as masks, that were hit by
+    such values.
+    """
+
+    decode: Decode
+    values: Callable[[Any], Any]
+    columns: Columns | None
+    searches: tuple[Callable[[bytes], bool], ...]
+    plans: tuple[Plan, ...]
+    clean: dict[Any, None] = field(factory=dict, repr=False)
+    vain: Counter[int] = field(factory=Counter, repr=False)
 
 
 @frozen(eq=False)
@@ -128,11 +161,13 @@ class Sieve:
         self._knowable: dict[Leaf[Classified], _Known] = {}
         self._entries: dict[Leaf[Classified], int] = {}
         self._varied: set[Leaf[Classified]] = set()
+        self._clean_bytes = 0
         # How many lines did not fit, and whether the structure refuses what frequent events lack.
         self._refused = 0
         self._strict = True
-        # How many events of each leaf the matchers know of.
+        # How many events of each leaf the matchers know of, and how many they were shown since.
         self._told: dict[Leaf[Classified], int] = {}
+        self._shown: dict[Leaf[Classified], int] = {}
         self._usable = AVAILABLE
         self._count_brackets = self._usable and _decodes_deep()
         # Lines that were not taken at once, and when it is looked at why.
@@ -156,20 +191,21 @@ class Sieve:
             if known is None:
                 return self._take(line, values)
             leaf = known.leaf
-            hits = 0
-            if known.columns is None:
-                hits = 1
-            else:
-                for table, get in known.columns:
-                    hits |= table[get(fields)]
-            if hits:
-                found = [hits] if known.columns is not None and known.alone else None
-                if self._again(leaf, line, found) is None:
+            if known.quiet is None or known.key(fields) not in known.quiet:
+                hits = 0
+                if known.columns is None:
+                    hits = 1
+                else:
+                    for table, get in known.columns:
+                        hits |= table[get(fields)]
+                if not hits:
+                    if known.quiet is not None:
+                        self._hush(known, known.key(fields))
+                elif not self._passes(known, line, hits):
+                    return False
+            for search in known.searches:
+                if search(line):
                     return self._slowly()
-            else:
-                for search in known.searches:
-                    if search(line):
-                        return self._slowly()
         except WholeEventNeeded:
             return self._slowly()
         except (ValueError, TypeError, AttributeError, RecursionError):
@@ -231,6 +267,76 @@ class Sieve:
                     self._tick(time)
         return True
 
+    def _hush(self, known: _Known, values: tuple[Any, ...]) -> None:
+        """Note that no rule hangs on these values of the columns."""
+        assert known.quiet is not None
+        if not all(map(is_key, values)):
+            return
+        if len(known.quiet) >= _MOST_QUIET:
+            events = self._account.recent.get(known.leaf, 0) - known.since
+            if events < _PAYS * _MOST_QUIET:
+                # Most of them are new. It does not pay.
+                known.quiet = None
+                return
+            known.since += events
+            known.quiet.clear()
+        if self._fits([value for value in values if type(value) is str]):
+            known.quiet[values] = None
+
+    def _fits(self, texts: list[str]) -> bool:
+        """Whether there is room for these texts; makes some by forgetting."""
+        if sum(map(len, texts)) > _CLEAN_TEXT:
+            return False
+        if self._clean_bytes > _CLEAN_BYTES:
+            self._clean_bytes = 0
+            for known in self._knowable.values():
+                if known.quiet is not None:
+                    known.quiet.clear()
+                if known.further is not None:
+                    known.further.clean.clear()
+        self._clean_bytes += 200 + sum(map(getsizeof, texts))
+        return True
+
+    def _passes(self, known: _Known, line: bytes, hits: int) -> bool:
+        """Whether all that rules read of a line says that none of them matches, but for what is searched for."""
+        self._slowly()
+        further = known.further
+        if further is None:
+            found = [hits] if known.columns is not None and known.alone else None
+            return self._again(known.leaf, line, found) is not None
+        fields = further.decode(line)
+        values = further.values(fields)
+        if values in further.clean:
+            if known.columns is not None and known.alone:
+                further.vain[hits] += 1
+        else:
+            if known.columns is None and further.columns is not None:
+                hits = 0
+                for table, get in further.columns:
+                    hits |= table[get(fields)]
+            if hits:
+                sure = known.columns is not None or further.columns is not None
+                found = [hits] if sure and known.alone else None
+                if self._again(known.leaf, line, found) is None:
+                    return False
+            self._keep(known, further, values)
+        if further.searches is known.searches:
+            return True
+        return not any(search(line) for search in further.searches)
+
+    def _keep(self, known: _Known, further: _Further, values: Any) -> None:
+        """Note that no rule matches an event with these values."""
+        parts = values if type(values) is tuple else (values,)
+        assert known.leaf.target is not None
+        plans = [group.matcher.plan for _, group in known.leaf.target.groups]
+        if any(now is not then for now, then in zip(plans, further.plans, strict=True)):
+            known.further = self._further(known.leaf)
+            return
+        if not all(map(is_key, parts)):
+            return
+        if self._fits([part for part in parts if type(part) is str]):
+            further.clean[values] = None
+
     def _remember(self, values: Any, leaf: Leaf[Classified]) -> None:
         """Note what events with these deciding values are."""
         parts = values if type(values) is tuple else (values,)
@@ -266,6 +372,7 @@ class Sieve:
         if partial is None or decode is not self._decode:
             self._slowly()
             partial = decode(line)
+        self._shown[leaf] = self._shown.get(leaf, 0) + 1
         assert leaf.target is not None
         for place, (_, group) in enumerate(leaf.target.groups):
             hits = None if known is None else known[place]
@@ -290,9 +397,7 @@ class Sieve:
                 leaves.append(leaf)
         fields = deciding
         for leaf in leaves:
-            if leaf in self._tests:
-                self._tell(leaf, counts[leaf])
-            self._told[leaf] = counts[leaf]
+            self._tell(leaf, counts[leaf])
             first = _hung_on(leaf)
             if first is not None:
                 new = first - fields
@@ -316,8 +421,13 @@ class Sieve:
     def _tell(self, leaf: Leaf[Classified], number: int) -> None:
         """Let the matchers know of the events that they were not shown."""
         assert leaf.target is not None
+        known = self._knowable.get(leaf)
+        vain = {} if known is None or known.further is None else known.further.vain
+        unseen = number - self._told.get(leaf, 0) - self._shown.get(leaf, 0)
         for _, group in leaf.target.groups:
-            group.matcher.passed(max(0, number - self._told.get(leaf, 0)))
+            group.matcher.passed(max(0, unseen), vain)
+        self._told[leaf] = number
+        self._shown[leaf] = 0
 
     def _prepare(self, leaf: Leaf[Classified]) -> None:
         """Make what takes the lines of a leaf."""
@@ -339,7 +449,7 @@ class Sieve:
         ):
             self._plans[leaf] = plans
             self._tests[leaf] = tuple(plan.hits for plan in plans)
-            searches = tuple(p.might_hold for p in plans if p.text is not None and p.might_hold)
+            searches = _searches(plans)
             if searches:
                 self._searches[leaf] = searches
 
@@ -348,6 +458,7 @@ class Sieve:
         self._known.clear()
         self._entries.clear()
         self._knowable.clear()
+        self._clean_bytes = 0
         leaves = [leaf for leaf in self._decoders if leaf not in self._varied]
         if not leaves or self._tick is not None:
             # The time of an event is not read from structures.
@@ -372,19 +483,53 @@ class Sieve:
         if reading is None:
             return
         for leaf in leaves:
+            assert leaf.target is not None
             own = self._plans.get(leaf)
-            columns = [None] if own is None else [_columns(p, reading.attributes) for p in own]
-            self._knowable[leaf] = _Known(
-                leaf,
-                None if None in columns else tuple(c for made in columns for c in made or ()),
-                self._searches.get(leaf, ()),
-                own is not None and len(own) == 1,
+            searches = self._searches.get(leaf, ())
+            further = None if self._decoders[leaf] is None else self._further(leaf)
+            if further is not None and (own is None or further.plans == tuple(own)):
+                searches = further.searches
+            columns = None if own is None else _all_columns(own, reading.attributes)
+            self._knowable[leaf] = known = _Known(
+                leaf, columns, searches, len(leaf.target.groups) == 1, further
             )
+            paths = sorted({path for plan in own or () for path in plan.paths})
+            if columns is not None and len(columns) > 1 and len(paths) > 1:
+                known.key = attrgetter(*(reading.attributes[path] for path in paths))
+                known.quiet = {}
+                known.since = self._account.recent.get(leaf, 0)
+
+    def _further(self, leaf: Leaf[Classified]) -> _Further | None:
+        """How lines of a leaf are decoded to all that rules read of them; None where that is not known."""
+        assert leaf.target is not None
+        matchers = [group.matcher for _, group in leaf.target.groups]
+        plans = [matcher.plan for matcher in matchers]
+        paths = frozenset[Path]().union(*(matcher.paths for matcher in matchers))
+        if any(plan.text is not None and plan.might_hold is None for plan in plans) or not paths:
+            return None
+        nothing = frozenset[Path]()
+        reading = _reading(paths, nothing, nothing, self._opaque, paths)
+        if reading is None or not reading.attributes.keys() >= paths:
+            return None
+        return _Further(
+            reading.decode,
+            attrgetter(*(reading.attributes[path] for path in sorted(paths))),
+            _all_columns(plans, reading.attributes) if all(p.complete for p in plans) else None,
+            _searches(plans),
+            tuple(plans),
+        )
 
 
-def _columns(
-    plan: Plan, attributes: Mapping[Path, str]
-) -> tuple[tuple[Any, Callable[[Any], Any]], ...] | None:
+def _searches(plans: Iterable[Plan]) -> tuple[Callable[[bytes], bool], ...]:
+    return tuple(p.might_hold for p in plans if p.text is not None and p.might_hold is not None)
+
+
+def _all_columns(plans: Iterable[Plan], attributes: Mapping[Path, str]) -> Columns | None:
+    found = [_columns(plan, attributes) for plan in plans]
+    return None if None in found else tuple(c for columns in found for c in columns or ())
+
+
+def _columns(plan: Plan, attributes: Mapping[Path, str]) -> Columns | None:
     """A plan's tables, and what takes their keys from a structure; None where it has not got them."""
     if not attributes.keys() >= plan.paths:
         return None

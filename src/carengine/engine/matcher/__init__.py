@@ -5,7 +5,7 @@
 ``evaluate.holds``; everything here is about what they cost.
 """
 
-from .columns import Memory, opaque_paths, paths_in
+from .columns import Memory, is_key, opaque_paths, paths_in
 from .routing import (
     EventClasses,
     Leaf,
@@ -30,6 +30,7 @@ __all__ = [
     "Router",
     "Split",
     "WholeEventNeeded",
+    "is_key",
     "opaque_paths",
     "paths_in",
     "replaced",

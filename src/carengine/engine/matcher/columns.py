@@ -110,7 +110,7 @@ def judge_of(atom: Atom) -> Judge:
         case ir.Regex():
 
             def found(text: str) -> bool:
-                return regex_of(atom).search(searchable(text)) is not None
+                return regex_of(atom).search(searchable(text).encode()) is not None
 
             return _judge_texts(found, folded=False)
         case ir.InNetwork(_, networks):
@@ -229,11 +229,12 @@ class Hits(dict[Any, int]):
     numbers so large that a float equal to them is written otherwise.
     """
 
-    __slots__ = ("_anchors", "_bits", "_memory")
+    __slots__ = ("_anchors", "_bits", "_finds", "_memory")
 
     def __init__(self, anchors: tuple[FacetAnchors, ...], memory: Memory) -> None:
         super().__init__()
         self._anchors = anchors
+        self._finds = tuple(a.find if a.direct else a.of for a in anchors)
         self._memory = memory
         # What 0 and 1 come to.
         self._bits: dict[int, int] = {}
@@ -245,13 +246,14 @@ class Hits(dict[Any, int]):
             if value not in bits:
                 bits[value] = self.of(value)
             return bits[value]
-        found = self.of(value)
+        found = 0
         if type(value) is str:
+            for find in self._finds:
+                found |= find(value)
             keep = len(value) <= _MEMO_TEXT
-        elif type(value) is int:
-            keep = 1 < value < 1 << 53
         else:
-            keep = value is None
+            found = self.of(value)
+            keep = value is None or (type(value) is int and 1 < value < 1 << 53)
         if keep:
             self._memory.keep(self, value, found, 140 + found.bit_length() // 8)
         return found
@@ -295,12 +297,12 @@ class HitsByParts(dict[Any, int]):
         except TypeError:
             found = self._hits.of(value)
         sizes = [len(part) for part in parts if type(part) is str]
-        if sum(sizes) <= _MEMO_TEXT and all(map(_is_key, parts)):
+        if sum(sizes) <= _MEMO_TEXT and all(map(is_key, parts)):
             self._memory.keep(self, key, found, 140 + sum(sizes) + found.bit_length() // 8)
         return found
 
 
-def _is_key(part: Any) -> bool:
+def is_key(part: Any) -> bool:
     """Whether a value, as a key of a table, is equal to no value that is read otherwise."""
     return part is None or type(part) is str or (type(part) is int and 1 < part < 1 << 53)
 
@@ -332,8 +334,15 @@ class FacetAnchors:
     def __init__(self, derive: Callable[[Any], Any]) -> None:
         self._derive = derive
         self._finder = Finder()
+        self.find = self._finder.find
+        """The stages whose atom is true of a text, of those atoms that only texts have."""
         self._nulls = 0
         self._others: list[tuple[Judge, int]] = []
+
+    @property
+    def direct(self) -> bool:
+        """Whether for a text `find` does all that `of` does."""
+        return self._derive is _same and not self._others
 
     def add(self, atom: Atom, mask: int) -> None:
         """Stages that hang on an atom."""
@@ -352,7 +361,7 @@ class FacetAnchors:
         """The stages whose atom is true of the value."""
         derived = self._derive(value)
         if type(derived) is str:
-            found = self._finder.find(derived) if self._finder else 0
+            found = self.find(derived)
             if not self._others:
                 return found
         else:

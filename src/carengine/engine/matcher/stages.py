@@ -281,9 +281,19 @@ class ClassMatcher:
         """
         return self._plan or self._prepare()
 
-    def passed(self, number: int) -> None:
-        """So many events were not shown to the matcher, since its plan had no hits for them."""
+    def passed(self, number: int, vain: Mapping[int, int] | None = None) -> None:
+        """So many events were not shown to the matcher: its plan had no hits for them, or was hit in vain.
+
+        ``vain`` says how often by which stages, as masks.
+        """
         self._events += number
+        for hits, times in (vain or {}).items():
+            while hits:
+                bit = hits & -hits
+                hits ^= bit
+                self._tries[bit.bit_length() - 1] += times
+        if self._events >= self._review_at and self._plan is not None:
+            self._review()
 
     def _looked_at(
         self, hits: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
