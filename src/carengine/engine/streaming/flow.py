@@ -138,12 +138,12 @@ class Flow:
         self._ranks: dict[tuple[ir.Field, ir.Plan], RankNode] = {}
         self._lookups: dict[ir.Plan, LookupNode] = {}
         self._frequencies: dict[int, list[int]] = {}
-        self.sinks: list[Sink] = []
+        self.arrived: list[Sink] = []
+        """The outputs at which rows have arrived since they were taken, in any order."""
         self._watchers: dict[int, list[Node]] = {}
         for stream in streams:
-            sink = Sink(stream.rule, stream.output, stream.place)
+            sink = Sink(stream.rule, stream.output, stream.place, self.arrived)
             self._node(stream.plan).feed(sink)
-            self.sinks.append(sink)
         self._timed = [node for node in self.nodes if type(node).advance is not Node.advance]
 
     # Building
@@ -298,10 +298,10 @@ class Flow:
     def take(self) -> list[tuple[Sink, list[Row]]]:
         """The rows that have arrived at outputs since the last call, output by output."""
         found: list[tuple[Sink, list[Row]]] = []
-        for sink in self.sinks:
-            if sink.rows:
-                found.append((sink, sink.rows))
-                sink.rows = []
+        for sink in sorted(self.arrived, key=lambda sink: sink.place):
+            found.append((sink, sink.rows))
+            sink.rows = []
+        self.arrived.clear()
         return found
 
     def finish(self) -> None:
