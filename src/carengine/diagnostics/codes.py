@@ -362,6 +362,13 @@ NOT_FOLLOWED = _warning(
     """Only files with one JSON object a line can be followed while they grow. Read others without `--follow`.""",
 )
 
+STATE_IN_USE = _error(
+    "CE546",
+    "state that another process uses",
+    """Another run holds this state file. Two runs would overwrite each other's state and output; end the other one first, or give
+    this one a state file of its own. A run that was killed holds nothing.""",
+)
+
 # 6xx: repairs of the lenient reading, and its reasons for refusing
 
 QUOTES = _warning(
