@@ -133,6 +133,9 @@ class Flow:
         self._ended = False
         self._untimed: list[tuple[EventRow, tuple[ir.Stage, ...]]] = []
         self._leaves: dict[ir.Stage, list[Leaf]] = {}
+        # The same by the stages' identity: comparing them costs more than what follows. They are kept, so that no
+        # other object can have it.
+        self._known: dict[int, tuple[ir.Stage, list[Leaf]]] = {}
         self._by_plan: dict[ir.Plan, Node] = {}
         self._wholes: dict[ir.Whole, WholeNode] = {}
         self._ranks: dict[tuple[ir.Field, ir.Plan], RankNode] = {}
@@ -265,7 +268,10 @@ class Flow:
             self.memory.hold(row)
             return
         for stage in stages:
-            for leaf in self._leaves.get(stage, ()):
+            known = self._known.get(id(stage))
+            if known is None:
+                known = self._known[id(stage)] = (stage, self._leaves.get(stage, []))
+            for leaf in known[1]:
                 leaf.take(stage, occurrence)
 
     def tick(self, time: int) -> None:

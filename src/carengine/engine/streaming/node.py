@@ -132,10 +132,14 @@ class Leaf(Node):
 
     def take(self, stage: ir.Stage, occurrence: Occurrence) -> None:
         """An event that passed one of the stages. Passing two of them alike counts once."""
-        row = row_of_stage(stage, occurrence, self._around)
+        if stage.assigned or stage.columns is not None:
+            row = row_of_stage(stage, occurrence, self._around)
+        else:
+            row = EventRow(occurrence)
         if occurrence is not self._last:
             self._last, self._first = occurrence, row
-            self._shown.clear()
+            if self._shown:
+                self._shown.clear()
         else:
             if not self._shown and self._first is not None:
                 self._shown.add(self._first.identity)
