@@ -2,62 +2,64 @@
 
 For each lane and number of rules, lines are fed to a warm session, and in the same process, turn by turn, decoded
 by ``orjson.loads`` and nothing else. The figure is the ratio of the two best turns, in processor time: machines
-differ and are busy, ratios of one run hardly do. ::
+differ and are busy, ratios of one run hardly do. ``auto`` is the choice of field maps that a user gets without
+asking, ``narrow`` the one shape that the lines have. ::
 
-    lane         rules  ratio  µs/line  floor  first pass  matches  decoded whole  memory
-    normal        2407   1.92     5.61   2.92        0.9s      162          1.1 %   31 MB
+    lane         maps    rules  ratio  µs/line  floor  first pass  matches  decoded whole
+    normal       auto     2407   1.92     5.61   2.92        0.9s      162           1.1%
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
-import orjson
+from attrs import frozen
 
-import carengine
 import data
 from carengine.engine import Engine
-from carengine.fieldmap import FieldMap, find_maps
 from carengine.rule import Rule
+from measuring import alternating, decode, timed
+
+RULES = (1, 10, 100, 1000, 1_000_000)
+LANES = ("normal", "heavy", "adversarial")
+MAPS = ("auto", "narrow")
+
+HEAD = "lane         maps    rules  ratio  µs/line  floor  first pass  matches  decoded whole"
 
 
-def rules() -> tuple[list[Rule], tuple[FieldMap, ...]]:
-    """SigmaHQ's rules with their map, or the shipped ones where the shared data is not there."""
-    found = data.sigma_rules()
-    if found is None:
-        return list(carengine.load_rules(carengine.shipped_rules())), find_maps("sysmon")
-    return found[0], (found[1],)
+@frozen
+class Row:
+    """One measurement. ``micro`` and ``floor`` are µs of a line, ``first`` the seconds of the first pass.
+
+    ``whole`` is the share of lines that were decoded whole.
+    """
+
+    lane: str
+    maps: str
+    rules: int
+    ratio: float
+    micro: float
+    floor: float
+    first: float
+    matches: int
+    whole: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.lane:12} {self.maps:7} {self.rules:5} {self.ratio:6.2f} {self.micro:8.2f}"
+            f" {self.floor:6.2f} {self.first:10.1f}s {self.matches:8} {self.whole:14.1%}"
+        )
 
 
-def some(chosen: list[Rule], wanted: int) -> list[Rule]:
-    """So many of the rules, evenly from all."""
-    return chosen[:: max(1, len(chosen) // wanted)][:wanted]
+def some(chosen: Sequence[Rule], wanted: int) -> list[Rule]:
+    """So many of the rules, evenly from all: one is from the middle."""
+    wanted = min(wanted, len(chosen))
+    return [chosen[(2 * place + 1) * len(chosen) // (2 * wanted)] for place in range(wanted)]
 
 
-def timed(run: Callable[[], object]) -> float:
-    """Processor seconds."""
-    begun = time.process_time()
-    run()
-    return time.process_time() - begun
-
-
-def resident() -> float:
-    """The process's memory in megabytes."""
-    text = Path("/proc/self/statm").read_text()
-    return int(text.split()[1]) * 4096 / 1e6
-
-
-def decode(lines: Iterable[bytes]) -> None:
-    """The floor."""
-    for line in lines:
-        orjson.loads(line)
-
-
-def measure(lane: str, lines: list[bytes], engine: Engine, number: int, turns: int) -> str:
+def measure(lane: str, maps: str, lines: list[bytes], engine: Engine, turns: int) -> Row:
     """One row of the table."""
     session = engine.session()
 
@@ -66,7 +68,6 @@ def measure(lane: str, lines: list[bytes], engine: Engine, number: int, turns: i
         for line in lines:
             feed(line)
 
-    before = resident()
     first = timed(run)
     matches = session.account.matches.total()
     for _ in range(2):
@@ -74,15 +75,33 @@ def measure(lane: str, lines: list[bytes], engine: Engine, number: int, turns: i
     take = session.sieve.take
     whole = sum(not take(line) for line in lines) / len(lines)
     gc.collect()
-    ours = floor = float("inf")
-    for _ in range(turns):
-        floor = min(floor, timed(lambda: decode(lines)))
-        ours = min(ours, timed(run))
+    floor, ours = alternating(turns, lambda: decode(lines), run)
     micro = 1e6 / len(lines)
-    return (
-        f"{lane:12} {number:5} {ours / floor:6.2f} {ours * micro:8.2f} {floor * micro:6.2f} "
-        f"{first:10.1f}s {matches:8} {whole:14.1%} {resident() - before:5.0f} MB"
-    )
+    number = len(engine.rules)
+    return Row(lane, maps, number, ours / floor, ours * micro, floor * micro, first, matches, whole)
+
+
+def rows(
+    lines: int,
+    turns: int,
+    numbers: Sequence[int] = RULES,
+    lanes: Sequence[str] = LANES,
+    maps: Sequence[str] = MAPS,
+) -> Iterator[Row]:
+    """Measure: about so many lines, so many turns, each number of rules, lane and choice of maps."""
+    everything, narrow = data.rules()
+    normal = data.lines(lines)
+    made = {"normal": lambda: normal} | {
+        "heavy": lambda: data.heavy(normal),
+        "adversarial": lambda: data.adversarial(normal),
+    }
+    choices = {"auto": "auto", "narrow": narrow}
+    for lane in lanes:
+        fed = made[lane]()
+        for choice in maps:
+            for wanted in dict.fromkeys(min(number, len(everything)) for number in numbers):
+                engine = Engine(some(tuple(everything), wanted), choices[choice])
+                yield measure(lane, choice, fed, engine, turns)
 
 
 def main() -> None:
@@ -90,22 +109,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lines", type=int, default=15_000)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--rules", type=int, nargs="*", default=[1, 10, 100, 1000, 1_000_000])
-    parser.add_argument("--lanes", nargs="*", default=["normal", "heavy", "adversarial"])
+    parser.add_argument("--rules", type=int, nargs="*", default=RULES)
+    parser.add_argument("--lanes", nargs="*", default=LANES)
+    parser.add_argument("--maps", nargs="*", default=MAPS, help="auto, narrow")
     options = parser.parse_args()
-    everything, maps = rules()
-    normal = data.lines(options.lines)
-    lanes = {"normal": normal}
-    if "heavy" in options.lanes:
-        lanes["heavy"] = data.heavy(normal)
-    if "adversarial" in options.lanes:
-        lanes["adversarial"] = data.adversarial(normal)
-    print("lane         rules  ratio  µs/line  floor  first pass  matches  decoded whole  memory")
-    for lane in options.lanes:
-        for wanted in options.rules:
-            chosen = some(everything, min(wanted, len(everything)))
-            engine = Engine(chosen, maps)
-            print(measure(lane, lanes[lane], engine, len(chosen), options.turns), flush=True)
+    print(HEAD)
+    for row in rows(options.lines, options.turns, options.rules, options.lanes, options.maps):
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

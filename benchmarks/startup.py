@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import matcher
+import data
 from carengine.engine import Engine
 
 _SOURCE = Path(__file__).resolve().parents[1] / "src"
@@ -37,7 +37,7 @@ def main() -> None:
     print(f"python                          {bare:8.1f} ms")
     for name in ("carengine", "carengine.engine", "carengine.readers"):
         print(f"import {name:24} {process(f'import {name}') - bare:8.1f} ms more")
-    rules, maps = matcher.rules()
+    rules, maps = data.rules()
     begun = time.process_time()
     engine = Engine(rules, maps)
     print(

@@ -6,7 +6,17 @@
 """
 
 from .columns import Memory, opaque_paths, paths_in
-from .routing import EventClasses, Leaf, Outcomes, Route, Router, Split, replaced, split_by
+from .routing import (
+    EventClasses,
+    Leaf,
+    Outcomes,
+    Route,
+    Router,
+    Split,
+    replaced,
+    split_by,
+    where_present,
+)
 from .stages import ClassMatcher, WholeEventNeeded
 
 __all__ = [
@@ -23,4 +33,5 @@ __all__ = [
     "paths_in",
     "replaced",
     "split_by",
+    "where_present",
 ]
