@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from carengine import read_events
+from carengine.cli.follow import held
+from carengine.diagnostics import CarError
 from carengine.readers.follow import Follower
 from carengine.values import format_time
 
@@ -333,6 +335,29 @@ def test_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     mine, theirs = wild.matches(), calm.matches()
     assert len(theirs) > 100
     assert sorted(map(without_source, mine)) == sorted(map(without_source, theirs))
+
+
+def test_a_state_is_used_by_one_process_at_a_time(tmp_path: Path) -> None:
+    hunt = Hunt(tmp_path)
+    events = list(stream(40, 3))
+    write(hunt.log, *events)
+    first = hunt.start()
+    assert hunt.has_begun()
+    second = hunt.start()
+    _, said = second.communicate(timeout=60)
+    assert second.returncode not in (0, None)
+    assert b"CE546" in said
+    assert b"another process uses this state" in said
+    finish(first, hunt, len(events))
+    # Killed or ended, a process holds nothing any more; the lock file stays and does no harm.
+    third = hunt.start()
+    finish(third, hunt, len(events))
+    assert (tmp_path / "state.lock").read_bytes() == b""
+
+
+def test_a_state_that_cannot_be_locked(tmp_path: Path) -> None:
+    with pytest.raises(CarError, match="CE543"), held(str(tmp_path / "none" / "state")):
+        pass
 
 
 def without_source(line: str) -> str:

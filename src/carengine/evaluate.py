@@ -150,7 +150,7 @@ def _typed(value: Any, type_: ir.Type) -> Any:
 
 def as_time(value: Any) -> Any:
     """A value read as a time: microseconds, or null where it is none; of a list the first that is one."""
-    if isinstance(value, list | tuple):
+    if type(value) is not str and isinstance(value, list | tuple):
         return next((time for item in value if (time := time_of(item)) is not None), None)
     return time_of(value)
 

@@ -154,8 +154,8 @@ def _label(name: Any) -> str | None:
     text = text_of(name)
     if text is None:
         return None
-    if re.fullmatch(r"[0-9.]+|.*:.*", text):
-        return text
+    if (":" in text and "\n" not in text) or not text.strip("0123456789."):
+        return text or None
     return text.partition(".")[0] or None
 
 

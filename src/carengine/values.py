@@ -60,7 +60,7 @@ _MONTHS = {
 }
 _NUMERIC = (Type.TIME, Type.INTEGER, Type.NUMBER, Type.DURATION)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_NAIVE_EPOCH = datetime(1970, 1, 1)
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
@@ -75,7 +75,9 @@ def elements(value: Any) -> tuple[Any, ...]:
 
 def is_null(value: Any) -> bool:
     """Whether a value is null: missing, JSON's null, or a list with nothing in it."""
-    return value is None or (isinstance(value, list | tuple) and not elements(value))
+    if value is None:
+        return True
+    return type(value) is not str and isinstance(value, list | tuple) and not elements(value)
 
 
 def text_of(value: Any) -> str | None:
@@ -104,6 +106,8 @@ def number_of(value: Any, *, hexadecimal: bool = False) -> int | float | None:
     >>> number_of("445"), number_of("4.5"), number_of("0x1f"), number_of("0x1f", hexadecimal=True)
     (445, 4.5, None, 31)
     """
+    if type(value) is str and value.isdigit() and value.isascii() and len(value) <= 40:
+        return int(value)
     match value:
         case bool():
             return None
@@ -143,7 +147,12 @@ def _time_of_text(text: str) -> int | None:
         return None
     stripped = text.strip()
     # Epoch numbers come first: some long ones would pass for ISO 8601 without its hyphens.
-    if len(stripped) != len("20191027") and (number := number_of(stripped)) is not None:
+    hyphens = stripped[4:5] == "-"
+    if (
+        not hyphens
+        and len(stripped) != len("20191027")
+        and (number := number_of(stripped)) is not None
+    ):
         return _time_of_number(number)
     try:
         moment = datetime.fromisoformat(stripped)
@@ -154,12 +163,8 @@ def _time_of_text(text: str) -> int | None:
             moment = datetime.fromisoformat(_as_iso(stripped))
         except ValueError:
             return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    try:
-        return (moment - _EPOCH) // _MICROSECOND
-    except OverflowError:
-        return None
+    since = moment - (_NAIVE_EPOCH if moment.tzinfo is None else _EPOCH)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _as_iso(text: str) -> str:
@@ -259,9 +264,9 @@ def key_of(value: Any, type_: Type) -> Any:
     >>> key_of("0x1F", Type.INTEGER) == key_of(31, Type.INTEGER), key_of("A", Type.TEXT)
     (True, 'a')
     """
+    if type_ is Type.INTEGER:
+        return number_of(value, hexadecimal=True)
     match type_:
-        case Type.INTEGER:
-            return number_of(value, hexadecimal=True)
         case Type.NUMBER | Type.TIME | Type.DURATION:
             # Times are microseconds by now: whoever reads a field of that type converts it.
             return number_of(value)

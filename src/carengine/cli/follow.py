@@ -9,6 +9,9 @@ in the output once::
     resume   m1 m2 m3 |              cut back; bytes 701 … are read again and give m4 m5 again
 
 Where the output is a pipe it cannot be cut back: matches since the last checkpoint come twice then.
+
+Two runs with one state would overwrite each other's. So a run holds a lock of the operating system on ``FILE.lock``, which ends
+with the process however that ends. The lock is not on the state itself, since each checkpoint puts a new file in its place.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +83,47 @@ def follow(options: argparse.Namespace, screen: Screen, tuned: Tuned) -> int:
         + "".join(f"; {part}" for part in tuned.parts())
     )
     return status.INTERRUPTED
+
+
+@contextmanager
+def held(state: str | None) -> Iterator[None]:
+    """Hold a state file against other processes; nothing where there is none.
+
+    Raises `CarError`: CE546 where another process holds it, CE543 where it cannot be locked.
+    """
+    if state is None:
+        yield
+        return
+    try:
+        # Opened for appending and never written to: whatever is there stays as it is.
+        file = open(f"{state}.lock", "ab")  # noqa: SIM115
+    except OSError as error:
+        message = f"the state cannot be locked: {state}.lock: {error.strerror}"
+        raise CarError([Diagnostic(codes.BAD_STATE, message, origin=state)]) from None
+    with file:
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError):
+            message = "another process uses this state"
+            raise CarError([Diagnostic(codes.STATE_IN_USE, message, origin=state)]) from None
+        except OSError as error:
+            message = f"the state cannot be locked: {error.strerror}"
+            note = "it has to be on a file system that knows locks"
+            raise CarError(
+                [Diagnostic(codes.BAD_STATE, message, origin=state, notes=(note,))]
+            ) from None
+        yield
+
+
+def _lock(file: BinaryIO) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def open_session(options: argparse.Namespace, asked: StreamOptions, engine: Engine) -> Session:

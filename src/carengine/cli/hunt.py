@@ -34,7 +34,7 @@ from .evidence import (
     report_input,
     same_place,
 )
-from .follow import follow, open_session
+from .follow import follow, held, open_session
 from .results import writer_for
 from .rules import (
     add_engine_option,
@@ -177,8 +177,9 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         engine = Engine(chosen, maps)
     gc.freeze()  # rules are there to the end; looking them through for garbage again and again takes long
     if options.follow:
-        tuned = Tuned.of(open_session(options, settings, engine), options, tuning)
-        return follow(options, screen, tuned)
+        with held(options.state):
+            tuned = Tuned.of(open_session(options, settings, engine), options, tuning)
+            return follow(options, screen, tuned)
     try:
         target = open(options.output, "wb") if options.output else None  # noqa: SIM115
     except OSError as error:

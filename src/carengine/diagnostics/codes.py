@@ -369,6 +369,13 @@ WORKER_LOST = _error(
     fewer processes if memory was short; if it happens with `--jobs 1` too, it is a fault to be reported.""",
 )
 
+STATE_IN_USE = _error(
+    "CE546",
+    "state that another process uses",
+    """Another run holds this state file. Two runs would overwrite each other's state and output; end the other one first, or give
+    this one a state file of its own. A run that was killed holds nothing.""",
+)
+
 # 6xx: repairs of the lenient reading, and its reasons for refusing
 
 QUOTES = _warning(

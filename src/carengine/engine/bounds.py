@@ -149,6 +149,24 @@ def _place(value: ir.Field, join: ir.Join, names: Sequence[str]) -> tuple[int, L
     return None
 
 
+def is_distance(part: ir.Condition, join: ir.Join) -> bool:
+    """Whether a condition bounds the distance between the own times of two branches' rows, and says nothing else.
+
+    For events that have a time it is then true exactly within the `limits` of the join.
+    """
+    match part:
+        case ir.Compare(left, _, right, ir.Type.TIME | ir.Type.DURATION):
+            form = _difference(left, right)
+        case _:
+            return False
+    if form is None:
+        return False
+    names = [branch.name for branch in join.branches]
+    places = [_place(time, join, names) for time in form[:2]]
+    own = all(time.name == "time" and time.source in names for time in form[:2])
+    return own and [found and found[1] for found in places] == [(0, 0), (0, 0)]
+
+
 def inside(value: ir.Field, branch: str) -> ir.Field | None:
     """A field of a joined row as a field of one branch's row; None where it is another branch's."""
     if value.source == branch:

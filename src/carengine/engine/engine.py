@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ from ..rule import Rule, RuleSet
 from . import store
 from .account import Account
 from .classes import Classified, EventClass, Together
-from .interpreter import match_of
-from .match import Match, Origin
+from .interpreter import match_of, shown_as_it_is
+from .match import Match, MatchedEvent, Origin
 from .matcher import (
     ClassMatcher,
     Leaf,
@@ -84,6 +85,31 @@ class _Target:
     place: tuple[int, int, int]
     feeds: bool = False
 
+    @property
+    def plain(self) -> bool:
+        """Whether a match shows the event as it is, with nothing assigned or selected."""
+        return not self.stage.assigned and self.stage.columns is None
+
+
+@frozen
+class _Aims:
+    """What a stage is for: outputs that it decides alone, and whether it feeds others that look at more than one event."""
+
+    alone: tuple[tuple[_Target, bool], ...]
+    """Each with whether it is `plain`."""
+    feeds: bool
+
+    @classmethod
+    def of(cls, targets: Iterable[_Target]) -> _Aims:
+        known = tuple(targets)
+        alone = tuple((target, target.plain) for target in known if not target.feeds)
+        return cls(alone, len(alone) < len(known))
+
+
+# A target that an event passed, with its place (rule, output, class, stage), the event's view, and
+# the event of the match where it is to be shown as it is.
+_Found = tuple[tuple[int, int, int, int], _Target, CarEvent, MatchedEvent | None]
+
 
 @frozen
 class Gap:
@@ -123,6 +149,7 @@ class Engine:
         self._targets: list[list[_Target]] = []
         self.streams: tuple[Stream, ...] = ()
         self._stages = self._collect()
+        self._aims = tuple(map(_Aims.of, self._targets))
         self._by_kind: dict[ir.EventKind, list[int]] = {}
         for number, stage in enumerate(self._stages):
             for kind in dict.fromkeys(stage.kinds):
@@ -403,20 +430,32 @@ class Engine:
         """All distinct stages, by their numbers."""
         return tuple(self._stages)
 
-    def targets(self, stage: int) -> list[_Target]:
-        """The outputs that a stage, by its number, belongs to."""
-        return self._targets[stage]
+    def stage(self, number: int) -> tuple[ir.Stage, _Aims]:
+        """A stage by its number, and what it is for."""
+        return self._stages[number], self._aims[number]
 
 
-def _distinct(
-    found: list[tuple[tuple[int, ...], _Target, CarEvent]],
-) -> list[tuple[tuple[int, ...], _Target, CarEvent]]:
+def _distinct(found: list[_Found]) -> list[_Found]:
     """What was found, in order; an event that passes two stages of an output with the same fields once."""
-    rows: dict[tuple[Any, ...], tuple[tuple[int, ...], _Target, CarEvent]] = {}
-    for placed in sorted(found, key=lambda placed: placed[0]):
-        place, target, _ = placed
-        rows.setdefault((place[:3], target.stage.assigned, target.stage.columns), placed)
-    return list(rows.values())
+    made: list[_Found] = []
+    shown: set[Any] = set()
+    last: tuple[int, ...] = ()
+    for item in sorted(found, key=itemgetter(0)):
+        place, stage = item[0][:3], item[1].stage
+        if place != last:
+            last = place
+            shown.clear()
+        # Mostly there is one stage of an output, and nothing to compare it with.
+        elif not shown:
+            first = made[-1][1].stage
+            shown.add((first.assigned, first.columns))
+        if shown:
+            fields = (stage.assigned, stage.columns)
+            if fields in shown:
+                continue
+            shown.add(fields)
+        made.append(item)
+    return made
 
 
 def _searched(rules: Iterable[Rule]) -> frozenset[ir.EventKind]:
@@ -462,59 +501,68 @@ class Session:
         self.account.met(leaf)
         self.latest = classified = leaf.target
         assert classified is not None
-        found: list[tuple[tuple[int, ...], _Target, CarEvent]] = []
+        found: list[_Found] = []
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
         for first, together in classified.groups:
             places = together.matcher.match(inner, event, line=line)
             if places:
-                self._gather(event, inner, first, together, places, found, feeding)
+                self._gather(event, inner, origin, first, together, places, found, feeding)
         flow = self._flow
         if flow is not None:
             for class_place, event_class in enumerate(classified.classes):
-                if class_place in feeding:
-                    seen, stages = feeding[class_place]
+                fed = feeding.get(class_place)
+                if fed is None:
+                    time = event_class.time(inner)
+                else:
+                    seen, stages = fed
                     self._feed_flow(flow, Occurrence(seen, origin), stages)
-                time = event_class.time(inner)
+                    time = seen.time
                 if time is not None:
                     flow.tick(time)
-        elif not found:
+            if flow.arrived:
+                placed = self._arrived(flow)
+                placed += [(item[0][:2], _match(item, origin)) for item in _distinct(found)]
+                # An output is decided by single events or by several: no two of these are of one place.
+                placed.sort(key=itemgetter(0))
+                return self._counted([match for _, match in placed])
+        if not found:
             return []
         if len(found) > 1:
             found = _distinct(found)
-        matches = [
-            (place[:2], match_of(t.rule, t.output, t.stage, seen, origin))
-            for place, t, seen in found
-        ]
-        if flow is not None:
-            arrived = self._arrived(flow)
-            if arrived:
-                matches = sorted([*matches, *arrived], key=lambda placed: placed[0])
-        return self._counted([match for _, match in matches])
+        return self._counted([_match(item, origin) for item in found])
 
     def _gather(
         self,
         event: Mapping[str, Any],
         inner: Mapping[str, Any],
+        origin: Origin | None,
         first: int,
         together: Together,
         places: list[int],
-        found: list[tuple[tuple[int, ...], _Target, CarEvent]],
+        found: list[_Found],
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]],
     ) -> None:
         """What the stages that hold are for: targets to ``found``, stages that feed a stream to ``feeding``."""
         views: dict[int, CarEvent] = {}
+        shown: dict[int, MatchedEvent] = {}
         for place in places:
             class_place, event_class, number = together.stages[place]
             seen = views.get(class_place)
             if seen is None:
                 seen = views[class_place] = view(event, inner, event_class.entry)
-            targets = self.engine.targets(number)
-            if any(target.feeds for target in targets):
-                feeding.setdefault(first + class_place, (seen, []))[1].append(targets[0].stage)
-            for target in targets:
-                if not target.feeds:
-                    rule, output, stage = target.place
-                    found.append(((rule, output, first + class_place, stage), target, seen))
+            stage, aims = self.engine.stage(number)
+            if aims.feeds:
+                feeding.setdefault(first + class_place, (seen, []))[1].append(stage)
+            for target, plain in aims.alone:
+                matched = None
+                if plain:
+                    matched = shown.get(class_place)
+                    if matched is None:
+                        matched = shown[class_place] = shown_as_it_is(seen, origin)
+                rule, output, stage_place = target.place
+                found.append(
+                    ((rule, output, first + class_place, stage_place), target, seen, matched)
+                )
 
     def _feed_flow(self, flow: Flow, occurrence: Occurrence, stages: list[ir.Stage]) -> None:
         time = occurrence.view.time
@@ -651,6 +699,13 @@ class Session:
         self.attached = dict(state["attached"])
         if self._flow is not None:
             self._flow.load(state["flow"], Reader(state["events"], self.engine.maps))
+
+
+def _match(found: _Found, origin: Origin | None) -> Match:
+    _, target, seen, matched = found
+    if matched is None:
+        return match_of(target.rule, target.output, target.stage, seen, origin)
+    return Match(target.rule, target.output, seen.time, (matched,))
 
 
 def _about(code: Code, message: str, origins: list[str], number: int) -> Diagnostic:

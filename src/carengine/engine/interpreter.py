@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from attrs import evolve
+
 from .. import ir
 from ..evaluate import Alone, holds, value_of
 from ..fieldmap import CarEvent, CarRow, FieldMap, normalize
@@ -54,18 +56,22 @@ def match_of(
     rule: Rule, output: str, stage: ir.Stage, view: CarEvent, origin: Origin | None = None
 ) -> Match:
     """The match of a stage and the event that passed it, with what the stage assigned or selected."""
-    fields = view.fields
-    columns: Mapping[str, Any] = {}
-    if stage.assigned or stage.columns is not None:
-        row = CarRow(view)
-        added = {
-            name: value
-            for name, expression in stage.assigned
-            if (value := value_of(expression, row, _ALONE)) is not None
-        }
-        if stage.columns is not None:
-            columns = {name: added.get(name) for name in stage.columns}
-        elif added:
-            fields = {**fields, **added}
-    matched = MatchedEvent(view.kind, fields, view.time, view.raw, origin)
-    return Match(rule, output, view.time, (matched,), columns)
+    matched = shown_as_it_is(view, origin)
+    if not stage.assigned and stage.columns is None:
+        return Match(rule, output, view.time, (matched,))
+    row = CarRow(view)
+    added = {
+        name: value
+        for name, expression in stage.assigned
+        if (value := value_of(expression, row, _ALONE)) is not None
+    }
+    if stage.columns is not None:
+        columns = {name: added.get(name) for name in stage.columns}
+        return Match(rule, output, view.time, (matched,), columns)
+    fields = {**view.fields, **added}
+    return Match(rule, output, view.time, (evolve(matched, fields=fields),))
+
+
+def shown_as_it_is(view: CarEvent, origin: Origin | None = None) -> MatchedEvent:
+    """The event of a match, with the fields of its view and no others."""
+    return MatchedEvent(view.kind, view.fields, view.time, view.raw, origin)

@@ -17,6 +17,7 @@ of the result never depends on the order of arrival.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from attrs import define, field, frozen
@@ -30,6 +31,7 @@ from ..values import key_of, raw_text, text_of
 from .match import Match, MatchedEvent, Origin
 
 NO_NAMES: frozenset[str] = frozenset()
+NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 
 
 @define(eq=False)
@@ -66,7 +68,7 @@ class EventRow:
     """One CAR event. ``times`` names the assigned fields that hold times already read as such."""
 
     occurrence: Occurrence
-    assigned: Mapping[str, Any] = field(factory=dict)
+    assigned: Mapping[str, Any] = NO_FIELDS
     times: frozenset[str] = NO_NAMES
     time: int | None = field(init=False)
 
@@ -78,7 +80,7 @@ class EventRow:
         """An assigned field, or the event's own."""
         if self.assigned and wanted.name in self.assigned:
             return _read(self.assigned[wanted.name], wanted, self.times)
-        return CarRow(self.occurrence.view).field(wanted)
+        return self.occurrence.view.field(wanted)
 
     def raw(self, path: tuple[str, ...]) -> Any:
         """A field of the log's own."""
@@ -259,7 +261,7 @@ def _name(item: tuple[str, Any]) -> str:
 
 def latest(rows: Iterable[Row]) -> int | None:
     """The last of the rows' times; None where none has one."""
-    return max((row.time for row in rows if row.time is not None), default=None)
+    return max([row.time for row in rows if row.time is not None], default=None)
 
 
 Order = tuple[bool, int, tuple[str, ...]]
@@ -278,6 +280,8 @@ def by_time(row: Row) -> tuple[bool, int]:
 def in_order(rows: Iterable[Row]) -> list[Row]:
     """The rows in canonical order. The texts of events are looked at only where times are equal."""
     found = sorted(rows, key=by_time)
+    if len(found) < 2:
+        return found
     start = 0
     for end in range(1, len(found) + 1):
         if end == len(found) or by_time(found[end]) != by_time(found[start]):
@@ -350,25 +354,37 @@ def projected(
 
 def match_of_row(rule: Rule, output: str, row: Row) -> Match:
     """The match of an output's row: its events under their streams, its columns, its groups' keys."""
-    events = tuple(
-        MatchedEvent(
-            item.occurrence.view.kind,
-            {
-                **item.occurrence.view.fields,
-                **{k: v for k, v in item.assigned.items() if v is not None},
-            },
-            item.occurrence.view.time,
-            item.occurrence.view.raw,
-            item.occurrence.origin,
-            item.stream,
-        )
-        for item in row.evidence()
-    )
+    events: list[MatchedEvent] = []
+    _show(row, "", events)
     fields: dict[str, Any] = {}
     keys: dict[str, Any] = {}
     times: set[str] = set()
     _gather(row, "", fields, keys, times)
-    return Match(rule, output, row.time, events, fields, keys, frozenset(times))
+    return Match(rule, output, row.time, tuple(events), fields, keys, frozenset(times))
+
+
+def _show(row: Row, stream: str, events: list[MatchedEvent]) -> None:
+    """Add the events of a row, in the order of its evidence."""
+    match row:
+        case EventRow(occurrence, assigned):
+            view = occurrence.view
+            fields = _with_assigned(view.fields, assigned) if assigned else view.fields
+            events.append(
+                MatchedEvent(view.kind, fields, view.time, view.raw, occurrence.origin, stream)
+            )
+        case RecordRow():
+            _show(row.base, stream, events)
+        case JoinRow():
+            for name, part in zip(row.names, row.parts, strict=True):
+                _show(part, f"{stream}.{name}" if stream else name, events)
+        case GroupRow():
+            for member in row.members:
+                _show(member, stream, events)
+
+
+def _with_assigned(fields: Mapping[str, Any], assigned: Mapping[str, Any]) -> Mapping[str, Any]:
+    added = {name: value for name, value in assigned.items() if value is not None}
+    return {**fields, **added} if added else fields
 
 
 def _gather(
@@ -382,7 +398,8 @@ def _gather(
                 _gather(base, prefix, {}, keys, times)
         case JoinRow(names, parts):
             for name, part in zip(names, parts, strict=True):
-                _gather(part, f"{prefix}{name}.", fields, keys, times)
+                if not isinstance(part, EventRow):
+                    _gather(part, f"{prefix}{name}.", fields, keys, times)
         case GroupRow(values, _, timed):
             keys |= {prefix + name: value for name, value in values.items()}
             times |= {prefix + name for name in timed}

@@ -33,14 +33,15 @@ class Reader:
     `evaluate.value_of` says, without what is null.
     """
 
-    __slots__ = ("_all", "_getters", "_native", "_natives", "_own", "time")
+    __slots__ = ("_all", "_native", "_natives", "_own", "getters", "time")
 
     def __init__(
         self, own: Mapping[str, ir.Value], native: NativeNames | None, time: ir.Value | None
     ) -> None:
         self._own = own
         self._native = native
-        self._getters: dict[str, Get | None] = {}
+        self.getters: dict[str, Get | None] = {}
+        """What reads the fields that were asked for; None for one that is found only among all that an event has."""
         self._all: tuple[tuple[str, Get], ...] | None = None
         self._natives = None if native is None else _Natives(native, own)
         self.time = _clock(time)
@@ -53,7 +54,7 @@ class Reader:
     def value(self, name: str, event: Mapping[str, Any]) -> Any:
         """One field of an (unwrapped) event; None where it is null or there is none of that name."""
         try:
-            get = self._getters[name]
+            get = self.getters[name]
         except KeyError:
             get = self._getter(name)
         if get is None:
@@ -85,8 +86,8 @@ class Reader:
             found = getter(own)
         elif native is not None and name != ir.SERVICE:
             found = native.getter(name) if _is_direct(name, native) else None
-        if len(self._getters) < _MOST_NAMES:
-            self._getters[name] = found
+        if len(self.getters) < _MOST_NAMES:
+            self.getters[name] = found
         return found
 
 
@@ -201,8 +202,15 @@ class Fields(Mapping[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """A field, or the default where it is null."""
-        made = self._made
-        value = self._reader.value(name, self._event) if made is None else made.get(name)
+        if self._made is not None:
+            value = self._made.get(name)
+        elif (read := self._reader.getters.get(name)) is not None:
+            # The short way to what `Reader.value` gives.
+            value = read(self._event)
+            if type(value) is not str and is_null(value):
+                return default
+        else:
+            value = self._reader.value(name, self._event)
         return default if value is None else value
 
     def __getitem__(self, name: str) -> Any:

@@ -41,6 +41,8 @@ def getter(value: ir.Value) -> Get:
 
                 def call_one(event: Mapping[str, Any]) -> Any:
                     given = only(event)
+                    if type(given) is str:
+                        return apply(given)
                     if given is None:
                         return None
                     many = isinstance(given, list | tuple)
@@ -53,7 +55,7 @@ def getter(value: ir.Value) -> Get:
                 def first(event: Mapping[str, Any]) -> Any:
                     for get in inner:
                         found = get(event)
-                        if found is not None and not is_null(found):
+                        if type(found) is str or not is_null(found):
                             return as_time(found) if timed else found
                     return None
 
@@ -79,6 +81,16 @@ def _raw_getter(path: tuple[str, ...], empty: tuple[str, ...], *, timed: bool) -
     walk = walker(path)
     if not empty and not timed:
         return walk
+    if len(path) == 1 and not timed:
+        [key] = path
+
+        def get_at_top(event: Mapping[str, Any]) -> Any:
+            found = event.get(key)
+            if type(found) is str:
+                return None if found in empty else found
+            return found if found is None else without(found, empty)
+
+        return get_at_top
 
     def get(event: Mapping[str, Any]) -> Any:
         found = walk(event)

@@ -28,7 +28,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from .. import ir
+from .. import functions, ir
 from ..diagnostics import Span
 from ..evaluate import Alone, RawRow, as_time, holds, value_of
 from ..values import format_time, raw_text
@@ -243,6 +243,23 @@ class CarEvent:
     raw: Mapping[str, Any] = field(repr=False, hash=False)
     native: NativeNames | None = field(default=None, eq=False, repr=False)
 
+    def field(self, wanted: ir.Field) -> Any:
+        """A CAR field as conditions see it; times as microseconds."""
+        name = wanted.name
+        if name == "time":
+            return self.time
+        value = self.fields.get(name)
+        if value is None:
+            if self.native is not None:
+                read = self.native.getter(name)
+                if read is not None:
+                    value = read(unwrap(self.raw))
+            if value is None and name.startswith("proto_info."):
+                whole = self.fields.get("proto_info")
+                if whole is not None:
+                    value = functions.call("member", [whole, name.removeprefix("proto_info.")])
+        return as_time(value) if wanted.type is ir.Type.TIME else value
+
     def as_json(self) -> dict[str, Any]:
         """The event in CAR's names, as plain data, which the field map `car` reads back as the same event.
 
@@ -272,21 +289,7 @@ class CarRow:
 
     def field(self, wanted: ir.Field) -> Any:
         """A CAR field; times as microseconds."""
-        if wanted.name == "time":
-            return self.event.time
-        value = self.event.fields.get(wanted.name)
-        if value is None and self.event.native is not None:
-            read = self.event.native.getter(wanted.name)
-            if read is not None:
-                value = read(unwrap(self.event.raw))
-        if value is None and wanted.name.startswith("proto_info."):
-            whole = self.event.fields.get("proto_info")
-            if whole is not None:
-                name = ir.Constant(wanted.name.removeprefix("proto_info."))
-                value = value_of(
-                    ir.Call("member", (ir.Raw(("x",)), name)), RawRow({"x": whole}), _ALONE
-                )
-        return as_time(value) if wanted.type is ir.Type.TIME else value
+        return self.event.field(wanted)
 
     def raw(self, path: tuple[str, ...]) -> Any:
         """A field of the raw event."""

@@ -133,17 +133,20 @@ class Flow:
         self._ended = False
         self._untimed: list[tuple[EventRow, tuple[ir.Stage, ...]]] = []
         self._leaves: dict[ir.Stage, list[Leaf]] = {}
+        # The same by the stages' identity: comparing them costs more than what follows. They are kept, so that no
+        # other object can have it.
+        self._known: dict[int, tuple[ir.Stage, list[Leaf]]] = {}
         self._by_plan: dict[ir.Plan, Node] = {}
         self._wholes: dict[ir.Whole, WholeNode] = {}
         self._ranks: dict[tuple[ir.Field, ir.Plan], RankNode] = {}
         self._lookups: dict[ir.Plan, LookupNode] = {}
         self._frequencies: dict[int, list[int]] = {}
-        self.sinks: list[Sink] = []
+        self.arrived: list[Sink] = []
+        """The outputs at which rows have arrived since they were taken, in any order."""
         self._watchers: dict[int, list[Node]] = {}
         for stream in streams:
-            sink = Sink(stream.rule, stream.output, stream.place)
+            sink = Sink(stream.rule, stream.output, stream.place, self.arrived)
             self._node(stream.plan).feed(sink)
-            self.sinks.append(sink)
         self._timed = [node for node in self.nodes if type(node).advance is not Node.advance]
 
     # Building
@@ -265,7 +268,10 @@ class Flow:
             self.memory.hold(row)
             return
         for stage in stages:
-            for leaf in self._leaves.get(stage, ()):
+            known = self._known.get(id(stage))
+            if known is None:
+                known = self._known[id(stage)] = (stage, self._leaves.get(stage, []))
+            for leaf in known[1]:
                 leaf.take(stage, occurrence)
 
     def tick(self, time: int) -> None:
@@ -298,10 +304,10 @@ class Flow:
     def take(self) -> list[tuple[Sink, list[Row]]]:
         """The rows that have arrived at outputs since the last call, output by output."""
         found: list[tuple[Sink, list[Row]]] = []
-        for sink in self.sinks:
-            if sink.rows:
-                found.append((sink, sink.rows))
-                sink.rows = []
+        for sink in sorted(self.arrived, key=lambda sink: sink.place):
+            found.append((sink, sink.rows))
+            sink.rows = []
+        self.arrived.clear()
         return found
 
     def finish(self) -> None:

@@ -8,7 +8,8 @@ between branches (``bounds``) leave open::
     join (a, b, c) where a.pid = b.ppid and b.pid = c.ppid and a.time < b.time < a.time + 1 min …
     a new row of c:  b's bucket [pid = c.ppid], c.time - … to c.time  →  a's bucket [pid = b.ppid], …
 
-What is found is held to the whole condition, as the reference would. A row goes when every partner that may
+What is found is held to the condition, as the reference would; where the look-up itself was exact, to what the look-up does not
+know of. A row goes when every partner that may
 still come would be too late for it. The order of arrival makes no difference: a combination is
 found when its last row comes, whichever that is.
 """
@@ -24,17 +25,20 @@ from attrs import frozen
 
 from ... import ir
 from ...evaluate import holds, value_of
+from ...pattern import fold
 from ...values import elements, key_of
-from ..bounds import UNTIMED, Limits, conjuncts, inside, limits
+from ..bounds import UNTIMED, Limits, conjuncts, inside, is_distance, limits
 from ..relational import branch_of, leaves
-from ..rows import JoinRow, Row
+from ..rows import EventRow, JoinRow, Row
 from .memory import Bucket, Memory
 from .node import Around, Node, Restore, Store
 
 _SWEEP = 512
 
-Keyed = tuple[Row, tuple[Any, ...]]
-"""A row and the keys of its values, one for each value of its branch that a condition compares."""
+Keyed = tuple[Row, tuple[Any, ...], bool]
+"""A row, the keys of its values, one for each value of its branch that a condition compares, and whether it is *exact*:
+an event with a time that is its own, and with one value for each key. For exact rows equal keys are equal values, and
+the distances of row times are what a condition says of times."""
 
 
 class _Several:
@@ -98,7 +102,7 @@ class _Bucket:
 
     def _drop(self, count: int) -> None:
         if self._memory is not None:
-            self._memory.release(row for row, _ in self.rows[:count])
+            self._memory.release([entry[0] for entry in self.rows[:count]])
         del self.times[:count]
         del self.rows[:count]
 
@@ -121,32 +125,36 @@ class _Index:
         bucket = self.buckets.get(key)
         if bucket is None:
             bucket = self.buckets[key] = _Bucket(self, self._memory)
-        bucket.add(time, row)
+            bucket.times.append(time)
+            bucket.rows.append(row)
+        else:
+            bucket.add(time, row)
 
-    def find(self, key: tuple[Any, ...], low: float, high: float) -> Iterator[Keyed]:
+    def find(self, key: tuple[Any, ...], low: float, high: float) -> Sequence[Keyed]:
         """The rows with a key in a stretch of time, and those whose key is a list."""
         if _SEVERAL in key:
-            for bucket in self.buckets.values():
-                if bucket.times:
-                    yield from bucket.between(low, high)
+            buckets = [*self.buckets.values(), self.several]
         else:
-            found = self.buckets.get(key)
-            if found is not None and found.times:
-                yield from found.between(low, high)
-        if self.several.times:
-            yield from self.several.between(low, high)
+            bucket = self.buckets.get(key)
+            if not self.several.times:
+                return bucket.between(low, high) if bucket is not None and bucket.times else ()
+            buckets = [self.several] if bucket is None else [bucket, self.several]
+        return [row for bucket in buckets if bucket.times for row in bucket.between(low, high)]
 
     def cut(self, before: float) -> int:
         """Drop the rows from before a time; how many went."""
         gone = self.several.cut(before)
-        empty = []
+        passed = []
         for key, bucket in self.buckets.items():
-            gone += bucket.cut(before)
-            if not bucket.times:
-                empty.append(key)
-        for key in empty:
-            del self.buckets[key]
-        return gone
+            times = bucket.times
+            if not times or times[-1] < before:
+                passed.append(key)
+            elif times[0] < before:
+                gone += bucket.cut(before)
+        rows = [entry[0] for key in passed for entry in self.buckets.pop(key).rows]
+        if self._memory is not None:
+            self._memory.release(rows)
+        return gone + len(rows)
 
     def everything(self) -> Iterator[Keyed]:
         for bucket in (*self.buckets.values(), self.several):
@@ -199,6 +207,14 @@ class JoinNode(Node):
             for values in self._values
         ]
         self._indexes: list[dict[tuple[int, ...], _Index]] = [{} for _ in size]
+        # What is left to ask of exact rows: neither an equality of keys nor a distance in time.
+        self._rest = ir.conjunction(
+            tuple(
+                part
+                for part in parts
+                if _equality(part, self._names) is None and not is_distance(part, plan)
+            )
+        )
         checks = [(part, _spoken_of(part, self._names)) for part in parts]
         self._paths = [self._path(start, equalities, checks) for start in size]
         self._count = 0
@@ -251,12 +267,33 @@ class JoinNode(Node):
                 return
             keys.append(key)
         time = UNTIMED if row.time is None else row.time
-        entry = (row, tuple(keys))
-        self._walk(0, self._paths[port], {port: entry}, {port: time})
+        entry = _keyed(row, keys)
+        path = self._paths[port]
+        if len(path) == 1:
+            self._meet(path[0], port, entry, time)
+        else:
+            self._walk(0, path, {port: entry}, {port: time})
         for index in self._indexes[port].values():
             index.add(time, entry)
         self._memory.hold(row)
         self._count += 1
+        if self._count > self._next_sweep:
+            self.deadline = -math.inf
+
+    def _meet(self, step: _Step, port: int, entry: Keyed, time: int) -> None:
+        """Join a new row with those of the one other branch."""
+        row, keys, exact = entry
+        target, table = step.branch, self._limits
+        key = tuple([keys[place] for _, place in step.keys])
+        low, high = time - table[target][port], time + table[port][target]
+        for other, _, also in step.index.find(key, low, high):
+            parts = (row, other) if port < target else (other, row)
+            self._join(JoinRow(self._names, parts), exact=exact and also)
+
+    def _join(self, row: JoinRow, *, exact: bool) -> None:
+        condition = self._rest if exact else self._condition
+        if condition == _TRUE or holds(condition, row, self._around) is True:
+            self.emit(row)
 
     def _walk(
         self, depth: int, path: tuple[_Step, ...], bound: dict[int, Keyed], times: dict[int, int]
@@ -277,8 +314,7 @@ class JoinNode(Node):
             chosen = {**bound, target: entry}
             if last:
                 row = JoinRow(self._names, tuple([chosen[i][0] for i in range(len(chosen))]))
-                if holds(self._condition, row, self._around) is True:
-                    self.emit(row)
+                self._join(row, exact=all(one[2] for one in chosen.values()))
                 continue
             if step.checks:
                 order = sorted(chosen)
@@ -296,8 +332,7 @@ class JoinNode(Node):
         if self._count > self._next_sweep:
             self.sweep(clock)
             self._next_sweep = 2 * self._count + _SWEEP
-
-    deadline = -math.inf
+        self.deadline = math.inf
 
     def sweep(self, clock: float) -> None:
         for branch, indexes in enumerate(self._indexes):
@@ -314,7 +349,7 @@ class JoinNode(Node):
         for indexes in self._indexes:
             for number, index in enumerate(indexes.values()):
                 if number == 0:
-                    self._memory.release(row for row, _ in index.everything())
+                    self._memory.release(entry[0] for entry in index.everything())
                 index.buckets, index.several = {}, _Bucket(index, index.several._memory)
         self._count = 0
 
@@ -337,7 +372,7 @@ class JoinNode(Node):
 
     def save(self, store: Store) -> Any:
         return [
-            [store.row(row) for row, _ in next(iter(indexes.values())).everything()]
+            [store.row(entry[0]) for entry in next(iter(indexes.values())).everything()]
             for indexes in self._indexes
         ]
 
@@ -345,11 +380,24 @@ class JoinNode(Node):
         for port, rows in enumerate(data):
             for item in rows:
                 row = restore.row(item)
-                entry = (row, tuple(get(row) for get in self._keys[port]))
+                entry = _keyed(row, [get(row) for get in self._keys[port]])
                 for index in self._indexes[port].values():
                     index.add(UNTIMED if row.time is None else row.time, entry)
                 self._memory.hold(row)
                 self._count += 1
+
+
+_TRUE = ir.Truth(True)
+
+
+def _keyed(row: Row, keys: Sequence[Any]) -> Keyed:
+    exact = (
+        isinstance(row, EventRow)
+        and row.time is not None
+        and "time" not in row.assigned
+        and _SEVERAL not in keys
+    )
+    return row, tuple(keys), exact
 
 
 class _Counted:
@@ -396,8 +444,17 @@ def _remove(index: _Index, entry: Keyed) -> None:
 def _key_getter(value: ir.Value, type_: ir.Type, around: Around) -> Callable[[Row], Any]:
     """A function that gives the key of a row's value; None where nothing can be equal to it."""
 
+    is_text = type_ is ir.Type.TEXT
+
     def get(row: Row) -> Any:
-        found = row.field(value) if isinstance(value, ir.Field) else value_of(value, row, around)
+        if not isinstance(value, ir.Field):
+            found = value_of(value, row, around)
+        elif isinstance(row, EventRow) and not row.assigned:
+            found = row.occurrence.view.field(value)
+        else:
+            found = row.field(value)
+        if type(found) is str and is_text:
+            return fold(found)
         if isinstance(found, list | tuple):
             keys = {key for item in elements(found) if (key := key_of(item, type_)) is not None}
             return _SEVERAL if len(keys) > 1 else keys.pop() if keys else None

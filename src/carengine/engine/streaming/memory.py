@@ -74,11 +74,12 @@ _SMALL = 150
 
 def weight(row: Row) -> int:
     """The estimated size of a row in bytes. Events that several rows share count in each."""
+    if isinstance(row, EventRow):
+        seen = row.occurrence
+        if not seen.weight:
+            seen.weight = 300 + _size(seen.view.raw)
+        return seen.weight
     match row:
-        case EventRow(occurrence):
-            if not occurrence.weight:
-                occurrence.weight = 300 + _size(occurrence.view.raw)
-            return occurrence.weight
         case RecordRow(columns, base):
             return 300 + _size(columns) + weight(base)
         case JoinRow(_, parts):
@@ -93,11 +94,11 @@ def _size(values: Mapping[str, Any]) -> int:
     work: list[Any] = [values]
     while work:
         found = work.pop()
-        for value in found.values() if isinstance(found, Mapping) else found:
-            total += 100
-            if isinstance(value, str):
+        total += 100 * len(found)
+        for value in found if isinstance(found, list) else found.values():
+            if type(value) is str or isinstance(value, str):
                 total += len(value)
-            elif isinstance(value, Mapping | list):
+            elif value is not None and isinstance(value, list | Mapping):
                 work.append(value)
     return total
 

@@ -127,17 +127,24 @@ class Leaf(Node):
         super().__init__()
         self._around = around
         self._last: Occurrence | None = None
+        self._first: Row | None = None
         self._shown: set[Any] = set()
 
     def take(self, stage: ir.Stage, occurrence: Occurrence) -> None:
         """An event that passed one of the stages. Passing two of them alike counts once."""
-        row = row_of_stage(stage, occurrence, self._around)
-        if occurrence is not self._last:
-            self._last = occurrence
-            self._shown = {row.identity}
-        elif row.identity in self._shown:
-            return
+        if stage.assigned or stage.columns is not None:
+            row = row_of_stage(stage, occurrence, self._around)
         else:
+            row = EventRow(occurrence)
+        if occurrence is not self._last:
+            self._last, self._first = occurrence, row
+            if self._shown:
+                self._shown.clear()
+        else:
+            if not self._shown and self._first is not None:
+                self._shown.add(self._first.identity)
+            if row.identity in self._shown:
+                return
             self._shown.add(row.identity)
         self.emit(row)
 
@@ -542,10 +549,15 @@ class DifferenceNode(Node):
 class Sink(Node):
     """Where the rows of an output arrive."""
 
-    def __init__(self, rule: Rule, output: str, place: tuple[int, int]) -> None:
+    def __init__(
+        self, rule: Rule, output: str, place: tuple[int, int], arrived: list[Sink]
+    ) -> None:
         super().__init__()
         self.rule, self.output, self.place = rule, output, place
         self.rows: list[Row] = []
+        self._arrived = arrived
 
     def push(self, port: int, row: Row) -> None:
+        if not self.rows:
+            self._arrived.append(self)
         self.rows.append(row)
