@@ -32,6 +32,7 @@ from measuring import ROOT, SOURCE
 
 CACHE = ROOT / ".benchmarks"
 SCRIPTS = ROOT / "benchmarks" / "peers"
+SEARCHED = 30_000
 NUMBERS = (1, 10, 100, 1_000_000)
 
 Pair = tuple[int, str]
@@ -91,15 +92,18 @@ class Field:
         return [names[(2 * place + 1) * len(names) // (2 * wanted)] for place in range(wanted)]
 
 
-def prepare(folder: Path, events: int) -> Field:
-    """Write the lines and the rules into a folder."""
+def prepare(folder: Path, events: int, searched: int = SEARCHED) -> Field:
+    """Write the lines and the rules into a folder.
+
+    The lines to compare on are looked for among so many.
+    """
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     _, refused = data.write_sigma_rules(folder / "sigma")
     loaded = carengine.load_rules(folder / "sigma")
     rules = {rule.id: Path(rule.path) for rule in loaded}
-    lines = data.lines(max(events, _SEARCHED))
+    lines = data.lines(max(events, searched))
     compared = _telling(lines, carengine.Engine(loaded))
     random.Random(1).shuffle(lines)
     lines = compared + lines[:events]
@@ -120,8 +124,7 @@ def prepare(folder: Path, events: int) -> Field:
     return Field(path, len(compared), len(lines), rules, eql, unsaid, tuple(refused))
 
 
-# Among so many lines it is looked for those that tell contestants apart.
-_SEARCHED = 30_000
+# Of the lines that tell contestants apart, so many for each rule; and lines that are made to match.
 _OF_EACH_RULE = 3
 _HEAVY = 50
 

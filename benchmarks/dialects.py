@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Mapping
 from enum import Enum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,6 @@ class Quirk(Enum):
         "fields only by the rule's own names (no `Computer` for `Hostname`, no `Provider_Name`)"
     )
     UNKNOWN = "a missing field makes a comparison unknown, and its negation too (SQL's NULL)"
-    CASED = "text is compared with case"
-    CASED_BASE64 = "base64 text is compared with case"
     STRICT_TYPES = "a number and a text are never equal"
     ANCHORED = "a regular expression has to match from the start of the value"
     MISSING_EQUAL = "two missing fields are equal to each other"
@@ -81,20 +79,27 @@ class Reading:
     rule: Rule
     sigma: SigmaRule
     conditions: tuple[Any, ...]
+    kinds: frozenset[ir.EventKind]
 
     @classmethod
     def of(cls, rule: Rule) -> Reading:
         """Read the rule's file once more. Raises pySigma's errors."""
         sigma = SigmaRule.from_yaml(Path(rule.path).read_text(encoding="utf-8"))
-        return cls(rule, sigma, tuple(c.parse() for c in sigma.detection.parsed_condition))
+        conditions = tuple(c.parse() for c in sigma.detection.parsed_condition)
+        plans = [output.plan for output in rule.program.outputs]
+        kinds = frozenset(kind for plan in plans for kind in ir.searched(plan))
+        return cls(rule, sigma, conditions, kinds)
 
     def matches(self, event: Event, shape: FieldMap, quirks: frozenset[Quirk] = NONE) -> bool:
         """Whether the rule matches an event of a shape, read with these quirks."""
         entries = self.entries(event, shape, quirks)
         if not entries and Quirk.NO_LOG_SOURCE in quirks:
             entries = shape.entries[:1]
-        walks = [_Walk(event, entry, quirks) for entry in entries]
-        return any(walk.condition(c) is True for walk in walks for c in self.conditions)
+        return any(self.holds(Walk(event, entry, quirks)) for entry in entries)
+
+    def holds(self, walk: Walk) -> bool:
+        """Whether one of the conditions is true of an event that is of the rule's log source."""
+        return any(walk.condition(condition) is True for condition in self.conditions)
 
     def entries(self, event: Event, shape: FieldMap, quirks: frozenset[Quirk]) -> tuple[Entry, ...]:
         """The entries of the shape that the event is one of, and the rule about: one, or none."""
@@ -102,20 +107,21 @@ class Reading:
         if Quirk.SYSMON_ONLY in quirks and category and event.get("Channel") == "Security":
             return ()
         row = RawRow(event)
-        kinds = {k for output in self.rule.program.outputs for k in ir.searched(output.plan)}
-        found = [entry for entry in shape.entries if entry.kind in kinds]
+        found = [entry for entry in shape.entries if entry.kind in self.kinds]
         return tuple(entry for entry in found if holds(entry.when, row, Alone()) is True)
 
 
-class _Walk:
-    """One event, and how it is read."""
+class Walk:
+    """One event as one entry of its shape, and how it is read. Fit for any number of rules."""
 
-    def __init__(self, event: Event, entry: Entry, quirks: frozenset[Quirk]) -> None:
+    def __init__(self, event: Event, entry: Entry, quirks: frozenset[Quirk] = NONE) -> None:
         self.event = event
         self.entry = entry
         self.quirks = quirks
+        self._values: dict[str, Any] = {}
 
     def condition(self, node: Any) -> Truth:
+        """Whether a node of pySigma's conditions is true; None only where unknown counts as something."""
         match node:
             case ConditionAND():
                 return _all([self.condition(inner) for inner in node.args])
@@ -133,13 +139,25 @@ class _Walk:
 
     def value(self, name: str) -> Any:
         """The field of this name; None where it is not there."""
+        if name not in self._values:
+            self._values[name] = self._value(name)
+        return self._values[name]
+
+    def _value(self, name: str) -> Any:
         native = self.entry.native
         if Quirk.OWN_NAMES in self.quirks or native is None:
             return self.event.get(name)
         place = native.value(name)
         return None if place is None else value_of(place, RawRow(self.event), Alone())
 
+    @cached_property
+    def serialised(self) -> str:
+        """The event as compact JSON with single backslashes: what keywords are looked for in."""
+        text = json.dumps(self.event, ensure_ascii=False, separators=(",", ":"))
+        return text.replace("\\\\", "\\")
+
     def item(self, name: str, wanted: Any) -> Truth:
+        """Whether a field has what a rule wants of it; None where the field is missing."""
         found = self.value(name)
         match wanted:
             case SigmaNull():
@@ -196,19 +214,21 @@ class _Walk:
         raise TypeError(f"{type(wanted).__name__} in an item")
 
     def fits(self, wanted: SigmaString, text: str) -> bool:
-        cased = isinstance(wanted, SigmaCasedString) or Quirk.CASED in self.quirks
+        """Whether a text of an event is one of a rule, wildcards and all."""
+        cased = isinstance(wanted, SigmaCasedString)
         return _pattern(wanted, cased).fullmatch(text) is not None
 
     def keyword(self, wanted: Any) -> bool:
+        """Whether a keyword is somewhere in the event."""
         if Quirk.FIELD_KEYWORDS in self.quirks:
             texts = [_text(value) for value in self.event.values() if value is not None]
         else:
-            texts = [_serialised(self.event)]
+            texts = [self.serialised]
         if isinstance(wanted, SigmaNumber):
             return any(str(wanted.number) in text for text in texts)
         if isinstance(wanted, SigmaRegularExpression):
             return any(_regex(wanted).search(text) is not None for text in texts)
-        cased = isinstance(wanted, SigmaCasedString) or Quirk.CASED in self.quirks
+        cased = isinstance(wanted, SigmaCasedString)
         return any(_pattern(wanted, cased).search(text) is not None for text in texts)
 
 
@@ -298,7 +318,3 @@ def _regex(wanted: SigmaRegularExpression, *, doubled: bool = False) -> re.Patte
         flags |= _FLAGS[flag]
     text = str(wanted.regexp)
     return _expression(text.replace("\\", "\\\\") if doubled else text, flags)
-
-
-def _serialised(event: Event) -> str:
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).replace("\\\\", "\\")

@@ -40,7 +40,8 @@ def load(rules: Rules) -> Loaded:
         core = ZargunCore()
         core.load_data(rows, strict_field_name=False)
         # Three times as fast, as Zircolite itself has it.
-        core.create_index("EventID")
+        if any("EventID" in row for row in rows):
+            core.create_index("EventID")
         pairs = [
             (int(match["row_id"]) - 1 + first, name)
             for name, rule in taken
