@@ -600,6 +600,41 @@ def test_fields(capsys: pytest.CaptureFixture[str]) -> None:
     assert "file/create" in capsys.readouterr().out
 
 
+def test_a_compiled_engine_runs_as_its_rules_do(
+    tmp_path: Path, rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events, file = tmp_path / "events.jsonl", tmp_path / "rules.engine"
+    events.write_bytes(lines(HIT, MISS, UNKNOWN))
+    (Path(rule) / "broken.car").write_text("a = search\n")
+    assert main(["compile", "-r", rule, "-m", "car", "-o", str(file)]) == status.USAGE
+    said = capsys.readouterr().err
+    assert "refused: broken" in said
+    assert f"{file}: 1 rule, 1 refused, 1 field map" in said
+    assert main(["hunt", str(events), "--engine", str(file), "-f", "jsonl"]) == 0
+    compiled = capsys.readouterr().out
+    (Path(rule) / "broken.car").unlink()
+    assert main(["hunt", str(events), "-r", rule, "-m", "car", "-f", "jsonl"]) == 0
+    assert compiled == capsys.readouterr().out != ""
+
+
+def test_what_an_engine_file_cannot_be(
+    tmp_path: Path, rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rules.engine"
+    assert main(["compile", "-r", rule, "-o", str(Path(rule) / "R-1.car")]) == status.USAGE
+    assert "would write into" in capsys.readouterr().err
+    assert main(["compile", "-r", str(tmp_path / "none"), "-o", str(file)]) == status.USAGE
+    assert not file.exists()
+    file.write_text("{}")
+    assert main(["hunt", str(SAMPLE), "--engine", str(file)]) == status.USAGE
+    assert "CE550" in capsys.readouterr().err
+    for more in (["-r", rule], ["-m", "car"], ["--input", "a=1"], ["--lenient"]):
+        assert main(["hunt", str(SAMPLE), "--engine", str(file), *more]) == status.USAGE
+        assert f"{more[0]} has no place beside --engine" in capsys.readouterr().err
+    assert main(["hunt", str(SAMPLE), "--engine", str(file), "-o", str(file)]) == status.USAGE
+    assert "would write into" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_examples(
     command: str, capsys: pytest.CaptureFixture[str]

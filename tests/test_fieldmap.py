@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import importlib.metadata
 import os
-from collections.abc import Callable, Iterator
+import pickle
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ import carengine
 from carengine import ir
 from carengine.diagnostics import CarError, render
 from carengine.engine import Engine
+from carengine.evaluate import Alone, RawRow, value_of
 from carengine.fieldmap import (
+    Entry,
     FieldMap,
+    entries_of,
     find,
     find_maps,
     installed_maps,
@@ -32,12 +36,16 @@ from carengine.fieldmap import (
     parse_map,
     recognise,
     unwrap,
+    view,
 )
 from carengine.fieldmap.load import exclusive
+from carengine.values import is_null
 from strategies import raw_events, some, values
 
 GOLDEN = Path(__file__).parent / "golden" / "fieldmap"
 Event = dict[str, Any]
+MAPS = {found.name: found for found in installed_maps()}
+TIME = ir.Field("time", None, ir.Type.TIME)
 
 
 # One event in every shape that people have it in
@@ -411,7 +419,7 @@ def test_no_two_shipped_maps_claim_one_event() -> None:
         assert sum(bool(found.sources()) for found in claiming) <= 1
 
 
-@pytest.mark.parametrize("name", sorted(m.name for m in installed_maps()))
+@pytest.mark.parametrize("name", sorted(MAPS))
 def test_shipped_maps_make_sense(name: str) -> None:
     [fieldmap] = find_maps(name)
     assert fieldmap.title
@@ -437,6 +445,103 @@ def test_normalising_takes_anything(data: st.DataObject) -> None:
     for found in normalize(event, installed_maps()):
         assert found.time is None or isinstance(found.time, int)
         assert None not in found.fields.values()
+
+
+# Views, and what they are worth
+
+
+def read_whole(event: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
+    """The fields of an (unwrapped) event by the reference: each value of the entry, and of its native names."""
+    row = RawRow(event)
+    values: dict[str, ir.Value | None] = dict(entry.fields)
+    if entry.native is not None:
+        for name in entry.native.present(event):
+            values.setdefault(name, entry.native.value(name))
+    found = {
+        name: value_of(value, row, Alone())
+        for name, value in values.items()
+        if name != "time" and value is not None
+    }
+    return {name: value for name, value in found.items() if not is_null(value)}
+
+
+_ODD_NAMES = ("", "*", "a.b", "time", "@service", "winlog.event_data.Image", "Image.", "\ud800")
+
+
+@pytest.mark.parametrize("name", sorted(MAPS))
+@some(15)
+@given(st.data())
+def test_fields_that_are_read_one_by_one_are_those_of_the_reference(
+    name: str, data: st.DataObject
+) -> None:
+    event = data.draw(raw_events(MAPS[name]))
+    odd = data.draw(st.dictionaries(st.sampled_from(_ODD_NAMES) | st.text(max_size=4), values()))
+    inner = unwrap(event)
+    # Odd names stand where native ones do: at the top, and in every mapping below it.
+    below = [part for part in (inner, *inner.values()) if isinstance(part, dict)]
+    for part in below:
+        for key, value in odd.items():
+            part.setdefault(key, value)
+    for entry in entries_of(inner, MAPS[name]):
+        whole = read_whole(inner, entry)
+        time = value_of(entry.value(TIME) or ir.Constant(None), RawRow(inner), Alone())
+        names = [*whole, *entry.fields, *odd, "no such field"]
+        single = view(event, inner, entry)
+        assert single.time == (time if isinstance(time, int) else None)
+        for field in names:
+            assert repr(single.fields.get(field)) == repr(whole.get(field)), field
+            assert (field in single.fields) is (field in whole)
+        assert repr(single.fields) == repr(whole)
+        assert [repr(single.fields[field]) for field in whole] == [repr(v) for v in whole.values()]
+
+
+@pytest.mark.parametrize(
+    "view_of",
+    [
+        repr,
+        str,
+        list,
+        len,
+        lambda fields: list(reversed(fields)),
+        lambda fields: [fields.keys(), list(fields.values()), list(fields.items())],
+        lambda fields: {**fields},
+        lambda fields: fields.copy(),
+        lambda fields: fields | {"x": 1},
+        lambda fields: {"pid": 0, "x": 1} | fields,
+        lambda fields: [name in fields for name in ("pid", "ppid", "user", "time", 5)],
+        lambda fields: [fields.get("pid"), fields.get("user"), fields.get("user", 1)],
+        lambda fields: (copy.copy(fields), copy.deepcopy(fields)),
+        lambda fields: pickle.loads(pickle.dumps(fields)),
+        lambda fields: [fields == dict(fields), fields == {**fields, "pid": 8}, fields == []],
+    ],
+)
+def test_fields_are_like_a_dict(view_of: Callable[[Any], Any]) -> None:
+    event = {
+        "EventID": 1,
+        "Image": "C:\\a.exe",
+        "ProcessId": "7",
+        "User": "-",
+        "IntegrityLevel": [],
+    }
+    [seen] = normalize(event, find_maps("sysmon.flat"))
+    plain = {"exe": "a.exe", "image_path": "C:\\a.exe", "pid": "7"}
+    given = view_of(seen.fields)
+    assert given == view_of({name: plain[name] for name in seen.fields})
+    assert type(given) is type(view_of(plain))
+
+
+def test_fields_are_read_only() -> None:
+    event = {"EventID": 1, "Image": "C:\\a.exe"}
+    [seen], [same] = (normalize(dict(event), find_maps("sysmon.flat")) for _ in range(2))
+    assert seen.fields == same.fields
+    assert seen == same
+    with pytest.raises(KeyError, match="ppid"):
+        _ = seen.fields["ppid"]
+    for wrong in (hash, lambda fields: fields.pop("exe"), lambda fields: fields.update(exe="b")):
+        with pytest.raises((TypeError, AttributeError)):
+            wrong(seen.fields)
+    with pytest.raises(TypeError):
+        seen.fields["exe"] = "b.exe"  # type: ignore[index]
 
 
 # What is wrong in a file

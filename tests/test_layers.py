@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"syntax", "datamodel", "evaluate", "functions", "values", "ir", "pattern", "wording"}
     ),
-    frozenset({"eventxml", "yamltext", "shipped", "jsontext"}),
+    frozenset({"eventxml", "yamltext", "shipped", "jsontext", "collection"}),
     frozenset({"diagnostics"}),
 )
 # Within a layer, these never import each other.

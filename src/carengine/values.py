@@ -19,7 +19,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -201,6 +201,7 @@ def _time_of_number(number: int | float) -> int | None:
     return int(number) // 1_000 if size < 1e20 else None
 
 
+@lru_cache(maxsize=256)
 def format_time(microseconds: int) -> str:
     """A point in time as ISO 8601 in UTC, with as many digits as it has (three at least).
 
@@ -397,32 +398,42 @@ def raw_text(event: Mapping[str, Any]) -> str:
     >>> raw_text({"Image": "C:\\\\x", "n": [1, None]})
     '{"Image":"C:\\\\x","n":[1,null]}'
     """
-    parts: list[str] = []
-    # A stack of pending work keeps deep nesting off Python's own stack: ready text, or a value.
-    work: list[tuple[bool, Any]] = [(False, event)]
-    while work:
-        ready, item = work.pop()
-        if ready:
-            parts.append(item)
-            continue
-        match item:
-            case str():
-                parts.append(f'"{item}"')
-            case None:
-                parts.append("null")
-            case Mapping():
-                work.append((True, "}"))
-                for index, (key, value) in reversed(list(enumerate(item.items()))):
-                    work.append((False, value))
-                    work.append((True, f'{"," if index else ""}"{key}":'))
-                work.append((True, "{"))
-            case list() | tuple():
-                work.append((True, "]"))
-                for index, value in reversed(list(enumerate(item))):
-                    work.append((False, value))
-                    if index:
-                        work.append((True, ","))
-                work.append((True, "["))
-            case _:
-                parts.append(text_of(item) or "")
+    parts: list[str] = ["{"]
+    write = parts.append
+    # A stack of what is begun keeps deep nesting off Python's own stack.
+    begun: list[tuple[Iterator[Any], bool]] = [(iter(event.items()), True)]
+    comma = ""
+    while begun:
+        items, keyed = begun[-1]
+        for item in items:
+            if keyed:
+                key, value = item
+                name = f'{comma}"{key}":'
+            else:
+                name, value = comma, item
+            comma = ","
+            if type(value) is str:
+                write(f'{name}"{value}"')
+                continue
+            match value:
+                case str():
+                    write(f'{name}"{value}"')
+                case None:
+                    write(f"{name}null")
+                case Mapping():
+                    write(f"{name}{{")
+                    begun.append((iter(value.items()), True))
+                    comma = ""
+                    break
+                case list() | tuple():
+                    write(f"{name}[")
+                    begun.append((iter(value), False))
+                    comma = ""
+                    break
+                case _:
+                    write(f"{name}{text_of(value) or ''}")
+        else:
+            write("}" if keyed else "]")
+            comma = ","
+            begun.pop()
     return "".join(parts)

@@ -13,7 +13,7 @@ from ..syntax import ast
 from .conditions import check_condition
 from .languages import Budget
 from .parts import part_of, parts_of
-from .streams import check_names, check_plans, inner_plans
+from .streams import check_names, check_plans
 from .writing import check_writing
 
 
@@ -64,14 +64,7 @@ def _lists(program: ast.Program) -> dict[str, ast.List]:
 def _conditions(program: ir.Program) -> list[tuple[ir.Plan, ir.Condition]]:
     """The conditions of a program of which no text is known, each once."""
     found: dict[tuple[ir.Plan, ir.Condition], None] = {}
-    seen: set[int] = set()
-    work = [output.plan for output in program.outputs]
-    while work:
-        plan = work.pop()
-        if id(plan) in seen:
-            continue
-        seen.add(id(plan))
-        work += inner_plans(plan)
+    for plan in ir.every_plan(output.plan for output in program.outputs):
         match plan:
             case ir.Filter(inner, condition):
                 found.setdefault((inner, condition))

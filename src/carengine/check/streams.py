@@ -170,14 +170,7 @@ def _names_in(expression: ast.Expression) -> Iterator[str]:
 def check_plans(program: ir.Program, block: Span) -> list[Diagnostic]:
     """Joins, groups and differences in a program's plans. ``block`` is the text that may be spoken about."""
     found: list[Diagnostic] = []
-    seen: set[int] = set()
-    work = [output.plan for output in program.outputs]
-    while work:
-        plan = work.pop()
-        if id(plan) in seen:
-            continue
-        seen.add(id(plan))
-        work += inner_plans(plan)
+    for plan in ir.every_plan(output.plan for output in program.outputs):
         span = getattr(plan, "span", None)
         if span is None or not _within(span, block):
             # The plan of a rule that this one runs: it is checked there.
@@ -205,38 +198,6 @@ def _open_group(group: ir.Group, span: Span) -> Diagnostic:
 
 def _within(span: Span, block: Span) -> bool:
     return span.source is block.source and block.start <= span.start and span.end <= block.end
-
-
-def inner_plans(plan: ir.Plan) -> tuple[ir.Plan, ...]:
-    """The plans that a plan is built on, also those that its values and conditions speak of."""
-    match plan:
-        case ir.Search():
-            return ()
-        case ir.Filter(inner, condition):
-            return (inner, *_plans_in(condition))
-        case ir.Join(branches, condition):
-            return (*(branch.plan for branch in branches), *_plans_in(condition))
-        case ir.Assign(inner, _, value):
-            return (inner, *_plans_of(value))
-        case ir.Project(inner, columns) | ir.Aggregated(inner, columns):
-            return (inner, *(p for c in columns for p in _plans_of(c.value)))
-        case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
-            return plans
-        case ir.Difference(left, right):
-            return (left, right)
-        case ir.Distinct(inner):
-            return (inner,)
-
-
-def _plans_in(condition: ir.Condition) -> tuple[ir.Plan, ...]:
-    ranks = tuple(atom.plan for atom in ir.atoms(condition) if isinstance(atom, ir.Rank))
-    values = [value for atom in ir.atoms(condition) for value in ir.values_of(atom)]
-    return (*ranks, *(plan for value in values for plan in _plans_of(value)))
-
-
-def _plans_of(value: ir.Value) -> tuple[ir.Plan, ...]:
-    own: tuple[ir.Plan, ...] = (value.plan,) if isinstance(value, ir.Whole | ir.Lookup) else ()
-    return (*own, *(plan for inner in ir.operands(value) for plan in _plans_of(inner)))
 
 
 # Joins

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "translate": ("translating", "write rules in other languages: Splunk, EQL, Sigma, SQL"),
     "corpus": ("corpus", "say of each block of published pseudocode what became of it"),
     "detect": ("detect", "say what kinds of events logs hold"),
+    "compile": ("compile", "put rules and field maps into one file that starts at once"),
     "needs": ("needs", "say what rules need against what logs or field maps have"),
     "normalize": ("normalize", "write events in CAR's names, for other tools"),
     "fields": ("fields", "list objects, actions and fields, and what a field map gives"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import BinaryIO
 
+from .. import collection
 from ..diagnostics import counted
 from ..engine import Engine, Origin, StreamOptions
 from ..engine.engine import Session
@@ -34,10 +35,11 @@ from .evidence import (
 from .follow import follow, open_session
 from .results import writer_for
 from .rules import (
+    add_engine_option,
     add_input_option,
     add_map_option,
     add_rules_option,
-    load,
+    load_with_maps,
     report_refused,
 )
 from .screen import Screen
@@ -52,6 +54,7 @@ examples:
   carengine hunt logs/ -f csv -o hits.csv       a table for a spreadsheet
   carengine hunt logs/ --level high --fail-on-match    for a script: status 1 when something matched
   carengine hunt logs/ -r rule.car --why        why a rule did not match
+  carengine hunt logs/ --engine mine.engine     thousands of rules, put together by `carengine compile` before
   carengine hunt logs/ --exclude known.yaml --suppress 'rule, hostname for 1 hour'
   carengine hunt app.jsonl --follow --state hunt.state -o hits.jsonl    watch a log that grows
 
@@ -71,6 +74,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_events_argument(parser)
     add_rules_option(parser)
     add_map_option(parser)
+    add_engine_option(parser)
     parser.add_argument(
         "-f",
         "--format",
@@ -130,7 +134,8 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         ("--state", options.state),
     ):
         clash = path and same_place(
-            path, [*options.events, *(options.rules or []), *options.exclude]
+            path,
+            [*options.events, *(options.rules or []), *options.exclude, *_named(options.engine)],
         )
         if clash:
             raise UsageError(f"carengine hunt: {option} {path} would write into {clash}")
@@ -139,7 +144,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     if options.state is not None and not options.follow:
         raise UsageError("carengine hunt: --state is for --follow")
     settings = stream_options(options)
-    rules = load(options, screen)
+    rules, maps = load_with_maps(options, screen)
     broken = report_refused(rules, screen)
     tuning = tuning_of(options)
     time_range(options)  # what is wrong with it is said before anything is read
@@ -147,7 +152,8 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     if not chosen:
         screen.say("there is no rule to run, and nothing was read")
         return status.USAGE
-    engine = Engine(chosen, options.mapping or "auto")
+    with collection.paused():
+        engine = Engine(chosen, maps)
     if options.follow:
         tuned = Tuned.of(open_session(options, settings, engine), options, tuning)
         return follow(options, screen, tuned)
@@ -211,6 +217,10 @@ def _hunt(
             input_status(reading, options.events),
             status.FINDINGS if matched else status.DONE,
         )
+
+
+def _named(path: str | None) -> list[str]:
+    return [] if path is None else [path]
 
 
 def _nothing() -> None:

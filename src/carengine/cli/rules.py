@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from .. import collection
 from ..diagnostics import Severity, ordered
+from ..engine import store
+from ..fieldmap import MapChoice
 from ..rule import Rule, RuleSet, load_rules
 from ..rule.frontmatter import LEVELS
 from ..shipped import rules as shipped_rules
@@ -57,6 +60,39 @@ def add_input_option(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="the value of an `input` of the rules; may be repeated",
     )
+
+
+def add_engine_option(parser: argparse.ArgumentParser) -> None:
+    """``--engine FILE``, instead of ``-r`` and ``-m``."""
+    parser.add_argument(
+        "--engine",
+        metavar="FILE",
+        help="rules and field maps that `carengine compile` put into a file, instead of -r and -m: "
+        "thousands of rules start at once",
+    )
+
+
+def load_with_maps(options: argparse.Namespace, screen: Screen) -> tuple[RuleSet, MapChoice]:
+    """The rules and field maps to run: those in the file of ``--engine``, or what ``-r`` and ``-m`` name.
+
+    Raises `CarError` (CE550) for a file that is no engine, and `UsageError` where something else is given beside it.
+    """
+    if options.engine is None:
+        return load(options, screen), options.mapping or "auto"
+    beside = (
+        ("-r", options.rules),
+        ("-m", options.mapping),
+        ("--input", options.input),
+        ("--lenient", options.lenient),
+    )
+    for option, given in beside:
+        if given:
+            raise UsageError(
+                f"carengine: {option} has no place beside --engine; compile anew with it"
+            )
+    with collection.paused():
+        rules, maps = store.read(options.engine)
+    return RuleSet(rules), maps
 
 
 def load(options: argparse.Namespace, screen: Screen) -> RuleSet:

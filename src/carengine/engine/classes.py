@@ -12,9 +12,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from .. import ir
 from ..fieldmap import Entry, FieldMap
-from .matcher import ClassMatcher, getter
+from .matcher import ClassMatcher
 
 
 @frozen(eq=False)
@@ -29,7 +28,7 @@ class EventClass:
     @classmethod
     def of(cls, fieldmap: FieldMap, entry: Entry) -> EventClass:
         """The class of an entry."""
-        return cls(fieldmap, entry, _clock_of(entry))
+        return cls(fieldmap, entry, entry.reader.time)
 
     @property
     def name(self) -> str:
@@ -63,16 +62,3 @@ class Classified:
     groups: tuple[tuple[int, Together], ...] = field(repr=False)
     paths: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False)
     opaque: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False)
-
-
-def _clock_of(entry: Entry) -> Callable[[Mapping[str, Any]], int | None]:
-    expression = entry.value(ir.Field("time", None, ir.Type.TIME))
-    if expression is None:
-        return lambda inner: None
-    get = getter(expression)
-
-    def time(inner: Mapping[str, Any]) -> int | None:
-        found = get(inner)
-        return found if isinstance(found, int) else None
-
-    return time

@@ -17,7 +17,7 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
-from .. import ir
+from .. import collection, ir
 from ..diagnostics import Code, Diagnostic, codes, counted
 from ..fieldmap import (
     CarEvent,
@@ -49,6 +49,7 @@ from .matcher import (
     paths_in,
     replaced,
     split_by,
+    where_present,
 )
 from .rows import Occurrence, in_order, match_of_row
 from .saved import (
@@ -101,6 +102,8 @@ class Engine:
     ``"auto"``, a name, a path, a map, or several. The order of either makes no difference: rules are
     sorted by id, maps by name. Raises `CarError` when a map is not right.
 
+    A map that has nothing of what the rules search for is asked only about events that no other map recognises.
+
     ``unsupported`` tells the outputs that this engine does not execute, ``not_runnable`` those that no map in use
     could ever make match, ``gaps`` for each map what it lacks.
 
@@ -131,8 +134,8 @@ class Engine:
         # Stages in the terms of a class, once an event of that class or a question asks.
         self._lowered: dict[EventClass, tuple[tuple[int, Lowered], ...]] = {}
         # The router asks for classes at once where there is nothing to decide.
-        self._together: dict[tuple[tuple[int, int], ...], Together] = {}
-        self._router = Router(self.maps, self._first_of, self._split)
+        self._together: dict[tuple[tuple[tuple[int, int], ...], frozenset[ir.Value]], Together] = {}
+        self._router = Router(self.maps, self._first_of, self._split, self._behind())
         self.classify: Callable[[Mapping[str, Any]], Classified] = self._router.route
         """What an (unwrapped) event is."""
         self.leaf: Callable[[Mapping[str, Any]], Leaf[Classified]] = self._router.leaf
@@ -155,7 +158,9 @@ class Engine:
         The file is plain data: loading runs no code from it, and checks it. Raises `CarError` (CE550) for a
         file that is damaged, or was written by another version.
         """
-        return cls(*store.read(path))
+        with collection.paused():
+            rules, maps = store.read(path)
+            return cls(rules, maps)
 
     def _collect(self) -> list[ir.Stage]:
         """All distinct stages; what each is for goes to ``_targets``, stateful outputs to ``streams``."""
@@ -316,15 +321,23 @@ class Engine:
         """A text that tells engines of other rules or field maps apart."""
         return fingerprint(self.rules, self.maps)
 
-    def _split(self, route: Route) -> Split | None:
-        return split_by(
-            [
-                stage.condition
-                for number, place in route.entries
-                for _, stage in self.lowered(self._classes[number][place])
-                if stage.possible
-            ]
+    def _behind(self) -> frozenset[int]:
+        """The numbers of the maps that have nothing of what the rules search."""
+        searched = _searched(self.rules)
+        return frozenset(
+            number
+            for number, fieldmap in enumerate(self.maps)
+            if searched.isdisjoint(fieldmap.by_kind)
         )
+
+    def _split(self, route: Route, asked: frozenset[tuple[str, ...]]) -> Split | None:
+        conditions = [
+            where_present(stage.condition, route.present)
+            for number, place in route.entries
+            for _, stage in self.lowered(self._classes[number][place])
+            if stage.possible
+        ]
+        return split_by(conditions, asked)
 
     def _first_of(self, route: Route, outcomes: Outcomes) -> Classified:
         maps = tuple(self.maps[number] for number in route.maps)
@@ -333,7 +346,7 @@ class Engine:
         first = 0
         for number in route.maps:
             entries = tuple(entry for entry in route.entries if entry[0] == number)
-            together = self._grouped(entries, outcomes)
+            together = self._grouped(entries, route.present, outcomes)
             if together.stages:
                 groups.append((first, together))
             first += len(entries)
@@ -350,15 +363,20 @@ class Engine:
             frozenset(path for time in times for path in opaque_paths(time)),
         )
 
-    def _grouped(self, entries: tuple[tuple[int, int], ...], outcomes: Outcomes) -> Together:
-        """The stages of some entries of a map, with what is known of atoms put into them."""
-        found = None if outcomes else self._together.get(entries)
+    def _grouped(
+        self,
+        entries: tuple[tuple[int, int], ...],
+        present: frozenset[ir.Value],
+        outcomes: Outcomes,
+    ) -> Together:
+        """The stages of some entries of a map, with what is known of values and atoms put into them."""
+        found = None if outcomes else self._together.get((entries, present))
         if found is None:
             stages = []
             for class_place, (number, place) in enumerate(entries):
                 event_class = self._classes[number][place]
                 for stage, lowered in self.lowered(event_class):
-                    condition = lowered.condition
+                    condition = where_present(lowered.condition, present)
                     if outcomes:
                         condition = ir.simplify(replaced(condition, outcomes))
                     if lowered.possible and condition not in _NEVER:
@@ -371,7 +389,7 @@ class Engine:
                 tuple((place, owner, stage) for place, owner, stage, _ in stages),
             )
             if not outcomes:
-                self._together[entries] = found
+                self._together[entries, present] = found
         return found
 
     @property

@@ -54,17 +54,18 @@ def match_of(
     rule: Rule, output: str, stage: ir.Stage, view: CarEvent, origin: Origin | None = None
 ) -> Match:
     """The match of a stage and the event that passed it, with what the stage assigned or selected."""
-    row = CarRow(view)
-    added = {
-        name: value
-        for name, expression in stage.assigned
-        if (value := value_of(expression, row, _ALONE)) is not None
-    }
-    fields = dict(view.fields)
+    fields = view.fields
     columns: Mapping[str, Any] = {}
-    if stage.columns is None:
-        fields |= added
-    else:
-        columns = {name: added.get(name) for name in stage.columns}
+    if stage.assigned or stage.columns is not None:
+        row = CarRow(view)
+        added = {
+            name: value
+            for name, expression in stage.assigned
+            if (value := value_of(expression, row, _ALONE)) is not None
+        }
+        if stage.columns is not None:
+            columns = {name: added.get(name) for name in stage.columns}
+        elif added:
+            fields = {**fields, **added}
     matched = MatchedEvent(view.kind, fields, view.time, view.raw, origin)
     return Match(rule, output, view.time, (matched,), columns)

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from .. import ir
+from ..fieldmap import Fields
 from ..rule import Rule
 from ..values import format_time
 
@@ -91,6 +92,7 @@ class Match:
 def event_as_json(event: MatchedEvent, *, raw: bool) -> dict[str, Any]:
     """One event of a match as plain data."""
     data: dict[str, Any] = {}
+    fields = event.fields
     if event.stream:
         data["stream"] = event.stream
     if event.origin is not None:
@@ -99,7 +101,7 @@ def event_as_json(event: MatchedEvent, *, raw: bool) -> dict[str, Any]:
         "object": event.kind.object,
         "action": event.kind.action,
         "time": None if event.time is None else format_time(event.time),
-        "fields": dict(event.fields),
+        "fields": fields.copy() if isinstance(fields, Fields) else dict(fields),
     }
     if raw:
         data["event"] = event.event

@@ -82,7 +82,7 @@ class Sieve:
         self._decoders: dict[Leaf[Classified], Decode | None] = {}
         self._tests: dict[Leaf[Classified], tuple[Test, ...]] = {}
         # Of some of these, what must not be found in the line.
-        self._searches: dict[Leaf[Classified], tuple[Callable[[bytes], Any], ...]] = {}
+        self._searches: dict[Leaf[Classified], tuple[Callable[[bytes], bool], ...]] = {}
         # How many events of each leaf the matchers know of.
         self._told: dict[Leaf[Classified], int] = {}
         self._usable = AVAILABLE
@@ -121,7 +121,7 @@ class Sieve:
                         break
                 if self._searches:
                     for search in self._searches.get(leaf, ()):  # type: ignore[arg-type]
-                        if search(line) is not None:
+                        if search(line):
                             return self._slowly()
         except (ValueError, RecursionError, WholeEventNeeded):
             return self._slowly()

@@ -26,7 +26,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from .. import ir
-from ..fieldmap import FieldMap, Lowered, lower, unwrap, view
+from ..fieldmap import Entry, FieldMap, Lowered, lower, unwrap, view
 from ..rule import Rule
 from .account import Account
 from .engine import Engine
@@ -122,6 +122,9 @@ class _Analysis:
         self.sample = sample
         seen = [m for m in engine.maps if account.recognised[m.name]]
         self.maps = seen or list(engine.maps)
+        self._kinds = account.kinds
+        # By the identity of the entry, which the engine keeps: comparing entries is comparing trees.
+        self._reduced: dict[int, FieldMap] = {}
         self._stages: dict[ir.Stage, _Reason] = {}
         self._lowered: dict[ir.Stage, list[tuple[FieldMap, Lowered]]] = {}
 
@@ -174,12 +177,12 @@ class _Analysis:
         met = {(m.name, x.entry.kind) for m, x in open_}
         closed = [(m, x) for m, x in ways if (m.name, x.entry.kind) not in met]
         blind = tuple(dict.fromkeys(_unmapped(m, x) for m, x in closed if x.missing))
-        present = [(m, x) for m, x in open_ if self.account.kinds[m.name, x.entry.kind]]
+        present = [(m, x) for m, x in open_ if self._kinds[m.name, x.entry.kind]]
         partly = tuple(
             dict.fromkeys(
                 _unmapped(m, x)
                 for m, x in closed
-                if x.missing and self.account.kinds[m.name, x.entry.kind]
+                if x.missing and self._kinds[m.name, x.entry.kind]
             )
         )
         if not open_:
@@ -202,16 +205,10 @@ class _Analysis:
         key = fieldmap.name, lowered.entry.kind
         if self.sample is None or not self.sample.looked[key]:
             return ""
-        there = self.sample.fields[key]
-        entry = lowered.entry
-        # What is below a mapping, as `proto_info.pipe` is, is not looked into.
-        kept = {n: v for n, v in entry.fields.items() if n in there or n == "proto_info"}
-        native = entry.native
-        if native is not None:
-            there_too = {n: v for n in there if (v := native.value(n)) is not None}
-            constant = {n: v for n, v in native.names.items() if isinstance(v, ir.Constant)}
-            native = evolve(native, prefix=None, names={**there_too, **constant})
-        reduced = evolve(fieldmap, entries=(evolve(entry, fields=kept, native=native),))
+        reduced = self._reduced.get(id(lowered.entry))
+        if reduced is None:
+            reduced = _with_only(self.sample.fields[key], fieldmap, lowered.entry)
+            self._reduced[id(lowered.entry)] = reduced
         [again] = lower(stage, reduced)
         if again.possible:
             return ""
@@ -221,8 +218,20 @@ class _Analysis:
         looked = self.sample.looked[key]
         return (
             f"{_listed(names, 'and')} {'is' if len(names) == 1 else 'are'} empty in every "
-            f"{entry.kind} of {fieldmap.name} looked at ({looked:,})"
+            f"{lowered.entry.kind} of {fieldmap.name} looked at ({looked:,})"
         )
+
+
+def _with_only(there: Iterable[str], fieldmap: FieldMap, entry: Entry) -> FieldMap:
+    """A map of one entry, with those of its fields that are there."""
+    # What is below a mapping, as `proto_info.pipe` is, is not looked into.
+    kept = {n: v for n, v in entry.fields.items() if n in there or n == "proto_info"}
+    native = entry.native
+    if native is not None:
+        there_too = {n: v for n in there if (v := native.value(n)) is not None}
+        constant = {n: v for n, v in native.names.items() if isinstance(v, ir.Constant)}
+        native = evolve(native, prefix=None, names={**there_too, **constant})
+    return evolve(fieldmap, entries=(evolve(entry, fields=kept, native=native),))
 
 
 def _unmapped(fieldmap: FieldMap, lowered: Lowered) -> str:

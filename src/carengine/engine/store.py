@@ -7,14 +7,19 @@ event class is compiled when its first event comes.
 The file is JSON, and loading it runs no code: it can name only classes of this package that rules and
 maps are made of, and every value must be of the type that its field declares. ::
 
-    {"carengine": 1, "classes": [["And", "items"], ["Match", "value", "patterns", "span"], …],
-     "nodes": [[1, {"$": 0}, [{"$": 4}], null], …],          class, then a value for each field
-     "rules": [{"$": 812}, …], "maps": […]}
+    {"carengine": 2, "classes": [["And", "items"], ["Match", "value", "patterns", "span"], …],
+     "texts": ["title: …", …],                               long texts, each once
+     "nodes": [[1, 0, [4], null], …],                        class, then a value for each field
+     "rules": [812, …], "maps": […]}
 
-    {"$": n} node n, always an earlier one      [a, b] a tuple          {"l": [a, b]} a list
+    n        node n, always an earlier one      [a, b] a tuple          {"l": [a, b]} a list
+    {"i": 5} the integer                        {"n": [0, 1, 2]} a list of integers
     {"m": [[key, value], …]} a mapping          {"e": ["Type", "TEXT"]} an enumeration's member
     {"r": [0, 9, 1]} a range                    {"f": "inf"} a float that JSON has no text for
     {"c": "CE101"} a diagnostic code            {"x": "…"} a text with lone surrogates
+    {"t": 0} a long text
+
+References are what there is most of, so they are the shortest.
 
 A file of another version of the package, whose classes differ, is refused.
 """
@@ -40,10 +45,12 @@ from ..fieldmap import FieldMap
 from ..jsontext import FAST
 from ..rule import Rule
 
-FORMAT = 1
+FORMAT = 2
+_LONG_TEXT = 200
 _ROOTS = (Rule, FieldMap)
 
 Check = Callable[[Any], bool]
+_Allowed = tuple[frozenset[type], Check]
 
 
 def write(path: str | Path, rules: Sequence[Rule], maps: Sequence[FieldMap]) -> None:
@@ -54,6 +61,7 @@ def write(path: str | Path, rules: Sequence[Rule], maps: Sequence[FieldMap]) -> 
         "rules": [writer.value(rule) for rule in rules],
         "maps": [writer.value(fieldmap) for fieldmap in maps],
         "classes": writer.classes(),
+        "texts": list(writer.texts),
         "nodes": writer.nodes,
     }
     target = Path(path)
@@ -76,9 +84,10 @@ def read(path: str | Path) -> tuple[tuple[Rule, ...], tuple[FieldMap, ...]]:
         data = (FAST or json.loads)(content)
         if type(data) is not dict or data.get("carengine") != FORMAT:
             raise ValueError("it is not an engine file of this version")
-        nodes = _nodes(data["classes"], data["nodes"])
-        rules = tuple(_value(item, nodes) for item in data["rules"])
-        maps = tuple(_value(item, nodes) for item in data["maps"])
+        reader = _Reader(data["texts"])
+        reader.read(data["classes"], data["nodes"])
+        rules = tuple(map(reader.value, data["rules"]))
+        maps = tuple(map(reader.value, data["maps"]))
         if not all(type(r) is Rule for r in rules) or not all(type(m) is FieldMap for m in maps):
             raise ValueError("it holds something else than rules and field maps")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
@@ -132,6 +141,7 @@ class _Writer:
         # Keeps what was written alive, so that no two objects have the same identity.
         self._kept: list[Any] = []
         self._numbers: dict[type, int] = {}
+        self.texts: dict[str, int] = {}
 
     def classes(self) -> list[list[str]]:
         return [[_name(kind), *_hints(kind)] for kind in self._numbers]
@@ -157,26 +167,34 @@ class _Writer:
 
     def _plain(self, value: Any) -> Any:
         match value:
-            case None | bool() | int():
+            case None | bool():
                 return value
-            case str():
-                return value if value.isascii() or _encodable(value) else {"x": ascii(value)[1:-1]}
-            case float():
-                return value if math.isfinite(value) else {"f": repr(value)}
             case enum.Enum():
                 return {"e": [_name(type(value)), value.name]}
+            case int():
+                return {"i": value}
+            case str():
+                if not value.isascii() and not _encodable(value):
+                    return {"x": ascii(value)[1:-1]}
+                if len(value) < _LONG_TEXT:
+                    return value
+                return {"t": self.texts.setdefault(value, len(self.texts))}
+            case float():
+                return value if math.isfinite(value) else {"f": repr(value)}
             case Code():
                 return {"c": value.id}
             case range():
                 return {"r": [value.start, value.stop, value.step]}
             case tuple():
                 return [self._plain(item) for item in value]
+            case list() if value and all(type(item) is int for item in value):
+                return {"n": value}
             case list():
                 return {"l": [self._plain(item) for item in value]}
             case Mapping():
                 return {"m": [[self._plain(k), self._plain(v)] for k, v in value.items()]}
             case _:
-                return {"$": self._known[id(value)]}
+                return self._known[id(value)]
 
 
 def _is_object(value: Any) -> bool:
@@ -209,64 +227,104 @@ def _encodable(text: str) -> bool:
 # Reading
 
 
-def _nodes(classes: list[Any], written: list[Any]) -> list[Any]:
-    known = _classes()
-    makers: list[tuple[Callable[..., Any], tuple[Check, ...], tuple[str, ...]]] = []
-    for name, *fields in classes:
-        kind = known.get(name)
-        if kind is None or not attrs.has(kind) or list(_hints(kind)) != fields:
-            raise ValueError(f"{name} is nothing that this version knows")
-        keywords = tuple(f.alias for f in attrs.fields(kind) if f.init and f.kw_only and f.alias)
-        makers.append((kind, tuple(_check(h) for h in _hints(kind).values()), keywords))
-    nodes: list[Any] = []
-    for number, *plain in written:
-        make, checks, keywords = makers[number]
-        values = [
-            item if item is None or type(item) is str else _value(item, nodes) for item in plain
-        ]
-        if len(values) != len(checks):
-            raise ValueError("a part has too many or too few values")
-        for check, value in zip(checks, values, strict=True):
-            if not check(value):
-                raise ValueError(f"a value of {make.__name__} is of the wrong type")
-        places = len(values) - len(keywords)
-        named = dict(zip(keywords, values[places:], strict=True))
-        nodes.append(make(*values[:places], **named))
-    return nodes
+class _Reader:
+    def __init__(self, texts: list[Any]) -> None:
+        if not all(type(text) is str for text in texts):
+            raise ValueError("a text is none")
+        self._texts: list[str] = texts
+        self._nodes: list[Any] = []
+
+    def read(self, classes: list[Any], written: list[Any]) -> None:
+        """Make all nodes."""
+        known = _classes()
+        makers: list[tuple[Callable[..., Any], tuple[_Allowed, ...], tuple[str, ...]]] = []
+        for name, *fields in classes:
+            kind = known.get(name)
+            if kind is None or not attrs.has(kind) or list(_hints(kind)) != fields:
+                raise ValueError(f"{name} is nothing that this version knows")
+            keywords = tuple(
+                f.alias for f in attrs.fields(kind) if f.init and f.kw_only and f.alias
+            )
+            makers.append((kind, tuple(map(_allowed, _hints(kind).values())), keywords))
+        nodes, value_of = self._nodes, self.value
+        for number, *plain in written:
+            make, allowed, keywords = makers[number]
+            if len(plain) != len(allowed):
+                raise ValueError("a part has too many or too few values")
+            # What is none of these is the same in JSON.
+            values = [
+                value_of(item) if type(item) in _WRITTEN_OTHERWISE else item for item in plain
+            ]
+            for (plainly, check), value in zip(allowed, values, strict=True):
+                if type(value) not in plainly and not check(value):
+                    raise ValueError(f"a value of {make.__name__} is of the wrong type")
+            if keywords:
+                places = len(values) - len(keywords)
+                named = dict(zip(keywords, values[places:], strict=True))
+                nodes.append(make(*values[:places], **named))
+            else:
+                nodes.append(make(*values))
+
+    def value(self, plain: Any) -> Any:
+        """What was written as ``plain``."""
+        kind = type(plain)
+        if kind is int:
+            if plain < 0:
+                raise ValueError("a reference leads nowhere")
+            return self._nodes[plain]
+        if kind is list:
+            return tuple(map(self.value, plain))
+        if kind is not dict:
+            return plain
+        [(form, inner)] = plain.items()
+        match form:
+            case "t":
+                if type(inner) is not int or inner < 0:
+                    raise ValueError("a reference is no number")
+                return self._texts[inner]
+            case "i":
+                if type(inner) is not int:
+                    raise ValueError("an integer is none")
+                return inner
+            case "n":
+                if not all(type(item) is int for item in inner):
+                    raise ValueError("an integer is none")
+                return inner
+            case "l":
+                return list(map(self.value, inner))
+            case "m":
+                return {self.value(key): self.value(value) for key, value in inner}
+            case "e":
+                name, member = inner
+                found = _classes()[name]
+                if not issubclass(found, enum.Enum):
+                    raise ValueError(f"{name} is no enumeration")
+                return found[member]
+            case "c":
+                return codes.ALL[inner]
+            case "r":
+                start, stop, step = inner
+                return range(start, stop, step)
+            case "f":
+                return float(inner)
+            case "x":
+                return inner.encode("ascii").decode("unicode_escape")
+            case _:
+                raise ValueError(f"there is no kind of value {form!r}")
 
 
-def _value(plain: Any, nodes: list[Any]) -> Any:
-    if type(plain) is list:
-        return tuple([_value(item, nodes) for item in plain])
-    if type(plain) is not dict:
-        return plain
-    [(kind, inner)] = plain.items()
-    match kind:
-        case "$":
-            if type(inner) is not int or inner < 0:
-                raise ValueError("a reference is no number")
-            return nodes[inner]
-        case "l":
-            return [_value(item, nodes) for item in inner]
-        case "m":
-            return {_value(key, nodes): _value(value, nodes) for key, value in inner}
-        case "e":
-            name, member = inner
-            found = _classes()[name]
-            if not issubclass(found, enum.Enum):
-                raise ValueError(f"{name} is no enumeration")
-            return found[member]
-        case "c":
-            return codes.ALL[inner]
-        case "r":
-            start, stop, step = inner
-            return range(start, stop, step)
-        case "f":
-            return float(inner)
-        case "x":
-            return inner.encode("ascii").decode("unicode_escape")
-        case _:
-            raise ValueError(f"there is no kind of value {kind!r}")
+_WRITTEN_OTHERWISE = (int, list, dict)
+
+
+@lru_cache(maxsize=4096)
+def _allowed(hint: Any) -> _Allowed:
+    """Types whose values are of the declared type without a further look, and what looks further."""
+    parts = typing.get_args(hint) if _is_union(hint) else (hint,)
+    return frozenset(part for part in parts if isinstance(part, type)), _check(hint)
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 @lru_cache(maxsize=4096)
@@ -275,7 +333,7 @@ def _check(hint: Any) -> Check:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any or isinstance(hint, typing.TypeVar):
         return lambda value: True
-    if origin in (typing.Union, types.UnionType):
+    if _is_union(hint):
         plain = tuple(a for a in arguments if isinstance(a, type))
         checks = tuple(_check(a) for a in arguments if not isinstance(a, type))
         return lambda value: isinstance(value, plain) or any(check(value) for check in checks)

@@ -4,7 +4,9 @@
 ``find`` knows where maps are.
 """
 
+from .fields import Fields
 from .find import MapChoice, find_maps, installed_maps
+from .getters import Get, getter, walker
 from .load import load_map, parse_map
 from .model import (
     CarEvent,
@@ -29,10 +31,13 @@ __all__ = [
     "CarRow",
     "Entry",
     "FieldMap",
+    "Fields",
+    "Get",
     "Lowered",
     "MapChoice",
     "entries_of",
     "find_maps",
+    "getter",
     "installed_maps",
     "load_map",
     "lower",
@@ -45,4 +50,5 @@ __all__ = [
     "unwrap",
     "useful",
     "view",
+    "walker",
 ]

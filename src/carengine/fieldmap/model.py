@@ -31,9 +31,14 @@ from attrs import evolve, field, frozen
 from .. import ir
 from ..diagnostics import Span
 from ..evaluate import Alone, RawRow, as_time, holds, value_of
-from ..values import format_time, is_null, raw_text
+from ..values import format_time, raw_text
+from .fields import Fields, Reader
+from .getters import Get, getter
 
 _ALONE = Alone()
+
+# Names come from events; for more of them than any log has, no getter is kept.
+_MOST_NAMES = 4096
 
 
 @frozen
@@ -97,6 +102,23 @@ class NativeNames:
             return self.placed(keys)
         return self.placed((*self.prefix, name))
 
+    def getter(self, name: str) -> Get | None:
+        """`value` as a function of the (unwrapped) event; None where the shape has no place for the name."""
+        known = self._getters.get(name)
+        if known is not None:
+            return known
+        value = self.value(name)
+        if value is None:
+            return None
+        made = getter(value)
+        if len(self._getters) < _MOST_NAMES:
+            self._getters[name] = made
+        return made
+
+    @cached_property
+    def _getters(self) -> dict[str, Get]:
+        return {}
+
     def present(self, event: Mapping[str, Any]) -> tuple[str, ...]:
         """The native names that an (unwrapped) event may have: its own keys and the declared ones."""
         own = () if self.prefix is None else self._own(event, self.prefix)
@@ -132,6 +154,12 @@ class Entry:
     fields: Mapping[str, ir.Value] = field(hash=False)
     span: Span | None = field(default=None, eq=False, repr=False)
     native: NativeNames | None = field(default=None, hash=False)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """What reads the fields of events that fit."""
+        time = self.value(ir.Field("time", None, ir.Type.TIME))
+        return Reader(self.fields, self.native, time)
 
     def value(self, wanted: ir.Field) -> ir.Value | None:
         """The expression for a field, typed as the field is; None where the map has none.
@@ -248,9 +276,9 @@ class CarRow:
             return self.event.time
         value = self.event.fields.get(wanted.name)
         if value is None and self.event.native is not None:
-            found = self.event.native.value(wanted.name)
-            if found is not None:
-                value = value_of(found, RawRow(unwrap(self.event.raw)), _ALONE)
+            read = self.event.native.getter(wanted.name)
+            if read is not None:
+                value = read(unwrap(self.event.raw))
         if value is None and wanted.name.startswith("proto_info."):
             whole = self.event.fields.get("proto_info")
             if whole is not None:
@@ -331,29 +359,17 @@ def entries_of(event: Mapping[str, Any], fieldmap: FieldMap) -> Iterator[Entry]:
 
 
 def view(event: Mapping[str, Any], inner: Mapping[str, Any], entry: Entry) -> CarEvent:
-    """The CAR view of an event through one entry. ``inner`` is the event unwrapped."""
-    row = RawRow(inner)
-    expressions: dict[str, ir.Value | None] = dict(entry.fields)
-    if entry.native is not None:
-        for name in entry.native.present(inner):
-            expressions.setdefault(name, entry.native.value(name))
-    fields = {}
-    for name, expression in expressions.items():
-        if name == "time" or expression is None:
-            continue
-        value = value_of(expression, row, _ALONE)
-        if not is_null(value):
-            fields[name] = value
-    return CarEvent(entry.kind, fields, time_at(inner, entry), event, entry.native)
+    """The CAR view of an event through one entry. ``inner`` is the event unwrapped.
+
+    Its fields are read from the event when they are asked for.
+    """
+    reader = entry.reader
+    return CarEvent(entry.kind, Fields(reader, inner), reader.time(inner), event, entry.native)
 
 
 def time_at(inner: Mapping[str, Any], entry: Entry) -> int | None:
     """The event time of an (unwrapped) event through an entry, in microseconds."""
-    expression = entry.value(ir.Field("time", None, ir.Type.TIME))
-    if expression is None:
-        return None
-    found = value_of(expression, RawRow(inner), _ALONE)
-    return found if isinstance(found, int) else None
+    return entry.reader.time(inner)
 
 
 @frozen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from attrs import evolve
 
@@ -17,7 +17,6 @@ from .nodes import (
     Condition,
     Constant,
     Difference,
-    Distinct,
     Duration,
     EventKind,
     Field,
@@ -249,6 +248,56 @@ def value_is_stateless(value: Value) -> bool:
     )
 
 
+def plans_below(plan: Plan) -> tuple[Plan, ...]:
+    """The plans whose rows a plan is made of, directly."""
+    match plan:
+        case Search():
+            return ()
+        case Join(branches):
+            return tuple(branch.plan for branch in branches)
+        case Group(plans) | Window(plans) | Union(plans):
+            return plans
+        case Aggregated(group):
+            return (group,)
+        case Difference(left, right):
+            return (left, right)
+        case _:
+            return (plan.plan,)
+
+
+def plans_beside(plan: Plan) -> tuple[Plan, ...]:
+    """The plans that a plan's own conditions and values look at as a whole."""
+    match plan:
+        case Filter(_, condition) | Join(_, condition):
+            ranks = tuple(atom.plan for atom in atoms(condition) if isinstance(atom, Rank))
+            values = [value for atom in atoms(condition) for value in values_of(atom)]
+            return (*ranks, *(found for value in values for found in _plans_in(value)))
+        case Assign(_, _, value):
+            return _plans_in(value)
+        case Project(_, columns) | Aggregated(_, columns) | Window(columns=columns):
+            return tuple(found for column in columns for found in _plans_in(column.value))
+        case _:
+            return ()
+
+
+def _plans_in(value: Value) -> tuple[Plan, ...]:
+    own: tuple[Plan, ...] = (value.plan,) if isinstance(value, Whole | Lookup) else ()
+    return (*own, *(plan for inner in operands(value) for plan in _plans_in(inner)))
+
+
+def every_plan(plans: Iterable[Plan]) -> Iterator[Plan]:
+    """The plans and all that they are built on or look at, each object once, the outer ones first."""
+    seen: set[int] = set()
+    work = list(plans)
+    while work:
+        plan = work.pop()
+        if id(plan) not in seen:
+            seen.add(id(plan))
+            work += plans_below(plan)
+            work += plans_beside(plan)
+            yield plan
+
+
 def searched(plan: Plan) -> frozenset[EventKind]:
     """The kinds of events that the rows of a plan are made of.
 
@@ -260,20 +309,9 @@ def searched(plan: Plan) -> frozenset[EventKind]:
     work: list[Plan] = [plan]
     while work:
         part = work.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        match part:
-            case Search(kinds):
-                found.update(kinds)
-            case Filter(inner) | Assign(inner) | Project(inner) | Distinct(inner):
-                work.append(inner)
-            case Aggregated(group):
-                work.append(group)
-            case Join(branches):
-                work += [branch.plan for branch in branches]
-            case Group(plans) | Window(plans) | Union(plans):
-                work += plans
-            case Difference(left, right):
-                work += [left, right]
+        if id(part) not in seen:
+            seen.add(id(part))
+            work += plans_below(part)
+            if isinstance(part, Search):
+                found.update(part.kinds)
     return frozenset(found)

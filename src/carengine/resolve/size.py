@@ -16,7 +16,7 @@ plan, and refuses it past a bound:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from attrs import field, frozen
 
@@ -73,8 +73,8 @@ class Sizes:
         return known
 
     def _measured(self, plan: ir.Plan) -> _Size:
-        parts = [self._of(part) for part in parts_of(plan)]
-        inner = [self._of(part) for value in _values(plan) for part in _plans_in(value)]
+        parts = [self._of(part) for part in ir.plans_below(plan)]
+        inner = [self._of(part) for part in ir.plans_beside(plan)]
         weights: dict[str, Extent] = {}
         match plan:
             case ir.Filter() | ir.Assign() | ir.Project() | ir.Union() | ir.Distinct():
@@ -99,23 +99,6 @@ class Sizes:
         )
 
 
-def parts_of(plan: ir.Plan) -> tuple[ir.Plan, ...]:
-    """The plans directly below a plan."""
-    match plan:
-        case ir.Search():
-            return ()
-        case ir.Join(branches):
-            return tuple(branch.plan for branch in branches)
-        case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
-            return plans
-        case ir.Aggregated(group):
-            return (group,)
-        case ir.Difference(left, right):
-            return (left, right)
-        case _:
-            return (plan.plan,)
-
-
 def _values(plan: ir.Plan) -> Iterator[ir.Value | ir.Rank]:
     """The values that a plan itself reads, and its ranks."""
     match plan:
@@ -129,14 +112,6 @@ def _values(plan: ir.Plan) -> Iterator[ir.Value | ir.Rank]:
         case ir.Project(_, columns) | ir.Aggregated(_, columns) | ir.Window(columns=columns):
             for column in columns:
                 yield column.value
-
-
-def _plans_in(value: ir.Value | ir.Rank) -> Iterable[ir.Plan]:
-    match value:
-        case ir.Rank() | ir.Whole() | ir.Lookup():
-            return (value.plan,)
-        case _:
-            return [plan for inner in ir.operands(value) for plan in _plans_in(inner)]
 
 
 def _extent(value: ir.Value | ir.Rank, weights: Mapping[str, Extent]) -> Extent:

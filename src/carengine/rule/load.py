@@ -8,15 +8,14 @@ goes to the set's diagnostics.
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from attrs import define, field
 
+from .. import collection
 from ..diagnostics import Block, CarError, Diagnostic, Source, codes, has_errors
 from . import carfile, caryaml, page
 from .files import RuleFile, rule_files
@@ -45,24 +44,12 @@ def load_rules(
     >>> rules.get("CAR-2019-08-001").attack
     ('T1003.001',)
     """
-    with _no_collection():
+    with collection.paused():
         loading = _Loading(lenient)
         for path in paths:
             loading.path(Path(path))
         loading.sigma(parameters or {})
         return from_drafts(loading.drafts, parameters=parameters, diagnostics=loading.found)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the cyclic garbage collector from running: rules are many objects, none of them garbage."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def load_rule(

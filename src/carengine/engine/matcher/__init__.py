@@ -5,8 +5,18 @@
 ``evaluate.holds``; everything here is about what they cost.
 """
 
-from .columns import Memory, getter, opaque_paths, paths_in
-from .routing import EventClasses, Leaf, Outcomes, Route, Router, Split, replaced, split_by
+from .columns import Memory, opaque_paths, paths_in
+from .routing import (
+    EventClasses,
+    Leaf,
+    Outcomes,
+    Route,
+    Router,
+    Split,
+    replaced,
+    split_by,
+    where_present,
+)
 from .stages import ClassMatcher, WholeEventNeeded
 
 __all__ = [
@@ -19,9 +29,9 @@ __all__ = [
     "Router",
     "Split",
     "WholeEventNeeded",
-    "getter",
     "opaque_paths",
     "paths_in",
     "replaced",
     "split_by",
+    "where_present",
 ]

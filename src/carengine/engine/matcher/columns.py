@@ -20,19 +20,17 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ... import functions, ir
-from ...evaluate import Alone, RawRow, as_time, regex_of, searchable, value_of, without
+from ... import ir
+from ...evaluate import regex_of, searchable
+from ...fieldmap import getter, walker
 from ...pattern import Any as Wild
 from ...pattern import Test, fold
-from ...values import compare, elements, in_network, is_null, text_of
+from ...values import compare, elements, in_network, text_of
 from .finder import Finder
-
-_ALONE = Alone()
 
 _MEMO_TEXT = 1024
 _MEMO_SIZE = 4096
 
-Get = Callable[[Mapping[str, Any]], Any]
 Atom = ir.Match | ir.Regex | ir.InNetwork | ir.IsNull | ir.Compare
 Judge = Callable[["Facet"], "bool | None"]
 
@@ -48,94 +46,7 @@ def single_value(condition: ir.Condition) -> ir.Value | None:
             return None
 
 
-# Reading values
-
-
-def getter(value: ir.Value) -> Get:
-    """A function that takes a lowered value from an (unwrapped) raw event."""
-    match value:
-        case ir.Raw(path, empty, type_):
-            return _raw_getter(path, empty, timed=type_ is ir.Type.TIME)
-        case ir.Constant(constant):
-            return lambda event: constant
-        case ir.Call(name, arguments, type_):
-            function = functions.FUNCTIONS[name]
-            inner = [getter(argument) for argument in arguments]
-            timed = type_ is ir.Type.TIME
-
-            if len(inner) == 1 and function.strict and not timed:
-                [only], apply = inner, function.apply
-
-                def call_one(event: Mapping[str, Any]) -> Any:
-                    given = only(event)
-                    if given is None:
-                        return None
-                    many = isinstance(given, list | tuple)
-                    return functions.call(name, [given]) if many else apply(given)
-
-                return call_one
-
-            if name == "first":
-
-                def first(event: Mapping[str, Any]) -> Any:
-                    for get in inner:
-                        found = get(event)
-                        if found is not None and not is_null(found):
-                            return as_time(found) if timed else found
-                    return None
-
-                return first
-            if not function.strict:
-
-                def call_any(event: Mapping[str, Any]) -> Any:
-                    found = function.apply(*[get(event) for get in inner])
-                    return as_time(found) if timed else found
-
-                return call_any
-
-            def call(event: Mapping[str, Any]) -> Any:
-                found = functions.call(name, [get(event) for get in inner])
-                return as_time(found) if timed else found
-
-            return call
-        case _:
-            return lambda event: value_of(value, RawRow(event), _ALONE)
-
-
-def _raw_getter(path: tuple[str, ...], empty: tuple[str, ...], *, timed: bool) -> Get:
-    walk = walker(path)
-    if not empty and not timed:
-        return walk
-
-    def get(event: Mapping[str, Any]) -> Any:
-        found = walk(event)
-        if found is None:
-            return None
-        if type(found) is str:
-            if found in empty:
-                return None
-        else:
-            found = without(found, empty)
-        return as_time(found) if timed else found
-
-    return get
-
-
-def walker(path: tuple[str, ...]) -> Get:
-    """A function that gives what stands at the end of a path of keys, or None."""
-    if len(path) == 1:
-        [key] = path
-        return lambda event: event.get(key)
-
-    def walk(event: Mapping[str, Any]) -> Any:
-        found: Any = event
-        for key in path:
-            if not isinstance(found, Mapping):
-                return None
-            found = found.get(key)
-        return found
-
-    return walk
+# Which fields a value reads
 
 
 def paths_in(value: ir.Value) -> frozenset[tuple[str, ...]]:
@@ -316,15 +227,22 @@ class Hits(dict[Any, int]):
     numbers so large that a float equal to them is written otherwise.
     """
 
-    __slots__ = ("_anchors", "_memory")
+    __slots__ = ("_anchors", "_bits", "_memory")
 
     def __init__(self, anchors: tuple[FacetAnchors, ...], memory: Memory) -> None:
         super().__init__()
         self._anchors = anchors
         self._memory = memory
+        # What 0 and 1 come to.
+        self._bits: dict[int, int] = {}
         memory.tables.append(self)
 
     def __missing__(self, value: Any) -> int:
+        if type(value) is int and 0 <= value <= 1:
+            bits = self._bits
+            if value not in bits:
+                bits[value] = self.of(value)
+            return bits[value]
         found = self.of(value)
         if type(value) is str:
             keep = len(value) <= _MEMO_TEXT

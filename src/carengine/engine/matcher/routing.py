@@ -9,8 +9,11 @@ would cost more than decoding it. So the questions are asked in the order of a t
 A node asks for one value (or whether some keys are there), and each answer leads to the node where all conditions
 stand with that answer put into them, until none is open. Two values are the same answer when all conditions on
 the value come out the same; plain texts and numbers are looked up in a table and decided only when
-they are new. Nodes and tables are bounded; beyond, an event is decided by the conditions themselves. The
-outcome is always that of ``evaluate.holds``.
+they are new. Of ``first(EventID, EventCode)`` the first part is asked for, and the second only where that is null.
+Nodes and tables are bounded; beyond, an event is decided by the conditions themselves. The outcome is always that
+of ``evaluate.holds``.
+
+Maps may be set *behind* the others: only events that none of the others recognises are asked about by them.
 """
 
 from __future__ import annotations
@@ -22,8 +25,9 @@ from attrs import evolve, frozen
 
 from ... import ir
 from ...evaluate import Alone, RawRow, holds
-from ...fieldmap import FieldMap, outcomes
-from .columns import Get, getter, opaque_paths, paths_in
+from ...fieldmap import FieldMap, Get, getter, outcomes
+from ...values import is_null
+from .columns import opaque_paths, paths_in
 
 _ALONE = Alone()
 
@@ -37,12 +41,16 @@ Open = tuple[tuple[int, ir.Condition], ...]
 T = TypeVar("T")
 
 
-@frozen(eq=False)
+@frozen(cache_hash=True)
 class Route:
-    """Where an event belongs: numbers of field maps, and of entries of each map, in order."""
+    """Where an event belongs: numbers of field maps, and of entries of each map, in order.
+
+    ``present`` are raw values that were asked for on the way and that are not null.
+    """
 
     maps: tuple[int, ...]
     entries: tuple[tuple[int, int], ...]
+    present: frozenset[ir.Value] = frozenset()
 
 
 Outcomes = Mapping[ir.Condition, ir.Condition]
@@ -73,10 +81,12 @@ class Leaf(Generic[T]):
         "key",
         "open",
         "past_keys",
+        "present",
         "read",
         "route",
         "table",
         "target",
+        "value",
     )
 
     def __init__(
@@ -93,14 +103,18 @@ class Leaf(Generic[T]):
         self.atoms: tuple[ir.Condition, ...] = ()
         self.absent: frozenset[str] = frozenset()
         self.asked: frozenset[tuple[str, ...]] = frozenset()
+        self.present: frozenset[ir.Value] = frozenset()
         self.table: dict[Any, Leaf[T]] = {}
         self.by_outcome: dict[Any, Leaf[T]] = {}
         self.target: T | None = None
         # Set where the route is known and only the value that splits its events is asked for.
         self.route: Route | None = None
+        # The value that is asked for.
+        self.value: ir.Value | None = None
 
     def ask(self, value: ir.Value) -> None:
         """Make the value the question."""
+        self.value = value
         self.asked |= paths_in(value)
         if isinstance(value, ir.Raw) and value == ir.Raw(value.path[:1]):
             [self.key] = value.path
@@ -113,16 +127,19 @@ class Router(Generic[T]):
 
     ``split`` may name a value for a route, and atoms on it: the events of the route are then told apart by
     the outcomes of these atoms as well. ``make`` gets the route and the outcomes, once for each
-    combination (more often only where there are too many to keep).
+    combination (more often only where there are too many to keep). ``behind`` are the numbers of the maps
+    that are asked only where no other map recognises the event.
     """
 
     def __init__(
         self,
         maps: Sequence[FieldMap],
         make: Callable[[Route, Outcomes], T],
-        split: Callable[[Route], Split | None],
+        split: Callable[[Route, frozenset[tuple[str, ...]]], Split | None],
+        behind: frozenset[int] = frozenset(),
     ) -> None:
         self.maps = tuple(maps)
+        self._behind = behind
         self._make = make
         self._split = split
         self._known: dict[Route, T] = {}
@@ -220,13 +237,17 @@ class Router(Generic[T]):
                 self._known[route] = found
         return found
 
-    def _route_of(self, holding: frozenset[int]) -> Route:
+    def _route_of(
+        self, holding: frozenset[int], present: frozenset[ir.Value] = frozenset()
+    ) -> Route:
         slots = [self._slots[slot] for slot in sorted(holding)]
         maps = tuple(number for number, place in slots if place is None)
+        if not self._behind.issuperset(maps):
+            maps = tuple(number for number in maps if number not in self._behind)
         entries = tuple(
             (number, place) for number, place in slots if place is not None and number in maps
         )
-        return Route(maps, entries)
+        return Route(maps, entries, present)
 
     # Growing the tree
 
@@ -242,12 +263,22 @@ class Router(Generic[T]):
     ) -> Leaf[T] | None:
         """Where a value leads; None: only the conditions themselves can tell."""
         row = RawRow({"": value})
-        outcome = tuple(holds(_about(atom, ir.Raw(("",))), row, _ALONE) for atom in node.atoms)
+        null = is_null(value)
+        outcome = (
+            null,
+            *(holds(_about(atom, ir.Raw(("",))), row, _ALONE) for atom in node.atoms),
+        )
         following = node.by_outcome.get(outcome)
         if following is None:
             if self._nodes >= _MOST_NODES:
                 return None
-            known = {atom: ir.Truth(true) for atom, true in zip(node.atoms, outcome, strict=True)}
+            asked = node.value
+            assert asked is not None
+            known: dict[ir.Condition, ir.Condition] = {
+                # What begins with the value that was asked for goes on with what follows it.
+                atom: _past(atom, asked) if null and _only_value(atom) != asked else ir.Truth(true)
+                for atom, true in zip(node.atoms, outcome[1:], strict=True)
+            }
             if node.route is not None:
                 self._nodes += 1
                 following = Leaf()
@@ -259,6 +290,7 @@ class Router(Generic[T]):
                     node.holding,
                     node.asked,
                     event,
+                    node.present if null else node.present | {asked},
                     past_keys=node.past_keys,
                 )
                 if following is None:
@@ -283,6 +315,7 @@ class Router(Generic[T]):
             node.holding,
             node.asked,
             event,
+            node.present,
             past_keys=True,
         )
         if made is not None:
@@ -295,6 +328,7 @@ class Router(Generic[T]):
         holding: frozenset[int],
         asked: frozenset[tuple[str, ...]],
         event: Mapping[str, Any],
+        present: frozenset[ir.Value] = frozenset(),
         *,
         past_keys: bool = False,
     ) -> Leaf[T] | None:
@@ -305,13 +339,15 @@ class Router(Generic[T]):
         open_ = tuple((slot, c) for slot, c in open_ if not _decided(c))
         # Entries of maps that do not recognise the event are of no interest.
         hopeful = {self._slots[slot][0] for slot, _ in open_ if self._slots[slot][1] is None}
-        hopeful |= {self._slots[slot][0] for slot in holding if self._slots[slot][1] is None}
-        open_ = tuple((slot, c) for slot, c in open_ if self._slots[slot][0] in hopeful)
+        sure = {self._slots[slot][0] for slot in holding if self._slots[slot][1] is None}
+        if not self._behind.issuperset(sure):
+            hopeful -= self._behind
+        open_ = tuple((slot, c) for slot, c in open_ if self._slots[slot][0] in hopeful | sure)
         if not open_:
-            return self._end(self._route_of(holding), asked)
+            return self._end(self._route_of(holding, present), asked)
         node: Leaf[T] = Leaf(open_, holding, past_keys=past_keys)
-        node.asked = asked
-        recognise = [c for slot, c in open_ if self._slots[slot][1] is None]
+        node.asked, node.present = asked, present
+        recognise = self._to_recognise(open_)
         # Not first of all: different logs lack different keys.
         if recognise and not past_keys and asked:
             keys = _telling_keys(recognise, event)
@@ -326,14 +362,23 @@ class Router(Generic[T]):
             return None
         node.ask(value)
         node.atoms = tuple(
-            dict.fromkeys(a for _, c in open_ for a in ir.atoms(c) if _only_value(a) == value)
+            dict.fromkeys(
+                a for _, c in open_ for a in ir.atoms(c) if _begins_with(_only_value(a), value)
+            )
         )
         return node
+
+    def _to_recognise(self, open_: Open) -> list[ir.Condition]:
+        """The open conditions that tell whether maps recognise the event; maps in front come first."""
+        found = [(self._slots[slot], c) for slot, c in open_]
+        maps = [(number, c) for (number, place), c in found if place is None]
+        front = [c for number, c in maps if number not in self._behind]
+        return front or [c for _, c in maps]
 
     def _end(self, route: Route, asked: frozenset[tuple[str, ...]]) -> Leaf[T]:
         leaf: Leaf[T] = Leaf()
         leaf.asked = asked
-        split = self._split(route) if self._nodes < _MOST_NODES else None
+        split = self._split(route, asked) if self._nodes < _MOST_NODES else None
         if split is None:
             leaf.target = self._target(route)
         else:
@@ -380,11 +425,81 @@ def replaced(condition: ir.Condition, known: Outcomes) -> ir.Condition:
             return known.get(condition, condition)
 
 
+def _beginning(value: ir.Value | None) -> ir.Value | None:
+    """What is to be asked for first where a value is wanted: of ``first(a, b)`` only ``a``."""
+    if not isinstance(value, ir.Call) or value.function != "first" or value.type is ir.Type.TIME:
+        return value
+    beginning = _beginning(value.arguments[0])
+    # What is read as a time is compared in another way than what it is read from.
+    typed = isinstance(beginning, ir.Raw | ir.Call) and beginning.type is not ir.Type.TIME
+    return beginning if typed else value
+
+
+def _begins_with(value: ir.Value | None, beginning: ir.Value) -> bool:
+    """Whether a value is this one, or is this one wherever that is not null."""
+    return value == beginning or _beginning(value) == beginning
+
+
+def _after_null(value: ir.Value, beginning: ir.Value) -> ir.Value:
+    """What a value that begins with another one is where that is null."""
+    if value == beginning or not isinstance(value, ir.Call):
+        return ir.Constant(None)
+    first, *rest = value.arguments
+    left = _after_null(first, beginning)
+    if left != ir.Constant(None):
+        rest = [left, *rest]
+    return evolve(value, arguments=tuple(rest)) if rest else ir.Constant(None)
+
+
+def _rewritten(condition: ir.Condition, change: Callable[[ir.Value], ir.Value]) -> ir.Condition:
+    """The condition with ``change`` applied to each value of its atoms, as a whole."""
+    match condition:
+        case ir.And(items) | ir.Or(items):
+            return evolve(condition, items=tuple(_rewritten(item, change) for item in items))
+        case ir.Not(item) | ir.IsTrue(item):
+            return evolve(condition, item=_rewritten(item, change))
+        case ir.Compare(left, _, right):
+            return evolve(condition, left=change(left), right=change(right))
+        case ir.Match(value) | ir.Regex(value) | ir.InNetwork(value) | ir.IsNull(value):
+            return evolve(condition, value=change(value))
+        case _:
+            return condition
+
+
+def where_present(condition: ir.Condition, present: frozenset[ir.Value]) -> ir.Condition:
+    """The condition for events in which these raw values are not null.
+
+    >>> a, b = ir.Raw(("EventID",)), ir.Raw(("EventCode",))
+    >>> where_present(ir.IsNull(ir.Call("first", (a, b))), frozenset({a})) == ir.IsNull(a)
+    True
+    """
+    return _rewritten(condition, lambda value: _where_present(value, present))
+
+
+def _where_present(value: ir.Value, present: frozenset[ir.Value]) -> ir.Value:
+    if not isinstance(value, ir.Call):
+        return value
+    beginning = _beginning(value)
+    if beginning is not value and beginning in present:
+        assert beginning is not None
+        return beginning
+    arguments = tuple(_where_present(inner, present) for inner in value.arguments)
+    return value if arguments == value.arguments else evolve(value, arguments=arguments)
+
+
+def _past(atom: ir.Condition, beginning: ir.Value) -> ir.Condition:
+    value = _only_value(atom)
+    assert value is not None
+    made = _about(atom, _after_null(value, beginning))
+    value = _only_value(made)
+    return ir.Truth(holds(made, RawRow({}), _ALONE)) if isinstance(value, ir.Constant) else made
+
+
 def _most_asked(conditions: Iterable[ir.Condition], event: Mapping[str, Any]) -> ir.Value | None:
     """The value that most open atoms are about; one that is there in the event before all others."""
     counts: dict[ir.Value, int] = {}
     for condition in conditions:
-        for value in dict.fromkeys(map(_only_value, ir.atoms(condition))):
+        for value in dict.fromkeys(_beginning(_only_value(a)) for a in ir.atoms(condition)):
             if value is not None:
                 counts[value] = counts.get(value, 0) + 1
     return max(
@@ -451,8 +566,13 @@ _SPLIT_STAGES = 12
 _SPLIT_ATOMS = 4
 
 
-def split_by(conditions: Sequence[ir.Condition]) -> Split | None:
-    """The value that most of the conditions fix to a few texts or numbers, if that is many of them."""
+def split_by(
+    conditions: Sequence[ir.Condition], asked: frozenset[tuple[str, ...]] = frozenset()
+) -> Split | None:
+    """The value that most of the conditions fix to a few texts or numbers, if that is many of them.
+
+    Fewer will do for a value that is ``asked`` for already.
+    """
     counts: dict[ir.Value, int] = {}
     for condition in conditions:
         for value in dict.fromkeys(_fixed(condition)):
@@ -460,14 +580,19 @@ def split_by(conditions: Sequence[ir.Condition]) -> Split | None:
                 continue
             counts[value] = counts.get(value, 0) + 1
     chosen = max(counts, key=lambda value: counts[value], default=None)
-    if chosen is None or counts[chosen] < max(_SPLIT_STAGES, len(conditions) // 4):
+    if chosen is None:
+        return None
+    free = paths_in(chosen) <= asked
+    many = counts[chosen] >= max(_SPLIT_STAGES, len(conditions) // 4)
+    # Every event has to be decoded for what splits it.
+    if not free and not (many and len(paths_in(chosen)) == 1):
         return None
     atoms = tuple(
         dict.fromkeys(a for c in conditions for a in ir.atoms(c) if _only_value(a) == chosen)
     )
     # A value that is compared in other ways too, or only in few, may have any number of values.
     fixed = all(isinstance(atom, ir.IsNull) or any(_fixed(atom)) for atom in atoms)
-    return Split(chosen, atoms) if fixed and len(atoms) >= _SPLIT_ATOMS else None
+    return Split(chosen, atoms) if fixed and (free or len(atoms) >= _SPLIT_ATOMS) else None
 
 
 def _fixed(condition: ir.Condition) -> Iterable[ir.Value]:
@@ -485,7 +610,7 @@ def _itself(route: Route, outcomes: Outcomes) -> Route:
     return route
 
 
-def _whole(route: Route) -> None:
+def _whole(route: Route, asked: frozenset[tuple[str, ...]]) -> None:
     return None
 
 

@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import re2
 from attrs import define, field, frozen
 
 from ... import ir
@@ -44,6 +43,7 @@ from .columns import (
     single_value,
 )
 from .finder import Finder
+from .injson import MightHold, any_of
 
 try:
     from orjson import dumps
@@ -51,7 +51,6 @@ except ImportError:
     dumps = None  # type: ignore[assignment]
 
 _ALONE = Alone()
-_FILTER_BYTES = 4_000_000
 
 # After how many events anchors are first looked over, and by how much later each next time.
 _FIRST_REVIEW = 512
@@ -150,7 +149,7 @@ class Plan:
     plain: tuple[tuple[Hits, str], ...]
     computed: tuple[tuple[Hits, Callable[[Mapping[str, Any]], Any]], ...]
     text: Finder | None
-    might_hold: Callable[[bytes], Any] | None
+    might_hold: MightHold | None
     always: int
     paths: frozenset[tuple[str, ...]]
 
@@ -486,30 +485,22 @@ class ClassMatcher:
         return index, self._columns[index].bit(_as_atom(atom), value)
 
 
-def _any_of(texts: set[str | None]) -> Callable[[bytes], Any] | None:
-    """What tells whether JSON has one of these texts, or escapes that could hide one."""
-    known = sorted(text for text in texts if text is not None)
-    if not known or len(known) < len(texts):
-        return None
-    options = re2.Options()
-    options.never_capture = True
-    options.log_errors = False
-    options.max_mem = _FILTER_BYTES
-    expression = "(?i)" + "|".join([r"\\u", *map(re2.escape, known)])
-    found: Callable[[bytes], Any] = re2.compile(expression.encode(), options).search
-    return found
+def _any_of(texts: set[str | None]) -> MightHold | None:
+    """What tells whether JSON has one of these texts; None where that is not known of all of them."""
+    known = [text for text in texts if text is not None]
+    return any_of(known) if known and len(known) == len(texts) else None
 
 
 def _worth_a_look(plan: Plan, outer: Mapping[str, Any] | None, line: bytes | None) -> bool:
     if plan.might_hold is None:
         return True
-    if line is not None and plan.might_hold(line) is None:
+    if line is not None and not plan.might_hold(line):
         return False
     if outer is None or dumps is None:
         return True
     # Written afresh it has no escapes but those of control characters.
     try:
-        return plan.might_hold(dumps(outer)) is not None
+        return plan.might_hold(dumps(outer))
     except TypeError:
         return True
 

@@ -125,39 +125,6 @@ def ends_of(part: ir.Condition | ir.Value) -> Iterator[ir.Condition | ir.Value]:
             yield from leaves(value)
 
 
-def inner_plans(plan: ir.Plan) -> Iterator[ir.Plan]:
-    """The plans that a plan's own conditions and values look at."""
-    parts: list[ir.Condition | ir.Value] = []
-    match plan:
-        case ir.Filter(_, condition) | ir.Join(_, condition):
-            parts.append(condition)
-        case ir.Assign(_, _, value):
-            parts.append(value)
-        case ir.Project(_, columns) | ir.Aggregated(_, columns) | ir.Window(columns=columns):
-            parts += [column.value for column in columns]
-    for part in parts:
-        for leaf in ends_of(part):
-            if isinstance(leaf, ir.Whole | ir.Lookup | ir.Rank):
-                yield leaf.plan
-
-
-def outer_plans(plan: ir.Plan) -> tuple[ir.Plan, ...]:
-    """The plans directly below a plan."""
-    match plan:
-        case ir.Search():
-            return ()
-        case ir.Join(branches):
-            return tuple(branch.plan for branch in branches)
-        case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
-            return plans
-        case ir.Aggregated(group):
-            return (group,)
-        case ir.Difference(left, right):
-            return (left, right)
-        case _:
-            return (plan.plan,)
-
-
 def stages_of(plan: ir.Plan) -> Iterator[ir.Stage]:
     """All stages that a prepared plan is fed by, with repetition."""
     work = [plan]
@@ -171,5 +138,5 @@ def stages_of(plan: ir.Plan) -> Iterator[ir.Stage]:
         if stages is not None:
             yield from stages
             continue
-        work += outer_plans(found)
-        work += [prepare(inner) for inner in inner_plans(found)]
+        work += ir.plans_below(found)
+        work += [prepare(inner) for inner in ir.plans_beside(found)]
