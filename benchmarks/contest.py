@@ -28,9 +28,8 @@ from attrs import asdict, field, frozen
 import carengine
 import data
 from environments import NOT_HERE, PEERS, Peer, UnavailableError, interpreter
-from measuring import ROOT, SOURCE
+from measuring import CACHE, ROOT, SOURCE
 
-CACHE = ROOT / ".benchmarks"
 SCRIPTS = ROOT / "benchmarks" / "peers"
 SEARCHED = 30_000
 NUMBERS = (1, 10, 100, 1_000_000)

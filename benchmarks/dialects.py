@@ -83,8 +83,9 @@ class Reading:
 
     @classmethod
     def of(cls, rule: Rule) -> Reading:
-        """Read the rule's file once more. Raises pySigma's errors."""
-        sigma = SigmaRule.from_yaml(Path(rule.path).read_text(encoding="utf-8"))
+        """Read the rule's file once more, however wrong its metadata. Raises pySigma's errors about its condition."""
+        text = Path(rule.path).read_text(encoding="utf-8")
+        sigma = SigmaRule.from_yaml(text, collect_errors=True)
         conditions = tuple(c.parse() for c in sigma.detection.parsed_condition)
         plans = [output.plan for output in rule.program.outputs]
         kinds = frozenset(kind for plan in plans for kind in ir.searched(plan))

@@ -21,10 +21,10 @@ from attrs import asdict, frozen
 
 import data
 import page
-from measuring import ROOT, machine
+from measuring import CACHE, ROOT, machine
 
 Say = Callable[[str], None]
-RESULTS = ROOT / ".benchmarks" / "results"
+RESULTS = CACHE / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 
@@ -68,7 +68,7 @@ TINY = Sizes(
     events=60,
     searched=120,
     seconds=0.2,
-    rules=(1, page.ALL),
+    rules=(page.ALL,),
     contest_rules=(page.ALL,),
     startup_turns=1,
     startup_heavy=1,
@@ -79,55 +79,66 @@ TINY = Sizes(
 )
 
 
-def matching(sizes: Sizes, peers: bool, say: Say) -> dict[str, Any]:
+@frozen
+class Order:
+    """What is asked for: sizes, whether peers take part, and a folder for what is needed on the way."""
+
+    sizes: Sizes
+    peers: bool
+    work: Path
+
+
+def matching(order: Order, say: Say) -> dict[str, Any]:
     """carengine's time over decoding alone."""
     import matcher
 
     rows = []
     say(matcher.HEAD)
-    for row in matcher.rows(sizes.lines, sizes.turns, sizes.rules):
+    for row in matcher.rows(order.sizes.lines, order.sizes.turns, order.sizes.rules):
         say(str(row))
         rows.append(asdict(row))
     return {"rows": rows}
 
 
-def startup(sizes: Sizes, peers: bool, say: Say) -> dict[str, Any]:
+def startup(order: Order, say: Say) -> dict[str, Any]:
     """What starting costs, and memory."""
     import startup
 
+    sizes = order.sizes
     found = startup.show(say, sizes.lines, sizes.startup_turns, sizes.startup_heavy)
     return {"rows": [asdict(row) for row in found]}
 
 
-def cores(sizes: Sizes, peers: bool, say: Say) -> dict[str, Any]:
+def cores(order: Order, say: Say) -> dict[str, Any]:
     """``hunt --jobs``."""
     import cores
 
-    found = cores.show(say, sizes.cores_lines, sizes.cores_turns)
+    found = cores.show(say, order.sizes.cores_lines, order.sizes.cores_turns)
     return {"rows": [{**asdict(row), "rate": row.rate} for row in found]}
 
 
-def reading(sizes: Sizes, peers: bool, say: Say) -> dict[str, Any]:
+def reading(order: Order, say: Say) -> dict[str, Any]:
     """Reading, against the libraries that decode."""
     import reading
 
     rows = []
-    for row in reading.rows(sizes.records, sizes.rounds):
+    for row in reading.rows(order.sizes.records, order.sizes.rounds):
         say(str(row))
         rows.append(asdict(row))
     return {"rows": rows}
 
 
-def contest(sizes: Sizes, peers: bool, say: Say) -> dict[str, Any]:
+def contest(order: Order, say: Say) -> dict[str, Any]:
     """The peers: speed, matches, and why these differ."""
     import causes
     import contest
     from environments import NOT_HERE, PEERS
 
-    folder = contest.CACHE / "field"
+    sizes = order.sizes
+    folder = order.work / "field"
     given = contest.prepare(folder, sizes.events, sizes.searched)
     say(f"{given.compared} + {given.events - given.compared} events, {len(given.rules)} rules")
-    chosen = PEERS if peers else ()
+    chosen = PEERS if order.peers else ()
     outcomes = list(contest.contest(given, sizes.contest_rules, sizes.seconds, chosen, say))
     compared = []
     for made in causes.comparisons(outcomes, folder / "sigma", given.lines, given.compared):
@@ -148,7 +159,7 @@ def contest(sizes: Sizes, peers: bool, say: Say) -> dict[str, Any]:
         }
         for o in outcomes
     ]
-    without = {} if peers else {peer.name: "left out of this run" for peer in PEERS}
+    without = {} if order.peers else {peer.name: "left out of this run" for peer in PEERS}
     return {
         "field": {
             "compared": given.compared,
@@ -163,7 +174,7 @@ def contest(sizes: Sizes, peers: bool, say: Say) -> dict[str, Any]:
     }
 
 
-PARTS: dict[str, Callable[[Sizes, bool, Say], dict[str, Any]]] = {
+PARTS: dict[str, Callable[[Order, Say], dict[str, Any]]] = {
     "matching": matching,
     "peers": contest,
     "startup": startup,
@@ -172,17 +183,17 @@ PARTS: dict[str, Callable[[Sizes, bool, Say], dict[str, Any]]] = {
 }
 
 
-def measure(name: str, sizes: Sizes, peers: bool, say: Say) -> dict[str, Any]:
+def measure(name: str, order: Order, say: Say) -> dict[str, Any]:
     """Run one part, and say when, where and on what."""
     begun = time.monotonic()
     say(f"== {name}")
-    found = PARTS[name](sizes, peers, say)
+    found = PARTS[name](order, say)
     return {
         "machine": machine(),
         "when": time.strftime("%Y-%m-%d"),
         "commit": _commit(),
         "data": "real" if data.shared() else "generated",
-        "options": asdict(sizes),
+        "options": asdict(order.sizes),
         "seconds": time.monotonic() - begun,
         **found,
     }
@@ -217,18 +228,20 @@ def main() -> None:
     parser.add_argument("--generated", action="store_true", help="made-up events, shipped rules")
     parser.add_argument("--no-peers", action="store_true", help="carengine alone")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the figures go")
+    parser.add_argument("--work", type=Path, default=CACHE, help="where prepared data goes")
     parser.add_argument("--page", type=Path, default=PAGE, help="where the page goes")
     options = parser.parse_args()
     if options.generated:
         os.environ["CARENGINE_SHARED"] = "none"
     say = partial(print, flush=True)
     sizes = TINY if options.tiny else QUICK if options.quick else Sizes()
+    order = Order(sizes, not options.no_peers, options.work)
     options.results.mkdir(parents=True, exist_ok=True)
     done = results(options.results)
     for name in options.only:
         if options.page_only or (options.missing and name in done):
             continue
-        made = measure(name, sizes, not options.no_peers, say)
+        made = measure(name, order, say)
         (options.results / f"{name}.json").write_text(json.dumps(made), encoding="utf-8")
         options.page.write_text(page.page(results(options.results)), encoding="utf-8")
     options.page.write_text(page.page(results(options.results)), encoding="utf-8")
