@@ -34,15 +34,15 @@ class Sizes:
 
     lines: int = 10_000
     turns: int = 4
-    events: int = 10_000
+    events: int = 30_000
     searched: int = 30_000
     seconds: float = 5.0
     rules: tuple[int, ...] = (1, 10, 100, 1000, page.ALL)
     contest_rules: tuple[int, ...] = (1, 10, 100, page.ALL)
     startup_turns: int = 5
     startup_heavy: int = 3
-    cores_lines: int = 150_000
-    cores_turns: int = 2
+    cores_lines: int = 400_000
+    cores_turns: int = 3
     records: int = 20_000
     rounds: int = 5
 
@@ -50,14 +50,14 @@ class Sizes:
 QUICK = Sizes(
     lines=2_000,
     turns=2,
-    events=1_000,
-    searched=5_000,
+    events=4_000,
+    searched=4_000,
     seconds=1.5,
     rules=(1, 100, page.ALL),
     contest_rules=(1, page.ALL),
     startup_turns=2,
     startup_heavy=1,
-    cores_lines=20_000,
+    cores_lines=60_000,
     cores_turns=1,
     records=4_000,
     rounds=2,

@@ -103,27 +103,28 @@ def _all(loaded: Loaded, many: Many, path: Path, compared: int, events: int) -> 
 
 
 def _each(loaded: Loaded, path: Path, compared: int, events: int, seconds: float) -> dict[str, Any]:
-    with path.open("rb") as file:
-        lines = [line.rstrip(b"\n") for line in itertools.islice(file, events)]
     one = loaded.one
     assert one is not None
-    pairs = [(number, rule) for number in range(compared) for rule in one(number, lines[number])]
+    pairs: list[Pair] = []
     begun = started = time.process_time()
-    seen = compared
-    warm, half = 0, (compared + len(lines)) // 2
-    for number in range(compared, len(lines)):
-        for rule in one(number, lines[number]):
-            pairs.append((number, rule))
-        seen = number + 1
-        # Asking for the time costs something where an event takes microseconds.
-        if seen % 16 == 0 or seen == half:
-            now = time.process_time()
-            if warm:
-                if now - started > seconds:
-                    break
-            elif now - begun > seconds or seen >= half:
-                warm, started = seen, time.process_time()
-    spent = time.process_time() - started
+    seen = warm = 0
+    half = (compared + events) // 2
+    with path.open("rb") as file:
+        for number, line in enumerate(itertools.islice(file, events)):
+            for rule in one(number, line):
+                pairs.append((number, rule))
+            seen = number + 1
+            # Asking for the time costs something where an event takes microseconds.
+            if seen == compared:
+                begun = time.process_time()
+            elif seen > compared and (seen % 16 == 0 or seen == half):
+                now = time.process_time()
+                if warm:
+                    if now - started > seconds:
+                        break
+                elif now - begun > seconds or seen >= half:
+                    warm, started = seen, time.process_time()
+        spent = time.process_time() - started
     return {"events": seen, "timed": seen - warm, "core": spent, "pairs": pairs}
 
 
