@@ -10,7 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -315,7 +315,7 @@ def compare_single(
     return sum(counts.total() for counts in found.values())
 
 
-@cache
+@lru_cache(maxsize=1)
 def archive(path: Path) -> list[Event]:
     return [record.event for record in read_events(path)]
 
