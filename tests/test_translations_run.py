@@ -437,3 +437,16 @@ def test_real_logs_read_back(path: Path, target: str) -> None:
             found = Counter(numbers[id(match.events[0].event)] for match in engine.run(events))
             assert found == wanted.get((rule.id, query.output), Counter()), query.text
     assert known > 70
+
+
+@pytest.mark.parametrize("target", ["duckdb", "sqlite", "eql"])
+def test_integers_as_data_spells_them(target: str) -> None:
+    """An integer of CAR is there as a number, as decimal and as hexadecimal text."""
+    rule = carengine.parse_rule(
+        'a = search Process:Access b = filter a where access_level in ["0x1010", "7"] '
+        'c = filter a where access_level not in ["0x1010", "7"] output b, c'
+    )
+    values: list[Any] = ["0x1010", "0X1010", 4112, "4112", "0x7", 7, "7", "0x8", 8, "x", None, "-"]
+    shape = {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 10}
+    events = [{**shape, "GrantedAccess": value} for value in values]
+    assert compare_single([rule], target, FLAT, events) == 10
