@@ -16,7 +16,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from carengine import ir
-from carengine.engine import Engine, interpret
+from carengine.engine import Engine, interpret, sieve
 from carengine.engine.matcher import ClassMatcher, EventClasses, Memory, finder, literals, stages
 from carengine.engine.matcher.finder import Finder
 from carengine.engine.sieve import AVAILABLE
@@ -277,6 +277,11 @@ RULES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def learning_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sieve, "_FIRST_REVIEW", 1)
+
+
 def whole(line: bytes) -> Any:
     try:
         return (FAST or decode)(line)
@@ -314,7 +319,9 @@ def sieved(engine: Engine, lines: list[bytes]) -> list[Any]:
 @some(20)
 @given(st.data())
 def test_lines_are_their_events(data: st.DataObject) -> None:
-    maps = data.draw(st.sampled_from(("auto", "sysmon", "mordor", "car")))
+    maps = data.draw(
+        st.sampled_from(("auto", "sysmon", "sysmon.flat", "sysmon.evtx", "mordor", "car"))
+    )
     engine = Engine(RULES, maps)
     made = []
     for _ in range(6):
@@ -331,7 +338,7 @@ def test_lines_are_their_events(data: st.DataObject) -> None:
                 )
             )
             line = line[:place] + put + line[place + data.draw(st.integers(0, 1)) :]
-        made += [line, line, line]
+        made += [line] * 8
     assert sieved(engine, made) == outcome(engine, made)
 
 
@@ -358,15 +365,17 @@ ODD = (
 
 
 def test_odd_lines_are_their_events() -> None:
-    engine = Engine(RULES)
+    engine = Engine(RULES, "sysmon.flat")
     plain = b'{"Channel":"Microsoft-Windows-Sysmon/Operational","EventID":1,"Image":"C:\\\\x.exe"}'
-    made = [line for odd in ODD for line in (plain, odd, odd)]
+    made = [line for odd in ODD for line in (*[plain] * 4, odd, odd)]
     assert sieved(engine, made) == outcome(engine, made)
     session = engine.session()
     assert [session.sieve.take(plain) for _ in range(3)] == [False, False, False]
     # A rule looks into the text of whole events, so that no field says that it does not match.
-    others = Engine([RULES[0], RULES[1]]).session()
-    assert [others.sieve.take(plain) for _ in range(3)][-1] is AVAILABLE
+    others = Engine([RULES[0], RULES[1]], "sysmon.flat").session()
+    for _ in range(20):
+        others.feed_line(plain)
+    assert others.sieve.take(plain) is AVAILABLE
 
 
 def test_a_reader_leaves_taken_lines_out(tmp_path: Path) -> None:
@@ -376,12 +385,14 @@ def test_a_reader_leaves_taken_lines_out(tmp_path: Path) -> None:
         for exe in ("a.exe", "b.exe", "cmd.exe", "c.exe")
     ]
     file.write_text("\n".join([*lines, "{", *lines]) + "\n")
-    engine = Engine(RULES[:2])
+    engine = Engine(RULES[:2], "car")
     session = engine.session()
+    for _ in range(20):
+        session.feed_line(lines[0].encode())
     with read_events(file, take=session.sieve.take) as reading:
         found = [(r.number, m.rule.id) for r in reading for m in session.feed(r.event)]
     assert found == [(3, "a"), (8, "a")]
-    assert (reading.records, reading.unreadable, session.account.events) == (9, 1, 8)
+    assert (reading.records, reading.unreadable, session.account.events) == (9, 1, 28)
 
 
 # What it costs
@@ -420,5 +431,33 @@ def test_real_lines_are_their_events() -> None:
     with zipfile.ZipFile(path) as archive:
         [name] = [n for n in archive.namelist() if n.endswith(".json") and "MACOSX" not in n]
         lines = archive.read(name).splitlines()[::3]
-    engine = Engine(RULES)
-    assert sieved(engine, lines) == outcome(engine, lines)
+    for maps in ("auto", "sysmon.flat"):
+        engine = Engine(RULES, maps)
+        assert sieved(engine, lines) == outcome(engine, lines)
+
+
+@quick
+@given(
+    st.lists(st.sampled_from(("*needle::x*", "*mimi katz*", "*\\mimidrv*", "*e1*", "*a*b:c*"))),
+    st.recursive(
+        st.one_of(
+            st.sampled_from(("a needle::X", "MIMI Katz", "c:\\mimidrv", "axb:c", "e1", "\x01")),
+            st.floats(allow_nan=False),
+            st.integers(-(2**70), 2**70),
+            st.none() | st.booleans(),
+        ),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("aek"), inner),
+    ),
+)
+def test_texts_of_events_are_looked_into_where_they_must_be(texts: list[str], value: Any) -> None:
+    tests = [ir.RawMatch((Pattern(text),)) for text in texts]
+    matcher = ClassMatcher(enumerate(tests))
+    event = {"x": value}
+    expected = [n for n, test in enumerate(tests) if holds(test, RawRow(event), ALONE) is True]
+    escaped = "".join(f"\\u{ord(c):04x}" if c.isalpha() else c for c in json.dumps("a needle::x"))
+    for line in (json.dumps(event), json.dumps(event, ensure_ascii=False, indent=1)):
+        assert matcher.match(event, event, line=line.encode()) == expected
+    assert matcher.match(event, event) == expected
+    hidden = {"x": "a needle::x"}
+    found = matcher.match(hidden, hidden, line=f'{{"x":{escaped}}}'.encode())
+    assert found == [n for n, text in enumerate(texts) if text == "*needle::x*"]

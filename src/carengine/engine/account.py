@@ -1,6 +1,6 @@
 """What went through a session, counted.
 
-Counting an event is one step, since all events alike have one `Classified`; the counts by map and by kind are summed up
+Counting an event is one step, since all events alike come to one leaf; the counts by map and by kind are summed up
 when somebody asks for them.
 """
 
@@ -14,6 +14,7 @@ from attrs import define, evolve, field
 
 from .. import ir
 from .classes import Classified
+from .matcher import Leaf
 from .saved import kinds_as_data, kinds_from_data
 
 # So many different combinations of classes come from hostile events only.
@@ -31,7 +32,8 @@ class _Sums:
     recognised: Counter[str] = field(factory=Counter)
     kinds: Counter[tuple[str, ir.EventKind]] = field(factory=Counter)
 
-    def add(self, found: Classified, number: int) -> None:
+    def add(self, found: Classified | None, number: int) -> None:
+        assert found is not None
         names = tuple(fieldmap.name for fieldmap in found.maps)
         self.events += number
         if not names:
@@ -68,8 +70,8 @@ class Account:
     """
 
     def __init__(self) -> None:
-        self.recent: dict[Classified, int] = {}
-        """How many events of late were what."""
+        self.recent: dict[Leaf[Classified], int] = {}
+        """How many events of late came to which leaf of the engine's tree."""
         self._sums = _Sums()
         self.matches: Counter[str] = Counter()
         self.late = 0
@@ -77,22 +79,22 @@ class Account:
         self.late_origins: list[str] = []
         self.untimed_origins: list[str] = []
 
-    def met(self, classified: Classified) -> None:
+    def met(self, leaf: Leaf[Classified]) -> None:
         """Count one event."""
         recent = self.recent
-        if classified in recent:
-            recent[classified] += 1
+        if leaf in recent:
+            recent[leaf] += 1
             return
         if len(recent) >= _MOST_COUNTS:
             for found, number in recent.items():
-                self._sums.add(found, number)
+                self._sums.add(found.target, number)
             recent.clear()
-        recent[classified] = 1
+        recent[leaf] = 1
 
     def _summed(self) -> _Sums:
         sums = self._sums.copy()
         for found, number in self.recent.items():
-            sums.add(found, number)
+            sums.add(found.target, number)
         return sums
 
     @property

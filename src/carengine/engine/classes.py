@@ -54,14 +54,15 @@ class Classified:
     """What an event is: the maps that recognise it, and its classes. One object for all events alike.
 
     ``groups`` are its classes by map, where there are stages for them, each with the place in ``classes`` that the
-    map's begin at; ``paths`` leads to the raw fields that were looked at beside those that decide the classes, and to
-    those of the event's time where joins and groups are run.
+    map's begin at; where joins and groups are run, ``paths`` leads to the raw fields of the event's
+    time, and ``opaque`` to those of them at which a mapping is needed as a whole.
     """
 
     maps: tuple[FieldMap, ...]
     classes: tuple[EventClass, ...]
     groups: tuple[tuple[int, Together], ...] = field(repr=False)
     paths: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False)
+    opaque: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False)
 
 
 def _clock_of(entry: Entry) -> Callable[[Mapping[str, Any]], int | None]:

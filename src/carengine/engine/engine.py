@@ -39,11 +39,13 @@ from .interpreter import match_of
 from .match import Match, Origin
 from .matcher import (
     ClassMatcher,
+    Leaf,
     Memory,
     Outcomes,
     Route,
     Router,
     Split,
+    opaque_paths,
     paths_in,
     replaced,
     split_by,
@@ -133,6 +135,10 @@ class Engine:
         self._router = Router(self.maps, self._first_of, self._split)
         self.classify: Callable[[Mapping[str, Any]], Classified] = self._router.route
         """What an (unwrapped) event is."""
+        self.leaf: Callable[[Mapping[str, Any]], Leaf[Classified]] = self._router.leaf
+        """The leaf of the tree of questions that an (unwrapped) event comes to."""
+        self.find: Callable[[Mapping[str, Any]], Leaf[Classified] | None] = self._router.find
+        """The same of a part of an event, if such events were there before."""
 
     def __reduce__(self) -> tuple[type[Engine], tuple[tuple[Rule, ...], tuple[FieldMap, ...]]]:
         # The matcher is made of closures; it is compiled afresh where the engine is unpickled.
@@ -331,14 +337,18 @@ class Engine:
             if together.stages:
                 groups.append((first, together))
             first += len(entries)
-        paths = frozenset(
-            path for atom in outcomes for value in ir.values_of(atom) for path in paths_in(value)
-        )
+        times: list[ir.Value] = []
         if self.streams:
             # Every event moves the clock of joins and groups, also one that no rule looks at.
-            times = [one.entry.value(ir.Field("time", None, ir.Type.TIME)) for one in classes]
-            paths = paths.union(*(paths_in(time) for time in times if time is not None))
-        return Classified(maps, classes, tuple(groups), paths)
+            found = [one.entry.value(ir.Field("time", None, ir.Type.TIME)) for one in classes]
+            times = [time for time in found if time is not None]
+        return Classified(
+            maps,
+            classes,
+            tuple(groups),
+            frozenset(path for time in times for path in paths_in(time)),
+            frozenset(path for time in times for path in opaque_paths(time)),
+        )
 
     def _grouped(self, entries: tuple[tuple[int, int], ...], outcomes: Outcomes) -> Together:
         """The stages of some entries of a map, with what is known of atoms put into them."""
@@ -365,19 +375,9 @@ class Engine:
         return found
 
     @property
-    def routing_paths(self) -> frozenset[tuple[str, ...]]:
-        """The paths of the raw fields that decide what an event is."""
-        return self._router.paths
-
-    @property
-    def routing_opaque(self) -> frozenset[tuple[str, ...]]:
-        """Those at which a mapping is needed as a whole, if there is one."""
+    def opaque(self) -> frozenset[tuple[str, ...]]:
+        """The paths at which a mapping is needed as a whole to tell what an event is."""
         return self._router.opaque
-
-    @property
-    def routing_reads_text(self) -> bool:
-        """Whether what an event is depends on its text."""
-        return self._router.reads_text
 
     def targets(self, stage: int) -> list[_Target]:
         """The outputs that a stage, by its number, belongs to."""
@@ -428,13 +428,20 @@ class Session:
             raise TypeError(
                 f"event {self.account.events + 1:,} is a {type(event).__name__}; an event is a mapping of fields to values"
             )
+        return self._feed(event, origin, None)
+
+    def _feed(
+        self, event: Mapping[str, Any], origin: Origin | None, line: bytes | None
+    ) -> list[Match]:
         inner = unwrap(event)
-        self.latest = classified = self.engine.classify(inner)
-        self.account.met(classified)
+        leaf = self.engine.leaf(inner)
+        self.account.met(leaf)
+        self.latest = classified = leaf.target
+        assert classified is not None
         found: list[tuple[tuple[int, ...], _Target, CarEvent]] = []
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
         for first, together in classified.groups:
-            places = together.matcher.match(inner, event)
+            places = together.matcher.match(inner, event, line=line)
             if places:
                 self._gather(event, inner, first, together, places, found, feeding)
         flow = self._flow
@@ -529,7 +536,7 @@ class Session:
             event = decode(line)
         if not isinstance(event, dict):
             raise UnreadableError("the line is no JSON object")
-        return self.feed(event, origin)
+        return self._feed(event, origin, line)
 
     @property
     def sieve(self) -> Sieve:

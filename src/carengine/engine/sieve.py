@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from .matcher import WholeEventNeeded
+from .matcher import Leaf, WholeEventNeeded
 
 if TYPE_CHECKING:
     from .account import Account
@@ -41,12 +41,15 @@ Decode = Callable[[bytes], Any]
 Test = Callable[[Any], int]
 
 # More fields than this are not decoded faster than everything.
-_MOST_FIELDS = 40
+_MOST_FIELDS = 60
+# Nor are they where more than this decide what an event is.
+_MOST_DECIDING = 20
+# An event is frequent enough to ask for more where it is one of so many.
+_WORTH = 200
 # What a field costs when all lines are decoded for it, and what decoding a line once more costs, in
 # the same unit (measured: microseconds on lines of 2 KB).
 _FIELD_COST = 0.08
 _AGAIN_COST = 1.8
-_MOST_CLASSES = 2_000
 # After how many lines decoded twice it is first looked at which events are frequent.
 _FIRST_REVIEW = 64
 # Whole decoders give up at 1024 brackets in brackets.
@@ -59,7 +62,7 @@ _WRAPPERS: frozenset[Path] = frozenset({("_source",), ("result",)})
 class Sieve:
     """Takes the lines that give no match; they are counted in the account.
 
-    One for each session: it learns which events are frequent.
+    One for each session: it learns from the account which events are frequent.
     """
 
     def __init__(
@@ -68,22 +71,25 @@ class Sieve:
         self._account = account
         # Joins and groups want the time of every event, whatever it is: it moves their clock.
         self._tick = tick
-        self._classify = engine.classify
-        # The fields that decide what an event is, and all that are decoded at first.
-        self._deciding = engine.routing_paths | _WRAPPERS
-        self._fields = self._deciding
-        self._opaque = engine.routing_opaque
-        usable = AVAILABLE and not engine.routing_reads_text
-        self._decode = _decoder(self._fields, self._opaque) if usable else None
-        # Of the events that these fields are enough for: what tells that no stage can hold. And what
-        # decodes all that the rules read of an event; None where it is better decoded whole.
-        self._tests: dict[Classified, tuple[Test, ...]] = {}
-        self._decoders: dict[Classified, Decode | None] = {}
-        # How many events of each class the matchers know of.
-        self._told: dict[Classified, int] = {}
-        self._twice = 0
+        self._find = engine.find
+        self._opaque = engine.opaque
+        # The fields that decide what frequent events are, and all that are decoded at first.
+        self._deciding = _WRAPPERS
+        self._fields = _WRAPPERS
+        self._decode: Decode | None = None
+        # For the leaves that these fields lead to: what decodes all that rules read of such events, None where that
+        # is better decoded whole. And where the fields suffice for it, what tells that no stage can hold.
+        self._decoders: dict[Leaf[Classified], Decode | None] = {}
+        self._tests: dict[Leaf[Classified], tuple[Test, ...]] = {}
+        # Of some of these, what must not be found in the line.
+        self._searches: dict[Leaf[Classified], tuple[Callable[[bytes], Any], ...]] = {}
+        # How many events of each leaf the matchers know of.
+        self._told: dict[Leaf[Classified], int] = {}
+        self._usable = AVAILABLE
+        self._count_brackets = self._usable and _decodes_deep()
+        # Lines that were not taken at once, and when it is looked at why.
+        self._slow = 0
         self._review_at = _FIRST_REVIEW
-        self._count_brackets = self._decode is not None and _decodes_deep()
 
     def take(self, line: bytes) -> bool:
         """Whether a line is certainly an event that gives no match. It is then counted, and done with.
@@ -92,126 +98,150 @@ class Sieve:
         """
         decode = self._decode
         if decode is None:
-            return False
+            return self._slowly()
         try:
             if not line.isascii():
                 line.decode()
             partial = decode(line)
-            classified = self._classify(partial)
-            tests = self._tests.get(classified)
+            leaf = self._find(partial)
+            tests = self._tests.get(leaf)  # type: ignore[arg-type]
             if tests is None:
-                if not self._again(classified, line, None, partial):
-                    return False
+                if leaf not in self._decoders:
+                    return self._slowly()
+                partial = self._again(leaf, line, None, partial)
+                if partial is None:
+                    return self._slowly()
             else:
                 for test in tests:
                     if hits := test(partial):
                         known = [hits] if len(tests) == 1 else None
-                        if not self._again(classified, line, known, partial):
+                        partial = self._again(leaf, line, known, partial)  # type: ignore[arg-type]
+                        if partial is None:
                             return False
                         break
+                if self._searches:
+                    for search in self._searches.get(leaf, ()):  # type: ignore[arg-type]
+                        if search(line) is not None:
+                            return self._slowly()
         except (ValueError, RecursionError, WholeEventNeeded):
-            return False
+            return self._slowly()
         if self._count_brackets and line.count(b"{") + line.count(b"[") > _MOST_BRACKETS:
             return False
         recent = self._account.recent
-        if classified in recent:
-            recent[classified] += 1
+        if leaf in recent:
+            recent[leaf] += 1
         else:
-            self._account.met(classified)
+            self._account.met(leaf)  # type: ignore[arg-type]
         if self._tick is not None:
-            for event_class in classified.classes:
+            for event_class in leaf.target.classes:  # type: ignore[union-attr]
                 if (time := event_class.time(partial)) is not None:
                     self._tick(time)
         return True
 
+    def _slowly(self) -> bool:
+        """Note that a line was not taken at once."""
+        self._slow += 1
+        if self._slow >= self._review_at and self._usable:
+            self._review()
+        return False
+
     def _again(
-        self, classified: Classified, line: bytes, known: list[int] | None, partial: Any
-    ) -> bool:
-        """Whether the line, decoded once more for all that the rules read, is an event of a class without a match.
+        self, leaf: Leaf[Classified], line: bytes, known: list[int] | None, partial: Any
+    ) -> Any:
+        """The line, decoded once more for all that rules read; None if it is no event of that leaf without a match.
 
         ``known`` are the stages that could match, for each group, where that was found out already.
         """
-        if classified not in self._decoders:
-            # The first of each class is decoded whole.
-            self._meet(classified)
-            return False
-        decode = self._decoders[classified]
+        decode = self._decoders[leaf]
         if decode is None:
-            return False
+            return None
         if decode is not self._decode:
-            self._twice += 1
-            if self._twice >= self._review_at:
-                self._review()
+            self._slowly()
             partial = decode(line)
-            if self._classify(partial) is not classified:
-                return False
-        for place, (_, group) in enumerate(classified.groups):
+            if self._find(partial) is not leaf:
+                return None
+        assert leaf.target is not None
+        for place, (_, group) in enumerate(leaf.target.groups):
             hits = None if known is None else known[place]
-            if group.matcher.match(partial, None, hits):
-                return False
-        return True
+            if group.matcher.match(partial, None, hits, line):
+                return None
+        return partial
 
-    def _meet(self, classified: Classified) -> None:
-        """Make what takes the lines of a class."""
-        opaque = self._opaque.union(*(group.matcher.opaque for _, group in classified.groups))
-        if not classified.paths <= self._fields or opaque != self._opaque:
-            # What it is was told without a field that it depends on, or without all of one.
-            self._deciding |= classified.paths
-            self._opaque = opaque
-            self._extend(self._fields | classified.paths)
-            return
-        if len(self._decoders) >= _MOST_CLASSES:
-            return
+    def _review(self) -> None:
+        """Choose what is decoded at first: what decides what frequent events are, and what their rules hang on."""
+        self._review_at = self._slow + 6 * self._review_at
+        counts = dict(self._account.recent)
+        total = max(1, sum(counts.values()))
+        frequent = sorted(counts, key=lambda leaf: -counts[leaf])
+        deciding = _WRAPPERS
+        leaves = []
+        for leaf in frequent:
+            more = deciding | leaf.asked
+            if len(more) <= _MOST_DECIDING and (
+                not more - deciding or counts[leaf] * _WORTH > total
+            ):
+                deciding = more
+                leaves.append(leaf)
+        fields = deciding
+        for leaf in leaves:
+            if leaf in self._tests:
+                self._tell(leaf, counts[leaf])
+            self._told[leaf] = counts[leaf]
+            first = _hung_on(leaf)
+            if first is not None:
+                new = first - fields
+                if len(new) * _FIELD_COST < _AGAIN_COST * counts[leaf] / total:
+                    fields |= new
+        for leaf in leaves:
+            assert leaf.target is not None
+            self._opaque |= leaf.target.opaque
+            for _, group in leaf.target.groups:
+                self._opaque |= group.matcher.opaque
+        self._deciding, self._fields = deciding, fields
+        self._decode = _decoder(fields, self._opaque) if leaves else None
+        self._decoders.clear()
+        self._tests.clear()
+        self._searches.clear()
+        for leaf in leaves:
+            self._prepare(leaf)
+
+    def _tell(self, leaf: Leaf[Classified], number: int) -> None:
+        """Let the matchers know of the events that they were not shown."""
+        assert leaf.target is not None
+        for _, group in leaf.target.groups:
+            group.matcher.passed(max(0, number - self._told.get(leaf, 0)))
+
+    def _prepare(self, leaf: Leaf[Classified]) -> None:
+        """Make what takes the lines of a leaf."""
+        classified = leaf.target
+        assert classified is not None
         matchers = [group.matcher for _, group in classified.groups]
         plans = [matcher.plan for matcher in matchers]
-        needed = classified.paths.union(*(matcher.paths for matcher in matchers))
+        needed = leaf.asked.union(classified.paths, *(matcher.paths for matcher in matchers))
         decode = None
         # Whoever reads wants to see what no map recognises.
         if classified.maps and len(needed) <= _MOST_FIELDS:
-            decode = (
-                self._decode
-                if needed <= self._fields
-                else _decoder(needed | self._deciding, self._opaque)
-            )
-        self._decoders[classified] = decode
-        if decode is not None and all(
-            plan.complete and plan.paths <= self._fields for plan in plans
+            whole = needed <= self._fields
+            decode = self._decode if whole else _decoder(needed | _WRAPPERS, self._opaque)
+        self._decoders[leaf] = decode
+        if (
+            decode is not None
+            and classified.paths <= self._fields
+            and all(plan.complete and plan.paths <= self._fields for plan in plans)
         ):
-            self._tests[classified] = tuple(plan.hits for plan in plans)
+            self._tests[leaf] = tuple(plan.hits for plan in plans)
+            searches = tuple(p.might_hold for p in plans if p.text is not None and p.might_hold)
+            if searches:
+                self._searches[leaf] = searches
 
-    def _first(self, classified: Classified) -> frozenset[Path] | None:
-        """The fields that can show that no rule matches an event; None where no few fields can."""
-        plans = [group.matcher.plan for _, group in classified.groups]
-        if not all(plan.complete for plan in plans):
-            return None
-        return classified.paths.union(*(plan.paths for plan in plans))
 
-    def _extend(self, fields: frozenset[Path]) -> None:
-        self._fields = fields
-        self._decode = _decoder(fields, self._opaque)
-        self._tests.clear()
-        self._decoders.clear()
-
-    def _review(self) -> None:
-        """Decode at first what tells of events that are frequent enough to pay for it."""
-        self._review_at = self._twice + 8 * self._review_at
-        counts = self._account.recent
-        total = max(1, sum(counts.values()))
-        fields = self._deciding
-        for classified in sorted(counts, key=lambda one: -counts[one]):
-            number = counts[classified]
-            if classified in self._tests:
-                for _, group in classified.groups:
-                    group.matcher.passed(max(0, number - self._told.get(classified, 0)))
-            self._told[classified] = number
-            first = self._first(classified)
-            if first is None:
-                continue
-            new = first - fields
-            if len(new) * _FIELD_COST < _AGAIN_COST * number / total:
-                fields |= new
-        # Also where the fields are the same: what stages hang on may have changed.
-        self._extend(fields)
+def _hung_on(leaf: Leaf[Classified]) -> frozenset[Path] | None:
+    """The fields that can show that no rule matches an event of a leaf; None where no few fields can."""
+    assert leaf.target is not None
+    plans = [group.matcher.plan for _, group in leaf.target.groups]
+    if not all(plan.complete for plan in plans):
+        return None
+    return leaf.target.paths.union(*(plan.paths for plan in plans))
 
 
 def _decodes_deep() -> bool:

@@ -5,13 +5,14 @@
 ``evaluate.holds``; everything here is about what they cost.
 """
 
-from .columns import Memory, getter, paths_in
-from .routing import EventClasses, Outcomes, Route, Router, Split, replaced, split_by
+from .columns import Memory, getter, opaque_paths, paths_in
+from .routing import EventClasses, Leaf, Outcomes, Route, Router, Split, replaced, split_by
 from .stages import ClassMatcher, WholeEventNeeded
 
 __all__ = [
     "ClassMatcher",
     "EventClasses",
+    "Leaf",
     "Memory",
     "Outcomes",
     "Route",
@@ -19,6 +20,7 @@ __all__ = [
     "Split",
     "WholeEventNeeded",
     "getter",
+    "opaque_paths",
     "paths_in",
     "replaced",
     "split_by",

@@ -24,7 +24,7 @@ from ... import functions, ir
 from ...evaluate import Alone, RawRow, as_time, regex_of, searchable, value_of, without
 from ...pattern import Any as Wild
 from ...pattern import Test, fold
-from ...values import compare, elements, in_network, text_of
+from ...values import compare, elements, in_network, is_null, text_of
 from .finder import Finder
 
 _ALONE = Alone()
@@ -75,6 +75,24 @@ def getter(value: ir.Value) -> Get:
 
                 return call_one
 
+            if name == "first":
+
+                def first(event: Mapping[str, Any]) -> Any:
+                    for get in inner:
+                        found = get(event)
+                        if found is not None and not is_null(found):
+                            return as_time(found) if timed else found
+                    return None
+
+                return first
+            if not function.strict:
+
+                def call_any(event: Mapping[str, Any]) -> Any:
+                    found = function.apply(*[get(event) for get in inner])
+                    return as_time(found) if timed else found
+
+                return call_any
+
             def call(event: Mapping[str, Any]) -> Any:
                 found = functions.call(name, [get(event) for get in inner])
                 return as_time(found) if timed else found
@@ -93,7 +111,11 @@ def _raw_getter(path: tuple[str, ...], empty: tuple[str, ...], *, timed: bool) -
         found = walk(event)
         if found is None:
             return None
-        found = without(found, empty)
+        if type(found) is str:
+            if found in empty:
+                return None
+        else:
+            found = without(found, empty)
         return as_time(found) if timed else found
 
     return get
@@ -138,11 +160,6 @@ def opaque_paths(value: ir.Value) -> frozenset[tuple[str, ...]]:
     if isinstance(value, ir.Call) and value.function not in _TEXT_ONLY:
         return paths_in(value)
     return frozenset(path for inner in ir.operands(value) for path in opaque_paths(inner))
-
-
-def reads_text(condition: ir.Condition) -> bool:
-    """Whether an atom looks into the text of the whole event."""
-    return not isinstance(condition, ir.Truth) and not ir.values_of(condition)
 
 
 # One value, looked at

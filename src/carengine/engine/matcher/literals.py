@@ -15,6 +15,8 @@ characters outside groups and classes; whatever it does not understand ends a ru
 
 from __future__ import annotations
 
+import re
+
 from ... import ir
 from ...pattern import Pattern, fold
 
@@ -27,6 +29,31 @@ def of_pattern(pattern: Pattern) -> str | None:
     texts = [fold(token) for token in pattern.tokens if isinstance(token, str)]
     longest = max(texts, key=len, default="")
     return longest if len(longest) >= _SHORTEST else None
+
+
+# What JSON writes as it is, wherever it is inside a string. A colon behind anything but a quote is inside of one.
+_PLAIN = re.compile("[A-Za-z0-9 _.;=@#$%&()*+<>!?^|~-][A-Za-z0-9 _.;:=@#$%&()*+<>!?^|~-]*")
+# What numbers and the words of JSON are made of. They are written in more ways than one.
+_IN_NUMBERS = frozenset("0123456789.+-eainfulsrt")
+
+
+def in_json(pattern: Pattern) -> str | None:
+    """A text, folded, that stands in the JSON of whatever event has a text that the pattern matches.
+
+    It is inside of a string there, as it is, unless it is written with escapes (``\\u006d``). None where nothing of
+    the kind is certain.
+
+    >>> in_json(Pattern("*sekurlsa::logonpasswords*")), in_json(Pattern("*1.0*"))
+    ('sekurlsa::logonpasswords', None)
+    """
+    found = [
+        run
+        for token in pattern.tokens
+        if isinstance(token, str)
+        for run in _PLAIN.findall(fold(token))
+        if len(run) >= _SHORTEST and not _IN_NUMBERS.issuperset(run)
+    ]
+    return max(found, key=len, default=None)
 
 
 def of_regex(regex: ir.Regex) -> tuple[str, ...] | None:

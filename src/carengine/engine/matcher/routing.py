@@ -23,7 +23,7 @@ from attrs import evolve, frozen
 from ... import ir
 from ...evaluate import Alone, RawRow, holds
 from ...fieldmap import FieldMap, outcomes
-from .columns import Get, getter, opaque_paths, paths_in, reads_text
+from .columns import Get, getter, opaque_paths, paths_in
 
 _ALONE = Alone()
 
@@ -33,6 +33,7 @@ _TABLE = 512
 _KEY_TEXT = 256
 
 Conditions = tuple[ir.Condition, ...]
+Open = tuple[tuple[int, ir.Condition], ...]
 T = TypeVar("T")
 
 
@@ -56,19 +57,21 @@ class Split:
     atoms: Conditions
 
 
-class _Node(Generic[T]):
+class Leaf(Generic[T]):
     """A place in the tree: what stands open there, the next question, and where its answers lead.
 
-    A leaf has nothing open but a ``target``; ``beyond`` is where only the conditions themselves can tell.
+    At a leaf proper nothing is open, and ``target`` is what the caller made of the route. ``asked`` are the paths of all
+    fields that were looked at on the way: events that are alike in these are alike in everything.
     """
 
     __slots__ = (
         "absent",
+        "asked",
         "atoms",
-        "beyond",
         "by_outcome",
-        "conditions",
+        "holding",
         "key",
+        "open",
         "past_keys",
         "read",
         "route",
@@ -76,8 +79,12 @@ class _Node(Generic[T]):
         "target",
     )
 
-    def __init__(self, conditions: Conditions = (), *, past_keys: bool = False) -> None:
-        self.conditions = conditions
+    def __init__(
+        self, open_: Open = (), holding: frozenset[int] = frozenset(), *, past_keys: bool = False
+    ) -> None:
+        # The conditions that are open yet, by their slots, and the slots of those that are true.
+        self.open = open_
+        self.holding = holding
         # Whether it was asked already which keys are there.
         self.past_keys = past_keys
         # What is asked for: the value under a key, or another value. Neither: which keys are there.
@@ -85,15 +92,16 @@ class _Node(Generic[T]):
         self.read: Get | None = None
         self.atoms: tuple[ir.Condition, ...] = ()
         self.absent: frozenset[str] = frozenset()
-        self.table: dict[Any, _Node[T]] = {}
-        self.by_outcome: dict[Any, _Node[T]] = {}
+        self.asked: frozenset[tuple[str, ...]] = frozenset()
+        self.table: dict[Any, Leaf[T]] = {}
+        self.by_outcome: dict[Any, Leaf[T]] = {}
         self.target: T | None = None
-        self.beyond = False
         # Set where the route is known and only the value that splits its events is asked for.
         self.route: Route | None = None
 
     def ask(self, value: ir.Value) -> None:
         """Make the value the question."""
+        self.asked |= paths_in(value)
         if isinstance(value, ir.Raw) and value == ir.Raw(value.path[:1]):
             [self.key] = value.path
         else:
@@ -128,20 +136,7 @@ class Router(Generic[T]):
                 self._slots.append((number, place))
                 conditions.append(ir.simplify(entry.when))
         self._conditions = tuple(conditions)
-        self._beyond: _Node[T] = _Node()
-        self._beyond.beyond = True
-        self._root = self._made(self._conditions)
-
-    @property
-    def paths(self) -> frozenset[tuple[str, ...]]:
-        """The paths of all raw fields that decide routes."""
-        return frozenset(
-            path
-            for condition in self._conditions
-            for atom in ir.atoms(condition)
-            for value in ir.values_of(atom)
-            for path in paths_in(value)
-        )
+        self._root: Leaf[T] | None = None
 
     @property
     def opaque(self) -> frozenset[tuple[str, ...]]:
@@ -154,39 +149,68 @@ class Router(Generic[T]):
             for path in opaque_paths(value)
         )
 
-    @property
-    def reads_text(self) -> bool:
-        """Whether a condition looks into the text of events."""
-        return any(reads_text(atom) for c in self._conditions for atom in ir.atoms(c))
-
     def route(self, event: Mapping[str, Any]) -> T:
         """What was made of the route of an (unwrapped) event."""
-        node = self._root
+        target = self.leaf(event).target
+        assert target is not None
+        return target
+
+    def leaf(self, event: Mapping[str, Any]) -> Leaf[T]:
+        """The leaf that an (unwrapped) event comes to; the tree grows to it where it has not been."""
+        node = self._root or self._first(event)
         while node.target is None:
+            following: Leaf[T] | None
             if node.key is not None:
                 value = event.get(node.key)
             elif node.read is not None:
                 value = node.read(event)
-            elif node.beyond:
-                return self._by_conditions(event)
             else:
                 keys = event.keys()
                 present = None if keys.isdisjoint(node.absent) else frozenset(keys & node.absent)
-                node = node.by_outcome.get(present) or self._without(node, present)
+                following = node.by_outcome.get(present) or self._without(node, present, event)
+                if following is None:
+                    return self._by_conditions(event)
+                node = following
                 continue
             kind = type(value)
             if kind is str or kind is int or value is None:
-                node = node.table.get(value) or self._after(node, value, keep=True)
+                following = node.table.get(value) or self._after(node, value, event, keep=True)
             else:
                 # 1.0 and True are keys equal to 1, and are other texts; lists are no keys.
-                node = self._after(node, value, keep=False)
-        return node.target
+                following = self._after(node, value, event, keep=False)
+            if following is None:
+                return self._by_conditions(event)
+            node = following
+        return node
 
-    def _by_conditions(self, event: Mapping[str, Any]) -> T:
+    def find(self, event: Mapping[str, Any]) -> Leaf[T] | None:
+        """The leaf that an event comes to, if an event like it has been there before; nothing grows.
+
+        The event need only have the fields that are asked for on the way to the leaf that comes out.
+        """
+        node = self._root
+        while node is not None and node.target is None:
+            if node.key is not None:
+                value = event.get(node.key)
+            elif node.read is not None:
+                value = node.read(event)
+            else:
+                keys = event.keys()
+                present = None if keys.isdisjoint(node.absent) else frozenset(keys & node.absent)
+                node = node.by_outcome.get(present)
+                continue
+            kind = type(value)
+            if kind is not str and kind is not int and value is not None:
+                return None
+            node = node.table.get(value)
+        return node
+
+    def _by_conditions(self, event: Mapping[str, Any]) -> Leaf[T]:
         row = RawRow(event)
-        return self._target(
-            self._route_of([holds(c, row, _ALONE) is True for c in self._conditions])
-        )
+        holding = [n for n, c in enumerate(self._conditions) if holds(c, row, _ALONE) is True]
+        leaf: Leaf[T] = Leaf()
+        leaf.target = self._target(self._route_of(frozenset(holding)))
+        return leaf
 
     def _target(self, route: Route) -> T:
         found = self._known.get(route)
@@ -196,35 +220,49 @@ class Router(Generic[T]):
                 self._known[route] = found
         return found
 
-    def _route_of(self, holding: Sequence[bool]) -> Route:
-        slots = list(zip(self._slots, holding, strict=True))
-        maps = tuple(number for (number, place), true in slots if place is None and true)
+    def _route_of(self, holding: frozenset[int]) -> Route:
+        slots = [self._slots[slot] for slot in sorted(holding)]
+        maps = tuple(number for number, place in slots if place is None)
         entries = tuple(
-            (number, place)
-            for (number, place), true in slots
-            if place is not None and true and number in maps
+            (number, place) for number, place in slots if place is not None and number in maps
         )
         return Route(maps, entries)
 
     # Growing the tree
 
-    def _after(self, node: _Node[T], value: Any, *, keep: bool) -> _Node[T]:
-        """Where a value leads."""
+    def _first(self, event: Mapping[str, Any]) -> Leaf[T]:
+        found = self._made(tuple(enumerate(self._conditions)), frozenset(), frozenset(), event)
+        if found is None:
+            return self._by_conditions(event)
+        self._root = found
+        return found
+
+    def _after(
+        self, node: Leaf[T], value: Any, event: Mapping[str, Any], *, keep: bool
+    ) -> Leaf[T] | None:
+        """Where a value leads; None: only the conditions themselves can tell."""
         row = RawRow({"": value})
         outcome = tuple(holds(_about(atom, ir.Raw(("",))), row, _ALONE) for atom in node.atoms)
         following = node.by_outcome.get(outcome)
         if following is None:
             if self._nodes >= _MOST_NODES:
-                return self._beyond
+                return None
             known = {atom: ir.Truth(true) for atom, true in zip(node.atoms, outcome, strict=True)}
             if node.route is not None:
                 self._nodes += 1
-                following = _Node()
+                following = Leaf()
                 following.target = self._make(node.route, known)
+                following.asked = node.asked
             else:
                 following = self._made(
-                    tuple(replaced(c, known) for c in node.conditions), past_keys=node.past_keys
+                    tuple((slot, replaced(c, known)) for slot, c in node.open),
+                    node.holding,
+                    node.asked,
+                    event,
+                    past_keys=node.past_keys,
                 )
+                if following is None:
+                    return None
             node.by_outcome[outcome] = following
         if (
             keep
@@ -234,50 +272,67 @@ class Router(Generic[T]):
             node.table[value] = following
         return following
 
-    def _without(self, node: _Node[T], present: frozenset[str] | None) -> _Node[T]:
+    def _without(
+        self, node: Leaf[T], present: frozenset[str] | None, event: Mapping[str, Any]
+    ) -> Leaf[T] | None:
         if self._nodes >= _MOST_NODES:
-            return self._beyond
+            return None
         absent = node.absent - (present or frozenset())
-        made = self._made(tuple(_without_keys(c, absent) for c in node.conditions), past_keys=True)
-        node.by_outcome[present] = made
+        made = self._made(
+            tuple((slot, _without_keys(c, absent)) for slot, c in node.open),
+            node.holding,
+            node.asked,
+            event,
+            past_keys=True,
+        )
+        if made is not None:
+            node.by_outcome[present] = made
         return made
 
-    def _made(self, conditions: Conditions, *, past_keys: bool = False) -> _Node[T]:
-        """The node for what is open."""
+    def _made(
+        self,
+        open_: Open,
+        holding: frozenset[int],
+        asked: frozenset[tuple[str, ...]],
+        event: Mapping[str, Any],
+        *,
+        past_keys: bool = False,
+    ) -> Leaf[T] | None:
+        """The node for what is open. What it asks is chosen so that it tells most of events like this one."""
         self._nodes += 1
-        conditions = tuple(map(ir.simplify, conditions))
-        recognise = [
-            c for c, (_, place) in zip(conditions, self._slots, strict=True) if place is None
-        ]
+        open_ = tuple((slot, ir.simplify(c)) for slot, c in open_)
+        holding |= {slot for slot, c in open_ if c == ir.Truth(True)}
+        open_ = tuple((slot, c) for slot, c in open_ if not _decided(c))
         # Entries of maps that do not recognise the event are of no interest.
-        conditions = tuple(
-            c if place is None or recognise[m] != ir.Truth(False) else ir.Truth(False)
-            for c, (m, place) in zip(conditions, self._slots, strict=True)
-        )
-        recognise = [c for c in recognise if not _decided(c)]
-        open_ = recognise or [c for c in conditions if not _decided(c)]
+        hopeful = {self._slots[slot][0] for slot, _ in open_ if self._slots[slot][1] is None}
+        hopeful |= {self._slots[slot][0] for slot in holding if self._slots[slot][1] is None}
+        open_ = tuple((slot, c) for slot, c in open_ if self._slots[slot][0] in hopeful)
         if not open_:
-            return self._leaf(self._route_of([c == ir.Truth(True) for c in conditions]))
-        if recognise and not past_keys:
-            keys = _necessary_keys(recognise)
-            # Not first of all: what most maps ask for is there in most events.
-            if keys and self._nodes > 1:
-                node: _Node[T] = _Node(conditions, past_keys=True)
+            return self._end(self._route_of(holding), asked)
+        node: Leaf[T] = Leaf(open_, holding, past_keys=past_keys)
+        node.asked = asked
+        recognise = [c for slot, c in open_ if self._slots[slot][1] is None]
+        # Not first of all: different logs lack different keys.
+        if recognise and not past_keys and asked:
+            keys = _telling_keys(recognise, event)
+            if keys:
+                node.past_keys = True
                 node.absent = keys
+                node.asked |= {(key,) for key in keys}
                 return node
-        value = _most_asked(open_)
+        value = _most_asked(recognise or [c for _, c in open_], event)
         if value is None:
             # Only conditions on several values or on the text of the event: no tree for these.
-            return self._beyond
-        node = _Node(conditions, past_keys=past_keys)
+            return None
         node.ask(value)
         node.atoms = tuple(
-            dict.fromkeys(a for c in conditions for a in ir.atoms(c) if _only_value(a) == value)
+            dict.fromkeys(a for _, c in open_ for a in ir.atoms(c) if _only_value(a) == value)
         )
         return node
 
-    def _leaf(self, route: Route) -> _Node[T]:
-        leaf: _Node[T] = _Node()
+    def _end(self, route: Route, asked: frozenset[tuple[str, ...]]) -> Leaf[T]:
+        leaf: Leaf[T] = Leaf()
+        leaf.asked = asked
         split = self._split(route) if self._nodes < _MOST_NODES else None
         if split is None:
             leaf.target = self._target(route)
@@ -325,18 +380,22 @@ def replaced(condition: ir.Condition, known: Outcomes) -> ir.Condition:
             return known.get(condition, condition)
 
 
-def _most_asked(conditions: Iterable[ir.Condition]) -> ir.Value | None:
-    """The value that most open atoms are about; the first of those."""
+def _most_asked(conditions: Iterable[ir.Condition], event: Mapping[str, Any]) -> ir.Value | None:
+    """The value that most open atoms are about; one that is there in the event before all others."""
     counts: dict[ir.Value, int] = {}
     for condition in conditions:
         for value in dict.fromkeys(map(_only_value, ir.atoms(condition))):
             if value is not None:
                 counts[value] = counts.get(value, 0) + 1
-    return max(counts, key=lambda value: counts[value], default=None)
+    return max(
+        counts,
+        key=lambda value: (getter(value)(event) is not None, counts[value]),
+        default=None,
+    )
 
 
-def _necessary_keys(conditions: Iterable[ir.Condition]) -> frozenset[str]:
-    """For each condition that has one, a top-level key without which it cannot be true."""
+def _telling_keys(conditions: Iterable[ir.Condition], event: Mapping[str, Any]) -> frozenset[str]:
+    """Keys that the event lacks, and without which most of the conditions cannot be true."""
     found: dict[str, None] = {}
     for condition in conditions:
         keys = dict.fromkeys(
@@ -344,11 +403,21 @@ def _necessary_keys(conditions: Iterable[ir.Condition]) -> frozenset[str]:
             for atom in ir.atoms(condition)
             for value in ir.values_of(atom)
             for path in sorted(paths_in(value))
+            if path[0] not in event
         )
-        needed = [key for key in keys if _decided(_without_keys(condition, frozenset({key})))]
-        needed = [key for key in needed if key in found] or needed
-        if needed:
-            found.setdefault(needed[0])
+        if not keys or not _decided(_without_keys(condition, frozenset(keys))):
+            continue
+        alone = [key for key in keys if _decided(_without_keys(condition, frozenset({key})))]
+        if alone:
+            found.setdefault(next((key for key in alone if key in found), alone[0]))
+            continue
+        # Several that only together rule it out: those that are asked for already, then the others.
+        needed = {key for key in keys if key in found}
+        for key in keys:
+            if _decided(_without_keys(condition, frozenset(needed))):
+                break
+            needed.add(key)
+        found.update(dict.fromkeys(sorted(needed)))
     return frozenset(found)
 
 

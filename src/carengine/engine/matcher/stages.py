@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import re2
 from attrs import define, field, frozen
 
 from ... import ir
@@ -44,7 +45,13 @@ from .columns import (
 )
 from .finder import Finder
 
+try:
+    from orjson import dumps
+except ImportError:
+    dumps = None  # type: ignore[assignment]
+
 _ALONE = Alone()
+_FILTER_BYTES = 4_000_000
 
 # After how many events anchors are first looked over, and by how much later each next time.
 _FIRST_REVIEW = 512
@@ -135,20 +142,22 @@ class _Hanging:
 class Plan:
     """What is done for each event before stages are looked at.
 
-    ``paths`` are those of the raw fields that it takes. Where it is not ``complete``, some stages can
+    ``text`` finds stages by the event's text; ``might_hold`` says of JSON that an event was decoded from, or
+    could have been, whether there is any point in it. ``paths`` are those of the raw fields that it takes. Where it is not ``complete``, some stages can
     be true whatever these hold.
     """
 
     plain: tuple[tuple[Hits, str], ...]
     computed: tuple[tuple[Hits, Callable[[Mapping[str, Any]], Any]], ...]
     text: Finder | None
+    might_hold: Callable[[bytes], Any] | None
     always: int
     paths: frozenset[tuple[str, ...]]
 
     @property
     def complete(self) -> bool:
         """Whether no stage can hold where ``hits`` gives nothing."""
-        return self.text is None and not self.always
+        return not self.always and (self.text is None or self.might_hold is not None)
 
     def hits(self, event: Mapping[str, Any]) -> int:
         """The stages, as a mask, that the values of an event could make true; without ``always`` and ``text``."""
@@ -232,12 +241,13 @@ class ClassMatcher:
         event: Mapping[str, Any],
         outer: Mapping[str, Any] | None,
         known: int | None = None,
+        line: bytes | None = None,
     ) -> list[int]:
         """The numbers of the stages that hold for an event; ``outer`` is the event before unwrapping.
 
         With None for ``outer``, ``event`` need only have the fields that `paths` names. Raises `WholeEventNeeded`
         where these do not do. ``known`` is what a plan of this matcher, a complete one, gave as hits
-        for the event.
+        for the event. ``line`` is the JSON that the event was decoded from.
         """
         plan = self._plan
         if plan is None:
@@ -248,7 +258,7 @@ class ClassMatcher:
         if known is not None:
             return self._looked_at(known, event, outer)
         hits = plan.hits(event) | plan.always
-        if plan.text is not None:
+        if plan.text is not None and _worth_a_look(plan, outer, line):
             if outer is None:
                 raise WholeEventNeeded
             hits |= plan.text.find(raw_text(outer))
@@ -314,6 +324,7 @@ class ClassMatcher:
         always = 0
         facets: dict[int, dict[int, FacetAnchors]] = {}
         text: Finder | None = None
+        in_json: set[str | None] = set()
         for place, stage in enumerate(self._hanging):
             mask = 1 << place
             if stage is None:
@@ -325,6 +336,7 @@ class ClassMatcher:
                     text = Finder() if text is None else text
                     for pattern in atom.patterns:
                         text.add_pattern(pattern, mask)
+                        in_json.add(literals.in_json(pattern))
                     continue
                 column, value = self._columns[index], single_value(atom)
                 assert value is not None
@@ -342,7 +354,7 @@ class ClassMatcher:
             else:
                 computed.append((table, column.read))
         paths = frozenset(path for index in facets for path in self._columns[index].paths)
-        return Plan(tuple(plain), tuple(computed), text, always, paths)
+        return Plan(tuple(plain), tuple(computed), text, _any_of(in_json), always, paths)
 
     def _review(self) -> None:
         """Change anchors that are hit often and in vain."""
@@ -472,6 +484,34 @@ class ClassMatcher:
             index = self._indexes[source] = len(self._columns)
             self._columns.append(Column(source, self._memory))
         return index, self._columns[index].bit(_as_atom(atom), value)
+
+
+def _any_of(texts: set[str | None]) -> Callable[[bytes], Any] | None:
+    """What tells whether JSON has one of these texts, or escapes that could hide one."""
+    known = sorted(text for text in texts if text is not None)
+    if not known or len(known) < len(texts):
+        return None
+    options = re2.Options()
+    options.never_capture = True
+    options.log_errors = False
+    options.max_mem = _FILTER_BYTES
+    expression = "(?i)" + "|".join([r"\\u", *map(re2.escape, known)])
+    found: Callable[[bytes], Any] = re2.compile(expression.encode(), options).search
+    return found
+
+
+def _worth_a_look(plan: Plan, outer: Mapping[str, Any] | None, line: bytes | None) -> bool:
+    if plan.might_hold is None:
+        return True
+    if line is not None and plan.might_hold(line) is None:
+        return False
+    if outer is None or dumps is None:
+        return True
+    # Written afresh it has no escapes but those of control characters.
+    try:
+        return plan.might_hold(dumps(outer)) is not None
+    except TypeError:
+        return True
 
 
 def _as_atom(atom: ir.Condition) -> Atom:
