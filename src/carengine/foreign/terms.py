@@ -29,6 +29,8 @@ _MAX_TEXT = 100_000
 _MAX_DEPTH = 100
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _NAME = re.compile(r"[A-Za-z_@][\w.@:{}-]*")
+# Splunk's own macro for comments; newer versions also have text between three backticks.
+_COMMENT = re.compile(r"`comment\(")
 
 
 @frozen
@@ -90,9 +92,13 @@ def scan(block: Block, dialect: Dialect) -> list[Token]:
                 raise wrong("this quote has no partner", block.span(at, at + 1))
             kind, meant = "string", dialect.string(text[at + 1 : end - 1])
         elif text[at] == "`":
-            end = text.find("`", at + 1) + 1
-            if end == 0:
+            mark = "```" if text.startswith("```", at) else "`"
+            end = text.find(mark, at + len(mark)) + len(mark)
+            if end < at + 2 * len(mark):
                 raise wrong("this quote has no partner", block.span(at, at + 1))
+            if len(mark) == 3 or _COMMENT.match(text, at):
+                at = end
+                continue
             kind, meant = "macro", text[at:end]
         else:
             end = _word_end(text, at, dialect)

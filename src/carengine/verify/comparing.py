@@ -30,7 +30,7 @@ from ..engine.interpreter import passes
 from ..evaluate import Alone, holds
 from ..fieldmap import CarEvent, CarRow, find_maps
 from ..fieldmap import view as view_of
-from .conditions import by_kind, conjuncts, on_paths
+from .conditions import by_kind, conjuncts, on_paths, paths_read
 from .witness import Event, Judge, find, smallest
 
 Conditions = Mapping[ir.EventKind, ir.Condition]
@@ -173,7 +173,7 @@ def _alternatives(condition: ir.Condition) -> list[tuple[ir.Condition, Span | No
 def _possible(wishes: list[Wish], kind: ir.EventKind, budget: Budget) -> bool | None:
     conditions = on_paths(kind.object, [condition for condition, _ in wishes])
     restated: list[Wish] = [(c, goal) for c, (_, goal) in zip(conditions, wishes, strict=True)]
-    return can_be(restated, Facts(ir.Search((kind,))), budget)
+    return can_be(restated, Facts(ir.Search((kind,)), plain=True), budget)
 
 
 def _differences(
@@ -199,13 +199,17 @@ def _differences(
 
 
 def _shortest(wishes: list[Wish], kind: ir.EventKind, judge: Judge, budget: Budget) -> Event | None:
-    conditions = on_paths(kind.object, [condition for condition, _ in wishes])
+    given = [condition for condition, _ in wishes]
+    conditions = on_paths(kind.object, given)
     restated: list[Wish] = [(c, g) for c, (_, g) in zip(conditions, wishes, strict=True)]
-    # An event with the path, from which the base name follows, says more than one with the base name alone.
-    event = find(restated, kind, judge, budget) if restated != wishes else None
-    if event is None:
-        event = find(wishes, kind, judge, budget)
-    return None if event is None else smallest(event, judge, budget)
+    paths = paths_read(kind.object, given)
+
+    def with_paths(event: Event) -> bool:
+        """Where a condition reads the path, an event with its base name alone is none that there can be."""
+        return all(paths[name].name in event for name in event if name in paths) and judge(event)
+
+    event = find(restated, kind, with_paths, budget)
+    return None if event is None else smallest(event, with_paths, budget)
 
 
 def _judge(
@@ -235,8 +239,10 @@ def _judge(
 
 
 def _is_consistent(view: CarEvent) -> bool:
-    """Whether base names are the last parts of their paths, where both are there."""
+    """Whether no text is empty, and base names are the last parts of their paths, where both are there."""
     spec = model().object(view.kind.object)
+    if "" in view.fields.values():
+        return False
     if spec is None:
         return True
     for name, value in view.fields.items():
