@@ -353,7 +353,7 @@ def compare_single(
 
 @lru_cache(maxsize=1)
 def archive(path: Path) -> list[Event]:
-    events = [record.event for record in read_events(path)]
+    events: list[Event] = [record.event for record in read_events(path)]
     if not events:
         pytest.skip("the archive holds no events")
     return events

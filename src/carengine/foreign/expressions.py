@@ -266,8 +266,8 @@ class ExpressionReader:
                 return ir.Constant(known == "true")
             case "like", [_, _]:
                 return self._like(given, span)
-            case "match", [ir.Call("lower", (value,)), ir.Constant(str() as text)] if (
-                _is_small(re.sub(r"\\.", "", text))
+            case "match", [ir.Call("lower", (value,)), ir.Constant(str() as text)] if _is_small(
+                re.sub(r"\\.", "", text)
             ):
                 return regex_test(value, text, span)
             case "match", [value, ir.Constant(str() as text)]:

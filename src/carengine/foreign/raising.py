@@ -51,6 +51,8 @@ def maps_of(language: str) -> tuple[FieldMap, ...]:
             return (*flat, *find_maps(_OWN / "splunk_cim.yaml"))
         case "logpoint":
             return find_maps(_OWN / "logpoint.yaml")
+        case "sigma":
+            return tuple(found for found in installed_maps() if found.name in _flat_names())
         case _:
             return find_maps(language)
 
@@ -77,17 +79,20 @@ def raised(reading: Reading, maps: Iterable[FieldMap] | None = None) -> Reading:
     read = {tuple(n.split(".")) for o in reading.program.outputs for n in names_of(o.plan)}
     raising = _Raising(known, read)
     outputs = []
+    places: set[int] = set()
     said = list(reading.diagnostics)
     try:
         for output in reading.program.outputs:
-            plan, _ = raising.plan(output.plan)
+            plan, reached = raising.plan(output.plan)
             outputs.append(evolve(output, plan=plan))
+            places |= {names.place for names in reached}
     except Refusal as refused:
         said.append(refused.diagnostic)
         return evolve(reading, program=None, diagnostics=ordered(said), raised=True)
     said += raising.said()
     program = ir.Program(tuple(outputs), reading.program.parameters)
-    return evolve(reading, program=program, diagnostics=ordered(said), raised=True)
+    reaching = tuple(known[place] for place in sorted(places))
+    return evolve(reading, program=program, diagnostics=ordered(said), raised=True, maps=reaching)
 
 
 @frozen
@@ -95,8 +100,8 @@ class _Names:
     """What an entry calls the native names: their CAR fields, and the constants that its own condition allows.
 
     ``place`` is the number of its field map. ``empty`` holds the texts by which the log says that it does not know a
-    name's value, ``absent`` the verdict on a name's being missing, where the entry's condition reads it, and
-    ``logs`` the texts by which the map recognises its logs.
+    name's value, ``absent`` the verdict on a name's being missing, where the entry's condition reads it,
+    ``computed`` the fields that are made of several names, and ``logs`` the texts by which the map recognises its logs.
     """
 
     place: int
@@ -105,6 +110,7 @@ class _Names:
     allowed: Mapping[Path_, tuple[Plain, ...]]
     empty: Mapping[Path_, tuple[str, ...]]
     absent: Mapping[Path_, bool]
+    computed: Mapping[ir.Value, ir.Field]
     logs: Mapping[Path_, tuple[Plain, ...]]
 
     @classmethod
@@ -114,9 +120,12 @@ class _Names:
         exact: dict[Path_, ir.Field] = {}
         near: dict[Path_, ir.Field] = {}
         empty: dict[Path_, tuple[str, ...]] = {}
+        computed: dict[ir.Value, ir.Field] = {}
         for name, value in entry.fields.items():
             found = spec.field(name) if spec else None
             field = ir.Field(name, None, found.type if found else ir.Type.ANY)
+            if isinstance(value, ir.Call):
+                computed.setdefault(_bare(value), field)
             for raw, spelt in _aliases(value):
                 (near if spelt else exact).setdefault(raw.path, field)
                 empty.setdefault(raw.path, raw.empty)
@@ -130,7 +139,7 @@ class _Names:
         for of, constants in _mentions(fieldmap.recognise):
             for raw, _ in _aliases(of):
                 logs[raw.path] = (*logs.get(raw.path, ()), *constants)
-        return cls(place, entry, {**near, **exact}, allowed, empty, absent, logs)
+        return cls(place, entry, {**near, **exact}, allowed, empty, absent, computed, logs)
 
 
 def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:
@@ -148,6 +157,19 @@ def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:
             yield from ((raw, True) for raw, _ in _aliases(argument) if len(table) % 2 == 0)
         case _:
             return
+
+
+def _bare(value: ir.Value) -> ir.Value:
+    """A value by the names in it alone, so that what two maps make in the same way is the same."""
+    match value:
+        case ir.Call(function, arguments):
+            return ir.Call(function, tuple(map(_bare, arguments)))
+        case ir.Raw(path):
+            return ir.Raw(path)
+        case ir.Field(name):
+            return ir.Raw(tuple(name.split(".")))
+        case _:
+            return value
 
 
 def _default(value: ir.Value) -> Plain | None:
@@ -287,10 +309,16 @@ class _Raising:
     def _condition(
         self, condition: ir.Condition, names: _Names, positive: bool = True
     ) -> ir.Condition:
+        whole = self._for_each(condition, names)
+        if whole is not None:
+            return whole
         match condition:
             case ir.And(items):
                 # What the entry rules out is not asked for the names in it.
-                decided = [self._decided(item, names, positive) for item in items]
+                decided = [
+                    self._for_each(item, names) or self._decided(item, names, positive)
+                    for item in items
+                ]
                 if ir.Truth(False) in decided:
                     return ir.Truth(False)
                 return ir.And(tuple(self._condition(item, names, positive) for item in items))
@@ -332,10 +360,10 @@ class _Raising:
                     holds(ir.rewrite_condition(condition, change(c)), RawRow({}), _ALONE)
                     for c in allowed
                 }
+                self.telling[condition] = self.telling.get(condition, False) or True in verdicts
                 if path not in names.allowed:
                     # The name tells which log it is, and one of its names is enough.
                     return ir.Truth(True in verdicts)
-                self.telling[condition] = self.telling.get(condition, False) or True in verdicts
                 if len(verdicts) == 1:
                     return ir.Truth(verdicts.pop())
                 self.wider.setdefault(condition, {}).setdefault(names.entry.kind, allowed)
@@ -345,6 +373,31 @@ class _Raising:
                 return None if found_absent is None else ir.Truth(found_absent)
             case _:
                 return None
+
+    def _for_each(self, condition: ir.Condition, names: _Names) -> ir.Truth | None:
+        """What a condition on one name comes to, where it is the same whatever the entry allows the name to be."""
+        read = {field.name for field in ir.fields_of(condition)}
+        if len(read) != 1 or any(not ir.values_of(atom) for atom in ir.atoms(condition)):
+            return None
+        [name] = read
+        path = tuple(name.split("."))
+        allowed: tuple[Plain | None, ...] = names.allowed.get(path, ())
+        if not allowed:
+            return None
+        if names.absent[path]:
+            allowed = (*allowed, None)
+        change = _constant_for(name)
+
+        def verdicts(of: ir.Condition) -> set[bool | None]:
+            return {holds(ir.rewrite_condition(of, change(c)), RawRow({}), _ALONE) for c in allowed}
+
+        found = verdicts(condition)
+        if len(found) != 1:
+            return None
+        for atom in ir.atoms(condition):
+            if not isinstance(atom, ir.IsNull):
+                self.telling[atom] = self.telling.get(atom, False) or True in verdicts(atom)
+        return ir.Truth(found.pop())
 
     def _atom(self, atom: ir.Condition, names: _Names) -> ir.Condition:
         """A test in CAR's names. What the log writes for "not known" is no value in CAR."""
@@ -363,6 +416,11 @@ class _Raising:
         def change(value: ir.Value) -> ir.Value:
             return self._named(value, names, atom) if isinstance(value, ir.Field) else value
 
+        match atom:
+            case ir.Match(ir.Call() as call) | ir.IsNull(ir.Call() as call):
+                known = names.computed.get(_bare(call))
+                if known is not None:
+                    return evolve(atom, value=known)
         made = ir.rewrite_condition(atom, change)
         values = ir.values_of(made)
         match made:
@@ -434,10 +492,8 @@ def _as_numbers(atom: ir.Match, of: ir.Field, patterns: tuple[Pattern, ...]) -> 
     return tests[0] if len(tests) == 1 else ir.Or(tuple(tests))
 
 
-def _constant_for(
-    name: str,
-) -> Callable[[str | int | float | bool], Callable[[ir.Value], ir.Value]]:
-    def with_constant(constant: str | int | float | bool) -> Callable[[ir.Value], ir.Value]:
+def _constant_for(name: str) -> Callable[[Plain | None], Callable[[ir.Value], ir.Value]]:
+    def with_constant(constant: Plain | None) -> Callable[[ir.Value], ir.Value]:
         def change(value: ir.Value) -> ir.Value:
             if isinstance(value, ir.Field) and value.name == name:
                 return ir.Constant(constant)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -22,11 +22,13 @@ from attrs import evolve, field, frozen
 from .. import foreign, ir
 from ..diagnostics import Block, CarError, Diagnostic, Label, Source, codes, ordered
 from ..engine import Engine
+from ..fieldmap import FieldMap
 from ..rule import Example, Implementation, Publication, Refused, Rule, carfile, caryaml, page
 from ..rule.model import Draft, from_drafts
 from ..rule.published import is_pseudocode
 from .comparing import Comparison, Difference, compare
 from .conditions import selection
+from .logs import logs_of
 
 _MAX_PAIRS = 400
 _MAX_BYTES = 8_000_000
@@ -49,7 +51,8 @@ class Candidate:
     """One implementation: its program in CAR's names, or None and the diagnostics that say why.
 
     ``language`` is empty for one that cannot be read. ``found`` says for each of the analytic's examples whether the
-    implementation finds an event of it; None where it cannot be run.
+    implementation finds an event of it; None where it cannot be run. ``maps`` are the field maps of the logs that a query
+    in another language is about.
     """
 
     title: str
@@ -58,15 +61,29 @@ class Candidate:
     block: Block | None = field(repr=False)
     diagnostics: tuple[Diagnostic, ...] = ()
     found: tuple[bool | None, ...] = ()
+    maps: tuple[FieldMap, ...] = field(default=(), repr=False)
 
 
 @frozen
 class Pair:
-    """Two implementations, by their places, and how they compare."""
+    """Two implementations, by their places, and how they compare.
+
+    Where they are not the same for all events, and one is about the logs of some field maps, ``on_logs`` compares them on what
+    these logs can hold; ``logs`` names the maps.
+    """
 
     first: int
     second: int
     comparison: Comparison
+    logs: tuple[str, ...] = ()
+    on_logs: Comparison | None = None
+
+    @property
+    def equivalent(self) -> bool | None:
+        """Whether the two find the same events, of those logs at least; None where that is not known."""
+        if self.on_logs is not None and self.on_logs.equivalent:
+            return True
+        return self.comparison.equivalent
 
 
 @frozen
@@ -80,8 +97,8 @@ class Report:
 
     @property
     def equivalent(self) -> bool | None:
-        """Whether all implementations find the same events; None where that is not known."""
-        answers = {pair.comparison.equivalent for pair in self.pairs}
+        """Whether all implementations find the same events (see `Pair`); None where that is not known."""
+        answers = {pair.equivalent for pair in self.pairs}
         if False in answers:
             return False
         unread = any(item.program is None for item in self.implementations)
@@ -154,11 +171,24 @@ def verify(analytic: Analytic) -> Report:
     pairs = []
     numbered = [n for n, item in enumerate(candidates) if item.program is not None]
     for a, b in list(combinations(numbered, 2))[:_MAX_PAIRS]:
-        one, other = candidates[a].program, candidates[b].program
-        assert one is not None
-        assert other is not None
-        pairs.append(Pair(a, b, compare(one, other)))
+        pairs.append(compared(a, b, candidates))
     return Report(analytic, tuple(candidates), _positive(analytic), tuple(pairs))
+
+
+def compared(
+    first: int, second: int, candidates: Sequence[Candidate], most: int | None = None
+) -> Pair:
+    """Two implementations that were read, compared; ``most`` as `compare` has it."""
+    one, other = candidates[first], candidates[second]
+    assert one.program is not None
+    assert other.program is not None
+    whole = compare(one.program, other.program, most=most)
+    maps = tuple(dict.fromkeys((*one.maps, *other.maps)))
+    if whole.equivalent or not whole.compared or not maps:
+        return Pair(first, second, whole)
+    logs = logs_of(maps)
+    on_logs = compare(one.program, other.program, most=most, logs=logs)
+    return Pair(first, second, whole, logs.names, on_logs)
 
 
 def findings(report: Report) -> tuple[Diagnostic, ...]:
@@ -173,6 +203,8 @@ def findings(report: Report) -> tuple[Diagnostic, ...]:
     for pair in report.pairs:
         one, other = report.implementations[pair.first], report.implementations[pair.second]
         comparison = pair.comparison
+        if pair.equivalent:
+            continue
         if comparison.equivalent is None:
             message = f"{one.title} and {other.title} were not compared to the end"
             found.append(Diagnostic(codes.NOT_COMPARED, message, origin=report.analytic.id))
@@ -247,7 +279,8 @@ def read_implementation(item: Implementation) -> Candidate:
         nothing = Diagnostic(codes.FOREIGN_UNSUPPORTED, f"{shown} is not read", item.span)
         return Candidate(title, "", None, item.code, (nothing,))
     reading = foreign.read(item.code, language)
-    return Candidate(title, language, reading.program, item.code, reading.diagnostics)
+    said = reading.diagnostics
+    return Candidate(title, language, reading.program, item.code, said, maps=reading.maps)
 
 
 def _run(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:

@@ -10,14 +10,14 @@ and ``on_paths`` restates conditions on base names as conditions on the path, so
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attrs import evolve
 
 from .. import ir
 from ..datamodel import model
 from ..diagnostics import Span
-from ..pattern import Any, One, Pattern, Token, tokenize
+from ..pattern import Any, One, Pattern, Token, fold, tokenize
 
 
 def selection(plan: ir.Plan) -> ir.Plan:
@@ -53,17 +53,53 @@ def by_kind(program: ir.Program) -> dict[ir.EventKind, ir.Condition] | None:
     return {kind: ir.simplify(ir.Or(tuple(items))) for kind, items in found.items()}
 
 
-def on_paths(object_: str, conditions: Iterable[ir.Condition]) -> list[ir.Condition]:
+def merged(condition: ir.Condition) -> ir.Condition:
+    """The condition with alternatives that match patterns on one value as one test, patterns in order."""
+    match condition:
+        case ir.Match(_, patterns):
+            return evolve(condition, patterns=_in_order(patterns))
+        case ir.And(items):
+            return ir.And(tuple(map(merged, items)))
+        case ir.Not(item) | ir.IsTrue(item):
+            return type(condition)(merged(item))
+        case ir.Or(items):
+            made: dict[object, ir.Condition] = {}
+            for item in map(merged, items):
+                key: object = item
+                if isinstance(item, ir.Match):
+                    key = item.value
+                    known = made.get(key)
+                    if isinstance(known, ir.Match):
+                        patterns = (*known.patterns, *item.patterns)
+                        item = evolve(known, patterns=_in_order(patterns))
+                made[key] = item
+            several = tuple(made.values())
+            return several[0] if len(several) == 1 else ir.Or(several)
+        case _:
+            return condition
+
+
+def _in_order(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
+    """Patterns in an order of their own, so that the same ones are the same test; without case where it is ignored."""
+    folded = {p if p.cased else Pattern(fold(p.text)) for p in patterns}
+    return tuple(sorted(folded, key=lambda p: (p.text, p.cased)))
+
+
+def on_paths(
+    object_: str, conditions: Iterable[ir.Condition], bases: Mapping[str, str] | None = None
+) -> list[ir.Condition]:
     """The conditions, those on a base name restated on its path where another one reads the path.
 
-    A base name is the path's last part, as the data model says; a path that ends in a separator has none.
+    A base name is the path's last part, as the data model says or ``bases``; a path that ends in a separator has none.
     """
     given = list(conditions)
-    paths = paths_read(object_, given)
+    paths = paths_read(object_, given, bases)
     return [_on_paths(condition, paths) for condition in given] if paths else given
 
 
-def paths_read(object_: str, conditions: Iterable[ir.Condition]) -> dict[str, ir.Field]:
+def paths_read(
+    object_: str, conditions: Iterable[ir.Condition], bases: Mapping[str, str] | None = None
+) -> dict[str, ir.Field]:
     """The base names that conditions read together with their paths, each with its path."""
     spec = model().object(object_)
     read = {field.name for condition in conditions for field in ir.fields_of(condition)}
@@ -71,9 +107,9 @@ def paths_read(object_: str, conditions: Iterable[ir.Condition]) -> dict[str, ir
     for name in read if spec is not None else ():
         assert spec is not None
         found = spec.field(name)
-        if found is not None and found.base_name_of in read:
-            path = spec.field(found.base_name_of or "")
-            assert path is not None
+        of = (found.base_name_of if found else None) or (bases or {}).get(name)
+        path = spec.field(of) if of in read and of is not None else None
+        if path is not None:
             paths[name] = ir.Field(path.name, None, path.type)
     return paths
 
@@ -95,6 +131,13 @@ def _on_paths(condition: ir.Condition, paths: dict[str, ir.Field]) -> ir.Conditi
             return ir.Or((ir.IsNull(paths[name], span), _has_none(paths[name], span)))
         case _:
             return condition
+
+
+def derived(name: str, path: str) -> ir.Condition:
+    """What is true of a base name that follows from its path where it is not given: both are null, or neither."""
+    there = ir.Field(path)
+    known = ir.Not(ir.IsNull(ir.Field(name)))
+    return ir.Or((known, ir.IsNull(there), _has_none(there, None)))
 
 
 _SEPARATED = (Pattern("*\\"), Pattern("*/"), Pattern(""))

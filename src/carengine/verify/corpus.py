@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from ..diagnostics import Severity, codes
-from .analytic import Analytic, Candidate, run_all
-from .comparing import Comparison, Direction, compare
+from .analytic import Analytic, Candidate, Pair, compared, run_all
+from .comparing import Comparison, Direction
 
 _HEAD = """## Implementations in other languages
 
@@ -37,7 +37,7 @@ _MOST = 3
 class BlockResult:
     """A published block: the language, and what became of it.
 
-    ``result`` is ``agrees``, ``differs``, ``not decided``, ``no pseudocode`` or ``not read``; ``why`` an event or a reason.
+    ``result`` is ``agrees``, ``agrees on its logs``, ``differs``, ``not decided``, ``no pseudocode`` or ``not read``; ``why`` an event or a reason.
     """
 
     analytic: str
@@ -73,14 +73,15 @@ def _result(id_: str, item: Candidate, own: list[Candidate]) -> BlockResult:
     misses = False in item.found
     if not own:
         return BlockResult(id_, item.title, language, "no pseudocode", "", runs, misses)
-    compared = []
-    for other in own:
-        assert other.program is not None
-        compared.append(compare(other.program, item.program, most=_MOST))
-    best = min(compared, key=_distance)
+    pairs = [compared(0, 1, (other, item), most=_MOST) for other in own]
+    pair = min(pairs, key=_distance)
+    best = pair.comparison
     match best.equivalent:
         case True:
             return BlockResult(id_, item.title, language, "agrees", _limits(item), runs, misses)
+        case False | None if pair.equivalent:
+            why = f"of {', '.join(pair.logs)}"
+            return BlockResult(id_, item.title, language, "agrees on its logs", why, runs, misses)
         case False:
             return BlockResult(id_, item.title, language, "differs", _event(best), runs, misses)
         case None:
@@ -96,9 +97,10 @@ def _limits(item: Candidate) -> str:
     )
 
 
-def _distance(comparison: Comparison) -> tuple[int, int]:
+def _distance(pair: Pair) -> tuple[int, int]:
+    comparison = pair.comparison
     differences = len(comparison.only_first.differences) + len(comparison.only_second.differences)
-    return {True: 0, None: 1, False: 2}[comparison.equivalent], differences
+    return {True: 0, None: 1, False: 2}[pair.equivalent], differences
 
 
 def _event(comparison: Comparison) -> str:
@@ -128,8 +130,8 @@ def corpus_table(analytics: Iterable[Analytic]) -> str:
     names += sorted({r.language for r in results} - set(names))
     lines = [
         _HEAD,
-        "| language | blocks | read | run alone | agree | differ | not decided | without pseudocode | miss a true positive |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| language | blocks | read | run alone | agree | agree on their logs | differ | not decided | without pseudocode | miss a true positive |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in names:
         mine = [r for r in results if r.language == name]
@@ -140,6 +142,7 @@ def corpus_table(analytics: Iterable[Analytic]) -> str:
             len(mine) - counts["not read"],
             sum(r.runs for r in mine),
             counts["agrees"],
+            counts["agrees on its logs"],
             counts["differs"],
             counts["not decided"],
             counts["no pseudocode"],
