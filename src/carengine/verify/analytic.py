@@ -22,7 +22,7 @@ from attrs import evolve, field, frozen
 from .. import foreign, ir
 from ..diagnostics import Block, CarError, Diagnostic, Label, Source, codes, ordered
 from ..engine import Engine
-from ..fieldmap import FieldMap
+from ..fieldmap import FieldMap, find_maps, normalize
 from ..rule import Example, Implementation, Publication, Refused, Rule, carfile, caryaml, page
 from ..rule.model import Draft, from_drafts
 from ..rule.published import is_pseudocode
@@ -51,7 +51,7 @@ class Candidate:
     """One implementation: its program in CAR's names, or None and the diagnostics that say why.
 
     ``language`` is empty for one that cannot be read. ``found`` says for each of the analytic's examples whether the
-    implementation finds an event of it; None where it cannot be run. ``maps`` are the field maps of the logs that a query
+    implementation finds an event of it; None where it cannot be run, or no log that it is about could hold the event. ``maps`` are the field maps of the logs that a query
     in another language is about.
     """
 
@@ -69,7 +69,7 @@ class Pair:
     """Two implementations, by their places, and how they compare.
 
     Where they are not the same for all events, and one is about the logs of some field maps, ``on_logs`` compares them on what
-    these logs can hold; ``logs`` names the maps.
+    these logs can hold (both of them, where each has its own); ``logs`` names the maps.
     """
 
     first: int
@@ -170,8 +170,15 @@ def verify(analytic: Analytic) -> Report:
     candidates = run_all(analytic)
     pairs = []
     numbered = [n for n, item in enumerate(candidates) if item.program is not None]
+    same: dict[int, int] = {}
     for a, b in list(combinations(numbered, 2))[:_MAX_PAIRS]:
+        if same.setdefault(a, a) == same.get(b):
+            # Two that are the same as a third are the same.
+            pairs.append(Pair(a, b, Comparison(True)))
+            continue
         pairs.append(compared(a, b, candidates))
+        if pairs[-1].comparison.equivalent:
+            same[b] = same[a]
     return Report(analytic, tuple(candidates), _positive(analytic), tuple(pairs))
 
 
@@ -183,10 +190,10 @@ def compared(
     assert one.program is not None
     assert other.program is not None
     whole = compare(one.program, other.program, most=most)
-    maps = tuple(dict.fromkeys((*one.maps, *other.maps)))
-    if whole.equivalent or not whole.compared or not maps:
+    several = [logs_of(item.maps) for item in (one, other) if item.maps]
+    if whole.equivalent or not whole.compared or not several:
         return Pair(first, second, whole)
-    logs = logs_of(maps)
+    logs = several[0].common(several[-1])
     on_logs = compare(one.program, other.program, most=most, logs=logs)
     return Pair(first, second, whole, logs.names, on_logs)
 
@@ -291,8 +298,14 @@ def _run(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:
     program = evolve(candidate.program, outputs=outputs)
     reading = foreign.Reading(candidate.language, candidate.block, program, raised=True)
     rule = foreign.as_rule(reading, "implementation")
+    logs = logs_of(candidate.maps) if candidate.maps else None
     found: list[bool | None] = []
     for example in examples:
         engine = Engine([rule], fieldmap=example.fieldmap)
-        found.append(next(engine.run(example.events), None) is not None)
+        seen: bool | None = next(engine.run(example.events), None) is not None
+        if not seen and logs is not None:
+            maps = find_maps(example.fieldmap)
+            views = [view for event in example.events for view in normalize(event, maps)]
+            seen = False if any(map(logs.holds, views)) else None
+        found.append(seen)
     return evolve(candidate, found=tuple(found))

@@ -17,7 +17,8 @@ from attrs import field, frozen
 
 from .. import ir
 from ..datamodel import model
-from ..fieldmap import Entry, FieldMap
+from ..fieldmap import CarEvent, Entry, FieldMap
+from ..pattern import fold
 
 
 @frozen
@@ -38,6 +39,31 @@ class Logs:
 
     names: tuple[str, ...]
     kinds: Mapping[ir.EventKind, Given] = field(hash=False)
+
+    def holds(self, event: CarEvent) -> bool:
+        """Whether such logs can hold an event: its kind, its fields, and base names that follow from their paths."""
+        given = self.kinds.get(event.kind)
+        if given is None or not all(_is_given(name, given.fields) for name in event.fields):
+            return False
+        for name, path in given.bases.items():
+            if name in event.fields:
+                whole = str(event.fields.get(path, "")).replace("/", "\\")
+                if fold(whole.rpartition("\\")[2]) != fold(str(event.fields[name])):
+                    return False
+        return True
+
+    def common(self, other: Logs) -> Logs:
+        """What both these logs and others can hold."""
+        kinds = {
+            kind: Given(
+                given.fields & theirs.fields,
+                {**given.bases, **theirs.bases},
+                {**given.defaults, **theirs.defaults},
+            )
+            for kind, given in self.kinds.items()
+            if (theirs := other.kinds.get(kind)) is not None
+        }
+        return Logs((*self.names, *(n for n in other.names if n not in self.names)), kinds)
 
     def seen(
         self, conditions: Mapping[ir.EventKind, ir.Condition]
