@@ -68,6 +68,14 @@ class Dialect:
 
 _NUMBER = r"'^[\s\v]*([+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?)[\s\v]*$'"
 _HEX = r"'^[\s\v]*(0[xX][0-9a-fA-F]{1,32})[\s\v]*$'"
+_LEAP = r"[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00"
+_EXISTING = (
+    r"'^(?!0000)(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    rf"|(?:{_LEAP})-02-29)"
+    r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
+    r"(?:[zZ]|[+-](?:0[0-9]|1[0-5]):?[0-5][0-9])?$'"
+)
 _ZONE = r"'([zZ]|[+-][0-9]{2}:?[0-9]{2})$'"
 
 
@@ -161,9 +169,11 @@ POSTGRES = Dialect(
         f"CAST(CAST(CAST('x' || LPAD(SUBSTRING({x} FROM '^\\s*0[xX]0*([0-9a-fA-F]{{1,15}})\\s*$'), "
         "16, '0') AS BIT(64)) AS BIGINT) AS DOUBLE PRECISION)"
     ),
+    # A date that does not exist stops a query here: it has to be kept from being read.
     time=lambda x: (
+        f"CASE WHEN {x} ~ {_EXISTING} THEN "
         f"CAST(ROUND(EXTRACT(EPOCH FROM CAST(CASE WHEN {x} ~ {_ZONE} THEN {x} "
-        f"ELSE {x} || 'Z' END AS TIMESTAMPTZ)) * 1000000) AS BIGINT)"
+        f"ELSE {x} || 'Z' END AS TIMESTAMPTZ)) * 1000000) AS BIGINT) END"
     ),
     collect=_filtered("ARRAY_AGG"),
     found=lambda x, e: f"{x} ~ {e}",
