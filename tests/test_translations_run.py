@@ -568,6 +568,7 @@ WAYS: dict[str, Callable[[Path], int]] = {
     "duckdb": in_tables("duckdb"),
     "sqlite": in_tables("sqlite"),
     "postgres": in_tables("postgres"),
+    "spark": in_tables("spark"),
     "eql": in_tables("eql"),
     "duckdb, with state": with_state("duckdb"),
     "postgres, with state": with_state("postgres"),

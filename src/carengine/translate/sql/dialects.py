@@ -225,13 +225,16 @@ SPARK = Dialect(
     ),
     size=lambda x: f"TRY_CAST({x} AS DOUBLE)",
     time=lambda x: f"UNIX_MICROS(TRY_CAST({x} AS TIMESTAMP))",
-    collect=lambda x, order, when: f"COLLECT_LIST({_case(x, when)})",
+    # COLLECT_LIST has no order of its own.
+    collect=lambda x, order, when: (
+        "TRANSFORM(ARRAY_SORT(COLLECT_LIST("
+        f"CASE WHEN {when} THEN NAMED_STRUCT('at', {order}, 'of', {x}) END)), each -> each.of)"
+    ),
     found=lambda x, e: f"{x} RLIKE {e}",
     extract=lambda x, e, group: f"REGEXP_EXTRACT({x}, {e}, {group})",
     like=_ilike,
     cased_like=_plain_like,
     position=lambda haystack, needle: f"INSTR({haystack}, {needle})",
-    ordered_lists=False,
 )
 
 SNOWFLAKE = Dialect(
