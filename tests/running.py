@@ -10,6 +10,7 @@ import atexit
 import json
 import os
 import pwd
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -148,13 +149,25 @@ class SQLite:
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
+    def as_zircolite(self) -> None:
+        """A second table, ``logs``, as Zircolite sets it up for the queries of pySigma's backend."""
+
+        def found(pattern: str, value: str | None) -> bool:
+            return value is not None and re.search(pattern, value) is not None
+
+        self.connection.create_function("REGEXP", 2, found, deterministic=True)
+        names = [row[1] for row in self.connection.execute("PRAGMA table_info(events)")]
+        columns = ", ".join(f"{_quoted(n)} TEXT COLLATE NOCASE" for n in names)
+        self.connection.execute(f"CREATE TABLE logs ({columns})")
+        self.connection.execute("INSERT INTO logs SELECT * FROM events")
+
 
 def numbers_in(rows: Iterable[Mapping[str, Any]]) -> Counter[tuple[Any, ...]]:
     """The numbers of the events that rows are made of."""
     made: Counter[tuple[Any, ...]] = Counter()
     for row in rows:
         ids = [row[name] for name in row if name == "event_id" or name.endswith(".event_id")]
-        made[tuple(ids)] += 1
+        made[tuple(map(int, ids))] += 1
     return made
 
 
