@@ -270,12 +270,17 @@ class _Raising:
                 return evolve(plan, plan=made, columns=_with_columns(columns, change)), names
             case ir.Distinct(inner, value):
                 made, names = self.plan(inner)
-                return evolve(plan, plan=made, value=self._key(value, names, plan)), names
+                key = self._key(value, names, plan)
+                if not isinstance(key, ir.Field):
+                    raise unsupported(f"one event of all ({value.name})", _plan_span(plan))
+                return evolve(plan, plan=made, value=key), names
             case ir.Group(plans, keys):
                 parts = [self.plan(part) for part in plans]
                 names = [name for _, found in parts for name in found]
-                raised_keys = tuple(self._key(key, names, plan) for key in keys)
-                return evolve(plan, plans=tuple(p for p, _ in parts), keys=raised_keys), names
+                raised_keys = (self._key(key, names, plan) for key in keys)
+                # What is the same in all events found tells no groups apart.
+                kept = tuple(key for key in raised_keys if isinstance(key, ir.Field))
+                return evolve(plan, plans=tuple(p for p, _ in parts), keys=kept), names
             case ir.Aggregated(group, columns):
                 made, names = self.plan(group)
                 assert isinstance(made, ir.Group)
@@ -442,6 +447,8 @@ class _Raising:
             return found
         if field.name == "time":
             return ir.Field("time", None, ir.Type.TIME)
+        if len(names.allowed.get(path, ())) == 1:
+            return ir.Constant(names.allowed[path][0])
         if (names.place, path) in self.known:
             self.absent.setdefault((field.name, names.entry.kind), atom)
             return ir.Constant(None)
@@ -470,9 +477,9 @@ class _Raising:
 
         return change
 
-    def _key(self, key: ir.Field, names: list[_Names], plan: ir.Plan) -> ir.Field:
+    def _key(self, key: ir.Field, names: list[_Names], plan: ir.Plan) -> ir.Field | ir.Constant:
         made = self._renaming(names, (), plan)(key)
-        if not isinstance(made, ir.Field):
+        if not isinstance(made, ir.Field | ir.Constant) or made == ir.Constant(None):
             what = f"grouping by {key.name}, which CAR has no field for"
             raise unsupported(what, _plan_span(plan))
         return made

@@ -17,7 +17,7 @@ from importlib import import_module
 from attrs import evolve
 
 from .. import ir
-from ..diagnostics import Block, Diagnostic, codes
+from ..diagnostics import Block, Diagnostic, codes, has_errors
 from ..fieldmap import find_maps, lower
 from .reading import Reading, Refusal, finished, native_search, unsupported
 
@@ -52,6 +52,9 @@ def read(block: Block) -> Reading:
     except Refusal as refused:
         said.append(refused.diagnostic)
     plan: ir.Plan | None = None
+    if not conditions and not has_errors(said):
+        message = "no Sigma rule is in it"
+        said.append(Diagnostic(codes.FOREIGN_SYNTAX, message, block.span(0, 0)))
     if conditions:
         span = block.span(0, len(block.text))
         plan = ir.Filter(native_search(LANGUAGE), ir.simplify(ir.Or(tuple(conditions))), span)

@@ -28,6 +28,7 @@ from ..rule.model import Draft, from_drafts
 from ..rule.published import is_pseudocode
 from .comparing import Comparison, Difference, compare
 from .conditions import selection
+from .linked import link_in
 from .logs import logs_of
 
 _MAX_PAIRS = 400
@@ -52,7 +53,7 @@ class Candidate:
 
     ``language`` is empty for one that cannot be read. ``found`` says for each of the analytic's examples whether the
     implementation finds an event of it; None where it cannot be run, or no log that it is about could hold the event. ``maps`` are the field maps of the logs that a query
-    in another language is about.
+    in another language is about. ``link`` is where an implementation without code is to be found, if it says so.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Candidate:
     diagnostics: tuple[Diagnostic, ...] = ()
     found: tuple[bool | None, ...] = ()
     maps: tuple[FieldMap, ...] = field(default=(), repr=False)
+    link: str = ""
 
 
 @frozen
@@ -179,7 +181,7 @@ def verify(analytic: Analytic) -> Report:
         pairs.append(compared(a, b, candidates))
         if pairs[-1].comparison.equivalent:
             same[b] = same[a]
-    return Report(analytic, tuple(candidates), _positive(analytic), tuple(pairs))
+    return Report(analytic, tuple(candidates), positive(analytic), tuple(pairs))
 
 
 def compared(
@@ -238,11 +240,12 @@ def _finding(finder: Candidate, misser: Candidate, item: Difference) -> Diagnost
 
 def run_all(analytic: Analytic) -> list[Candidate]:
     """All implementations of an analytic, each run on the true positives."""
-    examples = _positive(analytic)
-    return [_run(item, examples) for item in implementations(analytic)]
+    examples = positive(analytic)
+    return [run_one(item, examples) for item in implementations(analytic)]
 
 
-def _positive(analytic: Analytic) -> tuple[Example, ...]:
+def positive(analytic: Analytic) -> tuple[Example, ...]:
+    """The true positives of an analytic."""
     return tuple(item for item in analytic.examples if item.match)
 
 
@@ -277,9 +280,12 @@ def read_implementation(item: Implementation) -> Candidate:
     """A published implementation in another language, read and raised to CAR's names."""
     title = f"{item.type.strip()}: {item.name}" if item.name else item.type.strip()
     if item.code is None:
+        link = link_in(item.description)
         message = "the implementation has no code"
+        if link:
+            message += f", only a link to {link.rpartition('/')[2]}"
         nothing = Diagnostic(codes.FOREIGN_SYNTAX, message, item.span)
-        return Candidate(title, "", None, None, (nothing,))
+        return Candidate(title, "", None, None, (nothing,), link=link)
     language = foreign.language_of(item.type)
     if language is None:
         shown = item.type.strip() or "the language of an implementation without a type"
@@ -290,7 +296,8 @@ def read_implementation(item: Implementation) -> Candidate:
     return Candidate(title, language, reading.program, item.code, said, maps=reading.maps)
 
 
-def _run(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:
+def run_one(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:
+    """An implementation with what it finds of the examples."""
     if candidate.program is None or candidate.block is None:
         return evolve(candidate, found=tuple(None for _ in examples))
     # What an analytic finds is its events; how it counts them at the end makes no difference to that.
