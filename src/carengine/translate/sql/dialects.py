@@ -292,7 +292,10 @@ def _sqlite_equals(x: str, number: int) -> str:
 
 
 def _sqlite_time(x: str) -> str:
-    # strftime knows milliseconds only: the fraction is read by itself.
+    # strftime knows milliseconds only: the fraction is read by itself. It counts days that a month does not have into the next
+    # one, and knows an hour 24.
+    day = f"SUBSTR({x}, 1, 10)"
+    exists = f"DATE({day}, '+0 days') = {day} AND SUBSTR({x}, 12, 2) < '24'"
     seconds = f"CAST(STRFTIME('%s', {x}) AS INTEGER) * 1000000"
     tail = f"SUBSTR({x}, INSTR({x}, '.') + 1)"
     digits = f"SUBSTR({tail}, 1, LENGTH({tail}) - LENGTH(LTRIM({tail}, '0123456789')))"
@@ -300,7 +303,7 @@ def _sqlite_time(x: str) -> str:
         f"CASE WHEN INSTR({x}, '.') > 0 THEN CAST(SUBSTR({digits} || '000000', 1, 6) AS INTEGER) "
         "ELSE 0 END"
     )
-    return f"{seconds} + {fraction}"
+    return f"CASE WHEN {exists} THEN {seconds} + {fraction} END"
 
 
 SQLITE = Dialect(
