@@ -56,7 +56,7 @@ soak: $(READY)
 soak-sigma: $(READY)
 	CARENGINE_SOAK=1 $(BIN)/pytest -p no:xdist -o addopts= tests/test_sigma.py -k real_logs -s
 
-# Translated rules run by DuckDB, SQLite, the eql package and our Sigma reader over all real archives at hand.
+# Translated rules run by DuckDB, SQLite, PostgreSQL, the eql package, our Sigma reader and pySigma's over all real archives at hand: ten minutes.
 verify-translations: $(READY)
 	CARENGINE_ALL_EVIDENCE=1 $(BIN)/pytest tests/test_translations_run.py
 
