@@ -370,7 +370,7 @@ WORKER_LOST = _error(
 )
 
 STATE_IN_USE = _error(
-    "CE546",
+    "CE547",
     "state that another process uses",
     """Another run holds this state file. Two runs would overwrite each other's state and output; end the other one first, or give
     this one a state file of its own. A run that was killed holds nothing.""",
