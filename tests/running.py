@@ -26,6 +26,42 @@ from carengine.values import raw_text, text_of
 
 Events = Sequence[Mapping[str, Any]]
 
+SYSMON_FIELDS = frozenset(
+    [
+        "Channel",
+        "CommandLine",
+        "CurrentDirectory",
+        "DestinationIp",
+        "DestinationPort",
+        "Details",
+        "EventID",
+        "EventType",
+        "GrantedAccess",
+        "CallTrace",
+        "Hashes",
+        "Hostname",
+        "Image",
+        "ImageLoaded",
+        "IntegrityLevel",
+        "Message",
+        "ParentCommandLine",
+        "ParentImage",
+        "ParentProcessId",
+        "ProcessId",
+        "Signature",
+        "SourceImage",
+        "SourceIp",
+        "SourcePort",
+        "StartFunction",
+        "TargetFilename",
+        "TargetImage",
+        "TargetObject",
+        "User",
+        "UtcTime",
+    ]
+)
+"""What flat Sysmon events can have, of what rules ask for: the columns that a table of them is given."""
+
 
 def columns_of(event: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """An event's fields as texts, by their paths. Lists and nulls have none."""

@@ -24,43 +24,11 @@ from carengine.translate.formula import Formulas, Never, Some, There, every, hol
 from carengine.translate.lowered import settle_value
 from carengine.translate.model import Findings, Untranslatable
 from carengine.translate.regexes import NotPortable, of_network, portable
+from running import SYSMON_FIELDS
 from strategies import some as examples
 
 GOLDEN = Path(__file__).parent / "golden" / "translate"
 RULES = carengine.load_rules(carengine.shipped_rules())
-PRESENT = [
-    "@timestamp",
-    "Channel",
-    "CommandLine",
-    "CurrentDirectory",
-    "DestinationIp",
-    "DestinationPort",
-    "Details",
-    "EventID",
-    "EventType",
-    "GrantedAccess",
-    "CallTrace",
-    "Hashes",
-    "Hostname",
-    "Image",
-    "ImageLoaded",
-    "IntegrityLevel",
-    "Message",
-    "ParentCommandLine",
-    "ParentImage",
-    "ParentProcessId",
-    "ProcessId",
-    "Signature",
-    "SourceImage",
-    "SourceIp",
-    "SourcePort",
-    "StartFunction",
-    "TargetFilename",
-    "TargetImage",
-    "TargetObject",
-    "User",
-    "UtcTime",
-]
 # What rules are made of, each at least once: base names, paths, lists, regexes, negations, null, hashes, registry, networks,
 # several kinds and outputs, assignments, joins, groups, baselines, differences.
 CHOSEN = [
@@ -88,7 +56,9 @@ def told(rule: str, target: str) -> str:
     found = RULES.get(rule)
     assert found is not None
     try:
-        made = translate(found, target, "sysmon.flat", present=PRESENT, recognise=False)
+        made = translate(
+            found, target, "sysmon.flat", present=[*SYSMON_FIELDS, "@timestamp"], recognise=False
+        )
     except CarError as error:
         errors = [d for d in error.diagnostics if d.severity is Severity.ERROR]
         return "".join(f"{d.code.id}: {d.message}\n" for d in errors)

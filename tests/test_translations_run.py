@@ -38,6 +38,7 @@ from carengine.translate.model import Findings, Untranslatable
 from carengine.translate.sql.dialects import DIALECTS
 from carengine.translate.sql.plans import Plans
 from running import (
+    SYSMON_FIELDS,
     DuckDB,
     Evidence,
     Postgres,
@@ -62,41 +63,6 @@ ARCHIVES = [
 RULES = carengine.load_rules(carengine.shipped_rules())
 [FLAT] = find_maps("sysmon.flat")
 [CAR] = find_maps("car")
-# What Sysmon's events in these archives can have, of what rules ask for.
-PRESENT = frozenset(
-    [
-        "Channel",
-        "CommandLine",
-        "CurrentDirectory",
-        "DestinationIp",
-        "DestinationPort",
-        "Details",
-        "EventID",
-        "EventType",
-        "GrantedAccess",
-        "CallTrace",
-        "Hashes",
-        "Hostname",
-        "Image",
-        "ImageLoaded",
-        "IntegrityLevel",
-        "Message",
-        "ParentCommandLine",
-        "ParentImage",
-        "ParentProcessId",
-        "ProcessId",
-        "Signature",
-        "SourceImage",
-        "SourceIp",
-        "SourcePort",
-        "StartFunction",
-        "TargetFilename",
-        "TargetImage",
-        "TargetObject",
-        "User",
-        "UtcTime",
-    ]
-)
 TABLES: dict[str, Callable[[Evidence, Iterable[str]], Table]] = {
     "duckdb": DuckDB,
     "sqlite": SQLite,
@@ -523,7 +489,7 @@ def read_back(target: str) -> Callable[[Path], int]:
     def run(path: Path) -> int:
         evidence, _ = archive(path)
         events = [
-            {key: value for key, value in unwrap(event).items() if key in PRESENT}
+            {key: value for key, value in unwrap(event).items() if key in SYSMON_FIELDS}
             for event in evidence.events
             if FLAT.recognises(unwrap(event))
         ]
@@ -549,7 +515,7 @@ def read_again(target: str) -> tuple[tuple[tuple[str, str], Rule, FieldMap], ...
     made = []
     for rule in STATELESS:
         try:
-            found = translate(rule, target, FLAT, present=PRESENT, recognise=False)
+            found = translate(rule, target, FLAT, present=SYSMON_FIELDS, recognise=False)
         except CarError:
             continue
         for query in found.queries:

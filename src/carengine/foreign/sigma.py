@@ -76,28 +76,12 @@ def _native(plan: ir.Plan, block: Block) -> ir.Condition:
             raise unsupported(f"the log source {names}", span)
         for way in ways:
             whole = ir.And((way.entry.when, way.condition))
-            parts.append(ir.rewrite_condition(_named(whole), _named_leaf))
+            parts.append(ir.rewrite_condition(ir.rewrite_operands(whole, _name), _named_leaf))
     return ir.simplify(ir.Or(tuple(parts)))
 
 
-def _named(condition: ir.Condition) -> ir.Condition:
-    """The condition with the product's one name for what shippers call by several."""
-    match condition:
-        case ir.And(items) | ir.Or(items):
-            return type(condition)(tuple(map(_named, items)))
-        case ir.Not(item) | ir.IsTrue(item):
-            return type(condition)(_named(item))
-        case ir.Match() | ir.Regex() | ir.InNetwork() | ir.IsNull():
-            return evolve(condition, value=_name(condition.value))
-        case ir.Compare(left, _, right):
-            return evolve(condition, left=_name(left), right=_name(right))
-        case ir.Occurs(needle, haystack):
-            return evolve(condition, needle=_name(needle), haystack=_name(haystack))
-        case _:
-            return condition
-
-
 def _name(value: ir.Value) -> ir.Value:
+    """The value with the product's one name for what shippers call by several."""
     match value:
         case ir.Call("first", (ir.Raw() | ir.Call("choose") as first, *_), type_):
             name = _name(first)

@@ -154,27 +154,36 @@ def rewrite_value(value: Value, change: Callable[[Value], Value]) -> Value:
 
 def rewrite_condition(condition: Condition, change: Callable[[Value], Value]) -> Condition:
     """The condition with ``change`` applied to each leaf value of its atoms."""
+    return rewrite_operands(condition, lambda value: rewrite_value(value, change))
+
+
+def rewrite_operands(condition: Condition, change: Callable[[Value], Value]) -> Condition:
+    """The condition with ``change`` applied to each value that an atom tests, as a whole.
+
+    >>> upper = lambda value: Call("upper", (value,))
+    >>> rewrite_operands(IsNull(Raw(("x",))), upper) == IsNull(Call("upper", (Raw(("x",)),)))
+    True
+    """
     # Thousands of rules are rewritten for each shape of log: most are made of these few nodes.
     match condition:
         case And(items):
-            return And(tuple([rewrite_condition(x, change) for x in items]))
+            return And(tuple([rewrite_operands(x, change) for x in items]))
         case Or(items):
-            return Or(tuple([rewrite_condition(x, change) for x in items]))
+            return Or(tuple([rewrite_operands(x, change) for x in items]))
         case Match(value, patterns, span):
-            return Match(rewrite_value(value, change), patterns, span)
+            return Match(change(value), patterns, span)
         case Not(item):
-            return Not(rewrite_condition(item, change))
+            return Not(rewrite_operands(item, change))
         case IsTrue(item):
-            return IsTrue(rewrite_condition(item, change))
+            return IsTrue(rewrite_operands(item, change))
         case Compare(left, relation, right, type_, span):
-            left, right = rewrite_value(left, change), rewrite_value(right, change)
-            return Compare(left, relation, right, type_, span)
+            return Compare(change(left), relation, change(right), type_, span)
         case IsNull(value, span):
-            return IsNull(rewrite_value(value, change), span)
+            return IsNull(change(value), span)
         case Regex() | InNetwork() | Rank():
-            return evolve(condition, value=rewrite_value(condition.value, change))
+            return evolve(condition, value=change(condition.value))
         case Occurs(needle, haystack, span):
-            return Occurs(rewrite_value(needle, change), rewrite_value(haystack, change), span)
+            return Occurs(change(needle), change(haystack), span)
         case _:
             return condition
 

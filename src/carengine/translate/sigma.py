@@ -136,23 +136,7 @@ def _native(condition: ir.Condition, findings: Findings) -> ir.Condition:
             case _:
                 return value
 
-    return _rewritten(condition, change)
-
-
-def _rewritten(condition: ir.Condition, change: Anything) -> ir.Condition:
-    match condition:
-        case ir.And(items) | ir.Or(items):
-            return evolve(condition, items=tuple(_rewritten(item, change) for item in items))
-        case ir.Not(item) | ir.IsTrue(item):
-            return evolve(condition, item=_rewritten(item, change))
-        case ir.Match() | ir.Regex() | ir.InNetwork() | ir.IsNull() | ir.Rank():
-            return evolve(condition, value=change(condition.value))
-        case ir.Compare(left, _, right):
-            return evolve(condition, left=change(left), right=change(right))
-        case ir.Occurs(needle, haystack):
-            return evolve(condition, needle=change(needle), haystack=change(haystack))
-        case _:
-            return condition
+    return ir.rewrite_operands(condition, change)
 
 
 @define

@@ -465,21 +465,6 @@ def _after_null(value: ir.Value, beginning: ir.Value) -> ir.Value:
     return evolve(value, arguments=tuple(rest)) if rest else ir.Constant(None)
 
 
-def _rewritten(condition: ir.Condition, change: Callable[[ir.Value], ir.Value]) -> ir.Condition:
-    """The condition with ``change`` applied to each value of its atoms, as a whole."""
-    match condition:
-        case ir.And(items) | ir.Or(items):
-            return evolve(condition, items=tuple(_rewritten(item, change) for item in items))
-        case ir.Not(item) | ir.IsTrue(item):
-            return evolve(condition, item=_rewritten(item, change))
-        case ir.Compare(left, _, right):
-            return evolve(condition, left=change(left), right=change(right))
-        case ir.Match(value) | ir.Regex(value) | ir.InNetwork(value) | ir.IsNull(value):
-            return evolve(condition, value=change(value))
-        case _:
-            return condition
-
-
 def where_present(condition: ir.Condition, present: frozenset[ir.Value]) -> ir.Condition:
     """The condition for events in which these raw values are not null.
 
@@ -487,7 +472,7 @@ def where_present(condition: ir.Condition, present: frozenset[ir.Value]) -> ir.C
     >>> where_present(ir.IsNull(ir.Call("first", (a, b))), frozenset({a})) == ir.IsNull(a)
     True
     """
-    return _rewritten(condition, lambda value: _where_present(value, present))
+    return ir.rewrite_operands(condition, lambda value: _where_present(value, present))
 
 
 def _where_present(value: ir.Value, present: frozenset[ir.Value]) -> ir.Value:
