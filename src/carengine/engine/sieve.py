@@ -65,7 +65,7 @@ _KEY_TEXT = 256
 _MOST_REFUSED = 1_000
 # The same of events that no rule matches: texts of how many characters together, and bytes for each session.
 _CLEAN_TEXT = 8_000
-_CLEAN_BYTES = 16_000_000
+_CLEAN_BYTES = 10_000_000
 _MOST_QUIET = 4_000
 # It pays to keep them where each is met so often again.
 _PAYS = 2
