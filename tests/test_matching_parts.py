@@ -458,15 +458,26 @@ def test_a_reader_leaves_taken_lines_out(tmp_path: Path) -> None:
 # What it costs
 
 
-def test_a_long_command_line_costs_little() -> None:
-    slow = r"(?:[a-z]+\s?)+(?:[0-9]+\s?)+(?:[a-z]+\s?)+;.{1,200}(?:x|xx)+y"
+# Each takes a backtracking engine seconds, or ages, on its line.
+NESTED = (
+    (r"(?:[a-z]+\s?)+(?:[0-9]+\s?)+(?:[a-z]+\s?)+;.{1,200}(?:x|xx)+y", "ab 12 " * 400),
+    # As in published rules for commands that are put together from pieces.
+    (
+        r"cmd /c set [a-z]{3,6}.*(?:\{[0-9]\})+x\s+?-f(?:.*\))+.*;",
+        "cmd /c set abcd {0}x -f " + ")" * 1900,
+    ),
+)
+
+
+@pytest.mark.parametrize(("slow", "text"), NESTED)
+def test_a_long_command_line_costs_little(slow: str, text: str) -> None:
     rule = parse_rule(f"a = search Process:Create where command_line match '{slow}' output a", "x")
     engine = Engine([rule], "car")
     session = engine.session()
     event = {"object": "process", "action": "create", "command_line": "warm"}
     session.feed(event)
     begun = time.process_time()
-    session.feed({**event, "command_line": ("ab 12 " * 400)[:1900]})
+    assert session.feed({**event, "command_line": text[:1900]}) == []
     assert time.process_time() - begun < 0.05
 
 
