@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from carengine import ir
 from carengine.engine import Engine, interpret, sieve
+from carengine.engine.decoding import AVAILABLE
 from carengine.engine.matcher import ClassMatcher, EventClasses, Memory, finder, literals, stages
 from carengine.engine.matcher.finder import Finder
 from carengine.engine.matcher.injson import any_of
-from carengine.engine.sieve import AVAILABLE
 from carengine.evaluate import Alone, RawRow, holds, regex_of, searchable
 from carengine.fieldmap import Entry, FieldMap, find_maps, installed_maps, unwrap
 from carengine.jsontext import FAST, UnreadableError, decode
