@@ -186,6 +186,29 @@ def test_the_matcher_is_holds(
         assert matcher.match(event, event) == expected
 
 
+alike: st.SearchStrategy[Any] = st.sampled_from(
+    (1, True, 1.0, "1", 0, False, 0.0, -0.0, "", None, "true", [1], [], {})
+)
+
+
+@some(100)
+@given(
+    st.lists(conditions(leaves), min_size=1, max_size=6),
+    st.lists(st.dictionaries(st.sampled_from(FIELDS), alike), min_size=2, max_size=12),
+)
+def test_what_is_remembered_is_of_the_same_values(
+    some_conditions: list[ir.Condition], given: list[dict[str, Any]]
+) -> None:
+    matcher = ClassMatcher(enumerate(some_conditions))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "_WORTH_A_MEMO", 1)
+        for event in [*given, *given]:
+            expected = [
+                n for n, c in enumerate(some_conditions) if holds(c, RawRow(event), ALONE) is True
+            ]
+            assert matcher.match(event, event) == expected
+
+
 def test_changing_anchors_changes_no_match(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "_FIRST_REVIEW", 4)
     monkeypatch.setattr(stages, "_NEXT_REVIEW", 2)
