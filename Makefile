@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench evidence fuzz damage soak soak-sigma verify-translations docs clean
+.PHONY: test lint types unit hunt bench bench-joins evidence fuzz damage soak soak-sigma verify-translations docs clean
 
 test: lint types unit
 
@@ -27,9 +27,12 @@ unit: $(READY)
 hunt: $(READY)
 	$(BIN)/carengine hunt tests/samples/lsass_dump.jsonl -r rules -f table
 
+# All figures, and docs/benchmarks.md; the peers get environments of their own in .venv-peers.
 bench: $(READY)
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/run.py
+
+# Joins over a day of events: long, and therefore by themselves.
+bench-joins: $(READY)
 	$(BIN)/python benchmarks/joins.py --write
 
 # All archives of real evidence, where it is at hand; the usual tests read a few of them.
@@ -53,7 +56,7 @@ soak: $(READY)
 soak-sigma: $(READY)
 	CARENGINE_SOAK=1 $(BIN)/pytest -p no:xdist -o addopts= tests/test_sigma.py -k real_logs -s
 
-# Translated rules run by DuckDB, SQLite, the eql package and our Sigma reader over all real archives at hand.
+# Translated rules run by DuckDB, SQLite, PostgreSQL, the eql package, our Sigma reader and pySigma's over all real archives at hand: ten minutes.
 verify-translations: $(READY)
 	CARENGINE_ALL_EVIDENCE=1 $(BIN)/pytest tests/test_translations_run.py
 
@@ -61,4 +64,4 @@ docs: $(READY)
 	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .benchmarks build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,6 +21,8 @@ import orjson
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
+CACHE = ROOT / ".benchmarks"
+"""Where figures and prepared data are kept."""
 
 
 def timed(run: Callable[[], object]) -> float:

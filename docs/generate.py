@@ -23,10 +23,12 @@ from carengine.rule import load_rules
 from carengine.rule.corpus import corpus_report
 from carengine.verify import load_analytics
 from carengine.verify.corpus import corpus_table
+from carengine.verify.linked import Collection
 from carengine.wording import condition_text, value_text
 
 DOCS = Path(__file__).parent
 ANALYTICS = DOCS.resolve().parents[1] / "shared" / "car" / "analytics"
+SIGMA = ANALYTICS.parents[1] / "sigma" / "sigmahq-rules-windows.tar.gz"
 BEGIN, END = "<!-- functions -->", "<!-- /functions -->"
 
 _STAGES = {
@@ -225,7 +227,7 @@ def corpus() -> str:
 
 def implementations() -> str:
     """The section of ``corpus.md`` on what the analytics publish beside pseudocode. Takes half a minute."""
-    return corpus_table(load_analytics(ANALYTICS))
+    return corpus_table(load_analytics(ANALYTICS), Collection.at(SIGMA) if SIGMA.exists() else None)
 
 
 def main() -> None:

@@ -1,17 +1,24 @@
-"""Running translations: events as tables for DuckDB and SQLite, as a stream for the eql package.
+"""Running translations: events as tables for DuckDB, SQLite, PostgreSQL and Spark, as a stream for the eql package.
 
-``Table`` is what ``docs`` of the SQL targets ask for: one row an event, ``event_id`` its number, every raw field a text column
+A table is what ``docs`` of the SQL targets ask for: one row an event, ``event_id`` its number, every raw field a text column
 named by its path. What the engine says about the same events is the measure.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import pwd
+import re
+import shutil
 import sqlite3
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, Protocol
 
 from carengine.fieldmap import unwrap
 from carengine.translate import Translation
@@ -31,38 +38,64 @@ def columns_of(event: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return made
 
 
-def rows_of(events: Events, names: Iterable[str]) -> list[tuple[Any, ...]]:
-    """The rows of the table of events, with the event's number and its raw text in front."""
-    several = list(names)
-    wanted = [name for name in several if name not in ("raw", "event_id")]
-    with_raw = "raw" in several
-    rows = []
-    for number, event in enumerate(events):
-        inner = unwrap(event)
-        found = columns_of(inner)
-        rows.append(
-            (number, raw_text(event) if with_raw else None, *(found.get(name) for name in wanted))
-        )
-    return rows
+class Evidence:
+    """Events, each flattened once; ``present`` are the names of all their fields."""
+
+    def __init__(self, events: Events) -> None:
+        self.events = events
+        self.numbers = {id(event): number for number, event in enumerate(events)}
+
+    @cached_property
+    def flat(self) -> list[dict[str, str]]:
+        """The columns of each event."""
+        return [columns_of(unwrap(event)) for event in self.events]
+
+    @cached_property
+    def present(self) -> frozenset[str]:
+        """The names of all columns."""
+        return frozenset().union(*self.flat)
+
+    def rows(self, names: Iterable[str]) -> list[tuple[Any, ...]]:
+        """The rows of the table of events: number, raw text where it is among the names, and columns."""
+        several = list(names)
+        wanted = columns_in(several)
+        with_raw = "raw" in several
+        return [
+            (number, raw_text(event) if with_raw else None, *map(found.get, wanted))
+            for number, (event, found) in enumerate(zip(self.events, self.flat, strict=True))
+        ]
+
+
+def columns_in(names: Iterable[str]) -> list[str]:
+    """The names that are fields of events, each once."""
+    return [name for name in dict.fromkeys(names) if name not in ("raw", "event_id")]
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+class Table(Protocol):
+    """A table of events in a product."""
+
+    def query(self, text: str) -> list[dict[str, Any]]:
+        """The rows of a query, by column."""
+        ...
+
+
 class DuckDB:
     """The events as a table in DuckDB."""
 
-    def __init__(self, events: Events, names: Iterable[str]) -> None:
+    def __init__(self, evidence: Evidence, names: Iterable[str]) -> None:
         import duckdb
 
-        several = list(dict.fromkeys(names))
-        wanted = [name for name in several if name not in ("raw", "event_id")]
+        several = list(names)
+        wanted = columns_in(several)
         # The one connection of the process: a new one takes longer than most queries.
         self.connection = duckdb.default_connection()
         columns = ["event_id BIGINT", "raw VARCHAR", *(f"{_quoted(n)} VARCHAR" for n in wanted)]
         self.connection.execute(f"CREATE OR REPLACE TABLE events ({', '.join(columns)})")
-        rows = rows_of(events, [*wanted, *(["raw"] if "raw" in several else [])])
+        rows = evidence.rows(several)
         if len(rows) > 100:
             self._load(rows, ["event_id", "raw", *wanted])
         elif rows:
@@ -98,16 +131,16 @@ class DuckDB:
 class SQLite:
     """The events as a table in SQLite."""
 
-    def __init__(self, events: Events, names: Iterable[str]) -> None:
-        several = list(dict.fromkeys(names))
-        wanted = [name for name in several if name not in ("raw", "event_id")]
+    def __init__(self, evidence: Evidence, names: Iterable[str]) -> None:
+        several = list(names)
+        wanted = columns_in(several)
         self.connection = sqlite3.connect(":memory:")
         columns = ["event_id INTEGER", "raw TEXT", *(f"{_quoted(n)} TEXT" for n in wanted)]
         self.connection.execute(f"CREATE TABLE events ({', '.join(columns)})")
         marks = ", ".join("?" * len(columns))
         self.connection.executemany(
             f"INSERT INTO events VALUES ({marks})",
-            rows_of(events, [*wanted, *(["raw"] if "raw" in several else [])]),
+            evidence.rows(several),
         )
 
     def query(self, text: str) -> list[dict[str, Any]]:
@@ -116,13 +149,25 @@ class SQLite:
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
+    def as_zircolite(self) -> None:
+        """A second table, ``logs``, as Zircolite sets it up for the queries of pySigma's backend."""
+
+        def found(pattern: str, value: str | None) -> bool:
+            return value is not None and re.search(pattern, value) is not None
+
+        self.connection.create_function("REGEXP", 2, found, deterministic=True)
+        names = [row[1] for row in self.connection.execute("PRAGMA table_info(events)")]
+        columns = ", ".join(f"{_quoted(n)} TEXT COLLATE NOCASE" for n in names)
+        self.connection.execute(f"CREATE TABLE logs ({columns})")
+        self.connection.execute("INSERT INTO logs SELECT * FROM events")
+
 
 def numbers_in(rows: Iterable[Mapping[str, Any]]) -> Counter[tuple[Any, ...]]:
     """The numbers of the events that rows are made of."""
     made: Counter[tuple[Any, ...]] = Counter()
     for row in rows:
         ids = [row[name] for name in row if name == "event_id" or name.endswith(".event_id")]
-        made[tuple(ids)] += 1
+        made[tuple(map(int, ids))] += 1
     return made
 
 
@@ -154,3 +199,121 @@ def run_eql(
         for number, event in enumerate(events)
     )
     return found
+
+
+class Postgres:
+    """The events as a table in PostgreSQL, by way of its own client ``psql``. Needs `postgres_server`."""
+
+    def __init__(self, evidence: Evidence, names: Iterable[str]) -> None:
+        several = list(names)
+        wanted = columns_in(several)
+        columns = ["event_id BIGINT", "raw TEXT", *(f"{_quoted(n)} TEXT" for n in wanted)]
+        lines = ["DROP TABLE IF EXISTS events;", f"CREATE TABLE events ({', '.join(columns)});"]
+        lines.append("COPY events FROM STDIN;")
+        lines += ["\t".join(map(_copied, row)) for row in evidence.rows(several)]
+        self._run("\n".join([*lines, "\\.", ""]))
+
+    def query(self, text: str) -> list[dict[str, Any]]:
+        """The rows of a query, by column."""
+        text = text.strip().rstrip(";")
+        found = self._run(f"SELECT row_to_json(q) FROM (\n{text}\n) AS q;\n")
+        return [json.loads(line) for line in found.splitlines()]
+
+    @staticmethod
+    def _run(script: str) -> str:
+        folder = postgres_server()
+        assert folder is not None
+        client = shutil.which("psql") or "psql"
+        command = [client, "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", folder, "-U", "tests"]
+        made = subprocess.run(
+            [*command, "-d", "postgres", "-f", "-"],
+            input=script,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+        return made.stdout
+
+
+def _copied(cell: Any) -> str:
+    """A cell as ``COPY`` reads it."""
+    if cell is None:
+        return "\\N"
+    escapes = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+    return "".join(escapes.get(character, character) for character in str(cell))
+
+
+@cache
+def postgres_server() -> str | None:
+    """The folder with the socket of a PostgreSQL server of our own; None where there is no PostgreSQL.
+
+    It runs until the process ends, on a data folder that goes with it.
+    """
+    programs = [shutil.which(name) for name in ("initdb", "pg_ctl", "psql")]
+    if None in programs:
+        return None
+    initdb, control, _ = map(str, programs)
+    folder = tempfile.mkdtemp(prefix="carengine-postgres-")
+    # The server refuses to run for root.
+    user: dict[str, Any] = {}
+    if os.getuid() == 0:
+        account = next((a for a in pwd.getpwall() if a.pw_name in ("postgres", "nobody")), None)
+        if account is None:
+            return None
+        user = {"user": account.pw_uid, "group": account.pw_gid}
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    data = os.path.join(folder, "data")
+
+    def run(*command: str) -> bool:
+        null = subprocess.DEVNULL
+        made = subprocess.run(command, check=False, stdout=null, stderr=null, cwd=folder, **user)
+        return made.returncode == 0
+
+    made = run(initdb, "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+    if not made or not run(control, "-D", data, "-w", "-o", options, "start"):
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+    def stop() -> None:
+        run(control, "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(stop)
+    return folder
+
+
+class Spark:
+    """The events as a table in Spark, on one core."""
+
+    def __init__(self, evidence: Evidence, names: Iterable[str]) -> None:
+        from pyspark.sql import SparkSession  # type: ignore[import-not-found]
+        from pyspark.sql.types import (  # type: ignore[import-not-found]
+            LongType,
+            StringType,
+            StructField,
+            StructType,
+        )
+
+        several = list(names)
+        settings = {
+            "spark.ui.enabled": "false",
+            "spark.sql.shuffle.partitions": "1",
+            "spark.sql.session.timeZone": "UTC",
+        }
+        builder = SparkSession.builder.master("local[1]")
+        for key, value in settings.items():
+            builder = builder.config(key, value)
+        self.session = builder.getOrCreate()
+        self.session.sparkContext.setLogLevel("OFF")
+        texts = [StructField(name, StringType()) for name in ("raw", *columns_in(several))]
+        shape = StructType([StructField("event_id", LongType()), *texts])
+        self.session.createDataFrame(evidence.rows(several), shape).createOrReplaceTempView(
+            "events"
+        )
+
+    def query(self, text: str) -> list[dict[str, Any]]:
+        """The rows of a query, by column."""
+        return [row.asDict() for row in self.session.sql(text.strip().rstrip(";")).collect()]

@@ -346,7 +346,7 @@ def test_a_state_is_used_by_one_process_at_a_time(tmp_path: Path) -> None:
     second = hunt.start()
     _, said = second.communicate(timeout=60)
     assert second.returncode not in (0, None)
-    assert b"CE546" in said
+    assert b"CE547" in said
     assert b"another process uses this state" in said
     finish(first, hunt, len(events))
     # Killed or ended, a process holds nothing any more; the lock file stays and does no harm.

@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import carengine
 from carengine import ir
 from carengine.diagnostics import Block, Severity
 from carengine.engine import Engine
 from carengine.fieldmap import find_maps
-from carengine.foreign import LANGUAGES, as_rule, language_of, native_map, raised, read
+from carengine.foreign import LANGUAGES, Reading, as_rule, language_of, native_map, raised, read
+from carengine.verify import compare
 
 Event = dict[str, Any]
 
@@ -184,7 +186,7 @@ REFUSED = [
     ("eql", 'process where match(a, "(?<!b)c")', "CE952", 'match(a, "(?<!b)c")'),
     ("eql", "", "CE951", ""),
     ("splunk", "EventCode=1 | transaction host", "CE952", "transaction"),
-    ("splunk", "`sysmon` EventCode=1", "CE952", "`sysmon`"),
+    ("splunk", "`mine` EventCode=1", "CE952", "`mine`"),
     ("splunk", "a=1 | `filter`", "CE952", "`filter`"),
     ("splunk", "earliest=-1d a=1", "CE952", "earliest=-1d"),
     ("splunk", "a=1 NOT [search b=2 | fields c]", "CE952", "["),
@@ -354,6 +356,91 @@ def test_a_kind_that_is_more_than_what_is_asked_for_is_told() -> None:
     said = [item for item in reading.diagnostics if item.code.id == "CE961"]
     assert [item.span.text for item in said if item.span] == ["EventCode=23"]
     assert "23, 26" in said[0].notes[0]
+
+
+SPELT_ALIKE = [
+    # Comments, and macros of Splunk's public content that ask nothing.
+    ("EventCode=1 Image=a", '`comment("x")` search EventCode=1 Image=a'),
+    (
+        "EventCode=1 Image=a",
+        "```x``` EventCode=1 Image=a | `security_content_ctime(time)` | `x_filter`",
+    ),
+    ("EventCode=1 Image=a", "`sysmon` EventCode=1 Image=a"),
+    # What Sysmon writes for "not known" is no value.
+    ('EventCode=1 Image=* NOT Image IN ("-", "", "a")', "EventCode=1 Image=* NOT Image=a"),
+    # The number of an event by all names that it has, and the log by its own.
+    ("EventCode=11 OR EventCode=29", "EventID IN (11, 29)"),
+    ("EventCode=1 Image=a", 'EventCode=1 Channel="Microsoft-Windows-Sysmon/Operational" Image=a'),
+    # Registry events, as those write them who guard against NXLog's EventType.
+    (
+        'EventCode=12 EventType="CreateKey"',
+        'EventCode=12 EventType=* NOT EventType IN ("-", "", "INFO") EventType="CreateKey"',
+    ),
+    # Whole numbers are numbers, however they are spelt.
+    ('EventCode=10 GrantedAccess="0x1010"', "EventCode=10 GrantedAccess=4112"),
+    (
+        "EventCode=3 DestinationPort=80",
+        "* | where tonumber(EventCode)=3 AND tonumber(DestinationPort)=80",
+    ),
+    # Case, and expressions that are wildcards.
+    (
+        "EventCode=1 Image=*\\\\a.exe",
+        '* | where EventCode=1 AND match(Image, "(?is)^.*\\\\\\\\a\\\\.exe\\\\z")',
+    ),
+    ("EventCode=1 Image=a", 'EventCode=1 | where lower(Image)="a"'),
+    ("EventCode=8 TargetImage=a", "EventCode=8 TargetImage=a | stats count by EventCode, Computer"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SPELT_ALIKE)
+def test_spellings_of_one_query(one: str, other: str) -> None:
+    first, second = (read(Block.of(text), "splunk") for text in (one, other))
+    assert first.program is not None
+    assert second.program is not None, second.diagnostics
+    assert compare(first.program, second.program).equivalent is True
+
+
+SIGMA = r"""
+title: at
+logsource: {product: windows, SOURCE}
+detection: {s: {Image|endswith: '\at.exe', CommandLine|contains: ' 13:'}, condition: s}
+"""
+
+
+def test_sigma_is_read_by_log_source() -> None:
+    own = carengine.parse_rule(
+        r'a = search Process:Create b = filter a where image_path = "*\at.exe" '
+        'and command_line = "* 13:*" output b'
+    ).program
+    both = read(Block.of(SIGMA.replace("SOURCE", "category: process_creation")), "sigma")
+    assert both.program is not None
+    assert compare(own, both.program).equivalent is True
+    # Sysmon's own number and Security's, each by its own names.
+    assert [found.name for found in both.maps] == ["eventlog.flat", "sysmon.flat"]
+    sysmon = read(Block.of(SIGMA.replace("SOURCE", "service: sysmon")), "sigma")
+    assert {"process/create"} < {str(k) for k in kinds_of(sysmon)}
+
+
+def kinds_of(reading: Reading) -> frozenset[ir.EventKind]:
+    assert reading.program is not None
+    return frozenset().union(*(ir.searched(o.plan) for o in reading.program.outputs))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("title: x", "CE951"),
+        (
+            "title: x\nlogsource: {product: linux, service: auditd}\ndetection: {s: {a: b}, condition: s}",
+            "CE952",
+        ),
+        ("title: x\nlogsource: {service: sysmon}\ndetection: {s: {a: b}, condition: t}", "CE802"),
+    ],
+)
+def test_sigma_that_is_refused(text: str, code: str) -> None:
+    reading = read(Block.of(text), "sigma")
+    assert reading.program is None
+    assert code in {d.code.id for d in reading.diagnostics}
 
 
 # Hostile input

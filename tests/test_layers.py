@@ -19,6 +19,7 @@ PACKAGE = Path(carengine.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli", "__main__"}),
+    frozenset({"parallel"}),
     frozenset({"tuning", "verify", "page"}),
     frozenset({"engine", "translate", "readers", "check", "foreign"}),
     frozenset({"fieldmap"}),

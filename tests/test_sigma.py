@@ -16,6 +16,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from carengine.sigma.condition import ConditionError, parse_condition
 from carengine.sigma.detection import pattern_text
 
 SHARED = Path(__file__).parents[1].parent / "shared"
+# Most backends still need version 1, which our reader takes as well.
+OLD = version("pysigma").startswith("1.")
 SYSMON = {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 1}
 FLAT = find_maps("windows.flat")
 
@@ -155,6 +158,8 @@ MODIFIERS: list[tuple[str, list[Any], list[Any]]] = [
 
 @pytest.mark.parametrize(("item", "good", "bad"), MODIFIERS, ids=[row[0] for row in MODIFIERS])
 def test_modifiers(item: str, good: list[Any], bad: list[Any]) -> None:
+    if OLD and "utf16" in item:
+        pytest.skip("pySigma 1 writes no byte order mark")
     found = matching("  " + item, values_of("F", good + bad))
     assert found == [True] * len(good) + [False] * len(bad)
 
@@ -291,6 +296,7 @@ def _conditions() -> st.SearchStrategy[str]:
     )
 
 
+@pytest.mark.skipif(OLD, reason="pySigma 1 reads not_x as a negation")
 @settings(max_examples=60, deadline=None)
 @given(_conditions(), st.lists(st.booleans(), min_size=5, max_size=5))
 def test_conditions_are_read_as_pysigma_reads_them(text: str, truths: list[bool]) -> None:

@@ -40,8 +40,8 @@ SAME = [
     ('not (exe = "a" or exe = "b")', 'exe != "a" and exe != "b"'),
     ('exe in ["a", "b"]', 'exe = "b" or exe = "a"'),
     ("pid > 4", "pid >= 5"),
-    # A base name is the last part of its path: where one is, the other is.
-    ("exe exists", "image_path exists"),
+    # A base name is the last part of its path: where one is, the other is, unless the path ends in a separator.
+    ("exe exists", 'image_path exists and image_path != "*\\" and image_path != "*/"'),
     ('exe = "a" and exe = "b"', 'exe = "c" and exe = "d"'),
     ('command_line match "abc"', 'command_line = "*abc*"'),
 ]
@@ -57,6 +57,7 @@ DIFFERENT = [
     ('exe = "a" or exe = "b"', 'exe = "a" or exe = "c"'),
     ('dest_ip = "10.0.0.1"', "dest_ip in [10.0.0.0/8]"),
     ('"x" in raw event', '"y" in raw event'),
+    ("exe exists", "image_path exists"),
 ]
 
 

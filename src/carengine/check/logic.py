@@ -89,10 +89,10 @@ def wanted(condition: ir.Condition, goal: Goal) -> Formula:
     match condition:
         case ir.And(items):
             parts = tuple(wanted(item, goal) for item in items)
-            return All(parts) if goal in ("true", "not false") else Some(parts)
+            return _all(parts) if goal in ("true", "not false") else _some(parts)
         case ir.Or(items):
             parts = tuple(wanted(item, goal) for item in items)
-            return Some(parts) if goal in ("true", "not false") else All(parts)
+            return _some(parts) if goal in ("true", "not false") else _all(parts)
         case ir.Not(item):
             return wanted(item, MIRRORED[goal])
         case ir.IsTrue(item):
@@ -105,6 +105,16 @@ def wanted(condition: ir.Condition, goal: Goal) -> Formula:
                 allowed = tuple(value for value in allowed if value is not None)
             literals = tuple(Literal(condition, value) for value in allowed)
             return literals[0] if len(literals) == 1 else Some(literals)
+
+
+def _all(parts: tuple[Formula, ...]) -> Formula:
+    """All of several formulas, without those that ask for nothing; impossible where one of them is."""
+    return _NOTHING if _NOTHING in parts else All(tuple(p for p in parts if p != _ANYTHING))
+
+
+def _some(parts: tuple[Formula, ...]) -> Formula:
+    """One of several formulas, without the impossible ones; nothing to do where one asks for nothing."""
+    return _ANYTHING if _ANYTHING in parts else Some(tuple(p for p in parts if p != _NOTHING))
 
 
 _ALLOWED: dict[Goal, tuple[bool | None, ...]] = {
@@ -314,7 +324,8 @@ class Theories:
             return any(variable(of) in self.null for of in ir.values_of(atom))
         match atom:
             case ir.Match(of) | ir.Regex(of) | ir.InNetwork(of):
-                return variable(of) in self.textual and not self.facts.several(of)
+                known = self.there if self.facts.plain else self.textual
+                return variable(of) in known and not self.facts.several(of)
             case ir.Compare(ir.Field() as of, Relation.EQUAL, ir.Constant() | ir.Moment() as to):
                 return to != ir.Constant(None) and variable(of) in self.there
             case _:
@@ -367,6 +378,8 @@ class Theories:
             if not self.facts.several(test.value):
                 self.textless.add(key)
                 self.fields[key] = test.value
+                if self.facts.plain:
+                    self.null.add(key)
             return
         self._presence(test.value, there=True)
         self.textual.add(key)
@@ -481,6 +494,10 @@ class Theories:
             unknown = unknown or empty is None
         return None if unknown else True
 
+    def _never(self) -> tuple[ir.Match, ...]:
+        """What no text passes."""
+        return (_EMPTY,) if self.facts.plain else ()
+
     def _several(self, key: Hashable) -> bool:
         field = self.fields.get(key)
         return field is not None and self.facts.several(field)
@@ -492,7 +509,7 @@ class Theories:
             field = self.fields.get(key)
             known = Texts(
                 frozenset(map(_unbound, self.passes.get(key, ()))),
-                frozenset(map(_unbound, self.fails.get(key, ()))),
+                frozenset((*map(_unbound, self.fails.get(key, ())), *self._never())),
                 field is not None and self.facts.base_name(field),
                 key in self.numeric,
             )
@@ -533,6 +550,7 @@ _MIRRORED = {
     Relation.EQUAL: Relation.EQUAL,
 }
 _SOMETHING = ir.Raw(())
+_EMPTY = ir.Match(_SOMETHING, (Pattern(""),))
 
 
 def _unbound(test: ir.Match | ir.Regex | ir.InNetwork) -> ir.Match | ir.Regex | ir.InNetwork:

@@ -8,8 +8,8 @@
 A further command is a further row and a further module. The module is imported when its command is called, and no other.
 
 Results go to standard output, everything else to standard error. The exit status is one of ``status``: 0 done, 1
-findings where asked to fail on them, 2 a rule or usage error, 3 unreadable input, 130 interrupted, 141 when whoever read
-the output stopped reading. Where several apply, the first of 130, 2, 3, 1 is returned.
+findings where asked to fail on them, 2 a rule or usage error, 3 unreadable input, 70 a process of the run was lost, 130 interrupted, 141 when whoever read
+the output stopped reading. Where several apply, the first of 130, 70, 2, 3, 1 is returned.
 """
 
 from __future__ import annotations

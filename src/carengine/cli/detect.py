@@ -11,12 +11,12 @@ from attrs import define, field
 
 from ..diagnostics import counted, visible
 from ..engine import Engine
+from ..engine.unknown import UnknownShapes
 from ..fieldmap import unwrap
 from ..ir import EventKind
 from . import status
 from .encode import json_document
 from .evidence import (
-    UnknownShapes,
     add_events_argument,
     input_status,
     open_events,

@@ -89,7 +89,7 @@ def follow(options: argparse.Namespace, screen: Screen, tuned: Tuned) -> int:
 def held(state: str | None) -> Iterator[None]:
     """Hold a state file against other processes; nothing where there is none.
 
-    Raises `CarError`: CE546 where another process holds it, CE543 where it cannot be locked.
+    Raises `CarError`: CE547 where another process holds it, CE543 where it cannot be locked.
     """
     if state is None:
         yield

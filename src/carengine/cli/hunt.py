@@ -7,27 +7,29 @@ rule). What became of every rule and every record is said on standard error, and
 from __future__ import annotations
 
 import argparse
+import gc
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import BinaryIO
 
 from .. import collection
 from ..diagnostics import counted
-from ..engine import Engine, Origin, StreamOptions
+from ..engine import Engine, Match, StreamOptions
 from ..engine.engine import Session
 from ..engine.needs import needs
-from ..engine.standing import FIRST_EVENTS, Outcome, Sample, Standing, standings
+from ..engine.standing import Outcome, Sample, Standing, standings
+from ..engine.unknown import UnknownShapes
+from ..parallel import Hunting, WorkerError
 from ..readers import Reading
 from ..rule import Rule, RuleSet
 from ..tuning import Tuning
 from . import UsageError, status
 from .encode import json_document
 from .evidence import (
-    UnknownShapes,
     add_events_argument,
     input_status,
-    open_events,
     progress,
     report_input,
     same_place,
@@ -56,15 +58,15 @@ examples:
   carengine hunt logs/ -r rule.car --why        why a rule did not match
   carengine hunt logs/ --engine mine.engine     thousands of rules, put together by `carengine compile` before
   carengine hunt logs/ --exclude known.yaml --suppress 'rule, hostname for 1 hour'
+  carengine hunt logs/ --jobs auto              on all cores
   carengine hunt app.jsonl --follow --state hunt.state -o hits.jsonl    watch a log that grows
 
 CSV: text that a spreadsheet would take for a formula has an apostrophe put before it.
 
 exit status: 0 done, 1 something matched (with --fail-on-match), 2 a rule was refused (the others ran) or the
-command is not right, 3 evidence could not be read (the rest was), 130 interrupted. Of several,
-130 comes first, then 2, 3, 1.
+command is not right, 3 evidence could not be read (the rest was), 70 a process of the run was lost, 130 interrupted.
+Of several, 130 comes first, then 70, 2, 3, 1.
 """
-_TICK = 1023
 _IDS = 12
 
 
@@ -108,6 +110,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="with --follow: save the run here as it goes, and go on from here when it is there",
     )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=_jobs,
+        default=1,
+        metavar="N",
+        help="share the work between N processes (auto: one for each core); the results are the same",
+    )
     parser.add_argument("--no-raw", action="store_true", help="leave the events' own text out")
     parser.add_argument(
         "--rows",
@@ -122,6 +132,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="say errors and the closing account only"
     )
+
+
+def _jobs(text: str) -> int:
+    """A number of processes; 0 for as many as there are cores."""
+    if text == "auto":
+        return 0
+    if not re.fullmatch(r"[0-9]{1,4}", text):
+        raise argparse.ArgumentTypeError(f"a number of processes or auto, not {text}")
+    return int(text)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> int:
@@ -143,6 +162,8 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         _write(options.account, "")  # what cannot be written is known before hours of work
     if options.state is not None and not options.follow:
         raise UsageError("carengine hunt: --state is for --follow")
+    if options.follow and options.jobs != 1:
+        raise UsageError("carengine hunt: --follow is one process; --jobs is for finished evidence")
     settings = stream_options(options)
     rules, maps = load_with_maps(options, screen)
     broken = report_refused(rules, screen)
@@ -154,6 +175,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         return status.USAGE
     with collection.paused():
         engine = Engine(chosen, maps)
+    gc.freeze()  # rules are there to the end; looking them through for garbage again and again takes long
     if options.follow:
         with held(options.state):
             tuned = Tuned.of(open_session(options, settings, engine), options, tuning)
@@ -180,40 +202,61 @@ def _hunt(
     settings: StreamOptions,
 ) -> int:
     writer = writer_for(options, engine.rules, screen, target)
-    session, sample, unknown = engine.session(settings), Sample(engine), UnknownShapes()
-    tuned = Tuned.of(session, options, tuning)
-    interrupted = False
-    # Events outside the times asked for are left out before anything counts them.
-    take = _Take(session) if tuned.wants() is None else None
-    with open_events(options, take) as reading:
+    # What is written of a match can be made anywhere, unless the order of matches decides which are shown.
+    apart = None if tuning.exclusions or tuning.suppressions else writer.apart
+    hunting = Hunting(
+        engine,
+        options.events,
+        jobs=options.jobs,
+        options=settings,
+        times=time_range(options),
+        render=None if apart is None else apart.render,
+        password=options.password,
+        include=options.include_files,
+        exclude=options.exclude_files,
+    )
+    tuned = Tuned.of(hunting.session, options, tuning)
+    tuned.inside = hunting.inside
+
+    def emit(found: Match | bytes) -> None:
+        if isinstance(found, bytes):
+            assert apart is not None
+            apart.put(found)
+        elif tuned.admit(found):
+            writer.write(found)
+
+    stopped = ""
+    lost = status.DONE
+    with hunting:
+        reading, session = hunting.reading, hunting.session
         streams_to_terminal = screen.out_terminal and target is None and writer.streaming
         silent = options.quiet or streams_to_terminal
         try:
+            hunting.begin()
             watching = (
                 nullcontext(_nothing) if silent else progress(reading, options.events, screen)
             )
             with watching as tick:
-                if take is not None:
-                    take.tick = tick
-                _feed(tuned, reading, sample, unknown, writer.write, tick)
-            for match in filter(tuned.admit, session.flush()):
-                writer.write(match)
+                hunting.run(emit, tick)
         except KeyboardInterrupt:
-            interrupted = True
+            stopped, lost = "interrupted: ", status.INTERRUPTED
+        except WorkerError as error:
+            screen.report(error.diagnostics)
+            stopped, lost = "stopped by a fault: ", status.FAULT
         writer.finish()
         screen.flush()
         report_input(reading, screen, quiet=options.quiet)
         report_streams(session, screen)
-        became = standings(engine, session.account, sample)
+        became = standings(engine, session.account, hunting.sample)
         if not options.quiet:
-            _report_standings(became, session, unknown, screen, why=options.why)
+            _report_standings(became, session, hunting.unknown, screen, why=options.why)
         tuned.report(engine, tuning, screen, quiet=options.quiet)
-        screen.say(_account(rules, became, tuned, reading, left_out, interrupted))
+        screen.say(stopped + _account(rules, became, tuned, reading, left_out))
         if options.account is not None:
-            _write_account(options.account, rules, tuned, reading, sample, left_out)
+            _write_account(options.account, rules, tuned, reading, hunting.sample, left_out)
         matched = options.fail_on_match and _shown(tuned).total() > 0
         return status.gravest(
-            status.INTERRUPTED if interrupted else status.DONE,
+            lost,
             status.USAGE if broken else status.DONE,
             input_status(reading, options.events),
             status.FINDINGS if matched else status.DONE,
@@ -228,57 +271,12 @@ def _nothing() -> None:
     pass
 
 
-class _Take:
-    """Takes lines without a match, but not all: of some events the fields are looked at."""
-
-    def __init__(self, session: Session) -> None:
-        self.tick: Callable[[], None] = _nothing
-        self._take = session.sieve.take
-        self._lines = 0
-
-    def __call__(self, line: bytes) -> bool:
-        self._lines += 1
-        if self._lines <= FIRST_EVENTS:
-            return False
-        if not self._lines & _TICK:
-            self.tick()
-            return False
-        return self._take(line)
-
-
-def _feed(
-    tuned: Tuned,
-    reading: Reading,
-    sample: Sample,
-    unknown: UnknownShapes,
-    write: Callable[..., None],
-    tick: Callable[[], None],
-) -> None:
-    account = tuned.session.account
-    feed, wants, admit, inside = tuned.session.feed, sample.wants, tuned.admit, tuned.wants()
-    for record in reading:
-        event = record.event
-        if inside is not None and not inside(event):
-            continue
-        for match in feed(event, Origin(record.source, record.number)):
-            if admit(match):
-                write(match)
-        latest = tuned.session.latest
-        if latest is not None and not latest.maps:
-            unknown.add(event)
-        elif wants(account):
-            sample.look(event)
-        if not account.events & _TICK:
-            tick()
-
-
 def _account(
     rules: RuleSet,
     became: list[Standing],
     tuned: Tuned,
     reading: Reading,
     left_out: Counter[str],
-    interrupted: bool,
 ) -> str:
     """The last line: everything that went in, and what became of it."""
     account = tuned.session.account
@@ -304,7 +302,7 @@ def _account(
     total = shown.total()
     parts.append(f"{counted(total, 'match', 'matches')}{': ' if hits else ''}{by_rule}")
     parts += tuned.parts()
-    return ("interrupted: " if interrupted else "") + "; ".join(parts)
+    return "; ".join(parts)
 
 
 def _write_account(

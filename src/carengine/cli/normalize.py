@@ -22,13 +22,13 @@ from attrs import define, field
 from ..datamodel import model
 from ..diagnostics import counted
 from ..engine import Engine
+from ..engine.unknown import UnknownShapes
 from ..fieldmap import unwrap, view
 from ..readers import Reading
 from ..values import text_of, time_of
 from . import UsageError, status
 from .encode import json_line, safe_for_terminal
 from .evidence import (
-    UnknownShapes,
     add_events_argument,
     input_status,
     open_events,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
-from ..diagnostics import Block, CarError, Diagnostic, Source
 from ..page import write_page
-from ..rule import Implementation, Rule, load_rules
+from ..page.implementations import SHOWN, translations_of
+from ..rule import load_rules
 from . import status
 from .screen import Screen
 
@@ -21,12 +19,6 @@ examples:
 
 exit status: 0 done, 2 a rule that cannot be used.
 """
-
-_TRANSLATIONS = (
-    ("splunk", "sysmon.flat", "Splunk", "Sysmon native"),
-    ("eql", "eql", "EQL", "EQL native"),
-)
-"""Target, field map, and what CAR calls the two."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +38,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     [rule] = rules.rules
     made, said = translations_of(rule)
     screen.report(said)
-    without = [type_ for _, _, type_, _ in _TRANSLATIONS if type_ not in {i.type for i in made}]
+    without = [one.type for one in SHOWN if one.type not in {item.type for item in made}]
     if without:
         screen.say(f"the page has no translation into {' and '.join(without)}")
     text = write_page(rule, made)
@@ -55,25 +47,3 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     else:
         Path(options.output).write_text(text, encoding="utf-8")
     return status.DONE
-
-
-def translations_of(rule: Rule) -> tuple[list[Implementation], list[Diagnostic]]:
-    """The rule in each language that a page shows, and what was said of those that cannot say it."""
-    made: list[Implementation] = []
-    said: list[Diagnostic] = []
-    if find_spec("carengine.translate") is None:
-        return made, said
-    translating = import_module("carengine.translate")
-    name = next((item.name for item in rule.publication.implementations), "")
-    for target, fieldmap, type_, data_model in _TRANSLATIONS:
-        if target not in translating.TARGETS:
-            continue
-        try:
-            found = translating.translate(rule, target, fieldmap, recognise=False)
-        except CarError as error:
-            said += error.diagnostics
-            continue
-        code = Block.whole(Source(f"<{target}>", found.text.strip()))
-        made.append(Implementation(name, type_, "", data_model, code))
-        said += found.notes
-    return made, said

@@ -11,6 +11,7 @@ import codecs
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import BinaryIO, Protocol, TextIO, cast
 
 from attrs import define, field, frozen
@@ -29,10 +30,22 @@ _ELSEWHERE = frozenset({"time", "hostname", "fqdn"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+@frozen
+class Apart:
+    """What `Writer.write` does, in two steps: make a text of a match, in whichever process, and write it."""
+
+    render: Callable[[Match], bytes]
+    put: Callable[[bytes], object]
+
+
 class Writer(Protocol):
-    """Where matches go. ``streaming`` tells that something is written before the end."""
+    """Where matches go. ``streaming`` tells that something is written before the end.
+
+    ``apart`` is there where each match is written by itself.
+    """
 
     streaming: bool
+    apart: Apart | None
 
     def write(self, match: Match) -> None:
         """Take one match."""
@@ -79,14 +92,23 @@ def _on(target: BinaryIO, screen: Screen) -> Screen:
     )
 
 
+def line_of(match: Match, *, raw: bool) -> bytes:
+    """A match as a line of JSON."""
+    return json_line(match.as_json(raw=raw)) + b"\n"
+
+
 @define
 class _Lines:
     put: Callable[[bytes], object]
     raw: bool
     streaming: bool = True
+    apart: Apart | None = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.apart = Apart(partial(line_of, raw=self.raw), self.put)
 
     def write(self, match: Match) -> None:
-        self.put(json_line(match.as_json(raw=self.raw)) + b"\n")
+        self.put(line_of(match, raw=self.raw))
 
     def finish(self) -> None:
         pass
@@ -100,6 +122,7 @@ class _Csv:
     raw: bool
     rules: Sequence[Rule]
     streaming: bool = True
+    apart: Apart | None = None
     _number: int = 0
     _fields: list[str] = field(factory=list)
 
@@ -199,6 +222,7 @@ class _Tables:
     screen: Screen
     most: int
     streaming: bool = False
+    apart: Apart | None = None
     _kept: dict[str, _Kept] = field(factory=dict)
 
     def write(self, match: Match) -> None:

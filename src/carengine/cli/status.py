@@ -1,6 +1,6 @@
 """The exit status, and which one it is where several apply.
 
-The order is that of how little a result can be trusted: a run that was interrupted says least; one
+The order is that of how little a result can be trusted: a run that was interrupted, or lost one of its processes, says least; one
 with broken rules or unreadable evidence may have missed what it looked for; findings come last.
 """
 
@@ -8,10 +8,11 @@ DONE = 0
 FINDINGS = 1
 USAGE = 2
 UNREADABLE = 3
+FAULT = 70
 INTERRUPTED = 130
 CLOSED = 141
 
-_ORDER = (INTERRUPTED, USAGE, UNREADABLE, FINDINGS)
+_ORDER = (INTERRUPTED, FAULT, USAGE, UNREADABLE, FINDINGS)
 
 
 def gravest(*codes: int) -> int:

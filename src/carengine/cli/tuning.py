@@ -10,9 +10,9 @@ from typing import Any
 from ..diagnostics import counted, visible
 from ..engine import Engine, Match
 from ..engine.engine import Session
-from ..fieldmap import time_at, unwrap
 from ..rule.frontmatter import LEVELS
 from ..tuning import (
+    InTime,
     RuleFilter,
     Sifter,
     TimeRange,
@@ -104,18 +104,17 @@ def tuning_of(options: argparse.Namespace) -> Tuning:
 
 
 class Tuned:
-    """A session that looks at events of a range of time only and gives the matches that a sifter admits.
-
-    ``outside`` counts the events that were not looked at because of their time, and ``timeless`` those
-    that were although they have none.
-    """
+    """A session that looks at events of a range of time only and gives the matches that a sifter admits."""
 
     def __init__(self, session: Session, times: TimeRange, sifter: Sifter) -> None:
         self.session = session
         self.sifter = sifter
-        self.outside = 0
-        self.timeless = 0
-        self._times = times
+        self.inside = InTime(session.engine, times)
+
+    @property
+    def outside(self) -> int:
+        """How many events were not looked at because of their time."""
+        return self.inside.outside
 
     @classmethod
     def of(cls, session: Session, options: argparse.Namespace, tuning: Tuning) -> Tuned:
@@ -124,19 +123,7 @@ class Tuned:
 
     def wants(self) -> Callable[[Mapping[str, Any]], bool] | None:
         """What tells whether an event is to be looked at; None if all are."""
-        return self._is_inside if self._times else None
-
-    def _is_inside(self, event: Mapping[str, Any]) -> bool:
-        inner = unwrap(event)
-        classes = self.session.engine.classify(inner).classes
-        if not classes:
-            return True  # to be counted as what it is
-        time = time_at(inner, classes[0].entry)
-        if time is None:
-            self.timeless += 1
-        inside = self._times.holds(time)
-        self.outside += not inside
-        return inside
+        return self.inside if self.inside.times else None
 
     def admit(self, match: Match) -> bool:
         """Whether a match is to be shown."""
@@ -160,8 +147,8 @@ class Tuned:
     def parts(self) -> list[str]:
         """What the closing account says of it."""
         told = []
-        if self.timeless:
-            told.append(f"{self.timeless:,} without a time were looked at")
+        if self.inside.timeless:
+            told.append(f"{self.inside.timeless:,} without a time were looked at")
         if self.sifter.excluded:
             told.append(f"{self.sifter.excluded.total():,} more excluded")
         if self.sifter.suppressed:

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     else:
         for report in reports:
             _show(report, screen, quiet=options.quiet)
-    pairs = [pair.comparison.equivalent for report in reports for pair in report.pairs]
+    pairs = [pair.equivalent for report in reports for pair in report.pairs]
     screen.say(
         f"{len(reports):,} analytics, {sum(len(r.implementations) for r in reports):,} implementations, "
         f"{len(pairs):,} pairs: {pairs.count(True):,} same, {pairs.count(False):,} differ, "
@@ -75,7 +75,10 @@ def _show(report: Report, screen: Screen, *, quiet: bool) -> None:
     for pair in report.pairs:
         a, b = pair.first + 1, pair.second + 1
         comparison = pair.comparison
+        logs = ", ".join(pair.logs)
         match comparison.equivalent:
+            case False | None if pair.equivalent:
+                screen.show(f"  {a} and {b} find the same events of {logs} (proved); elsewhere:")
             case True:
                 screen.show(f"  {a} and {b} find the same events (proved)")
             case None if not comparison.compared:
@@ -149,6 +152,8 @@ def _as_data(report: Report) -> dict[str, Any]:
                 "second": pair.second + 1,
                 "equivalent": pair.comparison.equivalent,
                 "compared": pair.comparison.compared,
+                "logs": list(pair.logs),
+                "equivalent_on_logs": pair.on_logs.equivalent if pair.on_logs else None,
                 "only_first": _direction_data(pair.comparison.only_first),
                 "only_second": _direction_data(pair.comparison.only_second),
             }

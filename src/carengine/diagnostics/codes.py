@@ -361,9 +361,16 @@ NOT_FOLLOWED = _warning(
     "file that cannot be followed",
     """Only files with one JSON object a line can be followed while they grow. Read others without `--follow`.""",
 )
+WORKER_LOST = _error(
+    "CE546",
+    "process that was lost",
+    """One of the processes that share a run (`--jobs`) was killed, ran out of memory or met a fault of the program. What it was
+    working on is not known, so that the run stops there: matches and numbers are those of the evidence before. Run again, with
+    fewer processes if memory was short; if it happens with `--jobs 1` too, it is a fault to be reported.""",
+)
 
 STATE_IN_USE = _error(
-    "CE546",
+    "CE547",
     "state that another process uses",
     """Another run holds this state file. Two runs would overwrite each other's state and output; end the other one first, or give
     this one a state file of its own. A run that was killed holds nothing.""",

@@ -155,6 +155,48 @@ class Account:
                 kind = type(getattr(target, name))
                 setattr(target, name, kind(data[name]))
 
+    def add(self, data: Mapping[str, Any]) -> None:
+        """Count in what another account had met in the meantime, as `difference` gave it."""
+        sums = self._sums
+        sums.events += data["events"]
+        sums.unrecognised += data["unrecognised"]
+        sums.claimed_twice += data["claimed_twice"]
+        sums.recognised.update(data["recognised"])
+        sums.claimants.update({tuple(names): number for names, number in data["claimants"]})
+        sums.kinds.update(kinds_from_data(data["kinds"]))
+        self.matches.update(data["matches"])
+
+
+def difference(after: Account, before: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an account has met since ``before``, and the ``before`` of the next time; both are plain data.
+
+    The first ``before`` is an empty mapping. What concerns joins and groups only is left out.
+
+    >>> account = Account()
+    >>> found, before = difference(account, {})
+    >>> found["events"], difference(account, before)[0]["kinds"]
+    (0, [])
+    """
+    now = after.as_data()
+    plain = {
+        **{name: now[name] for name in ("events", "unrecognised", "claimed_twice")},
+        **{name: dict(now[name]) for name in ("recognised", "matches")},
+        "claimants": {tuple(names): number for names, number in now["claimants"]},
+        "kinds": {tuple(key): number for *key, number in now["kinds"]},
+    }
+    found: dict[str, Any] = {}
+    for name, value in plain.items():
+        if isinstance(value, dict):
+            known = before.get(name, {})
+            found[name] = {
+                key: more for key, number in value.items() if (more := number - known.get(key, 0))
+            }
+        else:
+            found[name] = value - before.get(name, 0)
+    found["claimants"] = [[list(names), number] for names, number in found["claimants"].items()]
+    found["kinds"] = [[*key, number] for key, number in found["kinds"].items()]
+    return found, plain
+
 
 _SUMMED = ("events", "unrecognised", "claimed_twice", "recognised")
 _PLAIN = ("matches", "late", "untimed", "late_origins", "untimed_origins")

@@ -10,6 +10,7 @@ takes this way through it::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from operator import itemgetter
@@ -424,6 +425,11 @@ class Engine:
         """The paths at which a mapping is needed as a whole to tell what an event is."""
         return self._router.opaque
 
+    @cached_property
+    def stages(self) -> tuple[ir.Stage, ...]:
+        """All distinct stages, by their numbers."""
+        return tuple(self._stages)
+
     def stage(self, number: int) -> tuple[ir.Stage, _Aims]:
         """A stage by its number, and what it is for."""
         return self._stages[number], self._aims[number]
@@ -614,6 +620,16 @@ class Session:
             tick = None if self._flow is None else self._flow.tick
             self._sieve = Sieve(self.engine, self.account, tick)
         return self._sieve
+
+    @property
+    def clock(self) -> float:
+        """How far the clock of joins and groups has come, in microseconds; minus infinity where it has not moved."""
+        return -math.inf if self._flow is None else self._flow.clock
+
+    def arrived(self) -> list[Match]:
+        """The matches that the clock has decided since the last event was fed: lines that `sieve` takes move it too."""
+        flow = self._flow
+        return [] if flow is None else self._counted([match for _, match in self._arrived(flow)])
 
     def flush(self) -> list[Match]:
         """The matches that only the end of the data decides, by rule, output and time.

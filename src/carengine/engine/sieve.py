@@ -9,19 +9,27 @@ or that is unusual, is decoded whole and fed like any other::
                         └─▶ hit, or not frequent ──▶ all fields that its rules read ──▶ no stage holds ──▶ counted, done
     anything unusual, or a match ──▶ the whole line, the usual way
 
-Which events are frequent is looked at a few times while lines go by.
+Which events are frequent is looked at a few times while lines go by. For these, the first step is two looks into
+tables: from the fields that decide what an event is to what is done with it, and from each field that rules hang on
+to the rules (`_Known`).
 
 The outcome is that of decoding every line whole. The partial decoder checks all of the line's JSON but for the
 encoding of what it skips, which is checked before. It refuses every value that it would read otherwise than the
-whole decoder does: lists, mappings, integers beyond 64 bits. All refusals lead the usual way.
+whole decoder does: lists, integers beyond 64 bits, and mappings that somebody
+looks into. All refusals lead the usual way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
+from sys import getsizeof
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from .matcher import Leaf, WholeEventNeeded
+from attrs import define, field, frozen
+
+from .matcher import Leaf, Plan, WholeEventNeeded, is_key
 
 if TYPE_CHECKING:
     from .account import Account
@@ -39,17 +47,28 @@ AVAILABLE = msgspec is not None
 Path = tuple[str, ...]
 Decode = Callable[[bytes], Any]
 Test = Callable[[Any], int]
+Columns = tuple[tuple[Any, Callable[[Any], Any]], ...]
 
 # More fields than this are not decoded faster than everything.
 _MOST_FIELDS = 60
 # Nor are they where more than this decide what an event is.
-_MOST_DECIDING = 20
+_MOST_DECIDING = 30
 # An event is frequent enough to ask for more where it is one of so many.
 _WORTH = 200
 # What a field costs when all lines are decoded for it, and what decoding a line once more costs, in
 # the same unit (measured: microseconds on lines of 2 KB).
-_FIELD_COST = 0.08
-_AGAIN_COST = 1.8
+_FIELD_COST = 0.04
+_AGAIN_COST = 2.2
+# What is remembered of the values that decide what an event is.
+_MOST_KNOWN = 2_000
+_KEY_TEXT = 256
+_MOST_REFUSED = 1_000
+# The same of events that no rule matches: texts of how many characters together, and bytes for each session.
+_CLEAN_TEXT = 8_000
+_CLEAN_BYTES = 16_000_000
+_MOST_QUIET = 4_000
+# It pays to keep them where each is met so often again.
+_PAYS = 2
 # After how many lines decoded twice it is first looked at which events are frequent.
 _FIRST_REVIEW = 64
 # Whole decoders give up at 1024 brackets in brackets.
@@ -57,6 +76,58 @@ _DEPTH = 1024
 _MOST_BRACKETS = 900
 # A wrapped event is decoded whole: these keys must not hold a mapping.
 _WRAPPERS: frozenset[Path] = frozenset({("_source",), ("result",)})
+
+
+@define(eq=False)
+class _Known:
+    """What is done with the lines of a leaf of which the deciding fields are known.
+
+    ``columns`` are the tables of what rules hang on, with what takes their keys from the decoded fields; None where
+    these fields do not suffice. ``searches`` tell what must not be found in a line. ``alone`` says that the stages are
+    those of one map. ``further`` is what is done where the columns do not say that no rule matches. ``quiet`` has values of
+    all columns together, as ``key`` takes them, on which no rule hangs; ``since`` is how many events there were when it was empty last.
+    """
+
+    leaf: Leaf[Classified]
+    columns: Columns | None
+    searches: tuple[Callable[[bytes], bool], ...]
+    alone: bool
+    further: _Further | None
+    key: Callable[[Any], Any] = lambda fields: None
+    quiet: dict[Any, None] | None = field(default=None, repr=False)
+    since: int = 0
+
+
+@frozen(eq=False)
+class _Further:
+    """What is done with lines of a leaf for which the fields that are decoded at first do not suffice.
+
+    ``decode`` gives all fields that rules read of them, ``values`` takes these; ``columns`` and ``searches`` are as
+    in `_Known`. ``clean`` has the values of events that no rule matches, but for what the searches look for. That was
+    found out with these ``plans``, and holds no longer than they do. ``vain`` counts the stages, as masks, that were hit by
+    such values.
+    """
+
+    decode: Decode
+    values: Callable[[Any], Any]
+    columns: Columns | None
+    searches: tuple[Callable[[bytes], bool], ...]
+    plans: tuple[Plan, ...]
+    clean: dict[Any, None] = field(factory=dict, repr=False)
+    vain: Counter[int] = field(factory=Counter, repr=False)
+
+
+@frozen(eq=False)
+class _Reading:
+    """Decoding into a structure of a class made for it, which is faster to read from than a dictionary.
+
+    ``attributes`` are the attributes that lead to each path that ends in a value; ``deciding`` takes the fields that decide what an event
+    is.
+    """
+
+    decode: Decode
+    attributes: Mapping[Path, str]
+    deciding: Callable[[Any], Any]
 
 
 class Sieve:
@@ -80,11 +151,23 @@ class Sieve:
         # For the leaves that these fields lead to: what decodes all that rules read of such events, None where that
         # is better decoded whole. And where the fields suffice for it, what tells that no stage can hold.
         self._decoders: dict[Leaf[Classified], Decode | None] = {}
+        self._plans: dict[Leaf[Classified], list[Plan]] = {}
         self._tests: dict[Leaf[Classified], tuple[Test, ...]] = {}
         # Of some of these, what must not be found in the line.
         self._searches: dict[Leaf[Classified], tuple[Callable[[bytes], bool], ...]] = {}
-        # How many events of each leaf the matchers know of.
+        # The same as structures, for what was met before: from the deciding values to what is done.
+        self._reading: _Reading | None = None
+        self._known: dict[Any, _Known] = {}
+        self._knowable: dict[Leaf[Classified], _Known] = {}
+        self._entries: dict[Leaf[Classified], int] = {}
+        self._varied: set[Leaf[Classified]] = set()
+        self._clean_bytes = 0
+        # How many lines did not fit, and whether the structure refuses what frequent events lack.
+        self._refused = 0
+        self._strict = True
+        # How many events of each leaf the matchers know of, and how many they were shown since.
         self._told: dict[Leaf[Classified], int] = {}
+        self._shown: dict[Leaf[Classified], int] = {}
         self._usable = AVAILABLE
         self._count_brackets = self._usable and _decodes_deep()
         # Lines that were not taken at once, and when it is looked at why.
@@ -96,6 +179,54 @@ class Sieve:
 
         False says nothing about the line: it is to be decoded whole, and fed.
         """
+        reading = self._reading
+        if reading is None:
+            return self._take(line)
+        try:
+            if not line.isascii():
+                line.decode()
+            fields = reading.decode(line)
+            values = reading.deciding(fields)
+            known = self._known.get(values)
+            if known is None:
+                return self._take(line, values)
+            leaf = known.leaf
+            if known.quiet is None or known.key(fields) not in known.quiet:
+                hits = 0
+                if known.columns is None:
+                    hits = 1
+                else:
+                    for table, get in known.columns:
+                        hits |= table[get(fields)]
+                if not hits:
+                    if known.quiet is not None:
+                        self._hush(known, known.key(fields))
+                elif not self._passes(known, line, hits):
+                    return False
+            for search in known.searches:
+                if search(line):
+                    return self._slowly()
+        except WholeEventNeeded:
+            return self._slowly()
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            # What does not fit the structure.
+            self._refused += 1
+            if self._refused >= _MOST_REFUSED and self._strict:
+                # What the frequent events lack others have.
+                self._strict = False
+                self._structure()
+            return self._take(line)
+        if self._count_brackets and line.count(b"{") + line.count(b"[") > _MOST_BRACKETS:
+            return False
+        recent = self._account.recent
+        if leaf in recent:
+            recent[leaf] += 1
+        else:
+            self._account.met(leaf)
+        return True
+
+    def _take(self, line: bytes, values: Any = None) -> bool:
+        """The same by way of dictionaries. The line's deciding values, if given, are known afterwards."""
         decode = self._decode
         if decode is None:
             return self._slowly()
@@ -104,6 +235,8 @@ class Sieve:
                 line.decode()
             partial = decode(line)
             leaf = self._find(partial)
+            if values is not None and leaf is not None and leaf in self._knowable:
+                self._remember(values, leaf)
             tests = self._tests.get(leaf)  # type: ignore[arg-type]
             if tests is None:
                 if leaf not in self._decoders:
@@ -127,16 +260,96 @@ class Sieve:
             return self._slowly()
         if self._count_brackets and line.count(b"{") + line.count(b"[") > _MOST_BRACKETS:
             return False
-        recent = self._account.recent
-        if leaf in recent:
-            recent[leaf] += 1
-        else:
-            self._account.met(leaf)  # type: ignore[arg-type]
+        self._account.met(leaf)  # type: ignore[arg-type]
         if self._tick is not None:
             for event_class in leaf.target.classes:  # type: ignore[union-attr]
                 if (time := event_class.time(partial)) is not None:
                     self._tick(time)
         return True
+
+    def _hush(self, known: _Known, values: tuple[Any, ...]) -> None:
+        """Note that no rule hangs on these values of the columns."""
+        assert known.quiet is not None
+        if not all(map(is_key, values)):
+            return
+        if len(known.quiet) >= _MOST_QUIET:
+            events = self._account.recent.get(known.leaf, 0) - known.since
+            if events < _PAYS * _MOST_QUIET:
+                # Most of them are new. It does not pay.
+                known.quiet = None
+                return
+            known.since += events
+            known.quiet.clear()
+        if self._fits([value for value in values if type(value) is str]):
+            known.quiet[values] = None
+
+    def _fits(self, texts: list[str]) -> bool:
+        """Whether there is room for these texts; makes some by forgetting."""
+        if sum(map(len, texts)) > _CLEAN_TEXT:
+            return False
+        if self._clean_bytes > _CLEAN_BYTES:
+            self._clean_bytes = 0
+            for known in self._knowable.values():
+                if known.quiet is not None:
+                    known.quiet.clear()
+                if known.further is not None:
+                    known.further.clean.clear()
+        self._clean_bytes += 200 + sum(map(getsizeof, texts))
+        return True
+
+    def _passes(self, known: _Known, line: bytes, hits: int) -> bool:
+        """Whether all that rules read of a line says that none of them matches, but for what is searched for."""
+        self._slowly()
+        further = known.further
+        if further is None:
+            found = [hits] if known.columns is not None and known.alone else None
+            return self._again(known.leaf, line, found) is not None
+        fields = further.decode(line)
+        values = further.values(fields)
+        if values in further.clean:
+            if known.columns is not None and known.alone:
+                further.vain[hits] += 1
+        else:
+            if known.columns is None and further.columns is not None:
+                hits = 0
+                for table, get in further.columns:
+                    hits |= table[get(fields)]
+            if hits:
+                sure = known.columns is not None or further.columns is not None
+                found = [hits] if sure and known.alone else None
+                if self._again(known.leaf, line, found) is None:
+                    return False
+            self._keep(known, further, values)
+        if further.searches is known.searches:
+            return True
+        return not any(search(line) for search in further.searches)
+
+    def _keep(self, known: _Known, further: _Further, values: Any) -> None:
+        """Note that no rule matches an event with these values."""
+        parts = values if type(values) is tuple else (values,)
+        assert known.leaf.target is not None
+        plans = [group.matcher.plan for _, group in known.leaf.target.groups]
+        if any(now is not then for now, then in zip(plans, further.plans, strict=True)):
+            known.further = self._further(known.leaf)
+            return
+        if not all(map(is_key, parts)):
+            return
+        if self._fits([part for part in parts if type(part) is str]):
+            further.clean[values] = None
+
+    def _remember(self, values: Any, leaf: Leaf[Classified]) -> None:
+        """Note what events with these deciding values are."""
+        parts = values if type(values) is tuple else (values,)
+        # The structure has no numbers but integers there, so that no two values are equal as keys.
+        if any(len(part) > _KEY_TEXT for part in parts if type(part) is str):
+            return
+        known = self._knowable[leaf]
+        self._known[values] = known
+        self._entries[leaf] = self._entries.get(leaf, 0) + 1
+        if len(self._known) >= _MOST_KNOWN:
+            # Something that hardly ever is the same decides what these events are.
+            self._varied.update(one for one, n in self._entries.items() if n > _MOST_KNOWN // 8)
+            self._structure()
 
     def _slowly(self) -> bool:
         """Note that a line was not taken at once."""
@@ -146,20 +359,20 @@ class Sieve:
         return False
 
     def _again(
-        self, leaf: Leaf[Classified], line: bytes, known: list[int] | None, partial: Any
+        self, leaf: Leaf[Classified], line: bytes, known: list[int] | None, partial: Any = None
     ) -> Any:
-        """The line, decoded once more for all that rules read; None if it is no event of that leaf without a match.
+        """The line, decoded for all that rules read of events of its leaf; None if one of them matches, or could.
 
-        ``known`` are the stages that could match, for each group, where that was found out already.
+        ``known`` are the stages that could match, for each group, where that was found out already; ``partial``
+        the fields that were decoded already, if that was the dictionary of all that are decoded at first.
         """
         decode = self._decoders[leaf]
         if decode is None:
             return None
-        if decode is not self._decode:
+        if partial is None or decode is not self._decode:
             self._slowly()
             partial = decode(line)
-            if self._find(partial) is not leaf:
-                return None
+        self._shown[leaf] = self._shown.get(leaf, 0) + 1
         assert leaf.target is not None
         for place, (_, group) in enumerate(leaf.target.groups):
             hits = None if known is None else known[place]
@@ -184,9 +397,7 @@ class Sieve:
                 leaves.append(leaf)
         fields = deciding
         for leaf in leaves:
-            if leaf in self._tests:
-                self._tell(leaf, counts[leaf])
-            self._told[leaf] = counts[leaf]
+            self._tell(leaf, counts[leaf])
             first = _hung_on(leaf)
             if first is not None:
                 new = first - fields
@@ -200,16 +411,23 @@ class Sieve:
         self._deciding, self._fields = deciding, fields
         self._decode = _decoder(fields, self._opaque) if leaves else None
         self._decoders.clear()
+        self._plans.clear()
         self._tests.clear()
         self._searches.clear()
         for leaf in leaves:
             self._prepare(leaf)
+        self._structure()
 
     def _tell(self, leaf: Leaf[Classified], number: int) -> None:
         """Let the matchers know of the events that they were not shown."""
         assert leaf.target is not None
+        known = self._knowable.get(leaf)
+        vain = {} if known is None or known.further is None else known.further.vain
+        unseen = number - self._told.get(leaf, 0) - self._shown.get(leaf, 0)
         for _, group in leaf.target.groups:
-            group.matcher.passed(max(0, number - self._told.get(leaf, 0)))
+            group.matcher.passed(max(0, unseen), vain)
+        self._told[leaf] = number
+        self._shown[leaf] = 0
 
     def _prepare(self, leaf: Leaf[Classified]) -> None:
         """Make what takes the lines of a leaf."""
@@ -229,10 +447,98 @@ class Sieve:
             and classified.paths <= self._fields
             and all(plan.complete and plan.paths <= self._fields for plan in plans)
         ):
+            self._plans[leaf] = plans
             self._tests[leaf] = tuple(plan.hits for plan in plans)
-            searches = tuple(p.might_hold for p in plans if p.text is not None and p.might_hold)
+            searches = _searches(plans)
             if searches:
                 self._searches[leaf] = searches
+
+    def _structure(self) -> None:
+        """Make what takes lines of events whose deciding values were met before."""
+        self._known.clear()
+        self._entries.clear()
+        self._knowable.clear()
+        self._clean_bytes = 0
+        leaves = [leaf for leaf in self._decoders if leaf not in self._varied]
+        if not leaves or self._tick is not None:
+            # The time of an event is not read from structures.
+            self._reading = None
+            return
+        deciding = _WRAPPERS.union(*(leaf.asked for leaf in leaves))
+        lacking = frozenset(
+            path
+            for path in deciding
+            if all(path in leaf.lacking or path not in leaf.asked for leaf in leaves)
+        )
+        plans = [plan for made in self._plans.values() for plan in made]
+        keys = frozenset(path for plan in plans for path in plan.paths)
+        self._refused = 0
+        self._reading = reading = _reading(
+            self._fields,
+            deciding,
+            lacking if self._strict else _WRAPPERS,
+            self._opaque,
+            keys,
+        )
+        if reading is None:
+            return
+        for leaf in leaves:
+            assert leaf.target is not None
+            own = self._plans.get(leaf)
+            searches = self._searches.get(leaf, ())
+            further = None if self._decoders[leaf] is None else self._further(leaf)
+            if further is not None and (own is None or further.plans == tuple(own)):
+                searches = further.searches
+            columns = None if own is None else _all_columns(own, reading.attributes)
+            self._knowable[leaf] = known = _Known(
+                leaf, columns, searches, len(leaf.target.groups) == 1, further
+            )
+            paths = sorted({path for plan in own or () for path in plan.paths})
+            if columns is not None and len(columns) > 1 and len(paths) > 1:
+                known.key = attrgetter(*(reading.attributes[path] for path in paths))
+                known.quiet = {}
+                known.since = self._account.recent.get(leaf, 0)
+
+    def _further(self, leaf: Leaf[Classified]) -> _Further | None:
+        """How lines of a leaf are decoded to all that rules read of them; None where that is not known."""
+        assert leaf.target is not None
+        matchers = [group.matcher for _, group in leaf.target.groups]
+        plans = [matcher.plan for matcher in matchers]
+        paths = frozenset[Path]().union(*(matcher.paths for matcher in matchers))
+        if any(plan.text is not None and plan.might_hold is None for plan in plans) or not paths:
+            return None
+        nothing = frozenset[Path]()
+        reading = _reading(paths, nothing, nothing, self._opaque, paths)
+        if reading is None or not reading.attributes.keys() >= paths:
+            return None
+        return _Further(
+            reading.decode,
+            attrgetter(*(reading.attributes[path] for path in sorted(paths))),
+            _all_columns(plans, reading.attributes) if all(p.complete for p in plans) else None,
+            _searches(plans),
+            tuple(plans),
+        )
+
+
+def _searches(plans: Iterable[Plan]) -> tuple[Callable[[bytes], bool], ...]:
+    return tuple(p.might_hold for p in plans if p.text is not None and p.might_hold is not None)
+
+
+def _all_columns(plans: Iterable[Plan], attributes: Mapping[Path, str]) -> Columns | None:
+    found = [_columns(plan, attributes) for plan in plans]
+    return None if None in found else tuple(c for columns in found for c in columns or ())
+
+
+def _columns(plan: Plan, attributes: Mapping[Path, str]) -> Columns | None:
+    """A plan's tables, and what takes their keys from a structure; None where it has not got them."""
+    if not attributes.keys() >= plan.paths:
+        return None
+    plain = [(table, attrgetter(attributes[key,])) for table, key in plan.plain]
+    computed = [
+        (column.by_parts, attrgetter(*(attributes[path] for path in column.paths)))
+        for column in plan.computed
+    ]
+    return (*plain, *computed)
 
 
 def _hung_on(leaf: Leaf[Classified]) -> frozenset[Path] | None:
@@ -256,32 +562,42 @@ def _decodes_deep() -> bool:
     return True
 
 
-def _decoder(paths: frozenset[Path], opaque: frozenset[Path]) -> Decode | None:
-    """A decoder that gives the values at these paths only; None if it cannot be made.
-
-    It refuses mappings at the ends of paths, and at ``opaque`` ones even where other paths go on.
-    """
+def _tree(paths: frozenset[Path]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for path in sorted(paths):
         inner = tree
         for key in path:
             inner = inner.setdefault(key, {})
+    return tree
+
+
+def _decoder(paths: frozenset[Path], opaque: frozenset[Path]) -> Decode | None:
+    """A decoder that gives the values at these paths only; None if it cannot be made.
+
+    Of mappings at the ends of paths it gives nothing but that they are there; it refuses them at ``opaque`` paths.
+    """
     try:
-        return msgspec.json.Decoder(_type_of(tree, paths, opaque, ())).decode
+        return msgspec.json.Decoder(_type_of(_tree(paths), paths, opaque, ())).decode
     except (TypeError, ValueError, RecursionError):
         return None
+
+
+def _integer() -> Any:
+    return Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
 def _type_of(
     tree: dict[str, Any], paths: frozenset[Path], opaque: frozenset[Path], at: Path
 ) -> Any:
-    integer = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-    scalar: Any = str | bool | integer | float | None
+    scalar: Any = str | bool | _integer() | float | None
     types: dict[str, Any] = {}
     for key, below in tree.items():
         path = (*at, key)
-        if not below or path in opaque:
+        if path in opaque or path in _WRAPPERS:
             types[key] = scalar
+        elif not below:
+            # A mapping is there and has no text, whatever is in it.
+            types[key] = scalar | _typed_dict({})
         else:
             inner = _type_of(below, paths, opaque, path)
             # A place that is read itself and looked into: a mapping there has no text either way.
@@ -292,3 +608,82 @@ def _type_of(
 def _typed_dict(types: dict[str, Any]) -> Any:
     make: Any = TypedDict
     return make("Fields", types, total=False)
+
+
+def _reading(
+    paths: frozenset[Path],
+    deciding: frozenset[Path],
+    lacking: frozenset[Path],
+    opaque: frozenset[Path],
+    keys: frozenset[Path],
+) -> _Reading | None:
+    """A decoder to structures for the values at these paths; None if it cannot be made.
+
+    It refuses what `_decoder` refuses, and more: anything but null at ``lacking`` paths, whatever is no mapping
+    where paths go on, of the other deciding fields numbers that are no integers and truth values, and mappings
+    at ``keys``, whose values are keys of tables.
+    """
+    form = _Form(deciding, lacking, opaque | _WRAPPERS | keys)
+    try:
+        structure, _ = form.structure(_tree(paths), (), "")
+        decode = msgspec.json.Decoder(structure).decode
+    except (TypeError, ValueError, RecursionError):
+        return None
+    attributes = form.attributes
+    wanted = [
+        # Whether there is a mapping shows in the class.
+        attributes[path] if path in attributes else f"{form.branches[path]}.__class__"
+        for path in sorted(deciding)
+        if not any(path[:end] in attributes for end in range(1, len(path)))
+        and not (path in attributes and path in lacking)
+    ]
+    return _Reading(decode, attributes, attrgetter(*wanted) if wanted else _nothing)
+
+
+def _nothing(fields: Any) -> None:
+    return None
+
+
+@frozen(eq=False)
+class _Form:
+    """How structures are made. ``attributes`` lead to values, ``branches`` to structures."""
+
+    deciding: frozenset[Path]
+    lacking: frozenset[Path]
+    opaque: frozenset[Path]
+    attributes: dict[Path, str] = field(factory=dict)
+    branches: dict[Path, str] = field(factory=dict)
+
+    def structure(self, tree: dict[str, Any], at: Path, prefix: str) -> tuple[Any, Any]:
+        """A structure's class, and what stands for one that is not there."""
+        fields: list[tuple[str, Any, Any]] = []
+        nothing: dict[str, Any] = {}
+        for number, (key, below) in enumerate(tree.items()):
+            path = (*at, key)
+            name = f"f{number}"
+            kind: Any
+            absent: Any = None
+            if below and path not in self.opaque:
+                self.branches[path] = prefix + name
+                kind, absent = self.structure(below, path, f"{prefix}{name}.")
+            else:
+                self.attributes[path] = prefix + name
+                kind = self._kind(path)
+            nothing[name] = absent
+            fields.append((name, kind, msgspec.field(default=absent, name=key)))
+        made = msgspec.defstruct("Fields", fields, frozen=True)
+        return made, msgspec.defstruct("Nothing", list(nothing), frozen=True)(**nothing)
+
+    def _kind(self, path: Path) -> Any:
+        simple: Any = str | _integer() | None
+        if path not in self.deciding:
+            return simple | bool | float
+        if path in self.lacking:
+            return None
+        return simple if path in self.opaque else simple | _SomeMapping
+
+
+if AVAILABLE:
+
+    class _SomeMapping(msgspec.Struct, frozen=True):
+        """A mapping, whatever is in it."""

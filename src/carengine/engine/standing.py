@@ -66,6 +66,10 @@ class Standing:
     partly: tuple[str, ...] = ()
 
 
+Seen = list[tuple[str, str, str, list[str]]]
+"""The fields that an event had as what it is: map, object, action, names; several where it is several."""
+
+
 class Sample:
     """Which fields the events of each kind really had, from a bounded look at some of them.
 
@@ -89,15 +93,25 @@ class Sample:
 
     def look(self, event: Mapping[str, Any]) -> None:
         """Note the fields that an event has."""
+        self.note(self.seen(event))
+
+    def seen(self, event: Mapping[str, Any]) -> Seen:
+        """The fields that an event has, for `note`; plain data."""
         inner = unwrap(event)
+        found: Seen = []
         for event_class in self._engine.classify(inner).classes:
-            key = event_class.fieldmap.name, event_class.entry.kind
+            made = view(event, inner, event_class.entry)
+            names = [*made.fields, *(("time",) if made.time is not None else ())]
+            kind = event_class.entry.kind
+            found.append((event_class.fieldmap.name, kind.object, kind.action, names))
+        return found
+
+    def note(self, seen: Seen) -> None:
+        """Note what `seen` gave, here or in another process."""
+        for name, object_, action, names in seen:
+            key = name, ir.EventKind(object_, action)
             self.looked[key] += 1
-            seen = view(event, inner, event_class.entry)
-            found = self.fields.setdefault(key, Counter())
-            found.update(list(seen.fields))
-            if seen.time is not None:
-                found["time"] += 1
+            self.fields.setdefault(key, Counter()).update(names)
 
 
 @frozen

@@ -3,7 +3,7 @@
 ``read`` takes a text and the name of its language. What it gives is in the names of the query itself; with
 ``raise_names`` (the rule) they are turned into CAR's, so that the query runs on every log that a field map knows, and can be
 compared with pseudocode. ``LANGUAGES`` says which languages there are. One module reads one language: ``eql``, ``splunk``,
-``logpoint``; ``raising`` turns the names.
+``logpoint``, ``sigma``; ``raising`` turns the names.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..diagnostics import Block
-from . import eql, logpoint, splunk
+from . import eql, logpoint, sigma, splunk
 from .raising import maps_of, raised
 from .reading import Reading, as_rule, native_map
 
@@ -19,6 +19,7 @@ LANGUAGES: dict[str, Callable[[Block], Reading]] = {
     "splunk": splunk.read,
     "eql": eql.read,
     "logpoint": logpoint.read,
+    "sigma": sigma.read,
 }
 """The languages that can be read, by the names that CAR gives their implementations, in small letters."""
 

@@ -330,7 +330,9 @@ class _Reader:
                 raise unsupported("a pattern that is no plain text", self.span(node))
 
     def _regexes(self, value: ir.Value, texts: list[str], span: Span) -> ir.Condition:
-        tests = [regex_test(value, text, span, dotall=True) for text in texts]
+        # The end of a text is \Z to the package, and \z here.
+        ours = [re.sub(r"\\(.)", lambda m: r"\z" if m[1] == "Z" else m[0], text) for text in texts]
+        tests = [regex_test(value, text, span, dotall=True) for text in ours]
         return tests[0] if len(tests) == 1 else ir.Or(tuple(tests))
 
     # Values

@@ -23,6 +23,22 @@ from .reading import Refusal, regex_test, unsupported, wrong
 Operand = ir.Value | ir.Condition
 
 _MAX_DEPTH = 100
+_FUNCTIONS = frozenset(
+    [
+        "like",
+        "match",
+        "cidrmatch",
+        "isnull",
+        "isnotnull",
+        "in",
+        "true",
+        "false",
+        "tonumber",
+        "lower",
+        "coalesce",
+        "nullif",
+    ]
+)
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
     |(?P<string>"(?:[^"\\]|\\.)*")
@@ -241,16 +257,7 @@ class ExpressionReader:
     def _call(self, name: _Token, depth: int) -> Operand:
         known = name.text.lower()
         where = self.block.span(name.start, name.end)
-        if known not in (
-            "like",
-            "match",
-            "cidrmatch",
-            "isnull",
-            "isnotnull",
-            "in",
-            "true",
-            "false",
-        ):
+        if known not in _FUNCTIONS:
             raise unsupported(f"the function `{name.text}`", where)
         given = self._arguments(depth)
         span = self._span(name)
@@ -259,6 +266,10 @@ class ExpressionReader:
                 return ir.Constant(known == "true")
             case "like", [_, _]:
                 return self._like(given, span)
+            case "match", [ir.Call("lower", (value,)), ir.Constant(str() as text)] if _is_small(
+                re.sub(r"\\.", "", text)
+            ):
+                return regex_test(value, text, span)
             case "match", [value, ir.Constant(str() as text)]:
                 return regex_test(value, text, span, cased=True)
             case "cidrmatch", [ir.Constant(str() as text), value] if network_of(text) is not None:
@@ -269,6 +280,15 @@ class ExpressionReader:
                 return ir.Not(ir.IsNull(value, span))
             case "in", [_, *_]:
                 return self._in(given, span)
+            case "tonumber", [value]:
+                # Values are compared as the numbers that they spell.
+                return value
+            case "lower", [value]:
+                return ir.Call("lower", (value,))
+            case "coalesce", [_, _, *_]:
+                return ir.Call("first", tuple(given))
+            case "nullif", [value, ir.Constant(str())]:
+                return ir.Call("unless", tuple(given))
             case _:
                 raise unsupported(f"`{name.text}` with these arguments", span)
 
@@ -276,6 +296,9 @@ class ExpressionReader:
         match given:
             case [value, ir.Constant(str() as text)]:
                 pattern = "".join({"%": "*", "_": "?"}.get(c, escape(c)) for c in text)
+                match value:
+                    case ir.Call("lower", (of,)) if _is_small(text):
+                        return ir.Match(of, (Pattern(pattern),), span)
                 return ir.Match(value, (Pattern(pattern, cased=True),), span)
             case _:
                 raise unsupported("`like` with a pattern that is no plain text", span)
@@ -289,6 +312,16 @@ def _comparison(a: ir.Value, relation: Relation, b: ir.Value, span: Span) -> ir.
     if relation is Relation.EQUAL:
         if isinstance(a, ir.Constant) and not isinstance(b, ir.Constant):
             a, b = b, a
-        if isinstance(b, ir.Constant) and isinstance(b.value, str):
-            return ir.Match(a, (Pattern.literal(b.value, cased=True),), span)
+        match a, b:
+            case ir.Call("lower", (of,)), ir.Constant(str() as text) if _is_small(text):
+                return ir.Match(of, (Pattern.literal(text),), span)
+            case ir.Call("lower", (one,)), ir.Call("lower", (other,)):
+                return ir.Compare(one, relation, other, ir.Type.TEXT, span)
+            case _, ir.Constant(str() as text):
+                return ir.Match(a, (Pattern.literal(text, cased=True),), span)
     return ir.Compare(a, relation, b, span=span)
+
+
+def _is_small(text: str) -> bool:
+    """Whether a text has no capital: then comparing it with small letters is ignoring case."""
+    return text == text.lower()

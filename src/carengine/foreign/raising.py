@@ -28,6 +28,8 @@ from ..datamodel import model
 from ..diagnostics import Diagnostic, Span, codes, ordered
 from ..evaluate import Alone, RawRow, holds
 from ..fieldmap import Entry, FieldMap, find_maps, installed_maps
+from ..pattern import Pattern
+from ..values import number_of
 from .reading import Reading, Refusal, names_of, unsupported
 
 _ALONE = Alone()
@@ -35,6 +37,9 @@ _OWN = Path(__file__).parent / "maps"
 # Functions that change how a value is spelt, and not what it names.
 _SPELLING = frozenset({"guid", "label", "qualified", "lower"})
 _WINDOWS = ("sysmon", "eventlog")
+
+Path_ = tuple[str, ...]
+Plain = str | int | float | bool
 
 
 @cache
@@ -46,6 +51,8 @@ def maps_of(language: str) -> tuple[FieldMap, ...]:
             return (*flat, *find_maps(_OWN / "splunk_cim.yaml"))
         case "logpoint":
             return find_maps(_OWN / "logpoint.yaml")
+        case "sigma":
+            return tuple(found for found in installed_maps() if found.name in _flat_names())
         case _:
             return find_maps(language)
 
@@ -72,66 +79,119 @@ def raised(reading: Reading, maps: Iterable[FieldMap] | None = None) -> Reading:
     read = {tuple(n.split(".")) for o in reading.program.outputs for n in names_of(o.plan)}
     raising = _Raising(known, read)
     outputs = []
+    places: set[int] = set()
     said = list(reading.diagnostics)
     try:
         for output in reading.program.outputs:
-            plan, _ = raising.plan(output.plan)
+            plan, reached = raising.plan(output.plan)
             outputs.append(evolve(output, plan=plan))
+            places |= {names.place for names in reached}
     except Refusal as refused:
         said.append(refused.diagnostic)
         return evolve(reading, program=None, diagnostics=ordered(said), raised=True)
     said += raising.said()
     program = ir.Program(tuple(outputs), reading.program.parameters)
-    return evolve(reading, program=program, diagnostics=ordered(said), raised=True)
+    reaching = tuple(known[place] for place in sorted(places))
+    return evolve(reading, program=program, diagnostics=ordered(said), raised=True, maps=reaching)
 
 
 @frozen
 class _Names:
     """What an entry calls the native names: their CAR fields, and the constants that its own condition allows.
 
-    ``place`` is the number of its field map.
+    ``place`` is the number of its field map. ``empty`` holds the texts by which the log says that it does not know a
+    name's value, ``absent`` the verdict on a name's being missing, where the entry's condition reads it,
+    ``computed`` the fields that are made of several names, and ``logs`` the texts by which the map recognises its logs.
     """
 
     place: int
     entry: Entry
-    fields: Mapping[tuple[str, ...], ir.Field]
-    allowed: Mapping[tuple[str, ...], tuple[str | int | float | bool, ...]]
+    fields: Mapping[Path_, ir.Field]
+    allowed: Mapping[Path_, tuple[Plain, ...]]
+    empty: Mapping[Path_, tuple[str, ...]]
+    absent: Mapping[Path_, bool]
+    computed: Mapping[ir.Value, ir.Field]
+    logs: Mapping[Path_, tuple[Plain, ...]]
 
     @classmethod
-    def of(cls, place: int, entry: Entry) -> _Names:
+    def of(cls, place: int, fieldmap: FieldMap, entry: Entry) -> _Names:
         """The names of an entry."""
         spec = model().object(entry.kind.object)
-        exact: dict[tuple[str, ...], ir.Field] = {}
-        near: dict[tuple[str, ...], ir.Field] = {}
+        exact: dict[Path_, ir.Field] = {}
+        near: dict[Path_, ir.Field] = {}
+        empty: dict[Path_, tuple[str, ...]] = {}
+        computed: dict[ir.Value, ir.Field] = {}
         for name, value in entry.fields.items():
             found = spec.field(name) if spec else None
             field = ir.Field(name, None, found.type if found else ir.Type.ANY)
-            for path, spelt in _aliases(value):
-                (near if spelt else exact).setdefault(path, field)
-        allowed: dict[tuple[str, ...], tuple[str | int | float | bool, ...]] = {}
+            if isinstance(value, ir.Call):
+                computed.setdefault(_bare(value), field)
+            for raw, spelt in _aliases(value):
+                (near if spelt else exact).setdefault(raw.path, field)
+                empty.setdefault(raw.path, raw.empty)
+        allowed: dict[Path_, tuple[Plain, ...]] = {}
+        absent: dict[Path_, bool] = {}
         for of, constants in _demands(entry.when):
-            for path, _ in _aliases(of):
-                allowed.setdefault(path, constants)
-        return cls(place, entry, {**near, **exact}, allowed)
+            for raw, _ in _aliases(of):
+                allowed.setdefault(raw.path, constants)
+                absent.setdefault(raw.path, _default(of) in constants)
+        logs: dict[Path_, tuple[Plain, ...]] = {}
+        for of, constants in _mentions(fieldmap.recognise):
+            for raw, _ in _aliases(of):
+                logs[raw.path] = (*logs.get(raw.path, ()), *constants)
+        return cls(place, entry, {**near, **exact}, allowed, empty, absent, computed, logs)
 
 
-def _aliases(value: ir.Value) -> Iterator[tuple[tuple[str, ...], bool]]:
+def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:
     """The native names that a value is the value of, and whether it spells it in its own way."""
     match value:
-        case ir.Raw(path):
-            yield path, False
+        case ir.Raw():
+            yield value, False
         case ir.Call("first", arguments):
             for argument in arguments:
                 yield from _aliases(argument)
         case ir.Call(function, (argument,)) if function in _SPELLING:
-            yield from ((path, True) for path, _ in _aliases(argument))
+            yield from ((raw, True) for raw, _ in _aliases(argument))
+        case ir.Call("choose", (argument, *table, rest)) if argument == rest:
+            # Some of its texts are read as another one, or as null.
+            yield from ((raw, True) for raw, _ in _aliases(argument) if len(table) % 2 == 0)
         case _:
             return
 
 
-def _demands(
-    when: ir.Condition,
-) -> Iterator[tuple[ir.Value, tuple[str | int | float | bool, ...]]]:
+def _bare(value: ir.Value) -> ir.Value:
+    """A value by the names in it alone, so that what two maps make in the same way is the same."""
+    match value:
+        case ir.Call(function, arguments):
+            return ir.Call(function, tuple(map(_bare, arguments)))
+        case ir.Raw(path):
+            return ir.Raw(path)
+        case ir.Field(name):
+            return ir.Raw(tuple(name.split(".")))
+        case _:
+            return value
+
+
+def _default(value: ir.Value) -> Plain | None:
+    """What a value is where none of the names in it is there."""
+    match value:
+        case ir.Call("first", (*_, ir.Constant(constant))):
+            return constant
+        case _:
+            return None
+
+
+def _mentions(recognise: ir.Condition) -> Iterator[tuple[ir.Value, tuple[Plain, ...]]]:
+    """The values that a map's condition names as its logs' own, in any of its alternatives."""
+    match recognise:
+        case ir.And(items) | ir.Or(items):
+            for item in items:
+                yield from _mentions(item)
+        case ir.Match() | ir.Compare():
+            yield from _demands(recognise)
+
+
+def _demands(when: ir.Condition) -> Iterator[tuple[ir.Value, tuple[Plain, ...]]]:
     """What a condition demands of values: each with the constants that it may be."""
     match when:
         case ir.And(items):
@@ -153,7 +213,7 @@ class _Raising:
     """One raising, with what it found out about names."""
 
     def __init__(self, maps: tuple[FieldMap, ...], read: Set[tuple[str, ...]]) -> None:
-        every = [_Names.of(n, entry) for n, found in enumerate(maps) for entry in found.entries]
+        every = [_Names.of(n, found, e) for n, found in enumerate(maps) for e in found.entries]
         # A query speaks of the logs whose names it uses; one that uses none, of all.
         used = {e.place for e in every if not read.isdisjoint({*e.fields, *e.allowed})}
         self.entries = [entry for entry in every if entry.place in used or not used]
@@ -207,20 +267,25 @@ class _Raising:
             case ir.Project(inner, columns):
                 made, names = self.plan(inner)
                 change = self._renaming(names, _columns(inner), plan)
-                return evolve(plan, plan=made, columns=_renamed(columns, change)), names
+                return evolve(plan, plan=made, columns=_with_columns(columns, change)), names
             case ir.Distinct(inner, value):
                 made, names = self.plan(inner)
-                return evolve(plan, plan=made, value=self._key(value, names, plan)), names
+                key = self._key(value, names, plan)
+                if not isinstance(key, ir.Field):
+                    raise unsupported(f"one event of all ({value.name})", _plan_span(plan))
+                return evolve(plan, plan=made, value=key), names
             case ir.Group(plans, keys):
                 parts = [self.plan(part) for part in plans]
                 names = [name for _, found in parts for name in found]
-                raised_keys = tuple(self._key(key, names, plan) for key in keys)
-                return evolve(plan, plans=tuple(p for p, _ in parts), keys=raised_keys), names
+                raised_keys = (self._key(key, names, plan) for key in keys)
+                # What is the same in all events found tells no groups apart.
+                kept = tuple(key for key in raised_keys if isinstance(key, ir.Field))
+                return evolve(plan, plans=tuple(p for p, _ in parts), keys=kept), names
             case ir.Aggregated(group, columns):
                 made, names = self.plan(group)
                 assert isinstance(made, ir.Group)
                 change = self._renaming(names, (), plan)
-                return evolve(plan, group=made, columns=_renamed(columns, change)), names
+                return evolve(plan, group=made, columns=_with_columns(columns, change)), names
             case _:
                 raise unsupported("this part of the query", _plan_span(plan))
 
@@ -249,10 +314,16 @@ class _Raising:
     def _condition(
         self, condition: ir.Condition, names: _Names, positive: bool = True
     ) -> ir.Condition:
+        whole = self._for_each(condition, names)
+        if whole is not None:
+            return whole
         match condition:
             case ir.And(items):
                 # What the entry rules out is not asked for the names in it.
-                decided = [self._decided(item, names, positive) for item in items]
+                decided = [
+                    self._for_each(item, names) or self._decided(item, names, positive)
+                    for item in items
+                ]
                 if ir.Truth(False) in decided:
                     return ir.Truth(False)
                 return ir.And(tuple(self._condition(item, names, positive) for item in items))
@@ -280,9 +351,13 @@ class _Raising:
                 if all(item == ir.Truth(not absorbing) for item in found):
                     return ir.Truth(not absorbing)
                 return None
-            case ir.Match(ir.Field(name)) | ir.Compare(ir.Field(name), _, ir.Constant()):
+            case (
+                ir.Match(ir.Field(name))
+                | ir.Regex(ir.Field(name))
+                | ir.Compare(ir.Field(name), _, ir.Constant())
+            ):
                 path = tuple(name.split("."))
-                allowed = names.allowed.get(path)
+                allowed = names.allowed.get(path, names.logs.get(path))
                 if allowed is None:
                     return None
                 change = _constant_for(name)
@@ -291,19 +366,71 @@ class _Raising:
                     for c in allowed
                 }
                 self.telling[condition] = self.telling.get(condition, False) or True in verdicts
+                if path not in names.allowed:
+                    # The name tells which log it is, and one of its names is enough.
+                    return ir.Truth(True in verdicts)
                 if len(verdicts) == 1:
                     return ir.Truth(verdicts.pop())
                 self.wider.setdefault(condition, {}).setdefault(names.entry.kind, allowed)
                 return ir.Truth(positive)
+            case ir.IsNull(ir.Field(name)):
+                found_absent = names.absent.get(tuple(name.split(".")))
+                return None if found_absent is None else ir.Truth(found_absent)
             case _:
                 return None
 
+    def _for_each(self, condition: ir.Condition, names: _Names) -> ir.Truth | None:
+        """What a condition on one name comes to, where it is the same whatever the entry allows the name to be."""
+        read = {field.name for field in ir.fields_of(condition)}
+        if len(read) != 1 or any(not ir.values_of(atom) for atom in ir.atoms(condition)):
+            return None
+        [name] = read
+        path = tuple(name.split("."))
+        allowed: tuple[Plain | None, ...] = names.allowed.get(path, ())
+        if not allowed:
+            return None
+        if names.absent[path]:
+            allowed = (*allowed, None)
+        change = _constant_for(name)
+
+        def verdicts(of: ir.Condition) -> set[bool | None]:
+            return {holds(ir.rewrite_condition(of, change(c)), RawRow({}), _ALONE) for c in allowed}
+
+        found = verdicts(condition)
+        if len(found) != 1:
+            return None
+        for atom in ir.atoms(condition):
+            if not isinstance(atom, ir.IsNull):
+                self.telling[atom] = self.telling.get(atom, False) or True in verdicts(atom)
+        return ir.Truth(found.pop())
+
     def _atom(self, atom: ir.Condition, names: _Names) -> ir.Condition:
+        """A test in CAR's names. What the log writes for "not known" is no value in CAR."""
+        match atom:
+            case ir.Match(ir.Field(name) as of, patterns, span):
+                empty = names.empty.get(tuple(name.split("."))) or ()
+                kept = tuple(p for p in patterns if p.exact not in empty)
+                if len(kept) < len(patterns):
+                    null = self._renamed(ir.IsNull(of, span), names)
+                    if not kept:
+                        return null
+                    return ir.Or((null, self._renamed(evolve(atom, patterns=kept), names)))
+        return self._renamed(atom, names)
+
+    def _renamed(self, atom: ir.Condition, names: _Names) -> ir.Condition:
         def change(value: ir.Value) -> ir.Value:
             return self._named(value, names, atom) if isinstance(value, ir.Field) else value
 
+        match atom:
+            case ir.Match(ir.Call() as call) | ir.IsNull(ir.Call() as call):
+                known = names.computed.get(_bare(call))
+                if known is not None:
+                    return evolve(atom, value=known)
         made = ir.rewrite_condition(atom, change)
         values = ir.values_of(made)
+        match made:
+            case ir.Match(ir.Field(type=ir.Type.INTEGER) as of, patterns):
+                return _as_numbers(made, of, patterns)
         if any(value == ir.Constant(None) for value in values):
             return ir.Truth(isinstance(made, ir.IsNull) or None)
         if isinstance(made, ir.Compare):
@@ -320,6 +447,8 @@ class _Raising:
             return found
         if field.name == "time":
             return ir.Field("time", None, ir.Type.TIME)
+        if len(names.allowed.get(path, ())) == 1:
+            return ir.Constant(names.allowed[path][0])
         if (names.place, path) in self.known:
             self.absent.setdefault((field.name, names.entry.kind), atom)
             return ir.Constant(None)
@@ -348,18 +477,30 @@ class _Raising:
 
         return change
 
-    def _key(self, key: ir.Field, names: list[_Names], plan: ir.Plan) -> ir.Field:
+    def _key(self, key: ir.Field, names: list[_Names], plan: ir.Plan) -> ir.Field | ir.Constant:
         made = self._renaming(names, (), plan)(key)
-        if not isinstance(made, ir.Field):
+        if not isinstance(made, ir.Field | ir.Constant) or made == ir.Constant(None):
             what = f"grouping by {key.name}, which CAR has no field for"
             raise unsupported(what, _plan_span(plan))
         return made
 
 
-def _constant_for(
-    name: str,
-) -> Callable[[str | int | float | bool], Callable[[ir.Value], ir.Value]]:
-    def with_constant(constant: str | int | float | bool) -> Callable[[ir.Value], ir.Value]:
+def _as_numbers(atom: ir.Match, of: ir.Field, patterns: tuple[Pattern, ...]) -> ir.Condition:
+    """A test of texts on a field that holds a whole number: what spells one is compared as the number."""
+    numbers = {p: number_of(p.exact, hexadecimal=True) for p in patterns if p.exact is not None}
+    whole = {p: number for p, number in numbers.items() if isinstance(number, int)}
+    tests: list[ir.Condition] = [
+        ir.Compare(of, ir.Relation.EQUAL, ir.Constant(number), of.type, atom.span)
+        for number in dict.fromkeys(whole.values())
+    ]
+    rest = tuple(p for p in patterns if p not in whole)
+    if rest:
+        tests.append(evolve(atom, patterns=rest))
+    return tests[0] if len(tests) == 1 else ir.Or(tuple(tests))
+
+
+def _constant_for(name: str) -> Callable[[Plain | None], Callable[[ir.Value], ir.Value]]:
+    def with_constant(constant: Plain | None) -> Callable[[ir.Value], ir.Value]:
         def change(value: ir.Value) -> ir.Value:
             if isinstance(value, ir.Field) and value.name == name:
                 return ir.Constant(constant)
@@ -395,7 +536,7 @@ def _columns(plan: ir.Plan) -> tuple[str, ...]:
             return ()
 
 
-def _renamed(
+def _with_columns(
     columns: tuple[ir.Column, ...], change: Callable[[ir.Value], ir.Value]
 ) -> tuple[ir.Column, ...]:
     return tuple(evolve(c, value=ir.rewrite_value(c.value, change)) for c in columns)

@@ -26,6 +26,7 @@ from .. import ir
 from ..diagnostics import Block, Code, Diagnostic, Span, codes, has_errors, ordered
 from ..evaluate import regex_of
 from ..fieldmap import Entry, FieldMap
+from ..pattern import Pattern, escape
 from ..rule import Metadata, Rule
 from ..syntax import parse_program
 
@@ -37,7 +38,8 @@ ACTION = "event"
 class Reading:
     """A query as it was read: its program, or None, and everything there is to say about it.
 
-    ``raised`` tells that the program is in CAR's names; otherwise it is in the query's own.
+    ``raised`` tells that the program is in CAR's names; otherwise it is in the query's own. ``maps`` are the field maps that
+    it was raised by, those whose events it can find.
     """
 
     language: str
@@ -45,6 +47,7 @@ class Reading:
     program: ir.Program | None
     diagnostics: tuple[Diagnostic, ...] = ()
     raised: bool = False
+    maps: tuple[FieldMap, ...] = field(default=(), repr=False)
 
 
 class Refusal(Exception):  # noqa: N818 - says what happened, and is always caught
@@ -70,10 +73,11 @@ _FLAGS = re.compile(r"\(\?([ims]+)\)")
 
 def regex_test(
     value: ir.Value, text: str, span: Span, *, cased: bool = False, dotall: bool = False
-) -> ir.Regex:
+) -> ir.Match | ir.Regex:
     """The test that a regular expression is found in a value. Flags at its beginning count.
 
-    Raises `Refusal` for an expression that RE2 does not take.
+    An expression for the whole value that says no more than wildcards can is a `Match` of these. Raises `Refusal` for an
+    expression that RE2 does not take.
     """
     multiline = False
     pattern = text
@@ -92,7 +96,51 @@ def regex_test(
             "expressions here have no look-around and no backreferences, so that time stays bounded"
         )
         raise unsupported(f"this regular expression: {reason}", span, note) from None
+    wildcards = wildcards_of(pattern) if dotall and not multiline else None
+    if wildcards is not None:
+        return ir.Match(value, tuple(Pattern(one, cased) for one in wildcards), span)
     return test
+
+
+_PIECE = re.compile(r"(\.\*)|(\.)|\\([^\w\s])|([\w\s%&~`'\"<>,;:=!@#/-])|(\|)", re.ASCII)
+
+
+def wildcards_of(expression: str) -> tuple[str, ...] | None:
+    r"""The wildcard patterns that together match what an expression for a whole text does, or None.
+
+    The expression is one in which ``.`` takes newlines.
+
+    >>> wildcards_of(r"^(?:.*\\at\.exe|at\.exe)\z")
+    ('*\\at.exe', 'at.exe')
+    >>> wildcards_of(r"^a+\z") is None
+    True
+    """
+    body = expression
+    anchored = ended = False
+    while True:
+        if body.startswith("^") and not anchored:
+            body, anchored = body[1:], True
+        elif body.endswith(r"\z") and not ended:
+            body, ended = body[:-2], True
+        elif body.startswith("(?:") and body.endswith(")") and not body.endswith(r"\)"):
+            body = body[3:-1]
+        else:
+            break
+    if not (anchored and ended):
+        return None
+    made = [""]
+    at = 0
+    while at < len(body):
+        found = _PIECE.match(body, at)
+        if found is None or body[found.end() : found.end() + 1] in ("*", "+", "?", "{"):
+            return None
+        run, one, escaped, plain, bar = found.groups()
+        if bar:
+            made.append("")
+        else:
+            made[-1] += "*" if run else "?" if one else escape(escaped or plain)
+        at = found.end()
+    return tuple(made)
 
 
 def native_search(language: str) -> ir.Search:

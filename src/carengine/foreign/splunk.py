@@ -20,11 +20,11 @@ from collections.abc import Callable
 from attrs import evolve
 
 from .. import ir
-from ..diagnostics import Block, Diagnostic, Span
+from ..diagnostics import Block, Diagnostic, Span, codes
 from ..pattern import Pattern
 from .expressions import ExpressionReader
 from .reading import Reading, Refusal, finished, native_search, regex_test, unsupported, wrong
-from .terms import Dialect, TermReader, Token, scan
+from .terms import Dialect, TermReader, Token, scan, shipped_macro
 
 LANGUAGE = "splunk"
 
@@ -107,6 +107,9 @@ class CommandReader:
         while terms.sign("|"):
             terms.take()
             name = terms.take()
+            if name.kind == "macro" and (said := shipped_macro(name.text)):
+                terms.said.append(Diagnostic(codes.DATA_SOURCE, said, terms.span(name)))
+                continue
             if name.kind == "macro":
                 note = "only the installation that the query was written for knows its text"
                 raise unsupported(f"the macro {name.text}", terms.span(name), note)
@@ -158,20 +161,26 @@ class CommandReader:
         return ir.Filter(plan, made, self._since(name))
 
     def eval(self, plan: ir.Plan, name: Token) -> ir.Plan:
-        """``eval field=EXPRESSION``."""
-        target = self.terms.take()
-        if not self.terms.sign("="):
-            raise wrong("`=` is missing here", self.terms.span(self.terms.next))
-        self.terms.take()
-        start, end = self._rest()
-        value = ExpressionReader(self.terms.block, start, end).whole_value()
-        return ir.Assign(plan, target.text, value, self._since(name))
+        """``eval field=EXPRESSION``, several between commas."""
+        while True:
+            target = self.terms.take()
+            if not self.terms.sign("="):
+                raise wrong("`=` is missing here", self.terms.span(self.terms.next))
+            self.terms.take()
+            start, end = self._rest(",")
+            value = ExpressionReader(self.terms.block, start, end).whole_value()
+            plan = ir.Assign(plan, target.text, value, self._since(name))
+            if not self.terms.sign(","):
+                return plan
+            self.terms.take()
 
-    def _rest(self) -> tuple[int, int]:
-        """Where the rest of a command stands: up to a pipe outside brackets."""
+    def _rest(self, stop: str = "") -> tuple[int, int]:
+        """Where the rest of a command stands: up to a pipe, or ``stop`` outside brackets."""
         terms = self.terms
         start = terms.next.start
-        while not (terms.next.kind == "end" or terms.sign("|")):
+        depth = 0
+        while not (terms.next.kind == "end" or terms.sign("|") or (not depth and terms.sign(stop))):
+            depth += terms.sign("(") - terms.sign(")")
             terms.take()
         return start, terms.tokens[terms.at - 1].end
 

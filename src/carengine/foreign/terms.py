@@ -29,6 +29,33 @@ _MAX_TEXT = 100_000
 _MAX_DEPTH = 100
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _NAME = re.compile(r"[A-Za-z_@][\w.@:{}-]*")
+# Splunk's own macro for comments; newer versions also have text between three backticks.
+_COMMENT = re.compile(r"`comment\(")
+
+
+# The macros of Splunk's public content (ESCU) that have a meaning everywhere: the place of the data, a way to show times, and the hook
+# for filters of one's own, which is empty as it is shipped.
+_SHIPPED = re.compile(
+    r"`(?:(?P<source>sysmon|powershell|wineventlog_\w+)|(?P<shown>security_content_\w+(?:\([^`]*\))?)"
+    r"|(?P<hook>\w+_filter))`"
+)
+
+
+def shipped_macro(text: str) -> str:
+    """What there is to say of a macro of Splunk's public content that asks nothing of an event; nothing for others.
+
+    >>> shipped_macro("`sysmon`")
+    'sysmon says where the data lies, and nothing about an event'
+    """
+    found = _SHIPPED.fullmatch(text)
+    if found is None:
+        return ""
+    name = text.strip("`")
+    if found["source"]:
+        return f"{name} says where the data lies, and nothing about an event"
+    if found["hook"]:
+        return f"{name} is empty as Splunk ships it; what an installation put there is not known"
+    return f"{name} is about how results are shown"
 
 
 @frozen
@@ -90,9 +117,13 @@ def scan(block: Block, dialect: Dialect) -> list[Token]:
                 raise wrong("this quote has no partner", block.span(at, at + 1))
             kind, meant = "string", dialect.string(text[at + 1 : end - 1])
         elif text[at] == "`":
-            end = text.find("`", at + 1) + 1
-            if end == 0:
+            mark = "```" if text.startswith("```", at) else "`"
+            end = text.find(mark, at + len(mark)) + len(mark)
+            if end < at + 2 * len(mark):
                 raise wrong("this quote has no partner", block.span(at, at + 1))
+            if len(mark) == 3 or _COMMENT.match(text, at):
+                at = end
+                continue
             kind, meant = "macro", text[at:end]
         else:
             end = _word_end(text, at, dialect)
@@ -225,6 +256,9 @@ class TermReader:
 
     def _plain(self, depth: int) -> ir.Condition:
         token = self.take()
+        if token.kind == "macro" and (said := shipped_macro(token.text)):
+            self.said.append(Diagnostic(codes.DATA_SOURCE, said, self.span(token)))
+            return ir.Truth(True)
         if token.kind == "macro":
             note = "only the installation that the query was written for knows its text"
             raise unsupported(f"the macro {token.text}", self.span(token), note)

@@ -22,6 +22,7 @@ no records: it has one finding (CE506), and not one for each line.
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Generator, Iterable, Iterator
 from itertools import chain
@@ -174,20 +175,33 @@ def read_json(content: Content, account: Account) -> Iterator[Record]:
         yield from _adapted(tally, _read_documents(tally, Window(chunks)))
     else:
         yield from _adapted(tally, _read_lines(tally, chunks))
-        looks_like_json = _LIKE_AN_OBJECT.match(content.head.removeprefix(BOM).lstrip(_SPACE))
-        if tally.number and not tally.met and not looks_like_json:
-            account.take_back(codes.UNREADABLE_RECORD, content.name)
-            account.records -= tally.number
-            account.unreadable -= tally.number
-            account.sources -= 1
-            account.say(
-                codes.NOT_EVIDENCE,
-                content.within,
-                f"is text of no known format: no JSON in {counted(tally.number, 'line')}",
-                about=content.name,
-            )
+        conclude(tally, content.within, like_json=like_json(content.head))
+        return
     if not tally.number:
         account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+
+
+def like_json(head: bytes) -> bool:
+    """Whether a text begins as objects of JSON do."""
+    return _LIKE_AN_OBJECT.match(head.removeprefix(BOM).lstrip(_SPACE)) is not None
+
+
+def conclude(tally: Tally, within: str, *, like_json: bool) -> None:
+    """After the last line of a text: say whether it held anything at all."""
+    account = tally.account
+    if tally.number and not tally.met and not like_json:
+        account.take_back(codes.UNREADABLE_RECORD, tally.source)
+        account.records -= tally.number
+        account.unreadable -= tally.number
+        account.sources -= 1
+        account.say(
+            codes.NOT_EVIDENCE,
+            within,
+            f"is text of no known format: no JSON in {counted(tally.number, 'line')}",
+            about=tally.source,
+        )
+    if not tally.number:
+        account.say(codes.NOT_EVIDENCE, within, "holds no events", about=tally.source)
 
 
 def _adapted(tally: Tally, records: Iterator[Record]) -> Iterator[Record]:
@@ -196,13 +210,60 @@ def _adapted(tally: Tally, records: Iterator[Record]) -> Iterator[Record]:
     if first is None:
         return records
     # The first has been taken; what is done to the others must be done to it.
-    records = chain((first,), records)
+    return _treated(tally, chain((first,), records), _treatment(first))
+
+
+class Treatment(enum.Enum):
+    """What must be done to the records of a text, which its first one shows."""
+
+    NONE = "none"
+    TAKEN_APART = "taken apart"
+    OPENED = "opened"
+
+
+def _treatment(first: Record) -> Treatment:
     if elements(first.event) is not None:
-        return _taken_apart(tally, records)
-    if raw_of(first.event) is not None:
-        return opened(records, decode)
-    path = path_of(tally.source)
-    return with_path(records, path) if path else records
+        return Treatment.TAKEN_APART
+    return Treatment.NONE if raw_of(first.event) is None else Treatment.OPENED
+
+
+def _treated(tally: Tally, records: Iterator[Record], treatment: Treatment) -> Iterator[Record]:
+    match treatment:
+        case Treatment.TAKEN_APART:
+            return _taken_apart(tally, records)
+        case Treatment.OPENED:
+            return opened(records, decode)
+        case Treatment.NONE:
+            path = path_of(tally.source)
+            return with_path(records, path) if path else records
+
+
+# Texts in pieces
+
+
+def treatment_of_lines(content: Content) -> Treatment | None:
+    """How the lines of a text are to be treated, if it has a record a line and its head shows how; else None.
+
+    Such a text can be read in pieces (`read_piece`).
+    """
+    text = content.head.removeprefix(BOM)
+    if (
+        array_at(text.lstrip(_SPACE)[:ANSWER_HEAD]) is not None
+        or layout(content.head) == "documents"
+    ):
+        return None
+    # Only whole lines: the last one may go on after the head.
+    whole = text[: text.rfind(b"\n") + 1]
+    tally = Tally(content.name, Account(), content.meter.limits)
+    first = next(_read_lines(tally, iter((whole,))), None)
+    return None if first is None else _treatment(first)
+
+
+def read_piece(
+    tally: Tally, chunks: Iterator[bytes], treatment: Treatment, lines: list[int]
+) -> Iterator[Record]:
+    """The records of some whole lines of a text, numbered by ``tally``. How many lines it were is added to ``lines``."""
+    return _treated(tally, _read_lines(tally, chunks, lines), treatment)
 
 
 def _taken_apart(tally: Tally, records: Iterator[Record]) -> Iterator[Record]:
@@ -274,7 +335,9 @@ def _up_to_end(window: Window, depth: int) -> bytes | None:
 # A record a line
 
 
-def _read_lines(tally: Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
+def _read_lines(
+    tally: Tally, chunks: Iterator[bytes], read: list[int] | None = None
+) -> Iterator[Record]:
     # Everything in this loop is paid for every event: names are local, and what is rare is elsewhere.
     account, limits, source = tally.account, tally.limits, tally.source
     limit, depth = limits.record_bytes, limits.json_depth
@@ -285,6 +348,8 @@ def _read_lines(tally: Tally, chunks: Iterator[bytes]) -> Iterator[Record]:
     for lines in batches(chunks, limit):
         start = position + 1
         position += len(lines)
+        if read is not None:
+            read[0] = position
         for at, line in _filled(lines, start):
             if take is not None and len(line) <= limit and take(line):
                 account.records += 1

@@ -236,10 +236,8 @@ def read_events(
     (2, 1, ['-:2'])
     """
     account = Account(take=take)
-    secret = password.encode() if isinstance(password, str) else password
-    filters = tuple(include), tuple(exclude)
-    walk = _Walk(account, limits if limits is not None else Limits(), stdin, secret, *filters)
-    return Reading(walk.paths([os.fspath(path) for path in paths]), account)
+    walk = Walk.of(account, limits, stdin, password, include, exclude)
+    return Reading(walk.records([os.fspath(path) for path in paths]), account)
 
 
 def _shown(path: str) -> str:
@@ -247,12 +245,15 @@ def _shown(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-@define(eq=False)
-class _Walk:
-    """The way through paths, archives and their members: one iterator of records for each content, in order.
+Found = tuple[Format, Content]
+"""A content with records in it, and the format that it is of."""
 
-    Iterators of records and not records, because handing each record up through every layer would cost more than
-    decoding it. An iterator must be used up before the next is asked for.
+
+@define(eq=False)
+class Walk:
+    """The way through paths, archives and their members: one content with records after another, in order.
+
+    A content must be dealt with before the next is asked for: they are unpacked as they stream by.
     """
 
     account: Account
@@ -262,28 +263,52 @@ class _Walk:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
 
-    def paths(self, paths: list[str]) -> Generator[Iterator[Record], None, None]:
+    @classmethod
+    def of(
+        cls,
+        account: Account,
+        limits: Limits | None = None,
+        stdin: BinaryIO | None = None,
+        password: str | bytes = b"",
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+    ) -> Walk:
+        """A walk with what `read_events` takes."""
+        secret = password.encode() if isinstance(password, str) else password
+        return cls(account, limits or Limits(), stdin, secret, tuple(include), tuple(exclude))
+
+    def records(self, paths: list[str]) -> Generator[Iterator[Record], None, None]:
+        """One iterator of records for each content.
+
+        Iterators of records and not records, because handing each record up through every layer would cost more than
+        decoding it. An iterator must be used up before the next is asked for.
+        """
+        for row, content in self.paths(paths):
+            yield records_of(row, content, self.account)
+
+    def paths(self, paths: list[str]) -> Iterator[Found]:
+        """The contents with records at some paths and in everything there."""
         for path in paths:
             if path == "-":
-                yield from self.stream("-", self.stdin or sys.stdin.buffer)
+                yield from self._stream("-", self.stdin or sys.stdin.buffer)
                 continue
             try:
                 is_folder = stat.S_ISDIR(os.stat(path).st_mode)
             except (OSError, ValueError) as problem:
-                self.unreadable(path, problem)
+                self._unreadable(path, problem)
                 continue
             if is_folder:
-                yield from self.folder(path)
+                yield from self._folder(path)
             else:
-                yield from self.file(path)
+                yield from self._file(path)
 
-    def unreadable(self, path: str, problem: Exception) -> None:
+    def _unreadable(self, path: str, problem: Exception) -> None:
         reason = getattr(problem, "strerror", None) or str(problem)
         name = _shown(path)
         self.account.say(codes.UNREADABLE_FILE, name, f"cannot be read: {reason}")
         self.account.close(name)
 
-    def folder(self, root: str) -> Iterator[Iterator[Record]]:
+    def _folder(self, root: str) -> Iterator[Found]:
         """The files in a folder and the folders in it, each folder once however it is linked."""
         seen: dict[tuple[int, int], str] = {}
         waiting = [root]
@@ -294,12 +319,12 @@ class _Walk:
                 status = os.stat(path)
                 if not stat.S_ISDIR(status.st_mode):
                     if is_stub(name):
-                        self.left_out(root, name, "is a stub that macOS adds; it is not read")
+                        self._left_out(root, name, "is a stub that macOS adds; it is not read")
                     elif stat.S_ISREG(status.st_mode):
-                        yield from self.file(path, _shown(root))
+                        yield from self._file(path, _shown(root))
                     else:
                         # Opening a pipe that nobody writes to would wait for ever.
-                        self.left_out(root, name, "is neither a file nor a folder; it is not read")
+                        self._left_out(root, name, "is neither a file nor a folder; it is not read")
                     continue
                 identity = status.st_dev, status.st_ino
                 if identity in seen:
@@ -313,34 +338,34 @@ class _Walk:
                 seen[identity] = name
                 waiting += (os.path.join(path, x) for x in sorted(os.listdir(path), reverse=True))
             except (OSError, ValueError) as problem:
-                self.unreadable(path, problem)
+                self._unreadable(path, problem)
         self.account.close(_shown(root))
 
-    def left_out(self, root: str, name: str, reason: str) -> None:
+    def _left_out(self, root: str, name: str, reason: str) -> None:
         self.account.say(codes.SKIPPED_FILE, _shown(root), reason, about=name)
 
-    def file(self, path: str, within: str = "") -> Iterator[Iterator[Record]]:
+    def _file(self, path: str, within: str = "") -> Iterator[Found]:
         try:
             file = open(path, "rb", buffering=0)  # noqa: SIM115 (the next lines close it)
         except (OSError, ValueError) as problem:
-            self.unreadable(path, problem)
+            self._unreadable(path, problem)
             return
         with file:
-            yield from self.stream(_shown(path), file, within)
+            yield from self._stream(_shown(path), file, within)
 
-    def stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[Iterator[Record]]:
+    def _stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[Found]:
         """The records of one open file."""
         regular, size = _regular(file)
         meter = Meter(self.limits, size, password=self.password)
         chunks = file_chunks(file, self.account, None if regular else meter)
         try:
             content = Content.of(name, chunks, meter, file=file if regular else None, within=within)
-            yield from self.content(content)
+            yield from self._content(content)
         except RefusalError as refusal:
             self.account.say(codes.EXPANSION_LIMIT, name, str(refusal))
         self.account.close(name)
 
-    def content(self, content: Content) -> Iterator[Iterator[Record]]:
+    def _content(self, content: Content) -> Iterator[Found]:
         """The records of a content and of everything in it; what is damaged is said."""
         account, name = self.account, content.name
 
@@ -354,21 +379,21 @@ class _Walk:
                 say(codes.NOT_EVIDENCE, "is empty, and holds no events")
                 return
             row = recognise(content.head, name)
-            if (reason := self.unwanted(content, row)) is not None:
+            if (reason := self._unwanted(content, row)) is not None:
                 say(codes.SKIPPED_FILE, reason)
             elif content.depth > self.limits.archive_depth:
                 layers = self.limits.archive_depth
                 say(codes.EXPANSION_LIMIT, f"is inside more than {layers} archives; it is not read")
             elif row.read is not None:
                 account.sources += 1
-                yield self.guarded(row.read(content, account), content.meter, say)
+                yield row, content
                 if content.meter.refusal is not None:
                     raise content.meter.refusal
             elif row.unpack is not None:
                 empty, before = True, account.found.total()
                 for inner in row.unpack(content, account):
                     empty = False
-                    yield from self.content(inner)
+                    yield from self._content(inner)
                     if inner.name != name:
                         account.close(inner.name)
                 if empty and account.found.total() == before:
@@ -378,24 +403,7 @@ class _Walk:
         except DamageError as damage:
             say(codes.UNREADABLE_FILE, str(damage))
 
-    def guarded(
-        self, records: Iterator[Record], meter: Meter, say: Callable[[Code, str], None]
-    ) -> Iterator[Record]:
-        """The records of one content; whatever ends them ends nothing else.
-
-        A refusal is about the whole path, and left for the one who walks it.
-        """
-        try:
-            yield from records
-        except RefusalError as refusal:
-            meter.refusal = refusal
-        except DamageError as damage:
-            say(codes.UNREADABLE_FILE, str(damage))
-        except Exception as problem:
-            reason = f"{type(problem).__name__}: {problem}"
-            say(codes.READER_FAILED, f"is not read any further: {reason}")
-
-    def unwanted(self, content: Content, row: Format) -> str | None:
+    def _unwanted(self, content: Content, row: Format) -> str | None:
         """Why a content found in a folder or archive is not to be read, if the filters say so."""
         if content.name == content.within or not (self.include or self.exclude):
             return None
@@ -405,6 +413,28 @@ class _Walk:
         if self.include and row.read is not None and not _fits(inside, self.include):
             return "has a name that is not included"
         return None
+
+
+def records_of(row: Format, content: Content, account: Account) -> Iterator[Record]:
+    """The records of one content, of a format that is read; whatever ends them ends nothing else.
+
+    A refusal is about the whole path, and left in the content's meter for the one who walks it.
+    """
+    assert row.read is not None
+    return guarded(row.read(content, account), content, account)
+
+
+def guarded(records: Iterator[Record], content: Content, account: Account) -> Iterator[Record]:
+    """These records of a content, with what ends them before their time said."""
+    try:
+        yield from records
+    except RefusalError as refusal:
+        content.meter.refusal = refusal
+    except DamageError as damage:
+        account.say(codes.UNREADABLE_FILE, content.within, str(damage), about=content.name)
+    except Exception as problem:
+        reason = f"is not read any further: {type(problem).__name__}: {problem}"
+        account.say(codes.READER_FAILED, content.within, reason, about=content.name)
 
 
 _PACKED_NAME = re.compile(r"(.+)\.(?:gz|bz2|xz|zst)", re.DOTALL)

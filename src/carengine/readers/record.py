@@ -14,7 +14,7 @@ no more memory than twenty::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from attrs import Attribute, define, field, frozen
@@ -106,10 +106,11 @@ class Account:
         message: str,
         *,
         line: int = 0,
+        record: int = 0,
         about: str = "",
         notes: tuple[str, ...] = (),
     ) -> None:
-        """Add a finding about a source, or about a line of it.
+        """Add a finding about a source, or about a line of it, or a record (``message`` goes on after its number).
 
         Where many things of one source can each have a finding (the members of an
         archive), ``about`` names the thing and ``source`` still bounds the number.
@@ -118,7 +119,13 @@ class Account:
         self._open[source, code] += 1
         if self._open[source, code] <= KEPT_PER_SOURCE:
             origin = about or (f"{source}:{line}" if line else source)
-            self._keep(source, Diagnostic(code, message, origin=origin, notes=notes))
+            text = f"record {record} {message}" if record else message
+            self._keep(source, Diagnostic(code, text, origin=origin, notes=notes))
+
+    def more(self, code: Code, source: str, number: int) -> None:
+        """So many more findings of a kind about a source, which has as many as are kept already."""
+        self.found[code] += number
+        self._open[source, code] += number
 
     def _keep(self, source: str, diagnostic: Diagnostic) -> None:
         if len(self._kept) < KEPT_IN_ALL:
@@ -162,6 +169,104 @@ class Account:
         return tuple(found)
 
 
+Entry = tuple[str, str, str, str, int, int, str, tuple[str, ...]]
+"""One thing that was said: what was done, the code, the source, the message, its line and record, ``about`` and the
+notes. All of it is plain data, so that it can go from one process to another."""
+
+
+@define(eq=False)
+class Minutes(Account):
+    """An account that writes down what is said, for another one that is told later (`replay`).
+
+    It keeps as much as that one can need: of the findings of a kind about a source the first ones, and the
+    number of the others. `handed_over` gives what was said since the last time.
+    """
+
+    _entries: list[Entry] = field(factory=list)
+    _further: Counter[tuple[str, str]] = field(factory=Counter)
+
+    def say(
+        self,
+        code: Code,
+        source: str,
+        message: str,
+        *,
+        line: int = 0,
+        record: int = 0,
+        about: str = "",
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """Write down a finding."""
+        self.found[code] += 1
+        self._open[source, code] += 1
+        if self._open[source, code] <= KEPT_PER_SOURCE:
+            self._entries.append(("say", code.id, source, message, line, record, about, notes))
+        else:
+            self._further[code.id, source] += 1
+
+    def take_back(self, code: Code, source: str) -> None:
+        """Write down that all findings of a kind about a source are withdrawn."""
+        self._settle()
+        self.found[code] -= self._open.pop((source, code), 0)
+        self._entries.append(("take back", code.id, source, "", 0, 0, "", ()))
+
+    def close(self, source: str) -> None:
+        """Write down that nothing more will be said about a source."""
+        self._settle()
+        for key in [key for key in self._open if key[0] == source]:
+            del self._open[key]
+        self._entries.append(("close", "", source, "", 0, 0, "", ()))
+
+    def _settle(self) -> None:
+        for (code, source), number in self._further.items():
+            self._entries.append(("more", code, source, "", number, 0, "", ()))
+        self._further.clear()
+
+    def handed_over(self) -> tuple[int, int, int, int, list[Entry]]:
+        """What was counted (records, unreadable, sources, bytes read) and said since the last time."""
+        self._settle()
+        counts = (self.records, self.unreadable, self.sources, self.bytes_read)
+        self.records = self.unreadable = self.sources = self.bytes_read = 0
+        entries, self._entries = self._entries, []
+        return (*counts, entries)
+
+
+def replay(
+    account: Account,
+    minutes: tuple[int, int, int, int, Iterable[Entry]],
+    *,
+    records: int = 0,
+    lines: int = 0,
+) -> None:
+    """Tell an account what `Minutes.handed_over` gave.
+
+    Where it was about a piece of a source, ``records`` and ``lines`` are how many there were before the piece.
+    """
+    number, unreadable, sources, size, entries = minutes
+    account.records += number
+    account.unreadable += unreadable
+    account.sources += sources
+    account.bytes_read += size
+    for what, id_, source, message, line, record, about, notes in entries:
+        match what:
+            case "say":
+                account.say(
+                    codes.ALL[id_],
+                    source,
+                    message,
+                    line=line + lines if line else 0,
+                    record=record + records if record else 0,
+                    about=about,
+                    notes=tuple(notes),
+                )
+            case "more":
+                account.more(codes.ALL[id_], source, line)
+            case "take back":
+                account.take_back(codes.ALL[id_], source)
+            case _:
+                account.close(source)
+
+
 @define(eq=False)
 class Tally:
     """The records of one source as they are met, and what there is to say of them.
@@ -184,11 +289,14 @@ class Tally:
     def unreadable(self, line: int, reason: str) -> None:
         """The record that was counted last gives no event."""
         self.account.unreadable += 1
-        message = f"record {self.number} {reason}"
-        self.account.say(codes.UNREADABLE_RECORD, self.source, message, line=line)
+        self.account.say(
+            codes.UNREADABLE_RECORD, self.source, reason, line=line, record=self.number
+        )
 
     def too_large(self, line: int) -> None:
         """The record that was counted last is over the limit."""
         self.account.unreadable += 1
-        message = f"record {self.number} is larger than {self.limits.record_bytes:,} bytes"
-        self.account.say(codes.RECORD_TOO_LARGE, self.source, message, line=line)
+        message = f"is larger than {self.limits.record_bytes:,} bytes"
+        self.account.say(
+            codes.RECORD_TOO_LARGE, self.source, message, line=line, record=self.number
+        )

@@ -82,6 +82,10 @@ def read_correlation(document: Document) -> tuple[Correlation | None, tuple[Diag
         rule = SigmaCorrelationRule.from_dict(
             {"title": "-", "correlation": yamltext.plain(node)}, collect_errors=True
         )
+    except NameError:
+        # What version 1 of pySigma comes to.
+        message = "a correlation without condition"
+        return None, (Diagnostic(codes.BAD_SIGMA, message, node.span),)
     except (SigmaError, TypeError, ValueError, AttributeError, KeyError) as error:
         return None, (Diagnostic(codes.BAD_SIGMA, str(error), node.span),)
     if rule.errors:

@@ -26,8 +26,6 @@ from typing import Any
 import re2
 from sigma.conditions import ConditionAND
 from sigma.exceptions import SigmaError
-from sigma.policy import SigmaPolicy
-from sigma.policy.regex_engine import RegexEngine, RegexPattern
 from sigma.rule import SigmaDetectionItem
 from sigma.types import (
     CompareOperators,
@@ -52,8 +50,10 @@ from sigma.types import (
 
 from .. import ir, yamltext
 from ..diagnostics import Code, Diagnostic, Span, codes
+from ..evaluate import regex_of
 from ..pattern import Pattern, escape
 from .condition import negated
+from .policy import ITEM_OPTIONS
 
 Placeholders = Dictionary[str, Sequence[str]]
 """The values of placeholders by their names, for ``expand``."""
@@ -89,25 +89,6 @@ _RELATIONS = {
     CompareOperators.GTE: ir.Relation.GREATER_EQUAL,
 }
 _TIME_PARTS = {part: part.name.lower() for part in TimestampPart}
-
-
-class _Quiet(RegexEngine):
-    """RE2 that tells what is wrong by raising only; pySigma's own also writes it to standard error."""
-
-    def compile(self, pattern: str, flags: int = 0) -> RegexPattern:
-        options = re2.Options()
-        options.log_errors = False
-        options.never_capture = True
-        compiled: RegexPattern = re2.compile(pattern, options)
-        return compiled
-
-    @property
-    def error(self) -> type[Exception]:
-        found: type[Exception] = re2.error
-        return found
-
-
-_POLICY = SigmaPolicy(regex_engine=_Quiet())
 
 
 class _RefusedError(Exception):
@@ -165,7 +146,7 @@ class DetectionReader:
             given.append(plain)
         names = "|".join([field, *(_SYNONYMS.get(name, name) for name in modifiers)])
         try:
-            item = SigmaDetectionItem.from_mapping(names, given, policy=_POLICY)
+            item = SigmaDetectionItem.from_mapping(names, given, **ITEM_OPTIONS)
             return self._condition(item, modifiers, hexadecimal=hexadecimal, span=place)
         except _RefusedError as refusal:
             return self._wrong(refusal.code, str(refusal), place, refusal.notes)
@@ -318,9 +299,18 @@ class _Reading:
     def _search(
         self, expression: str, *, cased: bool, dotall: bool = False, multiline: bool = False
     ) -> ir.Condition:
+        found: ir.Regex | ir.RawRegex
         if self.field is None:
-            return ir.RawRegex(expression, cased, dotall, multiline, self.span)
-        return ir.Regex(self.field, expression, cased, dotall, multiline, self.span)
+            found = ir.RawRegex(expression, cased, dotall, multiline, self.span)
+        else:
+            found = ir.Regex(self.field, expression, cased, dotall, multiline, self.span)
+        try:
+            regex_of(found)
+        except re2.error as error:
+            # pySigma 1 does not ask RE2.
+            message = f"RE2 does not take the regular expression {expression}: {error}"
+            raise _RefusedError(codes.BAD_SIGMA, message) from None
+        return found
 
     def _compare(self, left: ir.Value, relation: ir.Relation, number: int | float) -> ir.Condition:
         by_size = relation is not ir.Relation.EQUAL

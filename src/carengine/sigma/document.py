@@ -73,12 +73,13 @@ class Damaged:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def documents(source: Source) -> Iterator[Document | Damaged]:
-    """The documents of a Sigma file that hold anything, with ``action`` worked in."""
+def documents(text: Source | Block) -> Iterator[Document | Damaged]:
+    """The documents of a Sigma file, or of a text within one, that hold anything, with ``action`` worked in."""
+    whole = Block.whole(text) if isinstance(text, Source) else text
     shared: yamltext.Mapping | None = None
     last: yamltext.Mapping | None = None
     number = 0
-    for block in _parts(source):
+    for block in _parts(whole):
         if number >= _MAX_DOCUMENTS:
             message = f"more than {_MAX_DOCUMENTS} documents in one file; the rest is not read"
             yield _damaged(block, number, Diagnostic(codes.BAD_SIGMA, message, block.span(0, 1)))
@@ -114,14 +115,14 @@ def _damaged(block: Block, number: int, *found: Diagnostic) -> Damaged:
     return Damaged(stem if number == 1 else f"{stem}#{number}", block, found)
 
 
-def _parts(source: Source) -> Iterator[Block]:
+def _parts(whole: Block) -> Iterator[Block]:
     """The stretches between document marks; a mark stands at a line's start, where no value can."""
-    text = source.text
+    text = whole.text
     edges = [0, *(mark.end() for mark in _MARK.finditer(text))]
     starts = [mark.start() for mark in _MARK.finditer(text)]
     for start, end in zip(edges, [*starts, len(text)], strict=True):
         if text[start:end].strip():
-            yield Block(source, text[start:end], range(start, end + 1))
+            yield Block(whole.source, text[start:end], whole.offsets[start : end + 1])
 
 
 def _merged(base: yamltext.Mapping, over: yamltext.Mapping) -> yamltext.Mapping:

@@ -62,9 +62,9 @@ class _Filter:
 
 
 def read(
-    sources: Iterable[Source], placeholders: Placeholders | None = None
+    sources: Iterable[Source | Block], placeholders: Placeholders | None = None
 ) -> tuple[list[Draft], list[Diagnostic]]:
-    """The drafts of all rules in Sigma files, and findings that belong to no rule.
+    """The drafts of all rules in Sigma files, or in texts within files, and findings that belong to no rule.
 
     ``placeholders`` are the values for ``expand``, by name.
     """

@@ -29,6 +29,7 @@ from .sequences import Sequence, sequence_of
 
 LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 SPELLINGS = "numbers are compared as the data holds them; a text that spells a number in another way is not it"
+_HEXADECIMAL = re.compile(r"0x[0-9a-f]{1,32}")
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
 _NUMBER_LIKE = re.compile(r"[-+0-9.*]*[0-9][-+0-9.*]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -147,7 +148,10 @@ class _Writer:
     ) -> str:
         match atom:
             case ir.Match(value, patterns):
-                return self._match(self._operand(value), patterns)
+                field = self._operand(value)
+                if self.dialect.lucene and all(_HEXADECIMAL.fullmatch(p.text) for p in patterns):
+                    field = f"string({field})"
+                return self._match(field, patterns)
             case ir.Regex(value):
                 return self._regex(self._operand(value), atom)
             case ir.Compare():
@@ -253,8 +257,9 @@ class _Writer:
                 return f"{left} {test.relation.value} {number}"
             return f"number({left}) {test.relation.value} {number}"
         if self.dialect.lucene:
+            # An index has a number as a number or as text, and takes a comparison with the other for an error.
             typed = test.type in (ir.Type.INTEGER, ir.Type.NUMBER)
-            return f"{left} == {number}" if typed else f"{left} : {_string(str(number))}"
+            return f"{f'string({left})' if typed else left} : {_string(str(number))}"
         return f"({left} == {number} or {left} == {_string(str(number))})"
 
     def _networks(self, field: str, networks: tuple[str, ...], test: ir.InNetwork) -> str:

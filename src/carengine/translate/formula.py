@@ -335,7 +335,20 @@ class Formulas:
                 return self._tested(as_text, left)
         a, a_guard = self._operand(left, atom)
         b, b_guard = self._operand(right, atom)
-        return every((a_guard, b_guard, Test(evolve(atom, left=a, right=b))))
+        test = Test(evolve(atom, left=a, right=b))
+        return every((a_guard, b_guard, some((test, self._hexadecimal(atom, a, b)))))
+
+    def _hexadecimal(self, atom: ir.Compare, left: ir.Value, right: ir.Value) -> Formula:
+        """That a whole number stands there as 0x1f, which integers of CAR often do and other products do not read."""
+        match left, right:
+            case ir.Raw(), ir.Constant(value) if (
+                atom.type is ir.Type.INTEGER and atom.relation is ir.Relation.EQUAL
+            ):
+                number = number_of(value, hexadecimal=True)
+                if isinstance(number, int) and number >= 0:
+                    plain = evolve(left, type=ir.Type.ANY)
+                    return Test(ir.Match(plain, (Pattern.literal(f"0x{number:x}"),), atom.span))
+        return Always(False)
 
     def _operand(self, value: ir.Value, atom: ir.Compare | ir.Occurs) -> tuple[ir.Value, Formula]:
         """A side of a comparison without empty texts, and the guard that it is none of them."""

@@ -147,6 +147,27 @@ def column_name(path: tuple[str, ...]) -> str:
     return ".".join(path)
 
 
+def raw_names(fieldmap: FieldMap) -> frozenset[str]:
+    """The names of all raw fields that a map reads, as ``present`` takes them.
+
+    >>> from carengine.fieldmap import find_maps
+    >>> {"EventID", "EventCode", "Image"} <= raw_names(*find_maps("sysmon.flat"))
+    True
+    """
+    found: set[str] = set()
+    work: list[ir.Value] = []
+    for entry in fieldmap.entries:
+        work += entry.fields.values()
+        for condition in (entry.when, fieldmap.recognise):
+            work += (value for atom in ir.atoms(condition) for value in ir.values_of(atom))
+    while work:
+        value = work.pop()
+        if isinstance(value, ir.Raw):
+            found.add(column_name(value.path))
+        work += ir.operands(value)
+    return frozenset(found)
+
+
 # Working out what is decided
 
 

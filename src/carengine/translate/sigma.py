@@ -101,7 +101,13 @@ def _through(name: str, text: str, findings: Findings) -> str:
     if name not in found:
         there = ", ".join(sorted(found)) or "none"
         message = f"pySigma has no backend {name}; installed: {there}"
-        raise CarError([Diagnostic(codes.UNKNOWN_TARGET, message, origin=findings.rule)])
+        notes = (
+            "backends are packages of their own: pip install pysigma-backend-elasticsearch (lucene, eql, esql), "
+            "-kusto, -crowdstrike (log_scale), -qradar-community, -loki, -opensearch …",
+        )
+        raise CarError(
+            [Diagnostic(codes.UNKNOWN_TARGET, message, notes=notes, origin=findings.rule)]
+        )
     findings.differs(f"the query is what pySigma's backend {name} makes of the Sigma rule")
     try:
         queries = found[name]().convert(collections.SigmaCollection.from_yaml(text))

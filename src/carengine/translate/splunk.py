@@ -26,7 +26,7 @@ from .model import Findings, Query
 from .regexes import NotPortable, alternatives, of_pattern, portable, tokens_of
 
 LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
-SPELLINGS = "a text that spells a number in another way (0x1f, 11.0) is not equal to it"
+SPELLINGS = "a text that spells a number in another way (11.0, 0x001f) is not equal to it, and only decimals have an order"
 TIME = "the event's time is Splunk's _time"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FUNCTIONS = frozenset({"basename", "lower", "upper", "label", "guid", "first"})

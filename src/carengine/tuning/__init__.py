@@ -13,12 +13,13 @@ Rules are somebody else's, and come again with the next update; what one knows o
 """
 
 from .exclusions import Exclusion, Tuning, load_tuning, parse_tuning
-from .filters import RuleFilter, TimeRange, time_of_option
+from .filters import InTime, RuleFilter, TimeRange, time_of_option
 from .sifter import Sifter
 from .suppression import Suppression, parse_suppression
 
 __all__ = [
     "Exclusion",
+    "InTime",
     "RuleFilter",
     "Sifter",
     "Suppression",

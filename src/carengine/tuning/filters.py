@@ -10,10 +10,13 @@ A ``TimeRange`` chooses events by their time, ``start`` included, ``end`` not. E
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from attrs import frozen
 
+from ..engine import Engine
+from ..fieldmap import time_at, unwrap
 from ..rule import Rule
 from ..rule.frontmatter import LEVELS
 from ..values import time_of
@@ -83,6 +86,32 @@ class TimeRange:
         if time is None:
             return True
         return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
+
+
+class InTime:
+    """Tells which events a range of time lets through.
+
+    ``outside`` counts those that it does not, ``timeless`` those that have no time and are let through.
+    """
+
+    def __init__(self, engine: Engine, times: TimeRange) -> None:
+        self.times = times
+        self.outside = 0
+        self.timeless = 0
+        self._classify = engine.classify
+
+    def __call__(self, event: Mapping[str, Any]) -> bool:
+        """Whether an event is to be looked at."""
+        inner = unwrap(event)
+        classes = self._classify(inner).classes
+        if not classes:
+            return True  # to be counted as what it is
+        time = time_at(inner, classes[0].entry)
+        if time is None:
+            self.timeless += 1
+        inside = self.times.holds(time)
+        self.outside += not inside
+        return inside
 
 
 def time_of_option(text: str) -> int:

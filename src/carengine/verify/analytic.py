@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -22,11 +22,14 @@ from attrs import evolve, field, frozen
 from .. import foreign, ir
 from ..diagnostics import Block, CarError, Diagnostic, Label, Source, codes, ordered
 from ..engine import Engine
+from ..fieldmap import FieldMap, find_maps, normalize
 from ..rule import Example, Implementation, Publication, Refused, Rule, carfile, caryaml, page
 from ..rule.model import Draft, from_drafts
 from ..rule.published import is_pseudocode
 from .comparing import Comparison, Difference, compare
 from .conditions import selection
+from .linked import link_in
+from .logs import logs_of
 
 _MAX_PAIRS = 400
 _MAX_BYTES = 8_000_000
@@ -49,7 +52,8 @@ class Candidate:
     """One implementation: its program in CAR's names, or None and the diagnostics that say why.
 
     ``language`` is empty for one that cannot be read. ``found`` says for each of the analytic's examples whether the
-    implementation finds an event of it; None where it cannot be run.
+    implementation finds an event of it; None where it cannot be run, or no log that it is about could hold the event. ``maps`` are the field maps of the logs that a query
+    in another language is about. ``link`` is where an implementation without code is to be found, if it says so.
     """
 
     title: str
@@ -58,15 +62,30 @@ class Candidate:
     block: Block | None = field(repr=False)
     diagnostics: tuple[Diagnostic, ...] = ()
     found: tuple[bool | None, ...] = ()
+    maps: tuple[FieldMap, ...] = field(default=(), repr=False)
+    link: str = ""
 
 
 @frozen
 class Pair:
-    """Two implementations, by their places, and how they compare."""
+    """Two implementations, by their places, and how they compare.
+
+    Where they are not the same for all events, and one is about the logs of some field maps, ``on_logs`` compares them on what
+    these logs can hold (both of them, where each has its own); ``logs`` names the maps.
+    """
 
     first: int
     second: int
     comparison: Comparison
+    logs: tuple[str, ...] = ()
+    on_logs: Comparison | None = None
+
+    @property
+    def equivalent(self) -> bool | None:
+        """Whether the two find the same events, of those logs at least; None where that is not known."""
+        if self.on_logs is not None and self.on_logs.equivalent:
+            return True
+        return self.comparison.equivalent
 
 
 @frozen
@@ -80,8 +99,8 @@ class Report:
 
     @property
     def equivalent(self) -> bool | None:
-        """Whether all implementations find the same events; None where that is not known."""
-        answers = {pair.comparison.equivalent for pair in self.pairs}
+        """Whether all implementations find the same events (see `Pair`); None where that is not known."""
+        answers = {pair.equivalent for pair in self.pairs}
         if False in answers:
             return False
         unread = any(item.program is None for item in self.implementations)
@@ -153,12 +172,32 @@ def verify(analytic: Analytic) -> Report:
     candidates = run_all(analytic)
     pairs = []
     numbered = [n for n, item in enumerate(candidates) if item.program is not None]
+    same: dict[int, int] = {}
     for a, b in list(combinations(numbered, 2))[:_MAX_PAIRS]:
-        one, other = candidates[a].program, candidates[b].program
-        assert one is not None
-        assert other is not None
-        pairs.append(Pair(a, b, compare(one, other)))
-    return Report(analytic, tuple(candidates), _positive(analytic), tuple(pairs))
+        if same.setdefault(a, a) == same.get(b):
+            # Two that are the same as a third are the same.
+            pairs.append(Pair(a, b, Comparison(True)))
+            continue
+        pairs.append(compared(a, b, candidates))
+        if pairs[-1].comparison.equivalent:
+            same[b] = same[a]
+    return Report(analytic, tuple(candidates), positive(analytic), tuple(pairs))
+
+
+def compared(
+    first: int, second: int, candidates: Sequence[Candidate], most: int | None = None
+) -> Pair:
+    """Two implementations that were read, compared; ``most`` as `compare` has it."""
+    one, other = candidates[first], candidates[second]
+    assert one.program is not None
+    assert other.program is not None
+    whole = compare(one.program, other.program, most=most)
+    several = [logs_of(item.maps) for item in (one, other) if item.maps]
+    if whole.equivalent or not whole.compared or not several:
+        return Pair(first, second, whole)
+    logs = several[0].common(several[-1])
+    on_logs = compare(one.program, other.program, most=most, logs=logs)
+    return Pair(first, second, whole, logs.names, on_logs)
 
 
 def findings(report: Report) -> tuple[Diagnostic, ...]:
@@ -173,6 +212,8 @@ def findings(report: Report) -> tuple[Diagnostic, ...]:
     for pair in report.pairs:
         one, other = report.implementations[pair.first], report.implementations[pair.second]
         comparison = pair.comparison
+        if pair.equivalent:
+            continue
         if comparison.equivalent is None:
             message = f"{one.title} and {other.title} were not compared to the end"
             found.append(Diagnostic(codes.NOT_COMPARED, message, origin=report.analytic.id))
@@ -199,11 +240,12 @@ def _finding(finder: Candidate, misser: Candidate, item: Difference) -> Diagnost
 
 def run_all(analytic: Analytic) -> list[Candidate]:
     """All implementations of an analytic, each run on the true positives."""
-    examples = _positive(analytic)
-    return [_run(item, examples) for item in implementations(analytic)]
+    examples = positive(analytic)
+    return [run_one(item, examples) for item in implementations(analytic)]
 
 
-def _positive(analytic: Analytic) -> tuple[Example, ...]:
+def positive(analytic: Analytic) -> tuple[Example, ...]:
+    """The true positives of an analytic."""
     return tuple(item for item in analytic.examples if item.match)
 
 
@@ -238,19 +280,24 @@ def read_implementation(item: Implementation) -> Candidate:
     """A published implementation in another language, read and raised to CAR's names."""
     title = f"{item.type.strip()}: {item.name}" if item.name else item.type.strip()
     if item.code is None:
+        link = link_in(item.description)
         message = "the implementation has no code"
+        if link:
+            message += f", only a link to {link.rpartition('/')[2]}"
         nothing = Diagnostic(codes.FOREIGN_SYNTAX, message, item.span)
-        return Candidate(title, "", None, None, (nothing,))
+        return Candidate(title, "", None, None, (nothing,), link=link)
     language = foreign.language_of(item.type)
     if language is None:
         shown = item.type.strip() or "the language of an implementation without a type"
         nothing = Diagnostic(codes.FOREIGN_UNSUPPORTED, f"{shown} is not read", item.span)
         return Candidate(title, "", None, item.code, (nothing,))
     reading = foreign.read(item.code, language)
-    return Candidate(title, language, reading.program, item.code, reading.diagnostics)
+    said = reading.diagnostics
+    return Candidate(title, language, reading.program, item.code, said, maps=reading.maps)
 
 
-def _run(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:
+def run_one(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:
+    """An implementation with what it finds of the examples."""
     if candidate.program is None or candidate.block is None:
         return evolve(candidate, found=tuple(None for _ in examples))
     # What an analytic finds is its events; how it counts them at the end makes no difference to that.
@@ -258,8 +305,14 @@ def _run(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:
     program = evolve(candidate.program, outputs=outputs)
     reading = foreign.Reading(candidate.language, candidate.block, program, raised=True)
     rule = foreign.as_rule(reading, "implementation")
+    logs = logs_of(candidate.maps) if candidate.maps else None
     found: list[bool | None] = []
     for example in examples:
         engine = Engine([rule], fieldmap=example.fieldmap)
-        found.append(next(engine.run(example.events), None) is not None)
+        seen: bool | None = next(engine.run(example.events), None) is not None
+        if not seen and logs is not None:
+            maps = find_maps(example.fieldmap)
+            views = [view for event in example.events for view in normalize(event, maps)]
+            seen = False if any(map(logs.holds, views)) else None
+        found.append(seen)
     return evolve(candidate, found=tuple(found))

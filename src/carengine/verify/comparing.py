@@ -15,7 +15,7 @@ conditions hold where that is possible::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -30,7 +30,8 @@ from ..engine.interpreter import passes
 from ..evaluate import Alone, holds
 from ..fieldmap import CarEvent, CarRow, find_maps
 from ..fieldmap import view as view_of
-from .conditions import by_kind, conjuncts, on_paths
+from .conditions import by_kind, conjuncts, derived, merged, on_paths, paths_read
+from .logs import Given, Logs
 from .witness import Event, Judge, find, smallest
 
 Conditions = Mapping[ir.EventKind, ir.Condition]
@@ -90,11 +91,12 @@ def compare(
     steps: int = 4_000_000,
     *,
     most: int | None = None,
+    logs: Logs | None = None,
 ) -> Comparison:
     """Two programs in CAR's names compared.
 
     ``steps`` bounds the work for each kind of event and direction; after ``most`` differences in a direction no
-    others are looked for.
+    others are looked for. With ``logs``, they are compared on what these logs can hold alone.
 
     >>> import carengine
     >>> def program(test):
@@ -109,33 +111,37 @@ def compare(
     if mine is None or theirs is None:
         same = [o.plan for o in first.outputs] == [o.plan for o in second.outputs]
         return Comparison(same)
-    return Comparison(True, _only(mine, theirs, steps, most), _only(theirs, mine, steps, most))
+    if logs is not None:
+        mine, theirs = logs.seen(mine), logs.seen(theirs)
+    forth = _only(mine, theirs, steps, most, logs)
+    return Comparison(True, forth, _only(theirs, mine, steps, most, logs))
 
 
-def _only(mine: Conditions, theirs: Conditions, steps: int, most: int | None) -> Direction:
+def _only(
+    mine: Conditions, theirs: Conditions, steps: int, most: int | None, logs: Logs | None
+) -> Direction:
     grouped: dict[tuple[ir.Condition | None, Span | None], list[tuple[ir.EventKind, Event]]] = {}
     undecided: list[ir.EventKind] = []
     for kind, condition in mine.items():
         if most is not None and len(grouped) >= most:
             break
         budget = Budget(steps)
+        of = _Kind(kind, logs.kinds[kind] if logs is not None else Given(frozenset()))
         other = theirs.get(kind)
         if other is None:
-            event = _shortest(
-                [(condition, "true")], kind, _judge(kind, condition, None, ()), budget
-            )
+            event = _shortest([(condition, "true")], of, of.judge(condition, None, ()), budget)
             if event is not None:
                 grouped.setdefault((None, None), []).append((kind, event))
-            elif _possible([(condition, "true")], kind, budget) is not False:
+            elif _possible([(condition, "true")], of, budget) is not False:
                 undecided.append(kind)
             continue
-        if _possible([(condition, "true"), (other, "not true")], kind, budget) is False:
+        if _follows(condition, other, of, budget):
             continue
         found_any = False
         for alternative, place in _alternatives(condition):
             if most is not None and len(grouped) >= most:
                 break
-            for part, event in _differences(kind, alternative, other, budget):
+            for part, event in _differences(of, alternative, other, budget):
                 grouped.setdefault((part, place), []).append((kind, event))
                 found_any = True
         if not found_any or budget.left <= 0:
@@ -170,78 +176,145 @@ def _alternatives(condition: ir.Condition) -> list[tuple[ir.Condition, Span | No
             return [(condition, None)]
 
 
-def _possible(wishes: list[Wish], kind: ir.EventKind, budget: Budget) -> bool | None:
-    conditions = on_paths(kind.object, [condition for condition, _ in wishes])
-    restated: list[Wish] = [(c, goal) for c, (_, goal) in zip(conditions, wishes, strict=True)]
-    return can_be(restated, Facts(ir.Search((kind,))), budget)
+@frozen
+class _Kind:
+    """A kind of event, and what is known of its fields beside what the data model says."""
+
+    kind: ir.EventKind
+    given: Given
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of such events."""
+        return Facts(ir.Search((self.kind,)), plain=True)
+
+    def restated(self, wishes: list[Wish]) -> list[Wish]:
+        """The wishes with conditions on base names put to their paths."""
+        given = [condition for condition, _ in wishes]
+        read = {name.name for condition in given for name in ir.fields_of(condition)}
+        known: list[Wish] = [
+            (derived(name, path), "true")
+            for name, path in self.given.defaults.items()
+            if name in read and path in read
+        ]
+        conditions = on_paths(self.kind.object, given, self.given.bases)
+        return [*((c, goal) for c, (_, goal) in zip(conditions, wishes, strict=True)), *known]
+
+    def completed(self, event: Event) -> Event:
+        """The event with the last parts of its paths, where the logs give these."""
+        made = dict(event)
+        for name, path in (*self.given.bases.items(), *self.given.defaults.items()):
+            if isinstance(event.get(path), str) and name not in event and name not in _own(self):
+                last = str(event[path]).replace("/", "\\").rpartition("\\")[2]
+                if last:
+                    made[name] = last
+        return made
+
+    def judge(
+        self, mine: ir.Condition, part: ir.Condition | None, rest: tuple[ir.Condition, ...]
+    ) -> Judge:
+        """Whether an event, read as every event is, makes mine true, the part not true, and the rest true."""
+        # The one entry of the map that an event of this kind fits, so that the others need not be asked.
+        entries = [e for found in find_maps("car") for e in found.entries if e.kind == self.kind]
+        stage = ir.Stage((self.kind,), mine)
+
+        def true(condition: ir.Condition, view: CarEvent) -> bool:
+            return holds(condition, CarRow(view), _ALONE) is True
+
+        def judge(event: Event) -> bool:
+            whole = self.completed(event)
+            return any(
+                passes(stage, view)
+                and (part is None or not true(part, view))
+                and all(true(other, view) for other in rest)
+                and _is_consistent(view, self.given.bases)
+                for view in (view_of(whole, whole, entry) for entry in entries)
+            )
+
+        return judge
+
+
+def _own(of: _Kind) -> Collection[str]:
+    """The base names that every event of a kind has with its path."""
+    spec = model().object(of.kind.object)
+    return () if spec is None else [n for n, found in spec.fields.items() if found.base_name_of]
+
+
+def _possible(wishes: list[Wish], of: _Kind, budget: Budget) -> bool | None:
+    asked = [(merged(condition), goal) for condition, goal in of.restated(wishes)]
+    return can_be(asked, of.facts, budget)
+
+
+def _follows(mine: ir.Condition, other: ir.Condition, of: _Kind, budget: Budget) -> bool:
+    """Whether it is proved that the other is true wherever mine is.
+
+    First each alternative of mine is held to the alternatives of the other one by one, which is much less work than the
+    whole and mostly enough for two that say the same.
+    """
+    parts = [part for part, _ in _alternatives(mine)]
+    theirs = [part for part, _ in _alternatives(other)]
+    if len(parts) > 1 and len(theirs) > 1:
+        small = Budget(budget.left // 4)
+        if all(_one_follows(part, place, theirs, of, small) for place, part in enumerate(parts)):
+            return True
+    return _possible([(mine, "true"), (other, "not true")], of, budget) is False
+
+
+def _one_follows(
+    part: ir.Condition, place: int, theirs: list[ir.Condition], of: _Kind, budget: Budget
+) -> bool:
+    # What was written from the other stands in the same order.
+    ordered = sorted(range(len(theirs)), key=lambda other: abs(other - place))
+    return any(
+        _possible([(part, "true"), (theirs[other], "not true")], of, budget) is False
+        for other in ordered
+    )
 
 
 def _differences(
-    kind: ir.EventKind, mine: ir.Condition, other: ir.Condition, budget: Budget
+    of: _Kind, mine: ir.Condition, other: ir.Condition, budget: Budget
 ) -> list[tuple[ir.Condition, Event]]:
     """The conditions of the other that mine does not demand, each with an event."""
     found: list[tuple[ir.Condition, Event]] = []
     parts = conjuncts(other)
     for part in parts:
-        if _possible([(mine, "true"), (part, "not true")], kind, budget) is False:
+        if _possible([(mine, "true"), (part, "not true")], of, budget) is False:
             continue
         rest = tuple(p for p in parts if p is not part)
         wishes: list[Wish] = [(mine, "true"), (part, "not true")]
         strict: list[Wish] = [*wishes, *((p, "true") for p in rest)]
         event = None
         if rest:
-            event = _shortest(strict, kind, _judge(kind, mine, part, rest), budget)
+            event = _shortest(strict, of, of.judge(mine, part, rest), budget)
         if event is None:
-            event = _shortest(wishes, kind, _judge(kind, mine, part, ()), budget)
+            event = _shortest(wishes, of, of.judge(mine, part, ()), budget)
         if event is not None:
             found.append((part, event))
     return found
 
 
-def _shortest(wishes: list[Wish], kind: ir.EventKind, judge: Judge, budget: Budget) -> Event | None:
-    conditions = on_paths(kind.object, [condition for condition, _ in wishes])
-    restated: list[Wish] = [(c, g) for c, (_, g) in zip(conditions, wishes, strict=True)]
-    # An event with the path, from which the base name follows, says more than one with the base name alone.
-    event = find(restated, kind, judge, budget) if restated != wishes else None
-    if event is None:
-        event = find(wishes, kind, judge, budget)
-    return None if event is None else smallest(event, judge, budget)
+def _shortest(wishes: list[Wish], of: _Kind, judge: Judge, budget: Budget) -> Event | None:
+    paths = paths_read(of.kind.object, [condition for condition, _ in wishes], of.given.bases)
+
+    def with_paths(event: Event) -> bool:
+        """Where a condition reads the path, an event with its base name alone is none that there can be."""
+        return all(paths[name].name in event for name in event if name in paths) and judge(event)
+
+    event = find(of.restated(wishes), of.kind, with_paths, budget)
+    return None if event is None else of.completed(smallest(event, with_paths, budget))
 
 
-def _judge(
-    kind: ir.EventKind,
-    mine: ir.Condition,
-    part: ir.Condition | None,
-    rest: tuple[ir.Condition, ...],
-) -> Judge:
-    """Whether an event, read as every event is, makes mine true, the part not true, and the rest true."""
-    # The one entry of the map that an event of this kind fits, so that the others need not be asked.
-    entries = [e for found in find_maps("car") for e in found.entries if e.kind == kind]
-    stage = ir.Stage((kind,), mine)
-
-    def true(condition: ir.Condition, view: CarEvent) -> bool:
-        return holds(condition, CarRow(view), _ALONE) is True
-
-    def judge(event: Event) -> bool:
-        return any(
-            passes(stage, view)
-            and (part is None or not true(part, view))
-            and all(true(other, view) for other in rest)
-            and _is_consistent(view)
-            for view in (view_of(event, event, entry) for entry in entries)
-        )
-
-    return judge
-
-
-def _is_consistent(view: CarEvent) -> bool:
-    """Whether base names are the last parts of their paths, where both are there."""
+def _is_consistent(view: CarEvent, bases: Mapping[str, str]) -> bool:
+    """Whether no text is empty, and base names are the last parts of their paths, where both are there."""
     spec = model().object(view.kind.object)
+    if "" in view.fields.values():
+        return False
     if spec is None:
         return True
     for name, value in view.fields.items():
         found = spec.field(name)
-        path = view.fields.get(found.base_name_of) if found and found.base_name_of else None
+        of = (found.base_name_of if found else None) or bases.get(name)
+        path = view.fields.get(of) if of else None
         if isinstance(path, str) and isinstance(value, str):
             last = path.replace("/", "\\").rpartition("\\")[2]
             if last.lower() != value.lower():

@@ -4,19 +4,20 @@
 and ``on_paths`` restates conditions on base names as conditions on the path, so that ``exe`` and
 ``image_path`` can be reasoned about together::
 
-    exe = "taskmgr.exe"      image_path match "(?s)(?:^|[/\\\\])taskmgr\\.exe$"
+    exe = "taskmgr.exe"      image_path = "*\\taskmgr.exe" or image_path = "*/taskmgr.exe" or image_path = "taskmgr.exe"
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attrs import evolve
 
 from .. import ir
 from ..datamodel import model
-from ..pattern import Any, One, Pattern, tokenize
+from ..diagnostics import Span
+from ..pattern import Any, One, Pattern, Token, fold, tokenize
 
 
 def selection(plan: ir.Plan) -> ir.Plan:
@@ -52,24 +53,65 @@ def by_kind(program: ir.Program) -> dict[ir.EventKind, ir.Condition] | None:
     return {kind: ir.simplify(ir.Or(tuple(items))) for kind, items in found.items()}
 
 
-def on_paths(object_: str, conditions: Iterable[ir.Condition]) -> list[ir.Condition]:
+def merged(condition: ir.Condition) -> ir.Condition:
+    """The condition with alternatives that match patterns on one value as one test, patterns in order."""
+    match condition:
+        case ir.Match(_, patterns):
+            return evolve(condition, patterns=_in_order(patterns))
+        case ir.And(items):
+            return ir.And(tuple(map(merged, items)))
+        case ir.Not(item) | ir.IsTrue(item):
+            return type(condition)(merged(item))
+        case ir.Or(items):
+            made: dict[object, ir.Condition] = {}
+            for item in map(merged, items):
+                key: object = item
+                if isinstance(item, ir.Match):
+                    key = item.value
+                    known = made.get(key)
+                    if isinstance(known, ir.Match):
+                        patterns = (*known.patterns, *item.patterns)
+                        item = evolve(known, patterns=_in_order(patterns))
+                made[key] = item
+            several = tuple(made.values())
+            return several[0] if len(several) == 1 else ir.Or(several)
+        case _:
+            return condition
+
+
+def _in_order(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
+    """Patterns in an order of their own, so that the same ones are the same test; without case where it is ignored."""
+    folded = {p if p.cased else Pattern(fold(p.text)) for p in patterns}
+    return tuple(sorted(folded, key=lambda p: (p.text, p.cased)))
+
+
+def on_paths(
+    object_: str, conditions: Iterable[ir.Condition], bases: Mapping[str, str] | None = None
+) -> list[ir.Condition]:
     """The conditions, those on a base name restated on its path where another one reads the path.
 
-    A base name is taken to be the path's last part, as the data model says.
+    A base name is the path's last part, as the data model says or ``bases``; a path that ends in a separator has none.
     """
     given = list(conditions)
-    spec = model().object(object_)
-    if spec is None:
-        return given
-    read = {field.name for condition in given for field in ir.fields_of(condition)}
-    paths: dict[str, ir.Field] = {}
-    for name in read:
-        found = spec.field(name)
-        if found is not None and found.base_name_of in read:
-            path = spec.field(found.base_name_of or "")
-            assert path is not None
-            paths[name] = ir.Field(path.name, None, path.type)
+    paths = paths_read(object_, given, bases)
     return [_on_paths(condition, paths) for condition in given] if paths else given
+
+
+def paths_read(
+    object_: str, conditions: Iterable[ir.Condition], bases: Mapping[str, str] | None = None
+) -> dict[str, ir.Field]:
+    """The base names that conditions read together with their paths, each with its path."""
+    spec = model().object(object_)
+    read = {field.name for condition in conditions for field in ir.fields_of(condition)}
+    paths: dict[str, ir.Field] = {}
+    for name in read if spec is not None else ():
+        assert spec is not None
+        found = spec.field(name)
+        of = (found.base_name_of if found else None) or (bases or {}).get(name)
+        path = spec.field(of) if of in read and of is not None else None
+        if path is not None:
+            paths[name] = ir.Field(path.name, None, path.type)
+    return paths
 
 
 def _on_paths(condition: ir.Condition, paths: dict[str, ir.Field]) -> ir.Condition:
@@ -81,17 +123,60 @@ def _on_paths(condition: ir.Condition, paths: dict[str, ir.Field]) -> ir.Conditi
         case ir.Match(ir.Field(name, None), patterns, span) if name in paths:
             if any(pattern.cased for pattern in patterns):
                 return condition
-            tests = tuple(_last_part(paths[name], pattern, span) for pattern in patterns)
-            return tests[0] if len(tests) == 1 else ir.Or(tests)
+            path = paths[name]
+            # Without a base name nothing is known of it.
+            unknown = ir.And((_has_none(path, span), ir.Truth(None)))
+            return ir.Or((*_last_part(path, patterns, span), unknown))
         case ir.IsNull(ir.Field(name, None), span) if name in paths:
-            return ir.IsNull(paths[name], span)
+            return ir.Or((ir.IsNull(paths[name], span), _has_none(paths[name], span)))
         case _:
             return condition
 
 
-def _last_part(path: ir.Field, pattern: Pattern, span: object) -> ir.Condition:
+def derived(name: str, path: str) -> ir.Condition:
+    """What is true of a base name that follows from its path where it is not given: both are null, or neither."""
+    there = ir.Field(path)
+    known = ir.Not(ir.IsNull(ir.Field(name)))
+    return ir.Or((known, ir.IsNull(there), _has_none(there, None)))
+
+
+_SEPARATED = (Pattern("*\\"), Pattern("*/"), Pattern(""))
+
+
+def _has_none(path: ir.Field, span: Span | None) -> ir.Condition:
+    """Whether a path that is there has no last part."""
+    return ir.Match(path, _SEPARATED, span)
+
+
+def _last_part(
+    path: ir.Field, patterns: tuple[Pattern, ...], span: Span | None
+) -> list[ir.Condition]:
+    """Tests of which one holds where a path's last part matches one of the patterns."""
+    plain: list[Pattern] = []
+    bodies: list[str] = []
+    for pattern in patterns:
+        match tokenize(pattern.text):
+            case (str() as text,):
+                if "\\" not in text and "/" not in text:
+                    plain += [Pattern(before + pattern.text) for before in ("*\\", "*/", "")]
+            case (Any(), str() as text) if "\\" not in text and "/" not in text:
+                plain.append(pattern)
+            case tokens:
+                bodies.append(_expression(tokens))
+    made: list[ir.Condition] = []
+    if plain:
+        made.append(ir.Match(path, tuple(plain), span))
+    if bodies:
+        text = rf"(?:^|[\\/])(?:{'|'.join(bodies)})$"
+        made.append(ir.Regex(path, text, dotall=True, span=span))
+    return made
+
+
+def _expression(tokens: tuple[Token, ...]) -> str:
+    if all(isinstance(token, Any) for token in tokens):
+        return r"[^\\/]+" if tokens else r"[^\s\S]"
     parts = []
-    for token in tokenize(pattern.text):
+    for token in tokens:
         match token:
             case Any():
                 parts.append(r"[^\\/]*")
@@ -99,10 +184,7 @@ def _last_part(path: ir.Field, pattern: Pattern, span: object) -> ir.Condition:
                 parts.append(r"[^\\/]")
             case str():
                 parts.append(re.sub(r"([^\w ])", r"\\\1", token, flags=re.ASCII))
-    text = "".join(parts)
-    if all(isinstance(token, Any) for token in tokenize(pattern.text)):
-        text = r"[^\\/]+"
-    return ir.Regex(path, rf"(?:^|[\\/]){text}$", dotall=True, span=span)  # type: ignore[arg-type]
+    return "".join(parts)
 
 
 def conjuncts(condition: ir.Condition) -> tuple[ir.Condition, ...]:

@@ -11,21 +11,28 @@ that tells it from its pseudocode, or the reason why it was not read::
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 
 from attrs import frozen
 
+from .. import foreign
 from ..diagnostics import Severity, codes
-from .analytic import Analytic, Candidate, run_all
-from .comparing import Comparison, Direction, compare
+from .analytic import Analytic, Candidate, Pair, compared, positive, run_all, run_one
+from .comparing import Comparison, Direction
+from .linked import Collection
 
 _HEAD = """## Implementations in other languages
 
 Every block that the analytics publish beside their pseudocode: whether it could be read, whether it runs over single events, and
 whether it finds the same events as the analytic's pseudocode. "Agrees" is proved; for a block that differs, an event is shown, in
 CAR's names, that one of the two finds and the other does not. Of several blocks of pseudocode each is compared, and the closest
-counts.
+counts. A block "agrees on its logs" if it finds the same events on the logs that it is about (Sysmon's, for one), which lack kinds
+of events or fields that the pseudocode names.
+
+CAR's Sigma blocks hold no code; they link to files of SigmaHQ's collection. Those that a file of today's collection stands for (by its
+name) are read from there; a rule may have changed since CAR linked to it.
 """
 
 _LANGUAGES = ("Splunk", "EQL", "LogPoint", "Sigma", "DNIF", "Elastic")
@@ -37,7 +44,7 @@ _MOST = 3
 class BlockResult:
     """A published block: the language, and what became of it.
 
-    ``result`` is ``agrees``, ``differs``, ``not decided``, ``no pseudocode`` or ``not read``; ``why`` an event or a reason.
+    ``result`` is ``agrees``, ``agrees on its logs``, ``differs``, ``not decided``, ``no pseudocode`` or ``not read``; ``why`` an event or a reason.
     """
 
     analytic: str
@@ -49,18 +56,36 @@ class BlockResult:
     misses: bool = False
 
 
-def block_results(analytics: Iterable[Analytic]) -> tuple[BlockResult, ...]:
-    """What became of each block that is no pseudocode, in the order of the analytics."""
+def block_results(
+    analytics: Iterable[Analytic], collection: Collection | None = None
+) -> tuple[BlockResult, ...]:
+    """What became of each block that is no pseudocode, in the order of the analytics.
+
+    A block without code that links to a Sigma rule is taken to be that of the ``collection``, where it has one.
+    """
     made: list[BlockResult] = []
     for analytic in analytics:
         found = run_all(analytic)
+        if collection is not None:
+            found = [_with_code(item, collection, analytic) for item in found]
         own = [item for item in found if item.language == "pseudocode" and item.program is not None]
         made += [_result(analytic.id, item, own) for item in found if item.language != "pseudocode"]
     return tuple(made)
 
 
+def _with_code(item: Candidate, collection: Collection, analytic: Analytic) -> Candidate:
+    names, block = collection.find(item.link) if item.link else ((), None)
+    if block is None:
+        return item
+    title = f"{item.title} (today {', '.join(names)})"
+    reading = foreign.read(block, foreign.sigma.LANGUAGE)
+    said = reading.diagnostics
+    read = Candidate(title, "sigma", reading.program, block, said, maps=reading.maps)
+    return run_one(read, positive(analytic))
+
+
 def _result(id_: str, item: Candidate, own: list[Candidate]) -> BlockResult:
-    type_, _, _ = item.title.partition(":")
+    type_ = re.split(r"[:(]", item.title)[0].strip()
     language = next((name for name in _LANGUAGES if name.lower() == type_.lower()), type_)
     if item.program is None:
         errors = [said for said in item.diagnostics if said.severity is Severity.ERROR]
@@ -73,14 +98,15 @@ def _result(id_: str, item: Candidate, own: list[Candidate]) -> BlockResult:
     misses = False in item.found
     if not own:
         return BlockResult(id_, item.title, language, "no pseudocode", "", runs, misses)
-    compared = []
-    for other in own:
-        assert other.program is not None
-        compared.append(compare(other.program, item.program, most=_MOST))
-    best = min(compared, key=_distance)
+    pairs = [compared(0, 1, (other, item), most=_MOST) for other in own]
+    pair = min(pairs, key=_distance)
+    best = pair.comparison
     match best.equivalent:
         case True:
             return BlockResult(id_, item.title, language, "agrees", _limits(item), runs, misses)
+        case False | None if pair.equivalent:
+            why = f"of {', '.join(pair.logs)}"
+            return BlockResult(id_, item.title, language, "agrees on its logs", why, runs, misses)
         case False:
             return BlockResult(id_, item.title, language, "differs", _event(best), runs, misses)
         case None:
@@ -96,9 +122,10 @@ def _limits(item: Candidate) -> str:
     )
 
 
-def _distance(comparison: Comparison) -> tuple[int, int]:
+def _distance(pair: Pair) -> tuple[int, int]:
+    comparison = pair.comparison
     differences = len(comparison.only_first.differences) + len(comparison.only_second.differences)
-    return {True: 0, None: 1, False: 2}[comparison.equivalent], differences
+    return {True: 0, None: 1, False: 2}[pair.equivalent], differences
 
 
 def _event(comparison: Comparison) -> str:
@@ -121,15 +148,15 @@ def _first(direction: Direction) -> str:
     return ""
 
 
-def corpus_table(analytics: Iterable[Analytic]) -> str:
+def corpus_table(analytics: Iterable[Analytic], collection: Collection | None = None) -> str:
     """The section of the corpus's page on implementations in other languages, as Markdown."""
-    results = block_results(analytics)
+    results = block_results(analytics, collection)
     names = [name for name in _LANGUAGES if any(r.language == name for r in results)]
     names += sorted({r.language for r in results} - set(names))
     lines = [
         _HEAD,
-        "| language | blocks | read | run alone | agree | differ | not decided | without pseudocode | miss a true positive |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| language | blocks | read | run alone | agree | agree on their logs | differ | not decided | without pseudocode | miss a true positive |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in names:
         mine = [r for r in results if r.language == name]
@@ -140,6 +167,7 @@ def corpus_table(analytics: Iterable[Analytic]) -> str:
             len(mine) - counts["not read"],
             sum(r.runs for r in mine),
             counts["agrees"],
+            counts["agrees on its logs"],
             counts["differs"],
             counts["not decided"],
             counts["no pseudocode"],

@@ -35,7 +35,7 @@ _NOTHING = ir.Raw(())
 
 def find(wishes: list[Wish], kind: ir.EventKind, judge: Judge, budget: Budget) -> Event | None:
     """An event of a kind that the judge accepts, or None where none was found."""
-    facts = Facts(ir.Search((kind,)))
+    facts = Facts(ir.Search((kind,)), plain=True)
     for literals in itertools.islice(solutions(wishes, facts, budget), _MAX_PROPOSALS):
         for event in _events(literals, kind, facts, budget):
             if not budget.spend(_JUDGEMENT):

@@ -5,7 +5,7 @@
 ``evaluate.holds``; everything here is about what they cost.
 """
 
-from .columns import Memory, opaque_paths, paths_in
+from .columns import Memory, is_key, opaque_paths, paths_in
 from .routing import (
     EventClasses,
     Leaf,
@@ -17,7 +17,7 @@ from .routing import (
     split_by,
     where_present,
 )
-from .stages import ClassMatcher, WholeEventNeeded
+from .stages import ClassMatcher, Plan, WholeEventNeeded
 
 __all__ = [
     "ClassMatcher",
@@ -25,10 +25,12 @@ __all__ = [
     "Leaf",
     "Memory",
     "Outcomes",
+    "Plan",
     "Route",
     "Router",
     "Split",
     "WholeEventNeeded",
+    "is_key",
     "opaque_paths",
     "paths_in",
     "replaced",

@@ -20,9 +20,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from attrs import frozen
+
 from ... import ir
 from ...evaluate import regex_of, searchable
-from ...fieldmap import getter, walker
+from ...fieldmap import Get, getter, walker
 from ...pattern import Any as Wild
 from ...pattern import Test, fold
 from ...values import compare, elements, in_network, text_of
@@ -108,7 +110,7 @@ def judge_of(atom: Atom) -> Judge:
         case ir.Regex():
 
             def found(text: str) -> bool:
-                return regex_of(atom).search(searchable(text)) is not None
+                return regex_of(atom).search(searchable(text).encode()) is not None
 
             return _judge_texts(found, folded=False)
         case ir.InNetwork(_, networks):
@@ -227,11 +229,12 @@ class Hits(dict[Any, int]):
     numbers so large that a float equal to them is written otherwise.
     """
 
-    __slots__ = ("_anchors", "_bits", "_memory")
+    __slots__ = ("_anchors", "_bits", "_finds", "_memory")
 
     def __init__(self, anchors: tuple[FacetAnchors, ...], memory: Memory) -> None:
         super().__init__()
         self._anchors = anchors
+        self._finds = tuple(a.find if a.direct else a.of for a in anchors)
         self._memory = memory
         # What 0 and 1 come to.
         self._bits: dict[int, int] = {}
@@ -243,13 +246,14 @@ class Hits(dict[Any, int]):
             if value not in bits:
                 bits[value] = self.of(value)
             return bits[value]
-        found = self.of(value)
+        found = 0
         if type(value) is str:
+            for find in self._finds:
+                found |= find(value)
             keep = len(value) <= _MEMO_TEXT
-        elif type(value) is int:
-            keep = 1 < value < 1 << 53
         else:
-            keep = value is None
+            found = self.of(value)
+            keep = value is None or (type(value) is int and 1 < value < 1 << 53)
         if keep:
             self._memory.keep(self, value, found, 140 + found.bit_length() // 8)
         return found
@@ -262,14 +266,83 @@ class Hits(dict[Any, int]):
         return found
 
 
+class HitsByParts(dict[Any, int]):
+    """The same for a value that is made of others: from these, a tuple, to the stages.
+
+    Where there is one of them only, it is the key itself.
+    """
+
+    __slots__ = ("_hits", "_memory", "_paths", "_read")
+
+    def __init__(self, paths: tuple[tuple[str, ...], ...], read: Get, hits: Hits, memory: Memory):
+        super().__init__()
+        self._paths = paths
+        self._read = read
+        self._hits = hits
+        self._memory = memory
+        memory.tables.append(self)
+
+    def __missing__(self, key: Any) -> int:
+        parts = key if len(self._paths) > 1 else (key,)
+        event: dict[str, Any] = {}
+        for path, part in zip(self._paths, parts, strict=True):
+            if part is not None:
+                inner = event
+                for step in path[:-1]:
+                    inner = inner.setdefault(step, {})
+                inner[path[-1]] = part
+        value = self._read(event)
+        try:
+            found = self._hits[value]
+        except TypeError:
+            found = self._hits.of(value)
+        sizes = [len(part) for part in parts if type(part) is str]
+        if sum(sizes) <= _MEMO_TEXT and all(map(is_key, parts)):
+            self._memory.keep(self, key, found, 140 + sum(sizes) + found.bit_length() // 8)
+        return found
+
+
+def is_key(part: Any) -> bool:
+    """Whether a value, as a key of a table, is equal to no value that is read otherwise."""
+    return part is None or type(part) is str or (type(part) is int and 1 < part < 1 << 53)
+
+
+@frozen(eq=False)
+class Computed:
+    """A column that is no key at the top of events: its table, and how it is read.
+
+    ``by_parts`` is a table for the values at ``paths``.
+    """
+
+    table: Hits
+    read: Get
+    paths: tuple[tuple[str, ...], ...]
+    by_parts: dict[Any, int]
+
+    @classmethod
+    def of(cls, column: Column, table: Hits, memory: Memory) -> Computed:
+        """A column with its table."""
+        paths = tuple(sorted(column.paths))
+        same = column.path is not None
+        by_parts = table if same else HitsByParts(paths, column.read, table, memory)
+        return cls(table, column.read, paths, by_parts)
+
+
 class FacetAnchors:
     """The atoms on one facet that stages hang on."""
 
     def __init__(self, derive: Callable[[Any], Any]) -> None:
         self._derive = derive
         self._finder = Finder()
+        self.find = self._finder.find
+        """The stages whose atom is true of a text, of those atoms that only texts have."""
         self._nulls = 0
         self._others: list[tuple[Judge, int]] = []
+
+    @property
+    def direct(self) -> bool:
+        """Whether for a text `find` does all that `of` does."""
+        return self._derive is _same and not self._others
 
     def add(self, atom: Atom, mask: int) -> None:
         """Stages that hang on an atom."""
@@ -288,7 +361,7 @@ class FacetAnchors:
         """The stages whose atom is true of the value."""
         derived = self._derive(value)
         if type(derived) is str:
-            found = self._finder.find(derived) if self._finder else 0
+            found = self.find(derived)
             if not self._others:
                 return found
         else:

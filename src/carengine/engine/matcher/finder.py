@@ -3,7 +3,7 @@
 A ``Finder`` holds tests, each with a mask; ``find`` gives the union of the masks of those that hold. What it costs
 depends on the text's length and hardly on the number of tests:
 
-* whole texts stand in a table; prefixes and suffixes in tables that are asked once for each length;
+* whole texts stand in a table; prefixes and suffixes in tables by the few characters at the edge;
 * texts that occur anywhere, and the required texts of everything else, are looked for together: by a loop while
   there are few, else by an Aho-Corasick automaton (``ahocorasick_rs``, the extra ``carengine[fast]``) or,
   without it, by an index from four characters to the texts that have them;
@@ -12,10 +12,10 @@ depends on the text's length and hardly on the number of tests:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ... import ir
 from ...evaluate import regex_of, searchable
@@ -34,6 +34,8 @@ except ImportError:
 _LOOP = 8
 _LOOP_NOT_INDEX = 64
 _GRAM = 4
+# So many characters tell prefixes and suffixes apart, mostly ("md.exe").
+_EDGE = 6
 _SMALL = 300
 
 
@@ -43,6 +45,28 @@ class _Sought:
 
     mask: int = 0
     checks: list[int] = field(factory=list)
+
+
+@frozen(eq=False)
+class _Edge:
+    """Texts that stand at the start of others, or at the end, with their masks.
+
+    ``short`` are the lengths of those that are shorter than `_EDGE`; ``long`` are the others by their own outermost
+    characters.
+    """
+
+    masks: dict[str, int] = field(factory=dict)
+    short: tuple[int, ...] = ()
+    long: dict[str, tuple[str, ...]] = field(factory=dict)
+
+    @classmethod
+    def of(cls, masks: dict[str, int], edge: Callable[[str], str]) -> _Edge:
+        """The texts with their masks."""
+        long: dict[str, tuple[str, ...]] = {}
+        for text in masks:
+            if len(text) >= _EDGE:
+                long[edge(text)] = (*long.get(edge(text), ()), text)
+        return cls(masks, tuple(sorted({len(t) for t in masks if len(t) < _EDGE})), long)
 
 
 class Finder:
@@ -57,8 +81,11 @@ class Finder:
         self._checks: list[tuple[Test, int, bool]] = []
         self._always: list[int] = []
         self._everything = 0
+        self._ready = False
+        # How texts are looked for: one by one, or all at once.
+        self._pairs: tuple[tuple[str, _Sought], ...] = ()
         self._search: Callable[[str], Iterable[_Sought]] | None = None
-        self._lengths: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+        self._starts = self._ends = _Edge()
 
     def __bool__(self) -> bool:
         return bool(
@@ -99,7 +126,8 @@ class Finder:
         """A regular expression; it is compiled when a text first asks for it."""
 
         def test(text: str) -> bool:
-            return regex_of(regex).search(searchable(text)) is not None
+            # Where in the text is of no interest; bytes spare working it out.
+            return regex_of(regex).search(searchable(text).encode()) is not None
 
         self._add_check(test, mask, literals.of_regex(regex), True)
 
@@ -120,26 +148,35 @@ class Finder:
 
     def find(self, text: str) -> int:
         """The union of the masks of all tests that hold of a text."""
-        if self._search is None:
+        if not self._ready:
             self._prepare()
-        folded = fold(text)
+        folded = text.lower() if text.isascii() else fold(text)
         found = self._exact.get(folded, 0) | self._everything
-        starts, ends = self._lengths
-        if starts:
-            known = self._prefixes
-            for length in starts:
-                found |= known.get(folded[:length], 0)
-        if ends:
-            known = self._suffixes
-            for length in ends:
-                found |= known.get(folded[length:], 0)
-        checks = set(self._always)
-        if self._sought:
-            assert self._search is not None
+        starts, ends = self._starts, self._ends
+        if starts.masks:
+            for length in starts.short:
+                found |= starts.masks.get(folded[:length], 0)
+            for prefix in starts.long.get(folded[:_EDGE], ()):
+                if folded.startswith(prefix):
+                    found |= starts.masks[prefix]
+        if ends.masks:
+            for length in ends.short:
+                found |= ends.masks.get(folded[-length:], 0)
+            for suffix in ends.long.get(folded[-_EDGE:], ()):
+                if folded.endswith(suffix):
+                    found |= ends.masks[suffix]
+        checks: Collection[int] = self._always
+        # Few texts are looked for one by one, here: most values have none of them, and a call would cost more.
+        for part, sought in self._pairs:
+            if part in folded:
+                found |= sought.mask
+                if sought.checks:
+                    checks = {*checks, *sought.checks}
+        if self._search is not None:
             for sought in self._search(folded):
                 found |= sought.mask
                 if sought.checks:
-                    checks.update(sought.checks)
+                    checks = {*checks, *sought.checks}
         for number in checks:
             test, mask, unfolded = self._checks[number]
             if mask & ~found and test(text if unfolded else folded):
@@ -152,31 +189,18 @@ class Finder:
         if (empty := self._sought.pop("", None)) is not None:
             self._everything |= empty.mask
             self._always += empty.checks
-        self._lengths = (
-            tuple(sorted({len(text) for text in self._prefixes})),
-            tuple(sorted({-len(text) for text in self._suffixes})),
-        )
-        if len(self._sought) <= _LOOP:
-            self._search = _by_loop(self._sought)
-        elif Automaton is not None and all(map(_encodable, self._sought)):
-            self._search = _by_automaton(self._sought)
-        elif len(self._sought) <= _LOOP_NOT_INDEX:
-            self._search = _by_loop(self._sought)
+        self._starts = _Edge.of(self._prefixes, lambda text: text[:_EDGE])
+        self._ends = _Edge.of(self._suffixes, lambda text: text[-_EDGE:])
+        automaton = Automaton is not None and all(map(_encodable, self._sought))
+        if len(self._sought) <= (_LOOP if automaton else _LOOP_NOT_INDEX):
+            self._pairs = tuple(self._sought.items())
         else:
-            self._search = _by_grams(self._sought)
+            self._search = (_by_automaton if automaton else _by_grams)(self._sought)
+        self._ready = True
 
 
 def _join(table: dict[str, int], text: str, mask: int) -> None:
     table[text] = table.get(text, 0) | mask
-
-
-def _by_loop(sought: dict[str, _Sought]) -> Callable[[str], Iterable[_Sought]]:
-    pairs = tuple(sought.items())
-
-    def search(folded: str) -> Iterable[_Sought]:
-        return [entry for text, entry in pairs if text in folded]
-
-    return search
 
 
 def _encodable(text: str) -> bool:

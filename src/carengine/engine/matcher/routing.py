@@ -35,6 +35,7 @@ _MOST_NODES = 5_000
 _MOST_ROUTES = 5_000
 _TABLE = 512
 _KEY_TEXT = 256
+_NO_KEY = object()
 
 Conditions = tuple[ir.Condition, ...]
 Open = tuple[tuple[int, ir.Condition], ...]
@@ -69,7 +70,8 @@ class Leaf(Generic[T]):
     """A place in the tree: what stands open there, the next question, and where its answers lead.
 
     At a leaf proper nothing is open, and ``target`` is what the caller made of the route. ``asked`` are the paths of all
-    fields that were looked at on the way: events that are alike in these are alike in everything.
+    fields that were looked at on the way: events that are alike in these are alike in everything. ``lacking`` are those
+    of them that are not there in most events of the leaf.
     """
 
     __slots__ = (
@@ -79,6 +81,7 @@ class Leaf(Generic[T]):
         "by_outcome",
         "holding",
         "key",
+        "lacking",
         "open",
         "past_keys",
         "present",
@@ -103,6 +106,7 @@ class Leaf(Generic[T]):
         self.atoms: tuple[ir.Condition, ...] = ()
         self.absent: frozenset[str] = frozenset()
         self.asked: frozenset[tuple[str, ...]] = frozenset()
+        self.lacking: frozenset[tuple[str, ...]] = frozenset()
         self.present: frozenset[ir.Value] = frozenset()
         self.table: dict[Any, Leaf[T]] = {}
         self.by_outcome: dict[Any, Leaf[T]] = {}
@@ -191,10 +195,13 @@ class Router(Generic[T]):
                 continue
             kind = type(value)
             if kind is str or kind is int or value is None:
-                following = node.table.get(value) or self._after(node, value, event, keep=True)
+                following = node.table.get(value) or self._after(node, value, event, value)
+            elif kind is dict:
+                # To conditions on it as a whole, all mappings are alike.
+                following = node.table.get(dict) or self._after(node, value, event, dict)
             else:
                 # 1.0 and True are keys equal to 1, and are other texts; lists are no keys.
-                following = self._after(node, value, event, keep=False)
+                following = self._after(node, value, event)
             if following is None:
                 return self._by_conditions(event)
             node = following
@@ -217,9 +224,10 @@ class Router(Generic[T]):
                 node = node.by_outcome.get(present)
                 continue
             kind = type(value)
-            if kind is not str and kind is not int and value is not None:
-                return None
-            node = node.table.get(value)
+            if kind is str or kind is int or value is None:
+                node = node.table.get(value)
+            else:
+                node = node.table.get(dict) if kind is dict else None
         return node
 
     def _by_conditions(self, event: Mapping[str, Any]) -> Leaf[T]:
@@ -259,9 +267,9 @@ class Router(Generic[T]):
         return found
 
     def _after(
-        self, node: Leaf[T], value: Any, event: Mapping[str, Any], *, keep: bool
+        self, node: Leaf[T], value: Any, event: Mapping[str, Any], key: Any = _NO_KEY
     ) -> Leaf[T] | None:
-        """Where a value leads; None: only the conditions themselves can tell."""
+        """Where a value leads, from now on by its key; None: only the conditions themselves can tell."""
         row = RawRow({"": value})
         null = is_null(value)
         outcome = (
@@ -284,6 +292,7 @@ class Router(Generic[T]):
                 following = Leaf()
                 following.target = self._make(node.route, known)
                 following.asked = node.asked
+                following.lacking = node.lacking
             else:
                 following = self._made(
                     tuple((slot, replaced(c, known)) for slot, c in node.open),
@@ -295,13 +304,16 @@ class Router(Generic[T]):
                 )
                 if following is None:
                     return None
+                following.lacking |= node.lacking
+                if value is None and isinstance(asked, ir.Raw):
+                    following.lacking |= {asked.path}
             node.by_outcome[outcome] = following
         if (
-            keep
+            key is not _NO_KEY
             and len(node.table) < _TABLE
-            and (type(value) is not str or len(value) <= _KEY_TEXT)
+            and (type(key) is not str or len(key) <= _KEY_TEXT)
         ):
-            node.table[value] = following
+            node.table[key] = following
         return following
 
     def _without(
@@ -319,6 +331,7 @@ class Router(Generic[T]):
             past_keys=True,
         )
         if made is not None:
+            made.lacking |= node.lacking | {(key,) for key in absent}
             node.by_outcome[present] = made
         return made
 
@@ -342,6 +355,7 @@ class Router(Generic[T]):
         sure = {self._slots[slot][0] for slot in holding if self._slots[slot][1] is None}
         if not self._behind.issuperset(sure):
             hopeful -= self._behind
+            sure -= self._behind
         open_ = tuple((slot, c) for slot, c in open_ if self._slots[slot][0] in hopeful | sure)
         if not open_:
             return self._end(self._route_of(holding, present), asked)

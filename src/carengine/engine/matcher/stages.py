@@ -18,7 +18,7 @@ for others. That changes what matching costs, never what it finds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,7 @@ from .columns import (
     Atom,
     Cell,
     Column,
+    Computed,
     FacetAnchors,
     Hits,
     Memory,
@@ -151,11 +152,19 @@ class Plan:
     """
 
     plain: tuple[tuple[Hits, str], ...]
-    computed: tuple[tuple[Hits, Callable[[Mapping[str, Any]], Any]], ...]
+    computed: tuple[Computed, ...]
     text: Finder | None
     might_hold: MightHold | None
     always: int
     paths: frozenset[tuple[str, ...]]
+
+    @property
+    def tables(self) -> Iterator[dict[Any, Any]]:
+        """All tables of values that were met."""
+        for table, _ in self.plain:
+            yield table
+        for column in self.computed:
+            yield from (column.table, column.by_parts)
 
     @property
     def complete(self) -> bool:
@@ -169,15 +178,15 @@ class Plan:
         try:
             for table, key in self.plain:
                 found |= table[get(key)]
-            for table, read in self.computed:
-                found |= table[read(event)]
+            for column in self.computed:
+                found |= column.table[column.read(event)]
         except TypeError:
             # A list or a mapping is no key of a table.
             found = 0
             for table, key in self.plain:
                 found |= table.of(get(key))
-            for table, read in self.computed:
-                found |= table.of(read(event))
+            for column in self.computed:
+                found |= column.table.of(column.read(event))
         return found
 
 
@@ -282,9 +291,19 @@ class ClassMatcher:
         """
         return self._plan or self._prepare()
 
-    def passed(self, number: int) -> None:
-        """So many events were not shown to the matcher, since its plan had no hits for them."""
+    def passed(self, number: int, vain: Mapping[int, int] | None = None) -> None:
+        """So many events were not shown to the matcher: its plan had no hits for them, or was hit in vain.
+
+        ``vain`` says how often by which stages, as masks.
+        """
         self._events += number
+        for hits, times in (vain or {}).items():
+            while hits:
+                bit = hits & -hits
+                hits ^= bit
+                self._tries[bit.bit_length() - 1] += times
+        if self._events >= self._review_at and self._plan is not None:
+            self._review()
 
     def _looked_at(
         self, hits: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
@@ -414,7 +433,7 @@ class ClassMatcher:
             if column.path is not None and len(column.path) == 1:
                 plain.append((table, column.path[0]))
             else:
-                computed.append((table, column.read))
+                computed.append(Computed.of(column, table, self._memory))
         paths = frozenset(path for index in facets for path in self._columns[index].paths)
         return Plan(tuple(plain), tuple(computed), text, _any_of(in_json), always, paths)
 
@@ -449,7 +468,7 @@ class ClassMatcher:
             old = self._plan
             self._plan = self._planned()
             if old is not None:
-                self._memory.release(table for table, _ in (*old.plain, *old.computed))
+                self._memory.release(old.tables)
 
     # Compiling: ``wanted`` says whether the condition is to be true or false. None: it never is.
 

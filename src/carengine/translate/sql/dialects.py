@@ -68,6 +68,14 @@ class Dialect:
 
 _NUMBER = r"'^[\s\v]*([+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?)[\s\v]*$'"
 _HEX = r"'^[\s\v]*(0[xX][0-9a-fA-F]{1,32})[\s\v]*$'"
+_LEAP = r"[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00"
+_EXISTING = (
+    r"'^(?!0000)(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    rf"|(?:{_LEAP})-02-29)"
+    r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
+    r"(?:[zZ]|[+-](?:0[0-9]|1[0-5]):?[0-5][0-9])?$'"
+)
 _ZONE = r"'([zZ]|[+-][0-9]{2}:?[0-9]{2})$'"
 
 
@@ -161,9 +169,11 @@ POSTGRES = Dialect(
         f"CAST(CAST(CAST('x' || LPAD(SUBSTRING({x} FROM '^\\s*0[xX]0*([0-9a-fA-F]{{1,15}})\\s*$'), "
         "16, '0') AS BIT(64)) AS BIGINT) AS DOUBLE PRECISION)"
     ),
+    # A date that does not exist stops a query here: it has to be kept from being read.
     time=lambda x: (
+        f"CASE WHEN {x} ~ {_EXISTING} THEN "
         f"CAST(ROUND(EXTRACT(EPOCH FROM CAST(CASE WHEN {x} ~ {_ZONE} THEN {x} "
-        f"ELSE {x} || 'Z' END AS TIMESTAMPTZ)) * 1000000) AS BIGINT)"
+        f"ELSE {x} || 'Z' END AS TIMESTAMPTZ)) * 1000000) AS BIGINT) END"
     ),
     collect=_filtered("ARRAY_AGG"),
     found=lambda x, e: f"{x} ~ {e}",
@@ -215,13 +225,16 @@ SPARK = Dialect(
     ),
     size=lambda x: f"TRY_CAST({x} AS DOUBLE)",
     time=lambda x: f"UNIX_MICROS(TRY_CAST({x} AS TIMESTAMP))",
-    collect=lambda x, order, when: f"COLLECT_LIST({_case(x, when)})",
+    # COLLECT_LIST has no order of its own.
+    collect=lambda x, order, when: (
+        "TRANSFORM(ARRAY_SORT(COLLECT_LIST("
+        f"CASE WHEN {when} THEN NAMED_STRUCT('at', {order}, 'of', {x}) END)), each -> each.of)"
+    ),
     found=lambda x, e: f"{x} RLIKE {e}",
     extract=lambda x, e, group: f"REGEXP_EXTRACT({x}, {e}, {group})",
     like=_ilike,
     cased_like=_plain_like,
     position=lambda haystack, needle: f"INSTR({haystack}, {needle})",
-    ordered_lists=False,
 )
 
 SNOWFLAKE = Dialect(
@@ -279,7 +292,10 @@ def _sqlite_equals(x: str, number: int) -> str:
 
 
 def _sqlite_time(x: str) -> str:
-    # strftime knows milliseconds only: the fraction is read by itself.
+    # strftime knows milliseconds only: the fraction is read by itself. It counts days that a month does not have into the next
+    # one, and knows an hour 24.
+    day = f"SUBSTR({x}, 1, 10)"
+    exists = f"DATE({day}, '+0 days') = {day} AND SUBSTR({x}, 12, 2) < '24'"
     seconds = f"CAST(STRFTIME('%s', {x}) AS INTEGER) * 1000000"
     tail = f"SUBSTR({x}, INSTR({x}, '.') + 1)"
     digits = f"SUBSTR({tail}, 1, LENGTH({tail}) - LENGTH(LTRIM({tail}, '0123456789')))"
@@ -287,7 +303,7 @@ def _sqlite_time(x: str) -> str:
         f"CASE WHEN INSTR({x}, '.') > 0 THEN CAST(SUBSTR({digits} || '000000', 1, 6) AS INTEGER) "
         "ELSE 0 END"
     )
-    return f"{seconds} + {fraction}"
+    return f"CASE WHEN {exists} THEN {seconds} + {fraction} END"
 
 
 SQLITE = Dialect(

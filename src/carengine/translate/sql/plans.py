@@ -185,10 +185,10 @@ class Plans:
             time = f"{writer.time(quoted('time text'))} AS {quoted('time')}"
             parts = [f"SELECT {', '.join([*cells, time])} FROM {quoted(told)}"]
         else:
-            cells = ["event_id", "kind", "time", *(["raw event"] if self.raw else [])]
-            empty = [
-                f"CAST(NULL AS {self.dialect.text}) AS {quoted(n)}" for n in cells if n != "time"
-            ]
+            # The column itself, so that it has the type that other streams have it in.
+            empty = [f"{quoted('event_id')} AS {quoted('event_id')}"]
+            cells = ["kind", *(["raw event"] if self.raw else [])]
+            empty += [f"CAST(NULL AS {self.dialect.text}) AS {quoted(n)}" for n in cells]
             empty += [f"CAST(NULL AS {self.dialect.integer}) AS {quoted('time')}"]
             empty += [f"CAST(NULL AS {self._sql_type(f)}) AS {quoted(f.name)}" for f in wanted]
             parts = [f"SELECT {', '.join(empty)} FROM {quoted(self.table)} WHERE FALSE"]
