@@ -200,7 +200,7 @@ def _applied_to(text: str) -> Callable[[Test], bool]:
 class Memory:
     """What all tables of an engine may hold together, in bytes (about)."""
 
-    def __init__(self, limit: int = 48_000_000) -> None:
+    def __init__(self, limit: int = 32_000_000) -> None:
         self.limit = limit
         self.spent = 0
         self.tables: list[dict[Any, Any]] = []
