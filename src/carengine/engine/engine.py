@@ -272,9 +272,13 @@ class Engine:
         []
         """
         session = self.session(options)
+        take = session.sieve.take
         for line in lines:
-            if line and not line.isspace():
-                yield from session.feed_line(line)
+            if take(line):
+                if self.streams:
+                    yield from session._taken()
+            elif line and not line.isspace():
+                yield from session._feed_whole(line, None)
         yield from session.flush()
 
     def session(self, options: StreamOptions | None = None) -> Session:
@@ -540,9 +544,15 @@ class Session:
         ([], 1)
         """
         if (self._sieve or self.sieve).take(line):
-            if self._flow is None:
-                return []
-            return self._counted([match for _, match in self._arrived(self._flow)])
+            return [] if self._flow is None else self._taken()
+        return self._feed_whole(line, origin)
+
+    def _taken(self) -> list[Match]:
+        """What the time of an event that the sieve took has completed."""
+        assert self._flow is not None
+        return self._counted([match for _, match in self._arrived(self._flow)])
+
+    def _feed_whole(self, line: bytes, origin: Origin | None) -> list[Match]:
         try:
             event = (FAST or decode)(line)
         except (ValueError, RecursionError):
