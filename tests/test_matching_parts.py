@@ -20,7 +20,7 @@ from carengine.engine import Engine, interpret, sieve
 from carengine.engine.matcher import ClassMatcher, EventClasses, Memory, finder, literals, stages
 from carengine.engine.matcher.finder import Finder
 from carengine.engine.matcher.injson import any_of
-from carengine.engine.sieve import AVAILABLE
+from carengine.engine.partial import AVAILABLE
 from carengine.evaluate import Alone, RawRow, holds, regex_of, searchable
 from carengine.fieldmap import Entry, FieldMap, find_maps, installed_maps, unwrap
 from carengine.jsontext import FAST, UnreadableError, decode

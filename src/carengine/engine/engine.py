@@ -429,6 +429,9 @@ class Session:
     def feed(self, event: Mapping[str, Any], origin: Origin | None = None) -> list[Match]:
         """The matches that an event completes, in the order of the rules, outputs, maps and entries.
 
+        The event is not copied: matches, joins and groups read their fields from it when these are asked for. Do not
+        change it afterwards.
+
         Raises `TypeError` for what is no mapping.
         """
         # The first test is the cheap one, and nearly always enough.

@@ -25,27 +25,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from sys import getsizeof
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
 from .matcher import Leaf, Plan, WholeEventNeeded, is_key
+from .partial import AVAILABLE, WRAPPERS, Decode, Path, Reading, decoder, decodes_deep, structures
 
 if TYPE_CHECKING:
     from .account import Account
     from .classes import Classified
     from .engine import Engine
 
-try:
-    import msgspec
-except ImportError:
-    msgspec = None  # type: ignore[assignment]
-
-AVAILABLE = msgspec is not None
-"""Whether lines can be decoded in part."""
-
-Path = tuple[str, ...]
-Decode = Callable[[bytes], Any]
 Test = Callable[[Any], int]
 Columns = tuple[tuple[Any, Callable[[Any], Any]], ...]
 
@@ -77,10 +68,7 @@ _FIRST_REVIEW = 64
 # The same for a session that begins with what another has learned, at most.
 _NEXT_SESSION = 5_000
 # Whole decoders give up at 1024 brackets in brackets.
-_DEPTH = 1024
 _MOST_BRACKETS = 900
-# A wrapped event is decoded whole: these keys must not hold a mapping.
-_WRAPPERS: frozenset[Path] = frozenset({("_source",), ("result",)})
 
 
 @define(eq=False)
@@ -122,19 +110,6 @@ class _Further:
     vain: Counter[int] = field(factory=Counter, repr=False)
 
 
-@frozen(eq=False)
-class _Reading:
-    """Decoding into a structure of a class made for it, which is faster to read from than a dictionary.
-
-    ``attributes`` are the attributes that lead to each path that ends in a value; ``deciding`` takes the fields that decide what an event
-    is.
-    """
-
-    decode: Decode
-    attributes: Mapping[Path, str]
-    deciding: Callable[[Any], Any]
-
-
 # What one session's sieve learns for the next.
 _LEARNED = (
     *("_opaque", "_deciding", "_fields", "_decode", "_decoders", "_plans", "_tests", "_searches"),
@@ -169,8 +144,8 @@ class Sieve:
         self._find = engine.find
         self._opaque = engine.opaque
         # The fields that decide what frequent events are, and all that are decoded at first.
-        self._deciding = _WRAPPERS
-        self._fields = _WRAPPERS
+        self._deciding = WRAPPERS
+        self._fields = WRAPPERS
         self._decode: Decode | None = None
         # For the leaves that these fields lead to: what decodes all that rules read of such events, None where that
         # is better decoded whole. And where the fields suffice for it, what tells that no stage can hold.
@@ -181,7 +156,7 @@ class Sieve:
         # Of some of these, what must not be found in the line.
         self._searches: dict[Leaf[Classified], tuple[Callable[[bytes], bool], ...]] = {}
         # The same as structures, for what was met before: from the deciding values to what is done.
-        self._reading: _Reading | None = None
+        self._reading: Reading | None = None
         self._known: dict[Any, _Known] = {}
         self._knowable: dict[Leaf[Classified], _Known] = {}
         self._entries: dict[Leaf[Classified], int] = {}
@@ -194,7 +169,7 @@ class Sieve:
         self._told: dict[Leaf[Classified], int] = {}
         self._shown: dict[Leaf[Classified], int] = {}
         self._usable = AVAILABLE
-        self._count_brackets = self._usable and _decodes_deep()
+        self._count_brackets = self._usable and decodes_deep()
         # Lines that turned out to give a match, the events before the first of them, and how many lines are let pass
         # unseen since most do.
         self._vain = self._vain_since = self._pause = 0
@@ -436,7 +411,7 @@ class Sieve:
         counts = dict(self._account.recent)
         total = max(1, sum(counts.values()))
         frequent = sorted(counts, key=lambda leaf: -counts[leaf])
-        deciding = _WRAPPERS
+        deciding = WRAPPERS
         leaves = []
         for leaf in frequent:
             more = deciding | leaf.asked
@@ -465,7 +440,7 @@ class Sieve:
             return
         self._deciding, self._fields, self._opaque = deciding, fields, opaque
         self._made_with = made_with
-        self._decode = _decoder(fields, opaque) if leaves else None
+        self._decode = decoder(fields, opaque) if leaves else None
         self._decoders, self._plans, self._tests, self._searches = {}, {}, {}, {}
         for leaf in leaves:
             self._prepare(leaf)
@@ -494,7 +469,7 @@ class Sieve:
         # Whoever reads wants to see what no map recognises.
         if classified.maps and len(needed) <= _MOST_FIELDS:
             whole = needed <= self._fields
-            decode = self._decode if whole else _decoder(needed | _WRAPPERS, self._opaque)
+            decode = self._decode if whole else decoder(needed | WRAPPERS, self._opaque)
         self._decoders[leaf] = decode
         if (
             decode is not None
@@ -522,7 +497,7 @@ class Sieve:
     def _structure_of(self, leaves: list[Leaf[Classified]]) -> None:
         if not leaves:
             return
-        deciding = _WRAPPERS.union(*(leaf.asked for leaf in leaves))
+        deciding = WRAPPERS.union(*(leaf.asked for leaf in leaves))
         lacking = frozenset(
             path
             for path in deciding
@@ -531,10 +506,10 @@ class Sieve:
         plans = [plan for made in self._plans.values() for plan in made]
         keys = frozenset(path for plan in plans for path in plan.paths)
         self._refused = 0
-        self._reading = reading = _reading(
+        self._reading = reading = structures(
             self._fields,
             deciding,
-            lacking if self._strict else _WRAPPERS,
+            lacking if self._strict else WRAPPERS,
             self._opaque,
             keys,
         )
@@ -566,7 +541,7 @@ class Sieve:
         if any(plan.text is not None and plan.might_hold is None for plan in plans) or not paths:
             return None
         nothing = frozenset[Path]()
-        reading = _reading(paths, nothing, nothing, self._opaque, paths)
+        reading = structures(paths, nothing, nothing, self._opaque, paths)
         if reading is None or not reading.attributes.keys() >= paths:
             return None
         return _Further(
@@ -606,142 +581,3 @@ def _hung_on(leaf: Leaf[Classified]) -> frozenset[Path] | None:
     if not all(plan.complete for plan in plans):
         return None
     return leaf.target.paths.union(*(plan.paths for plan in plans))
-
-
-def _decodes_deep() -> bool:
-    """Whether the partial decoder skips values so deep that whole decoders refuse them.
-
-    That depends on the Python version and its settings.
-    """
-    try:
-        msgspec.json.Decoder(_typed_dict({})).decode(b'{"":' + b"[" * _DEPTH + b"]" * _DEPTH + b"}")
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _tree(paths: frozenset[Path]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for path in sorted(paths):
-        inner = tree
-        for key in path:
-            inner = inner.setdefault(key, {})
-    return tree
-
-
-def _decoder(paths: frozenset[Path], opaque: frozenset[Path]) -> Decode | None:
-    """A decoder that gives the values at these paths only; None if it cannot be made.
-
-    Of mappings at the ends of paths it gives nothing but that they are there; it refuses them at ``opaque`` paths.
-    """
-    try:
-        return msgspec.json.Decoder(_type_of(_tree(paths), paths, opaque, ())).decode
-    except (TypeError, ValueError, RecursionError):
-        return None
-
-
-def _integer() -> Any:
-    return Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-
-
-def _type_of(
-    tree: dict[str, Any], paths: frozenset[Path], opaque: frozenset[Path], at: Path
-) -> Any:
-    scalar: Any = str | bool | _integer() | float | None
-    types: dict[str, Any] = {}
-    for key, below in tree.items():
-        path = (*at, key)
-        if path in opaque or path in _WRAPPERS:
-            types[key] = scalar
-        elif not below:
-            # A mapping is there and has no text, whatever is in it.
-            types[key] = scalar | _typed_dict({})
-        else:
-            inner = _type_of(below, paths, opaque, path)
-            # A place that is read itself and looked into: a mapping there has no text either way.
-            types[key] = inner | scalar if path in paths else inner | None
-    return _typed_dict(types)
-
-
-def _typed_dict(types: dict[str, Any]) -> Any:
-    make: Any = TypedDict
-    return make("Fields", types, total=False)
-
-
-def _reading(
-    paths: frozenset[Path],
-    deciding: frozenset[Path],
-    lacking: frozenset[Path],
-    opaque: frozenset[Path],
-    keys: frozenset[Path],
-) -> _Reading | None:
-    """A decoder to structures for the values at these paths; None if it cannot be made.
-
-    It refuses what `_decoder` refuses, and more: anything but null at ``lacking`` paths, whatever is no mapping
-    where paths go on, of the other deciding fields numbers that are no integers and truth values, and mappings
-    at ``keys``, whose values are keys of tables.
-    """
-    form = _Form(deciding, lacking, opaque | _WRAPPERS | keys)
-    try:
-        structure, _ = form.structure(_tree(paths), (), "")
-        decode = msgspec.json.Decoder(structure).decode
-    except (TypeError, ValueError, RecursionError):
-        return None
-    attributes = form.attributes
-    wanted = [
-        # Whether there is a mapping shows in the class.
-        attributes[path] if path in attributes else f"{form.branches[path]}.__class__"
-        for path in sorted(deciding)
-        if not any(path[:end] in attributes for end in range(1, len(path)))
-        and not (path in attributes and path in lacking)
-    ]
-    return _Reading(decode, attributes, attrgetter(*wanted) if wanted else _nothing)
-
-
-def _nothing(fields: Any) -> None:
-    return None
-
-
-@frozen(eq=False)
-class _Form:
-    """How structures are made. ``attributes`` lead to values, ``branches`` to structures."""
-
-    deciding: frozenset[Path]
-    lacking: frozenset[Path]
-    opaque: frozenset[Path]
-    attributes: dict[Path, str] = field(factory=dict)
-    branches: dict[Path, str] = field(factory=dict)
-
-    def structure(self, tree: dict[str, Any], at: Path, prefix: str) -> tuple[Any, Any]:
-        """A structure's class, and what stands for one that is not there."""
-        fields: list[tuple[str, Any, Any]] = []
-        nothing: dict[str, Any] = {}
-        for number, (key, below) in enumerate(tree.items()):
-            path = (*at, key)
-            name = f"f{number}"
-            kind: Any
-            absent: Any = None
-            if below and path not in self.opaque:
-                self.branches[path] = prefix + name
-                kind, absent = self.structure(below, path, f"{prefix}{name}.")
-            else:
-                self.attributes[path] = prefix + name
-                kind = self._kind(path)
-            nothing[name] = absent
-            fields.append((name, kind, msgspec.field(default=absent, name=key)))
-        made = msgspec.defstruct("Fields", fields, frozen=True)
-        return made, msgspec.defstruct("Nothing", list(nothing), frozen=True)(**nothing)
-
-    def _kind(self, path: Path) -> Any:
-        simple: Any = str | _integer() | None
-        if path not in self.deciding:
-            return simple | bool | float
-        if path in self.lacking:
-            return None
-        return simple if path in self.opaque else simple | _SomeMapping
-
-
-if AVAILABLE:
-
-    class _SomeMapping(msgspec.Struct, frozen=True):
-        """A mapping, whatever is in it."""
