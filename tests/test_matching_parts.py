@@ -187,6 +187,29 @@ def test_the_matcher_is_holds(
         assert matcher.match(event, event) == expected
 
 
+alike: st.SearchStrategy[Any] = st.sampled_from(
+    (1, True, 1.0, "1", 0, False, 0.0, -0.0, "", None, "true", [1], [], {})
+)
+
+
+@some(100)
+@given(
+    st.lists(conditions(leaves), min_size=1, max_size=6),
+    st.lists(st.dictionaries(st.sampled_from(FIELDS), alike), min_size=2, max_size=12),
+)
+def test_what_is_remembered_is_of_the_same_values(
+    some_conditions: list[ir.Condition], given: list[dict[str, Any]]
+) -> None:
+    matcher = ClassMatcher(enumerate(some_conditions))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "_WORTH_A_MEMO", 1)
+        for event in [*given, *given]:
+            expected = [
+                n for n, c in enumerate(some_conditions) if holds(c, RawRow(event), ALONE) is True
+            ]
+            assert matcher.match(event, event) == expected
+
+
 def test_changing_anchors_changes_no_match(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "_FIRST_REVIEW", 4)
     monkeypatch.setattr(stages, "_NEXT_REVIEW", 2)
@@ -314,6 +337,37 @@ def sieved(engine: Engine, lines: list[bytes]) -> list[Any]:
         except ValueError:
             found.append(None)
     return [*found, session.account.events, session.account.kinds, session.account.matches]
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="msgspec is not installed")
+def test_lines_are_let_pass_where_most_of_them_match(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("_FIRST_REVIEW", 8), ("_VAIN", 4), ("_PAUSE", 16)):
+        monkeypatch.setattr(sieve, name, value)
+    engine = Engine([parse_rule('a = search Process:Create where exe = "a.exe" output a')], "car")
+    # Stretches of events that match, of some that do, and of none.
+    matching = [
+        number % 9 == 0 if number // 60 % 3 == 1 else number // 60 % 3 == 0 for number in range(720)
+    ]
+    lines = [
+        b'{"object": "process", "action": "create", "exe": "%s.exe"}' % (b"a" if found else b"b")
+        for found in matching
+    ]
+    assert sieved(engine, lines) == outcome(engine, lines)
+    session = engine.session()
+    taken = [session.sieve.take(line) or session.feed_line(line) for line in lines]
+    # It looks again: not one of the last quiet stretch is decoded whole once it has.
+    assert taken[-30:] == [True] * 30
+    looked_at: list[bytes] = []
+    finding = session.sieve._again
+
+    def looking(leaf: Any, line: bytes, *rest: Any) -> Any:
+        looked_at.append(line)
+        return finding(leaf, line, *rest)
+
+    monkeypatch.setattr(session.sieve, "_again", looking)
+    for line in lines[:60]:
+        session.sieve.take(line)
+    assert 0 < len(looked_at) < 30
 
 
 @pytest.mark.skipif(not AVAILABLE, reason="msgspec is not installed")

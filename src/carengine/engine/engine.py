@@ -37,7 +37,7 @@ from ..rule import Rule, RuleSet
 from . import store
 from .account import Account
 from .classes import Classified, EventClass, Together
-from .interpreter import match_of, shown_as_it_is
+from .interpreter import shown_as_it_is
 from .match import Match, MatchedEvent, Origin
 from .matcher import (
     ClassMatcher,
@@ -65,50 +65,12 @@ from .saved import (
 )
 from .sieve import Sieve
 from .streaming import Flow, Stream, StreamOptions, prepare, stages_of
+from .targets import Aims, Found, Target, distinct, match_found
 
 # How many late events and events without a time are named.
 _NAMED = 20
 
 _NEVER = (ir.Truth(False), ir.Truth(None))
-
-
-@frozen
-class _Target:
-    """An output that a stage belongs to, and its place among all stages of all rules' outputs.
-
-    ``feeds`` where the output looks at more than one event, and the stage is a part of it.
-    """
-
-    rule: Rule
-    output: str
-    stage: ir.Stage
-    place: tuple[int, int, int]
-    feeds: bool = False
-
-    @property
-    def plain(self) -> bool:
-        """Whether a match shows the event as it is, with nothing assigned or selected."""
-        return not self.stage.assigned and self.stage.columns is None
-
-
-@frozen
-class _Aims:
-    """What a stage is for: outputs that it decides alone, and whether it feeds others that look at more than one event."""
-
-    alone: tuple[tuple[_Target, bool], ...]
-    """Each with whether it is `plain`."""
-    feeds: bool
-
-    @classmethod
-    def of(cls, targets: Iterable[_Target]) -> _Aims:
-        known = tuple(targets)
-        alone = tuple((target, target.plain) for target in known if not target.feeds)
-        return cls(alone, len(alone) < len(known))
-
-
-# A target that an event passed, with its place (rule, output, class, stage), the event's view, and
-# the event of the match where it is to be shown as it is.
-_Found = tuple[tuple[int, int, int, int], _Target, CarEvent, MatchedEvent | None]
 
 
 @frozen
@@ -146,10 +108,10 @@ class Engine:
         self.maps: tuple[FieldMap, ...] = tuple(
             sorted(useful(find_maps(fieldmap), _searched(self.rules)), key=lambda found: found.name)
         )
-        self._targets: list[list[_Target]] = []
+        self._targets: list[list[Target]] = []
         self.streams: tuple[Stream, ...] = ()
         self._stages = self._collect()
-        self._aims = tuple(map(_Aims.of, self._targets))
+        self._aims = tuple(map(Aims.of, self._targets))
         self._by_kind: dict[ir.EventKind, list[int]] = {}
         for number, stage in enumerate(self._stages):
             for kind in dict.fromkeys(stage.kinds):
@@ -210,7 +172,7 @@ class Engine:
                     if number == len(self._targets):
                         self._targets.append([])
                     place = (rule_place, output_place, stage_place)
-                    self._targets[number].append(_Target(rule, output.name, stage, place, feeds))
+                    self._targets[number].append(Target(rule, output.name, stage, place, feeds))
         self.streams = tuple(streams)
         return list(numbers)
 
@@ -264,7 +226,7 @@ class Engine:
             for number, lowered in self.lowered(event_class)
             if lowered.possible
         }
-        outputs: dict[tuple[int, int], list[tuple[int, _Target]]] = {}
+        outputs: dict[tuple[int, int], list[tuple[int, Target]]] = {}
         for number, targets in enumerate(self._targets):
             for target in targets:
                 outputs.setdefault(target.place[:2], []).append((number, target))
@@ -436,32 +398,9 @@ class Engine:
         """All distinct stages, by their numbers."""
         return tuple(self._stages)
 
-    def stage(self, number: int) -> tuple[ir.Stage, _Aims]:
+    def stage(self, number: int) -> tuple[ir.Stage, Aims]:
         """A stage by its number, and what it is for."""
         return self._stages[number], self._aims[number]
-
-
-def _distinct(found: list[_Found]) -> list[_Found]:
-    """What was found, in order; an event that passes two stages of an output with the same fields once."""
-    made: list[_Found] = []
-    shown: set[Any] = set()
-    last: tuple[int, ...] = ()
-    for item in sorted(found, key=itemgetter(0)):
-        place, stage = item[0][:3], item[1].stage
-        if place != last:
-            last = place
-            shown.clear()
-        # Mostly there is one stage of an output, and nothing to compare it with.
-        elif not shown:
-            first = made[-1][1].stage
-            shown.add((first.assigned, first.columns))
-        if shown:
-            fields = (stage.assigned, stage.columns)
-            if fields in shown:
-                continue
-            shown.add(fields)
-        made.append(item)
-    return made
 
 
 def _searched(rules: Iterable[Rule]) -> frozenset[ir.EventKind]:
@@ -490,6 +429,9 @@ class Session:
     def feed(self, event: Mapping[str, Any], origin: Origin | None = None) -> list[Match]:
         """The matches that an event completes, in the order of the rules, outputs, maps and entries.
 
+        The event is not copied: matches, joins and groups read their fields from it when these are asked for. Do not
+        change it afterwards.
+
         Raises `TypeError` for what is no mapping.
         """
         # The first test is the cheap one, and nearly always enough.
@@ -507,7 +449,7 @@ class Session:
         self.account.met(leaf)
         self.latest = classified = leaf.target
         assert classified is not None
-        found: list[_Found] = []
+        found: list[Found] = []
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
         for first, together in classified.groups:
             places = together.matcher.match(inner, event, line=line)
@@ -527,15 +469,15 @@ class Session:
                     flow.tick(time)
             if flow.arrived:
                 placed = self._arrived(flow)
-                placed += [(item[0][:2], _match(item, origin)) for item in _distinct(found)]
+                placed += [(item[0][:2], match_found(item, origin)) for item in distinct(found)]
                 # An output is decided by single events or by several: no two of these are of one place.
                 placed.sort(key=itemgetter(0))
                 return self._counted([match for _, match in placed])
         if not found:
             return []
         if len(found) > 1:
-            found = _distinct(found)
-        return self._counted([_match(item, origin) for item in found])
+            found = distinct(found)
+        return self._counted([match_found(item, origin) for item in found])
 
     def _gather(
         self,
@@ -545,7 +487,7 @@ class Session:
         first: int,
         together: Together,
         places: list[int],
-        found: list[_Found],
+        found: list[Found],
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]],
     ) -> None:
         """What the stages that hold are for: targets to ``found``, stages that feed a stream to ``feeding``."""
@@ -711,13 +653,6 @@ class Session:
         self.attached = dict(state["attached"])
         if self._flow is not None:
             self._flow.load(state["flow"], Reader(state["events"], self.engine.maps))
-
-
-def _match(found: _Found, origin: Origin | None) -> Match:
-    _, target, seen, matched = found
-    if matched is None:
-        return match_of(target.rule, target.output, target.stage, seen, origin)
-    return Match(target.rule, target.output, seen.time, (matched,))
 
 
 def _about(code: Code, message: str, origins: list[str], number: int) -> Diagnostic:

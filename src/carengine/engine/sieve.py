@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 Test = Callable[[Any], int]
 Columns = tuple[tuple[Any, Callable[[Any], Any]], ...]
 
+# Where most of so many lines give a match, so many that follow are not looked at in part.
+_VAIN = 32
+_PAUSE = 256
 # More fields than this are not decoded faster than everything.
 _MOST_FIELDS = 60
 # Nor are they where more than this decide what an event is.
@@ -176,6 +179,9 @@ class Sieve:
         self._shown: dict[Leaf[Classified], int] = {}
         self._usable = AVAILABLE
         self._count_brackets = self._usable and decodes_deep()
+        # Lines that turned out to give a match, the events before the first of them, and how many lines are let pass
+        # unseen since most do.
+        self._vain = self._vain_since = self._pause = 0
         # Lines that were not taken at once, and when it is looked at why.
         self._slow = 0
         self._review_at = _FIRST_REVIEW
@@ -187,6 +193,9 @@ class Sieve:
 
         False says nothing about the line: it is to be decoded whole, and fed.
         """
+        if self._pause:
+            self._pause -= 1
+            return False
         reading = self._reading
         if reading is None:
             return self._take(line)
@@ -388,8 +397,22 @@ class Sieve:
         for place, (_, group) in enumerate(leaf.target.groups):
             hits = None if known is None else known[place]
             if group.matcher.match(partial, None, hits, line):
+                self._in_vain()
                 return None
         return partial
+
+    def _in_vain(self) -> None:
+        """Note a line that was looked at here and gives a match, for which it will be decoded whole.
+
+        Where most lines are such, the next ones are not looked at.
+        """
+        self._vain += 1
+        if self._vain < _VAIN:
+            return
+        events = self._account.events
+        if events - self._vain_since < 2 * _VAIN:
+            self._pause = _PAUSE
+        self._vain, self._vain_since = 0, events + self._pause
 
     def _review(self) -> None:
         """Choose what is decoded at first: what decides what frequent events are, and what their rules hang on."""

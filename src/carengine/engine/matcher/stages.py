@@ -26,7 +26,7 @@ from attrs import define, field, frozen
 
 from ... import ir
 from ...evaluate import Alone, RawRow, holds
-from ...fieldmap import Lowered
+from ...fieldmap import Get, Lowered, getter, walker
 from ...pattern import Pattern, fold
 from ...values import raw_text
 from . import literals
@@ -57,6 +57,10 @@ _ALONE = Alone()
 _FIRST_REVIEW = 512
 _NEXT_REVIEW = 4
 _LAST_REVIEW = 600_000
+
+# From so many stages on that an event could pass it pays to remember which it did, if its values are no longer than that.
+_WORTH_A_MEMO = 4
+_MEMO_SIZE = 8_000
 
 
 class WholeEventNeeded(Exception):  # noqa: N818 - a question that cannot be answered yet, no error
@@ -208,7 +212,13 @@ class ClassMatcher:
         self._columns: list[Column] = []
         self._indexes: dict[Any, int] = {}
         self._verdicts: list[tuple[int, Verdict]] = []
+        # The conditions of the verdicts.
+        self._compiled: list[tuple[int, ir.Condition]] = []
         self._hanging: list[_Hanging | None] = []
+        # What stages held among some, for the values that these look at; and what reads these values.
+        self._outcomes: dict[tuple[int, tuple[Any, ...]], tuple[int, ...]] = {}
+        self._reads: dict[int, tuple[Get, ...]] = {}
+        self._memory.tables += [self._outcomes, self._reads]
         self._plan: Plan | None = None
         self._events = 0
         self._review_at = _FIRST_REVIEW
@@ -298,6 +308,59 @@ class ClassMatcher:
     def _looked_at(
         self, hits: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
     ) -> list[int]:
+        """The stages among ``hits`` that hold. Where they are many, what was found for the same values is remembered."""
+        if self._events >= self._review_at:
+            self._review()
+        if hits.bit_count() < _WORTH_A_MEMO:
+            return self._asked(hits, event, outer)
+        key = self._key(hits, event)
+        if key is None:
+            return self._asked(hits, event, outer)
+        known = self._outcomes.get(key)
+        if known is None:
+            found = self._asked(hits, event, outer)
+            size = sum(len(part) for part in key[1] if type(part) is str) + 100 * len(key[1])
+            if size < _MEMO_SIZE:
+                self._memory.keep(self._outcomes, key, tuple(found), size)
+            return found
+        return list(known)
+
+    def _key(self, hits: int, event: Mapping[str, Any]) -> tuple[int, tuple[Any, ...]] | None:
+        """All that decides which of some stages hold; None where that is more than single values."""
+        reads = self._reads.get(hits)
+        if reads is None:
+            reads = self._reads_of(hits)
+            self._memory.keep(self._reads, hits, reads, 100 + 8 * len(reads))
+        if not reads:
+            return None
+        values = []
+        for read in reads:
+            value = read(event)
+            if type(value) is not str and value is not None:
+                if isinstance(value, list | tuple | Mapping):
+                    return None
+                # 1, 1.0 and true are equal, and not the same to rules.
+                value = (type(value), value)
+            values.append(value)
+        return hits, tuple(values)
+
+    def _reads_of(self, hits: int) -> tuple[Get, ...]:
+        """What reads all values that some stages' conditions test; none where one tests the event's text."""
+        reads: dict[ir.Value | tuple[str, ...], Get] = {}
+        for number, (_, condition) in enumerate(self._compiled):
+            for atom in ir.atoms(condition) if hits >> number & 1 else ():
+                if isinstance(atom, ir.RawMatch | ir.RawRegex):
+                    return ()
+                for value in ir.values_of(atom):
+                    source = column_source(value)
+                    if source in reads or not paths_in(value):
+                        continue
+                    reads[source] = walker(source) if isinstance(source, tuple) else getter(source)
+        return tuple(reads.values())
+
+    def _asked(
+        self, hits: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
+    ) -> list[int]:
         look = _Look(self._columns, event, outer)
         found: list[int] = []
         tries, passes, verdicts = self._tries, self._passes, self._verdicts
@@ -310,14 +373,13 @@ class ClassMatcher:
             if verdict(look):
                 passes[index] += 1
                 found.append(number)
-        if self._events >= self._review_at:
-            self._review()
         return list(dict.fromkeys(found)) if len(found) > 1 else found
 
     # Anchors
 
     def _prepare(self) -> Plan:
         verdicts: list[tuple[int, Verdict]] = []
+        compiled: list[tuple[int, ir.Condition]] = []
         hanging: list[_Hanging | None] = []
         used: dict[int | None, int] = {}
         for number, condition in self._conditions:
@@ -325,6 +387,7 @@ class ClassMatcher:
             if made is None:
                 continue
             verdicts.append((number, made.verdict))
+            compiled.append((number, condition))
             if not made.anchors:
                 hanging.append(None)
                 continue
@@ -334,7 +397,7 @@ class ClassMatcher:
                 used[index] = used.get(index, 0) + 1
         self._tries = [0] * len(verdicts)
         self._passes = [0] * len(verdicts)
-        self._verdicts, self._hanging = verdicts, hanging
+        self._verdicts, self._compiled, self._hanging = verdicts, compiled, hanging
         self._plan = self._planned()
         return self._plan
 
