@@ -266,6 +266,8 @@ class Hunting:
             slot = _Slot(piece, done=True)
             self._order.append(slot)
             slot.parts.extend(self._bench.work(message_of(piece, self._first())))
+            for _ in self._put_together():
+                pass  # what was found waits for `run`
         self._warm = 0
         if self._next is not None:
             self._hire()
@@ -308,6 +310,7 @@ class Hunting:
     def _merged(self, interrupted: list[bool] | None = None) -> Iterator[None]:
         """Everything, put together; after each step, what was found is in ``_found``."""
         self.begin()
+        yield
         while True:
             yield from self._put_together()
             if self._advance():
