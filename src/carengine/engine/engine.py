@@ -122,6 +122,8 @@ class Engine:
         )
         self._targets: list[list[_Target]] = []
         self.streams: tuple[Stream, ...] = ()
+        self.watch: Callable[[Together], None] | None = None
+        """Gets to see each matcher before it is used; see `profile`."""
         self._stages = self._collect()
         self._by_kind: dict[ir.EventKind, list[int]] = {}
         for number, stage in enumerate(self._stages):
@@ -389,6 +391,8 @@ class Engine:
                 ),
                 tuple((place, owner, stage) for place, owner, stage, _ in stages),
             )
+            if self.watch is not None:
+                self.watch(found)
             if not outcomes:
                 self._together[entries, present] = found
         return found
