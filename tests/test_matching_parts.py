@@ -19,6 +19,7 @@ from carengine import ir
 from carengine.engine import Engine, interpret, sieve
 from carengine.engine.matcher import ClassMatcher, EventClasses, Memory, finder, literals, stages
 from carengine.engine.matcher.finder import Finder
+from carengine.engine.matcher.injson import any_of
 from carengine.engine.sieve import AVAILABLE
 from carengine.evaluate import Alone, RawRow, holds, regex_of, searchable
 from carengine.fieldmap import Entry, FieldMap, find_maps, installed_maps, unwrap
@@ -340,6 +341,7 @@ def test_lines_are_their_events(data: st.DataObject) -> None:
             line = line[:place] + put + line[place + data.draw(st.integers(0, 1)) :]
         made += [line] * 8
     assert sieved(engine, made) == outcome(engine, made)
+    assert sieved(engine, made) == outcome(engine, made)
 
 
 ODD = (
@@ -369,13 +371,71 @@ def test_odd_lines_are_their_events() -> None:
     plain = b'{"Channel":"Microsoft-Windows-Sysmon/Operational","EventID":1,"Image":"C:\\\\x.exe"}'
     made = [line for odd in ODD for line in (*[plain] * 4, odd, odd)]
     assert sieved(engine, made) == outcome(engine, made)
-    session = engine.session()
+    # The next session begins with what was learned, and finds the same.
+    assert sieved(engine, made) == outcome(engine, made)
+    session = Engine(RULES, "sysmon.flat").session()
     assert [session.sieve.take(plain) for _ in range(3)] == [False, False, False]
     # A rule looks into the text of whole events, so that no field says that it does not match.
     others = Engine([RULES[0], RULES[1]], "sysmon.flat").session()
     for _ in range(20):
         others.feed_line(plain)
     assert others.sieve.take(plain) is AVAILABLE
+
+
+@pytest.mark.parametrize("most", [4, 2_000])
+def test_what_is_remembered_changes_nothing(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Values that repeat and values that do not, of fields that decide what an event is and of others; hits that come to
+    # nothing; words that are looked for anywhere; and so little room that all is forgotten again and again.
+    for name in ("_MOST_KNOWN", "_MOST_QUIET", "_CLEAN_BYTES", "_MOST_REFUSED"):
+        monkeypatch.setattr(sieve, name, most)
+    rules = [
+        parse_rule('a = search Process:Create where exe = "c*.exe" and user = "x" output a', "a"),
+        parse_rule('b = search Process:Create where "needle" in raw event output b', "b"),
+        parse_rule(
+            'c = search Process:Create where command_line = "*foo*" and not exe = "d.exe" output c',
+            "c",
+        ),
+        parse_rule('d = search Process:Create where exe = "z.exe" and ppid > 1 output d', "d"),
+    ]
+    made = []
+    for number in range(600):
+        event: dict[str, Any] = {
+            "Channel": "Microsoft-Windows-Sysmon/Operational",
+            "EventID": (1, "1", 1.0, True, 11, number)[number % 97 % 6],
+            "Image": ("C:\\c.exe", "C:\\d.exe", "C:\\z.exe", f"C:\\c{number}.exe")[number % 4],
+            "CommandLine": ("foo", "bar", f"foo {number}", None, ["foo"], {"foo": 1})[
+                number % 13 % 6
+            ],
+            "User": ("x", "y", 1, 1.0, True)[number % 11 % 5],
+            "ParentProcessId": (0, 1, True, 5, 5.0)[number % 7 % 5],
+        }
+        if number % 17 == 0:
+            event["Other"] = ("a needle", "NEEDLE", "n\u0065edle", "nee")[number % 4]
+        if number % 29 == 0:
+            event["event_id"] = (1, None, {"a": 1}, "x")[number % 4]
+        line = json.dumps(event).encode()
+        made.append(line.replace(b"eedle", b"\\u0065edle") if number % 51 == 0 else line)
+    for maps in ("sysmon.flat", "auto"):
+        engine = Engine(rules, maps)
+        expected = outcome(engine, made)
+        assert sieved(engine, made) == expected
+        assert sieved(engine, made) == expected
+        assert expected[-1].total() > 40
+
+
+def test_maps_with_nothing_of_what_rules_search_come_last() -> None:
+    # Zeek's connections are also recognised by what they lack; nobody searches them here.
+    engine = Engine([RULES[0]], "auto")
+    both = {"object": "process", "action": "create", "exe": "cmd.exe", "_path": "conn", "ts": 1.0}
+    session = engine.session()
+    assert [match.rule.id for match in session.feed(both)] == [
+        match.rule.id for match in interpret([RULES[0]], [both], find_maps("car"))
+    ]
+    assert session.account.recognised == {"car": 1}
+    alone = {"_path": "conn", "ts": 1.0, "uid": "C1", "id.orig_h": "10.0.0.1"}
+    session.feed(alone)
+    assert session.account.recognised == {"car": 1, "zeek": 1}
+    assert session.account.unrecognised == 0
 
 
 def test_a_reader_leaves_taken_lines_out(tmp_path: Path) -> None:
@@ -434,6 +494,28 @@ def test_real_lines_are_their_events() -> None:
     for maps in ("auto", "sysmon.flat"):
         engine = Engine(RULES, maps)
         assert sieved(engine, lines) == outcome(engine, lines)
+
+
+WORDS = ("mimikatz", "sekurlsa::", "a.b", "k=", "event log", "kiwi", "x;y", "sss")
+
+
+@quick
+@given(st.sets(st.sampled_from(WORDS), min_size=1), st.data())
+def test_words_in_json_are_seen_however_they_are_written(
+    words: set[str], data: st.DataObject
+) -> None:
+    might_hold = any_of(words)
+    word = data.draw(st.sampled_from(sorted(words)))
+    written = "".join(
+        data.draw(
+            st.sampled_from(
+                (c, c.upper(), *{"k": "\u212a", "s": "\u017f"}.get(c, ""), f"\\u{ord(c):04x}")
+            )
+        )
+        for c in word
+    )
+    assert might_hold(f'{{"é":["C:\\\\users {written}"]}}'.encode())
+    assert not might_hold('{"é":["C:\\\\users and no word"]}'.encode())
 
 
 @quick

@@ -130,6 +130,8 @@ class Engine:
             for kind in dict.fromkeys(stage.kinds):
                 self._by_kind.setdefault(kind, []).append(number)
         self.memory = Memory()
+        self.learned: dict[str, Any] | None = None
+        """What sessions have learned about the events: it makes the next one fast, and changes nothing it finds."""
         self._classes = tuple(
             tuple(EventClass.of(fieldmap, entry) for entry in fieldmap.entries)
             for fieldmap in self.maps

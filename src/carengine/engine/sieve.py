@@ -71,6 +71,8 @@ _MOST_QUIET = 4_000
 _PAYS = 2
 # After how many lines decoded twice it is first looked at which events are frequent.
 _FIRST_REVIEW = 64
+# The same for a session that begins with what another has learned, at most.
+_NEXT_SESSION = 5_000
 # Whole decoders give up at 1024 brackets in brackets.
 _DEPTH = 1024
 _MOST_BRACKETS = 900
@@ -130,15 +132,34 @@ class _Reading:
     deciding: Callable[[Any], Any]
 
 
+# What one session's sieve learns for the next.
+_LEARNED = (
+    *("_opaque", "_deciding", "_fields", "_decode", "_decoders", "_plans", "_tests", "_searches"),
+    *(
+        "_made_with",
+        "_reading",
+        "_known",
+        "_knowable",
+        "_entries",
+        "_varied",
+        "_strict",
+        "_clean_bytes",
+    ),
+)
+
+
 class Sieve:
     """Takes the lines that give no match; they are counted in the account.
 
-    One for each session: it learns from the account which events are frequent.
+    One for each session: it learns from the account which events are frequent. The next session of the engine begins
+    with what was learned. What is handed on so is shared by sessions, which may be in several threads, and is only
+    added to; whatever is learned anew is put into new tables.
     """
 
     def __init__(
         self, engine: Engine, account: Account, tick: Callable[[int], None] | None = None
     ) -> None:
+        self._engine = engine
         self._account = account
         # Joins and groups want the time of every event, whatever it is: it moves their clock.
         self._tick = tick
@@ -153,6 +174,7 @@ class Sieve:
         self._decoders: dict[Leaf[Classified], Decode | None] = {}
         self._plans: dict[Leaf[Classified], list[Plan]] = {}
         self._tests: dict[Leaf[Classified], tuple[Test, ...]] = {}
+        self._made_with: dict[Leaf[Classified], tuple[Plan, ...]] = {}
         # Of some of these, what must not be found in the line.
         self._searches: dict[Leaf[Classified], tuple[Callable[[bytes], bool], ...]] = {}
         # The same as structures, for what was met before: from the deciding values to what is done.
@@ -173,6 +195,8 @@ class Sieve:
         # Lines that were not taken at once, and when it is looked at why.
         self._slow = 0
         self._review_at = _FIRST_REVIEW
+        if engine.learned is not None:
+            vars(self).update(engine.learned)
 
     def take(self, line: bytes) -> bool:
         """Whether a line is certainly an event that gives no match. It is then counted, and done with.
@@ -269,19 +293,20 @@ class Sieve:
 
     def _hush(self, known: _Known, values: tuple[Any, ...]) -> None:
         """Note that no rule hangs on these values of the columns."""
-        assert known.quiet is not None
-        if not all(map(is_key, values)):
+        quiet = known.quiet
+        if quiet is None or not all(map(is_key, values)):
             return
-        if len(known.quiet) >= _MOST_QUIET:
+        if len(quiet) >= _MOST_QUIET:
             events = self._account.recent.get(known.leaf, 0) - known.since
-            if events < _PAYS * _MOST_QUIET:
+            # Fewer than none: they were counted in another session.
+            if 0 <= events < _PAYS * _MOST_QUIET:
                 # Most of them are new. It does not pay.
                 known.quiet = None
                 return
             known.since += events
-            known.quiet.clear()
+            quiet.clear()
         if self._fits([value for value in values if type(value) is str]):
-            known.quiet[values] = None
+            quiet[values] = None
 
     def _fits(self, texts: list[str]) -> bool:
         """Whether there is room for these texts; makes some by forgetting."""
@@ -290,10 +315,11 @@ class Sieve:
         if self._clean_bytes > _CLEAN_BYTES:
             self._clean_bytes = 0
             for known in self._knowable.values():
-                if known.quiet is not None:
-                    known.quiet.clear()
-                if known.further is not None:
-                    known.further.clean.clear()
+                quiet, further = known.quiet, known.further
+                if quiet is not None:
+                    quiet.clear()
+                if further is not None:
+                    further.clean.clear()
         self._clean_bytes += 200 + sum(map(getsizeof, texts))
         return True
 
@@ -348,7 +374,8 @@ class Sieve:
         self._entries[leaf] = self._entries.get(leaf, 0) + 1
         if len(self._known) >= _MOST_KNOWN:
             # Something that hardly ever is the same decides what these events are.
-            self._varied.update(one for one, n in self._entries.items() if n > _MOST_KNOWN // 8)
+            many = {one for one, n in self._entries.items() if n > _MOST_KNOWN // 8}
+            self._varied = self._varied | many
             self._structure()
 
     def _slowly(self) -> bool:
@@ -403,17 +430,20 @@ class Sieve:
                 new = first - fields
                 if len(new) * _FIELD_COST < _AGAIN_COST * counts[leaf] / total:
                     fields |= new
+        opaque = self._opaque
+        made_with: dict[Leaf[Classified], tuple[Plan, ...]] = {}
         for leaf in leaves:
             assert leaf.target is not None
-            self._opaque |= leaf.target.opaque
+            opaque |= leaf.target.opaque
             for _, group in leaf.target.groups:
-                self._opaque |= group.matcher.opaque
-        self._deciding, self._fields = deciding, fields
-        self._decode = _decoder(fields, self._opaque) if leaves else None
-        self._decoders.clear()
-        self._plans.clear()
-        self._tests.clear()
-        self._searches.clear()
+                opaque |= group.matcher.opaque
+            made_with[leaf] = tuple(group.matcher.plan for _, group in leaf.target.groups)
+        if (fields, opaque, made_with) == (self._fields, self._opaque, self._made_with):
+            return
+        self._deciding, self._fields, self._opaque = deciding, fields, opaque
+        self._made_with = made_with
+        self._decode = _decoder(fields, opaque) if leaves else None
+        self._decoders, self._plans, self._tests, self._searches = {}, {}, {}, {}
         for leaf in leaves:
             self._prepare(leaf)
         self._structure()
@@ -422,10 +452,11 @@ class Sieve:
         """Let the matchers know of the events that they were not shown."""
         assert leaf.target is not None
         known = self._knowable.get(leaf)
-        vain = {} if known is None or known.further is None else known.further.vain
+        vain = Counter[int]() if known is None or known.further is None else known.further.vain
         unseen = number - self._told.get(leaf, 0) - self._shown.get(leaf, 0)
         for _, group in leaf.target.groups:
             group.matcher.passed(max(0, unseen), vain)
+        vain.clear()
         self._told[leaf] = number
         self._shown[leaf] = 0
 
@@ -455,14 +486,18 @@ class Sieve:
 
     def _structure(self) -> None:
         """Make what takes lines of events whose deciding values were met before."""
-        self._known.clear()
-        self._entries.clear()
-        self._knowable.clear()
+        self._known, self._entries, self._knowable = {}, {}, {}
         self._clean_bytes = 0
-        leaves = [leaf for leaf in self._decoders if leaf not in self._varied]
-        if not leaves or self._tick is not None:
-            # The time of an event is not read from structures.
-            self._reading = None
+        self._reading = None
+        # The time of an event is not read from structures.
+        if self._tick is None:
+            self._structure_of([leaf for leaf in self._decoders if leaf not in self._varied])
+        learned = {name: getattr(self, name) for name in _LEARNED}
+        interval = min(self._review_at - self._slow, _NEXT_SESSION)
+        self._engine.learned = learned | {"_review_at": interval}
+
+    def _structure_of(self, leaves: list[Leaf[Classified]]) -> None:
+        if not leaves:
             return
         deciding = _WRAPPERS.union(*(leaf.asked for leaf in leaves))
         lacking = frozenset(

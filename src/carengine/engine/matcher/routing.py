@@ -19,6 +19,7 @@ Maps may be set *behind* the others: only events that none of the others recogni
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from attrs import evolve, frozen
@@ -159,7 +160,7 @@ class Router(Generic[T]):
         self._conditions = tuple(conditions)
         self._root: Leaf[T] | None = None
 
-    @property
+    @cached_property
     def opaque(self) -> frozenset[tuple[str, ...]]:
         """The paths at which the conditions need a mapping as a whole, if there is one."""
         return frozenset(
