@@ -18,7 +18,7 @@ run without a profile; without one nothing is measured and nothing is slower.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter_ns
 from typing import Any, TypeVar, cast
 
@@ -55,7 +55,8 @@ class Cost:
 
     ``seconds`` are shared out once: all rows together are the run. ``share`` is the part of that. ``events`` is how many events of a
     kind that the rule searches for there were; of other rows, how often this was done. ``tries`` counts how often a condition was
-    decided, ``passes`` how often it held, ``matches`` what came of it.
+    decided, ``passes`` how often it held, ``matches`` what came of it. An event that was a line of JSON may be tried twice: on some
+    of its fields, and, where these do not settle it, whole.
     """
 
     kind: str
@@ -95,6 +96,16 @@ class _TimedHits(Hits):
     ) -> None:
         super().__init__(anchors, memory)
         self._profile, self._key = profile, key
+
+    def __missing__(self, value: Any) -> int:
+        if type(value) is not str:
+            return super().__missing__(value)  # which asks `of`
+        profile = self._profile
+        start = profile.enter()
+        try:
+            return super().__missing__(value)
+        finally:
+            profile.leave(self._key, start)
 
     def of(self, value: Any) -> int:
         """The mask of any value."""
@@ -146,7 +157,7 @@ class Profile:
         """A session of the engine whose every step is measured."""
         session = self.engine.session(options)
         self.attach(session)
-        session.feed = self.timed(("phase", _FEEDING), session.feed)  # type: ignore[method-assign]
+        session.feed = self.timed(FEEDING, session.feed)  # type: ignore[method-assign]
         return session
 
     def attach(self, session: Session) -> None:
@@ -208,6 +219,7 @@ class Profile:
         name = ", ".join(owners) or "no class"
         matcher = together.matcher
         matcher.watch = _Watch(self, name, tuple(number for _, _, number in together.stages))
+        matcher._prepare = self.timed(COMPILING, matcher._prepare)  # type: ignore[method-assign]
         matcher.match = self.timed(("class", name), matcher.match)  # type: ignore[method-assign]
 
     # From one process to another
@@ -246,29 +258,33 @@ class Profile:
                     others.append((key, numbers))
         total = max(1, sum(numbers[0] for numbers in self._counts.values()))
 
-        def cost(kind: str, name: str, spent: int, **more: Any) -> Cost:
-            made = {"title": "", "rules": (), **more}
-            return Cost(kind, name, seconds=spent / _BILLION, share=spent / total, **made)
+        def cost(
+            kind: str,
+            name: str,
+            spent: int,
+            title: str = "",
+            rules: tuple[str, ...] = (),
+            **more: int,
+        ) -> Cost:
+            return Cost(kind, name, title, rules, spent / _BILLION, spent / total, **more)
 
         met = account or Account()
         kinds = self._kinds()
         number_of = _events_by_kind(met)
         matches = met.matches
         found = []
-        for ids, (spent, tries, passes) in own.items():
+        for owners, (spent, tries, passes) in own.items():
             counts = {"tries": tries, "passes": passes}
-            if len(ids) == 1:
-                [id_] = ids
+            if len(owners) == 1:
+                [id_] = owners
                 counts["events"] = sum(number_of.get(kind, 0) for kind in kinds.get(id_, ()))
                 counts["matches"] = matches[id_]
-                title = rules[id_].title
-                found.append(cost("rule", id_, spent, title=title, rules=ids, **counts))
+                found.append(cost("rule", id_, spent, rules[id_].title, owners, **counts))
             else:
-                name = f"{len(ids)} rules"
-                found.append(cost("shared rules", name, spent, rules=ids, events=tries, **counts))
+                name = f"{len(owners)} rules"
+                found.append(cost("shared rules", name, spent, "", owners, events=tries, **counts))
         for key, (spent, times, _) in others:
-            kind, *name = key
-            found.append(cost(str(kind), ": ".join(name), spent, events=times))
+            found.append(cost(str(key[0]), ": ".join(key[1:]), spent, events=times))
         return sorted(found, key=lambda row: (-row.seconds, row.kind, row.name, row.rules))
 
     def _kinds(self) -> dict[str, set[ir.EventKind]]:
@@ -280,7 +296,12 @@ class Profile:
         return found
 
 
-_FEEDING = "telling what events are, and making matches"
+READING = ("phase", "reading evidence")
+TAKING = ("phase", "telling of lines that no rule can match")
+FEEDING = ("phase", "telling what events are, and making matches")
+COMPILING = ("phase", "compiling conditions for a class of events")
+WRITING = ("phase", "writing matches")
+MERGING = ("phase", "putting together what processes found")
 
 
 def _sum(own: dict[tuple[str, ...], list[int]], ids: tuple[str, ...], numbers: list[int]) -> None:
@@ -294,8 +315,3 @@ def _events_by_kind(account: Account) -> Mapping[ir.EventKind, int]:
     for (_, kind), number in account.kinds.items():
         found[kind] = found.get(kind, 0) + number
     return found
-
-
-def phases(rows: Iterable[Cost]) -> Iterator[Cost]:
-    """The rows that are about no rule: what is shared by all."""
-    return (row for row in rows if row.kind not in ("rule", "shared rules"))

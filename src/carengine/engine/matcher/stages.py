@@ -193,9 +193,7 @@ class Watch(Protocol):
         """The verdicts of stages, by their numbers, to be used in place of these."""
         ...
 
-    def table(
-        self, column: Column, anchors: tuple[FacetAnchors, ...], memory: Memory
-    ) -> Hits:
+    def table(self, column: Column, anchors: tuple[FacetAnchors, ...], memory: Memory) -> Hits:
         """The table from a column's values to stages."""
         ...
 
