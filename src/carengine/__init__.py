@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .engine.explain import explain
     from .engine.needs import needs
     from .fieldmap import FieldMap, find_maps, load_map, normalize
+    from .parallel import Hunting
     from .readers import Record, read_events
     from .rule import Rule, RuleSet, load_rule, load_rules, parse_rule
     from .shipped import rules as shipped_rules
@@ -37,6 +38,7 @@ _HOMES = {
     "Diagnostic": ("diagnostics", "Diagnostic"),
     "Engine": ("engine", "Engine"),
     "FieldMap": ("fieldmap", "FieldMap"),
+    "Hunting": ("parallel", "Hunting"),
     "Match": ("engine", "Match"),
     "Record": ("readers", "Record"),
     "Rule": ("rule", "Rule"),
@@ -66,6 +68,7 @@ __all__ = [
     "Diagnostic",
     "Engine",
     "FieldMap",
+    "Hunting",
     "Match",
     "Record",
     "Rule",

@@ -35,7 +35,8 @@ from .evidence import (
     same_place,
 )
 from .follow import follow, held, open_session
-from .results import writer_for
+from .profile import Unwritten, add_profile_option, profile_form, show_profile
+from .results import Writer, writer_for
 from .rules import (
     add_engine_option,
     add_input_option,
@@ -59,6 +60,7 @@ examples:
   carengine hunt logs/ --engine mine.engine     thousands of rules, put together by `carengine compile` before
   carengine hunt logs/ --exclude known.yaml --suppress 'rule, hostname for 1 hour'
   carengine hunt logs/ --jobs auto              on all cores
+  carengine hunt logs/ --profile                which rules cost most
   carengine hunt app.jsonl --follow --state hunt.state -o hits.jsonl    watch a log that grows
 
 CSV: text that a spreadsheet would take for a formula has an apostrophe put before it.
@@ -118,6 +120,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="share the work between N processes (auto: one for each core); the results are the same",
     )
+    add_profile_option(parser)
     parser.add_argument("--no-raw", action="store_true", help="leave the events' own text out")
     parser.add_argument(
         "--rows",
@@ -164,6 +167,8 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         raise UsageError("carengine hunt: --state is for --follow")
     if options.follow and options.jobs != 1:
         raise UsageError("carengine hunt: --follow is one process; --jobs is for finished evidence")
+    if options.profile:
+        profile_form(options, screen)
     settings = stream_options(options)
     rules, maps = load_with_maps(options, screen)
     broken = report_refused(rules, screen)
@@ -201,7 +206,11 @@ def _hunt(
     left_out: Counter[str],
     settings: StreamOptions,
 ) -> int:
-    writer = writer_for(options, engine.rules, screen, target)
+    writer: Writer
+    if options.profile and target is None:
+        writer = Unwritten()
+    else:
+        writer = writer_for(options, engine.rules, screen, target)
     # What is written of a match can be made anywhere, unless the order of matches decides which are shown.
     apart = None if tuning.exclusions or tuning.suppressions else writer.apart
     hunting = Hunting(
@@ -214,7 +223,9 @@ def _hunt(
         password=options.password,
         include=options.include_files,
         exclude=options.exclude_files,
+        profile=options.profile,
     )
+    engine = hunting.engine
     tuned = Tuned.of(hunting.session, options, tuning)
     tuned.inside = hunting.inside
 
@@ -244,6 +255,9 @@ def _hunt(
             screen.report(error.diagnostics)
             stopped, lost = "stopped by a fault: ", status.FAULT
         writer.finish()
+        if hunting.profile is not None:
+            rows = hunting.profile.rows(session.account)
+            show_profile(rows, profile_form(options, screen), options.rows, screen)
         screen.flush()
         report_input(reading, screen, quiet=options.quiet)
         report_streams(session, screen)

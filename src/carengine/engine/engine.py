@@ -110,6 +110,8 @@ class Engine:
         )
         self._targets: list[list[Target]] = []
         self.streams: tuple[Stream, ...] = ()
+        self.watch: Callable[[Together], None] | None = None
+        """Gets to see each matcher before it is used; see `profile`."""
         self._stages = self._collect()
         self._aims = tuple(map(Aims.of, self._targets))
         self._by_kind: dict[ir.EventKind, list[int]] = {}
@@ -384,6 +386,8 @@ class Engine:
                 ),
                 tuple((place, owner, stage) for place, owner, stage, _ in stages),
             )
+            if self.watch is not None:
+                self.watch(found)
             if not outcomes:
                 self._together[entries, present] = found
         return found
@@ -397,6 +401,10 @@ class Engine:
     def stages(self) -> tuple[ir.Stage, ...]:
         """All distinct stages, by their numbers."""
         return tuple(self._stages)
+
+    def targets(self, number: int) -> tuple[Target, ...]:
+        """The outputs that a stage, by its number, belongs to."""
+        return tuple(self._targets[number])
 
     def stage(self, number: int) -> tuple[ir.Stage, Aims]:
         """A stage by its number, and what it is for."""

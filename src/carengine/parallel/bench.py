@@ -15,6 +15,7 @@ from attrs import astuple, define, evolve, field
 from ..engine import Engine, Match, StreamOptions
 from ..engine.account import difference
 from ..engine.apart import Entry, Place, Places, first_half
+from ..engine.profile import READING, Profile
 from ..engine.standing import Sample
 from ..engine.unknown import UnknownShapes
 from ..readers import Limits, Record
@@ -23,7 +24,7 @@ from ..readers.pieces import Lines, Piece, Progress, Whole, read
 from ..readers.reading import Found, records_of
 from ..readers.record import Minutes
 from ..tuning import InTime, TimeRange
-from .desk import Desk, Glance
+from .desk import Desk, Glance, watched
 
 Render = Callable[[Match], bytes]
 """What a match is to be written as. It may show the origins of events, and nothing else that hangs on where they stood."""
@@ -43,6 +44,7 @@ class Settings:
     render: Render | None = None
     limits: Limits = field(factory=Limits)
     password: bytes = b""
+    profiled: bool = False
 
 
 @define(eq=False)
@@ -51,7 +53,7 @@ class Part:
 
     ``minutes`` is what reading had to say, ``account`` what the session counted; ``outside`` and ``timeless`` are of the range
     of time; ``glances`` and ``unknown`` are what was looked at closer; ``entries`` is what events did, their matches shown as
-    `Bench` does. ``progress`` is that of a piece of lines, known when the piece is read to its end.
+    `Bench` does. ``profile`` is what was measured. ``progress`` is that of a piece of lines, known when the piece is read to its end.
     """
 
     minutes: Any
@@ -61,6 +63,7 @@ class Part:
     glances: list[Glance]
     unknown: list[Any]
     entries: list[Entry]
+    profile: list[Any]
     progress: tuple[int, bool, bool]
 
 
@@ -71,7 +74,8 @@ class Bench:
     its record belongs; or what `Places.match` makes of it.
     """
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings, profile: Profile | None = None) -> None:
+        self._profile = profile
         self.places = Places(engine)
         self._settings = settings
         self._session, self._moves = first_half(engine, self.places, settings.options)
@@ -92,13 +96,20 @@ class Bench:
             glance=self._glances.append,
             after=self._after,
         )
+        if profile is not None:
+            watched(self.desk, profile)
+
+    def begin(self) -> None:
+        """This is a copy of the bench in another process: what was measured there counts there."""
+        if self._profile is not None:
+            self._profile.taken()
 
     def work(self, message: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         """What is found in a piece, as tuples of what a `Part` has; the last has what is known at the end."""
         first, piece = read_message(message)
         settings = self._settings
         self._relative = isinstance(piece, Lines) and not piece.opening
-        minutes = Minutes(take=self.desk.take)
+        minutes = Minutes(take=self.desk.takes)
         progress = Progress()
         records = read(piece, minutes, settings.limits, settings.password, progress)
         yield from self._read(records, minutes, progress, first)
@@ -106,7 +117,7 @@ class Bench:
     def here(self, found: Found, first: int) -> Iterator[tuple[Any, ...]]:
         """The same for a content that is open in this process."""
         self._relative = False
-        minutes = Minutes(take=self.desk.take)
+        minutes = Minutes(take=self.desk.takes)
         yield from self._read(records_of(*found, minutes), minutes, Progress(), first)
 
     def _read(
@@ -114,13 +125,19 @@ class Bench:
     ) -> Iterator[tuple[Any, ...]]:
         desk = self.desk
         desk.begin(first)
-        look, number = desk.look, 0
+        look, number, profile = desk.looks, 0, self._profile
+        start = None if profile is None else profile.enter()
         for record in records:
             look(record)
             number += 1
             if number == _RECORDS or self._matches >= _MATCHES or self._size >= _BYTES:
                 number = 0
+                if profile is not None and start is not None:
+                    profile.leave(READING, start)
                 yield self._part(minutes, progress)
+                start = None if profile is None else profile.enter()
+        if profile is not None and start is not None:
+            profile.leave(READING, start)
         yield self._part(minutes, progress)
 
     def _part(self, minutes: Minutes, progress: Progress) -> tuple[Any, ...]:
@@ -139,6 +156,7 @@ class Bench:
             glances,
             self._unknown.taken(),
             self._moves.taken(),
+            [] if self._profile is None else self._profile.taken(),
             (progress.lines, progress.met, progress.ended),
         )
 

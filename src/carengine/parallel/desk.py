@@ -18,6 +18,7 @@ from attrs import define, field
 
 from ..engine import Match, Origin
 from ..engine.engine import Session
+from ..engine.profile import FEEDING, TAKING, Profile
 from ..engine.standing import FIRST_EVENTS, Sample, Seen
 from ..engine.unknown import UnknownShapes
 from ..readers import Record
@@ -81,11 +82,16 @@ class Desk:
     _chosen: bool = False
     _met: set[int] = field(factory=set)
     _clock: float = float("-inf")
+    takes: Callable[[bytes], bool] = field(init=False)
+    """`take`, measured where that is wanted."""
+    looks: Callable[[Record], None] = field(init=False)
+    """`look`, likewise."""
     _take: Callable[[bytes], bool] = field(init=False)
     _moving: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._take = self.session.sieve.take
+        self.takes, self.looks = self.take, self.look
         self._moving = bool(self.session.engine.streams)
 
     def begin(self, first: int) -> None:
@@ -148,3 +154,9 @@ class Desk:
                 self._met.clear()
             self._met.add(id(latest))
             self.glance((number, self.sample.seen(event), chosen))
+
+
+def watched(desk: Desk, profile: Profile) -> None:
+    """Let a profile measure what a desk does."""
+    desk.takes = profile.timed(TAKING, desk.take)
+    desk.looks = profile.timed(FEEDING, desk.look)

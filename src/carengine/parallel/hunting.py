@@ -27,12 +27,14 @@ from typing import Any, BinaryIO
 
 from attrs import define, field, frozen
 
+from .. import collection
 from ..diagnostics import codes
 from ..engine import Engine, Match, Origin, StreamOptions
 from ..engine.apart import caught_up
+from ..engine.profile import MERGING, READING, WRITING, Profile
 from ..engine.standing import FIRST_EVENTS, Sample
 from ..engine.unknown import UnknownShapes
-from ..readers import Limits, Reading
+from ..readers import Limits, Reading, Record
 from ..readers.json_text import conclude
 from ..readers.pieces import PIECE, Ending, Here, Lines, Piece, Whole, pieces
 from ..readers.reading import Walk
@@ -40,7 +42,7 @@ from ..readers.record import Account, Minutes, Tally, replay
 from ..tuning import InTime, TimeRange
 from .bench import Bench, Part, Render, Settings, message_of
 from .crew import Crew, Work, start_method, unpack
-from .desk import Desk, Sampling
+from .desk import Desk, Sampling, watched
 
 _WARM = 2 * PIECE
 _MOST_WAITING = 64 << 20
@@ -90,7 +92,7 @@ class Hunting:
     ``jobs`` is the number of processes that share the work, 0 for as many as there are cores; results do not depend on
     it. ``times`` leaves events out, ``render`` says what a match is to be written as (a function of a module, so that all
     processes find it). The rest is as for `read_events` and `Engine.session`; ``start`` is how processes are started:
-    ``fork``, ``spawn``, or ``auto``.
+    ``fork``, ``spawn``, or ``auto``. With ``profile``, what rules cost is measured, in all processes together.
 
     `run` hands out matches; iterating gives them. ``reading`` and ``session`` are the accounts of both halves, ``sample``
     and ``unknown`` what was looked at closer, ``inside`` counts what the range of time left out. They tell of the part that
@@ -114,18 +116,28 @@ class Hunting:
         include: Iterable[str] = (),
         exclude: Iterable[str] = (),
         start: str = "auto",
+        profile: bool = False,
         piece: int = PIECE,
         warm: int = _WARM,
     ) -> None:
         if jobs < 0:
             raise ValueError(f"jobs must not be negative: {jobs}")
-        self.engine = engine
+        self.profile = Profile(engine) if profile else None
+        """What rules cost, where that is measured."""
+        self.engine = engine = engine if self.profile is None else self.profile.engine
         self.jobs = jobs or cores()
         secret = password.encode() if isinstance(password, str) else password
         self._settings = Settings(
-            options or StreamOptions(), times or TimeRange(), render, limits or Limits(), secret
+            options or StreamOptions(),
+            times or TimeRange(),
+            render,
+            limits or Limits(),
+            secret,
+            profile,
         )
         self.session = engine.session(self._settings.options)
+        if self.profile is not None:
+            self.profile.attach(self.session)
         self.sample = Sample(engine)
         self.unknown = UnknownShapes()
         self.inside = InTime(engine, self._settings.times)
@@ -137,11 +149,13 @@ class Hunting:
         self._found: list[Match | bytes] = []
         if self.jobs == 1:
             desk = self._desk = self._own_desk()
-            self._account.take = desk.take
+            if self.profile is not None:
+                watched(desk, self.profile)
+            self._account.take = desk.takes
             self.reading = Reading(self._walk.records(self._paths), self._account)
             return
         self.reading = Reading(_nothing_more(), self._account)
-        self._bench = Bench(engine, self._settings)
+        self._bench = Bench(engine, self._settings, self.profile)
         self._start = start
         self._piece = piece
         self._warm = warm
@@ -197,8 +211,8 @@ class Hunting:
     def __iter__(self) -> Iterator[Match | bytes]:
         """All matches (what ``render`` makes of each, if it was given), in order."""
         if self.jobs == 1:
-            look, found = self._desk.look, self._found
-            for record in self.reading:
+            look, found = self._desk.looks, self._found
+            for record in self._measured(self.reading):
                 look(record)
                 if found:
                     yield from found
@@ -218,6 +232,8 @@ class Hunting:
 
         An interrupt takes effect between two steps of the work; what was counted by then has been handed out.
         """
+        if self.profile is not None:
+            emit = self.profile.timed(WRITING, emit)
         if self.jobs == 1:
             desk = self._desk
             desk.tick = tick
@@ -226,8 +242,8 @@ class Hunting:
             else:
                 render = self._settings.render
                 desk.emit = lambda match: emit(render(match))
-            look = desk.look
-            for record in self.reading:
+            look = desk.looks
+            for record in self._measured(self.reading):
                 look(record)
         else:
             with _interrupts() as interrupted:
@@ -243,6 +259,19 @@ class Hunting:
             emit(found)
         self._found.clear()
 
+    def _measured(self, reading: Reading) -> Iterator[Record]:
+        """The records, with the time measured that reading them takes."""
+        return iter(reading) if self.profile is None else self._timed(reading, self.profile)
+
+    def _timed(self, reading: Reading, profile: Profile) -> Iterator[Record]:
+        while True:
+            start = profile.enter()
+            record = next(reading, None)
+            profile.leave(READING, start)
+            if record is None:
+                return
+            yield record
+
     def _flush(self) -> None:
         for match in self.session.flush():
             self._emit(match)
@@ -254,6 +283,13 @@ class Hunting:
         """
         if self.jobs == 1:
             return
+        with collection.paused():  # what compiling makes stays
+            self._warm_up()
+        self._warm = 0
+        if self._next is not None:
+            self._hire()
+
+    def _warm_up(self) -> None:
         while self._warm > 0 and self._advance():
             piece = self._next
             if piece is None:
@@ -266,9 +302,8 @@ class Hunting:
             slot = _Slot(piece, done=True)
             self._order.append(slot)
             slot.parts.extend(self._bench.work(message_of(piece, self._first())))
-        self._warm = 0
-        if self._next is not None:
-            self._hire()
+            for _ in self._put_together():
+                pass  # what was found waits for `run`
 
     def _first(self) -> int:
         """How many events of the next piece may be among the first of the run."""
@@ -308,6 +343,7 @@ class Hunting:
     def _merged(self, interrupted: list[bool] | None = None) -> Iterator[None]:
         """Everything, put together; after each step, what was found is in ``_found``."""
         self.begin()
+        yield
         while True:
             yield from self._put_together()
             if self._advance():
@@ -400,6 +436,16 @@ class Hunting:
 
     def _merge(self, slot: _Slot, part: Part) -> None:
         """Take in a part whose turn it is."""
+        profile = self.profile
+        if profile is None:
+            self._take_in(slot, part)
+            return
+        start = profile.enter()
+        self._take_in(slot, part)
+        profile.leave(MERGING, start)
+        profile.add(part.profile)
+
+    def _take_in(self, slot: _Slot, part: Part) -> None:
         piece = slot.piece
         text = None
         if isinstance(piece, Lines):
@@ -461,11 +507,14 @@ def _nothing_more() -> Any:
 
 
 def _forked(bench: Bench) -> Work:
+    bench.begin()
     return bench.work
 
 
 def _spawned(engine_file: str, settings: Settings) -> Work:
-    return Bench(Engine.load(engine_file), settings).work
+    engine = Engine.load(engine_file)
+    profile = Profile(engine) if settings.profiled else None
+    return Bench(engine if profile is None else profile.engine, settings, profile).work
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -46,6 +47,12 @@ def any_of(texts: Collection[str]) -> MightHold:
     >>> might_hold(b'{"a": "MimiKatz"}'), might_hold(b'{"a": "mimicry"}')
     (True, False)
     """
+    return _any_of(frozenset(texts))
+
+
+@lru_cache(maxsize=64)
+def _any_of(texts: frozenset[str]) -> MightHold:
+    # Most classes of events ask for the same texts: those of rules that look for words wherever they are.
     known = sorted(texts)
     options = re2.Options()
     options.never_capture = True

@@ -20,7 +20,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
@@ -190,6 +190,18 @@ class Plan:
         return found
 
 
+class Watch(Protocol):
+    """What may look on while a matcher works, to tell what it costs."""
+
+    def verdicts(self, made: list[tuple[int, Verdict]]) -> list[tuple[int, Verdict]]:
+        """The verdicts of stages, by their numbers, to be used in place of these."""
+        ...
+
+    def table(self, column: Column, anchors: tuple[FacetAnchors, ...], memory: Memory) -> Hits:
+        """The table from a column's values to stages."""
+        ...
+
+
 class ClassMatcher:
     """The stages of an event class, or of several that go together.
 
@@ -209,6 +221,7 @@ class ClassMatcher:
             elif stage.possible:
                 self._conditions.append((number, stage.condition))
         self._memory = Memory() if memory is None else memory
+        self.watch: Watch | None = None
         self._columns: list[Column] = []
         self._indexes: dict[Any, int] = {}
         self._verdicts: list[tuple[int, Verdict]] = []
@@ -311,7 +324,8 @@ class ClassMatcher:
         """The stages among ``hits`` that hold. Where they are many, what was found for the same values is remembered."""
         if self._events >= self._review_at:
             self._review()
-        if hits.bit_count() < _WORTH_A_MEMO:
+        # Whoever looks on wants to see each condition tried.
+        if hits.bit_count() < _WORTH_A_MEMO or self.watch is not None:
             return self._asked(hits, event, outer)
         key = self._key(hits, event)
         if key is None:
@@ -397,6 +411,8 @@ class ClassMatcher:
                 used[index] = used.get(index, 0) + 1
         self._tries = [0] * len(verdicts)
         self._passes = [0] * len(verdicts)
+        if self.watch is not None:
+            verdicts = self.watch.verdicts(verdicts)
         self._verdicts, self._compiled, self._hanging = verdicts, compiled, hanging
         self._plan = self._planned()
         return self._plan
@@ -429,7 +445,11 @@ class ClassMatcher:
         plain, computed = [], []
         for index, anchors in facets.items():
             column = self._columns[index]
-            table = Hits(tuple(anchors.values()), self._memory)
+            held = tuple(anchors.values())
+            if self.watch is None:
+                table = Hits(held, self._memory)
+            else:
+                table = self.watch.table(column, held, self._memory)
             if column.path is not None and len(column.path) == 1:
                 plain.append((table, column.path[0]))
             else:

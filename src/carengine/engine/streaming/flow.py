@@ -421,8 +421,13 @@ class Flow:
 
     def _described(self, number: int) -> str:
         """What a node is, and the rules that it works for."""
+        node = self.nodes[number]
+        return f"{node.name} of {', '.join(self.rules_of(node))}"
+
+    def rules_of(self, node: Node) -> list[str]:
+        """The ids of the rules that a node works for."""
         rules: dict[str, None] = {}
-        work = [self.nodes[number]]
+        work = [node]
         seen: set[int] = set()
         while work:
             node = work.pop()
@@ -433,7 +438,7 @@ class Flow:
                 rules.setdefault(node.rule.id)
             work += [target for target, _ in node.targets]
             work += self._watchers.get(id(node), ())
-        return f"{self.nodes[number].name} of {', '.join(sorted(rules))}"
+        return sorted(rules)
 
     # What lies around a row
 
