@@ -23,7 +23,7 @@ from ..fieldmap import CarEvent
 from .engine import Engine, Session
 from .match import Match, MatchedEvent, Origin
 from .rows import Occurrence
-from .streaming import Flow, StreamOptions
+from .streaming import Feeding, Flow, StreamOptions
 
 Place = tuple[int, int]
 """A rule's place among the engine's, and an output's among the rule's."""
@@ -109,6 +109,8 @@ class Moves:
     options: StreamOptions
     entries: list[Entry] = field(factory=list)
     clock: float = float("-inf")
+    arrived: Sequence[Any] = ()
+    """The outputs that rows have come to: none here."""
     _now: list[Move] = field(factory=list)
     _feeds: bool = False
     _after_feed: bool = False
@@ -164,7 +166,9 @@ def first_half(engine: Engine, places: Places, options: StreamOptions) -> tuple[
     session = engine.session(options)
     moves = Moves(places, options)
     if engine.streams:
-        session._flow = cast(Flow, moves)
+        # While it is fed a session asks no more of its flow than `Feeding` says, and it is never saved.
+        fed: Feeding = moves
+        session._flow = cast(Flow, fed)
     return session, moves
 
 

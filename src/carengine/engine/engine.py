@@ -64,7 +64,7 @@ from .saved import (
     write_state,
 )
 from .sieve import Sieve
-from .streaming import Flow, Stream, StreamOptions, prepare, stages_of
+from .streaming import Feeding, Flow, Stream, StreamOptions, prepare, stages_of
 from .targets import Aims, Found, Target, distinct, match_found
 
 # How many late events and events without a time are named.
@@ -463,7 +463,7 @@ class Session:
             places = together.matcher.match(inner, event, line=line)
             if places:
                 self._gather(event, inner, origin, first, together, places, found, feeding)
-        flow = self._flow
+        flow: Feeding | None = self._flow
         if flow is not None:
             for class_place, event_class in enumerate(classified.classes):
                 fed = feeding.get(class_place)
@@ -520,7 +520,7 @@ class Session:
                     ((rule, output, first + class_place, stage_place), target, seen, matched)
                 )
 
-    def _feed_flow(self, flow: Flow, occurrence: Occurrence, stages: list[ir.Stage]) -> None:
+    def _feed_flow(self, flow: Feeding, occurrence: Occurrence, stages: list[ir.Stage]) -> None:
         time = occurrence.view.time
         account = self.account
         if time is None:
@@ -532,7 +532,7 @@ class Session:
             return
         flow.feed(occurrence, stages)
 
-    def _arrived(self, flow: Flow) -> list[tuple[tuple[int, ...], Match]]:
+    def _arrived(self, flow: Feeding) -> list[tuple[tuple[int, ...], Match]]:
         """The matches of rows that have come to outputs, by output and in canonical order."""
         return [
             (sink.place, match_of_row(sink.rule, sink.output, row))

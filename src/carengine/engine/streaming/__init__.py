@@ -5,7 +5,7 @@ them together and drives them by event time, ``memory`` keeps them within bounds
 this package, says what all of it must come to.
 """
 
-from .flow import Flow, Stream, StreamOptions
+from .flow import Feeding, Flow, Stream, StreamOptions
 from .plans import prepare, stages_of
 
-__all__ = ["Flow", "Stream", "StreamOptions", "prepare", "stages_of"]
+__all__ = ["Feeding", "Flow", "Stream", "StreamOptions", "prepare", "stages_of"]

@@ -23,7 +23,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from attrs import Attribute, field, frozen
 
@@ -115,6 +115,26 @@ class Stream:
 
 
 Watched = TypeVar("Watched", WholeNode, RankNode, LookupNode)
+
+
+class Feeding(Protocol):
+    """What a session asks of its flow while events are fed; `Flow` is one."""
+
+    @property
+    def arrived(self) -> Sequence[Sink]:
+        """The outputs at which rows have arrived."""
+
+    def is_late(self, time: int) -> bool:
+        """Whether an event of this time has come too late."""
+
+    def feed(self, occurrence: Occurrence, stages: Iterable[ir.Stage]) -> None:
+        """An event that passed these stages."""
+
+    def tick(self, time: int) -> None:
+        """An event of this time has come."""
+
+    def take(self) -> list[tuple[Sink, list[Row]]]:
+        """The rows that have arrived at outputs."""
 
 
 class Flow:
