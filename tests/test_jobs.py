@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import zipfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -466,6 +467,15 @@ def test_a_process_that_is_lost(
     assert last.startswith(f"stopped by a fault: {len(out.splitlines())} records")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Interrupts raise as they do at a terminal: a shell starts what runs behind with interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_leaves_what_was_counted(tmp_path: Path) -> None:
     """Each match that was counted has been handed out, and no process is left."""
     rule = parse_rule(STATELESS, "R.car")
