@@ -358,7 +358,27 @@ def test_all_that_is_wrong_is_told() -> None:
     ids=lambda value: value[:6] if isinstance(value, str) else "",
 )
 def test_hostile_texts(text: str, limits: dict[str, int], words: str) -> None:
-    assert any(words in item.message for item in refusal(text, **limits).diagnostics)
+    messages = [item.message for item in refusal(text, **limits).diagnostics]
+    assert any(words in message for message in messages), messages
+
+
+def test_the_depth_that_libyaml_stops_at_is_told_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As libyaml 0.2.6 says it, whichever is installed: it looks ahead, and stops before we have counted to 64."""
+
+    def stops(text: str, Loader: Any) -> Iterator[Any]:  # noqa: N803 (PyYAML's name)
+        mark = yaml.Mark("", 1000, 0, 1000, None, 0)
+        raise yaml.scanner.ScannerError(
+            "while increasing flow level", mark, "exceeded maximum nesting depth", mark
+        )
+        yield
+
+    monkeypatch.setattr(yaml, "parse", stops)
+    [found] = refusal("[" * 2000).diagnostics
+    assert found.message == "nested more than 64 levels deep"
+    assert found.span is not None
+    assert found.span.column == 1001
+    [found] = refusal("[" * 2000, depth=5000).diagnostics
+    assert found.message == "nested more than 1000 levels deep"
 
 
 def test_the_examples_in_the_text() -> None:

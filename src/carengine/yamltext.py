@@ -143,6 +143,10 @@ _BOM = "\ufeff"
 _MOST_FINDINGS = 100
 _REFUSED = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAG = "tag:yaml.org,2002:"
+# libyaml reads ahead. From 0.2.6 on (PyYAML 6.0.4) it stops by itself at this depth, and may do so before the
+# collections above it have been handed out.
+_LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
+_LIBYAML_DEPTH = 1000
 _TAGS: Final = {
     _TAG + "int": int, _TAG + "float": float, _TAG + "bool": bool, _TAG + "null": type(None),
 }  # fmt: skip
@@ -206,7 +210,7 @@ def load_yaml(block: Block, code: Code, *, limits: Limits = Limits()) -> Node:
     except _StopReading:
         pass
     except yaml.MarkedYAMLError as error:
-        found.append(_syntax(block, base, code, error))
+        found.append(_syntax(block, base, code, error, limits))
     except yaml.YAMLError as error:
         found.append(_finding(block, code, 0, 0, f"the text is not YAML: {error}"))
     if found:
@@ -253,7 +257,7 @@ def _build(
                         _finding(block, code, start, end, f"the tag {event.tag} is not known")
                     )
                 if len(stack) >= limits.depth:
-                    raise stop(start, end, f"nested more than {limits.depth} levels deep")
+                    raise stop(start, end, _too_deep(limits.depth))
                 stack.append(_Open(mapping, bool(event.flow_style), start, start, []))
                 continue
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
@@ -338,11 +342,14 @@ def _finding(block: Block, code: Code, start: int, end: int, message: str) -> Di
     return Diagnostic(code, message, block.span(start, end))
 
 
-def _syntax(block: Block, base: int, code: Code, error: Any) -> Diagnostic:
+def _syntax(block: Block, base: int, code: Code, error: Any, limits: Limits) -> Diagnostic:
     """A ``yaml.MarkedYAMLError`` as a finding (untyped: the stubs do not know that marks have an index)."""
     problem = error.problem or error.context or "the text is not YAML"
     mark = error.problem_mark or error.context_mark
     at = mark.index + base if mark is not None else 0
+    if _LIBYAML_TOO_DEEP in problem:
+        depth = min(limits.depth, _LIBYAML_DEPTH)
+        return _finding(block, code, at, at + 1, _too_deep(depth))
     labels: tuple[Label, ...] = ()
     if error.context and error.context_mark is not None and error.problem:
         begin = error.context_mark.index + base
@@ -352,6 +359,10 @@ def _syntax(block: Block, base: int, code: Code, error: Any) -> Diagnostic:
     if block.text[at : at + 1] == "\t":
         notes = ("YAML is indented with spaces, never with tabs",)
     return Diagnostic(code, f"not YAML: {problem}", block.span(at, at + 1), "", labels, notes)
+
+
+def _too_deep(depth: int) -> str:
+    return f"nested more than {depth} levels deep"
 
 
 def _shortened(text: str) -> str:
