@@ -79,17 +79,17 @@ class Account:
         self.late_origins: list[str] = []
         self.untimed_origins: list[str] = []
 
-    def met(self, leaf: Leaf[Classified]) -> None:
-        """Count one event."""
+    def met(self, leaf: Leaf[Classified], times: int = 1) -> None:
+        """Count an event, or several."""
         recent = self.recent
         if leaf in recent:
-            recent[leaf] += 1
+            recent[leaf] += times
             return
         if len(recent) >= _MOST_COUNTS:
             for found, number in recent.items():
                 self._sums.add(found.target, number)
             recent.clear()
-        recent[leaf] = 1
+        recent[leaf] = times
 
     def _summed(self) -> _Sums:
         sums = self._sums.copy()

@@ -167,8 +167,8 @@ class _Form:
                 kind = self._kind(path)
             nothing[name] = absent
             fields.append((name, kind, msgspec.field(default=absent, name=key)))
-        made = msgspec.defstruct("Fields", fields, frozen=True)
-        return made, msgspec.defstruct("Nothing", list(nothing), frozen=True)(**nothing)
+        made = msgspec.defstruct("Fields", fields, frozen=True, gc=False)
+        return made, msgspec.defstruct("Nothing", list(nothing), frozen=True, gc=False)(**nothing)
 
     def _kind(self, path: Path) -> Any:
         simple: Any = str | _integer() | None

@@ -22,10 +22,10 @@ looks into. All refusals lead the usual way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from sys import getsizeof
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import define, field, frozen
 
@@ -39,7 +39,7 @@ from .decoding import (
     decodes_deep,
     reading_of,
 )
-from .matcher import Leaf, Plan, WholeEventNeeded, is_key
+from .matcher import Leaf, Plan, Search, WholeEventNeeded, is_key
 
 if TYPE_CHECKING:
     from .account import Account
@@ -78,6 +78,8 @@ _FIRST_REVIEW = 64
 _NEXT_SESSION = 5_000
 # Whole decoders give up at 1024 brackets in brackets.
 _MOST_BRACKETS = 900
+# So many lines are decoded at once.
+_BATCH = 64
 
 
 @define(eq=False)
@@ -86,18 +88,22 @@ class _Known:
 
     ``columns`` are the tables of what rules hang on, with what takes their keys from the decoded fields; None where
     these fields do not suffice. ``searches`` tell what must not be found in a line. ``alone`` says that the stages are
-    those of one map. ``further`` is what is done where the columns do not say that no rule matches. ``quiet`` has values of
+    those of one map. ``idle`` says that no stage hangs on any field. ``further`` is what is done where the columns do not say that no rule matches. ``quiet`` has values of
     all columns together, as ``key`` takes them, on which no rule hangs; ``since`` is how many events there were when it was empty last.
     """
 
     leaf: Leaf[Classified]
     columns: Columns | None
-    searches: tuple[Callable[[bytes], bool], ...]
+    searches: tuple[Search, ...]
     alone: bool
     further: _Further | None
     key: Callable[[Any], Any] = lambda fields: None
     quiet: dict[Any, None] | None = field(default=None, repr=False)
     since: int = 0
+    idle: bool = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.idle = self.columns == ()
 
 
 @frozen(eq=False)
@@ -113,11 +119,14 @@ class _Further:
     decode: Decode
     values: Callable[[Any], Any]
     columns: Columns | None
-    searches: tuple[Callable[[bytes], bool], ...]
+    searches: tuple[Search, ...]
     plans: tuple[Plan, ...]
     clean: dict[Any, None] = field(factory=dict, repr=False)
     vain: Counter[int] = field(factory=Counter, repr=False)
 
+
+_Taken = _Known | Literal[False] | None
+"""What a line was taken as: False where it is left, None where that is not known yet."""
 
 # What one session's sieve learns for the next.
 _LEARNED = (
@@ -163,7 +172,7 @@ class Sieve:
         self._tests: dict[Leaf[Classified], tuple[Test, ...]] = {}
         self._made_with: dict[Leaf[Classified], tuple[Plan, ...]] = {}
         # Of some of these, what must not be found in the line.
-        self._searches: dict[Leaf[Classified], tuple[Callable[[bytes], bool], ...]] = {}
+        self._searches: dict[Leaf[Classified], tuple[Search, ...]] = {}
         # The same as structures, for what was met before: from the deciding values to what is done.
         self._reading: Reading | None = None
         self._known: dict[Any, _Known] = {}
@@ -221,7 +230,7 @@ class Sieve:
                 elif not self._passes(known, line, hits):
                     return False
             for search in known.searches:
-                if search(line):
+                if search.might_hold(line):
                     return self._slowly()
         except WholeEventNeeded:
             return self._slowly()
@@ -241,6 +250,96 @@ class Sieve:
         else:
             self._account.met(leaf)
         return True
+
+    def left(self, lines: Sequence[bytes]) -> Iterator[int]:
+        """The places of those lines that `take` does not take, in order. It is faster than to ask about each line.
+
+        The account is at each place what it would be if the lines after it had not been looked at.
+        """
+        # Where the time of events decides matches they are wanted one after another.
+        if self._tick is not None:
+            yield from (place for place, line in enumerate(lines) if not self.take(line))
+            return
+        for start in range(0, len(lines), _BATCH):
+            batch = lines[start : start + _BATCH]
+            taken, others = self._take_all(batch)
+            begun = 0
+            for place in others:
+                if taken[place] is False or not self.take(batch[place]):
+                    self._count(taken[begun:place])
+                    begun = place + 1
+                    yield start + place
+            self._count(taken[begun:])
+
+    def _count(self, taken: Iterable[_Taken]) -> None:
+        met = self._account.met
+        for known, number in Counter(taken).items():
+            if known:
+                met(known.leaf, number)
+
+    def _take_all(self, lines: Sequence[bytes]) -> tuple[list[_Taken], Sequence[int]]:
+        """What each of some lines was taken as, and the places of those that were not taken.
+
+        Nothing is counted.
+        """
+        reading = self._reading
+        if reading is None or self._pause:
+            return [None] * len(lines), range(len(lines))
+        found = _decoded(reading.decode, lines)
+        if self._count_brackets:
+            for place, line in enumerate(lines):
+                if line.count(b"{") + line.count(b"[") > _MOST_BRACKETS:
+                    found[place] = None
+        taken: list[_Taken]
+        try:
+            taken = list(map(self._known.get, map(reading.deciding, found)))
+        except (TypeError, AttributeError):
+            taken = [self._known_as(reading, fields) for fields in found]
+        others = []
+        for place, known in enumerate(taken):
+            if not known:
+                others.append(place)
+                continue
+            if known.idle:
+                continue
+            fields = found[place]
+            try:
+                quiet = known.quiet
+                if quiet is not None and known.key(fields) in quiet:
+                    continue
+                if known.columns is None:
+                    hits = 1
+                else:
+                    hits = 0
+                    for table, get in known.columns:
+                        hits |= table[get(fields)]
+                if not hits:
+                    if quiet is not None:
+                        self._hush(known, known.key(fields))
+                elif not self._passes(known, lines[place], hits):
+                    taken[place] = False
+                    others.append(place)
+            except (ValueError, TypeError, AttributeError, RecursionError, WholeEventNeeded):
+                taken[place] = None
+                others.append(place)
+        searches = {search for known in set(taken) if known for search in known.searches}
+        for search in searches:
+            for place, seen in enumerate(map(search.glance, lines)):
+                if seen:
+                    known = taken[place]
+                    if known and search in known.searches and search.might_hold(lines[place]):
+                        self._slowly()
+                        taken[place] = False
+                        others.append(place)
+        if searches:
+            others.sort()
+        return taken, others
+
+    def _known_as(self, reading: Reading, fields: Any) -> _Known | None:
+        try:
+            return self._known.get(reading.deciding(fields))
+        except (TypeError, AttributeError):
+            return None
 
     def _take(self, line: bytes, values: Any = None) -> bool:
         """The same by way of dictionaries. The line's deciding values, if given, are known afterwards."""
@@ -271,7 +370,7 @@ class Sieve:
                         break
                 if self._searches:
                     for search in self._searches.get(leaf, ()):  # type: ignore[arg-type]
-                        if search(line):
+                        if search.might_hold(line):
                             return self._slowly()
         except (ValueError, RecursionError, WholeEventNeeded):
             return self._slowly()
@@ -341,7 +440,7 @@ class Sieve:
             self._keep(known, further, values)
         if further.searches is known.searches:
             return True
-        return not any(search(line) for search in further.searches)
+        return not any(search.might_hold(line) for search in further.searches)
 
     def _keep(self, known: _Known, further: _Further, values: Any) -> None:
         """Note that no rule matches an event with these values."""
@@ -386,7 +485,8 @@ class Sieve:
         ``known`` are the stages that could match, for each group, where that was found out already; ``partial``
         the fields that were decoded already, if that was the dictionary of all that are decoded at first.
         """
-        decode = self._decoders[leaf]
+        # What is frequent may have changed meanwhile.
+        decode = self._decoders.get(leaf)
         if decode is None:
             return None
         if partial is None or decode is not self._decode:
@@ -547,7 +647,7 @@ class Sieve:
         matchers = [group.matcher for _, group in leaf.target.groups]
         plans = [matcher.plan for matcher in matchers]
         paths = frozenset[Path]().union(*(matcher.paths for matcher in matchers))
-        if any(plan.text is not None and plan.might_hold is None for plan in plans) or not paths:
+        if any(plan.text is not None and plan.search is None for plan in plans) or not paths:
             return None
         nothing = frozenset[Path]()
         reading = reading_of(paths, nothing, nothing, self._opaque, paths)
@@ -562,8 +662,27 @@ class Sieve:
         )
 
 
-def _searches(plans: Iterable[Plan]) -> tuple[Callable[[bytes], bool], ...]:
-    return tuple(p.might_hold for p in plans if p.text is not None and p.might_hold is not None)
+def _decoded(decode: Decode, lines: Sequence[bytes]) -> list[Any]:
+    """Each line decoded, with None for those that do not fit or are no UTF-8."""
+    found: list[Any] = []
+    decoding = map(decode, lines)
+    while len(found) < len(lines):
+        try:
+            found += decoding
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            # What came before it is in the list already.
+            found.append(None)
+    for place, plain in enumerate(map(bytes.isascii, lines)):
+        if not plain:
+            try:
+                lines[place].decode()
+            except UnicodeDecodeError:
+                found[place] = None
+    return found
+
+
+def _searches(plans: Iterable[Plan]) -> tuple[Search, ...]:
+    return tuple(p.search for p in plans if p.text is not None and p.search is not None)
 
 
 def _all_columns(plans: Iterable[Plan], attributes: Mapping[Path, str]) -> Columns | None:

@@ -6,6 +6,7 @@
 """
 
 from .columns import Memory, is_key, opaque_paths, paths_in
+from .injson import Search
 from .routing import (
     EventClasses,
     Leaf,
@@ -28,6 +29,7 @@ __all__ = [
     "Plan",
     "Route",
     "Router",
+    "Search",
     "Split",
     "WholeEventNeeded",
     "is_key",

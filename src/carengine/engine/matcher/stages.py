@@ -44,7 +44,7 @@ from .columns import (
     single_value,
 )
 from .finder import Finder
-from .injson import MightHold, any_of
+from .injson import Search, any_of
 
 try:
     from orjson import dumps
@@ -146,7 +146,7 @@ class _Hanging:
 class Plan:
     """What is done for each event before stages are looked at.
 
-    ``text`` finds stages by the event's text; ``might_hold`` says of JSON that an event was decoded from, or
+    ``text`` finds stages by the event's text; ``search`` says of JSON that an event was decoded from, or
     could have been, whether there is any point in it. ``paths`` are those of the raw fields that it takes. Where it is not ``complete``, some stages can
     be true whatever these hold.
     """
@@ -154,7 +154,7 @@ class Plan:
     plain: tuple[tuple[Hits, str], ...]
     computed: tuple[Computed, ...]
     text: Finder | None
-    might_hold: MightHold | None
+    search: Search | None
     always: int
     paths: frozenset[tuple[str, ...]]
 
@@ -169,7 +169,7 @@ class Plan:
     @property
     def complete(self) -> bool:
         """Whether no stage can hold where ``hits`` gives nothing."""
-        return not self.always and (self.text is None or self.might_hold is not None)
+        return not self.always and (self.text is None or self.search is not None)
 
     def hits(self, event: Mapping[str, Any]) -> int:
         """The stages, as a mask, that the values of an event could make true; without ``always`` and ``text``."""
@@ -587,22 +587,22 @@ class ClassMatcher:
         return index, self._columns[index].bit(_as_atom(atom), value)
 
 
-def _any_of(texts: set[str | None]) -> MightHold | None:
+def _any_of(texts: set[str | None]) -> Search | None:
     """What tells whether JSON has one of these texts; None where that is not known of all of them."""
     known = [text for text in texts if text is not None]
     return any_of(known) if known and len(known) == len(texts) else None
 
 
 def _worth_a_look(plan: Plan, outer: Mapping[str, Any] | None, line: bytes | None) -> bool:
-    if plan.might_hold is None:
+    if plan.search is None:
         return True
-    if line is not None and not plan.might_hold(line):
+    if line is not None and not plan.search.might_hold(line):
         return False
     if outer is None or dumps is None:
         return True
     # Written afresh it has no escapes but those of control characters.
     try:
-        return plan.might_hold(dumps(outer))
+        return plan.search.might_hold(dumps(outer))
     except TypeError:
         return True
 
