@@ -23,11 +23,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from itertools import compress, count
+from operator import attrgetter, not_
 from sys import getsizeof
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from .decoding import (
     AVAILABLE,
@@ -47,7 +48,17 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 Test = Callable[[Any], int]
-Columns = tuple[tuple[Any, Callable[[Any], Any]], ...]
+
+
+class _Column(NamedTuple):
+    """A table of what rules hang on, what takes its keys from structures, and the paths of what these hold."""
+
+    table: Any
+    get: Callable[[Any], Any]
+    paths: tuple[Path, ...]
+
+
+Columns = tuple[_Column, ...]
 
 # Where most of so many lines give a match, so many that follow are not looked at in part.
 _VAIN = 32
@@ -66,11 +77,15 @@ _AGAIN_COST = 2.2
 _MOST_KNOWN = 2_000
 _KEY_TEXT = 256
 _MOST_REFUSED = 1_000
-# The same of events that no rule matches: texts of how many characters together, and bytes for each session.
-_CLEAN_TEXT = 8_000
+# The same of values that rules hang on, and of events that no rule matches: texts of how many characters together, and bytes
+# for each session; an entry without its texts, and a text without its characters, are that large.
+_CLEAN_TEXT = 50_000
 _CLEAN_BYTES = 10_000_000
-_MOST_QUIET = 4_000
-# It pays to keep them where each is met so often again.
+_ENTRY = 400
+_TEXT = 100
+_MOST_HITS = 4_000
+# After so many that were not there it is looked at whether it pays: that it does where one in so many was there, at least.
+_LOOK_AT = 1_000
 _PAYS = 2
 # After how many lines decoded twice it is first looked at which events are frequent.
 _FIRST_REVIEW = 64
@@ -88,8 +103,12 @@ class _Known:
 
     ``columns`` are the tables of what rules hang on, with what takes their keys from the decoded fields; None where
     these fields do not suffice. ``searches`` tell what must not be found in a line. ``alone`` says that the stages are
-    those of one map. ``idle`` says that no stage hangs on any field. ``further`` is what is done where the columns do not say that no rule matches. ``quiet`` has values of
-    all columns together, as ``key`` takes them, on which no rule hangs; ``since`` is how many events there were when it was empty last.
+    those of one map. ``idle`` says that no stage hangs on any field. ``further`` is what is done where the columns do not say that no rule
+    matches. ``hits`` has for values of all columns together, as ``key`` takes them, the stages that they could make true, as a mask. Some
+    of values of late, ``missed``, were not there; ``since`` is how many events there were before.
+
+    ``decided`` are columns that are left out, since the deciding fields are all they read; where they say that a rule could match,
+    ``otherwise`` is meant instead.
     """
 
     leaf: Leaf[Classified]
@@ -98,15 +117,18 @@ class _Known:
     alone: bool
     further: _Further | None
     key: Callable[[Any], Any] = lambda fields: None
-    quiet: dict[Any, None] | None = field(default=None, repr=False)
+    hits: dict[Any, int] | None = field(default=None, repr=False)
+    missed: int = 0
     since: int = 0
+    decided: Columns = ()
+    otherwise: _Known | None = None
     idle: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.idle = self.columns == ()
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _Further:
     """What is done with lines of a leaf for which the fields that are decoded at first do not suffice.
 
@@ -121,8 +143,11 @@ class _Further:
     columns: Columns | None
     searches: tuple[Search, ...]
     plans: tuple[Plan, ...]
-    clean: dict[Any, None] = field(factory=dict, repr=False)
+    clean: dict[Any, bool] = field(factory=dict, repr=False)
     vain: Counter[int] = field(factory=Counter, repr=False)
+    remembers: bool = True
+    asked: int = 0
+    missed: int = 0
 
 
 _Taken = _Known | Literal[False] | None
@@ -139,6 +164,7 @@ _LEARNED = (
         "_entries",
         "_varied",
         "_strict",
+        "_texts",
         "_clean_bytes",
     ),
 )
@@ -179,6 +205,7 @@ class Sieve:
         self._knowable: dict[Leaf[Classified], _Known] = {}
         self._entries: dict[Leaf[Classified], int] = {}
         self._varied: set[Leaf[Classified]] = set()
+        self._texts: dict[str, str] = {}
         self._clean_bytes = 0
         # How many lines did not fit, and whether the structure refuses what frequent events lack.
         self._refused = 0
@@ -215,20 +242,11 @@ class Sieve:
             values = reading.deciding(fields)
             known = self._known.get(values)
             if known is None:
-                return self._take(line, values)
+                return self._take(line, values, fields)
             leaf = known.leaf
-            if known.quiet is None or known.key(fields) not in known.quiet:
-                hits = 0
-                if known.columns is None:
-                    hits = 1
-                else:
-                    for table, get in known.columns:
-                        hits |= table[get(fields)]
-                if not hits:
-                    if known.quiet is not None:
-                        self._hush(known, known.key(fields))
-                elif not self._passes(known, line, hits):
-                    return False
+            hits = self._hits(known, fields)
+            if hits and not self._passes(known, line, hits):
+                return False
             for search in known.searches:
                 if search.might_hold(line):
                     return self._slowly()
@@ -302,21 +320,14 @@ class Sieve:
                 continue
             if known.idle:
                 continue
-            fields = found[place]
             try:
-                quiet = known.quiet
-                if quiet is not None and known.key(fields) in quiet:
-                    continue
-                if known.columns is None:
-                    hits = 1
-                else:
-                    hits = 0
-                    for table, get in known.columns:
-                        hits |= table[get(fields)]
-                if not hits:
-                    if quiet is not None:
-                        self._hush(known, known.key(fields))
-                elif not self._passes(known, lines[place], hits):
+                # As `_hits` does, for most lines.
+                hits = None
+                if known.hits is not None:
+                    hits = known.hits.get(known.key(found[place]))
+                if hits is None:
+                    hits = self._hits(known, found[place])
+                if hits and not self._passes(known, lines[place], hits):
                     taken[place] = False
                     others.append(place)
             except (ValueError, TypeError, AttributeError, RecursionError, WholeEventNeeded):
@@ -324,13 +335,12 @@ class Sieve:
                 others.append(place)
         searches = {search for known in set(taken) if known for search in known.searches}
         for search in searches:
-            for place, seen in enumerate(map(search.glance, lines)):
-                if seen:
-                    known = taken[place]
-                    if known and search in known.searches and search.might_hold(lines[place]):
-                        self._slowly()
-                        taken[place] = False
-                        others.append(place)
+            for place in compress(count(), map(search.glance, lines)):
+                known = taken[place]
+                if known and search in known.searches and search.might_hold(lines[place]):
+                    self._slowly()
+                    taken[place] = False
+                    others.append(place)
         if searches:
             others.sort()
         return taken, others
@@ -341,8 +351,8 @@ class Sieve:
         except (TypeError, AttributeError):
             return None
 
-    def _take(self, line: bytes, values: Any = None) -> bool:
-        """The same by way of dictionaries. The line's deciding values, if given, are known afterwards."""
+    def _take(self, line: bytes, values: Any = None, fields: Any = None) -> bool:
+        """The same by way of dictionaries. The line's deciding values, if given, are known afterwards; ``fields`` has them."""
         decode = self._decode
         if decode is None:
             return self._slowly()
@@ -352,7 +362,7 @@ class Sieve:
             partial = decode(line)
             leaf = self._find(partial)
             if values is not None and leaf is not None and leaf in self._knowable:
-                self._remember(values, leaf)
+                self._remember(values, leaf, fields)
             tests = self._tests.get(leaf)  # type: ignore[arg-type]
             if tests is None:
                 if leaf not in self._decoders:
@@ -383,85 +393,132 @@ class Sieve:
                     self._tick(time)
         return True
 
-    def _hush(self, known: _Known, values: tuple[Any, ...]) -> None:
-        """Note that no rule hangs on these values of the columns."""
-        quiet = known.quiet
-        if quiet is None or not all(map(is_key, values)):
-            return
-        if len(quiet) >= _MOST_QUIET:
+    def _hits(self, known: _Known, fields: Any) -> int:
+        """The stages that the values of the columns could make true; some number where that cannot be said of all."""
+        if known.columns is None:
+            return 1
+        memo = known.hits
+        if memo is not None:
+            values = known.key(fields)
+            hits = memo.get(values)
+            if hits is not None:
+                return hits
+        hits = 0
+        for table, get, _ in known.columns:
+            hits |= table[get(fields)]
+        if memo is not None:
+            self._note(known, memo, values, hits)
+        return hits
+
+    def _note(
+        self, known: _Known, memo: dict[Any, int], values: tuple[Any, ...], hits: int
+    ) -> None:
+        """Remember what these values of the columns come to."""
+        known.missed += 1
+        if known.missed >= _LOOK_AT:
             events = self._account.recent.get(known.leaf, 0) - known.since
             # Fewer than none: they were counted in another session.
-            if 0 <= events < _PAYS * _MOST_QUIET:
-                # Most of them are new. It does not pay.
-                known.quiet = None
+            if 0 <= events < _PAYS * known.missed:
+                # Most of them are new.
+                known.hits = None
                 return
             known.since += events
-            quiet.clear()
-        if self._fits([value for value in values if type(value) is str]):
-            quiet[values] = None
+            known.missed = 0
+        if len(memo) >= _MOST_HITS:
+            memo.clear()
+        key = self._to_keep(values)
+        if key is not None:
+            memo[key] = hits
 
-    def _fits(self, texts: list[str]) -> bool:
-        """Whether there is room for these texts; makes some by forgetting."""
+    def _to_keep(self, values: Any) -> Any:
+        """These values as a key of a table that remembers them; None where that is not worth it. Makes room by forgetting."""
+        parts = values if type(values) is tuple else (values,)
+        if not all(map(is_key, parts)):
+            return None
+        texts = [part for part in parts if type(part) is str]
         if sum(map(len, texts)) > _CLEAN_TEXT:
-            return False
+            return None
         if self._clean_bytes > _CLEAN_BYTES:
             self._clean_bytes = 0
+            self._texts = {}
             for known in self._knowable.values():
-                quiet, further = known.quiet, known.further
-                if quiet is not None:
-                    quiet.clear()
-                if further is not None:
-                    further.clean.clear()
-        self._clean_bytes += 200 + sum(map(getsizeof, texts))
-        return True
+                for one in (known, known.otherwise):
+                    if one is not None and one.hits is not None:
+                        one.hits.clear()
+                if known.further is not None:
+                    known.further.clean.clear()
+        self._clean_bytes += _ENTRY
+        # Most texts come again in other combinations. One of each is enough, and what is small stays near.
+        known_texts = self._texts
+        for text in texts:
+            if text not in known_texts:
+                known_texts[text] = text
+                self._clean_bytes += getsizeof(text) + _TEXT
+        kept = tuple(known_texts[part] if type(part) is str else part for part in parts)
+        return kept if type(values) is tuple else kept[0]
 
     def _passes(self, known: _Known, line: bytes, hits: int) -> bool:
         """Whether all that rules read of a line says that none of them matches, but for what is searched for."""
-        self._slowly()
+        self._slow += 1
         further = known.further
         if further is None:
             found = [hits] if known.columns is not None and known.alone else None
             return self._again(known.leaf, line, found) is not None
         fields = further.decode(line)
-        values = further.values(fields)
-        if values in further.clean:
-            if known.columns is not None and known.alone:
-                further.vain[hits] += 1
-        else:
-            if known.columns is None and further.columns is not None:
-                hits = 0
-                for table, get in further.columns:
-                    hits |= table[get(fields)]
-            if hits:
-                sure = known.columns is not None or further.columns is not None
-                found = [hits] if sure and known.alone else None
-                if self._again(known.leaf, line, found) is None:
-                    return False
-            self._keep(known, further, values)
-        if further.searches is known.searches:
-            return True
-        return not any(search.might_hold(line) for search in further.searches)
+        values = further.values(fields) if further.remembers else None
+        clean = further.clean.get(values)
+        further.asked += 1
+        if clean is None:
+            clean = self._look_further(known, further, line, fields, hits)
+            if further.remembers:
+                self._keep(known, further, values, clean)
+        elif not clean:
+            self._in_vain()
+        elif known.columns is not None and known.alone:
+            further.vain[hits] += 1
+        if clean and further.searches is not known.searches:
+            return not any(search.might_hold(line) for search in further.searches)
+        return clean
 
-    def _keep(self, known: _Known, further: _Further, values: Any) -> None:
-        """Note that no rule matches an event with these values."""
-        parts = values if type(values) is tuple else (values,)
+    def _look_further(
+        self, known: _Known, further: _Further, line: bytes, fields: Any, hits: int
+    ) -> bool:
+        self._review_where_due()
+        if known.columns is None and further.columns is not None:
+            hits = 0
+            for table, get, _ in further.columns:
+                hits |= table[get(fields)]
+            if not hits:
+                return True
+        sure = known.columns is not None or further.columns is not None
+        found = [hits] if sure and known.alone else None
+        return self._again(known.leaf, line, found) is not None
+
+    def _keep(self, known: _Known, further: _Further, values: Any, clean: bool) -> None:
+        """Remember of an event's values whether no rule matches it."""
         assert known.leaf.target is not None
         plans = [group.matcher.plan for _, group in known.leaf.target.groups]
         if any(now is not then for now, then in zip(plans, further.plans, strict=True)):
             known.further = self._further(known.leaf)
             return
-        if not all(map(is_key, parts)):
-            return
-        if self._fits([part for part in parts if type(part) is str]):
-            further.clean[values] = None
+        further.missed += 1
+        if further.missed >= _LOOK_AT:
+            further.remembers = further.asked >= _PAYS * further.missed
+            further.asked = further.missed = 0
+        key = self._to_keep(values)
+        if key is not None:
+            further.clean[key] = clean
 
-    def _remember(self, values: Any, leaf: Leaf[Classified]) -> None:
-        """Note what events with these deciding values are."""
+    def _remember(self, values: Any, leaf: Leaf[Classified], fields: Any) -> None:
+        """Note what events with these deciding values are; ``fields`` has them."""
         parts = values if type(values) is tuple else (values,)
         # The structure has no numbers but integers there, so that no two values are equal as keys.
         if any(len(part) > _KEY_TEXT for part in parts if type(part) is str):
             return
         known = self._knowable[leaf]
+        if known.decided and any(table[get(fields)] for table, get, _ in known.decided):
+            assert known.otherwise is not None
+            known = known.otherwise
         self._known[values] = known
         self._entries[leaf] = self._entries.get(leaf, 0) + 1
         if len(self._known) >= _MOST_KNOWN:
@@ -473,9 +530,12 @@ class Sieve:
     def _slowly(self) -> bool:
         """Note that a line was not taken at once."""
         self._slow += 1
+        self._review_where_due()
+        return False
+
+    def _review_where_due(self) -> None:
         if self._slow >= self._review_at and self._usable:
             self._review()
-        return False
 
     def _again(
         self, leaf: Leaf[Classified], line: bytes, known: list[int] | None, partial: Any = None
@@ -594,7 +654,7 @@ class Sieve:
     def _structure(self) -> None:
         """Make what takes lines of events whose deciding values were met before."""
         self._known, self._entries, self._knowable = {}, {}, {}
-        self._clean_bytes = 0
+        self._texts, self._clean_bytes = {}, 0
         self._reading = None
         # The time of an event is not read from structures.
         if self._tick is None:
@@ -632,14 +692,29 @@ class Sieve:
             if further is not None and (own is None or further.plans == tuple(own)):
                 searches = further.searches
             columns = None if own is None else _all_columns(own, reading.attributes)
-            self._knowable[leaf] = known = _Known(
-                leaf, columns, searches, len(leaf.target.groups) == 1, further
-            )
-            paths = sorted({path for plan in own or () for path in plan.paths})
-            if columns is not None and len(columns) > 1 and len(paths) > 1:
-                known.key = attrgetter(*(reading.attributes[path] for path in paths))
-                known.quiet = {}
-                known.since = self._account.recent.get(leaf, 0)
+            known = otherwise = self._known_of(leaf, columns, searches, further)
+            decided = [column for column in columns or () if deciding.issuperset(column.paths)]
+            if columns and decided:
+                varied = tuple(column for column in columns if column not in decided)
+                known = self._known_of(leaf, varied, searches, further)
+                known.decided, known.otherwise = tuple(decided), otherwise
+            self._knowable[leaf] = known
+
+    def _known_of(
+        self,
+        leaf: Leaf[Classified],
+        columns: Columns | None,
+        searches: tuple[Search, ...],
+        further: _Further | None,
+    ) -> _Known:
+        assert leaf.target is not None
+        known = _Known(leaf, columns, searches, len(leaf.target.groups) == 1, further)
+        paths = sorted({path for column in columns or () for path in column.paths})
+        if len(columns or ()) > 1 and len(paths) > 1 and self._reading is not None:
+            known.key = attrgetter(*(self._reading.attributes[path] for path in paths))
+            known.hits = {}
+            known.since = self._account.recent.get(leaf, 0)
+        return known
 
     def _further(self, leaf: Leaf[Classified]) -> _Further | None:
         """How lines of a leaf are decoded to all that rules read of them; None where that is not known."""
@@ -672,12 +747,11 @@ def _decoded(decode: Decode, lines: Sequence[bytes]) -> list[Any]:
         except (ValueError, TypeError, AttributeError, RecursionError):
             # What came before it is in the list already.
             found.append(None)
-    for place, plain in enumerate(map(bytes.isascii, lines)):
-        if not plain:
-            try:
-                lines[place].decode()
-            except UnicodeDecodeError:
-                found[place] = None
+    for place in compress(count(), map(not_, map(bytes.isascii, lines))):
+        try:
+            lines[place].decode()
+        except UnicodeDecodeError:
+            found[place] = None
     return found
 
 
@@ -694,10 +768,10 @@ def _columns(plan: Plan, attributes: Mapping[Path, str]) -> Columns | None:
     """A plan's tables, and what takes their keys from a structure; None where it has not got them."""
     if not attributes.keys() >= plan.paths:
         return None
-    plain = [(table, attrgetter(attributes[key,])) for table, key in plan.plain]
+    plain = [_Column(table, attrgetter(attributes[key,]), ((key,),)) for table, key in plan.plain]
     computed = [
-        (column.by_parts, attrgetter(*(attributes[path] for path in column.paths)))
-        for column in plan.computed
+        _Column(c.by_parts, attrgetter(*(attributes[path] for path in c.paths)), c.paths)
+        for c in plan.computed
     ]
     return (*plain, *computed)
 
