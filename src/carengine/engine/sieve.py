@@ -314,24 +314,28 @@ class Sieve:
         except (TypeError, AttributeError):
             taken = [self._known_as(reading, fields) for fields in found]
         others = []
-        for place, known in enumerate(taken):
-            if not known:
-                others.append(place)
-                continue
-            if known.idle:
-                continue
-            try:
-                # As `_hits` does, for most lines.
-                hits = None
-                if known.hits is not None:
-                    hits = known.hits.get(known.key(found[place]))
-                if hits is None:
-                    hits = self._hits(known, found[place])
-                if hits and not self._passes(known, lines[place], hits):
-                    taken[place] = False
+        # The same as `_hits` does, here for most lines.
+        for known, place in zip(taken, count()):
+            if known:
+                memo = known.hits
+                try:
+                    if memo is not None:
+                        hits = memo.get(known.key(found[place]))
+                        if hits == 0:
+                            continue
+                        if hits is None:
+                            hits = self._hits(known, found[place])
+                    elif known.idle:
+                        continue
+                    else:
+                        hits = self._hits(known, found[place])
+                    if hits and not self._passes(known, lines[place], hits):
+                        taken[place] = False
+                        others.append(place)
+                except (ValueError, TypeError, AttributeError, RecursionError, WholeEventNeeded):
+                    taken[place] = None
                     others.append(place)
-            except (ValueError, TypeError, AttributeError, RecursionError, WholeEventNeeded):
-                taken[place] = None
+            else:
                 others.append(place)
         searches = {search for known in set(taken) if known for search in known.searches}
         for search in searches:
