@@ -304,6 +304,7 @@ RULES = [
 @pytest.fixture(autouse=True)
 def learning_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sieve, "_FIRST_REVIEW", 1)
+    monkeypatch.setattr(sieve, "_BATCH", 5)
 
 
 def whole(line: bytes) -> Any:
@@ -336,6 +337,22 @@ def sieved(engine: Engine, lines: list[bytes]) -> list[Any]:
             found.append([match.rule.id for match in session.feed_line(line)])
         except ValueError:
             found.append(None)
+    made = [*found, session.account.events, session.account.kinds, session.account.matches]
+    assert batched(engine, lines) == made
+    return made
+
+
+def batched(engine: Engine, lines: list[bytes]) -> list[Any]:
+    session = engine.session()
+    found: list[Any] = [[] for _ in lines]
+    unreadable = 0
+    for place in session.sieve.left(lines):
+        assert session.account.events == place - unreadable
+        try:
+            found[place] = [match.rule.id for match in session.feed(whole(lines[place]))]
+        except (ValueError, TypeError):
+            found[place] = None
+            unreadable += 1
     return [*found, session.account.events, session.account.kinds, session.account.matches]
 
 
@@ -358,13 +375,13 @@ def test_lines_are_let_pass_where_most_of_them_match(monkeypatch: pytest.MonkeyP
     # It looks again: not one of the last quiet stretch is decoded whole once it has.
     assert taken[-30:] == [True] * 30
     looked_at: list[bytes] = []
-    finding = session.sieve._again
+    finding = session.sieve._passes
 
-    def looking(leaf: Any, line: bytes, *rest: Any) -> Any:
+    def looking(known: Any, line: bytes, hits: int) -> bool:
         looked_at.append(line)
-        return finding(leaf, line, *rest)
+        return finding(known, line, hits)
 
-    monkeypatch.setattr(session.sieve, "_again", looking)
+    monkeypatch.setattr(session.sieve, "_passes", looking)
     for line in lines[:60]:
         session.sieve.take(line)
     assert 0 < len(looked_at) < 30
@@ -440,7 +457,7 @@ def test_odd_lines_are_their_events() -> None:
 def test_what_is_remembered_changes_nothing(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Values that repeat and values that do not, of fields that decide what an event is and of others; hits that come to
     # nothing; words that are looked for anywhere; and so little room that all is forgotten again and again.
-    for name in ("_MOST_KNOWN", "_MOST_QUIET", "_CLEAN_BYTES", "_MOST_REFUSED"):
+    for name in ("_MOST_KNOWN", "_MOST_HITS", "_LOOK_AT", "_CLEAN_BYTES", "_MOST_REFUSED"):
         monkeypatch.setattr(sieve, name, most)
     rules = [
         parse_rule('a = search Process:Create where exe = "c*.exe" and user = "x" output a', "a"),
@@ -503,7 +520,7 @@ def test_a_reader_leaves_taken_lines_out(tmp_path: Path) -> None:
     session = engine.session()
     for _ in range(20):
         session.feed_line(lines[0].encode())
-    with read_events(file, take=session.sieve.take) as reading:
+    with read_events(file, left=session.sieve.left) as reading:
         found = [(r.number, m.rule.id) for r in reading for m in session.feed(r.event)]
     assert found == [(3, "a"), (8, "a")]
     assert (reading.records, reading.unreadable, session.account.events) == (9, 1, 28)

@@ -1,10 +1,10 @@
-"""carengine, as a user has it: `load_rules`, an `Engine` with the default field maps, `feed_line`."""
+"""carengine, as a user has it: `load_rules`, an `Engine` with the default field maps, `feed_lines`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from protocol import Loaded, Rules, serve
+from protocol import Loaded, Pair, Rules, serve
 
 import carengine
 
@@ -12,13 +12,13 @@ import carengine
 def load(rules: Rules) -> Loaded:
     """The engine of all rules."""
     found = carengine.load_rules(*rules.files.values())
-    feed = carengine.Engine(found).session().feed_line
+    feed = carengine.Engine(found).session().feed_lines
 
-    def one(number: int, line: bytes) -> Iterable[str]:
-        return [match.rule.id for match in feed(line)]
+    def several(first: int, lines: list[bytes]) -> Iterable[Pair]:
+        return [(first + place, m.rule.id) for place, matches in feed(lines) for m in matches]
 
     refused = {draft.id: draft.diagnostics[0].message for draft in found.refused}
-    return Loaded(carengine.__version__, len(found), one, refused=refused)
+    return Loaded(carengine.__version__, len(found), several=several, at_once=256, refused=refused)
 
 
 if __name__ == "__main__":

@@ -45,16 +45,13 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_events(
-    options: argparse.Namespace, take: Callable[[bytes], bool] | None = None
-) -> Reading:
-    """The events that a command line names, without those that ``take`` takes."""
+def open_events(options: argparse.Namespace) -> Reading:
+    """The events that a command line names."""
     return read_events(
         *options.events,
         password=options.password,
         include=options.include_files,
         exclude=options.exclude_files,
-        take=take,
     )
 
 

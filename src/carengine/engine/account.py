@@ -13,6 +13,7 @@ from typing import Any
 from attrs import define, evolve, field
 
 from .. import ir
+from ..diagnostics import Code, Diagnostic, codes, counted
 from .classes import Classified
 from .matcher import Leaf
 from .saved import kinds_as_data, kinds_from_data
@@ -90,6 +91,19 @@ class Account:
                 self._sums.add(found.target, number)
             recent.clear()
         recent[leaf] = times
+
+    def of_times(self) -> list[Diagnostic]:
+        """What there is to say of events that came too late, or without a time (CE540, CE541)."""
+        found: list[Diagnostic] = []
+        if self.late:
+            message = f"{counted(self.late, 'event')} came later than allowed and took no part in joins and groups"
+            found.append(_about(codes.LATE_EVENTS, message, self.late_origins, self.late))
+        if self.untimed:
+            message = (
+                f"without a time: {counted(self.untimed, 'event')} that a join or a group wanted"
+            )
+            found.append(_about(codes.UNTIMED_EVENTS, message, self.untimed_origins, self.untimed))
+        return found
 
     def _summed(self) -> _Sums:
         sums = self._sums.copy()
@@ -200,3 +214,8 @@ def difference(after: Account, before: Mapping[str, Any]) -> tuple[dict[str, Any
 
 _SUMMED = ("events", "unrecognised", "claimed_twice", "recognised")
 _PLAIN = ("matches", "late", "untimed", "late_origins", "untimed_origins")
+
+
+def _about(code: Code, message: str, origins: list[str], number: int) -> Diagnostic:
+    more = f" and {number - len(origins):,} more" if origins and number > len(origins) else ""
+    return Diagnostic(code, message, notes=(", ".join(origins) + more,) if origins else ())

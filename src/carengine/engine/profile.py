@@ -18,7 +18,7 @@ run without a profile; without one nothing is measured and nothing is slower.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import perf_counter_ns
 from typing import Any, TypeVar, cast
 
@@ -199,6 +199,25 @@ class Profile:
                 self.leave(key, start)
 
         return cast(Call, measured)
+
+    def timed_steps(
+        self, key: Key, call: Callable[..., Iterator[int]]
+    ) -> Callable[..., Iterator[int]]:
+        """The same for an iterator: each of its steps is measured."""
+
+        def measured(*arguments: Any) -> Iterator[int]:
+            steps = call(*arguments)
+            while True:
+                start = self.enter()
+                try:
+                    step = next(steps, None)
+                finally:
+                    self.leave(key, start)
+                if step is None:
+                    return
+                yield step
+
+        return measured
 
     def judging(self, key: Key, verdict: Verdict) -> Verdict:
         """A verdict that is measured, and of which it is counted how often it holds."""

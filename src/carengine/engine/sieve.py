@@ -11,7 +11,7 @@ or that is unusual, is decoded whole and fed like any other::
 
 Which events are frequent is looked at a few times while lines go by. For these, the first step is two looks into
 tables: from the fields that decide what an event is to what is done with it, and from each field that rules hang on
-to the rules (`_Known`).
+to the rules (`Known`).
 
 The outcome is that of decoding every line whole. The partial decoder checks all of the line's JSON but for the
 encoding of what it skips, which is checked before. It refuses every value that it would read otherwise than the
@@ -22,24 +22,21 @@ looks into. All refusals lead the usual way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress, count
-from operator import attrgetter, not_
 from sys import getsizeof
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-from attrs import define, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from .decoding import (
     AVAILABLE,
     WRAPPERS,
     Decode,
-    Path,
     Reading,
     decoder_of,
     decodes_deep,
     reading_of,
 )
+from .known import Further, Known, columns_of, decoded, further_of, hung_on, known_of, searches_of
 from .matcher import Leaf, Plan, Search, WholeEventNeeded, is_key
 
 if TYPE_CHECKING:
@@ -49,16 +46,6 @@ if TYPE_CHECKING:
 
 Test = Callable[[Any], int]
 
-
-class _Column(NamedTuple):
-    """A table of what rules hang on, what takes its keys from structures, and the paths of what these hold."""
-
-    table: Any
-    get: Callable[[Any], Any]
-    paths: tuple[Path, ...]
-
-
-Columns = tuple[_Column, ...]
 
 # Where most of so many lines give a match, so many that follow are not looked at in part.
 _VAIN = 32
@@ -97,60 +84,7 @@ _MOST_BRACKETS = 900
 _BATCH = 64
 
 
-@define(eq=False)
-class _Known:
-    """What is done with the lines of a leaf of which the deciding fields are known.
-
-    ``columns`` are the tables of what rules hang on, with what takes their keys from the decoded fields; None where
-    these fields do not suffice. ``searches`` tell what must not be found in a line. ``alone`` says that the stages are
-    those of one map. ``idle`` says that no stage hangs on any field. ``further`` is what is done where the columns do not say that no rule
-    matches. ``hits`` has for values of all columns together, as ``key`` takes them, the stages that they could make true, as a mask. Some
-    of values of late, ``missed``, were not there; ``since`` is how many events there were before.
-
-    ``decided`` are columns that are left out, since the deciding fields are all they read; where they say that a rule could match,
-    ``otherwise`` is meant instead.
-    """
-
-    leaf: Leaf[Classified]
-    columns: Columns | None
-    searches: tuple[Search, ...]
-    alone: bool
-    further: _Further | None
-    key: Callable[[Any], Any] = lambda fields: None
-    hits: dict[Any, int] | None = field(default=None, repr=False)
-    missed: int = 0
-    since: int = 0
-    decided: Columns = ()
-    otherwise: _Known | None = None
-    idle: bool = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.idle = self.columns == ()
-
-
-@define(eq=False)
-class _Further:
-    """What is done with lines of a leaf for which the fields that are decoded at first do not suffice.
-
-    ``decode`` gives all fields that rules read of them, ``values`` takes these; ``columns`` and ``searches`` are as
-    in `_Known`. ``clean`` has the values of events that no rule matches, but for what the searches look for. That was
-    found out with these ``plans``, and holds no longer than they do. ``vain`` counts the stages, as masks, that were hit by
-    such values.
-    """
-
-    decode: Decode
-    values: Callable[[Any], Any]
-    columns: Columns | None
-    searches: tuple[Search, ...]
-    plans: tuple[Plan, ...]
-    clean: dict[Any, bool] = field(factory=dict, repr=False)
-    vain: Counter[int] = field(factory=Counter, repr=False)
-    remembers: bool = True
-    asked: int = 0
-    missed: int = 0
-
-
-_Taken = _Known | Literal[False] | None
+_Taken = Known | Literal[False] | None
 """What a line was taken as: False where it is left, None where that is not known yet."""
 
 # What one session's sieve learns for the next.
@@ -201,8 +135,8 @@ class Sieve:
         self._searches: dict[Leaf[Classified], tuple[Search, ...]] = {}
         # The same as structures, for what was met before: from the deciding values to what is done.
         self._reading: Reading | None = None
-        self._known: dict[Any, _Known] = {}
-        self._knowable: dict[Leaf[Classified], _Known] = {}
+        self._known: dict[Any, Known] = {}
+        self._knowable: dict[Leaf[Classified], Known] = {}
         self._entries: dict[Leaf[Classified], int] = {}
         self._varied: set[Leaf[Classified]] = set()
         self._texts: dict[str, str] = {}
@@ -303,7 +237,7 @@ class Sieve:
         reading = self._reading
         if reading is None or self._pause:
             return [None] * len(lines), range(len(lines))
-        found = _decoded(reading.decode, lines)
+        found = decoded(reading.decode, lines)
         if self._count_brackets:
             for place, line in enumerate(lines):
                 if line.count(b"{") + line.count(b"[") > _MOST_BRACKETS:
@@ -349,7 +283,7 @@ class Sieve:
             others.sort()
         return taken, others
 
-    def _known_as(self, reading: Reading, fields: Any) -> _Known | None:
+    def _known_as(self, reading: Reading, fields: Any) -> Known | None:
         try:
             return self._known.get(reading.deciding(fields))
         except (TypeError, AttributeError):
@@ -397,7 +331,7 @@ class Sieve:
                     self._tick(time)
         return True
 
-    def _hits(self, known: _Known, fields: Any) -> int:
+    def _hits(self, known: Known, fields: Any) -> int:
         """The stages that the values of the columns could make true; some number where that cannot be said of all."""
         if known.columns is None:
             return 1
@@ -414,9 +348,7 @@ class Sieve:
             self._note(known, memo, values, hits)
         return hits
 
-    def _note(
-        self, known: _Known, memo: dict[Any, int], values: tuple[Any, ...], hits: int
-    ) -> None:
+    def _note(self, known: Known, memo: dict[Any, int], values: tuple[Any, ...], hits: int) -> None:
         """Remember what these values of the columns come to."""
         known.missed += 1
         if known.missed >= _LOOK_AT:
@@ -446,11 +378,7 @@ class Sieve:
             self._clean_bytes = 0
             self._texts = {}
             for known in self._knowable.values():
-                for one in (known, known.otherwise):
-                    if one is not None and one.hits is not None:
-                        one.hits.clear()
-                if known.further is not None:
-                    known.further.clean.clear()
+                known.forget()
         self._clean_bytes += _ENTRY
         # Most texts come again in other combinations. One of each is enough, and what is small stays near.
         known_texts = self._texts
@@ -461,7 +389,7 @@ class Sieve:
         kept = tuple(known_texts[part] if type(part) is str else part for part in parts)
         return kept if type(values) is tuple else kept[0]
 
-    def _passes(self, known: _Known, line: bytes, hits: int) -> bool:
+    def _passes(self, known: Known, line: bytes, hits: int) -> bool:
         """Whether all that rules read of a line says that none of them matches, but for what is searched for."""
         self._slow += 1
         further = known.further
@@ -485,7 +413,7 @@ class Sieve:
         return clean
 
     def _look_further(
-        self, known: _Known, further: _Further, line: bytes, fields: Any, hits: int
+        self, known: Known, further: Further, line: bytes, fields: Any, hits: int
     ) -> bool:
         self._review_where_due()
         if known.columns is None and further.columns is not None:
@@ -498,12 +426,12 @@ class Sieve:
         found = [hits] if sure and known.alone else None
         return self._again(known.leaf, line, found) is not None
 
-    def _keep(self, known: _Known, further: _Further, values: Any, clean: bool) -> None:
+    def _keep(self, known: Known, further: Further, values: Any, clean: bool) -> None:
         """Remember of an event's values whether no rule matches it."""
         assert known.leaf.target is not None
         plans = [group.matcher.plan for _, group in known.leaf.target.groups]
         if any(now is not then for now, then in zip(plans, further.plans, strict=True)):
-            known.further = self._further(known.leaf)
+            known.further = further_of(known.leaf, self._opaque)
             return
         further.missed += 1
         if further.missed >= _LOOK_AT:
@@ -596,7 +524,7 @@ class Sieve:
         fields = deciding
         for leaf in leaves:
             self._tell(leaf, counts[leaf])
-            first = _hung_on(leaf)
+            first = hung_on(leaf)
             if first is not None:
                 new = first - fields
                 if len(new) * _FIELD_COST < _AGAIN_COST * counts[leaf] / total:
@@ -651,7 +579,7 @@ class Sieve:
         ):
             self._plans[leaf] = plans
             self._tests[leaf] = tuple(plan.hits for plan in plans)
-            searches = _searches(plans)
+            searches = searches_of(plans)
             if searches:
                 self._searches[leaf] = searches
 
@@ -692,98 +620,11 @@ class Sieve:
             assert leaf.target is not None
             own = self._plans.get(leaf)
             searches = self._searches.get(leaf, ())
-            further = None if self._decoders[leaf] is None else self._further(leaf)
+            further = None if self._decoders[leaf] is None else further_of(leaf, self._opaque)
             if further is not None and (own is None or further.plans == tuple(own)):
                 searches = further.searches
-            columns = None if own is None else _all_columns(own, reading.attributes)
-            known = otherwise = self._known_of(leaf, columns, searches, further)
-            decided = [column for column in columns or () if deciding.issuperset(column.paths)]
-            if columns and decided:
-                varied = tuple(column for column in columns if column not in decided)
-                known = self._known_of(leaf, varied, searches, further)
-                known.decided, known.otherwise = tuple(decided), otherwise
-            self._knowable[leaf] = known
-
-    def _known_of(
-        self,
-        leaf: Leaf[Classified],
-        columns: Columns | None,
-        searches: tuple[Search, ...],
-        further: _Further | None,
-    ) -> _Known:
-        assert leaf.target is not None
-        known = _Known(leaf, columns, searches, len(leaf.target.groups) == 1, further)
-        paths = sorted({path for column in columns or () for path in column.paths})
-        if len(columns or ()) > 1 and len(paths) > 1 and self._reading is not None:
-            known.key = attrgetter(*(self._reading.attributes[path] for path in paths))
-            known.hits = {}
-            known.since = self._account.recent.get(leaf, 0)
-        return known
-
-    def _further(self, leaf: Leaf[Classified]) -> _Further | None:
-        """How lines of a leaf are decoded to all that rules read of them; None where that is not known."""
-        assert leaf.target is not None
-        matchers = [group.matcher for _, group in leaf.target.groups]
-        plans = [matcher.plan for matcher in matchers]
-        paths = frozenset[Path]().union(*(matcher.paths for matcher in matchers))
-        if any(plan.text is not None and plan.search is None for plan in plans) or not paths:
-            return None
-        nothing = frozenset[Path]()
-        reading = reading_of(paths, nothing, nothing, self._opaque, paths)
-        if reading is None or not reading.attributes.keys() >= paths:
-            return None
-        return _Further(
-            reading.decode,
-            attrgetter(*(reading.attributes[path] for path in sorted(paths))),
-            _all_columns(plans, reading.attributes) if all(p.complete for p in plans) else None,
-            _searches(plans),
-            tuple(plans),
-        )
-
-
-def _decoded(decode: Decode, lines: Sequence[bytes]) -> list[Any]:
-    """Each line decoded, with None for those that do not fit or are no UTF-8."""
-    found: list[Any] = []
-    decoding = map(decode, lines)
-    while len(found) < len(lines):
-        try:
-            found += decoding
-        except (ValueError, TypeError, AttributeError, RecursionError):
-            # What came before it is in the list already.
-            found.append(None)
-    for place in compress(count(), map(not_, map(bytes.isascii, lines))):
-        try:
-            lines[place].decode()
-        except UnicodeDecodeError:
-            found[place] = None
-    return found
-
-
-def _searches(plans: Iterable[Plan]) -> tuple[Search, ...]:
-    return tuple(p.search for p in plans if p.text is not None and p.search is not None)
-
-
-def _all_columns(plans: Iterable[Plan], attributes: Mapping[Path, str]) -> Columns | None:
-    found = [_columns(plan, attributes) for plan in plans]
-    return None if None in found else tuple(c for columns in found for c in columns or ())
-
-
-def _columns(plan: Plan, attributes: Mapping[Path, str]) -> Columns | None:
-    """A plan's tables, and what takes their keys from a structure; None where it has not got them."""
-    if not attributes.keys() >= plan.paths:
-        return None
-    plain = [_Column(table, attrgetter(attributes[key,]), ((key,),)) for table, key in plan.plain]
-    computed = [
-        _Column(c.by_parts, attrgetter(*(attributes[path] for path in c.paths)), c.paths)
-        for c in plan.computed
-    ]
-    return (*plain, *computed)
-
-
-def _hung_on(leaf: Leaf[Classified]) -> frozenset[Path] | None:
-    """The fields that can show that no rule matches an event of a leaf; None where no few fields can."""
-    assert leaf.target is not None
-    plans = [group.matcher.plan for _, group in leaf.target.groups]
-    if not all(plan.complete for plan in plans):
-        return None
-    return leaf.target.paths.union(*(plan.paths for plan in plans))
+            columns = None if own is None else columns_of(own, reading.attributes)
+            events = self._account.recent.get(leaf, 0)
+            self._knowable[leaf] = known_of(
+                leaf, columns, searches, further, reading.attributes, deciding, events
+            )

@@ -109,7 +109,7 @@ class Bench:
         first, piece = read_message(message)
         settings = self._settings
         self._relative = isinstance(piece, Lines) and not piece.opening
-        minutes = Minutes(take=self.desk.takes)
+        minutes = Minutes(left=self.desk.lefts)
         progress = Progress()
         records = read(piece, minutes, settings.limits, settings.password, progress)
         yield from self._read(records, minutes, progress, first)
@@ -117,7 +117,7 @@ class Bench:
     def here(self, found: Found, first: int) -> Iterator[tuple[Any, ...]]:
         """The same for a content that is open in this process."""
         self._relative = False
-        minutes = Minutes(take=self.desk.takes)
+        minutes = Minutes(left=self.desk.lefts)
         yield from self._read(records_of(*found, minutes), minutes, Progress(), first)
 
     def _read(

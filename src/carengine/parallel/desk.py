@@ -10,7 +10,7 @@ ones must not depend on how the work is divided. They are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from zlib import crc32
 
@@ -32,7 +32,7 @@ _ONE_IN = 31
 _ONE_RECORD_IN = 1023
 # So many combinations of kinds come from hostile events only.
 _MOST_COMBINATIONS = 1_000
-_TICK = 1023
+_TICK = 1024
 
 
 def _nothing() -> None:
@@ -82,16 +82,14 @@ class Desk:
     _chosen: bool = False
     _met: set[int] = field(factory=set)
     _clock: float = float("-inf")
-    takes: Callable[[bytes], bool] = field(init=False)
-    """`take`, measured where that is wanted."""
+    lefts: Callable[[list[bytes]], Iterator[int]] = field(init=False)
+    """`left`, measured where that is wanted."""
     looks: Callable[[Record], None] = field(init=False)
     """`look`, likewise."""
-    _take: Callable[[bytes], bool] = field(init=False)
     _moving: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._take = self.session.sieve.take
-        self.takes, self.looks = self.take, self.look
+        self.lefts, self.looks = self.left, self.look
         self._moving = bool(self.session.engine.streams)
 
     def begin(self, first: int) -> None:
@@ -99,18 +97,53 @@ class Desk:
         self.first, self._number = first, 0
         self._is_line = self._chosen = False
 
-    def take(self, line: bytes) -> bool:
-        """Whether a line of JSON is dealt with unread: `read_events` asks it."""
-        self._is_line = True
-        chosen = self._chosen = not len(line) & _ONE_IN and not crc32(line) & _ONE_IN
-        if chosen or self.first or self.inside is not None or not self._take(line):
-            return False
+    def left(self, lines: list[bytes]) -> Iterator[int]:
+        """The places of lines of JSON that are to be read, in order; the others are dealt with. `read_events` asks for them."""
+        begun = 0
+        number = len(lines)
+        while begun < number and (self.first or self.inside is not None):
+            line = lines[begun]
+            self._is_line = True
+            self._chosen = not len(line) & _ONE_IN and not crc32(line) & _ONE_IN
+            yield begun
+            begun += 1
+        chosen = [
+            place
+            for place, length in enumerate(map(len, lines))
+            if not length & _ONE_IN and place >= begun and not crc32(lines[place]) & _ONE_IN
+        ]
+        for end in (*chosen, number):
+            for place in self._unread(lines[begun:end] if end - begun < number else lines):
+                self._is_line, self._chosen = True, False
+                yield begun + place
+            if end < number:
+                self._is_line = self._chosen = True
+                yield end
+            begun = end + 1
+
+    def _unread(self, lines: list[bytes]) -> Iterator[int]:
+        """The places of the lines that the sieve leaves; the others are counted as records."""
+        begun = 0
         if self._moving:
-            self._moved()
-        self._records += 1
-        if not self._records & _TICK:
+            take = self.session.sieve.take
+            for place, line in enumerate(lines):
+                if take(line):
+                    self._moved()
+                    self._counted(1)
+                else:
+                    yield place
+            return
+        for place in self.session.sieve.left(lines):
+            self._counted(place - begun)
+            begun = place + 1
+            yield place
+        self._counted(len(lines) - begun)
+
+    def _counted(self, number: int) -> None:
+        before = self._records
+        self._records += number
+        if before // _TICK != self._records // _TICK:
             self.tick()
-        return True
 
     def _moved(self) -> None:
         """A line that was taken may have moved the clock, and thus decided matches."""
@@ -127,9 +160,7 @@ class Desk:
         """Deal with a record that was read."""
         chosen = self._chosen if self._is_line else not record.number & _ONE_RECORD_IN
         self._is_line = self._chosen = False
-        self._records += 1
-        if not self._records & _TICK:
-            self.tick()
+        self._counted(1)
         event = record.event
         if self.inside is not None and not self.inside(event):
             return
@@ -158,5 +189,5 @@ class Desk:
 
 def watched(desk: Desk, profile: Profile) -> None:
     """Let a profile measure what a desk does."""
-    desk.takes = profile.timed(TAKING, desk.take)
+    desk.lefts = profile.timed_steps(TAKING, desk.left)
     desk.looks = profile.timed(FEEDING, desk.look)

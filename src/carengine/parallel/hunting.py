@@ -151,7 +151,7 @@ class Hunting:
             desk = self._desk = self._own_desk()
             if self.profile is not None:
                 watched(desk, self.profile)
-            self._account.take = desk.takes
+            self._account.left = desk.lefts
             self.reading = Reading(self._walk.records(self._paths), self._account)
             return
         self.reading = Reading(_nothing_more(), self._account)

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -343,19 +343,27 @@ def _read_lines(
     limit, depth = limits.record_bytes, limits.json_depth
     checked = depth < DEPTH
     loads = FAST if FAST is not None else decode
-    take = None if checked else account.take
+    left = None if checked else account.left
     position = 0
     for lines in batches(chunks, limit):
         start = position + 1
         position += len(lines)
         if read is not None:
             read[0] = position
-        for at, line in _filled(lines, start):
-            if take is not None and len(line) <= limit and take(line):
-                account.records += 1
-                tally.number += 1
+        numbers, lines = _filled(lines, start)
+        places: Iterable[int] = range(len(lines))
+        if left is not None and max(map(len, lines), default=0) <= limit:
+            places = left(lines)
+        begun = 0
+        for place in chain(places, (len(lines),)):
+            if place > begun:
+                account.records += place - begun
+                tally.number += place - begun
                 tally.met = True
-                continue
+            begun = place + 1
+            if place == len(lines):
+                break
+            line = lines[place]
             try:
                 event = loads(line)
             except (ValueError, RecursionError):
@@ -371,19 +379,20 @@ def _read_lines(
                 yield Record(event, source, tally.number)
             elif line.strip(_SPACE):
                 tally.count()
-                event = second_look(tally, line, at)
+                event = second_look(tally, line, numbers[place])
                 if event is not None:
                     yield Record(event, source, tally.number)
 
 
-def _filled(lines: list[bytes], start: int) -> Iterable[tuple[int, bytes]]:
-    """The lines with their numbers; where many are empty, without those.
+def _filled(lines: list[bytes], start: int) -> tuple[Sequence[int], list[bytes]]:
+    """The lines and their numbers; where many are empty, without those.
 
     To decode an empty line costs as much as a short event, and 32 MiB of them are a file of 32 KiB.
     """
     if lines.count(b"\n") + lines.count(b"\r\n") > _MANY_EMPTY:
-        return [(at, line) for at, line in enumerate(lines, start) if not line.isspace()]
-    return enumerate(lines, start)
+        filled = [(at, line) for at, line in enumerate(lines, start) if not line.isspace()]
+        return [at for at, _ in filled], [line for _, line in filled]
+    return range(start, start + len(lines)), lines
 
 
 # Values one after another

@@ -210,7 +210,7 @@ def read_events(
     password: str | bytes = b"",
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
-    take: Callable[[bytes], bool] | None = None,
+    left: Callable[[list[bytes]], Iterable[int]] | None = None,
 ) -> Reading:
     """The events in files, folders and archives, one record after another.
 
@@ -224,9 +224,9 @@ def read_events(
 
     Nothing is raised for what cannot be read: it is a diagnostic, and the rest is read.
 
-    Where records are lines of JSON, ``take`` gets each line before it is decoded. If it says True the record is
-    counted and not given: whoever took it knows enough of it (`Session.sieve` takes events that no rule matches).
-    It must take objects of JSON only.
+    Where records are lines of JSON, ``left`` gets some of them at a time before they are decoded, and gives the places of those that
+    are to be read, in order. The others are counted and not given: whoever took them knows enough of them (the ``left`` of
+    `Session.sieve` takes events that no rule matches). It must take objects of JSON only.
 
     >>> import io
     >>> reading = read_events("-", stdin=io.BytesIO(b'{"EventID": 1}\\n5\\n'))
@@ -235,7 +235,7 @@ def read_events(
     >>> reading.records, reading.unreadable, [x.where for x in reading.diagnostics]
     (2, 1, ['-:2'])
     """
-    account = Account(take=take)
+    account = Account(left=left)
     walk = Walk.of(account, limits, stdin, password, include, exclude)
     return Reading(walk.records([os.fspath(path) for path in paths]), account)
 

@@ -86,7 +86,8 @@ class Account:
 
     ``records`` counts all records met, ``unreadable`` those of them that gave no event, ``sources`` the files and
     members whose content was of a known format, ``bytes_read`` what came from disk or standard input (before
-    unpacking), ``found`` the findings by code, shown or not. ``take`` may take a line of JSON before it is decoded.
+    unpacking), ``found`` the findings by code, shown or not. ``left`` may take lines of JSON before they are decoded, and gives the
+    places of the others, in order.
     """
 
     records: int = 0
@@ -94,7 +95,7 @@ class Account:
     sources: int = 0
     bytes_read: int = 0
     found: Counter[Code] = field(factory=Counter)
-    take: Callable[[bytes], bool] | None = None
+    left: Callable[[list[bytes]], Iterable[int]] | None = None
     _kept: list[tuple[str, Diagnostic]] = field(factory=list)
     _open: Counter[tuple[str, Code]] = field(factory=Counter)
     _dropped: int = 0
