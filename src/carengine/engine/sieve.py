@@ -81,7 +81,7 @@ _NEXT_SESSION = 5_000
 # Whole decoders give up at 1024 brackets in brackets.
 _MOST_BRACKETS = 900
 # So many lines are decoded at once.
-_BATCH = 64
+_BATCH = 128
 
 
 _Taken = Known | Literal[False] | None

@@ -30,13 +30,16 @@ except ImportError:
 MightHold = Callable[[bytes], bool]
 
 _FILTER_BYTES = 4_000_000
-_LETTERS = 4
+_LETTERS = (4, 3)
 _SYMBOLS = 2
 # What folds to a letter of ASCII and is none.
 _FOLDED = {"k": "\u212a", "s": "\u017f"}
 _SYMBOL = re.compile(r"[^\w\s]+")
-# More than this are not looked for by vectors.
+# More than this are not looked for by vectors; of no more than so few, twice as many bytes at once.
 _MOST_WRITTEN = 60
+_FEW_WRITTEN = 32
+# The letters of English, the most common first.
+_COMMON = "etaoinsrhldcumfpgwybvkxjqz"
 
 
 @frozen(eq=False)
@@ -93,22 +96,30 @@ def _quick(texts: list[str], characters: list[str]) -> Callable[[bytes], list[An
     """What finds fragments of all texts, however they are written; None where there are too many."""
     if Matcher is None:
         return None
+    written = _written(texts, characters, _LETTERS[0])
+    if len(written) > _FEW_WRITTEN:
+        shorter = _written(texts, characters, _LETTERS[1])
+        written = shorter if len(shorter) <= _FEW_WRITTEN else written
+    if len(written) > _MOST_WRITTEN:
+        return None
+    # Only this kind of search is vectorised.
+    find: Callable[[bytes], list[Any]] = Matcher(
+        written, matchkind=MatchKind.LeftmostFirst
+    ).find_matches_as_indexes
+    return find
+
+
+def _written(texts: list[str], characters: list[str], letters: int) -> list[bytes]:
+    """Fragments of all texts, of so many letters, in all the ways to write them."""
     # The escapes of letters have their first five characters in common.
     escapes = [e[:5] if c.isalpha() else e for c in characters for e in (_escape(c),)]
-    fragments = _fragments(texts)
+    fragments = _fragments(texts, letters)
     # What is no letter goes first: the buckets of the vectorised search come out better so.
     written = [text for escape in escapes for text in (escape, _upper_hex(escape))]
     written += _beyond("".join(fragments))
     for fragment in fragments:
         written += map("".join, itertools.product(*map(_ways, fragment)))
-    patterns = [text.encode() for text in dict.fromkeys(written)]
-    if len(patterns) > _MOST_WRITTEN:
-        return None
-    # Only this kind of search is vectorised.
-    find: Callable[[bytes], list[Any]] = Matcher(
-        patterns, matchkind=MatchKind.LeftmostFirst
-    ).find_matches_as_indexes
-    return find
+    return [text.encode() for text in dict.fromkeys(written)]
 
 
 def _escape(character: str) -> str:
@@ -119,30 +130,35 @@ def _upper_hex(escape: str) -> str:
     return escape[:2] + escape[2:].upper()
 
 
-def _fragments(texts: list[str]) -> list[str]:
+def _fragments(texts: list[str], letters: int) -> list[str]:
     """Few short texts of which each of the texts has one, with few ways to write them."""
     holders: dict[str, set[str]] = {}
     for text in texts:
-        for fragment in _fragments_of(text):
+        for fragment in _fragments_of(text, letters):
             holders.setdefault(fragment, set()).add(text)
     chosen = []
     left = set(texts)
     while left:
-        best = min(holders, key=lambda f: (-len(holders[f] & left) / _number(f), f))
+        best = min(holders, key=lambda f: (-len(holders[f] & left) / _number(f), -_rarity(f), f))
         chosen.append(best)
         left -= holders[best]
     return chosen
 
 
-def _fragments_of(text: str) -> Collection[str]:
+def _fragments_of(text: str, letters: int) -> Collection[str]:
     found = {
         text[at : at + length]
-        for length in (_SYMBOLS, _LETTERS)
+        for length in (_SYMBOLS, letters)
         for at in range(len(text) - length + 1)
     }
     # Endings of file names (".exe") and single words are too common.
-    rare = {f for f in found if (f.isalpha() and len(f) == _LETTERS) or _SYMBOL.fullmatch(f)}
-    return rare or {f for f in found if len(f) == _LETTERS} or {text}
+    rare = {f for f in found if (f.isalpha() and len(f) == letters) or _SYMBOL.fullmatch(f)}
+    return rare or {f for f in found if len(f) == letters} or {text}
+
+
+def _rarity(fragment: str) -> int:
+    """How rare its beginning is: the search looks closer wherever a text has the first two characters."""
+    return sum(weight * _COMMON.find(c) for weight, c in zip((2, 1), fragment, strict=False))
 
 
 def _number(fragment: str) -> int:
