@@ -244,6 +244,7 @@ def _hunt(
         silent = options.quiet or streams_to_terminal
         try:
             hunting.begin()
+            gc.freeze()  # so is what was compiled for the first events
             watching = (
                 nullcontext(_nothing) if silent else progress(reading, options.events, screen)
             )

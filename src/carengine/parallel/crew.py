@@ -85,9 +85,6 @@ class Crew:
     ) -> None:
         context = multiprocessing.get_context(method)
         self._workers: list[_Worker] = []
-        # What is there is of use to the end; looking it through for garbage would copy all of it into each process.
-        frozen = gc.get_freeze_count() > 0
-        gc.freeze()
         try:
             for _ in range(count):
                 ours, theirs = context.Pipe()
@@ -102,9 +99,6 @@ class Crew:
         except BaseException:
             self.close()
             raise
-        finally:
-            if not frozen:
-                gc.unfreeze()
 
     def free(self, *, idle: bool) -> bool:
         """Whether some worker can be given a piece; ``idle`` is for pieces too large to wait in a pipe."""
@@ -179,6 +173,8 @@ def _serve(
     arguments: Sequence[Any],
 ) -> None:
     """What runs in each process."""
+    # What is there is of use to the end; looking it through for garbage would copy all of it into this process.
+    gc.freeze()
     # The terminal sends an interrupt to all processes; the one that started them ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
