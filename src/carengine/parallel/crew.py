@@ -7,7 +7,6 @@ messages; the last of them says so. It ends when its pipe does, so that none out
 
 from __future__ import annotations
 
-import gc
 import marshal
 import multiprocessing
 import os
@@ -23,6 +22,7 @@ from typing import Any
 
 from attrs import define, field
 
+from .. import collection
 from ..diagnostics import CarError, Diagnostic, codes
 
 Work = Callable[[Any], Iterator[Any]]
@@ -173,8 +173,6 @@ def _serve(
     arguments: Sequence[Any],
 ) -> None:
     """What runs in each process."""
-    # What is there is of use to the end; looking it through for garbage would copy all of it into this process.
-    gc.freeze()
     # The terminal sends an interrupt to all processes; the one that started them ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -192,6 +190,8 @@ def _serve(
 def _answer(pipe: Connection, make: Callable[..., Work], arguments: Sequence[Any]) -> None:
     try:
         work = make(*arguments)
+        # Looking through what was inherited would copy all of it into this process.
+        collection.settle()
         while True:
             held: bytes | None = None
             for answer in work(unpack(pipe.recv_bytes())):
