@@ -37,8 +37,9 @@ _SELDOM = 10_000
 def settle() -> None:
     """What is there is of use to the end of this process, and what comes will hardly be garbage.
 
-    For processes of our own: it is never undone.
+    For processes of our own: it is never undone. Collection is on afterwards.
     """
     gc.freeze()
     _, older, oldest = gc.get_threshold()
     gc.set_threshold(_SELDOM, older, oldest)
+    gc.enable()
