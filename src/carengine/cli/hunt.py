@@ -7,7 +7,6 @@ rule). What became of every rule and every record is said on standard error, and
 from __future__ import annotations
 
 import argparse
-import gc
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -180,7 +179,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         return status.USAGE
     with collection.paused():
         engine = Engine(chosen, maps)
-    gc.freeze()  # rules are there to the end; looking them through for garbage again and again takes long
+        collection.settle()  # rules are there to the end; looking them through again and again takes long
     if options.follow:
         with held(options.state):
             tuned = Tuned.of(open_session(options, settings, engine), options, tuning)
@@ -243,7 +242,9 @@ def _hunt(
         streams_to_terminal = screen.out_terminal and target is None and writer.streaming
         silent = options.quiet or streams_to_terminal
         try:
-            hunting.begin()
+            with collection.paused():
+                hunting.begin()
+                collection.settle()  # so is what was compiled for the first events
             watching = (
                 nullcontext(_nothing) if silent else progress(reading, options.events, screen)
             )

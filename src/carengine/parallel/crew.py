@@ -7,7 +7,6 @@ messages; the last of them says so. It ends when its pipe does, so that none out
 
 from __future__ import annotations
 
-import gc
 import marshal
 import multiprocessing
 import os
@@ -23,6 +22,7 @@ from typing import Any
 
 from attrs import define, field
 
+from .. import collection
 from ..diagnostics import CarError, Diagnostic, codes
 
 Work = Callable[[Any], Iterator[Any]]
@@ -85,9 +85,6 @@ class Crew:
     ) -> None:
         context = multiprocessing.get_context(method)
         self._workers: list[_Worker] = []
-        # What is there is of use to the end; looking it through for garbage would copy all of it into each process.
-        frozen = gc.get_freeze_count() > 0
-        gc.freeze()
         try:
             for _ in range(count):
                 ours, theirs = context.Pipe()
@@ -102,9 +99,6 @@ class Crew:
         except BaseException:
             self.close()
             raise
-        finally:
-            if not frozen:
-                gc.unfreeze()
 
     def free(self, *, idle: bool) -> bool:
         """Whether some worker can be given a piece; ``idle`` is for pieces too large to wait in a pipe."""
@@ -196,6 +190,8 @@ def _serve(
 def _answer(pipe: Connection, make: Callable[..., Work], arguments: Sequence[Any]) -> None:
     try:
         work = make(*arguments)
+        # Looking through what was inherited would copy all of it into this process.
+        collection.settle()
         while True:
             held: bytes | None = None
             for answer in work(unpack(pipe.recv_bytes())):

@@ -283,11 +283,11 @@ class Hunting:
         """
         if self.jobs == 1:
             return
-        with collection.paused():  # what compiling makes stays
+        with collection.paused():  # what compiling makes stays, here and in the other processes
             self._warm_up()
-        self._warm = 0
-        if self._next is not None:
-            self._hire()
+            self._warm = 0
+            if self._next is not None:
+                self._hire()
 
     def _warm_up(self) -> None:
         while self._warm > 0 and self._advance():

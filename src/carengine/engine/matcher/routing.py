@@ -39,8 +39,42 @@ _KEY_TEXT = 256
 _NO_KEY = object()
 
 Conditions = tuple[ir.Condition, ...]
-Open = tuple[tuple[int, ir.Condition], ...]
 T = TypeVar("T")
+
+
+@frozen(eq=False)
+class _Part:
+    """A condition that is open: by its slot, simplified, and what is asked for in it.
+
+    An answer changes few of the conditions. Which ones is told by ``atoms``, by the top-level ``keys`` that these read, and by the
+    ``values`` that one of them is about, or begins with. ``fixed`` tells that an atom reads nothing.
+    """
+
+    slot: int
+    condition: ir.Condition
+    atoms: frozenset[ir.Condition]
+    keys: frozenset[str]
+    values: frozenset[ir.Value]
+    fixed: bool
+
+    @classmethod
+    def of(cls, slot: int, condition: ir.Condition) -> _Part:
+        """The part that is this condition."""
+        atoms = frozenset(ir.atoms(condition))
+        read = [
+            [path for value in values for path in paths_in(value)]
+            for values in map(ir.values_of, atoms)
+            if values
+        ]
+        values: set[ir.Value] = set()
+        for value in map(_only_value, atoms):
+            if value is not None and value not in values:
+                values |= {value, _beginning(value) or value}
+        keys = frozenset(path[0] for paths in read for path in paths)
+        return cls(slot, condition, atoms, keys, frozenset(values), not all(read))
+
+
+Open = tuple[_Part, ...]
 
 
 @frozen(cache_hash=True)
@@ -288,6 +322,7 @@ class Router(Generic[T]):
                 atom: _past(atom, asked) if null and _only_value(atom) != asked else ir.Truth(true)
                 for atom, true in zip(node.atoms, outcome[1:], strict=True)
             }
+            answered = frozenset(known)
             if node.route is not None:
                 self._nodes += 1
                 following = Leaf()
@@ -296,7 +331,12 @@ class Router(Generic[T]):
                 following.lacking = node.lacking
             else:
                 following = self._made(
-                    tuple((slot, replaced(c, known)) for slot, c in node.open),
+                    tuple(
+                        part
+                        if part.atoms.isdisjoint(answered)
+                        else (part.slot, replaced(part.condition, known))
+                        for part in node.open
+                    ),
                     node.holding,
                     node.asked,
                     event,
@@ -324,7 +364,12 @@ class Router(Generic[T]):
             return None
         absent = node.absent - (present or frozenset())
         made = self._made(
-            tuple((slot, _without_keys(c, absent)) for slot, c in node.open),
+            tuple(
+                part
+                if part.keys.isdisjoint(absent) and not part.fixed
+                else (part.slot, _without_keys(part.condition, absent))
+                for part in node.open
+            ),
             node.holding,
             node.asked,
             event,
@@ -338,7 +383,7 @@ class Router(Generic[T]):
 
     def _made(
         self,
-        open_: Open,
+        parts: Iterable[_Part | tuple[int, ir.Condition]],
         holding: frozenset[int],
         asked: frozenset[tuple[str, ...]],
         event: Mapping[str, Any],
@@ -346,23 +391,34 @@ class Router(Generic[T]):
         *,
         past_keys: bool = False,
     ) -> Leaf[T] | None:
-        """The node for what is open. What it asks is chosen so that it tells most of events like this one."""
+        """The node for what may be open. What it asks is chosen so that it tells most of events like this one.
+
+        Of the ``parts``, those that were open before stand as they are; the others are conditions that an answer was put into.
+        """
         self._nodes += 1
-        open_ = tuple((slot, ir.simplify(c)) for slot, c in open_)
-        holding |= {slot for slot, c in open_ if c == ir.Truth(True)}
-        open_ = tuple((slot, c) for slot, c in open_ if not _decided(c))
+        open_: list[_Part] = []
+        for part in parts:
+            if isinstance(part, _Part):
+                open_.append(part)
+                continue
+            slot, condition = part[0], ir.simplify(part[1])
+            if condition == ir.Truth(True):
+                holding |= {slot}
+            elif not _decided(condition):
+                open_.append(_Part.of(slot, condition))
         # Entries of maps that do not recognise the event are of no interest.
-        hopeful = {self._slots[slot][0] for slot, _ in open_ if self._slots[slot][1] is None}
+        hopeful = {self._slots[p.slot][0] for p in open_ if self._slots[p.slot][1] is None}
         sure = {self._slots[slot][0] for slot in holding if self._slots[slot][1] is None}
         if not self._behind.issuperset(sure):
             hopeful -= self._behind
             sure -= self._behind
-        open_ = tuple((slot, c) for slot, c in open_ if self._slots[slot][0] in hopeful | sure)
+        wanted = hopeful | sure
+        open_ = [part for part in open_ if self._slots[part.slot][0] in wanted]
         if not open_:
             return self._end(self._route_of(holding, present), asked)
-        node: Leaf[T] = Leaf(open_, holding, past_keys=past_keys)
+        node: Leaf[T] = Leaf(tuple(open_), holding, past_keys=past_keys)
         node.asked, node.present = asked, present
-        recognise = self._to_recognise(open_)
+        recognise = self._to_recognise(node.open)
         # Not first of all: different logs lack different keys.
         if recognise and not past_keys and asked:
             keys = _telling_keys(recognise, event)
@@ -371,21 +427,25 @@ class Router(Generic[T]):
                 node.absent = keys
                 node.asked |= {(key,) for key in keys}
                 return node
-        value = _most_asked(recognise or [c for _, c in open_], event)
+        value = _most_asked(recognise or [part.condition for part in open_], event)
         if value is None:
             # Only conditions on several values or on the text of the event: no tree for these.
             return None
         node.ask(value)
         node.atoms = tuple(
             dict.fromkeys(
-                a for _, c in open_ for a in ir.atoms(c) if _begins_with(_only_value(a), value)
+                atom
+                for part in open_
+                if value in part.values
+                for atom in ir.atoms(part.condition)
+                if _begins_with(_only_value(atom), value)
             )
         )
         return node
 
     def _to_recognise(self, open_: Open) -> list[ir.Condition]:
         """The open conditions that tell whether maps recognise the event; maps in front come first."""
-        found = [(self._slots[slot], c) for slot, c in open_]
+        found = [(self._slots[part.slot], part.condition) for part in open_]
         maps = [(number, c) for (number, place), c in found if place is None]
         front = [c for number, c in maps if number not in self._behind]
         return front or [c for _, c in maps]
