@@ -106,6 +106,9 @@ MODIFIERS: list[tuple[str, list[Any], list[Any]]] = [
     ("F: '-'", ["-"], [None, ""]),
     ("F: 445", [445, "445", 445.0, [1, 445]], [4450, "0x1bd", None, True]),
     ("F: 0x1BD", [445, "445", "0x1bd"], ["446", "1bd"]),
+    ("F: 9007199254740993", [9007199254740993, "9007199254740993"], [9007199254740992]),
+    ("F: 0x8010000000000001", ["0x8010000000000001", 0x8010000000000001], [0x8010000000000000]),
+    ("F|gte: 9007199254740993", [9007199254740993], [9007199254740992]),
     ("F: 1.5", [1.5, "1.50"], [1, "1,5"]),
     ("F: true", [True, "true", "TRUE"], [False, 1, "1", None]),
     ("F: [a, b, 3]", ["a", "B", 3, "3"], ["c", "ab"]),
@@ -127,6 +130,9 @@ MODIFIERS: list[tuple[str, list[Any], list[Any]]] = [
     ("F|re|i|m|s: '^b.c$'", ["a\nB\nC"], ["a\nbc\n"]),
     (r"F|re: '\d{3}'", ["a123"], ["12"]),
     ("F|re: 'a|b'", ["xa", "b"], ["c"]),
+    ("F|re|contains: 'a.c'", ["xabcx"], ["ac"]),
+    ("F|re|startswith: 'a.c|d'", ["abcx", "dx"], ["xabc", "xd"]),
+    ("F|re|endswith: 'a.c|d'", ["xabc", "xd"], ["abcx", "dx"]),
     ("F|cidr: 10.0.0.0/8", ["10.1.2.3"], ["11.0.0.1", "10.x", None, ""]),
     ("F|cidr: [192.168.0.0/16, 'fe80::/10']", ["192.168.3.4", "fe80::1"], ["192.169.0.1", "fc00::1"]),
     ("F|windash|contains: ' -f '", [" -f ", " /f ", " – f ".replace(" f", "f"), " —f ", " ―f "], [" f ", " +f "]),
@@ -216,6 +222,23 @@ def test_placeholders_take_their_values_from_the_caller() -> None:
     ]
     item = "  F|expand|contains: '%names%'"
     assert matching(item, values_of("F", ["_a_", "c"]), names=["a", "b*"]) == [True, False]
+    # They are Sigma's texts, with wildcards and escapes, and expressions in an expression.
+    item = "  F|expand: '%names%'"
+    found = matching(item, values_of("F", ["srv1", "a*", "ab"]), names=["srv*", r"a\*"])
+    assert found == [True, True, False]
+    item = "  F|re|expand|i: '^%names%$'"
+    found = matching(item, values_of("F", ["B12", "xb1", "a.c", "abc"]), names=[r"b\d*", r"a\.c"])
+    assert found == [True, False, True, False]
+    many = [f"user{number}" for number in range(1_000)]
+    assert matching("  F|expand: '%names%'", values_of("F", ["user999"]), names=many) == [True]
+    # Modifiers are applied in their order: those behind `expand` to what stands for the placeholder.
+    item = "  F|expand|base64offset|contains: '%names%'"
+    assert matching(item, values_of("F", ["xZm9vYmFyx", "foobar"]), names=["foobar"]) == [True, False]
+    item = "  F|expand|windash|contains|all: ['%names%', 'x']"
+    assert matching(item, values_of("F", ["x /f", "x f"]), names=[" -f"]) == [True, False]
+    rules = load(with_detection("sel: {F|expand: '%both%%both%'}\ncondition: sel"), both=many)
+    [refused] = rules.refused
+    assert "more than 100000 values" in refused.diagnostics[0].message
     rules = load(with_detection("sel: {F|expand: '%nobody%'}\ncondition: sel"))
     [refused] = rules.refused
     assert [d.code.id for d in refused.diagnostics] == ["CE804"]
@@ -474,6 +497,7 @@ ERRORS: list[tuple[str, str, int, str]] = [
     (with_detection("s: {A|cidr: 10.0.0.1/8}\ncondition: s"), "CE802", 5, "CIDR"),
     (with_detection("s: {A: {b: c}}\ncondition: s"), "CE802", 5, "a mapping"),
     (with_detection("s: {A|gt: x}\ncondition: s"), "CE802", 5, "incompatible"),
+    (with_detection("s: {A|contains: [x, null]}\ncondition: s"), "CE802", 5, "of 'null'"),
     (with_detection("s: {A|base64: 'a*'}\ncondition: s"), "CE802", 5, "wildcards"),
     (with_detection("s: {A|cased|fieldref: B}\ncondition: s"), "CE803", 5, "without case"),
     (with_detection("s: {A: &a 1, B: *a}\ncondition: s"), "CE802", 5, "alias"),
