@@ -76,10 +76,29 @@ WORDS = (
     *("0x1F", "4688", "1.0", "1e3", "a", "A", "ß", "ẞ", "K", "ſ", "İ", "é", "e\u0301", "😀", "\u2028"),
     *("null", "[]", "{}", '"', "\\", "\\\\", "a*b", "a?b", "x\ny", "tab\tx", "\x01", "MD5=AB,SHA256=CD"),
 )  # fmt: skip
-RARE = ("procdump -ma lsass", "vssadmin delete shadows", "C:\\Users\\Public\\x.exe", "word 99.exe", "4242")
+RARE = (
+    "procdump -ma lsass",
+    "vssadmin delete shadows",
+    "C:\\Users\\Public\\x.exe",
+    "word 99.exe",
+    "4242",
+)
 NUMBERS: tuple[Any, ...] = (0, 1, 2, 3, 10, 445, 4688, -1, 31, 1.5, 1000, 2**53 + 1, 2**63, 2**64)
 
-PARTS = ("cmd", ".exe", "whoami", "sekurlsa::", "\\System32\\", "S-1", "a", "e", "1", "0", "-enc", "ä")
+PARTS = (
+    "cmd",
+    ".exe",
+    "whoami",
+    "sekurlsa::",
+    "\\System32\\",
+    "S-1",
+    "a",
+    "e",
+    "1",
+    "0",
+    "-enc",
+    "ä",
+)
 EXPRESSIONS = (
     *(r"\.exe$", "(?i)WHOAMI", "^C:", r"sekurlsa::\w+", "a|b", r"\d{3,}", "^$", "", "é", "."),
     *("[^a]b", r"x\ny", "^.$"),
@@ -167,7 +186,17 @@ def _detection(chance: random.Random, log: Log, names: Sequence[str], keywords: 
 
 
 _CONDITIONS = (
-    *("a", "a", "a and b", "a and not b", "a and not b", "a or b", "not a", "1 of *", "all of them"),
+    *(
+        "a",
+        "a",
+        "a and b",
+        "a and not b",
+        "a and not b",
+        "a or b",
+        "not a",
+        "1 of *",
+        "all of them",
+    ),
     *("a and not (b or c)", "a and not 1 of c*", "not (a and b) and c"),
 )
 
@@ -220,7 +249,11 @@ def _ecs(event: Windows) -> dict[str, Any]:
     data = made["winlog"].get("event_data", {})
     process = {
         new: data.pop(old)
-        for old, new in (("Image", "executable"), ("CommandLine", "command_line"), ("ProcessId", "pid"))
+        for old, new in (
+            ("Image", "executable"),
+            ("CommandLine", "command_line"),
+            ("ProcessId", "pid"),
+        )
         if old in data
     }
     if process:
@@ -277,7 +310,9 @@ class Log:
         self.clock += chance.choice((0, 1, 1, 60))
         for name in ("@timestamp",):
             if name in made:
-                made[name] = f"2024-05-20T{self.clock // 3600 % 24:02}:{self.clock // 60 % 60:02}:{self.clock % 60:02}Z"
+                made[name] = (
+                    f"2024-05-20T{self.clock // 3600 % 24:02}:{self.clock // 60 % 60:02}:{self.clock % 60:02}Z"
+                )
         if chance.random() < self.odd:
             _change_somewhere(chance, made)
         return made
@@ -287,8 +322,21 @@ def _odd_value(chance: random.Random, value: Any) -> Any:
     return chance.choice(
         (
             *(None, True, False, 0, 1, 1.0, -0.0, 3, 445.0, 1000.0, 1e17, 2**53 + 1, 2**64, 2**70),
-            *([value], [value, None], [], [[value]], [1, value], {}, {"#text": value}, {"x": {"y": value}}),
-            *(f"{value}{'x' * 3000}", f"  {value} ", value * 2 if isinstance(value, str) else value),
+            *(
+                [value],
+                [value, None],
+                [],
+                [[value]],
+                [1, value],
+                {},
+                {"#text": value},
+                {"x": {"y": value}},
+            ),
+            *(
+                f"{value}{'x' * 3000}",
+                f"  {value} ",
+                value * 2 if isinstance(value, str) else value,
+            ),
         )
     )
 
@@ -308,7 +356,9 @@ def _change_somewhere(chance: random.Random, event: dict[str, Any]) -> None:
         case 0:
             del place[key]
         case 1:
-            place[chance.choice(("EventID", "Channel", "process", "winlog", "Event", "log_name"))] = place[key]
+            place[
+                chance.choice(("EventID", "Channel", "process", "winlog", "Event", "log_name"))
+            ] = place[key]
         case _:
             place[key] = _odd_value(chance, place[key])
 
@@ -329,17 +379,46 @@ def odd(chance: random.Random, event: dict[str, Any]) -> bytes:
     match chance.randrange(12):
         case 0:
             at = chance.randrange(len(line) + 1)
-            put = chance.choice((b"", b"\xff", b"\0", b"\\", b'"', b"{", b"]", b",", b"1e999", b"\xed\xa0\x80"))
+            put = chance.choice(
+                (b"", b"\xff", b"\0", b"\\", b'"', b"{", b"]", b",", b"1e999", b"\xed\xa0\x80")
+            )
             return line[:at] + put + line[at + chance.randrange(2) :]
         case 1:
             return b"\xef\xbb\xbf" + line
         case 2:
             return line + chance.choice((b"\r", b"  ", b"\t", b" x", b"{}", b"\0"))
         case 3:
-            return chance.choice((b"", b" ", b"\r", b"null", b"5", b"[1]", b'"x"', b"{}", b"[{}]", line[: len(line) // 2]))
+            return chance.choice(
+                (
+                    b"",
+                    b" ",
+                    b"\r",
+                    b"null",
+                    b"5",
+                    b"[1]",
+                    b'"x"',
+                    b"{}",
+                    b"[{}]",
+                    line[: len(line) // 2],
+                )
+            )
         case 4:
             name = chance.choice(("EventID", "Channel", "Image", "CommandLine", "Other"))
-            value = chance.choice(('"x"', "1", "1.0", "1e999", '"\\ud800"', "9" * 400, "-0", "true", "[[1]]", "NaN", "01"))
+            value = chance.choice(
+                (
+                    '"x"',
+                    "1",
+                    "1.0",
+                    "1e999",
+                    '"\\ud800"',
+                    "9" * 400,
+                    "-0",
+                    "true",
+                    "[[1]]",
+                    "NaN",
+                    "01",
+                )
+            )
             return b"{" + f'"{name}":{value},'.encode() + line[1:]
         case 5:
             depth = chance.choice((300, 1000, 1100))
@@ -359,7 +438,8 @@ def _written(chance: random.Random, value: Any) -> str:
                 # Of equal keys the last one counts.
                 items.insert(0, (chance.choice(items)[0], chance.choice(("x", 1, None, {"a": 1}))))
             inner = ("," + space).join(
-                f"{_text(chance, key)}{space}:{space}{_written(chance, item)}" for key, item in items
+                f"{_text(chance, key)}{space}:{space}{_written(chance, item)}"
+                for key, item in items
             )
             return f"{space}{{{inner}{space}}}"
         case list():
@@ -376,7 +456,10 @@ def _written(chance: random.Random, value: Any) -> str:
 def _spellings(value: float) -> list[str]:
     found = [json.dumps(value)]
     if abs(value) < 1e15:
-        found += [f"{value:.3f}" if value == int(value) else found[0], f"{value:.6e}" if value == int(value) else found[0]]
+        found += [
+            f"{value:.3f}" if value == int(value) else found[0],
+            f"{value:.6e}" if value == int(value) else found[0],
+        ]
         found.append(f'"{found[0]}"')
     return found
 

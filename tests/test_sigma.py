@@ -30,6 +30,7 @@ import carengine
 from carengine import ir
 from carengine.diagnostics import Source
 from carengine.engine import interpret
+from carengine.engine.relational import interpret_streams
 from carengine.fieldmap import FieldMap, find_maps
 from carengine.pattern import Pattern
 from carengine.rule import RuleSet, from_drafts
@@ -233,7 +234,10 @@ def test_placeholders_take_their_values_from_the_caller() -> None:
     assert matching("  F|expand: '%names%'", values_of("F", ["user999"]), names=many) == [True]
     # Modifiers are applied in their order: those behind `expand` to what stands for the placeholder.
     item = "  F|expand|base64offset|contains: '%names%'"
-    assert matching(item, values_of("F", ["xZm9vYmFyx", "foobar"]), names=["foobar"]) == [True, False]
+    assert matching(item, values_of("F", ["xZm9vYmFyx", "foobar"]), names=["foobar"]) == [
+        True,
+        False,
+    ]
     item = "  F|expand|windash|contains|all: ['%names%', 'x']"
     assert matching(item, values_of("F", ["x /f", "x f"]), names=[" -f"]) == [True, False]
     rules = load(with_detection("sel: {F|expand: '%both%%both%'}\ncondition: sel"), both=many)
@@ -628,6 +632,13 @@ def test_filters_narrow_rules_in_other_files(rules: str, applies: bool) -> None:
     assert [d.code.id for d in loaded.diagnostics] == ["CE808" if applies else "CE809"]
 
 
+def test_a_filter_has_one_condition() -> None:
+    text = _FILTER.replace("RULES", "any").replace("not admin", "[not admin, admin]")
+    loaded = load(text, with_detection("s: {A: 1}\ncondition: s"))
+    assert len(loaded) == 1
+    assert [d.code.id for d in loaded.diagnostics] == ["CE802"]
+
+
 def test_a_filter_is_for_its_log_source_only() -> None:
     text = _FILTER.replace("RULES", "any").replace("windows", "windows, service: security")
     loaded = load(text, with_detection("s: {A: 1}\ncondition: s"))
@@ -731,13 +742,102 @@ def test_expressions_over_rules_and_aliases() -> None:
     assert first.plan.name == "who"
 
 
+_IDS = "11111111-1111-4111-8111-11111111111"
+_IDENTIFIED = _PARTS.replace("id: p", f"id: {_IDS}")
+
+
+def fired(body: str, events: list[tuple[int, dict[str, Any]]], more: str = "") -> list[list[int]]:
+    """Which events each match of a correlation has, by engine, by lines and by the reference."""
+    indented = "".join(f"  {line}\n" for line in body.splitlines())
+    rules = load(f"title: Correlated\nid: c\ncorrelation:\n{indented}{more}{_IDENTIFIED}")
+    assert not rules.refused, rules.diagnostics
+    given = [
+        {"Channel": "Security", "n": n, "TimeCreated": f"2024-01-01T00:{s // 60:02}:{s % 60:02}Z"}
+        | e
+        for n, (s, e) in enumerate(events)
+    ]
+    engine = carengine.Engine(rules, FLAT)
+    session = engine.session()
+    by_lines = [m for event in given for m in session.feed_line(json.dumps(event).encode())]
+    by_lines += session.flush()
+    ways = (engine.run(given), by_lines, interpret_streams(list(rules), given, FLAT))
+    shown = [
+        sorted([e.event["n"] for e in m.events] for m in way if m.rule.id == "c") for way in ways
+    ]
+    assert shown[0] == shown[1] == shown[2]
+    return shown[0]
+
+
+_BOTH = "type: temporal\ntimespan: 1m\ngroup-by: [who]\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"rules: [{_IDS}1, {_IDS}2]\naliases: {{who: {{part_1: A, part_2: B}}}}",
+        f"rules: [part_1, part_2]\naliases: {{who: {{{_IDS}1: A, {_IDS}2: B}}}}",
+        f"rules: [part_1, {_IDS}2]\naliases: {{who: {{{_IDS}1: A, part_2: B}}}}",
+    ],
+)
+def test_aliases_name_rules_by_id_or_name(body: str) -> None:
+    events = [(0, {"EventID": 1, "A": "x"}), (5, {"EventID": 2, "B": "X"})]
+    assert fired(_BOTH + body, events) == [[0, 1]]
+    assert fired(_BOTH + body, [events[0], (5, {"EventID": 2, "B": "y"})]) == []
+
+
+def test_aliases_may_exchange_fields() -> None:
+    body = (
+        "type: temporal\ntimespan: 1m\ngroup-by: [A, B]\nrules: [part_1, part_2]\n"
+        "aliases: {A: {part_1: B, part_2: A}, B: {part_1: A, part_2: B}}"
+    )
+    events = [(0, {"EventID": 1, "A": 1, "B": 2}), (5, {"EventID": 2, "A": 2, "B": 1})]
+    assert fired(body, events) == [[0, 1]]
+
+
+def test_a_range_of_counts() -> None:
+    body = "type: event_count\nrules: part_1\ntimespan: 1m\ncondition: {gt: 1, lte: 3}"
+    for number, expected in ((1, []), (2, [[0, 1]]), (3, [[0, 1, 2]]), (4, [])):
+        assert fired(body, [(second, {"EventID": 1}) for second in range(number)]) == expected
+    assert window(correlation(body)).complete
+    rules = correlation(body.replace("lte: 3", "lte: x"))
+    assert "no valid" in rules.refused[0].diagnostics[0].message
+
+
+def test_a_rule_that_is_named_twice_is_one() -> None:
+    body = "type: temporal\nrules: [part_1, part_1]\ntimespan: 1m"
+    assert fired(body, [(0, {"EventID": 1})]) == [[0]]
+
+
+def test_a_correlation_of_correlations_by_a_field_of_the_events() -> None:
+    many = (
+        "---\ntitle: Many\nname: many\nid: m\ncorrelation: {type: event_count, rules: [part_1],"
+        " group-by: [Computer], timespan: 1m, condition: {gte: 2}}\n"
+    )
+    body = "type: temporal_ordered\nrules: [many, part_2]\ngroup-by: [User]\ntimespan: 5m"
+    one, other = ({"EventID": 1, "Computer": "c", "User": user} for user in ("u", "v"))
+    then = (20, {"EventID": 2, "User": "u"})
+    assert fired(body, [(0, one), (5, one), then], many) == [[0, 1, 2]]
+    # The events of one row do not agree: it is of no user.
+    assert fired(body, [(0, one), (5, other), then], many) == []
+    body = "type: value_count\nrules: many\ntimespan: 5m\ncondition: {gte: 2, field: User}"
+    assert fired(body, [(0, one), (5, one), (7, other), (8, other)], many) == [[0, 1, 2, 3]]
+
+
+def test_a_key_that_no_correlation_has_is_named() -> None:
+    rules = correlation(COUNT + "condition: {gte: 10}\ngroupby: [A]")
+    assert not rules.refused
+    said = [d.message for d in rules.diagnostics if d.code.id == "CE806"]
+    assert said == ["a correlation has no key groupby"]
+
+
 CORRELATION_ERRORS = [
     (COUNT, "without condition"),
     (COUNT.replace("event_count", "no_count") + "condition: {gte: 1}", "no valid"),
     (COUNT.replace("5m", "5 parsecs") + "condition: {gte: 1}", "Timespan"),
     (COUNT.replace("part_1", "nobody") + "condition: {gte: 1}", "nobody"),
     (COUNT.replace("part_1", "c") + "condition: {gte: 1}", "leads back"),
-    (COUNT + "condition: {gte: 1, lt: 3}", "exactly one"),
+    (_BOTH + "rules: [part_1]\naliases: {who: {part_1: A, part_9: B}}", "name the rule part_9"),
+    (_BOTH + "rules: [part_1]\naliases: {who: {part_1: A, part_2: B}}", "name the rule part_2"),
     ("type: value_count\nrules: part_1\ntimespan: 1h\ncondition: {gte: 1}", "field"),
     (
         "type: value_percentile\nrules: part_1\ntimespan: 1h\ncondition: {gte: 1, field: A}",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import os
 import random
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -60,7 +59,10 @@ def by_file(engine: Engine, data: bytes, *, sieved: bool) -> Outcome:
     found: list[tuple[Any, ...]] = []
     with read_events("-", stdin=io.BytesIO(data), take=take) as reading:
         for record in reading:
-            for match in (*session.arrived(), *session.feed(record.event, Origin(record.source, record.number))):
+            for match in (
+                *session.arrived(),
+                *session.feed(record.event, Origin(record.source, record.number)),
+            ):
                 numbers = [e.origin.record for e in match.events if e.origin is not None]
                 found.append((match.rule.id, match.output, numbers, match.time))
     for match in (*session.arrived(), *session.flush()):

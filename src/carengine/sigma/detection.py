@@ -172,7 +172,9 @@ class DetectionReader:
         """The item with its modifiers applied, those behind ``expand`` to what placeholders stand for."""
         names = [_SYNONYMS.get(name, name) for name in modifiers]
         end = names.index("expand") + 1 if "expand" in names else len(names)
-        item = SigmaDetectionItem.from_mapping("|".join([field, *names[:end]]), given, **ITEM_OPTIONS)
+        item = SigmaDetectionItem.from_mapping(
+            "|".join([field, *names[:end]]), given, **ITEM_OPTIONS
+        )
         for plain, number in zip(given, item.original_value or (), strict=True):
             # pySigma keeps large numbers as floats where these differ from them.
             if isinstance(number, SigmaNumber) and isinstance(plain, int):
@@ -224,7 +226,10 @@ class DetectionReader:
             case SigmaRegularExpression() if value.contains_placeholder():
                 return [
                     SigmaExpansion(
-                        [_with_text(value, text) for text in self._filled(value.regexp, escape=False)]
+                        [
+                            _with_text(value, text)
+                            for text in self._filled(value.regexp, escape=False)
+                        ]
                     )
                 ]
         return [value]
