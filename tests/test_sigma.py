@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -27,6 +28,7 @@ from hypothesis import strategies as st
 from sigma.rule import SigmaDetections
 
 import carengine
+import windows_shapes
 from carengine import ir
 from carengine.diagnostics import Source
 from carengine.engine import interpret
@@ -37,6 +39,7 @@ from carengine.rule import RuleSet, from_drafts
 from carengine.sigma import read
 from carengine.sigma.condition import ConditionError, parse_condition
 from carengine.sigma.detection import pattern_text
+from windows_shapes import Windows
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 # Most backends still need version 1, which our reader takes as well.
@@ -416,6 +419,65 @@ def test_one_rule_runs_on_every_shape(shape: str) -> None:
     assert hits(rules, [event], maps) == [(0, rules.rules[0].id)]
     text = json.dumps(event).replace("cmd.exe", "com.exe")
     assert hits(rules, [json.loads(text)], maps) == []
+
+
+_EVENTS = {
+    "{product: windows, category: process_creation}": (
+        Windows("Security", 4688, {"NewProcessName": IMAGE, "ProcessId": "0x4", "SubjectUserName": "u"}),
+        r"{Image|endswith: '\cmd.exe', ParentProcessId: 0x4}",
+    ),
+    "{product: windows, category: registry_set}": (
+        Windows(SYSMON["Channel"], 13, {"TargetObject": "HKLM\\Run\\x", "Image": IMAGE}),
+        r"{TargetObject|contains: '\run\'}",
+    ),
+    "{product: windows, category: ps_script}": (
+        Windows("PowerShellCore/Operational", 4104, {"ScriptBlockText": "Invoke-X", "Image": "x"}),
+        "{ScriptBlockText|startswith: invoke}",
+    ),
+    "{product: windows, service: security}": (
+        Windows("Security", 4624, {"LogonType": "3", "TargetUserName": "bob", "SubjectUserName": "sys"}),
+        "{EventID: 4624, LogonType: 3, TargetUserName: BOB, SubjectUserName: sys}",
+    ),
+    "{product: windows, service: system}": (
+        Windows("System", 7045, {"ServiceName": "x", "ImagePath": "cmd /c"}),
+        "{EventID: 7045, ImagePath|contains: cmd, Provider_Name: Service Control Manager}",
+    ),
+    "{product: windows, service: taskscheduler}": (
+        Windows("Microsoft-Windows-TaskScheduler/Operational", 129, {"TaskName": "x"}),
+        "{EventID: 129, TaskName: x}",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", _EVENTS)
+def test_log_sources_in_every_shape(source: str) -> None:
+    event, detection = _EVENTS[source]
+    rules = load(
+        f"title: T\nid: t\nlogsource: {source}\ndetection: {{s: {detection}, condition: s}}\n"
+    )
+    maps = find_maps("windows")
+    for shape, made in windows_shapes.SHAPES.items():
+        near = (
+            attrs.evolve(event, id=event.id + 1),
+            attrs.evolve(event, channel="Microsoft-Windows-NTLM/Operational"),
+            attrs.evolve(event, data=dict.fromkeys(event.data, "near")),
+        )
+        given = [found for one in (event, *near) if (found := made(one)) is not None]
+        # HELK leaves some events as they are.
+        if len(given) == 4:
+            assert hits(rules, given, maps) == [(0, "t")], shape
+
+
+def test_what_stands_in_attributes_of_the_system_element() -> None:
+    rules = load(
+        "title: T\nid: t\nlogsource: {product: windows, service: security}\n"
+        "detection: {s: {Execution_ProcessID: 4, Provider_Name|startswith: Microsoft}, condition: s}\n"
+    )
+    event = Windows("Security", 4624, {"ProcessId": "0x5"})
+    for shape in ("flat", "winlogbeat", "winlogbeat6", "evtx", "bare", "dotted"):
+        made = windows_shapes.SHAPES[shape](event)
+        assert made is not None
+        assert hits(rules, [made], find_maps("windows")) == [(0, "t")], shape
 
 
 SOURCES: list[tuple[str, dict[str, Any], bool]] = [
