@@ -43,7 +43,8 @@ class Reader:
         self.getters: dict[str, Get | None] = {}
         """What reads the fields that were asked for; None for one that is found only among all that an event has."""
         self._all: tuple[tuple[str, Get], ...] | None = None
-        self._natives = None if native is None else _Natives(native, own)
+        # Made when all fields are first asked for: most log sources of a map never show an event.
+        self._natives: _Natives | None = None
         self.time = _clock(time)
         """The event time of an (unwrapped) event in microseconds, or None."""
 
@@ -72,8 +73,11 @@ class Reader:
         made: dict[str, Any] = {}
         for name, get in own:
             _add(made, name, get(event))
-        if self._natives is not None:
-            self._natives.add_to(made, event)
+        if self._native is not None:
+            natives = self._natives
+            if natives is None:
+                natives = self._natives = _Natives(self._native, self._own)
+            natives.add_to(made, event)
         return made
 
     def _getter(self, name: object) -> Get | None:

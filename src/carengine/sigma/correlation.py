@@ -16,9 +16,11 @@ window is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from sigma.correlations import (
     CorrelationConditionAND,
     CorrelationConditionItem,
@@ -45,21 +47,32 @@ _MAX_TEXT = 2_000
 _MAX_DEPTH = 20
 _MAX_RULES = 1_000
 _RULE = "@rule"
+_KEYS = ("type", "rules", "group-by", "timespan", "condition", "aliases", "generate")
 
 
 @frozen
 class Correlation:
-    """A correlation rule that was read: pySigma's object and the rules it is about, in order."""
+    """A correlation rule that was read: pySigma's object, and the rules it is about, in order.
+
+    ``bounds`` are all that its measure must satisfy; none where the condition is an expression over rules.
+    """
 
     document: Document
     rule: SigmaCorrelationRule
     references: tuple[str, ...]
+    bounds: tuple[SigmaCorrelationCondition, ...]
 
     @property
     def span(self) -> Span:
         """Where the correlation stands."""
         node = self.document.root.get("correlation")
         return self.document.place if node is None else node.span
+
+    @property
+    def aliased(self) -> tuple[str, ...]:
+        """The rules that its aliases name."""
+        names = (named.reference for alias in self.rule.aliases for named in alias.mapping)
+        return tuple(dict.fromkeys(map(str, names)))
 
     @property
     def generates(self) -> bool:
@@ -77,11 +90,22 @@ def read_correlation(document: Document) -> tuple[Correlation | None, tuple[Diag
     if isinstance(condition, yamltext.Scalar) and _too_large(condition.text):
         message = "the expression is too long or nested too deeply"
         return None, (Diagnostic(codes.BAD_SIGMA, message, condition.span),)
+    said = tuple(
+        Diagnostic(codes.SIGMA_METADATA, f"a correlation has no key {key.text}", key.span)
+        for key, _ in node.entries
+        if key.value not in _KEYS
+    )
+    plain = yamltext.plain(node)
+    bounds = _bounds(plain.get("condition"))
+    if bounds:
+        # pySigma takes one bound; a range has two.
+        plain["condition"] = bounds[0]
     try:
         # What is wrong in the rest of the document is said elsewhere.
         rule = SigmaCorrelationRule.from_dict(
-            {"title": "-", "correlation": yamltext.plain(node)}, collect_errors=True
+            {"title": "-", "correlation": plain}, collect_errors=True
         )
+        asked = tuple(map(SigmaCorrelationCondition.from_dict, bounds))
     except NameError:
         # What version 1 of pySigma comes to.
         message = "a correlation without condition"
@@ -97,7 +121,19 @@ def read_correlation(document: Document) -> tuple[Correlation | None, tuple[Diag
     if not references or len(references) > _MAX_RULES:
         message = "it names no rules" if not references else f"more than {_MAX_RULES} rules"
         return None, (Diagnostic(codes.BAD_SIGMA, message, node.span),)
-    return Correlation(document, rule, references), ()
+    if not asked and isinstance(rule.condition, SigmaCorrelationCondition):
+        # All rules, where nothing is said; a rule that is named twice is one.
+        asked = (replace(rule.condition, count=len(references)),)
+    return Correlation(document, rule, references, asked), said
+
+
+def _bounds(condition: Any) -> list[dict[str, Any]]:
+    """A condition's bounds, each as a condition of its own; none where it is not a mapping with bounds."""
+    if not isinstance(condition, dict):
+        return []
+    operators = SigmaCorrelationConditionOperator.operators()
+    shared = {key: value for key, value in condition.items() if key not in operators}
+    return [{key: value, **shared} for key, value in condition.items() if key in operators]
 
 
 def _too_large(text: str) -> bool:
@@ -116,21 +152,31 @@ class CorrelationError(ValueError):
         self.code = code
 
 
-def plan_of(correlation: Correlation, plans: Mapping[str, ir.Plan]) -> ir.Window:
+def plan_of(
+    correlation: Correlation, plans: Mapping[str, ir.Plan], meant: Mapping[str, str]
+) -> ir.Window:
     """The window that a correlation rule means. ``plans`` are those of its rules, by reference.
 
-    Raises `CorrelationError`.
+    ``meant`` has the reference for each name that the aliases call a rule by. Raises `CorrelationError`.
     """
     rule = correlation.rule
     temporal = rule.type in (_Kind.TEMPORAL, _Kind.TEMPORAL_ORDERED)
     extended = isinstance(rule.condition, SigmaExtendedCorrelationCondition)
     branches = []
     for reference in correlation.references:
-        plan = plans[reference]
-        for alias in rule.aliases:
-            for named, field in alias.mapping.items():
-                if named.reference == reference:
-                    plan = ir.Assign(plan, alias.alias, ir.Field(str(field)))
+        renamed = {
+            alias.alias: str(field)
+            for alias in rule.aliases
+            for named, field in alias.mapping.items()
+            if meant[str(named.reference)] == reference
+        }
+        read = [renamed.get(name, name) for name in _read(correlation)]
+        plan = _with_fields(plans[reference], read)
+        # An alias may be called as a field that another alias stands for.
+        for alias, field in renamed.items():
+            plan = ir.Assign(plan, f"@{alias}", ir.Field(field))
+        for alias in renamed:
+            plan = ir.Assign(plan, alias, ir.Field(f"@{alias}"))
         if temporal:
             marker = _marker(reference) if extended else _RULE
             plan = ir.Assign(plan, marker, ir.Constant(reference))
@@ -144,7 +190,7 @@ def plan_of(correlation: Correlation, plans: Mapping[str, ir.Plan]) -> ir.Window
                 )
                 raise CorrelationError(codes.SIGMA_UNSUPPORTED, message)
         case _:
-            columns, condition, complete = _measured(rule, rule.condition)
+            columns, condition, complete = _measured(correlation)
     return ir.Window(
         tuple(branches),
         tuple(ir.Field(name) for name in dict.fromkeys(rule.group_by or ())),
@@ -157,20 +203,59 @@ def plan_of(correlation: Correlation, plans: Mapping[str, ir.Plan]) -> ir.Window
     )
 
 
+def _read(correlation: Correlation) -> list[str]:
+    """The fields that a correlation reads of the events of its rules."""
+    counted = [name for asked in correlation.bounds for name in _counted(asked)]
+    return list(dict.fromkeys([*(correlation.rule.group_by or ()), *counted]))
+
+
+def _with_fields(plan: ir.Plan, names: Sequence[str]) -> ir.Plan:
+    """A plan whose rows have these fields, as far as that goes.
+
+    Events have theirs. What a correlation finds has what it is grouped by, and besides that a value in which all
+    its events agree.
+    """
+    match plan:
+        case ir.Assign(inner, name, ir.Field(source)):
+            read = [source if wanted == name else wanted for wanted in names]
+            return evolve(plan, plan=_with_fields(inner, read))
+        case ir.Assign(inner, name):
+            return evolve(plan, plan=_with_fields(inner, [n for n in names if n != name]))
+        case ir.Window(plans, keys, columns=columns):
+            known = {key.name for key in keys} | {column.name for column in columns}
+            added = [name for name in dict.fromkeys(names) if name not in known]
+            return evolve(
+                plan,
+                plans=tuple(_with_fields(inner, added) for inner in plans),
+                columns=(*columns, *(ir.Column(name, _agreed(ir.Field(name))) for name in added)),
+            )
+    return plan
+
+
+def _agreed(field: ir.Field) -> ir.Value:
+    """The value of a field in which all rows agree, null where they differ."""
+    one = ir.Call("item", (ir.Aggregate("values", field), ir.Constant(0)))
+    number = ir.Aggregate("distinct_count", field)
+    return ir.Call("choose", (number, ir.Constant(1), one))
+
+
 _Asked = tuple[tuple[ir.Column, ...], ir.Condition, bool]
 """The columns of a window, the condition over them, and whether it is asked at the end only."""
 
 
-def _measured(rule: SigmaCorrelationRule, asked: SigmaCorrelationCondition) -> _Asked:
-    name, aggregate, steady = _measure(rule, asked)
-    rising = asked.op in (_Operator.GT, _Operator.GTE)
-    if rule.type is _Kind.TEMPORAL_ORDERED and not (
-        rising and asked.count + (asked.op is _Operator.GT) >= len(rule.rules or ())
+def _measured(correlation: Correlation) -> _Asked:
+    rule, bounds = correlation.rule, correlation.bounds
+    name, aggregate, steady = _measure(rule, bounds[0])
+    rising = [asked for asked in bounds if asked.op in (_Operator.GT, _Operator.GTE)]
+    if rule.type is _Kind.TEMPORAL_ORDERED and not any(
+        asked.count + (asked.op is _Operator.GT) >= len(correlation.references) for asked in rising
     ):
         message = "an order of some of the rules only has no meaning that Sigma defines"
         raise CorrelationError(codes.SIGMA_UNSUPPORTED, message)
-    condition = _compared(ir.Field(name), asked.op, asked.count)
-    return (ir.Column(name, aggregate),), condition, not (rising and steady)
+    wanted = tuple(_compared(ir.Field(name), asked.op, asked.count) for asked in bounds)
+    condition = wanted[0] if len(wanted) == 1 else ir.And(wanted)
+    complete = len(rising) < len(bounds) or not steady
+    return (ir.Column(name, aggregate),), condition, complete
 
 
 def _measure(
@@ -201,9 +286,13 @@ def _measure(
             raise CorrelationError(codes.SIGMA_UNSUPPORTED, message)
 
 
-def _value(asked: SigmaCorrelationCondition) -> ir.Value:
+def _counted(asked: SigmaCorrelationCondition) -> list[str]:
     names = asked.fieldref if isinstance(asked.fieldref, list) else [asked.fieldref]
-    fields = [ir.Field(str(name)) for name in names]
+    return [str(name) for name in names if name is not None]
+
+
+def _value(asked: SigmaCorrelationCondition) -> ir.Value:
+    fields = [ir.Field(name) for name in _counted(asked)]
     if len(fields) == 1:
         return fields[0]
     if len(fields) > 4:

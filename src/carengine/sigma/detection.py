@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import re2
@@ -79,6 +80,8 @@ _TEXT_MODIFIERS = frozenset(
         "cidr",
     ]
 )
+# How pySigma shows what has no text.
+_ADDRESS = re.compile(r"<sigma\.types\.Sigma(\w+) object at 0x[0-9a-f]+>")
 # Another name for the same.
 _SYNONYMS = {"utf16le": "wide"}
 
@@ -144,14 +147,14 @@ class DetectionReader:
                     plain = value.text
                 hexadecimal = hexadecimal or value.text.lower().startswith(("0x", "+0x", "-0x"))
             given.append(plain)
-        names = "|".join([field, *(_SYNONYMS.get(name, name) for name in modifiers)])
         try:
-            item = SigmaDetectionItem.from_mapping(names, given, **ITEM_OPTIONS)
+            item = self._modified(field, modifiers, given)
             return self._condition(item, modifiers, hexadecimal=hexadecimal, span=place)
         except _RefusedError as refusal:
             return self._wrong(refusal.code, str(refusal), place, refusal.notes)
         except SigmaError as error:
-            return self._wrong(codes.BAD_SIGMA, str(error), place)
+            message = _ADDRESS.sub(lambda found: found[1].lower(), str(error))
+            return self._wrong(codes.BAD_SIGMA, message, place)
         except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
             # pySigma meets values its modifiers were not made for.
             message = f"the value does not go with its modifiers ({error})"
@@ -163,6 +166,29 @@ class DetectionReader:
         self.found.append(Diagnostic(code, message, span, notes=notes))
         return ir.Truth(False)
 
+    def _modified(
+        self, field: str, modifiers: list[str], given: list[yamltext.Value]
+    ) -> SigmaDetectionItem:
+        """The item with its modifiers applied, those behind ``expand`` to what placeholders stand for."""
+        names = [_SYNONYMS.get(name, name) for name in modifiers]
+        end = names.index("expand") + 1 if "expand" in names else len(names)
+        item = SigmaDetectionItem.from_mapping(
+            "|".join([field, *names[:end]]), given, **ITEM_OPTIONS
+        )
+        for plain, number in zip(given, item.original_value or (), strict=True):
+            # pySigma keeps large numbers as floats where these differ from them.
+            if isinstance(number, SigmaNumber) and isinstance(plain, int):
+                number.number = plain
+        if end == len(names):
+            return item
+        rest = SigmaDetectionItem.from_mapping("|".join([field, *names[end:]]), [], **ITEM_OPTIONS)
+        rest.value = [filled for value in item.value for filled in self._expanded(value)]
+        rest.apply_modifiers()
+        if item.value_linking is ConditionAND:
+            rest.value_linking = ConditionAND
+        rest.negated = rest.negated or item.negated
+        return rest
+
     # From pySigma's values to atoms
 
     def _condition(
@@ -170,7 +196,9 @@ class DetectionReader:
     ) -> ir.Condition:
         if "cased" in modifiers and "fieldref" in modifiers:
             raise _RefusedError(codes.SIGMA_UNSUPPORTED, "fields are compared without case only")
-        reading = _Reading(None if item.field is None else ir.Field(item.field), hexadecimal, span)
+        edges = _edges(modifiers)
+        field = None if item.field is None else ir.Field(item.field)
+        reading = _Reading(field, hexadecimal, edges, span)
         values = [v for value in item.value for v in self._expanded(value)]
         if not values:
             if reading.field is None:
@@ -189,17 +217,41 @@ class DetectionReader:
                 return [SigmaExpansion([v for inner in values for v in self._expanded(inner)])]
             case SigmaString() if value.contains_placeholder():
                 cased = isinstance(value, SigmaCasedString)
-                made = value.replace_placeholders(self._values_of)
+                made = self._filled(value, escape=True)
                 return [
                     SigmaExpansion(
                         [SigmaCasedString.from_sigma_string(s) if cased else s for s in made]
                     )
                 ]
             case SigmaRegularExpression() if value.contains_placeholder():
-                return [SigmaExpansion(list(value.replace_placeholders(self._values_of)))]
+                return [
+                    SigmaExpansion(
+                        [
+                            _with_text(value, text)
+                            for text in self._filled(value.regexp, escape=False)
+                        ]
+                    )
+                ]
         return [value]
 
-    def _values_of(self, placeholder: Placeholder) -> Any:
+    def _filled(self, text: SigmaString, *, escape: bool) -> list[SigmaString]:
+        """A text with each of its placeholders filled in, in all ways; without ``escape`` an expression.
+
+        pySigma's own stops at 200 ways.
+        """
+        made = [SigmaString()]
+        for part in text.s:
+            ways: list[Any] = [part]
+            if isinstance(part, Placeholder):
+                ways = [SigmaString(value, escape) for value in self._values_of(part)]
+            if len(made) * len(ways) > _MAX_VALUES:
+                raise _RefusedError(
+                    codes.BAD_SIGMA, f"its placeholders come to more than {_MAX_VALUES} values"
+                )
+            made = [before + way for before in made for way in ways]
+        return made
+
+    def _values_of(self, placeholder: Placeholder) -> list[str]:
         found = self.placeholders.get(placeholder.name)
         if found is None:
             raise _RefusedError(
@@ -207,15 +259,18 @@ class DetectionReader:
                 f"the placeholder %{placeholder.name}% has no value",
                 f"give it one: parameters={{{placeholder.name!r}: ['…', '…']}}",
             )
-        return iter(found)
+        return list(map(str, found))
 
 
 class _Reading:
     """The values of one item, which is about one field, or about the whole event where that is None."""
 
-    def __init__(self, field: ir.Field | None, hexadecimal: bool, span: Span) -> None:
+    def __init__(
+        self, field: ir.Field | None, hexadecimal: bool, edges: tuple[str, str], span: Span
+    ) -> None:
         self.field = field
         self.hexadecimal = hexadecimal
+        self.edges = edges
         self.span = span
 
     def any_of(self, values: Sequence[SigmaType]) -> ir.Condition:
@@ -289,8 +344,11 @@ class _Reading:
 
     def _regex(self, value: SigmaRegularExpression) -> ir.Condition:
         flags = value.flags
+        expression = str(value.regexp)
+        if self.field is not None and any(self.edges):
+            expression = f"{self.edges[0]}(?:{expression}){self.edges[1]}"
         return self._search(
-            str(value.regexp),
+            expression,
             cased=SigmaRegularExpressionFlag.IGNORECASE not in flags,
             dotall=SigmaRegularExpressionFlag.DOTALL in flags,
             multiline=SigmaRegularExpressionFlag.MULTILINE in flags,
@@ -333,6 +391,22 @@ class _Reading:
             case starts, _:
                 function = "starts_with" if starts else "ends_with"
                 return ir.Match(ir.Call(function, (field, other)), (Pattern("true"),), self.span)
+
+
+def _with_text(expression: SigmaRegularExpression, text: SigmaString) -> SigmaRegularExpression:
+    made = copy(expression)
+    made.regexp = text
+    return made
+
+
+def _edges(modifiers: Sequence[str]) -> tuple[str, str]:
+    """What ties an expression to the start or the end of a value, where modifiers say so.
+
+    pySigma puts ``.*`` at the open ends, for languages in which expressions stand for whole values.
+    """
+    if "re" not in modifiers:
+        return "", ""
+    return (r"\A" if "startswith" in modifiers else "", r"\z" if "endswith" in modifiers else "")
 
 
 def _flat(values: Sequence[SigmaType]) -> list[SigmaType]:

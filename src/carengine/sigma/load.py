@@ -180,6 +180,9 @@ def _add_filter(
     source, problems = log_source(document)
     said += problems
     node = document.root.get("filter")
+    written = node.get("condition") if isinstance(node, yamltext.Mapping) else None
+    if isinstance(written, yamltext.Sequence):
+        said.append(Diagnostic(codes.BAD_SIGMA, "a filter has one condition", written.span))
     rules = _named_rules(node, document, said)
     conditions = _conditions(node, document, placeholders, said)
     found += said
@@ -295,9 +298,18 @@ def _resolve_one(
                 plans[reference] = part.plan
         if problem:
             rule.found.append(Diagnostic(codes.BAD_SIGMA, problem, correlation.span))
+    meant: dict[str, str] = {}
+    for name in correlation.aliased:
+        part = _find(name, known)
+        same = [one for one in plans if _find(one, known) is part]
+        if part is None or not same:
+            problem = f"the aliases name the rule {name}, which the correlation is not about"
+            rule.found.append(Diagnostic(codes.BAD_SIGMA, problem, correlation.span))
+        else:
+            meant[name] = same[0]
     if has_errors(rule.found):
         return
     try:
-        rule.plan = plan_of(correlation, plans)
+        rule.plan = plan_of(correlation, plans, meant)
     except CorrelationError as error:
         rule.found.append(Diagnostic(error.code, str(error), correlation.span))
