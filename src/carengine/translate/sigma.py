@@ -33,9 +33,13 @@ from .lowered import Log, column_name, views_of, why_nothing
 from .model import Findings, Query
 from .regexes import tokens_of
 
+# Sigma's names for the logs of a family of field maps; of one that Sigma has no names for, the family is the product.
 _SOURCES = {
     "sysmon": {"product": "windows", "service": "sysmon"},
     "mordor": {"product": "windows", "service": "sysmon"},
+    "eventlog": {"product": "windows"},
+    "windows": {"product": "windows"},
+    "auditd": {"product": "linux", "service": "auditd"},
 }
 _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 _RELATIONS = {

@@ -183,7 +183,8 @@ def _expression(tokens: tuple[Token, ...]) -> str:
             case One():
                 parts.append(r"[^\\/]")
             case str():
-                parts.append(re.sub(r"([^\w ])", r"\\\1", token, flags=re.ASCII))
+                # RE2 takes an escape before ASCII punctuation only.
+                parts.append(re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", token))
     return "".join(parts)
 
 
