@@ -779,3 +779,8 @@ NATIVE_WIDER = _warning(
     "events that CAR does not tell apart",
     """The query asks for some of the events that are one kind in CAR. In CAR's names it looks at all of them.""",
 )
+FOREIGN_NEAR = _warning(
+    "CE962",
+    "part of a query that is not read exactly",
+    """The message tells for which values or events this reading finds something else than the product does.""",
+)

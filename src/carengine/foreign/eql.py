@@ -67,7 +67,15 @@ _MIRRORED = {
     Relation.GREATER_EQUAL: Relation.LESS_EQUAL,
 }
 _ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_ESCAPES = {
+    "n": "\n",
+    "t": "\t",
+    "r": "\r",
+    "b": "\b",
+    "f": "\f",
+    **{sign: sign for sign in "\"'\\"},
+}
+_ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|(.))", re.DOTALL)
 
 Operand = ir.Value | ir.Condition
 
@@ -216,7 +224,19 @@ class _Reader:
         found = self.operand(node, depth)
         if isinstance(found, ir.Condition):
             raise unsupported("a condition used as a value", self.span(node))
+        if _is_reading(found):
+            what = "`number` of a field, but compared with a number"
+            raise unsupported(what, self.span(node))
         return found
+
+    def number(self, node: Node, depth: int) -> ir.Value:
+        """A value of which only the number counts."""
+        found = self.operand(node, depth)
+        match found:
+            case ir.Call("number", (inner,)):
+                return inner
+            case _:
+                return self.value(node, depth)
 
     def operand(self, node: Node, depth: int) -> Operand:
         if depth > _MAX_DEPTH:
@@ -244,10 +264,10 @@ class _Reader:
                 return self._worded(node, deeper)
             case "arithmetic":
                 left, sign, right = children
-                a, b = self.value(left, deeper), self.value(right, deeper)
+                a, b = self.number(left, deeper), self.number(right, deeper)
                 return self._arithmetic(str(sign), a, b, span)
             case "signed":
-                return self._signed(str(children[0]), self.value(children[1], deeper), span)
+                return self._signed(str(children[0]), self.number(children[1], deeper), span)
             case "call":
                 return self._call(node, deeper)
             case "related":
@@ -256,7 +276,7 @@ class _Reader:
             case "field":
                 return self._field(node)
             case _:
-                return ir.Constant(_constant(children[0]))
+                return ir.Constant(self._constant(children[0]))
 
     def _compared(self, a: Operand, sign: str, b: Operand, span: Span) -> ir.Condition:
         relation = _RELATIONS[sign]
@@ -266,6 +286,8 @@ class _Reader:
             made = self._verdict(a, relation, b, span)
         elif isinstance(b, ir.Condition):
             made = self._verdict(b, _MIRRORED.get(relation, relation), a, span)
+        elif _is_reading(a) or _is_reading(b):
+            made = self._numeric(a, relation, b, span)
         elif relation is not Relation.EQUAL:
             made = ir.Compare(a, relation, b, span=span)
         else:
@@ -286,6 +308,16 @@ class _Reader:
                     false = ir.Not(ir.IsTrue(ir.Not(condition)))
                     return ir.And((ir.Not(ir.IsTrue(condition)), false))
         raise unsupported("the outcome of a condition, compared with a value", span)
+
+    def _numeric(self, a: ir.Value, relation: Relation, b: ir.Value, span: Span) -> ir.Condition:
+        """A comparison with ``number`` of a field, which is unknown where the field spells no number."""
+        if b == ir.Constant(None) or (isinstance(b, ir.Constant) and isinstance(b.value, str)):
+            raise unsupported("`number` of a field, compared with no number", span)
+        left, right = (v.arguments[0] if isinstance(v, ir.Call) else v for v in (a, b))
+        if relation is not Relation.EQUAL:
+            return ir.Compare(left, relation, right, span=span)
+        both = (Relation.GREATER_EQUAL, Relation.LESS_EQUAL)
+        return ir.And(tuple(ir.Compare(left, one, right, span=span) for one in both))
 
     def _equal(self, value: ir.Value, to: ir.Value, span: Span) -> ir.Condition:
         match to:
@@ -371,6 +403,35 @@ class _Reader:
             return ir.Match(ir.Field(parts[0]), (pattern,), self.span(node))
         return ir.Field(".".join(parts))
 
+    def _constant(self, token: Token) -> str | int | float | bool | None:
+        text = str(token)
+        match token.type:
+            case "STRING":
+                return _ESCAPE.sub(lambda found: self._escaped(token, found), text[1:-1])
+            case "RAW_STRING":
+                return text[2:-1]
+            case "TRIPLE":
+                return text[3:-3]
+            case "DECIMAL":
+                return float(text)
+            case "INTEGER":
+                return int(text[:300])
+            case "TRUE" | "FALSE":
+                return token.type == "TRUE"
+            case _:
+                return None
+
+    def _escaped(self, token: Token, found: re.Match[str]) -> str:
+        known = _ESCAPES.get(found[2] or "")
+        if found[1]:
+            code = int(found[1], 16)
+            known = None if code > 0x10FFFF or 0xD800 <= code < 0xE000 else chr(code)
+        if known is None:
+            start = (token.start_pos or 0) + 1
+            span = self.block.span(start + found.start(), start + found.end())
+            raise wrong(f"EQL has no escape `{found[0]}`", span, "a backslash is written `\\\\`")
+        return known
+
     def _call(self, node: Node, depth: int) -> Operand:
         name, *rest = node.children
         nodes = [c for c in rest if not _is_token(c)]
@@ -453,6 +514,8 @@ def _number(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None
             base = 10
         case [ir.Constant(str() as text), ir.Constant(int() as base)]:
             pass
+        case [ir.Field() as value]:
+            return ir.Call("number", (value,))
         case _:
             return None
     try:
@@ -480,25 +543,11 @@ def _wildcards(text: str) -> str:
     return text.replace("?", "[?]")
 
 
+def _is_reading(found: Operand) -> bool:
+    """Whether something is what ``number`` reads out of a field."""
+    return isinstance(found, ir.Call) and found.function == "number"
+
+
 def _is_token(node: object, type_: str = "") -> bool:
     found = getattr(node, "type", None)
     return found is not None and (not type_ or found == type_)
-
-
-def _constant(token: Token) -> str | int | float | bool | None:
-    text = str(token)
-    match token.type:
-        case "STRING":
-            return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), text[1:-1])
-        case "RAW_STRING":
-            return text[2:-1]
-        case "TRIPLE":
-            return text[3:-3]
-        case "DECIMAL":
-            return float(text)
-        case "INTEGER":
-            return int(text[:300])
-        case "TRUE" | "FALSE":
-            return token.type == "TRUE"
-        case _:
-            return None

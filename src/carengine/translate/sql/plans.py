@@ -699,7 +699,11 @@ class Plans:
         return {n: writer.value(assigned[n]) if n in assigned else NULL for n in names}
 
     def _alike(
-        self, name: str, own: dict[str, Expression], views: list[dict[str, Expression]], writer: Writer
+        self,
+        name: str,
+        own: dict[str, Expression],
+        views: list[dict[str, Expression]],
+        writer: Writer,
     ) -> str:
         """A column as SQL, of the type that it has in the query's other parts."""
         forms = {made[name].form for made in views if name in made and not made[name].null}
@@ -711,6 +715,8 @@ class Plans:
         if Form.LIST in forms:
             return "NULL"
         double = any(
-            made[name].form is Form.NUMBER and not made[name].whole for made in views if name in made
+            made[name].form is Form.NUMBER and not made[name].whole
+            for made in views
+            if name in made
         )
         return f"CAST(NULL AS {self.dialect.double if double else self.dialect.integer})"
