@@ -245,6 +245,49 @@ def test_agreeing_implementations(tmp_path: Path) -> None:
     assert report.equivalent is None
 
 
+PAGE = (
+    '---\ntitle: "CAR-2030-01-001: x"\n---\n\n### Implementations\n\n'
+    '#### A (Pseudocode)\n\n```\na = search Process:Create\nb = filter a where exe = "x.exe"\noutput b\n```\n\n'
+)
+EQL = '#### A (EQL)\n\n```\nprocess where subtype.create and process_name == "x.exe"\n```\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        (PAGE + EQL, 0),
+        (PAGE, 0),
+        ((PAGE + EQL).replace("\n", "\r\n"), 0),
+        ((PAGE + EQL).replace("\n", "\r"), 0),
+        ("\ufeff" + PAGE + EQL, 0),
+        (PAGE + EQL + EQL, 0),
+        (PAGE + EQL.replace("x.exe", "y.exe"), 1),
+        (PAGE + EQL + EQL.replace("x.exe", "y.exe"), 1),
+        # What cannot be read is no agreement.
+        (PAGE + EQL.replace('"x.exe"', '"x.exe'), 3),
+        (PAGE + EQL.replace("(EQL)", "(KQL)"), 3),
+        (PAGE + "#### A (EQL)\n", 3),
+        (PAGE + "#### A (EQL)\n\n```\n```\n", 3),
+        (EQL, 2),
+        ("", 2),
+        ("---\ntitle: [\n---\n", 2),
+        (PAGE.replace("exe =", "exe = ="), 2),
+    ],
+)
+def test_the_exit_status(text: str, state: int, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_bytes(text.encode())
+    assert main(["verify", str(page)]) == state
+
+
+def test_names_outside_ascii() -> None:
+    assert compare(rule('exe = "é*"').program, rule('exe = "É*"').program).equivalent
+    path = rule('image_path match "(^|[\\\\/])é[^\\\\/]*$"').program
+    comparison = compare(rule('exe = "é*"').program, path)
+    assert not comparison.only_first.differences
+    assert not comparison.only_second.differences
+
+
 def test_the_table_of_a_corpus() -> None:
     folder = SHARED / "car" / "analytics"
     if not folder.exists():

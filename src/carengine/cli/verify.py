@@ -27,7 +27,8 @@ examples:
 Each implementation is run on the analytic's true positives, and compared with each other one: "same" is proved by
 reasoning, "differ" is shown by an event, written in CAR's names, that one finds and the other does not.
 
-exit status: 0 all agree, 1 some differ or miss a true positive, 2 a file that is no analytic.
+exit status: 0 all agree, 1 some differ or miss a true positive, 2 nothing could be read, 3 no difference was found, but not
+all implementations could be read and compared to the end.
 """
 
 _LONGEST = 72
@@ -57,8 +58,12 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         f"{len(pairs):,} pairs: {pairs.count(True):,} same, {pairs.count(False):,} differ, "
         f"{pairs.count(None):,} not decided"
     )
-    failed = any(report.misses for report in reports) or False in pairs
-    return status.FINDINGS if failed else status.DONE
+    if any(report.misses for report in reports) or False in pairs:
+        return status.FINDINGS
+    read = [item.program is not None for report in reports for item in report.implementations]
+    if True not in read:
+        return status.USAGE
+    return status.DONE if all(read) and None not in pairs else status.UNREADABLE
 
 
 def _show(report: Report, screen: Screen, *, quiet: bool) -> None:
