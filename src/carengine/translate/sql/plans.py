@@ -552,7 +552,7 @@ class Plans:
                 for name in names
             ]
             parts.append(f"SELECT {', '.join(cells)} FROM {quoted(source.name)}")
-        word = " UNION DISTINCT " if self.dialect.name == "bigquery" else " UNION "
+        word = self.dialect.union
         return Relation(self._add("together", word.join(parts)), columns, ids)
 
     def _with_lookups(self, source: Relation, lookups: Iterable[ir.Lookup]) -> tuple[str, Writer]:
@@ -689,7 +689,7 @@ class Plans:
                 ]
                 where = writer.condition(view.condition)
                 parts.append(f"SELECT {', '.join(cells)} FROM {table} WHERE {where}")
-        word = " UNION DISTINCT " if self.dialect.name == "bigquery" else " UNION "
+        word = self.dialect.union
         return Query(output.name, word.join(parts), tuple(sorted(self.read)))
 
     def _shown(self, view: View, writer: Writer) -> dict[str, Expression]:
