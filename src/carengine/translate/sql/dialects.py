@@ -146,7 +146,11 @@ CLICKHOUSE = Dialect(
         rf"toFloat64OrNull(extract({x}, '^[ \\t\\n\\f\\r\\v]*([+-]?[0-9]{{1,40}}(?:\\.[0-9]{{1,40}})?)"
         rf"[ \\t\\n\\f\\r\\v]*$'))"
     ),
-    hexadecimal=None,
+    hexadecimal=lambda x: (
+        rf"CASE WHEN match({x}, '^[ \\t\\n\\f\\r\\v]*0[xX][0-9a-fA-F]{{1,15}}[ \\t\\n\\f\\r\\v]*$') THEN "
+        f"toFloat64(reinterpretAsUInt64(reverse(unhex(leftPad(extract({x}, '0[xX]([0-9a-fA-F]+)'), 16, '0'))))) "
+        "END"
+    ),
     size=lambda x: f"toFloat64OrNull({x})",
     # An hour 24 and a minute 61 would be counted into the next day and hour.
     time=lambda x: (
