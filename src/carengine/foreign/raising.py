@@ -102,6 +102,7 @@ class _Names:
     ``place`` is the number of its field map. ``empty`` holds the texts by which the log says that it does not know a
     name's value, ``absent`` the verdict on a name's being missing, where the entry's condition reads it,
     ``computed`` the fields that are made of several names, and ``logs`` the texts by which the map recognises its logs.
+    ``qualified`` are fields for a host's full name, where a shorter one is among ``fields``.
     """
 
     place: int
@@ -112,6 +113,7 @@ class _Names:
     absent: Mapping[Path_, bool]
     computed: Mapping[ir.Value, ir.Field]
     logs: Mapping[Path_, tuple[Plain, ...]]
+    qualified: Mapping[Path_, ir.Field]
 
     @classmethod
     def of(cls, place: int, fieldmap: FieldMap, entry: Entry) -> _Names:
@@ -119,6 +121,7 @@ class _Names:
         spec = model().object(entry.kind.object)
         exact: dict[Path_, ir.Field] = {}
         near: dict[Path_, ir.Field] = {}
+        qualified: dict[Path_, ir.Field] = {}
         empty: dict[Path_, tuple[str, ...]] = {}
         computed: dict[ir.Value, ir.Field] = {}
         for name, value in entry.fields.items():
@@ -127,7 +130,8 @@ class _Names:
             if isinstance(value, ir.Call):
                 computed.setdefault(_bare(value), field)
             for raw, spelt in _aliases(value):
-                (near if spelt else exact).setdefault(raw.path, field)
+                tier = qualified if _is_qualified(value) else near if spelt else exact
+                tier.setdefault(raw.path, field)
                 empty.setdefault(raw.path, raw.empty)
         allowed: dict[Path_, tuple[Plain, ...]] = {}
         absent: dict[Path_, bool] = {}
@@ -139,7 +143,8 @@ class _Names:
         for of, constants in _mentions(fieldmap.recognise):
             for raw, _ in _aliases(of):
                 logs[raw.path] = (*logs.get(raw.path, ()), *constants)
-        return cls(place, entry, {**near, **exact}, allowed, empty, absent, computed, logs)
+        found_fields = {**qualified, **near, **exact}
+        return cls(place, entry, found_fields, allowed, empty, absent, computed, logs, qualified)
 
 
 def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:
@@ -157,6 +162,11 @@ def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:
             yield from ((raw, True) for raw, _ in _aliases(argument) if len(table) % 2 == 0)
         case _:
             return
+
+
+def _is_qualified(value: ir.Value) -> bool:
+    """Whether a value is a host's name only where that is a full one, so that it is often null."""
+    return isinstance(value, ir.Call) and value.function == "qualified"
 
 
 def _bare(value: ir.Value) -> ir.Value:
@@ -443,6 +453,10 @@ class _Raising:
         """A native name in an entry: the CAR field, null, or the name in the raw event."""
         path = tuple(field.name.split("."))
         found = names.fields.get(path)
+        if path in names.qualified and isinstance(atom, ir.Match):
+            # A text with a dot can only be the full name.
+            dotted = all("." in pattern.text for pattern in atom.patterns)
+            found = names.qualified[path] if dotted else found
         if found is not None:
             return found
         if field.name == "time":

@@ -191,9 +191,9 @@ def compared(
     one, other = candidates[first], candidates[second]
     assert one.program is not None
     assert other.program is not None
-    whole = compare(one.program, other.program, most=most)
     several = [logs_of(item.maps) for item in (one, other) if item.maps]
-    if whole.equivalent or not whole.compared or not several:
+    whole = compare(one.program, other.program, most=most)
+    if whole.equivalent or not several:
         return Pair(first, second, whole)
     logs = several[0].common(several[-1])
     on_logs = compare(one.program, other.program, most=most, logs=logs)
@@ -229,7 +229,10 @@ def _finding(finder: Candidate, misser: Candidate, item: Difference) -> Diagnost
     event = json.dumps(dict(item.event), ensure_ascii=False)
     message = f"{finder.title} finds an event that {misser.title} does not: {event}"
     notes = []
-    if item.condition is None:
+    if item.among:
+        events = json.dumps([dict(event) for event in item.among], ensure_ascii=False)
+        notes.append(f"among {events}")
+    elif item.condition is None:
         notes.append(f"{misser.title} does not look at {', '.join(map(str, item.kinds))}")
     labels = () if item.found_by is None else (Label(item.found_by, "found by this"),)
     span = item.span or item.found_by

@@ -42,14 +42,21 @@ def is_shown(plan: ir.Plan) -> bool:
 
 def by_kind(program: ir.Program) -> dict[ir.EventKind, ir.Condition] | None:
     """The condition of a program for each kind of event; None where it looks at several events at a time."""
-    found: dict[ir.EventKind, list[ir.Condition]] = {}
+    whole: list[ir.Stage] = []
     for output in program.outputs:
         stages = ir.as_stages(selection(output.plan))
         if stages is None:
             return None
-        for stage in stages:
-            for kind in stage.kinds:
-                found.setdefault(kind, []).append(stage.condition)
+        whole += stages
+    return conditions_of(whole)
+
+
+def conditions_of(stages: Iterable[ir.Stage]) -> dict[ir.EventKind, ir.Condition]:
+    """The condition of several stages together for each kind of event."""
+    found: dict[ir.EventKind, list[ir.Condition]] = {}
+    for stage in stages:
+        for kind in stage.kinds:
+            found.setdefault(kind, []).append(stage.condition)
     return {kind: ir.simplify(ir.Or(tuple(items))) for kind, items in found.items()}
 
 
@@ -191,3 +198,17 @@ def _expression(tokens: tuple[Token, ...]) -> str:
 def conjuncts(condition: ir.Condition) -> tuple[ir.Condition, ...]:
     """The conditions that all have to be true for a condition to be."""
     return condition.items if isinstance(condition, ir.And) else (condition,)
+
+
+def place_of(condition: ir.Condition) -> Span | None:
+    """Where a condition is written: from its first atom to its last, as far as they say."""
+    spans = [
+        span for atom in ir.atoms(condition) if (span := getattr(atom, "span", None)) is not None
+    ]
+    if not spans:
+        return None
+    whole: Span = spans[0]
+    for span in spans[1:]:
+        if span.source == whole.source:
+            whole = whole.to(span)
+    return whole
