@@ -224,8 +224,8 @@ def test_what_is_not_proved_is_not_said() -> None:
     # The same, but not built alike.
     first = GROUP.replace("n >= 3 and d > 1", "n >= 3")
     second = GROUP.replace("n >= 3 and d > 1", "n >= 3 and d < 1000")
-    programs = [carengine.parse_rule(text).program for text in (first, second)]
-    comparison = compare(*programs)
+    one, other = (carengine.parse_rule(text).program for text in (first, second))
+    comparison = compare(one, other)
     assert comparison.equivalent is None
     assert not comparison.compared
     assert comparison.lists > 100

@@ -717,6 +717,11 @@ MISSING_LIBRARY = _error(
     "library that is not installed",
     "The target needs a package that comes with an extra of carengine.",
 )
+OUTPUT_LEFT_OUT = _warning(
+    "CE907",
+    "output that the field map leaves nothing of",
+    "The logs have no such events or fields. The rule's other outputs are translated; of this one there is no query.",
+)
 
 # 95x: implementations in other languages, and what comparing them finds
 
