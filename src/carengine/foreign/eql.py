@@ -251,7 +251,7 @@ class _Reader:
                 return ir.And(tuple(self.condition(c, deeper) for c in items))
             case "disjunction":
                 items = [c for c in children if not _is_token(c)]
-                return ir.Or(tuple(self.condition(c, deeper) for c in items))
+                return ir.Or(_without_twins([self.condition(c, deeper) for c in items]))
             case "negated":
                 return ir.Not(self.condition(children[1], deeper))
             case "compared":
@@ -342,6 +342,7 @@ class _Reader:
                     others.append(self._equal(value, other, self.span(item)))
         if texts:
             others.insert(0, ir.Match(value, tuple(texts), self.span(node)))
+        others = list(_without_twins(others))
         made = others[0] if len(others) == 1 else ir.Or(tuple(others))
         return ir.Not(made) if negated else made
 
@@ -480,7 +481,36 @@ def _match(reader: _Reader, arguments: list[ir.Value], span: Span) -> Operand | 
     texts = _texts(arguments[1:])
     if texts is None:
         return None
-    return reader._regexes(arguments[0], [f"^(?:{text})" for text in texts], span)
+    return reader._regexes(arguments[0], [_anywhere(t) or f"^(?:{t})" for t in texts], span)
+
+
+def _anywhere(text: str) -> str | None:
+    r"""The expression that is looked for anywhere, if ``match`` looks for it so.
+
+    >>> _anywhere(r".*?(?:a|b\\))"), _anywhere(".*?(?:a)|(?:b)")
+    ('a|b\\\\)', None)
+    """
+    prefix = ".*?"
+    if not text.startswith(f"{prefix}(?:"):
+        return None
+    depth, in_class, place = 0, False, len(prefix)
+    while place < len(text):
+        match text[place]:
+            case "\\":
+                place += 1
+            case "[" if not in_class:
+                in_class = True
+                place += text[place + 1 : place + 2] in ("^", "]")
+            case "]":
+                in_class = False
+            case "(" if not in_class:
+                depth += 1
+            case ")" if not in_class:
+                depth -= 1
+                if depth == 0:
+                    return text[len(prefix) + 3 : -1] if place == len(text) - 1 else None
+        place += 1
+    return None
 
 
 def _cidr(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
@@ -541,6 +571,25 @@ _FUNCTIONS: dict[str, Callable[[_Reader, list[ir.Value], Span], Operand | None]]
 def _wildcards(text: str) -> str:
     """EQL's pattern as ours: only ``*`` means anything in it."""
     return text.replace("?", "[?]")
+
+
+def _without_twins(items: list[ir.Condition]) -> tuple[ir.Condition, ...]:
+    """Alternatives without ``x == 4`` where ``x == "4"`` is one: a number is equal to the first, and has the text of the second."""
+    texts = {
+        (item.value, pattern.exact)
+        for item in items
+        if isinstance(item, ir.Match)
+        for pattern in item.patterns
+    }
+
+    def is_twin(item: ir.Condition) -> bool:
+        match item:
+            case ir.Compare(value, Relation.EQUAL, ir.Constant(int() as number)):
+                return (value, str(number)) in texts
+            case _:
+                return False
+
+    return tuple(item for item in items if not is_twin(item))
 
 
 def _is_reading(found: Operand) -> bool:

@@ -95,6 +95,30 @@ def raised(reading: Reading, maps: Iterable[FieldMap] | None = None) -> Reading:
     return evolve(reading, program=program, diagnostics=ordered(said), raised=True, maps=reaching)
 
 
+def asked_of_entries(
+    reading: Reading, maps: Iterable[FieldMap] | None = None
+) -> tuple[tuple[FieldMap, Entry, ir.Condition], ...]:
+    """What a query that was read under its own names asks of the events of each entry of field maps.
+
+    The conditions are on raw fields; what is so for all events of the entry is decided. The query must be one that single events decide; otherwise
+    there is nothing.
+    """
+    if reading.program is None or reading.raised:
+        return ()
+    stages = [ir.as_stages(output.plan) for output in reading.program.outputs]
+    conditions = [stage.condition for found in stages if found is not None for stage in found]
+    if None in stages:
+        return ()
+    known = maps_of(reading.language) if maps is None else tuple(maps)
+    whole = ir.simplify(ir.Or(tuple(conditions)))
+    raising = _Raising(known, {tuple(found.name.split(".")) for found in ir.fields_of(whole)})
+    raising.native = True
+    return tuple(
+        (known[names.place], names.entry, ir.simplify(raising.asked(whole, names)))
+        for names in raising.entries
+    )
+
+
 @frozen
 class _Names:
     """What an entry calls the native names: their CAR fields, and the constants that its own condition allows.
@@ -235,6 +259,12 @@ class _Raising:
         self.absent: dict[tuple[str, ir.EventKind], ir.Condition | None] = {}
         self.telling: dict[ir.Condition, bool] = {}
         self.wider: dict[ir.Condition, dict[ir.EventKind, tuple[object, ...]]] = {}
+        # Names that no entry decides stay those of the log.
+        self.native = False
+
+    def asked(self, condition: ir.Condition, names: _Names) -> ir.Condition:
+        """What a condition comes to for the events of an entry."""
+        return self._condition(condition, names)
 
     def said(self) -> Iterator[Diagnostic]:
         """What there is to say about names, once each."""
@@ -345,7 +375,9 @@ class _Raising:
                 return ir.IsTrue(self._condition(item, names, positive))
             case _:
                 made = self._decided(condition, names, positive)
-                return self._atom(condition, names) if made is None else made
+                if made is not None:
+                    return made
+                return _with_raw_names(condition) if self.native else self._atom(condition, names)
 
     def _decided(self, condition: ir.Condition, names: _Names, positive: bool) -> ir.Truth | None:
         """What the entry's own condition says of a condition, if it decides it.
@@ -381,6 +413,8 @@ class _Raising:
                     return ir.Truth(True in verdicts)
                 if len(verdicts) == 1:
                     return ir.Truth(verdicts.pop())
+                if self.native:
+                    return None
                 self.wider.setdefault(condition, {}).setdefault(names.entry.kind, allowed)
                 return ir.Truth(positive)
             case ir.IsNull(ir.Field(name)):
@@ -497,6 +531,17 @@ class _Raising:
             what = f"grouping by {key.name}, which CAR has no field for"
             raise unsupported(what, _plan_span(plan))
         return made
+
+
+def _with_raw_names(atom: ir.Condition) -> ir.Condition:
+    def change(value: ir.Value) -> ir.Value:
+        match value:
+            case ir.Field(name) if name != "time":
+                return ir.Raw(tuple(name.split(".")))
+            case _:
+                return value
+
+    return ir.rewrite_condition(atom, change)
 
 
 def _as_numbers(atom: ir.Match, of: ir.Field, patterns: tuple[Pattern, ...]) -> ir.Condition:

@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterator
 
 import re2
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from .. import ir
 from ..diagnostics import Block, Code, Diagnostic, Span, codes, has_errors, ordered
@@ -99,7 +99,13 @@ def regex_test(
     wildcards = wildcards_of(pattern) if dotall and not multiline else None
     if wildcards is not None:
         return ir.Match(value, tuple(Pattern(one, cased) for one in wildcards), span)
+    if not multiline and _AT_END.search(pattern):
+        # The same, and what ours are written with.
+        return evolve(test, pattern=f"{pattern[:-2]}$")
     return test
+
+
+_AT_END = re.compile(r"(?<!\\)(?:\\\\)*\\z\Z")
 
 
 _MOST_REPEATED = 1000
@@ -132,7 +138,9 @@ def length_test(value: ir.Value, relation: ir.Relation, number: object, span: Sp
     return ir.Regex(value, rf"^.{{{times}}}\z", True, True, False, span)
 
 
-_PIECE = re.compile(r"(\.\*)|(\.)|\\([^\w\s])|([\w\s%&~`'\"<>,;:=!@#/-])|(\|)", re.ASCII)
+_PIECE = re.compile(
+    r"(\.\*)|(\.)|\\([^\w\s])|([\w\s%&~`'\"<>,;:=!@#/-]|[^\x00-\x7f])|(\|)", re.ASCII
+)
 
 
 def wildcards_of(expression: str) -> tuple[str, ...] | None:

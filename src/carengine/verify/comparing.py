@@ -166,7 +166,7 @@ def _only(
             elif possible([(condition, "true")], of, budget) is not False:
                 undecided.append(kind)
             continue
-        if _follows(condition, other, of, budget):
+        if follows(condition, other, of, budget):
             continue
         found_any = False
         for alternative, place in _alternatives(condition):
@@ -207,7 +207,7 @@ def _alternatives(condition: ir.Condition) -> list[tuple[ir.Condition, Span | No
             return [(condition, None)]
 
 
-def _follows(mine: ir.Condition, other: ir.Condition, of: Kind, budget: Budget) -> bool:
+def follows(mine: ir.Condition, other: ir.Condition, of: Kind, budget: Budget) -> bool:
     """Whether it is proved that the other is true wherever mine is.
 
     First each alternative of mine is held to the alternatives of the other one by one, which is much less work than the

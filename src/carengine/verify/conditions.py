@@ -88,8 +88,12 @@ def merged(condition: ir.Condition) -> ir.Condition:
 
 def _in_order(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
     """Patterns in an order of their own, so that the same ones are the same test; without case where it is ignored."""
-    folded = {p if p.cased else Pattern(fold(p.text)) for p in patterns}
+    folded = {p if p.cased and _has_case(p.text) else Pattern(fold(p.text)) for p in patterns}
     return tuple(sorted(folded, key=lambda p: (p.text, p.cased)))
+
+
+def _has_case(text: str) -> bool:
+    return text.lower() != text.upper()
 
 
 def on_paths(
@@ -174,7 +178,8 @@ def _last_part(
     if plain:
         made.append(ir.Match(path, tuple(plain), span))
     if bodies:
-        text = rf"(?:^|[\\/])(?:{'|'.join(bodies)})$"
+        body = bodies[0] if len(bodies) == 1 else f"(?:{'|'.join(bodies)})"
+        text = rf"(?:^|[\\/]){body}$"
         made.append(ir.Regex(path, text, dotall=True, span=span))
     return made
 

@@ -24,15 +24,19 @@ _ALONE = Alone()
 
 @frozen
 class Kind:
-    """A kind of event, and what is known of its fields beside what the data model says."""
+    """A kind of event, and what is known of its fields beside what the data model says.
+
+    With ``plan``, conditions are on the columns of its rows.
+    """
 
     kind: ir.EventKind
     given: Given
+    plan: ir.Plan | None = None
 
     @property
     def facts(self) -> Facts:
         """What is known of such events."""
-        return Facts(ir.Search((self.kind,)), plain=True)
+        return Facts(self.plan or ir.Search((self.kind,)), plain=True)
 
     def restated(self, wishes: list[Wish]) -> list[Wish]:
         """The wishes with conditions on base names put to their paths."""
