@@ -353,3 +353,51 @@ class Spark:
     def query(self, text: str) -> list[dict[str, Any]]:
         """The rows of a query, by column."""
         return [row.asDict() for row in self.session.sql(text.strip().rstrip(";")).collect()]
+
+
+class ClickHouse:
+    """The events as a table in ClickHouse, which the package chdb runs inside this process."""
+
+    def __init__(self, evidence: Evidence, names: Iterable[str]) -> None:
+        several = list(names)
+        wanted = columns_in(several)
+        columns = ["event_id", "raw", *wanted]
+        kinds = ["Int64", *["Nullable(String)"] * (len(columns) - 1)]
+        told = ", ".join(f"{_backquoted(n)} {k}" for n, k in zip(columns, kinds, strict=True))
+        clickhouse_session().query("DROP TABLE IF EXISTS events")
+        clickhouse_session().query(f"CREATE TABLE events ({told}) ENGINE = Memory")
+        rows = evidence.rows(several)
+        if not rows:
+            return
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
+            for row in rows:
+                cells = dict(zip(columns, row, strict=True))
+                file.write(json.dumps(cells, ensure_ascii=False) + "\n")
+            file.flush()
+            clickhouse_session().query(
+                f"INSERT INTO events SELECT * FROM file('{file.name}', 'JSONEachRow', '{_told(told)}')"
+            )
+
+    def query(self, text: str) -> list[dict[str, Any]]:
+        """The rows of a query, by column."""
+        found = clickhouse_session().query(text, "JSONEachRow")
+        return [json.loads(line) for line in str(found).splitlines() if line]
+
+
+def _backquoted(name: str) -> str:
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def _told(columns: str) -> str:
+    return columns.replace("\\", "\\\\").replace("'", "\\'")
+
+
+@cache
+def clickhouse_session() -> Any:
+    """The one session of the process with ClickHouse. Needs the package chdb."""
+    from chdb.session import Session  # type: ignore[import-not-found]
+
+    session = Session()
+    # Numbers as JSON has them, and not as texts.
+    session.query("SET output_format_json_quote_64bit_integers = 0")
+    return session

@@ -73,6 +73,12 @@ EQL: list[tuple[str, Event, bool]] = [
     ('process where pid == 4 | filter process_name == "x"', PROCESS, False),
     ("process where /* four */ pid == 4 // and no more", PROCESS, True),
     ("process where a or b and not c", {"event_type": "process", "b": True, "c": False}, True),
+    # `number` reads a text; of one that is no number nothing is known.
+    ("any where number(a) > 4", {"a": "5"}, True),
+    ("any where number(a) == 5", {"a": "5"}, True),
+    ("any where not number(a) == 5", {"a": "x"}, False),
+    ("any where number(a) + 1 == 6", {"a": "5"}, True),
+    (r'any where a == "\u{e9}\"\\"', {"a": 'é"\\'}, True),
     (
         'process where process.name == "a" and android == 1',
         {"event_type": "process", "process": {"name": "a"}, "android": 1},
@@ -138,6 +144,26 @@ SPLUNK: list[tuple[str, Event, bool]] = [
     ('EventCode=11 | regex Image!="taskmgr"', SYSMON, False),
     ("EventCode=11 | table Image Port", SYSMON, True),
     ("EventCode=11 | eval x=Port+1 | where x=446", SYSMON, True),
+    ("NOT *", SYSMON, False),
+    ("EventCode=11 NOT Image!=*", SYSMON, True),
+    # The text of the event has a name of its own.
+    ('EventCode=11 | where match(_raw, "lsass")', SYSMON, True),
+    ('EventCode=11 | where like(_raw, "%LSASS%")', SYSMON, False),
+    ('EventCode=11 _raw="*LSASS*"', SYSMON, True),
+    ('EventCode=11 | regex "lsass"', SYSMON, True),
+    ('EventCode=11 | regex _raw!="lsass"', SYSMON, False),
+    ("EventCode=11 | where len(Port) > 2", SYSMON, True),
+    ("EventCode=11 | where 3 < len(Port)", SYSMON, False),
+    ("EventCode=11 | where NOT len(Other) < 0", SYSMON, False),
+    ('EventCode=11 | where upper(Port)="445" AND like(upper(Image), "%TASKMGR%")', SYSMON, True),
+    ('EventCode=11 | where upper(Image)="x"', {"EventCode": 11, "Image": "x"}, False),
+    # `XOR` binds weakest.
+    ("EventCode=11 | where Port=445 XOR Port=1 OR EventCode=11", SYSMON, False),
+    ("EventCode=11 | where Port=445 XOR EventCode=1 AND Port=2", SYSMON, True),
+    ("EventCode=11 | where Port=445 XOR Other=1", SYSMON, False),
+    ("EventCode=11 | sort 0 -Port | fields + Image", SYSMON, True),
+    # What cannot be computed may be shown.
+    ('EventCode=11 | eval y=case(Port=445, "a") | table Image y | sort y', SYSMON, True),
 ]
 
 LOGPOINT: list[tuple[str, Event, bool]] = [
@@ -197,11 +223,63 @@ REFUSED = [
     ("splunk", "a=1) b=2", "CE951", ")"),
     ("splunk", 'a="1', "CE951", '"'),
     ("splunk", "a=", "CE951", "="),
-    ("splunk", "a=1 | where len(b) > 2", "CE952", "len"),
+    ("splunk", "a=1 | where len(b) > len(c)", "CE952", "len(b) > len(c)"),
+    ("splunk", "a=1 | where len(b) > 2000", "CE952", "len(b) > 2000"),
+    ("splunk", 'a=1 | where b > "x"', "CE952", 'b > "x"'),
+    ("splunk", 'a=1 | where b NOT IN ("x")', "CE952", "NOT"),
+    ("splunk", 'a=1 b NOT IN ("x")', "CE952", "b NOT IN"),
+    ("splunk", "a=1 TERM(b)", "CE952", "TERM"),
+    ("splunk", "a=1 CASE(b)", "CE952", "CASE"),
+    ("splunk", "NOT (index=main OR a=1)", "CE952", "(index=main OR a=1)"),
+    ("splunk", "a=1 | stats values(*) as *", "CE952", "*"),
+    ("splunk", "a=1 | table b*", "CE952", "b*"),
+    ("splunk", 'a=1 | stats count(eval(b="x"))', "CE952", "count(eval"),
+    ("splunk", 'a=1 | eval b=c."x" | where b="x"', "CE952", "."),
+    ("splunk", "a=1 | eval b=if(c=1, 1, 2) | stats count by b", "CE952", "if"),
+    ("splunk", "a=1 | eval b=if(c=1, 1, 2) | eval d=b | search d=1", "CE952", "if"),
+    ("splunk", "a=1 | eval b=case(c=1, 2) | rename b as d | where d=1", "CE952", "rename b as d"),
+    ("splunk", "a=1 | sort b | dedup b", "CE952", "dedup b"),
+    ("splunk", "a=1 | stats count by b | where _raw > 4", "CE952", "_raw > 4"),
+    ("eql", "any where number(a) in (1)", "CE952", "number(a)"),
+    ("eql", r'any where a == "C:\Windows"', "CE951", r"\W"),
+    ("eql", r'any where a == "\u{110000}"', "CE951", r"\u{110000}"),
     ("splunk", "a<b", "CE952", "a<b"),
     ("logpoint", "a IN HOMENET", "CE952", "HOMENET"),
     ("logpoint", 'a IN ["b", "c"', "CE951", "["),
 ]
+
+
+NEARLY = [
+    ("a=1 | where b=c", "b=c", "two fields"),
+    ("a=1 | dedup b", "dedup b", "the oldest"),
+    ("a=1 | sort -b", "-b", "10,000"),
+    ("a=1 | eval b=case(c=1, 2)", "b=case(c=1, 2)", "the function `case`"),
+]
+
+
+@pytest.mark.parametrize(("query", "place", "said"), NEARLY)
+def test_what_is_not_exact_is_said(query: str, place: str, said: str) -> None:
+    reading = read(Block.of(query), "splunk", raise_names=False)
+    assert reading.program is not None
+    [found] = reading.diagnostics
+    assert found.code.id == "CE962"
+    assert said in found.message
+    assert found.span is not None
+    assert found.span.text == place
+
+
+def test_the_macro_that_drops_a_data_sets_name() -> None:
+    query = (
+        "| tstats `security_content_summariesonly` count from datamodel=Endpoint.Processes "
+        'where Processes.process_name="a.exe" by Processes.dest '
+        '| `drop_dm_object_name("Processes")` | where count > 1'
+    )
+    reading = read(Block.of(query), "splunk")
+    assert reading.program is not None
+    plan = reading.program.outputs[0].plan
+    assert isinstance(plan, ir.Filter)
+    assert isinstance(plan.plan, ir.Aggregated)
+    assert [column.name for column in plan.plan.columns] == ["dest", "count"]
 
 
 @pytest.mark.parametrize(("language", "query", "code", "place"), REFUSED)

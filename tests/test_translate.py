@@ -355,3 +355,55 @@ def test_the_command_counts_and_names_what_is_refused(capsys: pytest.CaptureFixt
     assert "1 of 2 rules translated, 1 refused; 1 × operation" in shown.err
     assert main(["translate", "-t", "nope", chosen[0]]) == 2
     assert main(["translate", "-t", "eql", "no-such-rule"]) == 2
+
+
+SEVERAL = """p = search Process:Create where user != "x"
+u = search UserSession:Login
+output p, u"""
+
+
+def test_an_output_that_the_log_has_nothing_of_is_left_out() -> None:
+    rule = carengine.parse_rule(SEVERAL)
+    found = carengine.translate(rule, "splunk", "sysmon.flat")
+    assert [query.output for query in found.queries] == ["p"]
+    [left_out] = [note for note in found.notes if note.code.id == "CE907"]
+    assert "user_session/login" in left_out.message
+
+
+@pytest.mark.parametrize("target", ["splunk", "eql", "elastic-eql", "sigma", "duckdb"])
+def test_nothing_is_left_of_data_without_the_fields(target: str) -> None:
+    rule = carengine.parse_rule(
+        'p = search Process:Create where current_working_directory = "C:*" output p'
+    )
+    present = ["Channel", "EventID", "Image"]
+    with pytest.raises(carengine.CarError, match=r"CE904.*with just these fields"):
+        carengine.translate(rule, target, "sysmon.flat", present=present)
+    # What is unknown together with something else is never true either.
+    with pytest.raises(carengine.CarError, match=r"CE904.*current_working_directory"):
+        carengine.translate(rule, target, "eql")
+
+
+def test_columns_of_several_kinds_have_one_type() -> None:
+    """Two of the three kinds of events have no parent's number."""
+    rule = carengine.parse_rule("p = search Process\np.both = pid + ppid\noutput p")
+    text = carengine.translate(rule, "postgres", "sysmon.flat").text
+    assert 'CAST(NULL AS DOUBLE PRECISION) AS "both"' in text
+    assert 'CAST(NULL AS TEXT) AS "both"' not in text
+
+
+@pytest.mark.parametrize(
+    ("fieldmap", "source"),
+    [
+        ("sysmon.flat", {"product": "windows", "service": "sysmon"}),
+        ("eventlog.flat", {"product": "windows"}),
+    ],
+)
+def test_the_log_source_is_one_that_sigma_knows(fieldmap: str, source: dict[str, str]) -> None:
+    rule = carengine.parse_rule('p = search Process:Create where exe = "a.exe" output p')
+    text = carengine.translate(rule, "sigma", fieldmap).queries[0].text
+    assert yaml.safe_load(text)["logsource"] == source
+
+
+def test_a_vertical_tab_in_a_class() -> None:
+    rule = carengine.parse_rule('p = search Process:Create where sha256_hash = "A*" output p')
+    assert r"\\x0b" in carengine.translate(rule, "splunk", "sysmon.flat").text

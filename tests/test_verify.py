@@ -14,7 +14,7 @@ import carengine
 from carengine import ir
 from carengine.cli import main
 from carengine.engine import Engine
-from carengine.verify import Report, compare, load_analytics, verify
+from carengine.verify import Comparison, Report, compare, load_analytics, verify
 from carengine.verify.corpus import block_results, corpus_table
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -118,13 +118,145 @@ def test_kinds_that_only_one_looks_at() -> None:
     assert difference.event == {"object": "file", "action": "modify", "file_name": "x"}
 
 
-def test_what_looks_at_several_events_is_not_compared() -> None:
-    joined = carengine.parse_rule(
-        "a = search Process:Create b = search File:Create "
-        "c = join (a, b) where a.pid == b.pid and a.time < b.time output c"
+# Several events at a time
+
+PAGE = (
+    '---\ntitle: "CAR-2030-01-001: x"\n---\n\n### Implementations\n\n'
+    '#### A (Pseudocode)\n\n```\na = search Process:Create\nb = filter a where exe = "x.exe"\noutput b\n```\n\n'
+)
+JOIN = """a = search Process:Create where exe = "cmd.exe"
+b = search File:Create where extension = ".ps1"
+j = join (a, b) where a.pid = b.pid and a.hostname = b.hostname and a.time <= b.time < a.time + 5 minutes
+output j"""
+GROUP = """p = search Process:Create
+g = group p by hostname within 1 minute
+s = from g select hostname, count(*) as n, distinct_count(exe) as d
+x = filter s where n >= 3 and d > 1
+output x"""
+MINUS = """p = search Process:Create
+a = filter p where exe = "*e*"
+b = filter p where exe = "c*"
+d = a - b
+output d"""
+UNIQUE = "p = search Process:Create\nu = unique(p.user)\noutput u"
+
+ALIKE = [
+    (JOIN, "5 minutes", "300 seconds"),
+    (
+        JOIN,
+        "a.pid = b.pid and a.hostname = b.hostname",
+        "b.hostname = a.hostname and b.pid = a.pid",
+    ),
+    (JOIN, "join (a, b)", "join (b, a)"),
+    (JOIN, 'exe = "cmd.exe"', 'image_path match "(^|[\\\\/])cmd\\.exe$"'),
+    (
+        JOIN,
+        "a.time <= b.time < a.time + 5 minutes",
+        "b.time >= a.time and a.time + 5 minutes > b.time",
+    ),
+    (GROUP, "n >= 3", "n > 2"),
+    (GROUP, "count(*) as n, distinct_count(exe) as d", "distinct_count(exe) as d, count(*) as n"),
+    (
+        GROUP,
+        "x = filter s where n >= 3 and d > 1",
+        "y = filter s where d > 1 x = filter y where n >= 3",
+    ),
+]
+UNLIKE = [
+    (JOIN, "5 minutes", "6 minutes", "b.time < a.time + 5 minutes"),
+    (JOIN, "b.time < a", "b.time <= a", "b.time < a.time + 5 minutes"),
+    (JOIN, " and a.hostname = b.hostname", "", "a.hostname = b.hostname"),
+    (JOIN, '"cmd.exe"', '"*cmd.exe"', 'exe = "cmd.exe"'),
+    (JOIN, "a.time <= b.time", "a.time < b.time", "a.time < b.time"),
+    (GROUP, "n >= 3", "n > 3", "n > 3"),
+    (GROUP, "d > 1", "d >= 1", "d > 1"),
+    (GROUP, "1 minute", "2 minutes", "group p by hostname within 1 minute"),
+    (
+        GROUP,
+        "by hostname within",
+        "by hostname, user within",
+        "group p by hostname, user within 1 minute",
+    ),
+    (MINUS, '"c*"', '"ce*"', ""),
+    (UNIQUE, "p.user", "p.exe", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "old", "new"), ALIKE)
+def test_programs_that_are_built_alike(text: str, old: str, new: str) -> None:
+    assert text != text.replace(old, new)
+    first, second = (carengine.parse_rule(t).program for t in (text, text.replace(old, new)))
+    assert compare(first, second) == Comparison(True)
+
+
+@pytest.mark.parametrize(("text", "old", "new", "demanded"), UNLIKE)
+def test_lists_of_events_on_which_programs_differ(
+    text: str, old: str, new: str, demanded: str
+) -> None:
+    first, second = (carengine.parse_rule(t) for t in (text, text.replace(old, new)))
+    comparison = compare(first.program, second.program)
+    assert comparison.equivalent is False
+    assert not comparison.compared
+    shown = [
+        (mine, theirs, difference)
+        for mine, theirs, direction in (
+            (first, second, comparison.only_first),
+            (second, first, comparison.only_second),
+        )
+        for difference in direction.differences
+    ]
+    for mine, theirs, difference in shown:
+        events = [dict(event) for event in difference.among]
+        assert difference.event in events
+        assert dict(difference.event) in found_among(mine, events)
+        assert dict(difference.event) not in found_among(theirs, events)
+        assert len(events) <= 4
+    assert demanded in [d.span.text if d.span else "" for _, _, d in shown]
+
+
+def found_among(tested: carengine.Rule, events: list[Event]) -> list[Event]:
+    """The events that the engine, not the reference, finds."""
+    matches = Engine([tested], fieldmap="car").run(events)
+    return [dict(event.event) for match in matches for event in match.events]
+
+
+def test_what_is_not_proved_is_not_said() -> None:
+    # The same, but not built alike.
+    first = GROUP.replace("n >= 3 and d > 1", "n >= 3")
+    second = GROUP.replace("n >= 3 and d > 1", "n >= 3 and d < 1000")
+    one, other = (carengine.parse_rule(text).program for text in (first, second))
+    comparison = compare(one, other)
+    assert comparison.equivalent is None
+    assert not comparison.compared
+    assert comparison.lists > 100
+
+
+def test_a_query_that_counts_is_compared_on_its_logs(tmp_path: Path) -> None:
+    counted = 'p = search Process:Create where exe = "net.exe"\nc = count(p) by hostname\nx = filter c where count > 3\noutput x'
+    page = tmp_path / "CAR-2030-01-002.md"
+    query = 'EventCode=1 Image="*\\\\net.exe" | stats count as n by ComputerName | search n>=4'
+    text = (
+        PAGE[: PAGE.index("a = search")]
+        + counted
+        + "\n```\n\n#### A (Splunk)\n\n```\n"
+        + query
+        + "\n```\n"
     )
-    assert compare(joined.program, rule('exe = "a"').program).equivalent is None
-    assert compare(joined.program, joined.program).compared
+    page.write_text(text, encoding="utf-8")
+    report = verify(*load_analytics(page))
+    [pair] = report.pairs
+    # Where an image has no folder, `*\\net.exe` is not found: the general difference.
+    assert pair.comparison.equivalent is False
+    page.write_text(
+        text.replace('"*\\\\net.exe"', "*net.exe").replace(
+            'exe = "net.exe"', 'image_path = "*net.exe"'
+        )
+    )
+    assert verify(*load_analytics(page)).equivalent is True
+    page.write_text(text.replace("n>=4", "n>=5"))
+    report = verify(*load_analytics(page))
+    assert report.equivalent is False
+    assert main(["verify", str(page)]) == 1
 
 
 NAMES = ["a", "ab", "b", "abc"]
@@ -243,6 +375,45 @@ def test_agreeing_implementations(tmp_path: Path) -> None:
     assert [pair.comparison.equivalent for pair in report.pairs] == [True]
     # One is in a language that is not read: it may agree or not.
     assert report.equivalent is None
+
+
+EQL = '#### A (EQL)\n\n```\nprocess where subtype.create and process_name == "x.exe"\n```\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        (PAGE + EQL, 0),
+        (PAGE, 0),
+        ((PAGE + EQL).replace("\n", "\r\n"), 0),
+        ((PAGE + EQL).replace("\n", "\r"), 0),
+        ("\ufeff" + PAGE + EQL, 0),
+        (PAGE + EQL + EQL, 0),
+        (PAGE + EQL.replace("x.exe", "y.exe"), 1),
+        (PAGE + EQL + EQL.replace("x.exe", "y.exe"), 1),
+        # What cannot be read is no agreement.
+        (PAGE + EQL.replace('"x.exe"', '"x.exe'), 3),
+        (PAGE + EQL.replace("(EQL)", "(KQL)"), 3),
+        (PAGE + "#### A (EQL)\n", 3),
+        (PAGE + "#### A (EQL)\n\n```\n```\n", 3),
+        (EQL, 2),
+        ("", 2),
+        ("---\ntitle: [\n---\n", 2),
+        (PAGE.replace("exe =", "exe = ="), 2),
+    ],
+)
+def test_the_exit_status(text: str, state: int, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_bytes(text.encode())
+    assert main(["verify", str(page)]) == state
+
+
+def test_names_outside_ascii() -> None:
+    assert compare(rule('exe = "é*"').program, rule('exe = "É*"').program).equivalent
+    path = rule('image_path match "(^|[\\\\/])é[^\\\\/]*$"').program
+    comparison = compare(rule('exe = "é*"').program, path)
+    assert not comparison.only_first.differences
+    assert not comparison.only_second.differences
 
 
 def test_the_table_of_a_corpus() -> None:

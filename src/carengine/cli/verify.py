@@ -27,7 +27,8 @@ examples:
 Each implementation is run on the analytic's true positives, and compared with each other one: "same" is proved by
 reasoning, "differ" is shown by an event, written in CAR's names, that one finds and the other does not.
 
-exit status: 0 all agree, 1 some differ or miss a true positive, 2 a file that is no analytic.
+exit status: 0 all agree, 1 some differ or miss a true positive, 2 nothing could be read, 3 no difference was found, but not
+all implementations could be read and compared to the end.
 """
 
 _LONGEST = 72
@@ -57,8 +58,12 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         f"{len(pairs):,} pairs: {pairs.count(True):,} same, {pairs.count(False):,} differ, "
         f"{pairs.count(None):,} not decided"
     )
-    failed = any(report.misses for report in reports) or False in pairs
-    return status.FINDINGS if failed else status.DONE
+    if any(report.misses for report in reports) or False in pairs:
+        return status.FINDINGS
+    read = [item.program is not None for report in reports for item in report.implementations]
+    if True not in read:
+        return status.USAGE
+    return status.DONE if all(read) and None not in pairs else status.UNREADABLE
 
 
 def _show(report: Report, screen: Screen, *, quiet: bool) -> None:
@@ -83,7 +88,8 @@ def _show(report: Report, screen: Screen, *, quiet: bool) -> None:
                 screen.show(f"  {a} and {b} find the same events (proved)")
             case None if not comparison.compared:
                 screen.show(
-                    f"  {a} and {b} are not compared: one looks at several events at a time"
+                    f"  {a} and {b}: one looks at several events at a time; {comparison.lists} small lists of events"
+                    " show no difference, which proves nothing"
                 )
             case None:
                 screen.show(f"  {a} and {b}: no difference found, and no proof that there is none")
@@ -108,7 +114,12 @@ def _show_direction(finder: int, other: int, direction: Direction, screen: Scree
         screen.show_text("", f"    {finder} finds, {other} does not: {event}")
         if item.found_by is not None:
             screen.show_text("", f"      {finder} by {_place(item.found_by)}")
-        if item.condition is None:
+        if item.among:
+            events = json_line([dict(event) for event in item.among]).decode()
+            screen.show_text("", f"      among {events}")
+            if item.span is not None:
+                screen.show_text("", f"      {other} demands {_place(item.span)}")
+        elif item.condition is None:
             kinds = ", ".join(map(str, item.kinds))
             screen.show_text("", f"      {other} does not look at {kinds}")
         elif item.span is not None:
@@ -152,6 +163,7 @@ def _as_data(report: Report) -> dict[str, Any]:
                 "second": pair.second + 1,
                 "equivalent": pair.comparison.equivalent,
                 "compared": pair.comparison.compared,
+                "lists": pair.comparison.lists,
                 "logs": list(pair.logs),
                 "equivalent_on_logs": pair.on_logs.equivalent if pair.on_logs else None,
                 "only_first": _direction_data(pair.comparison.only_first),
@@ -173,6 +185,7 @@ def _difference_data(item: Difference) -> dict[str, Any]:
     return {
         "kinds": [str(kind) for kind in item.kinds],
         "event": dict(item.event),
+        "among": [dict(event) for event in item.among],
         "demanded": None if item.span is None else _span_data(item.span),
         "found_by": None if item.found_by is None else _span_data(item.found_by),
     }

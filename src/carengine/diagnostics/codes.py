@@ -717,6 +717,11 @@ MISSING_LIBRARY = _error(
     "library that is not installed",
     "The target needs a package that comes with an extra of carengine.",
 )
+OUTPUT_LEFT_OUT = _warning(
+    "CE907",
+    "output that the field map leaves nothing of",
+    "The logs have no such events or fields. The rule's other outputs are translated; of this one there is no query.",
+)
 
 # 95x: implementations in other languages, and what comparing them finds
 
@@ -778,4 +783,9 @@ NATIVE_WIDER = _warning(
     "CE961",
     "events that CAR does not tell apart",
     """The query asks for some of the events that are one kind in CAR. In CAR's names it looks at all of them.""",
+)
+FOREIGN_NEAR = _warning(
+    "CE962",
+    "part of a query that is not read exactly",
+    """The message tells for which values or events this reading finds something else than the product does.""",
 )

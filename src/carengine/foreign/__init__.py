@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ..diagnostics import Block
 from . import eql, logpoint, sigma, splunk
-from .raising import maps_of, raised
+from .raising import asked_of_entries, maps_of, raised
 from .reading import Reading, as_rule, native_map
 
 LANGUAGES: dict[str, Callable[[Block], Reading]] = {
@@ -52,6 +52,7 @@ __all__ = [
     "LANGUAGES",
     "Reading",
     "as_rule",
+    "asked_of_entries",
     "language_of",
     "maps_of",
     "native_map",

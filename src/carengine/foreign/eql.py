@@ -67,7 +67,15 @@ _MIRRORED = {
     Relation.GREATER_EQUAL: Relation.LESS_EQUAL,
 }
 _ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_ESCAPES = {
+    "n": "\n",
+    "t": "\t",
+    "r": "\r",
+    "b": "\b",
+    "f": "\f",
+    **{sign: sign for sign in "\"'\\"},
+}
+_ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|(.))", re.DOTALL)
 
 Operand = ir.Value | ir.Condition
 
@@ -216,7 +224,19 @@ class _Reader:
         found = self.operand(node, depth)
         if isinstance(found, ir.Condition):
             raise unsupported("a condition used as a value", self.span(node))
+        if _is_reading(found):
+            what = "`number` of a field, but compared with a number"
+            raise unsupported(what, self.span(node))
         return found
+
+    def number(self, node: Node, depth: int) -> ir.Value:
+        """A value of which only the number counts."""
+        found = self.operand(node, depth)
+        match found:
+            case ir.Call("number", (inner,)):
+                return inner
+            case _:
+                return self.value(node, depth)
 
     def operand(self, node: Node, depth: int) -> Operand:
         if depth > _MAX_DEPTH:
@@ -231,7 +251,7 @@ class _Reader:
                 return ir.And(tuple(self.condition(c, deeper) for c in items))
             case "disjunction":
                 items = [c for c in children if not _is_token(c)]
-                return ir.Or(tuple(self.condition(c, deeper) for c in items))
+                return ir.Or(_without_twins([self.condition(c, deeper) for c in items]))
             case "negated":
                 return ir.Not(self.condition(children[1], deeper))
             case "compared":
@@ -244,10 +264,10 @@ class _Reader:
                 return self._worded(node, deeper)
             case "arithmetic":
                 left, sign, right = children
-                a, b = self.value(left, deeper), self.value(right, deeper)
+                a, b = self.number(left, deeper), self.number(right, deeper)
                 return self._arithmetic(str(sign), a, b, span)
             case "signed":
-                return self._signed(str(children[0]), self.value(children[1], deeper), span)
+                return self._signed(str(children[0]), self.number(children[1], deeper), span)
             case "call":
                 return self._call(node, deeper)
             case "related":
@@ -256,7 +276,7 @@ class _Reader:
             case "field":
                 return self._field(node)
             case _:
-                return ir.Constant(_constant(children[0]))
+                return ir.Constant(self._constant(children[0]))
 
     def _compared(self, a: Operand, sign: str, b: Operand, span: Span) -> ir.Condition:
         relation = _RELATIONS[sign]
@@ -266,6 +286,8 @@ class _Reader:
             made = self._verdict(a, relation, b, span)
         elif isinstance(b, ir.Condition):
             made = self._verdict(b, _MIRRORED.get(relation, relation), a, span)
+        elif _is_reading(a) or _is_reading(b):
+            made = self._numeric(a, relation, b, span)
         elif relation is not Relation.EQUAL:
             made = ir.Compare(a, relation, b, span=span)
         else:
@@ -286,6 +308,16 @@ class _Reader:
                     false = ir.Not(ir.IsTrue(ir.Not(condition)))
                     return ir.And((ir.Not(ir.IsTrue(condition)), false))
         raise unsupported("the outcome of a condition, compared with a value", span)
+
+    def _numeric(self, a: ir.Value, relation: Relation, b: ir.Value, span: Span) -> ir.Condition:
+        """A comparison with ``number`` of a field, which is unknown where the field spells no number."""
+        if b == ir.Constant(None) or (isinstance(b, ir.Constant) and isinstance(b.value, str)):
+            raise unsupported("`number` of a field, compared with no number", span)
+        left, right = (v.arguments[0] if isinstance(v, ir.Call) else v for v in (a, b))
+        if relation is not Relation.EQUAL:
+            return ir.Compare(left, relation, right, span=span)
+        both = (Relation.GREATER_EQUAL, Relation.LESS_EQUAL)
+        return ir.And(tuple(ir.Compare(left, one, right, span=span) for one in both))
 
     def _equal(self, value: ir.Value, to: ir.Value, span: Span) -> ir.Condition:
         match to:
@@ -310,6 +342,7 @@ class _Reader:
                     others.append(self._equal(value, other, self.span(item)))
         if texts:
             others.insert(0, ir.Match(value, tuple(texts), self.span(node)))
+        others = list(_without_twins(others))
         made = others[0] if len(others) == 1 else ir.Or(tuple(others))
         return ir.Not(made) if negated else made
 
@@ -371,6 +404,35 @@ class _Reader:
             return ir.Match(ir.Field(parts[0]), (pattern,), self.span(node))
         return ir.Field(".".join(parts))
 
+    def _constant(self, token: Token) -> str | int | float | bool | None:
+        text = str(token)
+        match token.type:
+            case "STRING":
+                return _ESCAPE.sub(lambda found: self._escaped(token, found), text[1:-1])
+            case "RAW_STRING":
+                return text[2:-1]
+            case "TRIPLE":
+                return text[3:-3]
+            case "DECIMAL":
+                return float(text)
+            case "INTEGER":
+                return int(text[:300])
+            case "TRUE" | "FALSE":
+                return token.type == "TRUE"
+            case _:
+                return None
+
+    def _escaped(self, token: Token, found: re.Match[str]) -> str:
+        known = _ESCAPES.get(found[2] or "")
+        if found[1]:
+            code = int(found[1], 16)
+            known = None if code > 0x10FFFF or 0xD800 <= code < 0xE000 else chr(code)
+        if known is None:
+            start = (token.start_pos or 0) + 1
+            span = self.block.span(start + found.start(), start + found.end())
+            raise wrong(f"EQL has no escape `{found[0]}`", span, "a backslash is written `\\\\`")
+        return known
+
     def _call(self, node: Node, depth: int) -> Operand:
         name, *rest = node.children
         nodes = [c for c in rest if not _is_token(c)]
@@ -419,7 +481,36 @@ def _match(reader: _Reader, arguments: list[ir.Value], span: Span) -> Operand | 
     texts = _texts(arguments[1:])
     if texts is None:
         return None
-    return reader._regexes(arguments[0], [f"^(?:{text})" for text in texts], span)
+    return reader._regexes(arguments[0], [_anywhere(t) or f"^(?:{t})" for t in texts], span)
+
+
+def _anywhere(text: str) -> str | None:
+    r"""The expression that is looked for anywhere, if ``match`` looks for it so.
+
+    >>> _anywhere(r".*?(?:a|b\\))"), _anywhere(".*?(?:a)|(?:b)")
+    ('a|b\\\\)', None)
+    """
+    prefix = ".*?"
+    if not text.startswith(f"{prefix}(?:"):
+        return None
+    depth, in_class, place = 0, False, len(prefix)
+    while place < len(text):
+        match text[place]:
+            case "\\":
+                place += 1
+            case "[" if not in_class:
+                in_class = True
+                place += text[place + 1 : place + 2] in ("^", "]")
+            case "]":
+                in_class = False
+            case "(" if not in_class:
+                depth += 1
+            case ")" if not in_class:
+                depth -= 1
+                if depth == 0:
+                    return text[len(prefix) + 3 : -1] if place == len(text) - 1 else None
+        place += 1
+    return None
 
 
 def _cidr(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
@@ -453,6 +544,8 @@ def _number(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None
             base = 10
         case [ir.Constant(str() as text), ir.Constant(int() as base)]:
             pass
+        case [ir.Field() as value]:
+            return ir.Call("number", (value,))
         case _:
             return None
     try:
@@ -480,25 +573,30 @@ def _wildcards(text: str) -> str:
     return text.replace("?", "[?]")
 
 
+def _without_twins(items: list[ir.Condition]) -> tuple[ir.Condition, ...]:
+    """Alternatives without ``x == 4`` where ``x == "4"`` is one: a number is equal to the first, and has the text of the second."""
+    texts = {
+        (item.value, pattern.exact)
+        for item in items
+        if isinstance(item, ir.Match)
+        for pattern in item.patterns
+    }
+
+    def is_twin(item: ir.Condition) -> bool:
+        match item:
+            case ir.Compare(value, Relation.EQUAL, ir.Constant(int() as number)):
+                return (value, str(number)) in texts
+            case _:
+                return False
+
+    return tuple(item for item in items if not is_twin(item))
+
+
+def _is_reading(found: Operand) -> bool:
+    """Whether something is what ``number`` reads out of a field."""
+    return isinstance(found, ir.Call) and found.function == "number"
+
+
 def _is_token(node: object, type_: str = "") -> bool:
     found = getattr(node, "type", None)
     return found is not None and (not type_ or found == type_)
-
-
-def _constant(token: Token) -> str | int | float | bool | None:
-    text = str(token)
-    match token.type:
-        case "STRING":
-            return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), text[1:-1])
-        case "RAW_STRING":
-            return text[2:-1]
-        case "TRIPLE":
-            return text[3:-3]
-        case "DECIMAL":
-            return float(text)
-        case "INTEGER":
-            return int(text[:300])
-        case "TRUE" | "FALSE":
-            return token.type == "TRUE"
-        case _:
-            return None

@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import ir
-from ..diagnostics import Block, Span
+from ..diagnostics import Block, Diagnostic, Span, codes
 from ..ir import Relation
 from ..pattern import Pattern, escape
 from ..values import network_of
-from .reading import Refusal, regex_test, unsupported, wrong
+from .reading import Refusal, length_test, regex_test, unsupported, wrong
 
 Operand = ir.Value | ir.Condition
 
@@ -35,6 +35,8 @@ _FUNCTIONS = frozenset(
         "false",
         "tonumber",
         "lower",
+        "upper",
+        "len",
         "coalesce",
         "nullif",
     ]
@@ -68,12 +70,16 @@ class _Token:
 
 
 class ExpressionReader:
-    """Reads one expression from the characters ``start`` to ``end`` of a block. Raises `Refusal`."""
+    """Reads one expression from the characters ``start`` to ``end`` of a block. Raises `Refusal`.
+
+    ``said`` is what there is to say of what was read.
+    """
 
     def __init__(self, block: Block, start: int, end: int) -> None:
         self.block = block
         self.tokens = list(self._scan(start, end))
         self.at = 0
+        self.said: list[Diagnostic] = []
 
     def _scan(self, start: int, end: int) -> Iterator[_Token]:
         while start < end:
@@ -91,7 +97,7 @@ class ExpressionReader:
         """The expression as a condition."""
         made = self._condition(self._either(0), self.tokens[0])
         self._finish()
-        return made
+        return of_raw_text(made)
 
     def whole_value(self) -> ir.Value:
         """The expression as a value."""
@@ -133,7 +139,15 @@ class ExpressionReader:
         return found
 
     def _either(self, depth: int) -> Operand:
-        return self._chain("or", ir.Or, self._both, depth)
+        first = self._next
+        made = self._chain("or", ir.Or, self._both, depth)
+        while self._is("xor"):
+            one = self._condition(made, first)
+            self._take()
+            first = self._next
+            other = self._condition(self._chain("or", ir.Or, self._both, depth), first)
+            made = ir.Or((ir.And((one, ir.Not(other))), ir.And((ir.Not(one), other))))
+        return made
 
     def _both(self, depth: int) -> Operand:
         return self._chain("and", ir.And, self._negated, depth)
@@ -176,8 +190,13 @@ class ExpressionReader:
             sign = self._take().text
             a = self._value(left, first)
             b = self._value(self._sum(depth), self._next)
-            made = _comparison(a, _RELATIONS[sign], b, self._span(first))
+            made = self._comparison(a, _RELATIONS[sign], b, self._span(first))
             return ir.Not(made) if sign == "!=" else made
+        if self._is("not") and self.tokens[self.at + 1].text.lower() in ("in", "like"):
+            negation = self._take()
+            what = f"`NOT {self._take().text}` behind a field"
+            span = self.block.span(negation.start, negation.end)
+            raise unsupported(what, span, "`NOT` stands before the test: `NOT field IN (…)`")
         if self._is("like"):
             self._take()
             token = self._take()
@@ -186,6 +205,9 @@ class ExpressionReader:
             self._take()
             arguments = self._arguments(depth)
             return self._in([left, *arguments], self._span(first))
+        match left:
+            case ir.Call("len"):
+                raise unsupported("`len`, but compared with a number", self._span(first))
         return left
 
     def _sum(self, depth: int) -> Operand:
@@ -195,7 +217,7 @@ class ExpressionReader:
             sign = self._take()
             depth += 1
             if sign.text == ".":
-                raise unsupported("joining texts", self._span(sign))
+                raise unsupported("joining texts", self.block.span(sign.start, sign.end))
             right = self._value(self._product(depth), self._next)
             made = ir.Arithmetic(sign.text, self._value(made, first), right)
         return made
@@ -229,6 +251,9 @@ class ExpressionReader:
         if token.kind == "name":
             if token.text.lower() in ("true", "false"):
                 return ir.Constant(token.text.lower() == "true")
+            if token.text.endswith("."):
+                span = self.block.span(token.end - 1, token.end)
+                raise unsupported("joining texts", span)
             return ir.Field("time" if token.text == "_time" else token.text)
         if token.kind == "quoted":
             return ir.Field(token.text[1:-1])
@@ -266,9 +291,10 @@ class ExpressionReader:
                 return ir.Constant(known == "true")
             case "like", [_, _]:
                 return self._like(given, span)
-            case "match", [ir.Call("lower", (value,)), ir.Constant(str() as text)] if _is_small(
-                re.sub(r"\\.", "", text)
-            ):
+            case "match", [
+                ir.Call("lower" | "upper" as by, (value,)),
+                ir.Constant(str() as text),
+            ] if _is_of(by, re.sub(r"\\.", "", text)):
                 return regex_test(value, text, span)
             case "match", [value, ir.Constant(str() as text)]:
                 return regex_test(value, text, span, cased=True)
@@ -283,8 +309,8 @@ class ExpressionReader:
             case "tonumber", [value]:
                 # Values are compared as the numbers that they spell.
                 return value
-            case "lower", [value]:
-                return ir.Call("lower", (value,))
+            case "lower" | "upper" | "len", [value]:
+                return ir.Call(known, (value,))
             case "coalesce", [_, _, *_]:
                 return ir.Call("first", tuple(given))
             case "nullif", [value, ir.Constant(str())]:
@@ -297,31 +323,73 @@ class ExpressionReader:
             case [value, ir.Constant(str() as text)]:
                 pattern = "".join({"%": "*", "_": "?"}.get(c, escape(c)) for c in text)
                 match value:
-                    case ir.Call("lower", (of,)) if _is_small(text):
+                    case ir.Call("lower" | "upper" as by, (of,)) if _is_of(by, text):
                         return ir.Match(of, (Pattern(pattern),), span)
                 return ir.Match(value, (Pattern(pattern, cased=True),), span)
             case _:
                 raise unsupported("`like` with a pattern that is no plain text", span)
 
     def _in(self, given: list[ir.Value], span: Span) -> ir.Condition:
-        tests = tuple(_comparison(given[0], Relation.EQUAL, to, span) for to in given[1:])
+        tests = tuple(self._comparison(given[0], Relation.EQUAL, to, span) for to in given[1:])
         return tests[0] if len(tests) == 1 else ir.Or(tests)
 
-
-def _comparison(a: ir.Value, relation: Relation, b: ir.Value, span: Span) -> ir.Condition:
-    if relation is Relation.EQUAL:
+    def _comparison(self, a: ir.Value, relation: Relation, b: ir.Value, span: Span) -> ir.Condition:
         if isinstance(a, ir.Constant) and not isinstance(b, ir.Constant):
-            a, b = b, a
+            a, b, relation = b, a, _MIRRORED[relation]
         match a, b:
-            case ir.Call("lower", (of,)), ir.Constant(str() as text) if _is_small(text):
-                return ir.Match(of, (Pattern.literal(text),), span)
+            case ir.Call("len", (of,)), ir.Constant(number):
+                return length_test(of, relation, number, span)
+            case (ir.Call("len"), _) | (_, ir.Call("len")):
+                raise unsupported("`len`, but compared with a number", span)
+            case _, ir.Constant(str()) if relation is not Relation.EQUAL:
+                raise unsupported("an order of texts", span)
+            case ir.Call("lower" | "upper" as by, (of,)), ir.Constant(str() as text):
+                if _is_of(by, text):
+                    return ir.Match(of, (Pattern.literal(text),), span)
             case ir.Call("lower", (one,)), ir.Call("lower", (other,)):
                 return ir.Compare(one, relation, other, ir.Type.TEXT, span)
-            case _, ir.Constant(str() as text):
+            case ir.Call("upper", (one,)), ir.Call("upper", (other,)):
+                return ir.Compare(one, relation, other, ir.Type.TEXT, span)
+            case ir.Field("_raw"), ir.Constant(str() as text):
                 return ir.Match(a, (Pattern.literal(text, cased=True),), span)
-    return ir.Compare(a, relation, b, span=span)
+            case ir.Field(), ir.Field() if "time" not in (a.name, b.name):
+                message = "two fields are compared without regard to case, which Splunk heeds"
+                note = "of numbers that is the same"
+                self.said.append(Diagnostic(codes.FOREIGN_NEAR, message, span, notes=(note,)))
+        if relation is Relation.EQUAL and isinstance(b, ir.Constant) and isinstance(b.value, str):
+            return ir.Match(a, (Pattern.literal(b.value, cased=True),), span)
+        return ir.Compare(a, relation, b, span=span)
 
 
-def _is_small(text: str) -> bool:
-    """Whether a text has no capital: then comparing it with small letters is ignoring case."""
-    return text == text.lower()
+_MIRRORED = {
+    Relation.EQUAL: Relation.EQUAL,
+    Relation.LESS: Relation.GREATER,
+    Relation.LESS_EQUAL: Relation.GREATER_EQUAL,
+    Relation.GREATER: Relation.LESS,
+    Relation.GREATER_EQUAL: Relation.LESS_EQUAL,
+}
+
+
+def of_raw_text(condition: ir.Condition) -> ir.Condition:
+    """The condition with tests of Splunk's field ``_raw`` as tests of the event's own text. Raises `Refusal`."""
+    match condition:
+        case ir.And(items) | ir.Or(items):
+            return evolve(condition, items=tuple(map(of_raw_text, items)))
+        case ir.Not(item) | ir.IsTrue(item):
+            return evolve(condition, item=of_raw_text(item))
+        case ir.Match(ir.Field("_raw"), patterns, span):
+            return ir.RawMatch(patterns, span)
+        case ir.Regex(ir.Field("_raw"), pattern, cased, dotall, multiline, span):
+            return ir.RawRegex(pattern, cased, dotall, multiline, span)
+        case ir.IsNull(ir.Field("_raw")):
+            return ir.Truth(False)
+        case _:
+            if any(found.name == "_raw" for found in ir.fields_of(condition)):
+                span = getattr(condition, "span", None)
+                raise unsupported("the event's own text in this test", span)
+            return condition
+
+
+def _is_of(function: str, text: str) -> bool:
+    """Whether ``lower`` or ``upper`` leaves a text as it is: then comparing with what it gives is ignoring case."""
+    return text == (text.lower() if function == "lower" else text.upper())

@@ -95,6 +95,30 @@ def raised(reading: Reading, maps: Iterable[FieldMap] | None = None) -> Reading:
     return evolve(reading, program=program, diagnostics=ordered(said), raised=True, maps=reaching)
 
 
+def asked_of_entries(
+    reading: Reading, maps: Iterable[FieldMap] | None = None
+) -> tuple[tuple[FieldMap, Entry, ir.Condition], ...]:
+    """What a query that was read under its own names asks of the events of each entry of field maps.
+
+    The conditions are on raw fields; what is so for all events of the entry is decided. The query must be one that single events decide; otherwise
+    there is nothing.
+    """
+    if reading.program is None or reading.raised:
+        return ()
+    stages = [ir.as_stages(output.plan) for output in reading.program.outputs]
+    conditions = [stage.condition for found in stages if found is not None for stage in found]
+    if None in stages:
+        return ()
+    known = maps_of(reading.language) if maps is None else tuple(maps)
+    whole = ir.simplify(ir.Or(tuple(conditions)))
+    raising = _Raising(known, {tuple(found.name.split(".")) for found in ir.fields_of(whole)})
+    raising.native = True
+    return tuple(
+        (known[names.place], names.entry, ir.simplify(raising.asked(whole, names)))
+        for names in raising.entries
+    )
+
+
 @frozen
 class _Names:
     """What an entry calls the native names: their CAR fields, and the constants that its own condition allows.
@@ -102,6 +126,7 @@ class _Names:
     ``place`` is the number of its field map. ``empty`` holds the texts by which the log says that it does not know a
     name's value, ``absent`` the verdict on a name's being missing, where the entry's condition reads it,
     ``computed`` the fields that are made of several names, and ``logs`` the texts by which the map recognises its logs.
+    ``qualified`` are fields for a host's full name, where a shorter one is among ``fields``.
     """
 
     place: int
@@ -112,6 +137,7 @@ class _Names:
     absent: Mapping[Path_, bool]
     computed: Mapping[ir.Value, ir.Field]
     logs: Mapping[Path_, tuple[Plain, ...]]
+    qualified: Mapping[Path_, ir.Field]
 
     @classmethod
     def of(cls, place: int, fieldmap: FieldMap, entry: Entry) -> _Names:
@@ -119,6 +145,7 @@ class _Names:
         spec = model().object(entry.kind.object)
         exact: dict[Path_, ir.Field] = {}
         near: dict[Path_, ir.Field] = {}
+        qualified: dict[Path_, ir.Field] = {}
         empty: dict[Path_, tuple[str, ...]] = {}
         computed: dict[ir.Value, ir.Field] = {}
         for name, value in entry.fields.items():
@@ -127,7 +154,8 @@ class _Names:
             if isinstance(value, ir.Call):
                 computed.setdefault(_bare(value), field)
             for raw, spelt in _aliases(value):
-                (near if spelt else exact).setdefault(raw.path, field)
+                tier = qualified if _is_qualified(value) else near if spelt else exact
+                tier.setdefault(raw.path, field)
                 empty.setdefault(raw.path, raw.empty)
         allowed: dict[Path_, tuple[Plain, ...]] = {}
         absent: dict[Path_, bool] = {}
@@ -139,7 +167,8 @@ class _Names:
         for of, constants in _mentions(fieldmap.recognise):
             for raw, _ in _aliases(of):
                 logs[raw.path] = (*logs.get(raw.path, ()), *constants)
-        return cls(place, entry, {**near, **exact}, allowed, empty, absent, computed, logs)
+        found_fields = {**qualified, **near, **exact}
+        return cls(place, entry, found_fields, allowed, empty, absent, computed, logs, qualified)
 
 
 def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:
@@ -157,6 +186,11 @@ def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:
             yield from ((raw, True) for raw, _ in _aliases(argument) if len(table) % 2 == 0)
         case _:
             return
+
+
+def _is_qualified(value: ir.Value) -> bool:
+    """Whether a value is a host's name only where that is a full one, so that it is often null."""
+    return isinstance(value, ir.Call) and value.function == "qualified"
 
 
 def _bare(value: ir.Value) -> ir.Value:
@@ -225,6 +259,12 @@ class _Raising:
         self.absent: dict[tuple[str, ir.EventKind], ir.Condition | None] = {}
         self.telling: dict[ir.Condition, bool] = {}
         self.wider: dict[ir.Condition, dict[ir.EventKind, tuple[object, ...]]] = {}
+        # Names that no entry decides stay those of the log.
+        self.native = False
+
+    def asked(self, condition: ir.Condition, names: _Names) -> ir.Condition:
+        """What a condition comes to for the events of an entry."""
+        return self._condition(condition, names)
 
     def said(self) -> Iterator[Diagnostic]:
         """What there is to say about names, once each."""
@@ -335,7 +375,9 @@ class _Raising:
                 return ir.IsTrue(self._condition(item, names, positive))
             case _:
                 made = self._decided(condition, names, positive)
-                return self._atom(condition, names) if made is None else made
+                if made is not None:
+                    return made
+                return _with_raw_names(condition) if self.native else self._atom(condition, names)
 
     def _decided(self, condition: ir.Condition, names: _Names, positive: bool) -> ir.Truth | None:
         """What the entry's own condition says of a condition, if it decides it.
@@ -371,6 +413,8 @@ class _Raising:
                     return ir.Truth(True in verdicts)
                 if len(verdicts) == 1:
                     return ir.Truth(verdicts.pop())
+                if self.native:
+                    return None
                 self.wider.setdefault(condition, {}).setdefault(names.entry.kind, allowed)
                 return ir.Truth(positive)
             case ir.IsNull(ir.Field(name)):
@@ -443,6 +487,10 @@ class _Raising:
         """A native name in an entry: the CAR field, null, or the name in the raw event."""
         path = tuple(field.name.split("."))
         found = names.fields.get(path)
+        if path in names.qualified and isinstance(atom, ir.Match):
+            # A text with a dot can only be the full name.
+            dotted = all("." in pattern.text for pattern in atom.patterns)
+            found = names.qualified[path] if dotted else found
         if found is not None:
             return found
         if field.name == "time":
@@ -483,6 +531,17 @@ class _Raising:
             what = f"grouping by {key.name}, which CAR has no field for"
             raise unsupported(what, _plan_span(plan))
         return made
+
+
+def _with_raw_names(atom: ir.Condition) -> ir.Condition:
+    def change(value: ir.Value) -> ir.Value:
+        match value:
+            case ir.Field(name) if name != "time":
+                return ir.Raw(tuple(name.split(".")))
+            case _:
+                return value
+
+    return ir.rewrite_condition(atom, change)
 
 
 def _as_numbers(atom: ir.Match, of: ir.Field, patterns: tuple[Pattern, ...]) -> ir.Condition:

@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterator
 
 import re2
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from .. import ir
 from ..diagnostics import Block, Code, Diagnostic, Span, codes, has_errors, ordered
@@ -99,10 +99,48 @@ def regex_test(
     wildcards = wildcards_of(pattern) if dotall and not multiline else None
     if wildcards is not None:
         return ir.Match(value, tuple(Pattern(one, cased) for one in wildcards), span)
+    if not multiline and _AT_END.search(pattern):
+        # The same, and what ours are written with.
+        return evolve(test, pattern=f"{pattern[:-2]}$")
     return test
 
 
-_PIECE = re.compile(r"(\.\*)|(\.)|\\([^\w\s])|([\w\s%&~`'\"<>,;:=!@#/-])|(\|)", re.ASCII)
+_AT_END = re.compile(r"(?<!\\)(?:\\\\)*\\z\Z")
+
+
+_MOST_REPEATED = 1000
+
+
+def length_test(value: ir.Value, relation: ir.Relation, number: object, span: Span) -> ir.Condition:
+    """The test that a text has a number of characters.
+
+    Raises `Refusal` for a number that expressions cannot count to.
+
+    >>> length_test(ir.Field("a"), ir.Relation.GREATER, 2, Block.of("").span(0, 0)).pattern
+    '^.{3,}\\\\z'
+    """
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise unsupported("a length, but compared with a whole number", span)
+    bounds: dict[ir.Relation, tuple[int, int | None]] = {
+        ir.Relation.EQUAL: (number, number),
+        ir.Relation.LESS: (0, number - 1),
+        ir.Relation.LESS_EQUAL: (0, number),
+        ir.Relation.GREATER: (number + 1, None),
+        ir.Relation.GREATER_EQUAL: (number, None),
+    }
+    least, most = bounds[relation]
+    least = max(least, 0)
+    if least > _MOST_REPEATED or (most or 0) > _MOST_REPEATED:
+        raise unsupported(f"a length of more than {_MOST_REPEATED} characters", span)
+    if most is not None and most < least:
+        return ir.Match(value, (), span)
+    times = f"{least}," if most is None else f"{least},{most}"
+    return ir.Regex(value, rf"^.{{{times}}}\z", True, True, False, span)
+
+
+_PIECE = re.compile(
+    r"(\.\*)|(\.)|\\([^\w\s])|([\w\s%&~`'\"<>,;:=!@#/-]|[^\x00-\x7f])|(\|)", re.ASCII
+)
 
 
 def wildcards_of(expression: str) -> tuple[str, ...] | None:

@@ -9,7 +9,8 @@ In a string ``\\`` is one backslash and ``\"`` a quote, with quotes and without;
 itself. ``search`` ignores case; ``where`` and ``regex`` do not. A term without a field is looked for in the text of the event.
 
 Read are ``search``, ``where``, ``regex``, ``stats``, ``tstats``, ``table``, ``fields``, ``dedup`` of one field, ``rename`` of what was
-counted, and ``eval`` of what our values can say. Everything else is refused by name.
+counted, ``sort``, and ``eval``. What ``eval`` computes by functions that our values do not have may be shown, and nothing else. Everything else is
+refused by name.
 """
 
 from __future__ import annotations
@@ -22,8 +23,17 @@ from attrs import evolve
 from .. import ir
 from ..diagnostics import Block, Diagnostic, Span, codes
 from ..pattern import Pattern
-from .expressions import ExpressionReader
-from .reading import Reading, Refusal, finished, native_search, regex_test, unsupported, wrong
+from .expressions import ExpressionReader, of_raw_text
+from .reading import (
+    Reading,
+    Refusal,
+    finished,
+    names_of,
+    native_search,
+    regex_test,
+    unsupported,
+    wrong,
+)
 from .terms import Dialect, TermReader, Token, scan, shipped_macro
 
 LANGUAGE = "splunk"
@@ -93,6 +103,9 @@ class CommandReader:
     ) -> None:
         self.terms = TermReader(block, tokens, dialect)
         self.commands = commands
+        # Fields that `eval` computed in a way that cannot be read, with the refusals that their use deserves.
+        self.opaque: dict[str, Refusal] = {}
+        self.ordered = False
 
     def query(self) -> ir.Plan:
         """The plan of the whole query."""
@@ -110,6 +123,9 @@ class CommandReader:
             if name.kind == "macro" and (said := shipped_macro(name.text)):
                 terms.said.append(Diagnostic(codes.DATA_SOURCE, said, terms.span(name)))
                 continue
+            if name.kind == "macro" and (dropped := _DROPPED.fullmatch(name.text)):
+                plan = self._without_prefix(plan, f"{dropped[1]}.", name)
+                continue
             if name.kind == "macro":
                 note = "only the installation that the query was written for knows its text"
                 raise unsupported(f"the macro {name.text}", terms.span(name), note)
@@ -118,15 +134,27 @@ class CommandReader:
             made = self.commands.get(name.text.lower())
             if made is None:
                 raise unsupported(f"the command `{name.text}`", terms.span(name))
+            before = sum(1 for _ in names_of(plan))
             plan = made(self, plan, name)
+            # The names of what was read last come behind those of what it stands on.
+            for used in list(names_of(plan))[before:]:
+                if used in self.opaque:
+                    raise self.opaque[used]
         if terms.next.kind != "end":
             raise wrong(f"`{terms.next.text}` was never opened", terms.span(terms.next))
         return plan
 
     def _searched(self, plan: ir.Plan) -> ir.Plan:
         first = self.terms.next
-        condition = ir.simplify(self.terms.search())
+        condition = ir.simplify(of_raw_text(self.terms.search()))
         return ir.Filter(plan, condition, self._since(first))
+
+    def _without_prefix(self, plan: ir.Plan, prefix: str, name: Token) -> ir.Plan:
+        """ESCU's ``drop_dm_object_name``: columns lose the name of their data set."""
+        if not isinstance(plan, ir.Aggregated | ir.Project):
+            raise unsupported("`rename` of an event's fields", self.terms.span(name))
+        columns = tuple(evolve(c, name=c.name.removeprefix(prefix)) for c in plan.columns)
+        return evolve(plan, columns=columns)
 
     def _since(self, first: Token) -> Span:
         return self.terms.span(first, self.terms.tokens[self.terms.at - 1])
@@ -139,24 +167,26 @@ class CommandReader:
         """``where EXPRESSION``."""
         start, end = self._rest()
         reader = ExpressionReader(self.terms.block, start, end)
-        return ir.Filter(plan, ir.simplify(reader.whole_condition()), self._since(name))
+        condition = ir.simplify(reader.whole_condition())
+        self.terms.said += reader.said
+        return ir.Filter(plan, condition, self._since(name))
 
     def regex(self, plan: ir.Plan, name: Token) -> ir.Plan:
         """``regex field="expression"``, or the expression alone for the text of the event."""
         terms = self.terms
         field = terms.take()
-        if not terms.sign("=", "!="):
-            raise unsupported("`regex` over the text of the event", terms.span(field))
-        sign = terms.take()
-        token = terms.take()
+        if terms.sign("=", "!="):
+            of, sign, token = field.text, terms.take().text, terms.take()
+        else:
+            of, sign, token = "_raw", "=", field
         if token.kind not in ("string", "word"):
             raise wrong("an expression is missing here", terms.span(token))
         # In an expression a backslash is the expression's own; only that of a quote is the string's.
         written = terms.block.text[token.start : token.end]
         text = re.sub(r'\\"', '"', written[1:-1]) if token.kind == "string" else written
         span = terms.span(field, token)
-        made: ir.Condition = regex_test(ir.Field(field.text), text, span, cased=True)
-        if sign.text == "!=":
+        made = of_raw_text(regex_test(ir.Field(of), text, span, cased=True))
+        if sign == "!=":
             made = ir.Not(ir.IsTrue(made))
         return ir.Filter(plan, made, self._since(name))
 
@@ -167,12 +197,33 @@ class CommandReader:
             if not self.terms.sign("="):
                 raise wrong("`=` is missing here", self.terms.span(self.terms.next))
             self.terms.take()
-            start, end = self._rest(",")
-            value = ExpressionReader(self.terms.block, start, end).whole_value()
-            plan = ir.Assign(plan, target.text, value, self._since(name))
+            plan = self._computed(plan, target, name)
             if not self.terms.sign(","):
                 return plan
             self.terms.take()
+
+    def _computed(self, plan: ir.Plan, target: Token, name: Token) -> ir.Plan:
+        start, end = self._rest(",")
+        reader = ExpressionReader(self.terms.block, start, end)
+        try:
+            value = reader.whole_value()
+            read = {found.name for found in ir.fields_in(value)}
+            for used in read & self.opaque.keys():
+                raise self.opaque[used]
+            if _computes_text(value):
+                raise unsupported("a text that is computed", self._since(target))
+        except Refusal as refused:
+            if refused.diagnostic.code is not codes.FOREIGN_UNSUPPORTED:
+                raise
+            self.opaque[target.text] = refused
+            message = (
+                f"{target.text} is not computed ({refused.diagnostic.message}); it is only shown"
+            )
+            self.terms.said.append(Diagnostic(codes.FOREIGN_NEAR, message, self._since(target)))
+            return plan
+        self.terms.said += reader.said
+        self.opaque.pop(target.text, None)
+        return ir.Assign(plan, target.text, value, self._since(name))
 
     def _rest(self, stop: str = "") -> tuple[int, int]:
         """Where the rest of a command stands: up to a pipe, or ``stop`` outside brackets."""
@@ -187,12 +238,40 @@ class CommandReader:
     def fields(self, plan: ir.Plan, name: Token) -> ir.Plan:
         """``table`` or ``fields``: the columns that are shown."""
         names = self._names()
+        if names and names[0].text == "+":
+            names = names[1:]
         if not names:
             raise wrong("a field is missing here", self.terms.span(name))
-        if names[0].text in ("-", "+"):
+        if names[0].text.startswith("-"):
             raise unsupported("a selection by leaving fields out", self.terms.span(names[0]))
-        columns = tuple(ir.Column(n.text, ir.Field(_time(n.text))) for n in names)
+        if [found.text for found in names] == ["*"]:
+            return plan
+        for found in names:
+            self._plain_name(found)
+        columns = tuple(
+            ir.Column(n.text, ir.Field(_time(n.text))) for n in names if n.text not in self.opaque
+        )
         return ir.Project(plan, columns, self._since(name))
+
+    def _plain_name(self, name: Token) -> None:
+        if "*" in name.text:
+            raise unsupported(
+                f"several fields by a wildcard (`{name.text}`)", self.terms.span(name)
+            )
+
+    def sort(self, plan: ir.Plan, _: Token) -> ir.Plan:
+        """``sort FIELDS``: the order in which results are shown."""
+        terms = self.terms
+        first = terms.next
+        while not (terms.next.kind == "end" or terms.sign("|", "]")):
+            terms.take()
+        if first.text != "0":
+            message = (
+                "Splunk's `sort` without a 0 leaves out what is behind the first 10,000 results"
+            )
+            terms.said.append(Diagnostic(codes.FOREIGN_NEAR, message, self._since(first)))
+        self.ordered = True
+        return plan
 
     def _names(self) -> list[Token]:
         terms = self.terms
@@ -210,6 +289,12 @@ class CommandReader:
         names = self._names()
         if len(names) != 1 or names[0].text.isdigit():
             raise unsupported("`dedup` of several fields", self._since(name))
+        if self.ordered:
+            raise unsupported("`dedup` behind `sort`", self._since(name))
+        message = (
+            "Splunk keeps the event that it reads first, mostly the newest; here it is the oldest"
+        )
+        self.terms.said.append(Diagnostic(codes.FOREIGN_NEAR, message, self._since(name)))
         return ir.Distinct(plan, ir.Field(names[0].text), self._since(name))
 
     def rename(self, plan: ir.Plan, name: Token) -> ir.Plan:
@@ -217,7 +302,11 @@ class CommandReader:
         words = self._names()
         if len(words) % 3 or any(word.text.lower() != "as" for word in words[1::3]):
             raise unsupported("`rename` of this form", self._since(name))
+        for word in (*words[::3], *words[2::3]):
+            self._plain_name(word)
         pairs = {old.text: new.text for old, new in zip(words[::3], words[2::3], strict=True)}
+        for old in pairs.keys() & self.opaque.keys():
+            self.opaque[pairs[old]] = self.opaque[old]
         if not isinstance(plan, ir.Aggregated | ir.Project):
             raise unsupported("`rename` of an event's fields", self._since(name))
         columns = tuple(
@@ -252,6 +341,9 @@ class CommandReader:
                 terms.take()
                 continue
             name = terms.take()
+            if name.kind == "macro" and (said := shipped_macro(name.text)):
+                terms.said.append(Diagnostic(codes.DATA_SOURCE, said, terms.span(name)))
+                continue
             function = _AGGREGATES.get(name.text.lower()) if name.kind == "word" else None
             if function is None:
                 raise unsupported(f"the aggregate `{name.text}`", terms.span(name))
@@ -261,6 +353,9 @@ class CommandReader:
                 opened = terms.take()
                 if not terms.sign(")"):
                     of = terms.take()
+                    if of.text == "eval" and terms.sign("("):
+                        raise unsupported("an aggregate over `eval`", terms.span(name, of))
+                    self._plain_name(of)
                     value = ir.Field(_time(of.text))
                     label = f"{name.text}({of.text})"
                 terms.close(")", opened)
@@ -269,7 +364,10 @@ class CommandReader:
             if self._word("as"):
                 terms.take()
                 label = terms.take().text
-            columns.append(ir.Column(label, ir.Aggregate(function, value)))
+            if isinstance(value, ir.Field) and value.name in self.opaque:
+                self.opaque[label] = self.opaque[value.name]
+            else:
+                columns.append(ir.Column(label, ir.Aggregate(function, value)))
         return columns
 
     def _word(self, *words: str) -> bool:
@@ -318,6 +416,18 @@ class CommandReader:
         return len(tokens) - 1
 
 
+_DROPPED = re.compile(r"""`drop_dm_object_name\(["']?(\w+)["']?\)`""")
+
+
+def _computes_text(value: ir.Value) -> bool:
+    """Whether a value is made by functions that only expressions of Splunk's have."""
+    match value:
+        case ir.Call("len"):
+            return True
+        case _:
+            return any(map(_computes_text, ir.operands(value)))
+
+
 def _end_at(token: Token) -> Token:
     return Token("end", "", token.start, token.start)
 
@@ -335,6 +445,7 @@ _COMMANDS: dict[str, Callable[[CommandReader, ir.Plan, Token], ir.Plan]] = {
     "fields": CommandReader.fields,
     "dedup": CommandReader.dedup,
     "rename": CommandReader.rename,
+    "sort": CommandReader.sort,
     "stats": CommandReader.stats,
     "tstats": CommandReader.tstats,
 }

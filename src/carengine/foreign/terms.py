@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _NAME = re.compile(r"[A-Za-z_@][\w.@:{}-]*")
 # Splunk's own macro for comments; newer versions also have text between three backticks.
 _COMMENT = re.compile(r"`comment\(")
-
+_DIRECTIVES = frozenset({"TERM", "CASE", "PREFIX"})
 
 # The macros of Splunk's public content (ESCU) that have a meaning everywhere: the place of the data, a way to show times, and the hook
 # for filters of one's own, which is empty as it is shipped.
@@ -163,6 +163,8 @@ class TermReader:
         self.dialect = dialect
         self.at = 0
         self.said: list[Diagnostic] = []
+        # How many terms say where data lies.
+        self.sourced = 0
 
     # Tokens
 
@@ -230,10 +232,9 @@ class TermReader:
                 self.take()
             negations += 1
         first = self.at
+        sourced = self.sourced
         made = self._plain(depth)
-        if negations and any(
-            atom == ir.Truth(True) and not isinstance(made, ir.Or) for atom in ir.atoms(made)
-        ):
+        if negations and self.sourced > sourced:
             what = "the exclusion of a place where data lies"
             raise unsupported(what, self.span(self.tokens[first], self.tokens[self.at - 1]))
         for _ in range(negations % 2):
@@ -257,6 +258,7 @@ class TermReader:
     def _plain(self, depth: int) -> ir.Condition:
         token = self.take()
         if token.kind == "macro" and (said := shipped_macro(token.text)):
+            self.sourced += 1
             self.said.append(Diagnostic(codes.DATA_SOURCE, said, self.span(token)))
             return ir.Truth(True)
         if token.kind == "macro":
@@ -275,9 +277,22 @@ class TermReader:
             raise wrong(shown, self.span(token))
         if self.sign("=", "!=", "<", ">", "<=", ">="):
             return self._test(token)
-        if self.keyword("IN", "in") and token.kind == "word" and _NAME.fullmatch(token.text):
-            return self._listed(token)
+        if token.kind == "word":
+            if self.keyword("IN", "in") and _NAME.fullmatch(token.text):
+                return self._listed(token)
+            self._refuse_lookalikes(token)
         return self._anywhere(token)
+
+    def _refuse_lookalikes(self, token: Token) -> None:
+        """Refuses what is no word to be looked for, though it would read as one."""
+        directive = token.text in _DIRECTIVES and not self.dialect.minus
+        if directive and self.next.tight and self.sign("("):
+            raise unsupported(f"the directive `{token.text}`", self.span(token))
+        ahead = self.tokens[self.at + 1 : self.at + 3]
+        words = [t.text.upper() for t in ahead]
+        if self.keyword("NOT", "not") and words == ["IN", self.dialect.brackets[0]]:
+            note = f"`NOT` stands before the field: `NOT {token.text} IN`"
+            raise unsupported("`NOT IN` behind a field", self.span(token, ahead[0]), note)
 
     def _anywhere(self, token: Token) -> ir.Condition:
         if token.kind == "word" and token.text in ("and", "or", "not"):
@@ -372,6 +387,7 @@ class TermReader:
         return self._equal(self._name(name), tuple(texts), self.span(name, last))
 
     def _source(self, name: Token, value: Token) -> None:
+        self.sourced += 1
         message = f"{name.text} says where the data lies, and nothing about an event"
         self.said.append(Diagnostic(codes.DATA_SOURCE, message, self.span(name, value)))
 

@@ -276,7 +276,11 @@ def _implementations(
     for section in _sections(source, lines, fences, "implementations"):
         name, type_, data_model = _titled(section.title)
         code = next(iter(section.fences(fences)), None)
-        end = section.end if code is None else source.text.rindex("\n", 0, code.start)
+        end = (
+            section.end
+            if code is None
+            else max(source.text.rfind(mark, 0, code.start) for mark in "\n\r")
+        )
         block = None
         if code is not None:
             offsets = range(code.start, code.end + 1)

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from types import ModuleType
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import ir
 from ..datamodel import nearest
-from ..diagnostics import CarError, Diagnostic, Fix, codes, has_errors
+from ..diagnostics import CarError, Diagnostic, Fix, Severity, codes, has_errors
 from ..fieldmap import MapChoice
 from ..rule import Rule
 from .lowered import Log, log_of
@@ -111,6 +111,12 @@ def translate(
         except Untranslatable:
             continue
     said = findings.all
+    if queries and all(
+        found.code is codes.NOTHING_TO_TRANSLATE
+        for found in said
+        if found.severity is Severity.ERROR
+    ):
+        said = tuple(map(_left_out, said))
     if has_errors(said):
         raise CarError(said)
     if shapes > 1:
@@ -118,6 +124,12 @@ def translate(
         said = (Diagnostic(codes.SHAPE_CHOSEN, message, origin=rule.id), *said)
     made = tuple(queries)
     return Translation(rule.id, chosen.name, log.fieldmap.name, made, module.text_of(made), said)
+
+
+def _left_out(said: Diagnostic) -> Diagnostic:
+    """That there is nothing of an output, where there is something of others."""
+    left_out = said.code is codes.NOTHING_TO_TRANSLATE
+    return evolve(said, code=codes.OUTPUT_LEFT_OUT) if left_out else said
 
 
 class _CallableModule(ModuleType):

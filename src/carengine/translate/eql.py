@@ -21,7 +21,7 @@ from attrs import frozen
 
 from .. import ir
 from ..pattern import Any, One, Pattern
-from .formula import All, Always, Formula, Formulas, Never, Some, Test, There, some
+from .formula import All, Always, Formula, Formulas, Never, Some, Test, There, possible, some
 from .lowered import Log, View, column_name, views_of, why_empty, why_nothing
 from .model import Findings, Query
 from .regexes import NotPortable, alternatives, of_network, of_pattern, portable, tokens_of
@@ -80,6 +80,7 @@ class _Writer:
     def event_query(self, views: tuple[View, ...]) -> str:
         """``any where …`` for events of several kinds."""
         formula = some(self.formulas.true_of(view.condition) for view in views)
+        possible(formula, self.findings)
         return f"any where {self._written(formula, frozenset(), 0)}"
 
     def sequence(self, found: Sequence) -> str:

@@ -146,6 +146,12 @@ def _match_in(part: Formula, refused: bool) -> ir.Match | None:
             return None
 
 
+def possible(formula: Formula, findings: Findings) -> None:
+    """Gives up an output whose formula holds of no event."""
+    if formula == Always(False):
+        findings.nothing("no event could be true for it, as the log spells its fields")
+
+
 def holds_of(formula: Formula, event: Mapping[str, Anything]) -> bool:
     """Whether a formula holds of a raw event: its meaning, for tests."""
     match formula:

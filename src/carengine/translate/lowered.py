@@ -22,7 +22,7 @@ from attrs import evolve, frozen
 from .. import functions, ir
 from ..diagnostics import CarError, Diagnostic, codes
 from ..evaluate import Alone, RawRow, holds
-from ..fieldmap import Entry, FieldMap, MapChoice, find_maps, lower
+from ..fieldmap import Entry, FieldMap, MapChoice, find_maps, lower, outcomes
 from ..functions import FUNCTIONS
 
 _NULL = ir.Constant(None)
@@ -95,7 +95,7 @@ def views_of(stages: Iterable[ir.Stage], log: Log) -> tuple[View, ...]:
         for lowered in lower(stage, log.fieldmap):
             admitted = log.admission(lowered.entry)
             condition = ir.simplify(ir.And((admitted, log.settled(lowered.condition))))
-            if condition in (ir.Truth(False), ir.Truth(None)):
+            if True not in outcomes(condition):
                 continue
             assigned = tuple((name, log.settled_value(value)) for name, value in lowered.assigned)
             made.setdefault(View(lowered.entry, condition, assigned, lowered.columns))
@@ -109,6 +109,8 @@ def why_nothing(stages: Iterable[ir.Stage], log: Log) -> str:
     ways = [lowered for stage in stages for lowered in lower(stage, log.fieldmap)]
     if not ways:
         return f"{name} has no {', '.join(kinds)}"
+    if log.present is not None and views_of(stages, evolve(log, present=None)):
+        return f"no event with just these fields could be true for {', '.join(kinds)} of {name}"
     missing = sorted({field for lowered in ways for field in lowered.missing})
     if missing:
         return f"{name} gives no {', '.join(missing)} for {', '.join(kinds)}"

@@ -142,6 +142,7 @@ _CLASSES = {
     "s": r"\t\n\f\r ",
 }
 _PLAIN_ESCAPES = {"n": r"\n", "t": r"\t", "r": r"\r"}
+_DIGITS = tuple("0123456789abcdefABCDEF")
 _QUANTIFIER = re.compile(r"\{\d{1,4}(?:,\d{0,4})?\}")
 
 
@@ -242,6 +243,9 @@ def _class(pattern: str, place: int, out: list[str]) -> int:
                 made.append(_CLASSES[following])
             elif following in _PLAIN_ESCAPES:
                 made.append(_PLAIN_ESCAPES[following])
+            elif following == "v" and pattern[place + 2 : place + 3] not in _DIGITS:
+                # A vertical tab; `\v` is more than that elsewhere, and PostgreSQL takes any number of digits.
+                made.append(r"\x0b")
             elif following and not following.isalnum() and following.isascii():
                 made.append("\\" + following)
             else:

@@ -28,14 +28,18 @@ from attrs import define, evolve, field
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, codes
 from ..pattern import Any, One, Pattern
-from .formula import All, Always, Formula, Formulas, Never, Some, Test, There, some
+from .formula import All, Always, Formula, Formulas, Never, Some, Test, There, possible, some
 from .lowered import Log, column_name, views_of, why_nothing
 from .model import Findings, Query
 from .regexes import tokens_of
 
+# Sigma's names for the logs of a family of field maps; of one that Sigma has no names for, the family is the product.
 _SOURCES = {
     "sysmon": {"product": "windows", "service": "sysmon"},
     "mordor": {"product": "windows", "service": "sysmon"},
+    "eventlog": {"product": "windows"},
+    "windows": {"product": "windows"},
+    "auditd": {"product": "linux", "service": "auditd"},
 }
 _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 _RELATIONS = {
@@ -59,6 +63,7 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
         findings.differs(_WHOLE)
     formulas = Formulas(findings)
     formula = some(formulas.true_of(_native(view.condition, findings)) for view in views)
+    possible(formula, findings)
     writer = _Writer(findings)
     condition = writer.condition(formula)
     source = _SOURCES.get(log.fieldmap.family, {"product": log.fieldmap.family})

@@ -20,7 +20,7 @@ from typing import assert_never
 
 from .. import ir
 from ..pattern import Any, One, Pattern
-from .formula import All, Always, Formula, Formulas, Never, Some, Test, There, every, some
+from .formula import All, Always, Formula, Formulas, Never, Some, Test, There, every, possible, some
 from .lowered import Log, View, column_name, views_of, why_empty, why_nothing
 from .model import Findings, Query
 from .regexes import NotPortable, alternatives, of_pattern, portable, tokens_of
@@ -29,6 +29,7 @@ LETTERS = "letters outside ASCII may be compared in another way than carengine's
 SPELLINGS = "a text that spells a number in another way (11.0, 0x001f) is not equal to it, and only decimals have an order"
 TIME = "the event's time is Splunk's _time"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _FUNCTIONS = frozenset({"basename", "lower", "upper", "label", "guid", "first"})
 NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
 
@@ -76,6 +77,7 @@ class Writer:
     def search(self, views: tuple[View, ...]) -> list[str]:
         """The lines of a search for events of several kinds."""
         formula = some(self.formulas.true_of(view.condition) for view in views)
+        possible(formula, self.findings)
         items = formula.items if isinstance(formula, All) else (formula,)
         terms = [item for item in items if _is_term(item)]
         rest = [item for item in items if not _is_term(item)]
@@ -382,6 +384,9 @@ def _is_wildcard(pattern: Pattern) -> bool:
     tokens = tokens_of(pattern)
     text = "".join(token for token in tokens if isinstance(token, str))
     if pattern.cased and text.upper() != text.lower():
+        return False
+    if _NUMBER.fullmatch(text) and tokens == (text,):
+        # A search compares it as a number.
         return False
     return "*" not in text and not any(isinstance(token, One) for token in tokens)
 

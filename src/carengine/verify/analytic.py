@@ -30,9 +30,11 @@ from .comparing import Comparison, Difference, compare
 from .conditions import selection
 from .linked import link_in
 from .logs import logs_of
+from .native import same_in_own_names
 
 _MAX_PAIRS = 400
 _MAX_BYTES = 8_000_000
+_STEPS = 4_000_000
 _ENDINGS = (".md", ".yaml", ".yml", ".car")
 
 
@@ -53,7 +55,8 @@ class Candidate:
 
     ``language`` is empty for one that cannot be read. ``found`` says for each of the analytic's examples whether the
     implementation finds an event of it; None where it cannot be run, or no log that it is about could hold the event. ``maps`` are the field maps of the logs that a query
-    in another language is about. ``link`` is where an implementation without code is to be found, if it says so.
+    in another language is about. ``link`` is where an implementation without code is to be found, if it says so. ``own`` is a query as it was read
+    under its own names.
     """
 
     title: str
@@ -64,6 +67,7 @@ class Candidate:
     found: tuple[bool | None, ...] = ()
     maps: tuple[FieldMap, ...] = field(default=(), repr=False)
     link: str = ""
+    own: foreign.Reading | None = field(default=None, repr=False)
 
 
 @frozen
@@ -173,31 +177,56 @@ def verify(analytic: Analytic) -> Report:
     pairs = []
     numbered = [n for n, item in enumerate(candidates) if item.program is not None]
     same: dict[int, int] = {}
+    on_logs: set[tuple[int, int]] = set()
     for a, b in list(combinations(numbered, 2))[:_MAX_PAIRS]:
         if same.setdefault(a, a) == same.get(b):
             # Two that are the same as a third are the same.
             pairs.append(Pair(a, b, Comparison(True)))
             continue
-        pairs.append(compared(a, b, candidates))
+        known = any({(other, a), (other, b)} <= on_logs for other in numbered)
+        pairs.append(compared(a, b, candidates, known=known))
         if pairs[-1].comparison.equivalent:
             same[b] = same[a]
+        if pairs[-1].equivalent:
+            on_logs.add((a, b))
     return Report(analytic, tuple(candidates), positive(analytic), tuple(pairs))
 
 
 def compared(
-    first: int, second: int, candidates: Sequence[Candidate], most: int | None = None
+    first: int,
+    second: int,
+    candidates: Sequence[Candidate],
+    most: int | None = None,
+    *,
+    known: bool = False,
 ) -> Pair:
-    """Two implementations that were read, compared; ``most`` as `compare` has it."""
+    """Two implementations that were read, compared; ``most`` as `compare` has it.
+
+    ``known`` tells that they are the same on their logs, as both are the same as a third.
+    """
     one, other = candidates[first], candidates[second]
     assert one.program is not None
     assert other.program is not None
-    whole = compare(one.program, other.program, most=most)
     several = [logs_of(item.maps) for item in (one, other) if item.maps]
-    if whole.equivalent or not whole.compared or not several:
+    whole = compare(one.program, other.program, most=most)
+    if whole.equivalent or not several:
         return Pair(first, second, whole)
     logs = several[0].common(several[-1])
+    if known:
+        return Pair(first, second, whole, logs.names, Comparison(True))
     on_logs = compare(one.program, other.program, most=most, logs=logs)
+    if not on_logs.equivalent and _same_in_own_names(one, other):
+        on_logs = Comparison(True)
     return Pair(first, second, whole, logs.names, on_logs)
+
+
+def _same_in_own_names(one: Candidate, other: Candidate) -> bool:
+    """Whether it is proved that a program in CAR's names and a query find the same of the query's logs."""
+    if one.maps:
+        one, other = other, one
+    if one.maps or one.program is None or other.own is None:
+        return False
+    return same_in_own_names(one.program, other.own, other.maps, _STEPS)
 
 
 def findings(report: Report) -> tuple[Diagnostic, ...]:
@@ -229,7 +258,10 @@ def _finding(finder: Candidate, misser: Candidate, item: Difference) -> Diagnost
     event = json.dumps(dict(item.event), ensure_ascii=False)
     message = f"{finder.title} finds an event that {misser.title} does not: {event}"
     notes = []
-    if item.condition is None:
+    if item.among:
+        events = json.dumps([dict(event) for event in item.among], ensure_ascii=False)
+        notes.append(f"among {events}")
+    elif item.condition is None:
         notes.append(f"{misser.title} does not look at {', '.join(map(str, item.kinds))}")
     labels = () if item.found_by is None else (Label(item.found_by, "found by this"),)
     span = item.span or item.found_by
@@ -291,9 +323,15 @@ def read_implementation(item: Implementation) -> Candidate:
         shown = item.type.strip() or "the language of an implementation without a type"
         nothing = Diagnostic(codes.FOREIGN_UNSUPPORTED, f"{shown} is not read", item.span)
         return Candidate(title, "", None, item.code, (nothing,))
-    reading = foreign.read(item.code, language)
-    said = reading.diagnostics
-    return Candidate(title, language, reading.program, item.code, said, maps=reading.maps)
+    return read_code(title, item.code, language)
+
+
+def read_code(title: str, code: Block, language: str) -> Candidate:
+    """A query in a language as an implementation."""
+    own = foreign.read(code, language, raise_names=False)
+    reading = foreign.raised(own)
+    said, maps = reading.diagnostics, reading.maps
+    return Candidate(title, language, reading.program, code, said, maps=maps, own=own)
 
 
 def run_one(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:

@@ -42,14 +42,21 @@ def is_shown(plan: ir.Plan) -> bool:
 
 def by_kind(program: ir.Program) -> dict[ir.EventKind, ir.Condition] | None:
     """The condition of a program for each kind of event; None where it looks at several events at a time."""
-    found: dict[ir.EventKind, list[ir.Condition]] = {}
+    whole: list[ir.Stage] = []
     for output in program.outputs:
         stages = ir.as_stages(selection(output.plan))
         if stages is None:
             return None
-        for stage in stages:
-            for kind in stage.kinds:
-                found.setdefault(kind, []).append(stage.condition)
+        whole += stages
+    return conditions_of(whole)
+
+
+def conditions_of(stages: Iterable[ir.Stage]) -> dict[ir.EventKind, ir.Condition]:
+    """The condition of several stages together for each kind of event."""
+    found: dict[ir.EventKind, list[ir.Condition]] = {}
+    for stage in stages:
+        for kind in stage.kinds:
+            found.setdefault(kind, []).append(stage.condition)
     return {kind: ir.simplify(ir.Or(tuple(items))) for kind, items in found.items()}
 
 
@@ -81,8 +88,12 @@ def merged(condition: ir.Condition) -> ir.Condition:
 
 def _in_order(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
     """Patterns in an order of their own, so that the same ones are the same test; without case where it is ignored."""
-    folded = {p if p.cased else Pattern(fold(p.text)) for p in patterns}
+    folded = {p if p.cased and _has_case(p.text) else Pattern(fold(p.text)) for p in patterns}
     return tuple(sorted(folded, key=lambda p: (p.text, p.cased)))
+
+
+def _has_case(text: str) -> bool:
+    return text.lower() != text.upper()
 
 
 def on_paths(
@@ -167,7 +178,8 @@ def _last_part(
     if plain:
         made.append(ir.Match(path, tuple(plain), span))
     if bodies:
-        text = rf"(?:^|[\\/])(?:{'|'.join(bodies)})$"
+        body = bodies[0] if len(bodies) == 1 else f"(?:{'|'.join(bodies)})"
+        text = rf"(?:^|[\\/]){body}$"
         made.append(ir.Regex(path, text, dotall=True, span=span))
     return made
 
@@ -183,10 +195,25 @@ def _expression(tokens: tuple[Token, ...]) -> str:
             case One():
                 parts.append(r"[^\\/]")
             case str():
-                parts.append(re.sub(r"([^\w ])", r"\\\1", token, flags=re.ASCII))
+                # RE2 takes an escape before ASCII punctuation only.
+                parts.append(re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", token))
     return "".join(parts)
 
 
 def conjuncts(condition: ir.Condition) -> tuple[ir.Condition, ...]:
     """The conditions that all have to be true for a condition to be."""
     return condition.items if isinstance(condition, ir.And) else (condition,)
+
+
+def place_of(condition: ir.Condition) -> Span | None:
+    """Where a condition is written: from its first atom to its last, as far as they say."""
+    spans = [
+        span for atom in ir.atoms(condition) if (span := getattr(atom, "span", None)) is not None
+    ]
+    if not spans:
+        return None
+    whole: Span = spans[0]
+    for span in spans[1:]:
+        if span.source == whole.source:
+            whole = whole.to(span)
+    return whole

@@ -19,7 +19,7 @@ from attrs import frozen
 
 from .. import foreign
 from ..diagnostics import Severity, codes
-from .analytic import Analytic, Candidate, Pair, compared, positive, run_all, run_one
+from .analytic import Analytic, Candidate, Pair, compared, positive, read_code, run_all, run_one
 from .comparing import Comparison, Direction
 from .linked import Collection
 
@@ -78,9 +78,7 @@ def _with_code(item: Candidate, collection: Collection, analytic: Analytic) -> C
     if block is None:
         return item
     title = f"{item.title} (today {', '.join(names)})"
-    reading = foreign.read(block, foreign.sigma.LANGUAGE)
-    said = reading.diagnostics
-    read = Candidate(title, "sigma", reading.program, block, said, maps=reading.maps)
+    read = read_code(title, block, foreign.sigma.LANGUAGE)
     return run_one(read, positive(analytic))
 
 

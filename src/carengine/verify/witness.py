@@ -201,7 +201,7 @@ def _spelt(tests: list[TextTest]) -> Iterator[str]:
     ]
     for chosen in itertools.islice(itertools.product(*options), 24) if options else ():
         for filling in ("", "x", "x\\", "\\x\\", "0"):
-            yield _laid(chosen, filling)
+            yield laid(chosen, filling)
     for test in tests:
         if isinstance(test, ir.InNetwork):
             yield from (network.partition("/")[0] for network in test.networks[:3])
@@ -212,11 +212,12 @@ def _spelt_near(tests: list[TextTest]) -> Iterator[str]:
     for test in tests:
         if isinstance(test, ir.Match):
             for pattern in test.patterns[:3]:
-                plain = _laid((pattern,), "x")
+                plain = laid((pattern,), "x")
                 yield from (f"x{plain}", f"{plain}x")
 
 
-def _laid(patterns: tuple[Pattern, ...], filling: str) -> str:
+def laid(patterns: tuple[Pattern, ...], filling: str) -> str:
+    """A text that patterns, laid over each other, may match; ``filling`` stands for what may be anything."""
     head, tail, middles = "", "", []
     for pattern in patterns:
         pieces = [""]

@@ -64,18 +64,20 @@ class Dialect:
     ordered_lists: bool = True
     same: Callable[[str, str], str] = lambda a, b: f"{a} IS NOT DISTINCT FROM {b}"
     greatest: str = "GREATEST"
+    union: str = " UNION "
 
 
 _NUMBER = r"'^[\s\v]*([+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?)[\s\v]*$'"
 _HEX = r"'^[\s\v]*(0[xX][0-9a-fA-F]{1,32})[\s\v]*$'"
 _LEAP = r"[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00"
-_EXISTING = (
-    r"'^(?!0000)(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+_CALENDAR = (
+    r"(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
     r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
     rf"|(?:{_LEAP})-02-29)"
     r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
-    r"(?:[zZ]|[+-](?:0[0-9]|1[0-5]):?[0-5][0-9])?$'"
+    r"(?:[zZ]|[+-](?:0[0-9]|1[0-5]):?[0-5][0-9])?"
 )
+_EXISTING = f"'^(?!0000){_CALENDAR}$'"
 _ZONE = r"'([zZ]|[+-][0-9]{2}:?[0-9]{2})$'"
 
 
@@ -131,6 +133,7 @@ BIGQUERY = Dialect(
     extract=lambda x, e, group: f"REGEXP_EXTRACT({x}, {e})",
     re2=True,
     trim=lambda x, characters: f"TRIM({x}, {characters})",
+    union=" UNION DISTINCT ",
 )
 
 CLICKHOUSE = Dialect(
@@ -143,9 +146,17 @@ CLICKHOUSE = Dialect(
         rf"toFloat64OrNull(extract({x}, '^[ \\t\\n\\f\\r\\v]*([+-]?[0-9]{{1,40}}(?:\\.[0-9]{{1,40}})?)"
         rf"[ \\t\\n\\f\\r\\v]*$'))"
     ),
-    hexadecimal=None,
+    hexadecimal=lambda x: (
+        rf"CASE WHEN match({x}, '^[ \\t\\n\\f\\r\\v]*0[xX][0-9a-fA-F]{{1,15}}[ \\t\\n\\f\\r\\v]*$') THEN "
+        f"toFloat64(reinterpretAsUInt64(reverse(unhex(leftPad(extract({x}, '0[xX]([0-9a-fA-F]+)'), 16, '0'))))) "
+        "END"
+    ),
     size=lambda x: f"toFloat64OrNull({x})",
-    time=lambda x: f"toUnixTimestamp64Micro(parseDateTime64BestEffortOrNull({x}, 6, 'UTC'))",
+    # An hour 24 and a minute 61 would be counted into the next day and hour.
+    time=lambda x: (
+        f"CASE WHEN match({x}, '^{_CALENDAR}$') THEN "
+        f"toUnixTimestamp64Micro(parseDateTime64BestEffortOrNull({x}, 6, 'UTC')) END"
+    ),
     collect=lambda x, order, when: f"groupArray({_case(x, when)})",
     found=lambda x, e: f"match({x}, {e})",
     extract=lambda x, e, group: f"extract({x}, {e})",
@@ -153,6 +164,7 @@ CLICKHOUSE = Dialect(
     position=lambda haystack, needle: f"POSITION({haystack}, {needle})",
     ordered_lists=False,
     deviation="stddevSamp",
+    union=" UNION DISTINCT ",
 )
 
 POSTGRES = Dialect(

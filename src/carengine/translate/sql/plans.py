@@ -32,7 +32,7 @@ from ..lowered import Log, View, column_name, views_of, why_empty
 from ..model import Findings, Query
 from ..reads import atoms_of_plan, fields_of_plan, with_clock
 from .dialects import Dialect
-from .expressions import Expression, Form, Writer
+from .expressions import NULL, Expression, Form, Writer
 from .relations import Column, Key, Relation, aggregates_in, lookups_in, lookups_of, type_in
 
 _TIES = "rows of one time are taken in the order of their event_id"
@@ -552,7 +552,7 @@ class Plans:
                 for name in names
             ]
             parts.append(f"SELECT {', '.join(cells)} FROM {quoted(source.name)}")
-        word = " UNION DISTINCT " if self.dialect.name == "bigquery" else " UNION "
+        word = self.dialect.union
         return Relation(self._add("together", word.join(parts)), columns, ids)
 
     def _with_lookups(self, source: Relation, lookups: Iterable[ir.Lookup]) -> tuple[str, Writer]:
@@ -680,21 +680,43 @@ class Plans:
             condition = ir.simplify(ir.Or(tuple(view.condition for view in views)))
             parts.append(f"SELECT {table}.* FROM {table} WHERE {writer.condition(condition)}")
         else:
-            for view in views:
-                cells = self._cells(view, writer)
-                parts.append(
-                    f"SELECT {cells} FROM {table} WHERE {writer.condition(view.condition)}"
-                )
-        word = " UNION DISTINCT " if self.dialect.name == "bigquery" else " UNION "
+            shown = [self._shown(view, writer) for view in views]
+            for view, made in zip(views, shown, strict=True):
+                cells = [
+                    quoted("event_id"),
+                    f"{writer.literal(str(view.kind))} AS {quoted('kind')}",
+                    *(f"{self._alike(n, made, shown, writer)} AS {quoted(n)}" for n in made),
+                ]
+                where = writer.condition(view.condition)
+                parts.append(f"SELECT {', '.join(cells)} FROM {table} WHERE {where}")
+        word = self.dialect.union
         return Query(output.name, word.join(parts), tuple(sorted(self.read)))
 
-    def _cells(self, view: View, writer: Writer) -> str:
-        quoted = writer.name
+    def _shown(self, view: View, writer: Writer) -> dict[str, Expression]:
+        """The columns of a view beside its event's number and kind."""
         assigned = dict(view.assigned)
         names = tuple(assigned) if view.columns is None else view.columns
-        cells = [f"{quoted('event_id')}", f"{writer.literal(str(view.kind))} AS {quoted('kind')}"]
-        for name in names:
-            value = assigned.get(name)
-            made = "NULL" if value is None else self._cell(writer.value(value))
-            cells.append(f"{made} AS {quoted(name)}")
-        return ", ".join(cells)
+        return {n: writer.value(assigned[n]) if n in assigned else NULL for n in names}
+
+    def _alike(
+        self,
+        name: str,
+        own: dict[str, Expression],
+        views: list[dict[str, Expression]],
+        writer: Writer,
+    ) -> str:
+        """A column as SQL, of the type that it has in the query's other parts."""
+        forms = {made[name].form for made in views if name in made and not made[name].null}
+        found = own[name]
+        if len(forms) > 1:
+            return self._cell(found) if found.null else writer.text(found)
+        if not found.null or forms <= {Form.TEXT}:
+            return self._cell(found)
+        if Form.LIST in forms:
+            return "NULL"
+        double = any(
+            made[name].form is Form.NUMBER and not made[name].whole
+            for made in views
+            if name in made
+        )
+        return f"CAST(NULL AS {self.dialect.double if double else self.dialect.integer})"

@@ -1,0 +1,186 @@
+"""Whether two programs that look at several events at a time are built alike, out of filters that find the same events.
+
+``Forms`` gives each plan a form in which what makes no difference is gone: the order of conditions, keys and branches, the names
+of branches and columns, the way round in which two values are compared, and which of two conditions is written where both
+are proved to find the same single events::
+
+    c = count(p) by host, filter c where count > 3       EventCode=1 | stats count as n by host | search n>=4
+
+Plans of one form have the same rows. Plans of different forms may have them too: that is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+
+from attrs import define, evolve, field
+
+from .. import ir
+from .conditions import selection
+
+Leaf = tuple[ir.Stage, ...]
+Names = Mapping[tuple[str | None, str], ir.Value]
+Form = Hashable
+
+_COUNTS = ("count", "distinct_count")
+
+
+@define
+class Forms:
+    """The forms of plans. ``same`` tells whether two leaves, which single events decide, are proved to have the same rows."""
+
+    same: Callable[[Leaf, Leaf], bool]
+    leaves: list[Leaf] = field(factory=list)
+
+    def of(self, program: ir.Program) -> Form:
+        """The form of a program: what its outputs find, in whatever order."""
+        return frozenset(self._of(selection(output.plan))[0] for output in program.outputs)
+
+    def _of(self, plan: ir.Plan) -> tuple[Form, Names]:
+        stages = ir.as_stages(plan)
+        if stages is not None:
+            return self._leaf(stages), {}
+        match plan:
+            case ir.Filter(inner, condition):
+                form, names = self._of(inner)
+                return _filtered(form, _conjuncts(condition, names)), names
+            case ir.Join(branches, condition):
+                return self._join(branches, condition)
+            case ir.Group(plans, keys, within):
+                parts = [self._of(part) for part in plans]
+                if len(parts) > 1 and any(names for _, names in parts):
+                    # What a name stands for may differ between them.
+                    return plan, {}
+                names = parts[0][1]
+                by = frozenset(_value(key, names) for key in keys)
+                return ("group", frozenset(form for form, _ in parts), by, within), names
+            case ir.Aggregated(group, columns):
+                form, names = self._of(group)
+                return ("aggregated", form), {**_named(columns, names)}
+            case ir.Project(inner, columns):
+                form, names = self._of(inner)
+                return ("project", form), {**_named(columns, names)}
+            case ir.Assign(inner, name, value):
+                form, names = self._of(inner)
+                return ("assign", form, name), {**names, (None, name): _value(value, names)}
+            case ir.Distinct(inner, value):
+                form, names = self._of(inner)
+                return ("distinct", form, _value(value, names)), names
+            case ir.Difference(left, right, fields):
+                form, names = self._of(left)
+                theirs, their_names = self._of(right)
+                pairs = frozenset((_value(f, names), _value(f, their_names)) for f in fields)
+                return ("difference", form, theirs, pairs), names
+            case ir.Union(plans):
+                return frozenset(self._of(part)[0] for part in plans), {}
+            case _:
+                return plan, {}
+
+    def _leaf(self, stages: Leaf) -> Form:
+        for number, known in enumerate(self.leaves):
+            if known == stages or self.same(known, stages):
+                return "leaf", number
+        self.leaves.append(stages)
+        return "leaf", len(self.leaves) - 1
+
+    def _join(self, branches: Sequence[ir.Branch], condition: ir.Condition) -> tuple[Form, Names]:
+        forms = [(branch.name, *self._of(branch.plan)) for branch in branches]
+        ordered = sorted(forms, key=lambda item: _order(item[1]))
+        places = {name: str(place) for place, (name, _, _) in enumerate(ordered)}
+
+        def renamed(value: ir.Value) -> ir.Value:
+            match value:
+                case ir.Field(name, str() as source):
+                    first, dot, rest = source.partition(".")
+                    inner = next((names for n, _, names in forms if n == source), {})
+                    known = inner.get((None, name))
+                    if known is not None:
+                        return ir.Call("of", (ir.Constant(places.get(source, source)), known))
+                    return evolve(value, source=places.get(first, first) + dot + rest)
+                case _:
+                    return value
+
+        changed = ir.rewrite_condition(condition, renamed)
+        parts = tuple(form for _, form, _ in ordered)
+        return _filtered(("join", parts), _conjuncts(changed, {})), {}
+
+
+def _order(form: Form) -> str:
+    """A text that is the same for equal forms, however their sets are ordered."""
+    match form:
+        case frozenset():
+            return f"{{{', '.join(sorted(map(_order, form)))}}}"
+        case tuple():
+            return f"({', '.join(map(_order, form))})"
+        case _:
+            return repr(form)
+
+
+def _filtered(form: Form, conditions: frozenset[Form]) -> Form:
+    """Filters behind each other are one."""
+    match form:
+        case ("filter", inner, frozenset() as known):
+            return ("filter", inner, known | conditions)
+        case _:
+            return ("filter", form, conditions)
+
+
+def _named(columns: Sequence[ir.Column], names: Names) -> Names:
+    return {(None, column.name): _value(column.value, names) for column in columns}
+
+
+def _value(value: ir.Value, names: Names) -> ir.Value:
+    def known(leaf: ir.Value) -> ir.Value:
+        if isinstance(leaf, ir.Field):
+            return names.get((leaf.source, leaf.name), leaf)
+        return leaf
+
+    return ir.rewrite_value(value, known)
+
+
+def _conjuncts(condition: ir.Condition, names: Names) -> frozenset[Form]:
+    form = _condition(condition, names)
+    match form:
+        case ("and", frozenset() as items):
+            return items
+        case _:
+            return frozenset({form})
+
+
+def _condition(condition: ir.Condition, names: Names) -> Form:
+    match condition:
+        case ir.And(items):
+            parts: frozenset[Form] = frozenset()
+            for item in items:
+                parts |= _conjuncts(item, names)
+            return "and", parts
+        case ir.Or(items):
+            return "or", frozenset(_condition(item, names) for item in items)
+        case ir.Not(item) | ir.IsTrue(item):
+            return type(condition).__name__, _condition(item, names)
+        case ir.Compare(left, relation, right, type_):
+            return _compared(_value(left, names), relation, _value(right, names), type_)
+        case _:
+            return ir.rewrite_condition(condition, lambda leaf: _value(leaf, names))
+
+
+_MIRRORED = {
+    ir.Relation.LESS: ir.Relation.GREATER,
+    ir.Relation.LESS_EQUAL: ir.Relation.GREATER_EQUAL,
+}
+
+
+def _compared(left: ir.Value, relation: ir.Relation, right: ir.Value, type_: ir.Type) -> Form:
+    if relation is ir.Relation.EQUAL:
+        return "=", frozenset((left, right)), type_
+    if relation in _MIRRORED:
+        left, right, relation = right, left, _MIRRORED[relation]
+    match left, right:
+        case ir.Aggregate(function), ir.Constant(int() as number) if function in _COUNTS:
+            # Between whole numbers, more than three is four at least.
+            above = relation is ir.Relation.GREATER
+            return ">=", left, number + 1 if above else number
+        case ir.Constant(int() as number), ir.Aggregate(function) if function in _COUNTS:
+            above = relation is ir.Relation.GREATER
+            return "<=", right, number - 1 if above else number
+    return relation, left, right, type_

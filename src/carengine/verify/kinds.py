@@ -1,0 +1,126 @@
+"""One kind of event: what is known of such events, and events of it that make conditions what they have to be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from attrs import frozen
+
+from .. import ir
+from ..check.languages import Budget
+from ..check.logic import Wish, can_be
+from ..check.rows import Facts
+from ..datamodel import model
+from ..engine.interpreter import passes
+from ..evaluate import Alone, holds
+from ..fieldmap import CarEvent, CarRow, find_maps
+from ..fieldmap import view as view_of
+from .conditions import derived, merged, on_paths, paths_read
+from .logs import Given
+from .witness import Event, Judge, find, smallest
+
+_ALONE = Alone()
+
+
+@frozen
+class Kind:
+    """A kind of event, and what is known of its fields beside what the data model says.
+
+    With ``plan``, conditions are on the columns of its rows.
+    """
+
+    kind: ir.EventKind
+    given: Given
+    plan: ir.Plan | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of such events."""
+        return Facts(self.plan or ir.Search((self.kind,)), plain=True)
+
+    def restated(self, wishes: list[Wish]) -> list[Wish]:
+        """The wishes with conditions on base names put to their paths."""
+        given = [condition for condition, _ in wishes]
+        read = {name.name for condition in given for name in ir.fields_of(condition)}
+        known: list[Wish] = [
+            (derived(name, path), "true")
+            for name, path in self.given.defaults.items()
+            if name in read and path in read
+        ]
+        conditions = on_paths(self.kind.object, given, self.given.bases)
+        return [*((c, goal) for c, (_, goal) in zip(conditions, wishes, strict=True)), *known]
+
+    def completed(self, event: Event) -> Event:
+        """The event with the last parts of its paths, where the logs give these."""
+        made = dict(event)
+        for name, path in (*self.given.bases.items(), *self.given.defaults.items()):
+            if isinstance(event.get(path), str) and name not in event and name not in _own(self):
+                last = str(event[path]).replace("/", "\\").rpartition("\\")[2]
+                if last:
+                    made[name] = last
+        return made
+
+    def judge(
+        self, mine: ir.Condition, part: ir.Condition | None, rest: tuple[ir.Condition, ...]
+    ) -> Judge:
+        """Whether an event, read as every event is, makes mine true, the part not true, and the rest true."""
+        # The one entry of the map that an event of this kind fits, so that the others need not be asked.
+        entries = [e for found in find_maps("car") for e in found.entries if e.kind == self.kind]
+        stage = ir.Stage((self.kind,), mine)
+
+        def true(condition: ir.Condition, view: CarEvent) -> bool:
+            return holds(condition, CarRow(view), _ALONE) is True
+
+        def judge(event: Event) -> bool:
+            whole = self.completed(event)
+            return any(
+                passes(stage, view)
+                and (part is None or not true(part, view))
+                and all(true(other, view) for other in rest)
+                and is_consistent(view, self.given.bases)
+                for view in (view_of(whole, whole, entry) for entry in entries)
+            )
+
+        return judge
+
+
+def _own(of: Kind) -> Collection[str]:
+    """The base names that every event of a kind has with its path."""
+    spec = model().object(of.kind.object)
+    return () if spec is None else [n for n, found in spec.fields.items() if found.base_name_of]
+
+
+def possible(wishes: list[Wish], of: Kind, budget: Budget) -> bool | None:
+    """Whether an event can make the conditions what they have to be; None where the work ran out."""
+    asked = [(merged(condition), goal) for condition, goal in of.restated(wishes)]
+    return can_be(asked, of.facts, budget)
+
+
+def shortest(wishes: list[Wish], of: Kind, judge: Judge, budget: Budget) -> Event | None:
+    """The smallest event found that the judge accepts, or None."""
+    paths = paths_read(of.kind.object, [condition for condition, _ in wishes], of.given.bases)
+
+    def with_paths(event: Event) -> bool:
+        """Where a condition reads the path, an event with its base name alone is none that there can be."""
+        return all(paths[name].name in event for name in event if name in paths) and judge(event)
+
+    event = find(of.restated(wishes), of.kind, with_paths, budget)
+    return None if event is None else of.completed(smallest(event, with_paths, budget))
+
+
+def is_consistent(view: CarEvent, bases: Mapping[str, str]) -> bool:
+    """Whether no text is empty, and base names are the last parts of their paths, where both are there."""
+    spec = model().object(view.kind.object)
+    if "" in view.fields.values():
+        return False
+    if spec is None:
+        return True
+    for name, value in view.fields.items():
+        found = spec.field(name)
+        of = (found.base_name_of if found else None) or bases.get(name)
+        path = view.fields.get(of) if of else None
+        if isinstance(path, str) and isinstance(value, str):
+            last = path.replace("/", "\\").rpartition("\\")[2]
+            if last.lower() != value.lower():
+                return False
+    return True

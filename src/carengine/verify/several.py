@@ -1,0 +1,475 @@
+"""Programs that look at several events at a time, compared by looking for events on which they differ.
+
+What a join or a count finds cannot be decided by reasoning about one event. ``search`` makes small lists of events out of what the
+two programs ask for: events that pass their filters, or just do not; equal and unequal keys, missing ones too; times as far apart
+as the programs' own durations, and a little more or less; as many events as their counts speak of. Both programs are run on each list
+by the reference for finished data. A list on which one finds an event that the other does not is made as small as it can be::
+
+    count(*) > 2 by hostname    [process/create on a, process/create on a, process/create on a]
+    count(*) > 3 by hostname    finds none of these
+
+That finds differences and proves nothing. The lists are the same ones every time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from .. import ir
+from ..check.languages import Budget
+from ..check.logic import Goal, Wish
+from ..datamodel import model
+from ..diagnostics import Span
+from ..engine.relational import Relations
+from ..fieldmap import CarEvent, find_maps
+from ..fieldmap import view as view_of
+from ..values import format_time, number_of
+from .conditions import conjuncts, place_of, selection
+from .kinds import Kind, is_consistent, shortest
+from .logs import Given, Logs
+from .witness import Event, laid
+
+_LISTS = 400
+_LONGEST = 30
+_MAX_TEMPLATES = 24
+_MAX_TOGETHER = 4
+_GOALS: tuple[Goal, ...] = ("true", "not true")
+_START = 1_714_550_400_000_000
+_SECOND = 1_000_000
+_TEXTS = ("a", "b")
+_ADDRESSES = ("10.0.0.1", "10.0.0.2")
+_NUMBERS = (1, 2)
+
+
+@frozen
+class Found:
+    """A list of events on which a program does not find what another one finds.
+
+    ``missed`` is the place of such an event. ``condition`` is a condition of the program that does not find it, without which it
+    would, and ``span`` where it stands. Without a condition, ``span`` is where it groups rows, if it would find it in
+    larger groups; None where there is no single thing.
+    """
+
+    events: tuple[Event, ...]
+    missed: int
+    condition: ir.Condition | None
+    span: Span | None
+
+    @property
+    def kind(self) -> ir.EventKind:
+        """The kind of the event that is not found."""
+        event = self.events[self.missed]
+        return ir.EventKind(event["object"], event["action"])
+
+
+@frozen
+class Looked:
+    """What looking for a difference gave: one for each direction at most, and how many lists were tried."""
+
+    only_first: Found | None
+    only_second: Found | None
+    lists: int
+
+
+def search(first: ir.Program, second: ir.Program, steps: int, logs: Logs | None = None) -> Looked:
+    """Looks for lists of events on which two programs find different ones, of such as ``logs`` can hold."""
+    plans = [tuple(selection(output.plan) for output in made.outputs) for made in (first, second)]
+    pool = _Pool.of(plans, Budget(steps), logs)
+    found: list[Found | None] = [None, None]
+    tried = 0
+    for events in pool.lists():
+        tried += 1
+        finds = [_found(each, events) for each in plans]
+        for place, (mine, other) in enumerate((finds, finds[::-1])):
+            if found[place] is None and mine - other:
+                theirs = plans[1 - place]
+                found[place] = _smallest(events, plans[place], theirs, logs)
+        if None not in found:
+            break
+    return Looked(found[0], found[1], tried)
+
+
+# Running
+
+
+def _views(events: Sequence[Event]) -> list[CarEvent]:
+    entries = [entry for found in find_maps("car") for entry in found.entries]
+    return [
+        view_of(event, event, entry)
+        for event in events
+        for entry in entries
+        if (entry.kind.object, entry.kind.action) == (event["object"], event["action"])
+    ]
+
+
+def _found(plans: Sequence[ir.Plan], events: Sequence[Event]) -> frozenset[int]:
+    """The places of the events that are in a row of one of the plans."""
+    places = {id(event): place for place, event in enumerate(events)}
+    relations = Relations(_views(events))
+    return frozenset(
+        places[id(seen.occurrence.view.raw)]
+        for plan in plans
+        for row in relations.rows(plan)
+        for seen in row.evidence()
+    )
+
+
+def _smallest(
+    events: Sequence[Event],
+    finder: Sequence[ir.Plan],
+    misser: Sequence[ir.Plan],
+    logs: Logs | None,
+) -> Found:
+    """The list without the events, fields and distances in time that the difference can do without."""
+
+    def differs(candidate: Sequence[Event]) -> bool:
+        return _can_be(candidate, logs) and bool(
+            _found(finder, candidate) - _found(misser, candidate)
+        )
+
+    kept = list(events)
+    for place in reversed(range(len(kept))):
+        fewer = kept[:place] + kept[place + 1 :]
+        if differs(fewer):
+            kept = fewer
+    for place, event in enumerate(kept):
+        for name in [name for name in event if name not in ("object", "action")]:
+            less = {key: value for key, value in kept[place].items() if key != name}
+            candidate = [*kept[:place], less, *kept[place + 1 :]]
+            if differs(candidate):
+                kept = candidate
+    missed = min(_found(finder, kept) - _found(misser, kept))
+    condition, span = _demanded(misser, kept, missed)
+    return Found(tuple(kept), missed, condition, span)
+
+
+def _demanded(
+    plans: Sequence[ir.Plan], events: Sequence[Event], missed: int
+) -> tuple[ir.Condition | None, Span | None]:
+    """A condition without which the plans would find an event."""
+    for place, plan in enumerate(plans):
+        for part, span, changed in _without_one(plan):
+            if missed in _found([*plans[:place], changed, *plans[place + 1 :]], events):
+                return part, span
+    return None, None
+
+
+_Loosened = tuple[ir.Condition | None, Span | None, ir.Plan]
+
+
+def _without_one(plan: ir.Plan) -> Iterator[_Loosened]:
+    """The plan without one of the conditions, keys or bounds in it, in all ways; those of single events first."""
+    match plan:
+        case ir.Filter(inner) | ir.Assign(inner) | ir.Project(inner) | ir.Distinct(inner):
+            for part, span, changed in _without_one(inner):
+                yield part, span, evolve(plan, plan=changed)
+        case ir.Aggregated(group):
+            for part, span, changed in _without_one(group):
+                assert isinstance(changed, ir.Group)
+                yield part, span, evolve(plan, group=changed)
+        case ir.Join(branches):
+            for place, branch in enumerate(branches):
+                for part, span, changed in _without_one(branch.plan):
+                    made = evolve(branch, plan=changed)
+                    both = (*branches[:place], made, *branches[place + 1 :])
+                    yield part, span, evolve(plan, branches=both)
+        case ir.Group(plans) | ir.Union(plans) | ir.Window(plans):
+            for place, inner in enumerate(plans):
+                for part, span, changed in _without_one(inner):
+                    several = (*plans[:place], changed, *plans[place + 1 :])
+                    yield part, span, evolve(plan, plans=several)
+        case ir.Difference(left):
+            for part, span, changed in _without_one(left):
+                yield part, span, evolve(plan, left=changed)
+        case ir.Search():
+            pass
+    match plan:
+        case ir.Filter(_, condition) | ir.Join(_, condition):
+            parts = conjuncts(condition)
+            for own in parts:
+                rest = ir.conjunction(tuple(p for p in parts if p is not own))
+                yield own, place_of(own), evolve(plan, condition=rest)
+        case ir.Group(_, keys, within):
+            if within is not None:
+                yield None, plan.span, evolve(plan, within=None)
+            for key in keys:
+                fewer = tuple(other for other in keys if other is not key)
+                yield None, plan.span, evolve(plan, keys=fewer)
+
+
+# Making events
+
+
+@frozen
+class _Pool:
+    """What lists of events are made of.
+
+    ``templates`` are events, ``values`` what fields are set to in them, ``distances`` how far apart in time they are,
+    ``lengths`` how long lists are. ``paths`` are the fields that the programs read of which others are the last parts.
+    """
+
+    templates: tuple[Event, ...]
+    paths: frozenset[str]
+    logs: Logs | None
+    values: Mapping[str, tuple[Any, ...]]
+    distances: tuple[int, ...]
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def of(cls, plans: Sequence[Sequence[ir.Plan]], budget: Budget, logs: Logs | None) -> _Pool:
+        """The pool for two programs' plans."""
+        whole = [plan for several in plans for plan in several]
+        values = _varied(whole)
+        distances: dict[int, None] = dict.fromkeys((0, _SECOND))
+        lengths: dict[int, None] = dict.fromkeys((1, 2, 3, 4))
+        for number in sorted(_durations(whole)):
+            distances.update(dict.fromkeys((number - _SECOND, number, number + _SECOND)))
+        for number in sorted(_counts(whole)):
+            lengths.update(dict.fromkeys((number - 1, number, number + 1, number + 2)))
+        paths = _paths(whole)
+        templates = tuple(_whole(event, paths) for event in _templates(plans, budget, logs))
+        return cls(
+            templates,
+            paths,
+            logs,
+            values,
+            tuple(d for d in distances if d >= 0),
+            tuple(length for length in lengths if 1 <= length <= _LONGEST),
+        )
+
+    def lists(self) -> Iterator[list[Event]]:
+        """Lists of events, short ones among the first."""
+        if not self.templates:
+            return
+        chance = random.Random(0)  # noqa: S311 - the same lists every time, and no secret
+        for number in range(_LISTS):
+            length = self.lengths[min(number // 8, len(self.lengths) - 1)]
+            if number >= 8 * len(self.lengths):
+                length = chance.choice(self.lengths)
+            alike = chance.random() < 0.5
+            few = chance.sample(self.templates, min(2 if alike else 4, len(self.templates)))
+            made = []
+            at = _START
+            close = chance.choice((True, False))
+            for _ in range(length):
+                event = self._event(chance.choice(few), alike, chance)
+                at += chance.choice(self.distances[:2] if close else self.distances)
+                event["time"] = format_time(at)
+                made.append(event)
+            if _can_be(made, self.logs):
+                yield made
+
+    def _event(self, template: Event, alike: bool, chance: random.Random) -> Event:
+        event = dict(template)
+        spec = model().object(event["object"])
+        for name, values in self.values.items():
+            if spec is None or spec.field(name) is None:
+                continue
+            if name in template and chance.random() < 0.7:
+                continue
+            if chance.random() < 0.05:
+                event.pop(name, None)
+            elif alike and chance.random() < 0.8:
+                event[name] = values[0]
+            else:
+                event[name] = chance.choice(values)
+            _put_together(event, name)
+        return _whole(event, self.paths)
+
+
+def _put_together(event: Event, changed: str) -> None:
+    """Makes paths and their last parts agree again, after one of them was changed."""
+    for base, path in _base_names(event["object"]).items():
+        if changed not in (base, path) or base not in event or path not in event:
+            continue
+        folder = event[path] if changed == path else "C:"
+        event[path] = f"{folder}\\{event[base]}"
+
+
+def _whole(event: Event, paths: frozenset[str]) -> Event:
+    """The event with the paths of its base names, where the programs read these."""
+    made = dict(event)
+    for base, path in _base_names(event["object"]).items():
+        if path in paths and path not in made and isinstance(made.get(base), str):
+            made[path] = f"C:\\{made.pop(base)}"
+    return made
+
+
+def _base_names(object_: str) -> dict[str, str]:
+    """The base names of an object's events, each with the field that holds its path."""
+    spec = model().object(object_)
+    if spec is None:
+        return {}
+    return {n: found.base_name_of for n, found in spec.fields.items() if found.base_name_of}
+
+
+def _paths(plans: Sequence[ir.Plan]) -> frozenset[str]:
+    """The names that plans read anywhere."""
+    leaves = [stage.condition for plan in plans for stage in _leaves(plan)]
+    read = {found.name for condition in leaves for found in ir.fields_of(condition)}
+    return frozenset(read | {v.name for v in _all_values(plans) if isinstance(v, ir.Field)})
+
+
+def _can_be(events: Sequence[Event], logs: Logs | None) -> bool:
+    """Whether there can be such events, in such logs."""
+    for view in _views(events):
+        given = None if logs is None else logs.kinds.get(view.kind)
+        if not is_consistent(view, {} if given is None else given.bases):
+            return False
+        if logs is not None and not logs.holds(view):
+            return False
+    return True
+
+
+def _leaves(plan: ir.Plan) -> Iterator[ir.Stage]:
+    """What the single events have to be like that a plan looks at."""
+    stages = ir.as_stages(plan)
+    if stages is not None:
+        yield from stages
+        return
+    for inner in (*ir.plans_below(plan), *ir.plans_beside(plan)):
+        yield from _leaves(inner)
+
+
+def _templates(
+    plans: Sequence[Sequence[ir.Plan]], budget: Budget, logs: Logs | None
+) -> Iterator[Event]:
+    """Events that pass a filter of one program, those that fail one of the other's among them."""
+    asked: dict[ir.EventKind, dict[ir.Condition, None]] = {}
+    for several in plans:
+        for plan in several:
+            for stage in _leaves(plan):
+                for kind in stage.kinds:
+                    asked.setdefault(kind, {}).setdefault(stage.condition)
+    known: list[Event] = []
+    for kind, conditions in asked.items():
+        given = Given(frozenset()) if logs is None else logs.kinds.get(kind)
+        if given is None:
+            continue
+        of = Kind(kind, given)
+        for wishes in _wishes(tuple(conditions)):
+            passing = tuple(condition for condition, goal in wishes if goal == "true")
+            failing = ir.Or(tuple(condition for condition, goal in wishes if goal != "true"))
+            judge = of.judge(ir.conjunction(passing), failing, ())
+            event = shortest(wishes, of, judge, Budget(budget.left // 16))
+            if event is not None and event not in known and len(known) < _MAX_TEMPLATES:
+                known.append(event)
+                yield event
+
+
+def _wishes(conditions: tuple[ir.Condition, ...]) -> Iterator[list[Wish]]:
+    """Which of several conditions an event may pass: each way of them where there are few, else those of two at a time."""
+    if len(conditions) <= _MAX_TOGETHER:
+        for goals in itertools.product(_GOALS, repeat=len(conditions)):
+            if "true" in goals:
+                yield list(zip(conditions, goals, strict=True))
+        return
+    for one in conditions:
+        yield [(one, "true")]
+        for other in conditions:
+            if other != one:
+                yield [(one, "true"), (other, "not true")]
+
+
+def _stateful(plans: Sequence[ir.Plan]) -> Iterator[ir.Plan]:
+    """The plans and what they are built on, down to where single events decide."""
+    for plan in plans:
+        if ir.as_stages(plan) is None:
+            yield plan
+            yield from _stateful((*ir.plans_below(plan), *ir.plans_beside(plan)))
+
+
+def _read(plan: ir.Plan) -> Iterator[ir.Value]:
+    """The values that a plan itself computes or compares."""
+    match plan:
+        case ir.Filter(_, condition) | ir.Join(_, condition):
+            yield from (value for atom in ir.atoms(condition) for value in ir.values_of(atom))
+            yield from (a.value for a in ir.atoms(condition) if isinstance(a, ir.Rank))
+        case ir.Assign(_, _, value):
+            yield value
+        case ir.Project(_, columns) | ir.Aggregated(_, columns):
+            yield from (column.value for column in columns)
+        case ir.Group(_, keys):
+            yield from keys
+        case ir.Window(_, keys, _, columns):
+            yield from keys
+            yield from (column.value for column in columns)
+        case ir.Difference(_, _, fields):
+            yield from fields
+        case ir.Distinct(_, value):
+            yield value
+        case _:
+            return
+
+
+def _values_below(value: ir.Value) -> Iterator[ir.Value]:
+    yield value
+    for inner in ir.operands(value):
+        yield from _values_below(inner)
+
+
+def _all_values(plans: Sequence[ir.Plan]) -> Iterator[ir.Value]:
+    for plan in _stateful(plans):
+        for value in _read(plan):
+            yield from _values_below(value)
+
+
+def _conditions(plans: Sequence[ir.Plan]) -> Iterator[ir.Condition]:
+    for plan in _stateful(plans):
+        match plan:
+            case ir.Filter(_, condition) | ir.Join(_, condition) | ir.Window(condition=condition):
+                yield from ir.atoms(condition)
+            case _:
+                continue
+
+
+def _varied(plans: Sequence[ir.Plan]) -> dict[str, tuple[Any, ...]]:
+    """The fields by which rows are put together or told apart, with values for them."""
+    made: dict[str, dict[Any, None]] = {}
+    for value in _all_values(plans):
+        if isinstance(value, ir.Field) and value.name != "time":
+            match value.type:
+                case ir.Type.INTEGER | ir.Type.NUMBER:
+                    first: Sequence[Any] = _NUMBERS
+                case ir.Type.ADDRESS:
+                    first = _ADDRESSES
+                case _:
+                    first = _TEXTS
+            made.setdefault(value.name, dict.fromkeys(first))
+    for atom in _conditions(plans):
+        match atom:
+            case ir.Compare(ir.Field(name), _, ir.Constant(constant)) if name in made:
+                number = number_of(constant) if not isinstance(constant, bool) else None
+                near = (constant,) if number is None else (number - 1, number, number + 1)
+                made[name].update(dict.fromkeys(near))
+            case ir.Match(ir.Field(name), patterns) if name in made:
+                made[name].update(dict.fromkeys(laid((one,), "x") for one in patterns[:4]))
+    return {name: tuple(values) for name, values in made.items()}
+
+
+def _durations(plans: Sequence[ir.Plan]) -> set[int]:
+    found = {v.microseconds for v in _all_values(plans) if isinstance(v, ir.Duration)}
+    for plan in _stateful(plans):
+        match plan:
+            case ir.Group(_, _, int() as within):
+                found.add(within)
+            case ir.Window(span=span):
+                found.add(span)
+    return found
+
+
+def _counts(plans: Sequence[ir.Plan]) -> set[int]:
+    """Whole numbers that something is compared with that may count events."""
+    return {
+        value.value
+        for value in _all_values(plans)
+        if isinstance(value, ir.Constant)
+        and isinstance(value.value, int)
+        and not isinstance(value.value, bool)
+        and 0 < value.value < _LONGEST
+    }
