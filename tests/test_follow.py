@@ -225,6 +225,63 @@ def test_folders_and_files_to_come(tmp_path: Path) -> None:
     follower.close()
 
 
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["."],
+        ["a.jsonl", "a.jsonl"],
+        [".", "a.jsonl"],
+        ["a.jsonl", "a.jsonl.1"],
+        ["link.jsonl", "."],
+    ],
+)
+def test_a_file_is_read_once_however_it_is_reached(tmp_path: Path, paths: list[str]) -> None:
+    write(tmp_path / "a.jsonl", *lines(0, 2))
+    os.link(tmp_path / "a.jsonl", tmp_path / "a.jsonl.1")
+    (tmp_path / "link.jsonl").symlink_to("a.jsonl")
+    follower = Follower([str(tmp_path / path) for path in paths])
+    assert numbers(follower) == [0, 1]
+    write(tmp_path / "a.jsonl", *lines(2, 3))
+    assert numbers(follower) == [2]
+    assert (follower.diagnostics, follower.account.records) == ((), 3)
+    follower.close()
+
+
+def test_a_rotated_file_that_is_named_is_read(tmp_path: Path) -> None:
+    """``hunt app.jsonl* --follow``."""
+    write(tmp_path / "a.jsonl", *lines(2, 4))
+    write(tmp_path / "a.jsonl.1", *lines(0, 2))
+    write(tmp_path / "a.jsonl.2", *lines(9, 10))
+    follower = Follower([str(tmp_path / "a.jsonl"), str(tmp_path / "a.jsonl.1")])
+    assert sorted(numbers(follower)) == [0, 1, 2, 3]
+    follower.close()
+
+
+def test_more_files_than_can_be_open(tmp_path: Path) -> None:
+    """A process may have few files open; a folder may hold thousands, all of which may grow and be renamed."""
+    resource = pytest.importorskip("resource")
+    paths = [tmp_path / f"{number:03}.jsonl" for number in range(300)]
+    for number, path in enumerate(paths):
+        write(path, {"n": number})
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 130, before[1]))
+    try:
+        follower = Follower([str(tmp_path)])
+        assert numbers(follower) == list(range(300))
+        assert numbers(follower) == []
+        for place in (3, 150, 299):
+            write(paths[place], {"n": -place})
+            paths[place].rename(tmp_path / f"old{place}")
+        assert sorted(numbers(follower)) == [-299, -150, -3]
+        follower = again(follower, tmp_path)
+        write(paths[7], {"n": 7})
+        assert numbers(follower) == [7]
+        assert follower.diagnostics == ()
+        follower.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_other_contents_and_bad_lines_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(b"\x1f\x8b\x08" + bytes(50))
     (tmp_path / "y.jsonl").write_bytes(b'\xef\xbb\xbf{"n": 1}\n\n[1]\n{broken\n{"n": 2}\r\n')
