@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import random
@@ -9,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -515,25 +517,55 @@ def test_a_row_that_comes_twice_is_one() -> None:
     assert [m.fields["n"] for m in run.flush()] == [2]
 
 
-def test_unique_values_are_bounded_in_every_statement() -> None:
-    """A flood of values that never come again, against every statement that keeps values."""
-    base = "a = search Process:Create\n"
-    for text in (
+class _Seen(dict[str, Any]):
+    """An event of which can be told whether something still holds it."""
+
+
+@pytest.mark.parametrize("flood", ["values", "one key", "without a time", "half of them without"])
+@pytest.mark.parametrize(
+    "text",
+    [
         "f = filter a where user not in top 3 of (user)\noutput f",
         "f = filter a where pid < distinct_count(a.user)\noutput f",
         "u = unique(a.user)\noutput u",
         "x = from a select user\ny = from a select exe as user\nd = x - y\noutput d",
         "n = count(a) by user f = filter a where n > 1 output f",
         "g = group a by user\noutput g",
+        "b = filter a where pid > 3\ng = group a, b by user within 1 hour\noutput g",
         "b = search Process:Create\nj = join (a, b) where a.user = b.exe\noutput j",
-    ):
-        for lateness in (None, 5 * SECOND):
-            run = session(base + text, max_events=300, lateness=lateness)
-            for number in range(1_500):
-                run.feed(event(number / 100, user=f"u{number}", pid=number))
-                assert run.held[0] <= 305
-            run.flush()
-            assert run.held == (0, 0), text
+    ],
+)
+def test_floods_are_bounded_in_every_statement(text: str, flood: str) -> None:
+    """Against every statement that keeps something: what is held is bounded, and so is what is kept alive by it."""
+    for lateness in (None, 5 * SECOND):
+        run = session("a = search Process:Create\n" + text, max_events=300, lateness=lateness)
+        alive: weakref.WeakValueDictionary[int, _Seen] = weakref.WeakValueDictionary()
+        for number in range(900):
+            user = "u" if flood == "one key" else f"u{number}"
+            fed = _Seen(event(number / 100, user=user, pid=number))
+            if flood == "without a time" or (flood == "half of them without" and number % 2):
+                del fed["time"]
+            alive[number] = fed
+            run.feed(fed)
+            assert run.held[0] <= 305
+        del fed
+        if len(alive) > 305:
+            gc.collect()
+        assert len(alive) <= 305
+        run.flush()
+        assert run.held == (0, 0), text
+
+
+def test_events_without_a_time_cost_the_others_nothing() -> None:
+    run = session(PAIRS, max_events=500, lateness=3600 * SECOND)
+    feed(run, *[event(number / 100, host=f"honest{number}") for number in range(200)])
+    for number in range(5_000):
+        run.feed(event(None, host=f"flooded{number}"))
+    found = feed(run, *[event(4, host=f"honest{n}", exe="b") for n in range(200)])
+    assert len(found) == 200
+    [_, told] = run.diagnostics
+    assert told.code.id == "CE542"
+    assert told.notes[0].endswith("rows of events without a time")
 
 
 def test_trimmed_groups_leave_nothing_behind() -> None:

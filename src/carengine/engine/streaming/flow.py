@@ -36,7 +36,7 @@ from ..relational import cells_of_each, chosen_column, keys_of_row, over_members
 from ..rows import EventRow, Occurrence, Row
 from .group import GroupNode, LookupNode, RankNode, WholeNode
 from .join import JoinNode
-from .memory import Memory, level
+from .memory import Bucket, Memory, level
 from .node import (
     ChangeNode,
     DifferenceNode,
@@ -286,6 +286,9 @@ class Flow:
             row = EventRow(occurrence)
             self._untimed.append((row, tuple(stages)))
             self.memory.hold(row)
+            if self.memory.full:
+                # Such an event does not move the clock, so that no tick comes to look after it.
+                self._make_room()
             return
         for stage in stages:
             known = self._known.get(id(stage))
@@ -421,7 +424,10 @@ class Flow:
 
     def _trim(self) -> None:
         allowed = self.memory.allowed()
-        found = [(n, bucket) for n, node in enumerate(self.nodes) for bucket in node.buckets()]
+        found: list[tuple[int, Bucket]] = [
+            (n, bucket) for n, node in enumerate(self.nodes) for bucket in node.buckets()
+        ]
+        found.append((-1, _Untimed(self._untimed, self.memory)))
         keep = level([len(bucket) for _, bucket in found], allowed)
         spare = allowed
         # Where not even one row of each key has room, the keys that came first go.
@@ -434,13 +440,11 @@ class Flow:
                 self.dropped[self._described(number)] += gone
         for node in self.nodes:
             node.sweep(self.clock)
-        if self._untimed and self.memory.full:
-            self.dropped["events without a time"] += len(self._untimed)
-            self.memory.release(row for row, _ in self._untimed)
-            self._untimed = []
 
     def _described(self, number: int) -> str:
-        """What a node is, and the rules that it works for."""
+        """What a node is, and the rules that it works for; -1 is no node."""
+        if number < 0:
+            return "events without a time"
         node = self.nodes[number]
         return f"{node.name} of {', '.join(self.rules_of(node))}"
 
@@ -505,6 +509,24 @@ class Flow:
             if ahead < rank.count:
                 return True
         return False
+
+
+class _Untimed:
+    """The events that wait for the end of the data, as one bucket."""
+
+    def __init__(
+        self, waiting: list[tuple[EventRow, tuple[ir.Stage, ...]]], memory: Memory
+    ) -> None:
+        self._waiting, self._memory = waiting, memory
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def trim(self, keep: int) -> int:
+        gone = self._waiting[: len(self._waiting) - keep]
+        del self._waiting[: len(gone)]
+        self._memory.release(row for row, _ in gone)
+        return len(gone)
 
 
 def _fed(node: Node, inputs: Sequence[Node]) -> Node:
