@@ -605,6 +605,16 @@ class Session:
         return self._counted([match for _, match in self._arrived(flow)])
 
     @property
+    def lags(self) -> tuple[tuple[Rule, str, float], ...]:
+        """The outputs whose matches may come long after their last event: rule, output, microseconds.
+
+        A group waits until nothing can belong to it any more; what only the end of the data decides
+        waits infinitely long. The lateness comes on top of it.
+        """
+        found = () if self._flow is None else self._flow.lags
+        return tuple((stream.rule, stream.output, lag) for stream, lag in found if lag)
+
+    @property
     def held(self) -> tuple[int, int]:
         """What the session holds for joins and groups: rows, and their estimated bytes."""
         return (0, 0) if self._flow is None else (self._flow.memory.rows, self._flow.memory.bytes)

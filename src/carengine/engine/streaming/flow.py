@@ -164,9 +164,13 @@ class Flow:
         self.arrived: list[Sink] = []
         """The outputs at which rows have arrived since they were taken, in any order."""
         self._watchers: dict[int, list[Node]] = {}
+        self.lags: list[tuple[Stream, float]] = []
+        """How far a stream's rows may lag behind the clock: infinitely where only the end of the data decides them."""
         for stream in streams:
             sink = Sink(stream.rule, stream.output, stream.place, self.arrived)
-            self._node(stream.plan).feed(sink)
+            node = self._node(stream.plan)
+            node.feed(sink)
+            self.lags.append((stream, node.lag))
         self._timed = [node for node in self.nodes if type(node).advance is not Node.advance]
 
     # Building
