@@ -489,8 +489,8 @@ def test_the_end_of_a_run_is_the_end_of_the_data(hunting: Any, capsys: Any) -> N
     assert hunting("--follow", "-o", "stopped.jsonl") == 130
     said = capsys.readouterr().err
     assert "with 2 rules; events may come up to 5 minutes after later ones" in said
-    assert "302 seconds later: " in said
-    assert "at the end of the data: " in said
+    assert "  2 seconds: r\n" in said
+    assert "  to the end of the data, which an interrupt brings: end\n" in said
     assert "8 matches, 2 of them with the end" in said
     assert outputs("stopped.jsonl") == expected
     Path("log.jsonl").unlink()
@@ -562,6 +562,37 @@ def test_an_output_that_was_changed_is_refused(hunting: Any, capsys: Any) -> Non
     capsys.readouterr()
     assert hunting("--follow", "--finish", "-o", "out.jsonl", "--state", "s") == 2
     assert "CE543" in capsys.readouterr().err
+
+
+def test_a_run_does_not_read_what_it_writes(hunting: Any, capsys: Any) -> None:
+    """Its own files may be called like rotated ones of the log."""
+    write(Path("log.jsonl"), *EVENTS[:2])
+    files = ("-o", "log.jsonl.hits", "--state", "log.jsonl.state")
+    interrupted_soon()
+    assert hunting("--follow", *files) == 130
+    write(Path("log.jsonl"), *EVENTS[2:])
+    assert hunting("--follow", "--finish", *files) == 0
+    said = capsys.readouterr().err
+    assert "in all 6 events, 0 not recognised" in said
+    assert len(outputs("log.jsonl.hits")) == 8
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--follow", "--state", "x", "-o", "x"],
+        ["--follow", "--state", "x", "-o", "x.new"],
+        ["--follow", "--state", "x", "-o", "./x.lock"],
+        ["-o", "x", "--account", "x"],
+    ],
+)
+def test_one_file_is_not_written_for_two_purposes(
+    more: list[str], hunting: Any, capsys: Any
+) -> None:
+    write(Path("log.jsonl"), *EVENTS)
+    assert hunting(*more) == 2
+    assert "would both write" in capsys.readouterr().err
+    assert sorted(os.listdir()) == ["log.jsonl", "r"]
 
 
 def test_a_full_disk_loses_nothing(hunting: Any, capsys: Any) -> None:

@@ -12,7 +12,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
@@ -298,7 +298,7 @@ def test_states_of_others_are_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_states_are_refused(tmp_path: Path) -> None:
-    """Whatever is done to a state file: it is refused with a diagnostic, or it is a state."""
+    """Whatever is done to a state file, it is refused with a diagnostic: also what looks like a state still."""
     state = tmp_path / "state"
     engine = Engine([parse_rule(PAIRS + "\n" + "output a"), parse_rule(SERIES, "b.car")], "car")
     run = engine.session()
@@ -306,16 +306,26 @@ def test_damaged_states_are_refused(tmp_path: Path) -> None:
     run.save(state)
     whole = state.read_text()
     chance = random.Random(1)
-    refused = 0
     for _ in range(300):
         place = chance.randrange(len(whole))
         damage = chance.choice(["", "null", "7", "[", '"', "}", "[[]]"])
-        state.write_text(whole[:place] + damage + whole[place + chance.randrange(9) :])
-        with suppress(CarError):
+        damaged = whole[:place] + damage + whole[place + chance.randrange(9) :]
+        state.write_text(damaged)
+        with pytest.raises(CarError, match="CE543") if damaged != whole else nullcontext():
             engine.load_session(state)
-            continue
-        refused += 1
-    assert refused > 150
+    state.write_text(whole.replace('"hostname":"k"', '"hostname":"l"'))
+    with pytest.raises(CarError, match="check sum"):
+        engine.load_session(state)
+
+
+def test_what_differs_is_said_in_words(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    engine = Engine([parse_rule(PAIRS)], "car")
+    engine.session(StreamOptions(lateness=90 * SECOND)).save(state)
+    with pytest.raises(CarError, match="lateness 90 seconds, and 2 minutes is asked for"):
+        engine.load_session(state, StreamOptions(lateness=120 * SECOND))
+    with pytest.raises(CarError, match=r"reference time none, and .2024-05-01T10:00:00\.000Z. is"):
+        engine.load_session(state, StreamOptions(lateness=90 * SECOND, now=START))
 
 
 def test_hostile_events_can_be_saved(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from types import FrameType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from attrs import define, field
 
@@ -62,12 +62,25 @@ def follow(options: argparse.Namespace, screen: Screen, tuned: Tuned) -> int:
     if "sifter" in session.attached:
         tuned.sifter.load(session.attached["sifter"])
     output = _output(options, session, resumed=saved is not None)
-    with output or nullcontext(), closing(Follower(options.events, saved)) as follower:
+    with output or nullcontext(), _follower(options, saved) as follower:
         writer = _writer(options, session, screen, output)
         run = _Run(tuned, follower, writer, screen, output, options.state)
         if not options.quiet:
             _announce(options, session, screen, resumed=saved is not None)
         return _follow(options, run)
+
+
+def _follower(options: argparse.Namespace, saved: list[Any] | None) -> closing[Follower]:
+    """What watches the files; not the run's own ones, which may be called like rotated ones (``app.jsonl.state``)."""
+    own = [] if options.output is None else [options.output]
+    if options.state is not None:
+        own += [options.state, *beside(options.state)]
+    return closing(Follower(options.events, saved, ignored=own))
+
+
+def beside(state: str) -> tuple[str, str]:
+    """The files that a run with a state uses besides: the next state while it is written, and the lock."""
+    return f"{state}.new", f"{state}.lock"
 
 
 def _writer(
@@ -116,13 +129,18 @@ def _announce(
     for rule, _, lag in session.lags:
         waiting.setdefault(lag, {})[rule.id] = None
     if waiting:
-        screen.say("matches that come later than their last event, when nothing can change them:")
+        screen.say(
+            "matches that wait, beside the lateness, until nothing can change them any more:"
+        )
+    brings = "an interrupt" if options.state is None else "a run with --finish"
     for lag, ids in sorted(waiting.items()):
-        when = "at the end of the data" if math.isinf(lag) else f"{_length(lag + lateness)} later"
+        if math.isfinite(lag):
+            when = _length(lag)
+        elif options.finish:
+            when = "to the end of the data"
+        else:
+            when = f"to the end of the data, which {brings} brings"
         screen.say(f"  {when}: {', '.join(ids)}")
-    if any(map(math.isinf, waiting)) and not options.finish:
-        brings = "an interrupt" if options.state is None else "a run with --finish"
-        screen.say(f"  the end of the data is what {brings} brings")
 
 
 def _length(microseconds: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -34,7 +35,7 @@ from .evidence import (
     report_input,
     same_place,
 )
-from .follow import follow, held, open_session
+from .follow import beside, follow, held, open_session
 from .profile import Unwritten, add_profile_option, profile_form, show_profile
 from .results import Writer, writer_for
 from .rules import (
@@ -166,6 +167,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         )
         if clash:
             raise UsageError(f"carengine hunt: {option} {path} would write into {clash}")
+    _refuse_one_file_for_two(options)
     if options.follow:
         _refuse_what_is_for_finished_evidence(options)
     if options.account is not None:
@@ -201,6 +203,23 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         ) from None
     with target or nullcontext():
         return _hunt(options, screen, rules, engine, target, broken, tuning, left_out, settings)
+
+
+def _refuse_one_file_for_two(options: argparse.Namespace) -> None:
+    """Raise `UsageError` where two of the files to be written are one."""
+    written: dict[str, str] = {}
+    state = [] if options.state is None else [options.state, *beside(options.state)]
+    for option, paths in (
+        ("-o", [options.output]),
+        ("--account", [options.account]),
+        ("--state", state),
+    ):
+        for path in paths:
+            if path is None or (os.path.exists(path) and not os.path.isfile(path)):
+                continue
+            other = written.setdefault(os.path.realpath(path), option)
+            if other != option:
+                raise UsageError(f"carengine hunt: {other} and {option} would both write {path}")
 
 
 def _refuse_what_is_for_finished_evidence(options: argparse.Namespace) -> None:

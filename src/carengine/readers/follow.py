@@ -89,15 +89,20 @@ class _Fresh:
 
 
 class Follower:
-    """Watches files and folders. ``positions`` is what another follower's `positions` gave."""
+    """Watches files and folders. ``positions`` is what another follower's `positions` gave.
+
+    ``ignored`` are files that are not read though their names are those of rotated ones: what the caller writes itself.
+    """
 
     def __init__(
         self,
         paths: Iterable[str],
         positions: Iterable[Any] | None = None,
         limits: Limits | None = None,
+        ignored: Iterable[str] = (),
     ) -> None:
         self._paths = list(paths)
+        self._ignored = {os.path.realpath(path) for path in ignored}
         self._limits = limits or Limits()
         self.account = Account()
         self._files: dict[Identity, _File] = {}
@@ -249,7 +254,9 @@ class Follower:
                 yield path, False
             else:
                 self._tell(codes.UNREADABLE_FILE, path, "is not there (yet); it is waited for")
-        yield from ((inside, True) for inside in siblings if os.path.isfile(inside))
+        for inside in siblings:
+            if os.path.isfile(inside) and os.path.realpath(inside) not in self._ignored:
+                yield inside, True
 
     @staticmethod
     def _still(known: _File, size: int, head: bytes) -> bool:

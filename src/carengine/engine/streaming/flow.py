@@ -32,6 +32,7 @@ from ...evaluate import Row as AnyRow
 from ...evaluate import value_of
 from ...rule import Rule
 from ...values import elements
+from ...wording import value_text
 from ..relational import cells_of_each, chosen_column, keys_of_row, over_members
 from ..rows import EventRow, Occurrence, Row
 from .group import GroupNode, LookupNode, RankNode, WholeNode
@@ -99,9 +100,20 @@ class StreamOptions:
 
     def differences(self, other: StreamOptions) -> str:
         """The options that differ from another's, in words."""
-        names = ("lateness", "horizon", "now")
+        names = ("lateness", "horizon", "reference time")
         pairs = zip(names, self.meaning, other.meaning, strict=True)
-        return ", ".join(f"{name} {a} (now {b})" for name, a, b in pairs if a != b)
+        return ", ".join(
+            f"{name} {_said(name, a)}, and {_said(name, b)} is asked for"
+            for name, a, b in pairs
+            if a != b
+        )
+
+
+def _said(name: str, value: int | None) -> str:
+    if value is None:
+        return "none"
+    moment = name == "reference time"
+    return value_text(ir.Moment(value) if moment else ir.Duration(value))
 
 
 @frozen
