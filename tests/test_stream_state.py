@@ -87,6 +87,9 @@ def test_what_is_later_than_allowed_is_counted_and_named() -> None:
     assert run.account.late == 1
     [told] = run.diagnostics
     assert (told.code.id, told.notes) == ("CE540", ("x:4",))
+    assert "1 event came later than allowed, by up to 1 microsecond, and" in told.message
+    run.feed(event(3.2))
+    assert "by up to 5 seconds" in run.diagnostics[0].message
 
 
 def test_events_without_a_time_wait_for_the_end() -> None:

@@ -64,7 +64,8 @@ class Account:
     event may be several), ``unrecognised`` those that no map claims. ``claimed_twice`` counts events
     that two maps claim, ``claimants`` by the names of these maps. ``matches`` counts by rule id.
 
-    ``late`` counts events that a join or a group wanted and that came later than allowed: they took no part in it.
+    ``late`` counts events that a join or a group wanted and that came later than allowed: they took no part in it;
+    ``late_by`` is by how much at most, in microseconds.
     ``untimed`` counts those that one wanted and that have no time: they wait for the end of the data, and are near
     nothing but each other. The first few of both are named in ``late_origins`` and ``untimed_origins``.
     """
@@ -75,6 +76,7 @@ class Account:
         self._sums = _Sums()
         self.matches: Counter[str] = Counter()
         self.late = 0
+        self.late_by = 0
         self.untimed = 0
         self.late_origins: list[str] = []
         self.untimed_origins: list[str] = []
@@ -199,4 +201,4 @@ def difference(after: Account, before: Mapping[str, Any]) -> tuple[dict[str, Any
 
 
 _SUMMED = ("events", "unrecognised", "claimed_twice", "recognised")
-_PLAIN = ("matches", "late", "untimed", "late_origins", "untimed_origins")
+_PLAIN = ("matches", "late", "late_by", "untimed", "late_origins", "untimed_origins")

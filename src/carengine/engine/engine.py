@@ -34,6 +34,7 @@ from ..fieldmap import (
 )
 from ..jsontext import FAST, UnreadableError, decode
 from ..rule import Rule, RuleSet
+from ..wording import value_text
 from . import store
 from .account import Account
 from .classes import Classified, EventClass, Together
@@ -528,6 +529,7 @@ class Session:
             _name(account.untimed_origins, occurrence.origin)
         elif flow.is_late(time):
             account.late += 1
+            account.late_by = max(account.late_by, int(self.clock) - time)
             _name(account.late_origins, occurrence.origin)
             return
         flow.feed(occurrence, stages)
@@ -625,11 +627,15 @@ class Session:
         account = self.account
         found: list[Diagnostic] = []
         if account.late:
-            message = f"{counted(account.late, 'event')} came later than allowed and took no part in joins and groups"
+            message = (
+                f"{counted(account.late, 'event')} came later than allowed, by up to {_length(account.late_by)}, "
+                "and took no part in joins and groups"
+            )
             found.append(_about(codes.LATE_EVENTS, message, account.late_origins, account.late))
         if account.untimed:
             message = (
-                f"without a time: {counted(account.untimed, 'event')} that a join or a group wanted"
+                f"{counted(account.untimed, 'event')} without a time: joins and groups hold them back to the end of "
+                "the data, and bring them together with each other only"
             )
             found.append(
                 _about(codes.UNTIMED_EVENTS, message, account.untimed_origins, account.untimed)
@@ -637,7 +643,10 @@ class Session:
         flow = self._flow
         if flow is not None and flow.dropped:
             parts = [f"{counted(n, 'row')} of {what}" for what, n in sorted(flow.dropped.items())]
-            message = f"dropped {counted(flow.dropped.total(), 'row')}: memory for joins and groups was full"
+            message = (
+                f"memory for joins and groups was full: {counted(flow.dropped.total(), 'row')} dropped, and matches "
+                "with them lost"
+            )
             found.append(Diagnostic(codes.STATE_CEILING, message, notes=tuple(parts)))
         if flow is not None and flow.forced and account.late:
             note = "memory was full before the end, so that the clock had to move on"
@@ -671,6 +680,12 @@ class Session:
         self.attached = dict(state["attached"])
         if self._flow is not None:
             self._flow.load(state["flow"], Reader(state["events"], self.engine.maps))
+
+
+def _length(microseconds: int) -> str:
+    """A length of time in words, rounded up to what matters."""
+    unit = next((unit for unit in (60_000_000, 1_000_000, 1_000) if microseconds >= 10 * unit), 1)
+    return value_text(ir.Duration(-(-microseconds // unit) * unit))
 
 
 def _about(code: Code, message: str, origins: list[str], number: int) -> Diagnostic:
