@@ -684,7 +684,7 @@ class Session:
 
 def _length(microseconds: int) -> str:
     """A length of time in words, rounded up to what matters."""
-    unit = next((unit for unit in (60_000_000, 1_000_000, 1_000) if microseconds >= 10 * unit), 1)
+    unit = next((unit for unit in (60_000_000, 1_000_000, 1_000) if microseconds >= 2 * unit), 1)
     return value_text(ir.Duration(-(-microseconds // unit) * unit))
 
 
