@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from carengine import read_events
+from carengine.cli import main
 from carengine.cli.follow import held
 from carengine.diagnostics import CarError
 from carengine.readers.follow import Follower
@@ -225,6 +227,63 @@ def test_folders_and_files_to_come(tmp_path: Path) -> None:
     follower.close()
 
 
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["."],
+        ["a.jsonl", "a.jsonl"],
+        [".", "a.jsonl"],
+        ["a.jsonl", "a.jsonl.1"],
+        ["link.jsonl", "."],
+    ],
+)
+def test_a_file_is_read_once_however_it_is_reached(tmp_path: Path, paths: list[str]) -> None:
+    write(tmp_path / "a.jsonl", *lines(0, 2))
+    os.link(tmp_path / "a.jsonl", tmp_path / "a.jsonl.1")
+    (tmp_path / "link.jsonl").symlink_to("a.jsonl")
+    follower = Follower([str(tmp_path / path) for path in paths])
+    assert numbers(follower) == [0, 1]
+    write(tmp_path / "a.jsonl", *lines(2, 3))
+    assert numbers(follower) == [2]
+    assert (follower.diagnostics, follower.account.records) == ((), 3)
+    follower.close()
+
+
+def test_a_rotated_file_that_is_named_is_read(tmp_path: Path) -> None:
+    """``hunt app.jsonl* --follow``."""
+    write(tmp_path / "a.jsonl", *lines(2, 4))
+    write(tmp_path / "a.jsonl.1", *lines(0, 2))
+    write(tmp_path / "a.jsonl.2", *lines(9, 10))
+    follower = Follower([str(tmp_path / "a.jsonl"), str(tmp_path / "a.jsonl.1")])
+    assert sorted(numbers(follower)) == [0, 1, 2, 3]
+    follower.close()
+
+
+def test_more_files_than_can_be_open(tmp_path: Path) -> None:
+    """A process may have few files open; a folder may hold thousands, all of which may grow and be renamed."""
+    resource = pytest.importorskip("resource")
+    paths = [tmp_path / f"{number:03}.jsonl" for number in range(300)]
+    for number, path in enumerate(paths):
+        write(path, {"n": number})
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 130, before[1]))
+    try:
+        follower = Follower([str(tmp_path)])
+        assert numbers(follower) == list(range(300))
+        assert numbers(follower) == []
+        for place in (3, 150, 299):
+            write(paths[place], {"n": -place})
+            paths[place].rename(tmp_path / f"old{place}")
+        assert sorted(numbers(follower)) == [-299, -150, -3]
+        follower = again(follower, tmp_path)
+        write(paths[7], {"n": 7})
+        assert numbers(follower) == [7]
+        assert follower.diagnostics == ()
+        follower.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_other_contents_and_bad_lines_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(b"\x1f\x8b\x08" + bytes(50))
     (tmp_path / "y.jsonl").write_bytes(b'\xef\xbb\xbf{"n": 1}\n\n[1]\n{broken\n{"n": 2}\r\n')
@@ -358,6 +417,200 @@ def test_a_state_is_used_by_one_process_at_a_time(tmp_path: Path) -> None:
 def test_a_state_that_cannot_be_locked(tmp_path: Path) -> None:
     with pytest.raises(CarError, match="CE543"), held(str(tmp_path / "none" / "state")):
         pass
+
+
+# What a run says, and how it ends
+
+
+EVENTS = [
+    {
+        "object": "process",
+        "action": "create",
+        "exe": exe,
+        "hostname": "h",
+        "time": time,
+        "pid": 1,
+        "ppid": 1,
+    }
+    for exe, time in [
+        ("a.exe", "2024-05-01T10:00:00Z"),
+        ("b.exe", "2024-05-01T10:00:00.5Z"),
+        ("a.exe", "2024-05-01T10:00:01Z"),
+        ("a.exe", "2024-05-01T10:05:00Z"),
+        ("a.exe", "2024-05-01T10:05:01Z"),
+        ("c.exe", "2024-05-01T10:06:00Z"),
+    ]
+]
+ENDING = """\
+p = search Process:Create
+old = filter p where time < now - 1 minute
+new = filter p where time >= now - 1 minute
+a = from new select exe, hostname
+b = from old select exe, hostname
+fresh = a - b
+output fresh
+"""
+
+
+@pytest.fixture
+def hunting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A function that hunts in this process, in a folder with rules and a log; the exit status."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "r.car").write_text(RULES)
+    (tmp_path / "r" / "end.car").write_text(ENDING)
+
+    def hunt(*more: str) -> int:
+        return main(["hunt", "log.jsonl", "-r", "r", "-m", "car", *more])
+
+    return hunt
+
+
+def outputs(path: str) -> list[tuple[str, str]]:
+    found = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    return sorted((match["output"], json.dumps(match, sort_keys=True)) for match in found)
+
+
+def interrupted_soon() -> None:
+    threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
+def test_the_end_of_a_run_is_the_end_of_the_data(hunting: Any, capsys: Any) -> None:
+    """Finished, interrupted, or in pieces with a state: what comes out is what a hunt over the finished log gives."""
+    write(Path("log.jsonl"), *EVENTS)
+    assert hunting("-o", "all.jsonl") == 0
+    expected = outputs("all.jsonl")
+    assert [name for name, _ in expected] == ["a"] * 4 + ["fresh"] + ["many"] * 2 + ["pairs"]
+    capsys.readouterr()
+    assert hunting("--follow", "--finish", "-o", "finished.jsonl") == 0
+    assert "finished: 6 records" in capsys.readouterr().err
+    assert outputs("finished.jsonl") == expected
+    interrupted_soon()
+    assert hunting("--follow", "-o", "stopped.jsonl") == 130
+    said = capsys.readouterr().err
+    assert "with 2 rules; events may come up to 5 minutes after later ones" in said
+    assert "  2 seconds: r\n" in said
+    assert "  to the end of the data, which an interrupt brings: end\n" in said
+    assert "8 matches, 2 of them with the end" in said
+    assert outputs("stopped.jsonl") == expected
+    Path("log.jsonl").unlink()
+    write(Path("log.jsonl"), *EVENTS[:3])
+    for more in ([], EVENTS[3:]):
+        write(Path("log.jsonl"), *more)
+        interrupted_soon()
+        assert hunting("--follow", "--state", "s", "-o", "two.jsonl") == 130
+    assert "held in s for what is still to come" in capsys.readouterr().err
+    assert len(outputs("two.jsonl")) == len(expected) - 2
+    assert hunting("--follow", "--state", "s", "-o", "two.jsonl", "--finish") == 0
+    assert outputs("two.jsonl") == expected
+    assert hunting("--follow", "--state", "s", "-o", "two.jsonl", "--finish") == 0
+    assert outputs("two.jsonl") == expected
+
+
+def test_findings_are_told_while_a_run_goes_on(tmp_path: Path) -> None:
+    hunt = Hunt(tmp_path)
+    write(hunt.log, *EVENTS, {**EVENTS[0], "time": None}, EVENTS[0])
+    with hunt.log.open("a") as file:
+        file.write("{broken\n")
+    process = hunt.start()
+    said: list[bytes] = []
+    assert process.stderr is not None
+    while sum(b"[CE" in line for line in said) < 3:
+        said.append(process.stderr.readline())
+        assert said[-1], said
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=30)
+    told = [code for code in ("CE502", "CE540", "CE541") for line in said if code.encode() in line]
+    assert told == ["CE502", "CE540", "CE541"]
+    assert b"[CE" not in rest
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--account", "x"],
+        ["--why"],
+        ["--fail-on-match"],
+        ["--password", "x"],
+        ["--include-files", "*.x"],
+        ["--exclude-files", "*.x"],
+    ],
+)
+def test_what_does_nothing_while_following_is_refused(
+    more: list[str], hunting: Any, capsys: Any
+) -> None:
+    write(Path("log.jsonl"), *EVENTS)
+    assert hunting("--follow", "--finish", *more) == 2
+    assert capsys.readouterr().err.startswith(f"carengine hunt: {more[0]} is for finished evidence")
+    assert not Path("x").exists()
+
+
+def test_outputs_that_are_no_files(hunting: Any, capsys: Any) -> None:
+    write(Path("log.jsonl"), *EVENTS)
+    assert hunting("--follow", "--finish", "-o", os.devnull, "--state", "s") == 0
+    assert hunting("--follow", "--finish", "-o", os.devnull, "--state", "s") == 0
+    capsys.readouterr()
+    assert hunting("--follow", "--finish", "-o", "out.jsonl", "--state", "s") == 2
+    assert "went elsewhere than to a file" in capsys.readouterr().err
+
+
+def test_an_output_that_was_changed_is_refused(hunting: Any, capsys: Any) -> None:
+    write(Path("log.jsonl"), *EVENTS)
+    assert hunting("--follow", "--finish", "-o", "out.jsonl", "--state", "s") == 0
+    Path("out.jsonl").unlink()
+    capsys.readouterr()
+    assert hunting("--follow", "--finish", "-o", "out.jsonl", "--state", "s") == 2
+    assert "CE543" in capsys.readouterr().err
+
+
+def test_a_run_does_not_read_what_it_writes(hunting: Any, capsys: Any) -> None:
+    """Its own files may be called like rotated ones of the log."""
+    write(Path("log.jsonl"), *EVENTS[:2])
+    files = ("-o", "log.jsonl.hits", "--state", "log.jsonl.state")
+    interrupted_soon()
+    assert hunting("--follow", *files) == 130
+    write(Path("log.jsonl"), *EVENTS[2:])
+    assert hunting("--follow", "--finish", *files) == 0
+    said = capsys.readouterr().err
+    assert "in all 6 events, 0 not recognised" in said
+    assert len(outputs("log.jsonl.hits")) == 8
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--follow", "--state", "x", "-o", "x"],
+        ["--follow", "--state", "x", "-o", "x.new"],
+        ["--follow", "--state", "x", "-o", "./x.lock"],
+        ["-o", "x", "--account", "x"],
+    ],
+)
+def test_one_file_is_not_written_for_two_purposes(
+    more: list[str], hunting: Any, capsys: Any
+) -> None:
+    write(Path("log.jsonl"), *EVENTS)
+    assert hunting(*more) == 2
+    assert "would both write" in capsys.readouterr().err
+    assert sorted(os.listdir()) == ["log.jsonl", "r"]
+
+
+def test_a_full_disk_loses_nothing(hunting: Any, capsys: Any) -> None:
+    resource = pytest.importorskip("resource")
+    write(Path("log.jsonl"), *EVENTS)
+    assert hunting("-o", "all.jsonl") == 0
+    whole = outputs("all.jsonl")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (0, 100, 700, 2_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            assert hunting("--follow", "--finish", "-o", "out.jsonl", "--state", "s") == 2
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        said = capsys.readouterr().err
+        assert "cannot write out.jsonl: File too large" in said or "s: " in said or "CE543" in said
+    assert hunting("--follow", "--finish", "-o", "out.jsonl", "--state", "s") == 0
+    assert outputs("out.jsonl") == whole
 
 
 def without_source(line: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import random
@@ -9,8 +10,9 @@ import statistics
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
@@ -85,6 +87,9 @@ def test_what_is_later_than_allowed_is_counted_and_named() -> None:
     assert run.account.late == 1
     [told] = run.diagnostics
     assert (told.code.id, told.notes) == ("CE540", ("x:4",))
+    assert "1 event came later than allowed, by up to 1 microsecond, and" in told.message
+    run.feed(event(3.2))
+    assert "by up to 5 seconds" in run.diagnostics[0].message
 
 
 def test_events_without_a_time_wait_for_the_end() -> None:
@@ -296,7 +301,7 @@ def test_states_of_others_are_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_states_are_refused(tmp_path: Path) -> None:
-    """Whatever is done to a state file: it is refused with a diagnostic, or it is a state."""
+    """Whatever is done to a state file, it is refused with a diagnostic: also what looks like a state still."""
     state = tmp_path / "state"
     engine = Engine([parse_rule(PAIRS + "\n" + "output a"), parse_rule(SERIES, "b.car")], "car")
     run = engine.session()
@@ -304,16 +309,26 @@ def test_damaged_states_are_refused(tmp_path: Path) -> None:
     run.save(state)
     whole = state.read_text()
     chance = random.Random(1)
-    refused = 0
     for _ in range(300):
         place = chance.randrange(len(whole))
         damage = chance.choice(["", "null", "7", "[", '"', "}", "[[]]"])
-        state.write_text(whole[:place] + damage + whole[place + chance.randrange(9) :])
-        with suppress(CarError):
+        damaged = whole[:place] + damage + whole[place + chance.randrange(9) :]
+        state.write_text(damaged)
+        with pytest.raises(CarError, match="CE543") if damaged != whole else nullcontext():
             engine.load_session(state)
-            continue
-        refused += 1
-    assert refused > 150
+    state.write_text(whole.replace('"hostname":"k"', '"hostname":"l"'))
+    with pytest.raises(CarError, match="check sum"):
+        engine.load_session(state)
+
+
+def test_what_differs_is_said_in_words(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    engine = Engine([parse_rule(PAIRS)], "car")
+    engine.session(StreamOptions(lateness=90 * SECOND)).save(state)
+    with pytest.raises(CarError, match="lateness 90 seconds, and 2 minutes is asked for"):
+        engine.load_session(state, StreamOptions(lateness=120 * SECOND))
+    with pytest.raises(CarError, match=r"reference time none, and .2024-05-01T10:00:00\.000Z. is"):
+        engine.load_session(state, StreamOptions(lateness=90 * SECOND, now=START))
 
 
 def test_hostile_events_can_be_saved(tmp_path: Path) -> None:
@@ -515,25 +530,55 @@ def test_a_row_that_comes_twice_is_one() -> None:
     assert [m.fields["n"] for m in run.flush()] == [2]
 
 
-def test_unique_values_are_bounded_in_every_statement() -> None:
-    """A flood of values that never come again, against every statement that keeps values."""
-    base = "a = search Process:Create\n"
-    for text in (
+class _Seen(dict[str, Any]):
+    """An event of which can be told whether something still holds it."""
+
+
+@pytest.mark.parametrize("flood", ["values", "one key", "without a time", "half of them without"])
+@pytest.mark.parametrize(
+    "text",
+    [
         "f = filter a where user not in top 3 of (user)\noutput f",
         "f = filter a where pid < distinct_count(a.user)\noutput f",
         "u = unique(a.user)\noutput u",
         "x = from a select user\ny = from a select exe as user\nd = x - y\noutput d",
         "n = count(a) by user f = filter a where n > 1 output f",
         "g = group a by user\noutput g",
+        "b = filter a where pid > 3\ng = group a, b by user within 1 hour\noutput g",
         "b = search Process:Create\nj = join (a, b) where a.user = b.exe\noutput j",
-    ):
-        for lateness in (None, 5 * SECOND):
-            run = session(base + text, max_events=300, lateness=lateness)
-            for number in range(1_500):
-                run.feed(event(number / 100, user=f"u{number}", pid=number))
-                assert run.held[0] <= 305
-            run.flush()
-            assert run.held == (0, 0), text
+    ],
+)
+def test_floods_are_bounded_in_every_statement(text: str, flood: str) -> None:
+    """Against every statement that keeps something: what is held is bounded, and so is what is kept alive by it."""
+    for lateness in (None, 5 * SECOND):
+        run = session("a = search Process:Create\n" + text, max_events=300, lateness=lateness)
+        alive: weakref.WeakValueDictionary[int, _Seen] = weakref.WeakValueDictionary()
+        for number in range(900):
+            user = "u" if flood == "one key" else f"u{number}"
+            fed = _Seen(event(number / 100, user=user, pid=number))
+            if flood == "without a time" or (flood == "half of them without" and number % 2):
+                del fed["time"]
+            alive[number] = fed
+            run.feed(fed)
+            assert run.held[0] <= 305
+        del fed
+        if len(alive) > 305:
+            gc.collect()
+        assert len(alive) <= 305
+        run.flush()
+        assert run.held == (0, 0), text
+
+
+def test_events_without_a_time_cost_the_others_nothing() -> None:
+    run = session(PAIRS, max_events=500, lateness=3600 * SECOND)
+    feed(run, *[event(number / 100, host=f"honest{number}") for number in range(200)])
+    for number in range(5_000):
+        run.feed(event(None, host=f"flooded{number}"))
+    found = feed(run, *[event(4, host=f"honest{n}", exe="b") for n in range(200)])
+    assert len(found) == 200
+    [_, told] = run.diagnostics
+    assert told.code.id == "CE542"
+    assert told.notes[0].endswith("rows of events without a time")
 
 
 def test_trimmed_groups_leave_nothing_behind() -> None:

@@ -10,6 +10,9 @@ in the output once::
 
 Where the output is a pipe it cannot be cut back: matches since the last checkpoint come twice then.
 
+Where nothing is to go on from, the end of the run is the end of the data: an interrupt without ``--state``, and ``--finish``, decide
+what waits for it (groups that are open, differences, ranks). With a state it waits in there.
+
 Two runs with one state would overwrite each other's. So a run holds a lock of the operating system on ``FILE.lock``, which ends
 with the process however that ends. The lock is not on the state itself, since each checkpoint puts a new file in its place.
 """
@@ -17,24 +20,26 @@ with the process however that ends. The lock is not on the state itself, since e
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from types import FrameType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from attrs import define
+from attrs import define, field
 
-from ..diagnostics import CarError, Diagnostic, codes, counted
-from ..engine import Engine, Origin, Session, StreamOptions
+from .. import ir
+from ..diagnostics import CarError, Diagnostic, codes, counted, visible
+from ..engine import Engine, Match, Origin, Session, StreamOptions
 from ..readers.follow import Follower
+from ..wording import value_text
 from . import UsageError, status
 from .results import Writer, writer_for
 from .screen import Screen
-from .streams import report_streams
 from .tuning import Tuned
 
 _PAUSE = 0.2
@@ -42,6 +47,8 @@ _PAUSE = 0.2
 _CHECKPOINT = float(os.environ.get("CARENGINE_CHECKPOINT") or 1.0)
 # A checkpoint may take this part of the time.
 _SHARE = 0.05
+# How many seconds lie between two reports of what was counted.
+_TOLD = 60.0
 
 
 def follow(options: argparse.Namespace, screen: Screen, tuned: Tuned) -> int:
@@ -54,35 +61,116 @@ def follow(options: argparse.Namespace, screen: Screen, tuned: Tuned) -> int:
     saved = session.attached.get("positions")
     if "sifter" in session.attached:
         tuned.sifter.load(session.attached["sifter"])
-    target = _target(options, session, resumed=saved is not None)
-    follower = Follower(options.events, saved)
-    if options.format is None and target is None:
-        options.format = "jsonl"
-    place = 0 if target is None else target.tell()
-    writer = writer_for(options, session.engine.rules, screen, target)
-    if place and target is not None:
+    output = _output(options, session, resumed=saved is not None)
+    with output or nullcontext(), _follower(options, saved) as follower:
+        writer = _writer(options, session, screen, output)
+        run = _Run(tuned, follower, writer, screen, output, options.state)
+        if not options.quiet:
+            _announce(options, session, screen, resumed=saved is not None)
+        return _follow(options, run)
+
+
+def _follower(options: argparse.Namespace, saved: list[Any] | None) -> closing[Follower]:
+    """What watches the files; not the run's own ones, which may be called like rotated ones (``app.jsonl.state``)."""
+    own = [] if options.output is None else [options.output]
+    if options.state is not None:
+        own += [options.state, *beside(options.state)]
+    return closing(Follower(options.events, saved, ignored=own))
+
+
+def beside(state: str) -> tuple[str, str]:
+    """The files that a run with a state uses besides: the next state while it is written, and the lock."""
+    return f"{state}.new", f"{state}.lock"
+
+
+def _writer(
+    options: argparse.Namespace, session: Session, screen: Screen, output: _Output | None
+) -> Writer:
+    if output is None:
+        if options.format is None:
+            options.format = "jsonl"
+        return writer_for(options, session.engine.rules, screen, None)
+    writer = writer_for(options, session.engine.rules, screen, output.file)
+    if output.length:
         # What stands at the head of an output (the names of CSV columns) is there already.
-        target.seek(place)
-        target.truncate()
-    run = _Run(tuned, follower, writer, screen, target, options.state)
+        output.file.seek(output.length)
+        output.file.truncate()
+    return writer
+
+
+def _follow(options: argparse.Namespace, run: _Run) -> int:
     with _interrupts() as stop:
         run.checkpoint()
-        run.until(stop)
+        run.until(stop, finish=options.finish)
+    interrupted = bool(stop)
+    ended = 0
+    if options.state is None or not interrupted:
+        ended = run.end()
     run.checkpoint()
-    follower.close()
-    screen.flush()
-    if target is not None:
-        target.close()
-    screen.report(follower.diagnostics)
-    report_streams(session, screen)
-    account = session.account
+    run.screen.flush()
+    run.tell(last=True)
+    run.screen.say(_closing(options, run, ended, interrupted=interrupted))
+    return status.INTERRUPTED if interrupted else status.DONE
+
+
+def _announce(
+    options: argparse.Namespace, session: Session, screen: Screen, *, resumed: bool
+) -> None:
+    """Say what is watched, how long events are waited for, and which rules match long after their last event."""
+    lateness = session.options.lateness or 0
+    doing = "reading" if options.finish else "watching"
     screen.say(
-        f"interrupted: {counted(follower.account.records, 'record')} read since the start of this run, "
-        f"{follower.account.unreadable:,} unreadable; in all {counted(account.events, 'event')}, "
-        f"{account.unrecognised:,} not recognised, {counted(account.matches.total(), 'match', 'matches')}"
-        + "".join(f"; {part}" for part in tuned.parts())
+        f"{doing} {', '.join(map(visible, options.events))} with {counted(len(session.engine.rules), 'rule')}; "
+        f"events may come up to {_length(lateness)} after later ones (--lateness)"
+        + (f"; going on from {visible(options.state)}" if resumed else "")
+        + ("" if options.finish else "; Ctrl-C ends it")
     )
-    return status.INTERRUPTED
+    waiting: dict[float, dict[str, None]] = {}
+    for rule, _, lag in session.lags:
+        waiting.setdefault(lag, {})[rule.id] = None
+    if waiting:
+        screen.say(
+            "matches that wait, beside the lateness, until nothing can change them any more:"
+        )
+    brings = "an interrupt" if options.state is None else "a run with --finish"
+    for lag, ids in sorted(waiting.items()):
+        if math.isfinite(lag):
+            when = _length(lag)
+        elif options.finish:
+            when = "to the end of the data"
+        else:
+            when = f"to the end of the data, which {brings} brings"
+        screen.say(f"  {when}: {', '.join(ids)}")
+
+
+def _length(microseconds: float) -> str:
+    """A length of time in words.
+
+    >>> _length(90_000_000)
+    '90 seconds'
+    """
+    return value_text(ir.Duration(int(microseconds)))
+
+
+def _closing(options: argparse.Namespace, run: _Run, ended: int, *, interrupted: bool) -> str:
+    """The last line: what was read in this run, and what became of all that was read so far."""
+    session, read = run.tuned.session, run.follower.account
+    account = session.account
+    held = session.held[0]
+    parts = [
+        f"{counted(read.records, 'record')} read since the start of this run, {read.unreadable:,} unreadable",
+        f"in all {counted(account.events, 'event')}, {account.unrecognised:,} not recognised",
+        f"{counted(account.matches.total(), 'match', 'matches')}"
+        + (f", {ended:,} of them with the end" if ended else ""),
+    ]
+    if held:
+        parts.append(
+            f"{counted(held, 'row')} held in {visible(options.state)} for what is still to come: "
+            "the same command goes on, and with --finish decides what waits"
+        )
+    return ("interrupted: " if interrupted else "finished: ") + "; ".join(
+        (*parts, *run.tuned.parts())
+    )
 
 
 @contextmanager
@@ -133,27 +221,61 @@ def open_session(options: argparse.Namespace, asked: StreamOptions, engine: Engi
     return engine.load_session(options.state, asked)
 
 
-def _target(options: argparse.Namespace, session: Session, *, resumed: bool) -> BinaryIO | None:
+@define
+class _Output:
+    """A file that matches go to. ``length`` is how much of it is safe; None for what cannot be cut back (a pipe, a device)."""
+
+    file: BinaryIO
+    name: str
+    length: int | None
+
+    def __enter__(self) -> _Output:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        # What could not be written, and was told, cannot be written now either.
+        with suppress(OSError):
+            self.file.close()
+
+    def secure(self) -> None:
+        """Bring what was written to the disk."""
+        self.file.flush()
+        if self.length is not None:
+            os.fsync(self.file.fileno())
+            self.length = self.file.tell()
+
+
+def _output(options: argparse.Namespace, session: Session, *, resumed: bool) -> _Output | None:
     """The output file, cut back to where the state says it ended."""
-    if options.output is None:
+    name = options.output
+    if name is None:
         return None
     try:
+        if os.path.exists(name) and not os.path.isfile(name):
+            return _Output(open(name, "wb"), name, None)
         if not resumed:
-            return open(options.output, "w+b")
+            return _Output(open(name, "w+b"), name, 0)
         length = session.attached["output"]
-        target = open(options.output, "r+b")  # noqa: SIM115
+        file = open(name, "r+b" if os.path.exists(name) else "w+b")  # noqa: SIM115
     except OSError as error:
-        message = f"carengine hunt: cannot write {options.output}: {error.strerror}"
-        raise UsageError(message) from None
-    size = target.seek(0, os.SEEK_END)
+        raise _cannot_write(name, error) from None
+    size = file.seek(0, os.SEEK_END)
     if length is None or size < length:
-        message = (
-            f"{options.output} is not the output that this state was saved with: it is shorter"
+        file.close()
+        reason = (
+            "its matches went elsewhere than to a file"
+            if length is None
+            else f"it has {size:,} bytes where {length:,} were written"
         )
+        message = f"{name} is not the output that this state was saved with: {reason}"
         raise CarError([Diagnostic(codes.BAD_STATE, message, origin=options.state)])
-    target.truncate(length)
-    target.seek(length)
-    return target
+    file.truncate(length)
+    file.seek(length)
+    return _Output(file, name, length)
+
+
+def _cannot_write(name: str, error: OSError) -> UsageError:
+    return UsageError(f"carengine hunt: cannot write {name}: {error.strerror or error}")
 
 
 @define
@@ -164,52 +286,100 @@ class _Run:
     follower: Follower
     writer: Writer
     screen: Screen
-    target: BinaryIO | None
+    output: _Output | None
     state: str | None
     next_checkpoint: float = 0.0
     changed: bool = True
+    told: set[Diagnostic] = field(factory=set)
+    next_told: float = 0.0
 
-    def until(self, stop: list[bool]) -> None:
-        """Read what comes until told to stop; between two records only."""
-        session, admit, inside = self.tuned.session, self.tuned.admit, self.tuned.wants()
+    def until(self, stop: list[bool], *, finish: bool = False) -> None:
+        """Read what comes until told to stop, between two records only; or (``finish``) until nothing more is there."""
+        session, inside = self.tuned.session, self.tuned.wants()
+        looks_in_vain = 0
         while not stop:
             quiet = True
+            started = time.monotonic()
             for record in self.follower.poll():
                 quiet, self.changed = False, True
                 if inside is None or inside(record.event):
-                    for match in session.feed(record.event, Origin(record.source, record.number)):
-                        if admit(match):
-                            self.writer.write(match)
+                    self.write(session.feed(record.event, Origin(record.source, record.number)))
                 if time.monotonic() >= self.next_checkpoint:
                     self.checkpoint()
                 if stop:
                     return
+            looks_in_vain = looks_in_vain + 1 if quiet else 0
+            if looks_in_vain > 1 and finish:
+                # The second look in vain finds what the first came too early for, in the midst of a rotation.
+                return
             if quiet:
                 if self.changed:
                     self.checkpoint()
-                time.sleep(_PAUSE)
+                self.tell()
+                # Looking through many files takes its time too.
+                time.sleep(max(_PAUSE, 2 * (time.monotonic() - started)))
+
+    def write(self, matches: Iterable[Match]) -> int:
+        """Write the matches that are to be shown; how many."""
+        shown = 0
+        try:
+            for match in matches:
+                if self.tuned.admit(match):
+                    self.writer.write(match)
+                    shown += 1
+        except OSError as error:
+            raise self._unwritten(error) from None
+        return shown
+
+    def end(self) -> int:
+        """The data has ended: write what waited for it. How many matches."""
+        self.changed = True
+        return self.write(self.tuned.session.flush())
+
+    def tell(self, *, last: bool = False) -> None:
+        """Say what there is to say of files, lines and events that was not said yet.
+
+        What counts events changes with each of them: it is said once a minute at most, and at the end.
+        """
+        for item in self.follower.diagnostics:
+            if item not in self.told and (last or item.code is not codes.MORE_FINDINGS):
+                self.told.add(item)
+                self.screen.report([item])
+        if last or time.monotonic() >= self.next_told:
+            fresh = [item for item in self.tuned.session.diagnostics if item not in self.told]
+            if fresh:
+                self.told.update(fresh)
+                self.screen.report(fresh)
+                self.next_told = time.monotonic() + _TOLD
 
     def checkpoint(self) -> None:
         """Make everything so far safe: the output first, then the state that says how long it is."""
         started = time.monotonic()
-        length = None
-        if self.target is None:
-            self.screen.flush()
-        else:
-            self.target.flush()
-            os.fsync(self.target.fileno())
-            length = self.target.tell()
+        try:
+            if self.output is None:
+                self.screen.flush()
+            else:
+                self.output.secure()
+        except OSError as error:
+            raise self._unwritten(error) from None
         if self.state is not None:
             session = self.tuned.session
             session.attached = {
                 "positions": self.follower.positions(),
-                "output": length,
+                "output": None if self.output is None else self.output.length,
                 "sifter": self.tuned.sifter.save(),
             }
             session.save(self.state)
         self.changed = False
+        self.tell()
         ended = time.monotonic()
         self.next_checkpoint = ended + max(_CHECKPOINT, (ended - started) / _SHARE)
+
+    def _unwritten(self, error: OSError) -> Exception:
+        """What to raise when matches cannot be written. A reader that has gone is no error."""
+        if isinstance(error, BrokenPipeError):
+            return error
+        return _cannot_write("standard output" if self.output is None else self.output.name, error)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ rule). What became of every rule and every record is said on standard error, and
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -33,7 +34,7 @@ from .evidence import (
     report_input,
     same_place,
 )
-from .follow import follow, held, open_session
+from .follow import beside, follow, held, open_session
 from .profile import Unwritten, add_profile_option, profile_form, show_profile
 from .results import Writer, writer_for
 from .rules import (
@@ -112,6 +113,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="with --follow: save the run here as it goes, and go on from here when it is there",
     )
     parser.add_argument(
+        "--finish",
+        action="store_true",
+        help="with --follow: read what is there by now, take it for the end of the data, and stop",
+    )
+    parser.add_argument(
         "-j",
         "--jobs",
         type=_jobs,
@@ -160,10 +166,14 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         )
         if clash:
             raise UsageError(f"carengine hunt: {option} {path} would write into {clash}")
+    _refuse_one_file_for_two(options)
+    if options.follow:
+        _refuse_what_is_for_finished_evidence(options)
     if options.account is not None:
         _write(options.account, "")  # what cannot be written is known before hours of work
-    if options.state is not None and not options.follow:
-        raise UsageError("carengine hunt: --state is for --follow")
+    if not options.follow and (options.state is not None or options.finish):
+        name = "--finish" if options.state is None else "--state"
+        raise UsageError(f"carengine hunt: {name} is for --follow")
     if options.follow and options.jobs != 1:
         raise UsageError("carengine hunt: --follow is one process; --jobs is for finished evidence")
     if options.profile:
@@ -192,6 +202,37 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         ) from None
     with target or nullcontext():
         return _hunt(options, screen, rules, engine, target, broken, tuning, left_out, settings)
+
+
+def _refuse_one_file_for_two(options: argparse.Namespace) -> None:
+    """Raise `UsageError` where two of the files to be written are one."""
+    written: dict[str, str] = {}
+    state = [] if options.state is None else [options.state, *beside(options.state)]
+    for option, paths in (
+        ("-o", [options.output]),
+        ("--account", [options.account]),
+        ("--state", state),
+    ):
+        for path in paths:
+            if path is None or (os.path.exists(path) and not os.path.isfile(path)):
+                continue
+            other = written.setdefault(os.path.realpath(path), option)
+            if other != option:
+                raise UsageError(f"carengine hunt: {other} and {option} would both write {path}")
+
+
+def _refuse_what_is_for_finished_evidence(options: argparse.Namespace) -> None:
+    """Raise `UsageError` for options that would do nothing while files are followed."""
+    for name, value in (
+        ("--account", options.account),
+        ("--why", options.why),
+        ("--fail-on-match", options.fail_on_match),
+        ("--password", options.password),
+        ("--include-files", options.include_files),
+        ("--exclude-files", options.exclude_files),
+    ):
+        if value:
+            raise UsageError(f"carengine hunt: {name} is for finished evidence, not for --follow")
 
 
 def _hunt(

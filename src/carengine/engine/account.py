@@ -14,6 +14,7 @@ from attrs import define, evolve, field
 
 from .. import ir
 from ..diagnostics import Code, Diagnostic, codes, counted
+from ..wording import value_text
 from .classes import Classified
 from .matcher import Leaf
 from .saved import kinds_as_data, kinds_from_data
@@ -65,7 +66,8 @@ class Account:
     event may be several), ``unrecognised`` those that no map claims. ``claimed_twice`` counts events
     that two maps claim, ``claimants`` by the names of these maps. ``matches`` counts by rule id.
 
-    ``late`` counts events that a join or a group wanted and that came later than allowed: they took no part in it.
+    ``late`` counts events that a join or a group wanted and that came later than allowed: they took no part in it;
+    ``late_by`` is by how much at most, in microseconds.
     ``untimed`` counts those that one wanted and that have no time: they wait for the end of the data, and are near
     nothing but each other. The first few of both are named in ``late_origins`` and ``untimed_origins``.
     """
@@ -76,6 +78,7 @@ class Account:
         self._sums = _Sums()
         self.matches: Counter[str] = Counter()
         self.late = 0
+        self.late_by = 0
         self.untimed = 0
         self.late_origins: list[str] = []
         self.untimed_origins: list[str] = []
@@ -96,11 +99,15 @@ class Account:
         """What there is to say of events that came too late, or without a time (CE540, CE541)."""
         found: list[Diagnostic] = []
         if self.late:
-            message = f"{counted(self.late, 'event')} came later than allowed and took no part in joins and groups"
+            message = (
+                f"{counted(self.late, 'event')} came later than allowed, by up to {_length(self.late_by)}, "
+                "and took no part in joins and groups"
+            )
             found.append(_about(codes.LATE_EVENTS, message, self.late_origins, self.late))
         if self.untimed:
             message = (
-                f"without a time: {counted(self.untimed, 'event')} that a join or a group wanted"
+                f"{counted(self.untimed, 'event')} without a time: joins and groups hold them back to the end of "
+                "the data, and bring them together with each other only"
             )
             found.append(_about(codes.UNTIMED_EVENTS, message, self.untimed_origins, self.untimed))
         return found
@@ -213,7 +220,13 @@ def difference(after: Account, before: Mapping[str, Any]) -> tuple[dict[str, Any
 
 
 _SUMMED = ("events", "unrecognised", "claimed_twice", "recognised")
-_PLAIN = ("matches", "late", "untimed", "late_origins", "untimed_origins")
+_PLAIN = ("matches", "late", "late_by", "untimed", "late_origins", "untimed_origins")
+
+
+def _length(microseconds: int) -> str:
+    """A length of time in words, rounded up to what matters."""
+    unit = next((unit for unit in (60_000_000, 1_000_000, 1_000) if microseconds >= 2 * unit), 1)
+    return value_text(ir.Duration(-(-microseconds // unit) * unit))
 
 
 def _about(code: Code, message: str, origins: list[str], number: int) -> Diagnostic:

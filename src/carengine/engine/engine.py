@@ -530,6 +530,7 @@ class Session:
             _name(account.untimed_origins, occurrence.origin)
         elif flow.is_late(time):
             account.late += 1
+            account.late_by = max(account.late_by, int(self.clock) - time)
             _name(account.late_origins, occurrence.origin)
             return
         flow.feed(occurrence, stages)
@@ -637,6 +638,16 @@ class Session:
         return self._counted([match for _, match in self._arrived(flow)])
 
     @property
+    def lags(self) -> tuple[tuple[Rule, str, float], ...]:
+        """The outputs whose matches may come long after their last event: rule, output, microseconds.
+
+        A group waits until nothing can belong to it any more; what only the end of the data decides
+        waits infinitely long. The lateness comes on top of it.
+        """
+        found = () if self._flow is None else self._flow.lags
+        return tuple((stream.rule, stream.output, lag) for stream, lag in found if lag)
+
+    @property
     def held(self) -> tuple[int, int]:
         """What the session holds for joins and groups: rows, and their estimated bytes."""
         return (0, 0) if self._flow is None else (self._flow.memory.rows, self._flow.memory.bytes)
@@ -649,7 +660,10 @@ class Session:
         flow = self._flow
         if flow is not None and flow.dropped:
             parts = [f"{counted(n, 'row')} of {what}" for what, n in sorted(flow.dropped.items())]
-            message = f"dropped {counted(flow.dropped.total(), 'row')}: memory for joins and groups was full"
+            message = (
+                f"memory for joins and groups was full: {counted(flow.dropped.total(), 'row')} dropped, and matches "
+                "with them lost"
+            )
             found.append(Diagnostic(codes.STATE_CEILING, message, notes=tuple(parts)))
         if flow is not None and flow.forced and account.late:
             note = "memory was full before the end, so that the clock had to move on"

@@ -3,7 +3,7 @@
 A state file holds plain data only, so that reading one runs no code. Events that several rows share are
 written once::
 
-    {"carengine": 1, "fingerprint": "…", "options": {…}, "account": {…}, "attached": {…},
+    {"sha256": "…", "carengine": 2, "fingerprint": "…", "options": {…}, "account": {…}, "attached": {…},
      "events": [["process", "create", {fields}, time, {event}, "x.jsonl", 17], …],
      "flow": {"clock": …, "nodes": [state of each node, …]}}
 
@@ -12,6 +12,7 @@ written once::
         | ["j", [names], [rows]]                       a joined row
         | ["g", {keys}, [times], [rows]]               a group
 
+The check sum at its head is that of all that follows it: a file that was damaged is refused, whatever it still looks like.
 The *fingerprint* is made of the rules, the field maps and the format; a state of other ones is refused, since its nodes
 would mean something else. Files are replaced in one step: what is at the path is the old state or the new
 one, whole, at any moment.
@@ -36,7 +37,8 @@ from ..rule import Rule
 from .match import Origin
 from .rows import EventRow, GroupRow, JoinRow, Occurrence, RecordRow, Row
 
-FORMAT = 1
+FORMAT = 2
+_SEAL = '{"sha256":"%s",'
 # Deeper parts of an event are left out of a state file: JSON readers go no further.
 _DEPTH = 150
 
@@ -61,12 +63,13 @@ def write_state(path: str | Path, state: Mapping[str, Any]) -> None:
     target = Path(path)
     fresh = target.with_name(target.name + ".new")
     try:
-        text = json.dumps(state, separators=(",", ":"))
+        text = json.dumps(state, separators=(",", ":")).removeprefix("{")
     except (TypeError, ValueError, RecursionError) as error:
         message = f"the session holds an event that is no plain data: {error}"
         raise refused(path, message) from None
     try:
         with open(fresh, "w", encoding="ascii") as file:
+            file.write(_SEAL % _sum(text))
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -83,14 +86,22 @@ def write_state(path: str | Path, state: Mapping[str, Any]) -> None:
 def read_state(path: str | Path) -> dict[str, Any]:
     """The state at a path. Raises `CarError` where there is none, or something else."""
     try:
-        state = json.loads(Path(path).read_text(encoding="ascii"))
+        text = Path(path).read_text(encoding="ascii")
+        state = json.loads(text)
     except OSError as error:
         raise refused(path, f"the state cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise refused(path, "this is not a state file, or a damaged one") from None
     if not isinstance(state, dict) or state.get("carengine") != FORMAT:
         raise refused(path, "this is not a state file of this version")
+    seal = _SEAL % state.get("sha256")
+    if not text.startswith(seal) or state["sha256"] != _sum(text[len(seal) :]):
+        raise refused(path, "the state file is damaged: its check sum is another")
     return state
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 class Writer:

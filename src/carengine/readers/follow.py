@@ -16,7 +16,10 @@ A file is known by what it is (device, inode, its first bytes), not by what it i
   the original is read of it;
 * **cut or written anew**: it is read from its beginning; if no copy turns up, that the end may be lost is said (CE544).
 
-Rotated files that were there when following began are left alone. A last line without an end is waited for
+What leads to a file does not matter: links to one file, or a file that is named and in a followed folder too, are one. Of
+files that are open only so many are kept so (`_OPEN`); the others are opened again when they have grown.
+
+Rotated files that were there when following began are left alone, unless they are named themselves. A last line without an end is waited for
 as long as the file is there. Only lines with JSON in them can be followed, which are read as those of a finished file are; other
 contents are named (CE545) and left alone.
 """
@@ -29,7 +32,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ..diagnostics import Diagnostic, codes
 from .json_text import decode, second_look
@@ -39,6 +42,8 @@ from .record import Account, Limits, Record, Tally
 from .zeek import path_of, with_path
 
 _HEAD = 1024
+# A process may have few files open (256 on some systems), and a folder may hold thousands.
+_OPEN = 100
 _CHUNK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 _LINES = recognise(b"{}\n").name
@@ -55,7 +60,8 @@ class _File:
     """A file as far as it has been read. ``offset`` is past the last line, ``records`` the lines met so far.
 
     ``head`` are its first bytes when it was last looked at; ``done`` marks files that are not to be read, ``missing``
-    those that the last look did not find: it may have come just while they were renamed or copied.
+    those that the last look did not find: it may have come just while they were renamed or copied. ``size`` is what it had
+    in the last look, and ``due`` whether there may be something that was not read.
     """
 
     source: str
@@ -66,29 +72,44 @@ class _File:
     done: bool = False
     skipping: bool = False
     missing: bool = False
+    size: int = -1
+    due: bool = True
     handle: FileIO | None = field(default=None, repr=False)
 
-    def close(self) -> None:
-        if self.handle is not None:
-            self.handle.close()
-            self.handle = None
+
+@frozen
+class _Fresh:
+    """A file that a look met for the first time. Its handle may be closed: not all can be open at once."""
+
+    path: str
+    status: os.stat_result
+    head: bytes
+    rotated: bool
+    handle: FileIO
 
 
 class Follower:
-    """Watches files and folders. ``positions`` is what another follower's `positions` gave."""
+    """Watches files and folders. ``positions`` is what another follower's `positions` gave.
+
+    ``ignored`` are files that are not read though their names are those of rotated ones: what the caller writes itself.
+    """
 
     def __init__(
         self,
         paths: Iterable[str],
         positions: Iterable[Any] | None = None,
         limits: Limits | None = None,
+        ignored: Iterable[str] = (),
     ) -> None:
         self._paths = list(paths)
+        self._ignored = {os.path.realpath(path) for path in ignored}
         self._limits = limits or Limits()
         self.account = Account()
         self._files: dict[Identity, _File] = {}
         self._told: set[str] = set()
         self._orphans: list[_File] = []
+        # The files that are open, the one that was read longest ago first.
+        self._open: dict[int, _File] = {}
         self._started = positions is not None
         for item in positions or ():
             source, device, inode, head, offset, records, done, skipping = item
@@ -114,8 +135,22 @@ class Follower:
 
     def close(self) -> None:
         """Close all files."""
-        for known in self._files.values():
-            known.close()
+        for known in list(self._open.values()):
+            self._shut(known)
+
+    def _keep(self, known: _File, handle: FileIO) -> None:
+        """Keep a file open, and shut the one that was read longest ago where these become too many."""
+        if handle.closed:
+            return
+        known.handle = handle
+        self._open[id(known)] = known
+        if len(self._open) > _OPEN:
+            self._shut(next(iter(self._open.values())))
+
+    def _shut(self, known: _File) -> None:
+        if self._open.pop(id(known), None) is not None and known.handle is not None:
+            known.handle.close()
+        known.handle = None
 
     def poll(self) -> Iterator[Record]:
         """The records of the lines that have been completed since the last time."""
@@ -138,7 +173,9 @@ class Follower:
     def _look(self) -> list[tuple[str, _File]]:
         """The files to read now, the ones written longest ago first."""
         found: list[tuple[float, str, _File]] = []
-        fresh: list[tuple[float, str, os.stat_result, FileIO, bytes, bool]] = []
+        fresh: list[_Fresh] = []
+        held = 0
+        seen: set[Identity] = set()
         for path, rotated in self._candidates():
             try:
                 handle = open(path, "rb", buffering=0)  # noqa: SIM115 - kept open while the file grows
@@ -148,10 +185,17 @@ class Follower:
                 self._tell(codes.UNREADABLE_FILE, path, f"cannot be read: {error.strerror}")
                 continue
             identity = (status.st_dev, status.st_ino)
+            if identity in seen:
+                # Another way to a file that this look has met already.
+                handle.close()
+                continue
+            seen.add(identity)
             known = self._files.get(identity)
             if known is not None and self._still(known, status.st_size, head):
-                if known.handle is None:
-                    known.handle = handle
+                known.due = known.due or status.st_size != known.size
+                known.size = status.st_size
+                if known.handle is None and known.due and not known.done:
+                    self._keep(known, handle)
                 else:
                     handle.close()
                 known.head = head
@@ -159,7 +203,7 @@ class Follower:
                 continue
             if known is not None:
                 # Another content in the same file: what was known of it is looked for elsewhere.
-                self._files.pop(identity).close()
+                self._shut(self._files.pop(identity))
                 if not known.done:
                     known.missing = False
                     self._orphans.append(known)
@@ -171,17 +215,22 @@ class Follower:
                 left = self._files[identity] = _File(path, identity, head, done=True)
                 found.append((status.st_mtime, path, left))
                 continue
-            fresh.append((status.st_mtime, path, status, handle, head, rotated))
-        for mtime, path, status, handle, head, rotated in sorted(fresh, key=lambda item: item[:2]):
-            added = self._adopt(path, status, handle, head, rotated=rotated)
+            if held < _OPEN:
+                held += 1
+            else:
+                handle.close()
+            fresh.append(_Fresh(path, status, head, rotated, handle))
+        for new in sorted(fresh, key=lambda new: (new.status.st_mtime, new.path)):
+            added = self._adopt(new)
             if added is not None:
-                found.append((mtime, path, added))
+                found.append((new.status.st_mtime, new.path, added))
         self._mourn()
         found.sort(key=lambda item: item[:2])
         return [(path, known) for _, path, known in found]
 
     def _candidates(self) -> Iterator[tuple[str, bool]]:
-        """Paths to look at, and whether each is a rotated sibling of one that was named."""
+        """Paths to look at, and whether each is a rotated sibling of one that was named: what is named comes first."""
+        siblings: list[str] = []
         for path in self._paths:
             if os.path.isdir(path):
                 for root, folders, names in os.walk(path):
@@ -196,34 +245,37 @@ class Follower:
                 names = sorted(os.listdir(place.parent))
             except OSError:
                 names = []
-            for name in names:
-                if name.startswith((place.name + ".", place.name + "-")):
-                    inside = str(place.with_name(name))
-                    if os.path.isfile(inside):
-                        yield inside, True
+            siblings += (
+                str(place.with_name(name))
+                for name in names
+                if name.startswith((place.name + ".", place.name + "-"))
+            )
             if os.path.isfile(path):
                 yield path, False
             else:
                 self._tell(codes.UNREADABLE_FILE, path, "is not there (yet); it is waited for")
+        for inside in siblings:
+            if os.path.isfile(inside) and os.path.realpath(inside) not in self._ignored:
+                yield inside, True
 
     @staticmethod
     def _still(known: _File, size: int, head: bytes) -> bool:
         """Whether a file is the known one, with nothing or something added."""
         return size >= known.offset and head.startswith(known.head)
 
-    def _adopt(
-        self, path: str, status: os.stat_result, handle: FileIO, head: bytes, *, rotated: bool
-    ) -> _File | None:
+    def _adopt(self, new: _Fresh) -> _File | None:
         """A file that was not known: a copy of one that was cut, one that is copied just now, or a new one."""
-        identity = (status.st_dev, status.st_ino)
+        path, head, handle = new.path, new.head, new.handle
+        identity = (new.status.st_dev, new.status.st_ino)
         for orphan in self._orphans:
-            if self._still(orphan, status.st_size, head):
+            if self._still(orphan, new.status.st_size, head):
                 self._orphans.remove(orphan)
-                orphan.identity, orphan.handle, orphan.head = identity, handle, head
-                orphan.missing = False
+                orphan.identity, orphan.head = identity, head
+                orphan.missing, orphan.due, orphan.size = False, True, new.status.st_size
                 self._files[identity] = orphan
+                self._keep(orphan, handle)
                 return orphan
-        if rotated:
+        if new.rotated:
             for known in self._files.values():
                 same = head.startswith(known.head) or known.head.startswith(head)
                 if known.head and not known.done and same:
@@ -237,7 +289,8 @@ class Follower:
             handle.close()
             left = self._files[identity] = _File(path, identity, head, done=True)
             return left
-        added = self._files[identity] = _File(path, identity, head, handle=handle)
+        added = self._files[identity] = _File(path, identity, head, size=new.status.st_size)
+        self._keep(added, handle)
         return added
 
     def _mourn(self) -> None:
@@ -258,7 +311,7 @@ class Follower:
         """A file that no path leads to any more: what the open file still holds is read."""
         if known.handle is not None:
             yield from self._new_lines(known.source, known, ended=True)
-            known.close()
+            self._shut(known)
         elif not known.done and self._started:
             self.account.say(
                 codes.LOST_REST,
@@ -279,9 +332,11 @@ class Follower:
 
         Of a file that has ``ended`` (nobody can reach it any more) the last line is one, with or without an end.
         """
-        if known.done or known.handle is None:
+        if known.done or not (known.handle or (known.due and self._reopened(path, known))):
             return
         handle = known.handle
+        assert handle is not None
+        self._open[id(known)] = self._open.pop(id(known))
         pending = b""
         start = known.offset
         while True:
@@ -292,6 +347,7 @@ class Follower:
                     known.offset = start + len(pending)
                     if record is not None:
                         yield record
+                known.due = False
                 return
             pending += chunk
             *lines, rest = pending.split(b"\n")
@@ -310,6 +366,20 @@ class Follower:
                 start += len(pending)
                 known.offset = start
                 pending = b""
+
+    def _reopened(self, path: str, known: _File) -> bool:
+        """Open a file again that was shut; not if its path has come to lead to another one meanwhile."""
+        try:
+            handle = open(path, "rb", buffering=0)  # noqa: SIM115 - kept open while the file grows
+            status = os.fstat(handle.fileno())
+        except OSError as error:
+            self._tell(codes.UNREADABLE_FILE, path, f"cannot be read: {error.strerror}")
+            return False
+        if (status.st_dev, status.st_ino) != known.identity:
+            handle.close()
+            return False
+        self._keep(known, handle)
+        return True
 
     def _record(self, known: _File, line: bytes) -> Record | None:
         if known.offset == 0:

@@ -32,11 +32,12 @@ from ...evaluate import Row as AnyRow
 from ...evaluate import value_of
 from ...rule import Rule
 from ...values import elements
+from ...wording import value_text
 from ..relational import cells_of_each, chosen_column, keys_of_row, over_members
 from ..rows import EventRow, Occurrence, Row
 from .group import GroupNode, LookupNode, RankNode, WholeNode
 from .join import JoinNode
-from .memory import Memory, level
+from .memory import Bucket, Memory, level
 from .node import (
     ChangeNode,
     DifferenceNode,
@@ -99,9 +100,20 @@ class StreamOptions:
 
     def differences(self, other: StreamOptions) -> str:
         """The options that differ from another's, in words."""
-        names = ("lateness", "horizon", "now")
+        names = ("lateness", "horizon", "reference time")
         pairs = zip(names, self.meaning, other.meaning, strict=True)
-        return ", ".join(f"{name} {a} (now {b})" for name, a, b in pairs if a != b)
+        return ", ".join(
+            f"{name} {_said(name, a)}, and {_said(name, b)} is asked for"
+            for name, a, b in pairs
+            if a != b
+        )
+
+
+def _said(name: str, value: int | None) -> str:
+    if value is None:
+        return "none"
+    moment = name == "reference time"
+    return value_text(ir.Moment(value) if moment else ir.Duration(value))
 
 
 @frozen
@@ -164,9 +176,13 @@ class Flow:
         self.arrived: list[Sink] = []
         """The outputs at which rows have arrived since they were taken, in any order."""
         self._watchers: dict[int, list[Node]] = {}
+        self.lags: list[tuple[Stream, float]] = []
+        """How far a stream's rows may lag behind the clock: infinitely where only the end of the data decides them."""
         for stream in streams:
             sink = Sink(stream.rule, stream.output, stream.place, self.arrived)
-            self._node(stream.plan).feed(sink)
+            node = self._node(stream.plan)
+            node.feed(sink)
+            self.lags.append((stream, node.lag))
         self._timed = [node for node in self.nodes if type(node).advance is not Node.advance]
 
     # Building
@@ -286,6 +302,9 @@ class Flow:
             row = EventRow(occurrence)
             self._untimed.append((row, tuple(stages)))
             self.memory.hold(row)
+            if self.memory.full:
+                # Such an event does not move the clock, so that no tick comes to look after it.
+                self._make_room()
             return
         for stage in stages:
             known = self._known.get(id(stage))
@@ -421,7 +440,10 @@ class Flow:
 
     def _trim(self) -> None:
         allowed = self.memory.allowed()
-        found = [(n, bucket) for n, node in enumerate(self.nodes) for bucket in node.buckets()]
+        found: list[tuple[int, Bucket]] = [
+            (n, bucket) for n, node in enumerate(self.nodes) for bucket in node.buckets()
+        ]
+        found.append((-1, _Untimed(self._untimed, self.memory)))
         keep = level([len(bucket) for _, bucket in found], allowed)
         spare = allowed
         # Where not even one row of each key has room, the keys that came first go.
@@ -434,13 +456,11 @@ class Flow:
                 self.dropped[self._described(number)] += gone
         for node in self.nodes:
             node.sweep(self.clock)
-        if self._untimed and self.memory.full:
-            self.dropped["events without a time"] += len(self._untimed)
-            self.memory.release(row for row, _ in self._untimed)
-            self._untimed = []
 
     def _described(self, number: int) -> str:
-        """What a node is, and the rules that it works for."""
+        """What a node is, and the rules that it works for; -1 is no node."""
+        if number < 0:
+            return "events without a time"
         node = self.nodes[number]
         return f"{node.name} of {', '.join(self.rules_of(node))}"
 
@@ -505,6 +525,24 @@ class Flow:
             if ahead < rank.count:
                 return True
         return False
+
+
+class _Untimed:
+    """The events that wait for the end of the data, as one bucket."""
+
+    def __init__(
+        self, waiting: list[tuple[EventRow, tuple[ir.Stage, ...]]], memory: Memory
+    ) -> None:
+        self._waiting, self._memory = waiting, memory
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def trim(self, keep: int) -> int:
+        gone = self._waiting[: len(self._waiting) - keep]
+        del self._waiting[: len(gone)]
+        self._memory.release(row for row, _ in gone)
+        return len(gone)
 
 
 def _fed(node: Node, inputs: Sequence[Node]) -> Node:

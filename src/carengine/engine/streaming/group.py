@@ -49,6 +49,8 @@ class _Open:
         rest = timed - len(gone)
         gone += self.untimed[:rest]
         del self.untimed[:rest]
+        if self.known:
+            self.known.difference_update(row.identity for row in gone)
         self.memory.release(gone)
         return len(gone)
 

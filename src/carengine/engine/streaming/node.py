@@ -452,6 +452,15 @@ class DistinctNode(Node):
         self._waiting, self._done, self._times = {}, {}, []
         self.deadline = math.inf
 
+    def sweep(self, clock: float) -> None:
+        # What was trimmed, or gave way to an earlier row, would be looked up in vain.
+        self._times = [
+            item
+            for item in self._times
+            if (row := self._waiting.get(item[2])) is not None and row.time == item[0]
+        ]
+        heapq.heapify(self._times)
+
     def buckets(self) -> Iterable[Bucket]:
         return (_Values(self._done, self._memory), _Values(self._waiting, self._memory))
 
