@@ -427,7 +427,7 @@ _EVENTS = {
         r"{Image|endswith: '\cmd.exe', ParentProcessId: 0x4}",
     ),
     "{product: windows, category: registry_set}": (
-        Windows(SYSMON["Channel"], 13, {"TargetObject": "HKLM\\Run\\x", "Image": IMAGE}),
+        Windows(str(SYSMON["Channel"]), 13, {"TargetObject": "HKLM\\Run\\x", "Image": IMAGE}),
         r"{TargetObject|contains: '\run\'}",
     ),
     "{product: windows, category: ps_script}": (

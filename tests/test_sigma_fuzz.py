@@ -55,9 +55,9 @@ Outcome = tuple[list[tuple[Any, ...]], Any]
 def by_file(engine: Engine, data: bytes, *, sieved: bool) -> Outcome:
     """What reading a file gives: matches with their records' numbers, and the account."""
     session = engine.session()
-    take = session.sieve.take if sieved else None
+    left = session.sieve.left if sieved else None
     found: list[tuple[Any, ...]] = []
-    with read_events("-", stdin=io.BytesIO(data), take=take) as reading:
+    with read_events("-", stdin=io.BytesIO(data), left=left) as reading:
         for record in reading:
             for match in (
                 *session.arrived(),

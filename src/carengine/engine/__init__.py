@@ -10,11 +10,12 @@ Joins, groups and baselines have the same pair: ``relational`` says what they me
 
 from .account import Account
 from .classes import Classified, EventClass
-from .engine import Engine, Gap, Session
+from .engine import Engine, Session
 from .interpreter import interpret
 from .match import Match, MatchedEvent, Origin
 from .relational import interpret_streams
 from .streaming import StreamOptions
+from .targets import Gap
 
 __all__ = [
     "Account",

@@ -17,7 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve
 
 from .. import collection, ir
 from ..diagnostics import Diagnostic, codes, counted
@@ -65,23 +65,12 @@ from .saved import (
 )
 from .sieve import Sieve
 from .streaming import Feeding, Flow, Stream, StreamOptions, prepare, stages_of
-from .targets import Aims, Found, Target, distinct, match_found
+from .targets import Aims, Found, Gap, Target, distinct, match_found
 
 # How many late events and events without a time are named.
 _NAMED = 20
 
 _NEVER = (ir.Truth(False), ir.Truth(None))
-
-
-@frozen
-class Gap:
-    """Why a rule's output cannot match events through a map's entry: CAR fields that are not there."""
-
-    rule: Rule
-    output: str
-    fieldmap: FieldMap
-    kind: ir.EventKind
-    missing: tuple[str, ...]
 
 
 class Engine:

@@ -9,10 +9,21 @@ from typing import Any
 from attrs import frozen
 
 from .. import ir
-from ..fieldmap import CarEvent
+from ..fieldmap import CarEvent, FieldMap
 from ..rule import Rule
 from .interpreter import match_of
 from .match import Match, MatchedEvent, Origin
+
+
+@frozen
+class Gap:
+    """Why a rule's output cannot match events through a map's entry: CAR fields that are not there."""
+
+    rule: Rule
+    output: str
+    fieldmap: FieldMap
+    kind: ir.EventKind
+    missing: tuple[str, ...]
 
 
 @frozen
