@@ -17,7 +17,7 @@ maps are made of, and every value must be of the type that its field declares. :
     {"m": [[key, value], …]} a mapping          {"e": ["Type", "TEXT"]} an enumeration's member
     {"r": [0, 9, 1]} a range                    {"f": "inf"} a float that JSON has no text for
     {"c": "CE101"} a diagnostic code            {"x": "…"} a text with lone surrogates
-    {"t": 0} a long text
+    {"t": 0} a long text                        {"h": "0x…"} an integer beyond 64 bits
 
 References are what there is most of, so they are the shortest.
 
@@ -47,6 +47,8 @@ from ..rule import Rule
 
 FORMAT = 2
 _LONG_TEXT = 200
+# Larger integers are floats to decoders of JSON.
+_SMALLEST, _LARGEST = -(1 << 63), (1 << 64) - 1
 _ROOTS = (Rule, FieldMap)
 
 Check = Callable[[Any], bool]
@@ -171,8 +173,10 @@ class _Writer:
                 return value
             case enum.Enum():
                 return {"e": [_name(type(value)), value.name]}
-            case int():
+            case int() if _SMALLEST <= value <= _LARGEST:
                 return {"i": value}
+            case int():
+                return {"h": hex(value)}
             case str():
                 if not value.isascii() and not _encodable(value):
                     return {"x": ascii(value)[1:-1]}
@@ -187,7 +191,9 @@ class _Writer:
                 return {"r": [value.start, value.stop, value.step]}
             case tuple():
                 return [self._plain(item) for item in value]
-            case list() if value and all(type(item) is int for item in value):
+            case list() if value and all(
+                type(item) is int and _SMALLEST <= item <= _LARGEST for item in value
+            ):
                 return {"n": value}
             case list():
                 return {"l": [self._plain(item) for item in value]}
@@ -286,6 +292,8 @@ class _Reader:
                 if type(inner) is not int:
                     raise ValueError("an integer is none")
                 return inner
+            case "h":
+                return int(inner, 16)
             case "n":
                 if not all(type(item) is int for item in inner):
                     raise ValueError("an integer is none")
