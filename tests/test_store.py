@@ -130,6 +130,11 @@ def test_damaged_files_are_refused(file: Path) -> None:
         with pytest.raises(CarError) as raised:
             Engine.load(file)
         assert [d.code.id for d in raised.value.diagnostics] == ["CE550"], name
+    written = json.dumps(data)
+    assert '"basename"' in written
+    file.write_text(written.replace('"basename"', '"bassname"'))
+    with pytest.raises(CarError, match="no function bassname"):
+        Engine.load(file)
     for content in (b"", b"{", b"\xff", b"null", b'{"carengine":1}', b"[" * 100_000):
         file.write_bytes(content)
         with pytest.raises(CarError):

@@ -40,8 +40,10 @@ from typing import Any
 
 import attrs
 
+from .. import ir
 from ..diagnostics import CarError, Code, Diagnostic, codes
 from ..fieldmap import FieldMap
+from ..functions import arities
 from ..jsontext import FAST
 from ..rule import Rule
 
@@ -90,6 +92,7 @@ def read(path: str | Path) -> tuple[tuple[Rule, ...], tuple[FieldMap, ...]]:
         reader.read(data["classes"], data["nodes"])
         rules = tuple(map(reader.value, data["rules"]))
         maps = tuple(map(reader.value, data["maps"]))
+        reader.check_functions()
         if not all(type(r) is Rule for r in rules) or not all(type(m) is FieldMap for m in maps):
             raise ValueError("it holds something else than rules and field maps")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
@@ -270,6 +273,15 @@ class _Reader:
                 nodes.append(make(*values[:places], **named))
             else:
                 nodes.append(make(*values))
+
+    def check_functions(self) -> None:
+        """Raise ``ValueError`` for a function that there is none of, or that takes another number of values."""
+        known = arities()
+        for node in self._nodes:
+            if type(node) is ir.Call:
+                least, most = known.get(node.function, (1, 0))
+                if not least <= len(node.arguments) <= most:
+                    raise ValueError(f"there is no function {node.function} of such arguments")
 
     def value(self, plain: Any) -> Any:
         """What was written as ``plain``."""
