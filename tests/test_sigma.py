@@ -30,6 +30,7 @@ from sigma.rule import SigmaDetections
 import carengine
 import windows_shapes
 from carengine import ir
+from carengine.cli import main, status
 from carengine.diagnostics import Source
 from carengine.engine import interpret
 from carengine.engine.relational import interpret_streams
@@ -44,7 +45,8 @@ from windows_shapes import Windows
 SHARED = Path(__file__).parents[1].parent / "shared"
 # Most backends still need version 1, which our reader takes as well.
 OLD = version("pysigma").startswith("1.")
-SYSMON = {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 1}
+_CHANNEL = "Microsoft-Windows-Sysmon/Operational"
+SYSMON: dict[str, Any] = {"Channel": _CHANNEL, "EventID": 1}
 FLAT = find_maps("windows.flat")
 
 HEAD = """\
@@ -427,7 +429,7 @@ _EVENTS = {
         r"{Image|endswith: '\cmd.exe', ParentProcessId: 0x4}",
     ),
     "{product: windows, category: registry_set}": (
-        Windows(str(SYSMON["Channel"]), 13, {"TargetObject": "HKLM\\Run\\x", "Image": IMAGE}),
+        Windows(_CHANNEL, 13, {"TargetObject": "HKLM\\Run\\x", "Image": IMAGE}),
         r"{TargetObject|contains: '\run\'}",
     ),
     "{product: windows, category: ps_script}": (
@@ -559,7 +561,18 @@ ERRORS: list[tuple[str, str, int, str]] = [
     (with_detection("s: {A: 1}\ncondition: t"), "CE802", 6, "no detection t"),
     (with_detection("s: {A: 1}"), "CE802", 5, "condition is missing"),
     (with_detection("s: {}\ncondition: s"), "CE802", 5, "empty"),
-    (with_detection("s: {A|re: '(?=x)'}\ncondition: s"), "CE802", 5, "(?=x)"),
+    (
+        with_detection("s: {A|re: '(?=x)'}\ncondition: s"),
+        "CE802",
+        5,
+        ": invalid perl operator: (?=",
+    ),
+    (
+        "title: x\nlogsource: {product: windows}\ndetections: 1\n",
+        "CE802",
+        1,
+        "detection is missing",
+    ),
     (with_detection("s: {A|cidr: 10.0.0.1/8}\ncondition: s"), "CE802", 5, "CIDR"),
     (with_detection("s: {A: {b: c}}\ncondition: s"), "CE802", 5, "a mapping"),
     (with_detection("s: {A|gt: x}\ncondition: s"), "CE802", 5, "incompatible"),
@@ -633,6 +646,48 @@ def test_files_folders_and_archives(tmp_path: Path) -> None:
         packed = carengine.load_rules(tmp_path / name)
         assert len(packed) == number
         assert any("!rules/good.yml" in rule.path for rule in packed)
+
+
+_WRITTEN = {
+    "json": '{"title": "T", "id": "x", "logsource": {"product": "windows"}, "detection": {"s": {"A": 1}, "condition": "s"}}',
+    "old Mac": "title: T\rid: x\rlogsource: {product: windows}\rdetection: {s: {A: 1}, condition: s}\r",
+    "quoted": "'title': T\n'id': x\n\"logsource\": {product: windows}\n'detection': {s: {A: 1}, condition: s}\n",
+    "indented": "  title: T\n  id: x\n  logsource: {product: windows}\n  detection: {s: {A: 1}, condition: s}\n",
+    "marked": "\ufefftitle: T\r\nid: x\r\nlogsource: {product: windows}\r\ndetection: {s: {A: 1}, condition: s}\r\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", _WRITTEN)
+def test_rules_are_known_however_they_are_written(form: str, tmp_path: Path) -> None:
+    (tmp_path / "x.yml").write_bytes(_WRITTEN[form].encode())
+    rules = carengine.load_rules(tmp_path)
+    assert [rule.id for rule in rules] == ["x"], rules.diagnostics
+
+
+def test_files_that_are_nearly_rules_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.yml").write_text("- logsource: {product: windows}\n  detection: {}\n")
+    (tmp_path / "none.yml").write_text("id: none\nlogsource: {product: windows}\ndetections: {}\n")
+    (tmp_path / "other.yml").write_text("services:\n  web:\n    filter: x\n")
+    rules = carengine.load_rules(tmp_path)
+    assert [refused.id for refused in rules.refused] == ["list", "none"]
+    assert [d.code.id for d in rules.diagnostics] == ["CE802", "CE802", "CE311"]
+
+
+def test_placeholders_and_files_passed_over_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "other.yml").write_text("services: {}\n")
+    rule = with_detection("s: {User|expand: '%admins%'}\ncondition: s")
+    (tmp_path / "rules" / "x.yml").write_text(rule)
+    lines = [json.dumps(SYSMON | {"User": user}) for user in ("ann", "bob", "eve")]
+    (tmp_path / "e.jsonl").write_text("\n".join(lines))
+    given = ["hunt", str(tmp_path / "e.jsonl"), "-r", str(tmp_path / "rules"), "-f", "jsonl"]
+    assert main([*given, "--input", "admins=ann", "--input", "admins=B*"]) == status.DONE
+    told = capsys.readouterr()
+    assert [json.loads(line)["events"][0]["record"] for line in told.out.splitlines()] == [1, 2]
+    assert "passed over: 1 file with no rule: " in told.err
+    assert main([*given, "--input", "others=ann"]) == status.USAGE
 
 
 def test_archives_have_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,8 @@ def test_all_ways_find_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
         for name, values in (
             ("_FIRST_REVIEW", (1, 8)),
             ("_MOST_KNOWN", (4, 100)),
-            ("_MOST_HITS", "_LOOK_AT", (4, 100)),
+            ("_MOST_HITS", (4, 100)),
+            ("_LOOK_AT", (4, 100)),
             ("_CLEAN_BYTES", (1_000, 100_000)),
             ("_MOST_REFUSED", (1, 20)),
             ("_PAYS", (0, 2)),

@@ -115,6 +115,13 @@ def damaged(data: Any) -> list[tuple[str, Any]]:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**40])
+def test_integers_of_any_size_come_back(number: int) -> None:
+    [rule] = [parse_rule(f"a = search Process:Create where pid > {number} output a")]
+    [again] = _through_a_file([rule]).rules
+    assert again.program == rule.program
+
+
 def test_damaged_files_are_refused(file: Path) -> None:
     Engine([parse_rule(TEXT)], "car").save(file)
     data = json.loads(file.read_text())
@@ -123,6 +130,11 @@ def test_damaged_files_are_refused(file: Path) -> None:
         with pytest.raises(CarError) as raised:
             Engine.load(file)
         assert [d.code.id for d in raised.value.diagnostics] == ["CE550"], name
+    written = json.dumps(data)
+    assert '"basename"' in written
+    file.write_text(written.replace('"basename"', '"bassname"'))
+    with pytest.raises(CarError, match="no function bassname"):
+        Engine.load(file)
     for content in (b"", b"{", b"\xff", b"null", b'{"carengine":1}', b"[" * 100_000):
         file.write_bytes(content)
         with pytest.raises(CarError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .. import collection
-from ..diagnostics import Severity, ordered
+from ..diagnostics import Severity, codes, counted, ordered
 from ..engine import store
 from ..fieldmap import MapChoice
 from ..rule import Rule, RuleSet, load_rules
@@ -16,6 +16,7 @@ from . import UsageError
 from .screen import Screen
 
 _MOST_FINDINGS = 50
+_NAMED = 5
 
 
 def add_rules_option(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +59,8 @@ def add_input_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="the value of an `input` of the rules; may be repeated",
+        help="the value of an `input` of the rules, or of a placeholder of Sigma rules, which takes "
+        "several; may be repeated",
     )
 
 
@@ -100,12 +102,15 @@ def load(options: argparse.Namespace, screen: Screen) -> RuleSet:
 
     Raises `UsageError` for an ``--input`` without ``=`` or that no rule asks for.
     """
-    parameters: dict[str, str] = {}
+    values: dict[str, list[str]] = {}
     for given in options.input:
         name, equals, value = given.partition("=")
         if not equals or not name:
             raise UsageError(f"carengine: --input wants NAME=VALUE, not {given}")
-        parameters[name] = value
+        values.setdefault(name, []).append(value)
+    parameters: dict[str, str | list[str]] = {
+        name: several[0] if len(several) == 1 else several for name, several in values.items()
+    }
     rules = load_rules(
         *(options.rules or [shipped_rules()]), parameters=parameters, lenient=options.lenient
     )
@@ -116,6 +121,9 @@ def load(options: argparse.Namespace, screen: Screen) -> RuleSet:
         for statement in rule.syntax.statements
         if isinstance(statement, ast.Input)
     }
+    # What is written so in a rule of Sigma's is a placeholder, or might be one.
+    placed = [rule.block.text for rule in rules if rule.syntax is None] if parameters else []
+    asked |= {name for name in parameters if any(f"%{name}%" in text for text in placed)}
     unknown = sorted(set(parameters) - asked)
     if unknown and not rules.refused:
         raise UsageError(f"carengine: no rule has an input {', '.join(unknown)}")
@@ -133,10 +141,20 @@ def report_refused(rules: RuleSet, screen: Screen) -> bool:
     ]
     errors = list(ordered(errors))
     screen.report(errors, _MOST_FINDINGS)
+    _report_passed_over(rules, screen)
     for refused in rules.refused[:_MOST_FINDINGS]:
         where = next((item.where for item in refused.diagnostics if item.where), refused.path)
         screen.say(f"refused: {refused.id} ({where})")
     return bool(errors)
+
+
+def _report_passed_over(rules: RuleSet, screen: Screen) -> None:
+    """Name the files among the rules that hold none."""
+    names = [item.where for item in rules.diagnostics if item.code is codes.NOT_A_RULE]
+    if names:
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        shown = ", ".join(names[:_NAMED]) + more
+        screen.say(f"passed over: {counted(len(names), 'file')} with no rule: {shown}")
 
 
 def rank(rule: Rule) -> int:

@@ -17,7 +17,7 @@ maps are made of, and every value must be of the type that its field declares. :
     {"m": [[key, value], …]} a mapping          {"e": ["Type", "TEXT"]} an enumeration's member
     {"r": [0, 9, 1]} a range                    {"f": "inf"} a float that JSON has no text for
     {"c": "CE101"} a diagnostic code            {"x": "…"} a text with lone surrogates
-    {"t": 0} a long text
+    {"t": 0} a long text                        {"h": "0x…"} an integer beyond 64 bits
 
 References are what there is most of, so they are the shortest.
 
@@ -40,13 +40,17 @@ from typing import Any
 
 import attrs
 
+from .. import ir
 from ..diagnostics import CarError, Code, Diagnostic, codes
 from ..fieldmap import FieldMap
+from ..functions import arities
 from ..jsontext import FAST
 from ..rule import Rule
 
 FORMAT = 2
 _LONG_TEXT = 200
+# Larger integers are floats to decoders of JSON.
+_SMALLEST, _LARGEST = -(1 << 63), (1 << 64) - 1
 _ROOTS = (Rule, FieldMap)
 
 Check = Callable[[Any], bool]
@@ -88,6 +92,7 @@ def read(path: str | Path) -> tuple[tuple[Rule, ...], tuple[FieldMap, ...]]:
         reader.read(data["classes"], data["nodes"])
         rules = tuple(map(reader.value, data["rules"]))
         maps = tuple(map(reader.value, data["maps"]))
+        reader.check_functions()
         if not all(type(r) is Rule for r in rules) or not all(type(m) is FieldMap for m in maps):
             raise ValueError("it holds something else than rules and field maps")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
@@ -171,8 +176,10 @@ class _Writer:
                 return value
             case enum.Enum():
                 return {"e": [_name(type(value)), value.name]}
-            case int():
+            case int() if _SMALLEST <= value <= _LARGEST:
                 return {"i": value}
+            case int():
+                return {"h": hex(value)}
             case str():
                 if not value.isascii() and not _encodable(value):
                     return {"x": ascii(value)[1:-1]}
@@ -187,7 +194,9 @@ class _Writer:
                 return {"r": [value.start, value.stop, value.step]}
             case tuple():
                 return [self._plain(item) for item in value]
-            case list() if value and all(type(item) is int for item in value):
+            case list() if value and all(
+                type(item) is int and _SMALLEST <= item <= _LARGEST for item in value
+            ):
                 return {"n": value}
             case list():
                 return {"l": [self._plain(item) for item in value]}
@@ -265,6 +274,15 @@ class _Reader:
             else:
                 nodes.append(make(*values))
 
+    def check_functions(self) -> None:
+        """Raise ``ValueError`` for a function that there is none of, or that takes another number of values."""
+        known = arities()
+        for node in self._nodes:
+            if type(node) is ir.Call:
+                least, most = known.get(node.function, (1, 0))
+                if not least <= len(node.arguments) <= most:
+                    raise ValueError(f"there is no function {node.function} of such arguments")
+
     def value(self, plain: Any) -> Any:
         """What was written as ``plain``."""
         kind = type(plain)
@@ -286,6 +304,8 @@ class _Reader:
                 if type(inner) is not int:
                     raise ValueError("an integer is none")
                 return inner
+            case "h":
+                return int(inner, 16)
             case "n":
                 if not all(type(item) is int for item in inner):
                     raise ValueError("an integer is none")

@@ -23,7 +23,12 @@ from .model import Draft, Metadata, Parameters, Rule, RuleSet, from_drafts
 
 _ENDINGS = (".car", ".md", ".yaml", ".yml")
 _PASSED_OVER = (codes.NOT_A_PAGE, codes.NOT_A_RULE)
-_SIGMA = re.compile(r"^(?:detection|correlation|filter)[ \t]*:", re.MULTILINE)
+# The first two keys are Sigma's own wherever they stand, in YAML or JSON; other YAML has the others further in.
+_SIGMA = re.compile(
+    r"""(?:^|[\r\n{,])[ \t-]*["']?(?:detection|logsource)["']?[ \t]*:"""
+    r"""|^["']?(?:correlation|filter)["']?[ \t]*:""",
+    re.MULTILINE,
+)
 
 _Reads = Callable[
     [Iterable[Source], Mapping[str, Sequence[str]]], tuple[list[Draft], list[Diagnostic]]

@@ -26,7 +26,7 @@ from typing import Any
 
 import re2
 from sigma.conditions import ConditionAND
-from sigma.exceptions import SigmaError
+from sigma.exceptions import SigmaError, SigmaRegularExpressionError
 from sigma.rule import SigmaDetectionItem
 from sigma.types import (
     CompareOperators,
@@ -82,6 +82,9 @@ _TEXT_MODIFIERS = frozenset(
 )
 # How pySigma shows what has no text.
 _ADDRESS = re.compile(r"<sigma\.types\.Sigma(\w+) object at 0x[0-9a-f]+>")
+# How RE2 says what is wrong.
+_BYTES = re.compile(r"\bb'([^']*)'$")
+_EXPRESSIONS = "expressions are RE2's: without look-around, backreferences and atomic groups"
 # Another name for the same.
 _SYNONYMS = {"utf16le": "wide"}
 
@@ -154,7 +157,9 @@ class DetectionReader:
             return self._wrong(refusal.code, str(refusal), place, refusal.notes)
         except SigmaError as error:
             message = _ADDRESS.sub(lambda found: found[1].lower(), str(error))
-            return self._wrong(codes.BAD_SIGMA, message, place)
+            expression = isinstance(error, SigmaRegularExpressionError)
+            notes = (_EXPRESSIONS,) if expression else ()
+            return self._wrong(codes.BAD_SIGMA, _BYTES.sub(r"\1", message), place, notes)
         except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
             # pySigma meets values its modifiers were not made for.
             message = f"the value does not go with its modifiers ({error})"
@@ -257,7 +262,8 @@ class DetectionReader:
             raise _RefusedError(
                 codes.SIGMA_PLACEHOLDER,
                 f"the placeholder %{placeholder.name}% has no value",
-                f"give it one: parameters={{{placeholder.name!r}: ['…', '…']}}",
+                f"give it one: --input {placeholder.name}=VALUE, once for each, "
+                f"or parameters={{{placeholder.name!r}: ['…', '…']}} in code",
             )
         return list(map(str, found))
 
@@ -366,8 +372,9 @@ class _Reading:
             regex_of(found)
         except re2.error as error:
             # pySigma 1 does not ask RE2.
-            message = f"RE2 does not take the regular expression {expression}: {error}"
-            raise _RefusedError(codes.BAD_SIGMA, message) from None
+            reason = _BYTES.sub(r"\1", str(error))
+            message = f"RE2 does not take the regular expression {expression}: {reason}"
+            raise _RefusedError(codes.BAD_SIGMA, message, _EXPRESSIONS) from None
         return found
 
     def _compare(self, left: ir.Value, relation: ir.Relation, number: int | float) -> ir.Condition:

@@ -84,6 +84,10 @@ def read(
                 _add_filter(document, placeholders or {}, filters, found)
             elif root.get("detection") is not None:
                 rules.append(_detection_rule(document, placeholders or {}))
+            elif root.get("logsource") is not None:
+                message = "the detection is missing"
+                said = (Diagnostic(codes.BAD_SIGMA, message, document.place),)
+                drafts.append(_refused(document.id, document.block, said))
             else:
                 message = "neither a detection nor a correlation nor a filter is in it"
                 found.append(Diagnostic(codes.NOT_A_RULE, message, document.place))
