@@ -485,10 +485,10 @@ def _match(reader: _Reader, arguments: list[ir.Value], span: Span) -> Operand | 
 
 
 def _anywhere(text: str) -> str | None:
-    r"""The expression that is looked for anywhere, if ``match`` looks for it so.
+    """The expression that is looked for anywhere, if ``match`` looks for it so.
 
-    >>> _anywhere(r".*?(?:a|b\\))"), _anywhere(".*?(?:a)|(?:b)")
-    ('a|b\\\\)', None)
+    >>> _anywhere(".*?(?:a|b)"), _anywhere(".*?(?:a)|(?:b)")
+    ('a|b', None)
     """
     prefix = ".*?"
     if not text.startswith(f"{prefix}(?:"):

@@ -6,8 +6,8 @@ conditions on what they are given, and compared there with the query as it stand
 
     value = "SafeDllSearchMode"      TargetObject = "*\\SafeDllSearchMode"      TargetObject="*\\SafeDllSearchMode"
 
-``same_in_own_names`` proves, or does not. Taken for granted is that a field holds one text, that a list of hashes has each
-algorithm once, and a message one line for each name.
+``same_in_own_names`` proves, or does not. Taken for granted is what translations note: that a field holds one text, that whole
+numbers and addresses are spelt as usual, that a list of hashes has each algorithm once, and a message one line for each name.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from .. import ir
 from ..check.languages import Budget
 from ..fieldmap import Entry, FieldMap, lower_for
 from ..foreign import Reading, asked_of_entries
+from ..pattern import Pattern
 from ..translate.formula import All, Always, Formula, Formulas, Never, Some, Test, There
 from ..translate.lowered import settle
 from ..translate.model import Findings, Untranslatable
+from ..translate.regexes import alternatives, of_network
 from .comparing import follows
 from .conditions import by_kind
 from .kinds import Kind
@@ -51,6 +53,7 @@ def _same(
     condition: ir.Condition, fieldmap: FieldMap, entry: Entry, theirs: ir.Condition, budget: Budget
 ) -> bool:
     names = _one_name(entry)
+    in_eql = fieldmap.family == "eql"
     absent = _unused(entry, {raw.path for raw in _raws_in(theirs)})
 
     def leaf(value: ir.Value) -> ir.Value:
@@ -61,7 +64,7 @@ def _same(
         """The condition over raw fields alone; None where it cannot be put so."""
         try:
             plain = _renamed(settle(condition, leaf), names)
-            return _condition(Formulas(Findings("", "")).true_of(plain))
+            return _condition(Formulas(Findings("", "")).true_of(plain), in_eql=in_eql)
         except Untranslatable:
             return None
 
@@ -134,21 +137,32 @@ def _raws_in(condition: ir.Condition) -> Iterator[ir.Raw]:
             yield from _raws(value)
 
 
-def _condition(formula: Formula) -> ir.Condition:
-    """A formula as a condition."""
+def _condition(formula: Formula, *, in_eql: bool) -> ir.Condition:
+    """A formula as a condition; ``in_eql`` with networks as expressions and numbers as texts, as EQL has them."""
     match formula:
         case Always(value):
             return ir.Truth(value)
         case All(items):
-            return ir.And(tuple(map(_condition, items)))
+            return ir.And(tuple(_condition(item, in_eql=in_eql) for item in items))
         case Some(items):
-            return ir.Or(tuple(map(_condition, items)))
+            return ir.Or(tuple(_condition(item, in_eql=in_eql) for item in items))
         case Never(There(found)):
             return ir.IsNull(found)
         case Never(item):
-            return ir.Not(ir.IsTrue(_condition(item)))
+            return ir.Not(ir.IsTrue(_condition(item, in_eql=in_eql)))
         case There(found):
             return ir.Not(ir.IsNull(found))
+        case Test(ir.Compare(left, ir.Relation.EQUAL, ir.Constant(int() as number))) if in_eql:
+            return ir.Match(left, (Pattern.literal(str(number)),))
+        case Test(ir.Compare(type=ir.Type.INTEGER | ir.Type.NUMBER) as atom):
+            # What is spelt in hexadecimal is a test of its own in a formula.
+            return evolve(atom, type=ir.Type.ANY)
+        case Test(ir.InNetwork(value, networks) as atom) if in_eql:
+            found_all = [of_network(network) for network in networks]
+            if None in found_all:
+                return atom
+            bodies = alternatives(body for body, _ in filter(None, found_all))
+            return ir.Regex(value, rf"^(?:{bodies}\z)", dotall=True)
         case Test(atom):
             return atom
 
