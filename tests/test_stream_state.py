@@ -500,6 +500,67 @@ def test_aggregates_in_conditions_are_over_whole_streams() -> None:
         assert len(interpret_streams([parse_rule(head + text)], events, MAPS)) == len(wanted)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("u = unique(f.user)\nx = filter p where user in u", [0, 2]),
+        ("u = unique(f.user)\nx = filter p where user not in u", [1]),
+        ("u = unique(f.user)\nx = filter p where not user in u or user = null", [1, 3]),
+        ("u = unique(f.user)\nv = filter u where pid = 9\nx = filter p where user in v", [0, 2]),
+        ("e = filter f where pid = 8\nu = unique(e.user)\nx = filter p where user in u", []),
+        (
+            "e = filter f where pid = 8\nu = unique(e.user)\nx = filter p where user not in u",
+            [0, 1, 2],
+        ),
+        ("v = values(f.user)\nx = filter p where user in v", [0, 2]),
+        ("e = filter f where pid = 8\nx = filter p where user not in values(e.user)", [0, 1, 2]),
+        ("x = filter p where user in unique(f.user)", [0, 2]),
+        ("l = from f select user\nx = filter p where user in l", [0, 2]),
+        ("l = from f select user, pid\nx = filter p where user in l.user", [0, 2]),
+        (
+            "g = group f by user\nl = from g select user, count(*) as n\nx = filter p where user in l.user",
+            [0, 2],
+        ),
+        ("x = filter p where pid in f.ppid", [0]),
+        ("x = filter p where 'ABC' in values(p.user) and 'b' not in values(p.user)", [0, 1, 2, 3]),
+        ("x = search Process:Create where user in values(f.user)", [0, 2]),
+        ("u = unique(f.user)\nj = join (p, f) where p.user not in u and p.pid < f.pid\nx = j", [1]),
+    ],
+)
+def test_a_value_in_a_stream(text: str, expected: list[int]) -> None:
+    """Whole values are compared, not parts of their text; in an empty stream is nothing."""
+    base = "p = search Process:Create\nf = search Flow:Start\n"
+    events = [
+        event(0, user="ann", pid=1),
+        event(1, user="abc", pid=2),
+        event(2, user="ANN", pid=2),
+        event(3, pid=4),
+        {**event(4, user="Ann", pid=9, ppid="1"), "object": "flow", "action": "start"},
+        {**event(4, user="xabcx", pid=9), "object": "flow", "action": "start"},
+    ]
+    rule = parse_rule(base + text + "\noutput x")
+    for found in (
+        interpret_streams([rule], events, MAPS),
+        list(Engine([rule], "car").run(events)),
+    ):
+        assert sorted({events.index(m.events[0].event) for m in found}) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = filter p where user in f", "of which field. write f.field"),
+        ("l = from f select user, pid\nx = filter p where user in l", "write l.field"),
+        ("x = filter p where 'a*' in values(f.user)", "a pattern cannot be looked up"),
+        ("x = filter p where user in f.usr", "user"),
+        ("x = filter p where user in nothing", "nothing"),
+    ],
+)
+def test_what_is_no_value_in_a_stream(text: str, said: str) -> None:
+    with pytest.raises(CarError, match=said):
+        parse_rule(f"p = search Process:Create\nf = search Flow:Start\n{text}\noutput x")
+
+
 def test_the_order_of_arrival_never_shows() -> None:
     text = (
         "a = search Process:Create\nu = unique(a.user)\nl = from a select user\n"
