@@ -194,6 +194,22 @@ def test_a_flooded_key_costs_itself() -> None:
         assert "<text>" in told.notes[0]
 
 
+@pytest.mark.parametrize("text", [PAIRS, SERIES])
+@pytest.mark.parametrize("honest_first", [False, True])
+def test_a_flood_makes_nobody_late(text: str, *, honest_first: bool) -> None:
+    """Where no lateness was told the clock may move to make room, but not where that makes none."""
+    run = session(text, max_events=500)
+    flood = [event(5 + number / 1_000, host="flooded") for number in range(3_000)]
+    honest = [event(number / 100, host=f"honest{number}") for number in range(50)]
+    later = [event(4, host=f"honest{number}", exe="b") for number in range(50)]
+    found = feed(run, *((*honest, *flood) if honest_first else (*flood, *honest)), *later)
+    assert run.held[0] <= 501
+    found += run.flush()
+    kept = [m for m in found if m.events[0].fields["hostname"] != "flooded"]
+    assert [len(match.events) for match in kept] == [2] * 50
+    assert codes_of(run) == ["CE542"]
+
+
 def test_many_keys_are_bounded_too() -> None:
     run = session(PAIRS, max_events=1_000, lateness=3600 * SECOND)
     for number in range(5_000):

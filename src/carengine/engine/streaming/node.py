@@ -102,6 +102,10 @@ class Node:
     def sweep(self, clock: float) -> None:
         """Let go of what is no longer needed, now."""
 
+    def passing(self, clock: float) -> int:
+        """About how many of the rows that are held could go if the clock stood there."""
+        return 0
+
     def buckets(self) -> Iterable[Bucket]:
         """What is held, by key, for trimming."""
         return ()
@@ -379,6 +383,10 @@ class UnionNode(Node):
         past = clock - self.lag
         gone = [i for i, row in self._seen.items() if row.time is not None and row.time < past]
         self._memory.release([self._seen.pop(identity) for identity in gone])
+
+    def passing(self, clock: float) -> int:
+        past = clock - self.lag
+        return sum(row.time is not None and row.time < past for row in self._seen.values())
 
     def finish(self) -> None:
         self._memory.release(self._seen.values())
