@@ -210,6 +210,27 @@ def test_a_flood_makes_nobody_late(text: str, *, honest_first: bool) -> None:
     assert codes_of(run) == ["CE542"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "f = filter a where user not in top 1 of (user)",
+        "u = unique(a.user)\nn = count(a) by user\nf = filter a where n < 5",
+        "n = from a select user\nf = filter n where time > now - 1 hour",
+    ],
+)
+@pytest.mark.parametrize("lateness", [None, 3600 * SECOND])
+def test_a_flooded_value_costs_itself_where_the_end_decides(
+    text: str, lateness: int | None
+) -> None:
+    run = session(f"a = search Process:Create\n{text}\noutput f", max_events=500, lateness=lateness)
+    feed(run, *[event(number, user=f"u{number}") for number in range(50)])
+    feed(run, *[event(60 + number / 100, user="flood") for number in range(3_000)])
+    assert run.held[0] <= 501
+    users = [(m.fields or m.events[0].fields)["user"] for m in run.flush()]
+    assert sorted(set(users) - {"flood"}) == sorted(f"u{number}" for number in range(50))
+    assert codes_of(run) == ["CE542"]
+
+
 def test_many_keys_are_bounded_too() -> None:
     run = session(PAIRS, max_events=1_000, lateness=3600 * SECOND)
     for number in range(5_000):
