@@ -104,6 +104,12 @@ def _filter(draw: Any, name: str, pick: Any, lines: list[str]) -> Made | None:
         condition = f"{of.numbers[0]} <= {function}({other.name}.{other.numbers[0]})"
     elif extra == 3 and other is not None and of.times and other.shape == "events":
         condition = f"{of.times[0]} < max({other.name}.time)"
+    elif extra == 5 and other is not None and of.fields and other.fields:
+        # The fields of rows may be of another type, which nothing keeps from being looked up.
+        negated = draw(st.sampled_from(["", "not "]))
+        condition = (
+            f"({of.fields[0]} {negated}in values({other.name}.{other.fields[0]}) or {condition})"
+        )
     elif extra == 4 and counted is not None and of.shape == "events" and counted.kind == of.kind:
         condition = f"{counted.name} {draw(st.sampled_from(['<', '>=']))} 2"
     lines.append(f"{name} = filter {of.name} where {condition}")
@@ -156,6 +162,8 @@ def _between(draw: Any, first: Made, second: Made) -> list[str]:
                 f"{right} - {gap} seconds <= {left} <= {right} + 1 second",
             ][form]
         )
+    if draw(st.integers(0, 3)) == 0:
+        found.append(_unlike(draw, first, second))
     if not found:
         found.append(
             f"{a}.{first.times[0]} <= {b}.{second.times[0]}"
@@ -163,6 +171,28 @@ def _between(draw: Any, first: Made, second: Made) -> list[str]:
             else "true"
         )
     return found
+
+
+def _unlike(draw: Any, first: Made, second: Made) -> str:
+    """A condition on two branches that no index serves, or only in part."""
+    a, b = first.name, second.name
+    found = ['"a" in raw event']
+    for m, n in zip(first.numbers[:1], second.numbers[:1], strict=False):
+        found += [f"{a}.{m} < {b}.{n}", f"{a}.{m} + 1 = {b}.{n}", f"{a}.{m} + {b}.{n} = 3"]
+        found += [f"{b}.{n} <= average({a}.{m})", f"{a}.{m} != {b}.{n}"]
+    for f, g in zip(first.fields[:1], second.fields[:1], strict=False):
+        found += [f"not {a}.{f} = {b}.{g}", f"({a}.{f} = {b}.{g} or {a}.{f} = 'a')"]
+        found += [f"({a}.{f} = null or {a}.{f} = {b}.{g})"]
+    for t, u in zip(first.times[:1], second.times[-1:], strict=False):
+        found += [f"({a}.{t} <= {b}.{u} or {b}.{u} <= {a}.{t} - 2 seconds)", f"{a}.{t} != {b}.{u}"]
+        found += [
+            f"not {a}.{t} < {b}.{u}",
+            f"time >= {a}.{t} + 2 seconds",
+            f"{b}.{u} >= now - 4 seconds",
+        ]
+        found += [f"{a}.{t} + 2 * 3 seconds >= {b}.{u} >= {a}.{t} - 0.5 seconds"]
+        found += [f"{b}.{u} + ({a}.{t} - {b}.{u}) < {b}.{u}", f"now - {a}.{t} < {b}.{u} - {a}.{t}"]
+    return str(draw(st.sampled_from(found)))
 
 
 def _group(draw: Any, name: str, pick: Any, lines: list[str]) -> Made | None:
@@ -240,6 +270,10 @@ def _assign(draw: Any, name: str, pick: Any, lines: list[str]) -> Made | None:
     if of is None or not of.times:
         return None
     lines.append(f"{name} = filter {of.name} where {of.times[0]} exists")
+    if draw(st.integers(0, 3)) == 0:
+        # What a condition calls the time of a row need not be its own.
+        lines.append(f"{name}.time = {of.times[0]} {draw(st.sampled_from('+-'))} 2 seconds")
+        return Made(name, of.shape, list(of.fields), list(of.times), of.numbers, of.kind)
     value = draw(st.sampled_from([*of.fields, f"{of.times[0]} + 2 seconds"]))
     lines.append(f"{name}.extra = {value}")
     times = [*of.times, "extra"] if "seconds" in value else of.times

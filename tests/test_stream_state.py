@@ -194,6 +194,43 @@ def test_a_flooded_key_costs_itself() -> None:
         assert "<text>" in told.notes[0]
 
 
+@pytest.mark.parametrize("text", [PAIRS, SERIES])
+@pytest.mark.parametrize("honest_first", [False, True])
+def test_a_flood_makes_nobody_late(text: str, *, honest_first: bool) -> None:
+    """Where no lateness was told the clock may move to make room, but not where that makes none."""
+    run = session(text, max_events=500)
+    flood = [event(5 + number / 1_000, host="flooded") for number in range(3_000)]
+    honest = [event(number / 100, host=f"honest{number}") for number in range(50)]
+    later = [event(4, host=f"honest{number}", exe="b") for number in range(50)]
+    found = feed(run, *((*honest, *flood) if honest_first else (*flood, *honest)), *later)
+    assert run.held[0] <= 501
+    found += run.flush()
+    kept = [m for m in found if m.events[0].fields["hostname"] != "flooded"]
+    assert [len(match.events) for match in kept] == [2] * 50
+    assert codes_of(run) == ["CE542"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "f = filter a where user not in top 1 of (user)",
+        "u = unique(a.user)\nn = count(a) by user\nf = filter a where n < 5",
+        "n = from a select user\nf = filter n where time > now - 1 hour",
+    ],
+)
+@pytest.mark.parametrize("lateness", [None, 3600 * SECOND])
+def test_a_flooded_value_costs_itself_where_the_end_decides(
+    text: str, lateness: int | None
+) -> None:
+    run = session(f"a = search Process:Create\n{text}\noutput f", max_events=500, lateness=lateness)
+    feed(run, *[event(number, user=f"u{number}") for number in range(50)])
+    feed(run, *[event(60 + number / 100, user="flood") for number in range(3_000)])
+    assert run.held[0] <= 501
+    users = [(m.fields or m.events[0].fields)["user"] for m in run.flush()]
+    assert sorted(set(users) - {"flood"}) == sorted(f"u{number}" for number in range(50))
+    assert codes_of(run) == ["CE542"]
+
+
 def test_many_keys_are_bounded_too() -> None:
     run = session(PAIRS, max_events=1_000, lateness=3600 * SECOND)
     for number in range(5_000):
@@ -498,6 +535,67 @@ def test_aggregates_in_conditions_are_over_whole_streams() -> None:
         feed(run, *events)
         assert [m.events[0].fields["pid"] for m in run.flush()] == wanted, text
         assert len(interpret_streams([parse_rule(head + text)], events, MAPS)) == len(wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("u = unique(f.user)\nx = filter p where user in u", [0, 2]),
+        ("u = unique(f.user)\nx = filter p where user not in u", [1]),
+        ("u = unique(f.user)\nx = filter p where not user in u or user = null", [1, 3]),
+        ("u = unique(f.user)\nv = filter u where pid = 9\nx = filter p where user in v", [0, 2]),
+        ("e = filter f where pid = 8\nu = unique(e.user)\nx = filter p where user in u", []),
+        (
+            "e = filter f where pid = 8\nu = unique(e.user)\nx = filter p where user not in u",
+            [0, 1, 2],
+        ),
+        ("v = values(f.user)\nx = filter p where user in v", [0, 2]),
+        ("e = filter f where pid = 8\nx = filter p where user not in values(e.user)", [0, 1, 2]),
+        ("x = filter p where user in unique(f.user)", [0, 2]),
+        ("l = from f select user\nx = filter p where user in l", [0, 2]),
+        ("l = from f select user, pid\nx = filter p where user in l.user", [0, 2]),
+        (
+            "g = group f by user\nl = from g select user, count(*) as n\nx = filter p where user in l.user",
+            [0, 2],
+        ),
+        ("x = filter p where pid in f.ppid", [0]),
+        ("x = filter p where 'ABC' in values(p.user) and 'b' not in values(p.user)", [0, 1, 2, 3]),
+        ("x = search Process:Create where user in values(f.user)", [0, 2]),
+        ("u = unique(f.user)\nj = join (p, f) where p.user not in u and p.pid < f.pid\nx = j", [1]),
+    ],
+)
+def test_a_value_in_a_stream(text: str, expected: list[int]) -> None:
+    """Whole values are compared, not parts of their text; in an empty stream is nothing."""
+    base = "p = search Process:Create\nf = search Flow:Start\n"
+    events = [
+        event(0, user="ann", pid=1),
+        event(1, user="abc", pid=2),
+        event(2, user="ANN", pid=2),
+        event(3, pid=4),
+        {**event(4, user="Ann", pid=9, ppid="1"), "object": "flow", "action": "start"},
+        {**event(4, user="xabcx", pid=9), "object": "flow", "action": "start"},
+    ]
+    rule = parse_rule(base + text + "\noutput x")
+    for found in (
+        interpret_streams([rule], events, MAPS),
+        list(Engine([rule], "car").run(events)),
+    ):
+        assert sorted({events.index(m.events[0].event) for m in found}) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = filter p where user in f", "of which field. write f.field"),
+        ("l = from f select user, pid\nx = filter p where user in l", "write l.field"),
+        ("x = filter p where 'a*' in values(f.user)", "a pattern cannot be looked up"),
+        ("x = filter p where user in f.usr", "user"),
+        ("x = filter p where user in nothing", "nothing"),
+    ],
+)
+def test_what_is_no_value_in_a_stream(text: str, said: str) -> None:
+    with pytest.raises(CarError, match=said):
+        parse_rule(f"p = search Process:Create\nf = search Flow:Start\n{text}\noutput x")
 
 
 def test_the_order_of_arrival_never_shows() -> None:

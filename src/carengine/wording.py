@@ -145,6 +145,8 @@ def _condition(condition: ir.Condition, most: int | None) -> ast.Expression:
             return texts[0] if len(patterns) == 1 else ast.Or((*texts, *_rest(len(patterns), most)))
         case ir.RawRegex(pattern):
             return ast.Match(_field(("raw event",)), _string(pattern))
+        case ir.Rank(value, ir.EVERY, of):
+            return ast.In(_value(value), ast.Call("values", (_field((of.name,)),)))
         case ir.Rank(value, count, of, _, bottom):
             return ast.Rank(_value(value), count, _field((of.name,)), bottom)
 

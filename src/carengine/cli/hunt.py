@@ -62,6 +62,7 @@ examples:
   carengine hunt logs/ --jobs auto              on all cores
   carengine hunt logs/ --profile                which rules cost most
   carengine hunt app.jsonl --follow --state hunt.state -o hits.jsonl    watch a log that grows
+  carengine hunt app.jsonl --follow --finish --state hunt.state -o hits.jsonl    what has come since
 
 CSV: text that a spreadsheet would take for a formula has an apostrophe put before it.
 

@@ -140,9 +140,14 @@ class RecordRow:
         return self.base.evidence(stream)
 
     @property
+    def shown(self) -> Any:
+        """The columns as one value, equal for rows that look alike."""
+        return _shown(self.columns)
+
+    @property
     def identity(self) -> tuple[Any, ...]:
         """The columns and the row underneath."""
-        return (_shown(self.columns), self.base.identity)
+        return (self.shown, self.base.identity)
 
     @property
     def order(self) -> tuple[str, ...]:

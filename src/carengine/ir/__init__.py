@@ -30,6 +30,7 @@ at a time decides.
 """
 
 from .nodes import (
+    EVERY,
     SERVICE,
     Aggregate,
     Aggregated,
@@ -101,6 +102,7 @@ from .walking import (
 )
 
 __all__ = [
+    "EVERY",
     "SERVICE",
     "Aggregate",
     "Aggregated",

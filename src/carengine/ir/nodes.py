@@ -309,6 +309,10 @@ class RawRegex:
     span: Span | None = field(default=None, eq=False, repr=False)
 
 
+EVERY = 1 << 62
+"""The ``count`` of a rank that every value has: the value occurs at all (``user in known_users``)."""
+
+
 @frozen(cache_hash=True)
 class Rank:
     """The value is among the ``count`` most frequent (``bottom``: least frequent) of ``of`` over ``plan``."""

@@ -41,11 +41,16 @@ FieldLookup = Callable[[ast.Field], "Typed | ListConstant"]
 
 @frozen
 class Scope:
-    """What expressions may refer to: fields, aggregates, constants, functions."""
+    """What expressions may refer to: fields, aggregates, constants, functions.
+
+    ``column`` tells the field of all rows of a stream that stands behind an ``in``, and the stream's plan; None for
+    what is no stream there.
+    """
 
     field: FieldLookup
     call: Callable[[ast.Call], Typed]
     rank: Callable[[ast.Rank], ir.Condition]
+    column: Callable[[ast.Field | ast.Call], tuple[ir.Field, ir.Plan] | None]
     report: Callable[[Diagnostic], None]
     raw: bool = True
 
@@ -428,6 +433,10 @@ def _common_type(a: Type, b: Type) -> Type | None:
 
 def _membership(expression: ast.In, scope: Scope) -> ir.Condition:
     span = expression.span
+    if isinstance(expression.items, ast.Field | ast.Call):
+        column = scope.column(expression.items)
+        if column is not None:
+            return _in_stream(expression, column, scope)
     match expression.items:
         case ast.List(items):
             value, type_ = value_of(expression.value, scope)
@@ -440,17 +449,10 @@ def _membership(expression: ast.In, scope: Scope) -> ir.Condition:
             if isinstance(found, ListConstant):
                 value, type_ = value_of(expression.value, scope)
                 return _among(value, type_, found.items.items, span, scope)
-            haystack, _ = found
-            if isinstance(expression.value, ast.String):
-                return ir.Match(haystack, (_inside(expression.value.value),), span)
-            needle, _ = value_of(expression.value, scope)
-            return ir.Occurs(needle, haystack, span)
+            return _occurs(expression, found[0], scope)
         case ast.Call():
             haystack, _ = value_of(expression.items, scope)
-            if isinstance(expression.value, ast.String):
-                return ir.Match(haystack, (_inside(expression.value.value),), span)
-            needle, _ = value_of(expression.value, scope)
-            return ir.Occurs(needle, haystack, span)
+            return _occurs(expression, haystack, scope)
         case other:
             fail(
                 scope.report,
@@ -459,6 +461,35 @@ def _membership(expression: ast.In, scope: Scope) -> ir.Condition:
                 other.span,
                 "write [ … ] around it",
             )
+
+
+def _occurs(expression: ast.In, haystack: ir.Value, scope: Scope) -> ir.Condition:
+    match haystack:
+        case ir.Whole(ir.Aggregate("values", ir.Field() as field), plan):
+            return _in_stream(expression, (field, plan), scope)
+    if isinstance(expression.value, ast.String):
+        return ir.Match(haystack, (_inside(expression.value.value),), expression.span)
+    needle, _ = value_of(expression.value, scope)
+    return ir.Occurs(needle, haystack, expression.span)
+
+
+def _in_stream(expression: ast.In, column: tuple[ir.Field, ir.Plan], scope: Scope) -> ir.Condition:
+    """A value that is to occur among those of a column of a stream, as a whole."""
+    value: ir.Value
+    if isinstance(expression.value, ast.String):
+        exact = Pattern(expression.value.value).exact
+        if exact is None:
+            fail(
+                scope.report,
+                codes.BAD_TYPE,
+                "a pattern cannot be looked up in a stream",
+                expression.value.span,
+                notes=("filter the stream with it, and count what is left",),
+            )
+        value = ir.Constant(exact)
+    else:
+        value, _ = value_of(expression.value, scope)
+    return ir.Rank(value, ir.EVERY, *column, span=expression.span)
 
 
 def _contains(expression: ast.Contains, scope: Scope) -> ir.Condition:

@@ -97,6 +97,7 @@ def _map_scope(
         field=lambda name: (lookup(name.path), Type.ANY),
         call=call,
         rank=rank,
+        column=lambda _: None,
         raw=False,
         report=report,
     )

@@ -9,6 +9,7 @@ What a name stands for where a value is needed, first that fits::
     average(t.bytes)       an aggregate over a whole stream, as one value; average(bytes) in a condition on
                            single rows is one over the stream they are of
     pid in top 5 of t.pid  a rank among a stream's rows
+    user in known          a value that occurs in a stream: in its one column, in ``known.user``, in values(t.user)
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Row:
             field=self._field,
             call=self._call,
             rank=self._rank,
+            column=self._column,
             report=self.names.report,
         )
 
@@ -247,6 +249,62 @@ class Row:
             codes.BAD_ARGUMENTS,
             f"of which field of {name}? write {call.function}({name}.field)",
             call.span,
+        )
+
+    def _column(self, items: ast.Field | ast.Call) -> tuple[ir.Field, ir.Plan] | None:
+        """The field of a stream's rows that stands behind an `in`; None for what is of the row at hand, or no stream."""
+        name = items
+        if isinstance(items, ast.Call):
+            match items.arguments:
+                case (ast.Field() as name,) if items.function.lower() in ("values", "unique"):
+                    pass
+                case _:
+                    return None
+        assert isinstance(name, ast.Field)
+        first, *rest = name.path
+        over = self.names.bindings.get(first)
+        stream = self.stream
+        own = stream is not None and self.names.lookup(name.path, stream.shape, self.name)
+        if isinstance(items, ast.Call) and stream is not None and (own or first == self.name):
+            # The values of the group at hand, or those of the whole stream that is filtered.
+            if self.selecting or isinstance(stream.shape, GroupShape | JoinShape):
+                return None
+            field = ast.Field(tuple(rest) if first == self.name else name.path, span=name.span)
+            return self._field_of(stream, field), stream.plan
+        if own or not isinstance(over, Stream):
+            return None
+        if isinstance(over.plan, ir.Aggregated) and stream is not None:
+            keys = {key.name for key in over.plan.group.keys}
+            if len(rest) != 1 or rest[0] not in keys:
+                # The column of the group with the keys of the row at hand.
+                return None
+        if rest:
+            return self._field_of(over, ast.Field(tuple(rest), span=name.span)), over.plan
+        return self._only_column(over, name), over.plan
+
+    def _field_of(self, stream: Stream, field: ast.Field) -> ir.Field:
+        value, _ = self.names.field(field, stream.shape, None, field.span)
+        if not isinstance(value, ir.Field):
+            fail(self.names.report, codes.BAD_TYPE, f"{field.text} is no field", field.span)
+        return value
+
+    def _only_column(self, stream: Stream, name: ast.Field) -> ir.Field:
+        """What a stream of one column has in its rows: that of a projection, or the value that is unique."""
+        plan = stream.plan
+        while isinstance(plan, ir.Filter):
+            plan = plan.plan
+        match plan:
+            case ir.Distinct():
+                return plan.value
+        if isinstance(stream.shape, RowShape) and len(stream.shape.columns) == 1:
+            [(column, type_)] = stream.shape.columns
+            return ir.Field(column, None, type_)
+        fail(
+            self.names.report,
+            codes.NOT_A_VALUE,
+            f"{name.text} is a stream, and a value is needed here",
+            name.span,
+            notes=(f"of which field? write {name.text}.field",),
         )
 
     def _rank(self, rank: ast.Rank) -> ir.Condition:

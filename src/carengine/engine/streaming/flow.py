@@ -408,14 +408,18 @@ class Flow:
     def _make_room(self) -> None:
         """The ceiling is reached: let go of what can go, then trim what is still too much.
 
-        Where no lateness was told, the clock stands still until now; it moves on. Where one was told, it is kept to: a
-        flood must not make others late.
+        Where no lateness was told, the clock stands still until now; it moves on if that makes room. If it does not,
+        some keys hold too much within their windows: moving it would only make others late. Where one was told, it is kept to.
         """
         for node in self.nodes:
             node.sweep(self.clock)
         if self._has_room():
             return
-        if self._latest is not None and self.options.lateness is None:
+        if (
+            self._latest is not None
+            and self.options.lateness is None
+            and self._has_room(sum(node.passing(self._latest) for node in self.nodes))
+        ):
             # Half of the time that is held is let go of, in steps, the oldest first.
             start = self.clock if math.isfinite(self.clock) else self._oldest()
             for part in (0.5, 0.75, 0.875, 1.0):
@@ -430,9 +434,14 @@ class Flow:
                     return
         self._trim()
 
-    def _has_room(self) -> bool:
+    def _has_room(self, going: int = 0) -> bool:
+        """Whether there is room again, or would be without so many rows of usual size."""
         limits = self.memory
-        return limits.rows <= limits.max_rows * 0.8 and limits.bytes <= limits.max_bytes * 0.8
+        share = 1 - going / max(1, limits.rows)
+        return (
+            limits.rows * share <= limits.max_rows * 0.8
+            and limits.bytes * share <= limits.max_bytes * 0.8
+        )
 
     def _oldest(self) -> float:
         oldest = min((node.oldest() for node in self.nodes), default=math.inf)

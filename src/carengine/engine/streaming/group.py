@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -186,6 +186,19 @@ class GroupNode(Node):
             if (group := self._open.get(item[2])) is not None and group.deadline == item[0]
         ]
         heapq.heapify(self._deadlines)
+
+    def passing(self, clock: float) -> int:
+        if self._gap is None:
+            return 0
+        found = 0
+        for group in self._open.values():
+            # What goes are the sessions that end before the gap.
+            times = group.times
+            place = bisect_left(times, clock - self._input_lag - self._gap)
+            while 0 < place < len(times) and times[place] - times[place - 1] <= self._gap:
+                place -= 1
+            found += place
+        return found
 
     def buckets(self) -> Iterable[Bucket]:
         return list(self._open.values())

@@ -336,14 +336,26 @@ class JoinNode(Node):
 
     def sweep(self, clock: float) -> None:
         for branch, indexes in enumerate(self._indexes):
-            # The earliest time at which a row can still find partners in all other branches.
-            before = min(
-                clock - self._lags[other] - self._limits[branch][other]
-                for other in range(len(self._names))
-                if other != branch
-            )
+            before = self._needed_from(branch, clock)
             gone = [index.cut(before) for index in indexes.values()]
             self._count -= gone[0]
+
+    def _needed_from(self, branch: int, clock: float) -> float:
+        """The earliest time at which a row of a branch can still find partners in all other branches."""
+        return min(
+            clock - self._lags[other] - self._limits[branch][other]
+            for other in range(len(self._names))
+            if other != branch
+        )
+
+    def passing(self, clock: float) -> int:
+        found = 0
+        for branch, indexes in enumerate(self._indexes):
+            before = self._needed_from(branch, clock)
+            first = next(iter(indexes.values()))
+            for bucket in (*first.buckets.values(), first.several):
+                found += bisect_left(bucket.times, before)
+        return found
 
     def finish(self) -> None:
         for indexes in self._indexes:

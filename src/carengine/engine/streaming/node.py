@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ... import ir
-from ...evaluate import Surroundings, holds
+from ...evaluate import Surroundings, holds, value_of
 from ...rule import Rule
 from ..bounds import conjuncts
 from ..relational import cells
@@ -38,6 +38,7 @@ from ..rows import (
     times_of,
 )
 from .memory import Bucket, Memory
+from .plans import ends_of
 
 
 class Around(Surroundings, Protocol):
@@ -101,6 +102,10 @@ class Node:
 
     def sweep(self, clock: float) -> None:
         """Let go of what is no longer needed, now."""
+
+    def passing(self, clock: float) -> int:
+        """About how many of the rows that are held could go if the clock stood there."""
+        return 0
 
     def buckets(self) -> Iterable[Bucket]:
         """What is held, by key, for trimming."""
@@ -239,7 +244,8 @@ class HeldNode(Node):
     """A filter, assignment or projection that only the end of the data decides: it keeps its rows until then.
 
     Rows that lie before every reference time still possible (``time >= now - 1 day``, two days
-    later) are let go of on the way.
+    later) are let go of on the way. For trimming, rows are told apart by what is looked up of them elsewhere, and
+    selections by what they select: a value that floods costs its own rows.
     """
 
     name = "comparison with the whole data"
@@ -250,27 +256,46 @@ class HeldNode(Node):
     ) -> None:
         super().__init__()
         self._plan, self._around = plan, around
-        self._held = _Rows(around.memory)
+        self._held: dict[Any, _Rows] = {}
+        self._count = 0
+        self._keys = [part for value in _parts_of(plan) for part in _looked_up(value)]
         self._passing: list[ir.Condition] = []
         if isinstance(plan, ir.Filter):
             self._passing = [part for part in conjuncts(plan.condition) if _passes_away(part)]
         self._next_sweep = 256
 
     def push(self, port: int, row: Row) -> None:
-        self._held.add(row)
-        if self._passing and len(self._held) > self._next_sweep:
+        self._hold(row)
+        self._count += 1
+        if self._passing and self._count > self._next_sweep:
             self.sweep(0)
-            self._next_sweep = 2 * len(self._held) + 256
+            self._next_sweep = 2 * self._count + 256
+
+    def _hold(self, row: Row) -> None:
+        key: Any = tuple(
+            [cell(value_of(value, row, self._around), type_) for value, type_ in self._keys]
+        )
+        if not key and isinstance(row, RecordRow):
+            key = row.shown
+        rows = self._held.get(key)
+        if rows is None:
+            rows = self._held[key] = _Rows(self._around.memory)
+        rows.add(row)
 
     def sweep(self, clock: float) -> None:
         if self._passing:
             earliest = _EarliestNow(self._around.latest())
-            self._held.keep(
-                lambda row: all(holds(part, row, earliest) is True for part in self._passing)
-            )
+            for rows in self._held.values():
+                rows.keep(
+                    lambda row: all(holds(part, row, earliest) is True for part in self._passing)
+                )
+        # Trimming too leaves keys without rows.
+        self._held = {key: rows for key, rows in self._held.items() if len(rows)}
+        self._count = sum(map(len, self._held.values()))
 
     def finish(self) -> None:
-        rows = self._held.clear()
+        held, self._held, self._count = self._held, {}, 0
+        rows = [row for found in held.values() for row in found.clear()]
         match self._plan:
             case ir.Filter(_, condition):
                 for row in rows:
@@ -282,14 +307,39 @@ class HeldNode(Node):
                     self.emit(change(row))
 
     def buckets(self) -> Iterable[Bucket]:
-        return (self._held,)
+        return list(self._held.values())
 
     def save(self, store: Store) -> Any:
-        return [store.row(row) for row in self._held.rows]
+        return [store.row(row) for rows in self._held.values() for row in rows.rows]
 
     def load(self, data: Any, restore: Restore) -> None:
         for item in data:
-            self._held.add(restore.row(item))
+            self._hold(restore.row(item))
+            self._count += 1
+
+
+def _parts_of(
+    plan: ir.Filter | ir.Assign | ir.Project | ir.Aggregated,
+) -> Sequence[ir.Condition | ir.Value]:
+    match plan:
+        case ir.Filter(_, condition):
+            return (condition,)
+        case ir.Assign(_, _, value):
+            return (value,)
+        case ir.Project(_, columns) | ir.Aggregated(_, columns):
+            return [column.value for column in columns]
+
+
+def _looked_up(part: ir.Condition | ir.Value) -> Iterator[tuple[ir.Value, ir.Type]]:
+    """The values of a row, with their types, that are looked up among those of other streams."""
+    for end in ends_of(part):
+        match end:
+            case ir.Rank(value, of=of):
+                yield value, of.type
+            case ir.Lookup(plan, keys=keys):
+                yield from ((own, key.type) for own, key in zip(keys, plan.group.keys, strict=True))
+            case _:
+                pass
 
 
 class _EarliestNow:
@@ -379,6 +429,10 @@ class UnionNode(Node):
         past = clock - self.lag
         gone = [i for i, row in self._seen.items() if row.time is not None and row.time < past]
         self._memory.release([self._seen.pop(identity) for identity in gone])
+
+    def passing(self, clock: float) -> int:
+        past = clock - self.lag
+        return sum(row.time is not None and row.time < past for row in self._seen.values())
 
     def finish(self) -> None:
         self._memory.release(self._seen.values())

@@ -277,6 +277,13 @@ class WindowNode(Node):
         ]
         heapq.heapify(self._deadlines)
 
+    def passing(self, clock: float) -> int:
+        past = clock - self._input_lag - self._plan.span
+        return sum(
+            bisect_left(moving.times, past) + sum(member.time < past for member in moving.window)
+            for moving in self._open.values()
+        )
+
     def buckets(self) -> Iterable[Bucket]:
         return list(self._open.values())
 
