@@ -104,13 +104,15 @@ def pieces(
     bytes are left.
     """
     for number, (row, content) in enumerate(walk.paths(paths)):
-        treatment = None
-        if row.read is not None and row.name == _LINES:
-            treatment = treatment_of_lines(content)
         path = _path(content)
+        treatment = whole = None
         if path:
             assert content.file is not None
             walk.account.bytes_read -= content.file.tell()  # whoever reads the pieces counts them
+            whole = os.stat(path).st_size
+        # A small file needs no cutting, and what its lines are like whoever reads it will see.
+        if row.read is not None and row.name == _LINES and (whole is None or whole > size):
+            treatment = treatment_of_lines(content)
         if treatment is not None:
             opening = Lines(number, content.name, content.within, treatment, opening=True)
             cut: Iterator[Lines | tuple[str, str]]
@@ -128,8 +130,7 @@ def pieces(
                 if number in stopped:
                     break
             yield Ending(number, content.name, content.within, like_json(content.head), failure)
-        elif path:
-            whole = os.stat(path).st_size
+        elif whole is not None:
             yield Whole(content.name, content.within, content.depth, path=path, size=whole)
         else:
             yield _held(row, content)
