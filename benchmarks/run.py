@@ -41,7 +41,7 @@ class Sizes:
     contest_rules: tuple[int, ...] = (1, 10, 100, page.ALL)
     startup_turns: int = 5
     startup_heavy: int = 3
-    cores_lines: int = 400_000
+    cores_lines: int = 1_600_000
     cores_turns: int = 3
     records: int = 20_000
     rounds: int = 5
@@ -57,7 +57,7 @@ QUICK = Sizes(
     contest_rules=(1, page.ALL),
     startup_turns=2,
     startup_heavy=1,
-    cores_lines=60_000,
+    cores_lines=120_000,
     cores_turns=1,
     records=4_000,
     rounds=2,

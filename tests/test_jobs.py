@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
+import itertools
 import json
 import os
 import random
@@ -23,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import carengine
+from carengine import collection
 from carengine.cli import main, status
 from carengine.cli.results import line_of
 from carengine.diagnostics import render
@@ -350,6 +353,47 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     limits = Limits(expansion=2, expansion_floor=10_000, spool_bytes=100)
     found = agree(Engine([rule]), paths, limits=limits, warm=0, piece=300)
     assert found["codes"]["CE505"]
+
+
+@pytest.mark.parametrize("jobs", [2, 3, 8, 40])
+@pytest.mark.parametrize("warm", [0, 5_000])
+def test_a_large_file_is_cut_without_a_gap(jobs: int, warm: int, tmp_path: Path) -> None:
+    """At line ends; into longer pieces, but for those read alone and the last ones."""
+    path = tmp_path / "x.jsonl"
+    line = b'{"object": "process"}\n'
+    path.write_bytes(line * 20_000)
+    size, piece = path.stat().st_size, 1_000
+    run = Hunting(Engine([]), [path], jobs=jobs, warm=warm, piece=piece)
+    with run:
+        cut = [step for step in run._steps if isinstance(step, pieces.Lines)]
+    borders = [(one.start, size if one.end is None else one.end) for one in cut]
+    assert borders[0][0] == 0
+    assert borders[-1][1] == size
+    assert all(end == start for (_, end), (start, _) in itertools.pairwise(borders))
+    assert all(end % len(line) == 0 for _, end in borders)
+    lengths = [end - start for start, end in borders]
+    assert max(lengths) <= piece * max(1, 16 // jobs) + len(line)
+    assert lengths[-1] <= piece + len(line)
+    if warm:
+        assert max(lengths) <= piece + len(line)
+    elif jobs <= 8:
+        assert max(lengths) > 2 * piece - len(line)
+
+
+def test_settling() -> None:
+    """What is there is looked through for garbage no more; what comes is, later."""
+    before = gc.get_threshold()
+    try:
+        with collection.paused():
+            collection.settle()
+            assert gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[0] > before[0]
+        assert gc.get_threshold()[1:] == before[1:]
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 def test_a_line_that_is_longer_than_pieces(tmp_path: Path) -> None:

@@ -222,6 +222,11 @@ class FieldMap:
 
     def kinds(self) -> tuple[ir.EventKind, ...]:
         """The kinds of CAR events this log can hold, in the order of the entries."""
+        return self._kinds
+
+    @cached_property
+    def _kinds(self) -> tuple[ir.EventKind, ...]:
+        # Accounts ask for each sum.
         return tuple(dict.fromkeys(e.kind for e in self.entries if e.native is None))
 
     def sources(self) -> tuple[ir.EventKind, ...]:

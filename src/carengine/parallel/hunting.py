@@ -45,6 +45,9 @@ from .crew import Crew, Work, start_method, unpack
 from .desk import Desk, Sampling, watched
 
 _WARM = 2 * PIECE
+# All processes together work on so many pieces' worth of a file, and on several: whoever reads on for longer learns
+# less of what the others learn as well.
+_TOGETHER = 16
 _MOST_WAITING = 64 << 20
 # What a message takes beside its bytes.
 _MESSAGE = 1_024
@@ -160,7 +163,7 @@ class Hunting:
         self._piece = piece
         self._warm = warm
         self._stopped: set[int] = set()
-        self._steps = pieces(self._walk, self._paths, self._stopped, piece)
+        self._steps = pieces(self._walk, self._paths, self._stopped, piece, self._stretch)
         self._crew: Crew | None = None
         self._engine_file: str | None = None
         self._next: Piece | None = None
@@ -304,6 +307,13 @@ class Hunting:
             slot.parts.extend(self._bench.work(message_of(piece, self._first())))
             for _ in self._put_together():
                 pass  # what was found waits for `run`
+
+    def _stretch(self, left: int) -> int:
+        """How many bytes of a file are the next piece. The last ones are small: all end at about the same time."""
+        if self._warm:
+            return self._piece
+        most = self._piece * max(1, _TOGETHER // self.jobs)
+        return max(self._piece, min(most, left // (2 * self.jobs)))
 
     def _first(self) -> int:
         """How many events of the next piece may be among the first of the run."""

@@ -123,8 +123,11 @@ def layout(head: bytes) -> str:
         case b"{":
             start = 0
             for _ in range(_TRIED):
-                end = _Scan().run(text, start)
-                if end is None or end < 0 or not _is_object(text[start:end]):
+                # Most are one line, which is decoded faster than it is looked through.
+                line = text.find(b"\n", start)
+                alone = line >= 0 and _is_object(text[start:line])
+                end = line if alone else _Scan().run(text, start)
+                if end is None or end < 0 or not (alone or _is_object(text[start:end])):
                     break
                 rest = text[end:].split(b"\n", 1)[0].strip(_SPACE)
                 if b"\n" in text[start:end] or rest[:1] == b"{":

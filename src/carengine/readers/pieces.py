@@ -2,8 +2,8 @@
 
 The walk through folders and archives stays one, in order; what it comes to is cut::
 
-    a large file of lines     a `Lines` for every few MiB, from line end to line end; then an `Ending`
-    lines in an archive       the same, with the unpacked bytes in it: unpacking stays with the walk
+    a large file of lines     a `Lines` for a stretch of it, from line end to line end; then an `Ending`
+    lines in an archive       the same every few MiB, with the unpacked bytes in it: unpacking stays with the walk
     any other file            a `Whole`: its path, or what was unpacked of it
     what is too large for it  `Here`: to be read by whoever walks
 
@@ -14,7 +14,7 @@ together counts on. All pieces are plain data.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import chain
 from typing import BinaryIO
 
@@ -27,7 +27,7 @@ from .record import Account, Limits, Record, Tally
 from .unpack import CHUNK, Content, DamageError, Meter, RefusalError, file_chunks
 
 PIECE = 4 << 20
-"""How many bytes of lines are a piece; the line that the last of them is in belongs to it."""
+"""How many bytes of lines are a piece; the line that the last of them is in belongs to it. Of files it may be more."""
 
 _MOST_HELD = 32 << 20
 
@@ -92,23 +92,33 @@ Step = Piece | Ending | Here
 
 
 def pieces(
-    walk: Walk, paths: list[str], stopped: set[int], size: int = PIECE
+    walk: Walk,
+    paths: list[str],
+    stopped: set[int],
+    size: int = PIECE,
+    stretch: Callable[[int], int] = lambda left: PIECE,
 ) -> Generator[Step, None, None]:
-    """What there is at some paths, in order. Of texts whose number is put into ``stopped`` no more is cut."""
+    """What there is at some paths, in order. Of texts whose number is put into ``stopped`` no more is cut.
+
+    ``size`` is how many bytes of unpacked lines are a piece, ``stretch`` tells it for lines of a file of which so many
+    bytes are left.
+    """
     for number, (row, content) in enumerate(walk.paths(paths)):
-        treatment = None
-        if row.read is not None and row.name == _LINES:
-            treatment = treatment_of_lines(content)
         path = _path(content)
+        treatment = whole = None
         if path:
             assert content.file is not None
             walk.account.bytes_read -= content.file.tell()  # whoever reads the pieces counts them
+            whole = os.stat(path).st_size
+        # A small file needs no cutting, and what its lines are like whoever reads it will see.
+        if row.read is not None and row.name == _LINES and (whole is None or whole > size):
+            treatment = treatment_of_lines(content)
         if treatment is not None:
             opening = Lines(number, content.name, content.within, treatment, opening=True)
             cut: Iterator[Lines | tuple[str, str]]
             if path:
                 assert content.file is not None
-                cut = _cut_file(opening, path, content.file, size)
+                cut = _cut_file(opening, path, content.file, stretch)
             else:
                 cut = _cut_stream(opening, content, size)
             failure: tuple[str, str] | None = None
@@ -120,8 +130,7 @@ def pieces(
                 if number in stopped:
                     break
             yield Ending(number, content.name, content.within, like_json(content.head), failure)
-        elif path:
-            whole = os.stat(path).st_size
+        elif whole is not None:
             yield Whole(content.name, content.within, content.depth, path=path, size=whole)
         else:
             yield _held(row, content)
@@ -143,11 +152,14 @@ def _path(content: Content) -> str:
         return ""
 
 
-def _cut_file(opening: Lines, path: str, file: BinaryIO, size: int) -> Iterator[Lines]:
+def _cut_file(
+    opening: Lines, path: str, file: BinaryIO, stretch: Callable[[int], int]
+) -> Iterator[Lines]:
     """Stretches of a file. Only the surroundings of the borders are looked at."""
     start = 0
     while True:
-        end = _line_end(file, start + size - 1)
+        left = os.fstat(file.fileno()).st_size - start
+        end = _line_end(file, start + stretch(left) - 1)
         yield _evolved(opening, opening=start == 0, path=path, start=start, end=end)
         if end is None:
             return
