@@ -23,9 +23,9 @@ from carengine.rule import RuleSet, from_drafts
 from carengine.sigma import read
 from sigma_lines import Log, correlation, lines, rule
 
-ROUNDS = int(os.environ.get("CARENGINE_FUZZ") or 8)
+ROUNDS = int(os.environ.get("CARENGINE_FUZZ") or 6)
 FIRST = int(os.environ.get("CARENGINE_FUZZ_FIRST") or 0)
-NUMBER = 500
+NUMBER = 250
 
 
 def drawn_rules(chance: random.Random, log: Log, stateful: int) -> RuleSet:
