@@ -43,7 +43,7 @@ from .columns import (
     paths_in,
     single_value,
 )
-from .finder import Finder
+from .finder import PREPARING, Finder
 from .injson import MightHold, any_of
 
 try:
@@ -392,6 +392,11 @@ class ClassMatcher:
     # Anchors
 
     def _prepare(self) -> Plan:
+        with PREPARING:
+            # Another thread may have been faster.
+            return self._plan or self._compiled_plan()
+
+    def _compiled_plan(self) -> Plan:
         verdicts: list[tuple[int, Verdict]] = []
         compiled: list[tuple[int, ir.Condition]] = []
         hanging: list[_Hanging | None] = []
@@ -414,6 +419,7 @@ class ClassMatcher:
         if self.watch is not None:
             verdicts = self.watch.verdicts(verdicts)
         self._verdicts, self._compiled, self._hanging = verdicts, compiled, hanging
+        # Last, since others go on as soon as there is a plan.
         self._plan = self._planned()
         return self._plan
 
@@ -459,6 +465,11 @@ class ClassMatcher:
 
     def _review(self) -> None:
         """Change anchors that are hit often and in vain."""
+        with PREPARING:
+            if self._events >= self._review_at:
+                self._reviewed()
+
+    def _reviewed(self) -> None:
         events = self._events
         last = self._review_at >= _LAST_REVIEW
         self._review_at = self._review_at * _NEXT_REVIEW if not last else sys.maxsize
