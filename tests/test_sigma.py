@@ -749,6 +749,17 @@ def test_filters_narrow_rules_in_other_files(rules: str, applies: bool) -> None:
     assert [d.code.id for d in loaded.diagnostics] == ["CE808" if applies else "CE809"]
 
 
+def test_a_rule_that_a_filter_names_in_vain_is_told() -> None:
+    text = _FILTER.replace("RULES", "[named, NAMED, 11111111-1111-4111-8111-11111111111A]")
+    rule = with_detection("s: {A: 1}\ncondition: s", HEAD + "name: named\n")
+    loaded = load(text, rule)
+    told = [d.message for d in loaded.diagnostics if d.code.id == "CE809"]
+    assert [message.split()[5] for message in told] == [
+        "11111111-1111-4111-8111-11111111111A,",
+        "NAMED,",
+    ]
+
+
 def test_a_filter_has_one_condition() -> None:
     text = _FILTER.replace("RULES", "any").replace("not admin", "[not admin, admin]")
     loaded = load(text, with_detection("s: {A: 1}\ncondition: s"))

@@ -10,6 +10,9 @@ from __future__ import annotations
 import io
 import os
 import random
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,9 +26,9 @@ from carengine.rule import RuleSet, from_drafts
 from carengine.sigma import read
 from sigma_lines import Log, correlation, lines, rule
 
-ROUNDS = int(os.environ.get("CARENGINE_FUZZ") or 8)
+ROUNDS = int(os.environ.get("CARENGINE_FUZZ") or 6)
 FIRST = int(os.environ.get("CARENGINE_FUZZ_FIRST") or 0)
-NUMBER = 500
+NUMBER = 250
 
 
 def drawn_rules(chance: random.Random, log: Log, stateful: int) -> RuleSet:
@@ -126,3 +129,23 @@ def test_all_ways_find_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
         if turn == 1:
             by_file(engine, more, sieved=True)
     assert by_file(engine, data, sieved=False) == expected
+
+
+def test_sessions_in_several_threads() -> None:
+    chance = random.Random(7000)
+    log = Log(chance)
+    rules = drawn_rules(chance, log, 0)
+    maps = find_maps("windows")
+    logs = [b"\n".join(lines(chance, 60, log)) + b"\n" for _ in range(4)]
+    expected = [by_file(Engine(rules, maps), data, sieved=False) for data in logs]
+    interval = sys.getswitchinterval()
+    # Another thread goes on after every few instructions.
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            engine = Engine(rules, maps)
+            with ThreadPoolExecutor(len(logs)) as threads:
+                found = threads.map(partial(by_file, engine, sieved=True), logs)
+                assert list(found) == expected
+    finally:
+        sys.setswitchinterval(interval)

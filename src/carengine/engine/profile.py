@@ -29,7 +29,7 @@ from .account import Account
 from .classes import Together
 from .engine import Engine, Session
 from .matcher.columns import Column, FacetAnchors, Hits, Memory
-from .matcher.stages import Verdict
+from .matcher.verdicts import Verdict
 from .streaming import StreamOptions
 
 Key = tuple[Any, ...]

@@ -455,7 +455,8 @@ class Sieve:
         self._entries[leaf] = self._entries.get(leaf, 0) + 1
         if len(self._known) >= _MOST_KNOWN:
             # Something that hardly ever is the same decides what these events are.
-            many = {one for one, n in self._entries.items() if n > _MOST_KNOWN // 8}
+            # Of a copy: sessions in other threads may add to it.
+            many = {one for one, n in dict(self._entries).items() if n > _MOST_KNOWN // 8}
             self._varied = self._varied | many
             self._structure()
 
@@ -554,7 +555,7 @@ class Sieve:
         vain = Counter[int]() if known is None or known.further is None else known.further.vain
         unseen = number - self._told.get(leaf, 0) - self._shown.get(leaf, 0)
         for _, group in leaf.target.groups:
-            group.matcher.passed(max(0, unseen), vain)
+            group.matcher.passed(max(0, unseen), dict(vain))
         vain.clear()
         self._told[leaf] = number
         self._shown[leaf] = 0

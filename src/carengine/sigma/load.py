@@ -56,9 +56,11 @@ class _Filter:
         """Whether the filter is for a rule: of its log source, and named, where it names any."""
         if rule.source is None or not self.source.includes(rule.source):
             return False
-        return self.rules is None or not {rule.document.id.lower(), rule.name}.isdisjoint(
-            self.rules
-        )
+        return self.rules is None or any(_is_called(rule, name) for name in self.rules)
+
+
+def _is_called(rule: _Rule, name: str) -> bool:
+    return name == rule.name or name.lower() == rule.document.id.lower()
 
 
 def read(
@@ -197,14 +199,14 @@ def _add_filter(
 def _named_rules(
     node: yamltext.Node | None, document: Document, found: list[Diagnostic]
 ) -> tuple[str, ...] | None:
-    """The rules that a filter names, by id (in lower case) or name; None for any."""
+    """The rules that a filter names, by id or name; None for any."""
     written = node.get("rules") if isinstance(node, yamltext.Mapping) else None
     match written:
         case yamltext.Scalar(str() as text):
-            return None if text.lower() == "any" else (text, text.lower())
+            return None if text.lower() == "any" else (text,)
         case yamltext.Sequence(items) if all(isinstance(i, yamltext.Scalar) for i in items):
             texts = [i.text for i in items if isinstance(i, yamltext.Scalar)]
-            return tuple(dict.fromkeys([*texts, *map(str.lower, texts)])) or None
+            return tuple(dict.fromkeys(texts)) or None
     place = document.place if written is None else written.span
     message = "a filter has `rules`: `any`, or ids or names of rules"
     found.append(Diagnostic(codes.BAD_SIGMA, message, place))
@@ -230,6 +232,11 @@ def _apply(filters: list[_Filter], rules: list[_Rule], found: list[Diagnostic]) 
         if not concerned:
             message = f"the filter {title} is for no rule that was loaded"
             found.append(Diagnostic(codes.SIGMA_FILTER_UNUSED, message, item.document.place))
+            continue
+        for name in item.rules or ():
+            if not any(_is_called(rule, name) for rule in concerned):
+                message = f"the filter {title} names {name}, which is no rule of its log source"
+                found.append(Diagnostic(codes.SIGMA_FILTER_UNUSED, message, item.document.place))
 
 
 # Correlations

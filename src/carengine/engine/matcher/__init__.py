@@ -1,7 +1,7 @@
 """Deciding all rules for one event at once.
 
 ``routing`` finds the classes that an event is of, ``stages`` decides which stages of a class hold, ``columns`` and
-``finder`` look at values, ``literals`` knows which texts a test requires. Outcomes are those of
+``finder`` look at values, ``verdicts`` put tests together, ``literals`` knows which texts a test requires. Outcomes are those of
 ``evaluate.holds``; everything here is about what they cost.
 """
 
@@ -18,7 +18,8 @@ from .routing import (
     split_by,
     where_present,
 )
-from .stages import ClassMatcher, Plan, WholeEventNeeded
+from .stages import ClassMatcher, Plan
+from .verdicts import WholeEventNeeded
 
 __all__ = [
     "ClassMatcher",

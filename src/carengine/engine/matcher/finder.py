@@ -12,6 +12,7 @@ depends on the text's length and hardly on the number of tests:
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
@@ -29,6 +30,9 @@ try:
     from ahocorasick_rs import Implementation, MatchKind
 except ImportError:
     Automaton = None
+
+PREPARING = threading.RLock()
+"""Held while something is made that sessions in several threads share."""
 
 # Up to this many texts, looking for one after another is cheaper than an automaton, or than the index.
 _LOOP = 8
@@ -184,6 +188,11 @@ class Finder:
         return found
 
     def _prepare(self) -> None:
+        with PREPARING:
+            if not self._ready:
+                self._make_ready()
+
+    def _make_ready(self) -> None:
         # A slice by a negative length would be wrong for length 0: "" is a suffix of everything.
         self._everything |= self._prefixes.pop("", 0) | self._suffixes.pop("", 0)
         if (empty := self._sought.pop("", None)) is not None:

@@ -18,21 +18,20 @@ for others. That changes what matching costs, never what it finds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
 from ... import ir
-from ...evaluate import Alone, RawRow, holds
+from ...evaluate import Alone, holds
 from ...fieldmap import Get, Lowered, getter, walker
-from ...pattern import Pattern, fold
+from ...pattern import Pattern
 from ...values import raw_text
 from . import literals
 from .columns import (
     Atom,
-    Cell,
     Column,
     Computed,
     FacetAnchors,
@@ -43,8 +42,18 @@ from .columns import (
     paths_in,
     single_value,
 )
-from .finder import Finder
+from .finder import PREPARING, Finder
 from .injson import Search, any_of
+from .verdicts import (
+    Look,
+    LookRow,
+    Verdict,
+    WholeEventNeeded,
+    all_hold,
+    any_holds,
+    is_false,
+    is_true,
+)
 
 try:
     from orjson import dumps
@@ -61,57 +70,6 @@ _LAST_REVIEW = 600_000
 # From so many stages on that an event could pass it pays to remember which it did, if its values are no longer than that.
 _WORTH_A_MEMO = 4
 _MEMO_SIZE = 8_000
-
-
-class WholeEventNeeded(Exception):  # noqa: N818 - a question that cannot be answered yet, no error
-    """The text of an event is asked for, and only some of its fields are there."""
-
-
-class _Look:
-    """One event being matched: its cells that were asked for, and its text."""
-
-    __slots__ = ("cells", "columns", "event", "folded", "outer", "text")
-
-    def __init__(
-        self, columns: Sequence[Column], event: Mapping[str, Any], outer: Mapping[str, Any] | None
-    ) -> None:
-        self.columns = columns
-        self.event = event
-        self.outer = outer
-        self.cells: list[Cell | None] = [None] * len(columns)
-        self.text: str | None = None
-        self.folded: str | None = None
-
-    def cell(self, index: int) -> Cell:
-        found = self.cells[index] = self.columns[index].cell(self.event)
-        return found
-
-    def whole_text(self) -> str:
-        if self.text is None:
-            if self.outer is None:
-                raise WholeEventNeeded
-            self.text = raw_text(self.outer)
-        return self.text
-
-    def matches_text(self, patterns: tuple[Pattern, ...]) -> bool:
-        text = self.whole_text()
-        if self.folded is None:
-            self.folded = fold(text)
-        folded = self.folded
-        return any(pattern.test()(text if pattern.cased else folded) for pattern in patterns)
-
-
-@frozen
-class _LookRow(RawRow):
-    """A raw event whose text is that of the record it was wrapped in."""
-
-    look: _Look
-
-    def text(self) -> str:
-        return self.look.whole_text()
-
-
-Verdict = Callable[[_Look], bool]
 
 
 @frozen
@@ -375,7 +333,7 @@ class ClassMatcher:
     def _asked(
         self, hits: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
     ) -> list[int]:
-        look = _Look(self._columns, event, outer)
+        look = Look(self._columns, event, outer)
         found: list[int] = []
         tries, passes, verdicts = self._tries, self._passes, self._verdicts
         while hits:
@@ -392,6 +350,11 @@ class ClassMatcher:
     # Anchors
 
     def _prepare(self) -> Plan:
+        with PREPARING:
+            # Another thread may have been faster.
+            return self._plan or self._compiled_plan()
+
+    def _compiled_plan(self) -> Plan:
         verdicts: list[tuple[int, Verdict]] = []
         compiled: list[tuple[int, ir.Condition]] = []
         hanging: list[_Hanging | None] = []
@@ -414,6 +377,7 @@ class ClassMatcher:
         if self.watch is not None:
             verdicts = self.watch.verdicts(verdicts)
         self._verdicts, self._compiled, self._hanging = verdicts, compiled, hanging
+        # Last, since others go on as soon as there is a plan.
         self._plan = self._planned()
         return self._plan
 
@@ -451,7 +415,7 @@ class ClassMatcher:
             else:
                 table = self.watch.table(column, held, self._memory)
             if column.path is not None:
-                table.rest = self._rest_of(index, column.path)
+                table.rest = self._rest_of(column.path)
             if column.path is not None and len(column.path) == 1:
                 plain.append((table, column.path[0]))
             else:
@@ -459,7 +423,7 @@ class ClassMatcher:
         paths = frozenset(path for index in facets for path in self._columns[index].paths)
         return Plan(tuple(plain), tuple(computed), text, _any_of(in_json), always, paths)
 
-    def _rest_of(self, index: int, path: tuple[str, ...]) -> Callable[[Any, int], int]:
+    def _rest_of(self, path: tuple[str, ...]) -> Callable[[Any, int], int]:
         """What leaves, of the stages that a value of a column is an anchor of, those that do not fail by it.
 
         Rules often look for a value and leave some out that have it: a name of a program, but not where it
@@ -468,21 +432,22 @@ class ClassMatcher:
         verdicts: dict[int, Verdict | None] = {}
 
         def rest(value: Any, found: int) -> int:
-            look: _Look | None = None
+            look: Look | None = None
             left = found
             while left:
                 bit = left & -left
                 left ^= bit
                 place = bit.bit_length() - 1
                 if place not in verdicts:
-                    verdicts[place] = self._asked_of(place, path)
+                    with PREPARING:
+                        verdicts[place] = self._asked_of(place, path)
                 verdict = verdicts[place]
                 if verdict is not None:
                     if look is None:
                         event = value
                         for key in reversed(path):
                             event = {key: event}
-                        look = _Look(self._columns, event, None)
+                        look = Look(self._columns, event, None)
                     if not verdict(look):
                         found ^= bit
             return found
@@ -501,6 +466,11 @@ class ClassMatcher:
 
     def _review(self) -> None:
         """Change anchors that are hit often and in vain."""
+        with PREPARING:
+            if self._events >= self._review_at:
+                self._reviewed()
+
+    def _reviewed(self) -> None:
         events = self._events
         last = self._review_at >= _LAST_REVIEW
         self._review_at = self._review_at * _NEXT_REVIEW if not last else sys.maxsize
@@ -567,7 +537,7 @@ class ClassMatcher:
         # What is rare first: the others are then hardly ever asked.
         parts.sort(key=lambda part: min((a.cost for a in part.anchors), default=1.0))
         anchors = tuple(anchor for part in parts for anchor in part.anchors)
-        return _Compiled(_all([part.verdict for part in parts]), anchors)
+        return _Compiled(all_hold([part.verdict for part in parts]), anchors)
 
     def _some(self, items: tuple[ir.Condition, ...], *, wanted: bool) -> _Compiled | None:
         positive: dict[int, int] = {}
@@ -592,11 +562,11 @@ class ClassMatcher:
                 # All alternatives on one column are one test of its cell.
                 index, bit = self._bit(item, value)
                 positive[index] = positive.get(index, 0) | bit
-        tests = [_is_true(index, mask) for index, mask in positive.items()]
+        tests = [is_true(index, mask) for index, mask in positive.items()]
         if not tests and not verdicts:
             return None
         anchors = (_Anchor(tuple(dict.fromkeys(atoms)), cost),) if hangs else ()
-        return _Compiled(_any([*tests, *verdicts]), anchors)
+        return _Compiled(any_holds([*tests, *verdicts]), anchors)
 
     def _atom(self, atom: ir.Condition, *, wanted: bool) -> _Compiled:
         if isinstance(atom, ir.RawMatch):
@@ -609,16 +579,16 @@ class ClassMatcher:
         value = single_value(atom)
         if value is None:
 
-            def by_reference(look: _Look) -> bool:
-                return holds(atom, _LookRow(look.event, look), _ALONE) is wanted
+            def by_reference(look: Look) -> bool:
+                return holds(atom, LookRow(look.event, look), _ALONE) is wanted
 
             return _Compiled(by_reference, ())
         index, bit = self._bit(atom, value)
         if wanted:
             return _Compiled(
-                _is_true(index, bit), (_Anchor(((index, atom),), _frequency(_as_atom(atom))),)
+                is_true(index, bit), (_Anchor(((index, atom),), _frequency(_as_atom(atom))),)
             )
-        return _Compiled(_is_false(index, bit), ())
+        return _Compiled(is_false(index, bit), ())
 
     def _bit(self, atom: ir.Condition, value: ir.Value) -> tuple[int, int]:
         source = column_source(value)
@@ -691,41 +661,3 @@ def _frequency(atom: Atom) -> float:
 def _pattern_frequency(pattern: Pattern) -> float:
     length = sum(len(token) for token in pattern.tokens if isinstance(token, str))
     return max(0.0005, 0.7**length)
-
-
-def _is_true(index: int, mask: int) -> Verdict:
-    def verdict(look: _Look) -> bool:
-        cell = look.cells[index] or look.cell(index)
-        return bool(cell.true & mask) or cell.any_true(mask)
-
-    return verdict
-
-
-def _is_false(index: int, bit: int) -> Verdict:
-    return lambda look: (look.cells[index] or look.cell(index)).is_false(bit)
-
-
-def _all(verdicts: Sequence[Verdict]) -> Verdict:
-    if len(verdicts) == 1:
-        return verdicts[0]
-
-    def every(look: _Look) -> bool:
-        for verdict in verdicts:  # noqa: SIM110 - a generator costs more than the loop
-            if not verdict(look):
-                return False
-        return True
-
-    return every
-
-
-def _any(verdicts: Sequence[Verdict]) -> Verdict:
-    if len(verdicts) == 1:
-        return verdicts[0]
-
-    def some(look: _Look) -> bool:
-        for verdict in verdicts:  # noqa: SIM110 - a generator costs more than the loop
-            if verdict(look):
-                return True
-        return False
-
-    return some
