@@ -191,6 +191,15 @@ def test_splunk(query: str, event: Event, found: bool) -> None:
     assert finds("splunk", query, event) is found
 
 
+def test_logpoint_names_a_count_as_it_is_written() -> None:
+    query = 'event_id=1 | chart count() by host | search "count()">1'
+    reading = read(Block.of(query), "logpoint", raise_names=False)
+    assert reading.program is not None
+    events = [{"event_id": 1, "host": host} for host in "aab"]
+    matches = Engine([as_rule(reading, "q")], fieldmap=native_map(reading)).run(events)
+    assert [match.fields["host"] for match in matches] == ["a"]
+
+
 @pytest.mark.parametrize(("query", "event", "found"), LOGPOINT)
 def test_logpoint(query: str, event: Event, found: bool) -> None:
     assert finds("logpoint", query, event) is found
