@@ -14,6 +14,7 @@ That finds differences and proves nothing. The lists are the same ones every tim
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -36,6 +37,9 @@ from .witness import Event, laid
 
 _LISTS = 400
 _LONGEST = 30
+# Rows that plans may make of one list, and of all lists together.
+_MOST_ROWS = 5_000
+_MOST_WORK = 600_000
 _MAX_TEMPLATES = 24
 _MAX_TOGETHER = 4
 _GOALS: tuple[Goal, ...] = ("true", "not true")
@@ -81,8 +85,11 @@ def search(first: ir.Program, second: ir.Program, steps: int, logs: Logs | None 
     plans = [tuple(selection(output.plan) for output in made.outputs) for made in (first, second)]
     pool = _Pool.of(plans, Budget(steps), logs)
     found: list[Found | None] = [None, None]
-    tried = 0
+    tried = work = 0
     for events in pool.lists():
+        work += sum(_rows(plan, len(events)) for several in plans for plan in several)
+        if work > _MOST_WORK:
+            break
         tried += 1
         finds = [_found(each, events) for each in plans]
         for place, (mine, other) in enumerate((finds, finds[::-1])):
@@ -92,6 +99,19 @@ def search(first: ir.Program, second: ir.Program, steps: int, logs: Logs | None 
         if None not in found:
             break
     return Looked(found[0], found[1], tried)
+
+
+def _rows(plan: ir.Plan, events: int) -> int:
+    """How many rows a plan and those below it look at, at most, of so many events."""
+    match plan:
+        case ir.Search():
+            return events
+        case ir.Join(branches):
+            each = [_rows(branch.plan, events) for branch in branches]
+            return sum(each) + min(math.prod(each), _MOST_WORK)
+        case _:
+            inner = (*ir.plans_below(plan), *ir.plans_beside(plan))
+            return sum(_rows(part, events) for part in inner)
 
 
 # Running
@@ -239,7 +259,12 @@ class _Pool:
             logs,
             values,
             tuple(d for d in distances if d >= 0),
-            tuple(length for length in lengths if 1 <= length <= _LONGEST),
+            tuple(
+                length
+                for length in lengths
+                if 1 <= length <= _LONGEST
+                and (length == 1 or sum(_rows(plan, length) for plan in whole) <= _MOST_ROWS)
+            ),
         )
 
     def lists(self) -> Iterator[list[Event]]:
