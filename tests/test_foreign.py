@@ -634,7 +634,7 @@ def test_what_only_shows_events_needs_no_names_of_cars() -> None:
     assert "grouping by dvc" in reading.diagnostics[-1].message
 
 
-RAISED = [
+NAMED = [
     ("splunk", 'EventCode=7045 Service_File_Name="*.exe"', "service/create", "image_path"),
     ("splunk", 'EventCode=4688 New_Process_Name="*.exe"', "process/create", "image_path"),
     ("splunk", "EventCode=1 ComputerName=WS1", "process/create", "hostname"),
@@ -643,7 +643,7 @@ RAISED = [
 ]
 
 
-@pytest.mark.parametrize(("language", "query", "kind", "name"), RAISED)
+@pytest.mark.parametrize(("language", "query", "kind", "name"), NAMED)
 def test_names_become_cars(language: str, query: str, kind: str, name: str) -> None:
     reading = read(Block.of(query), language)
     assert reading.program is not None
