@@ -191,6 +191,15 @@ def test_splunk(query: str, event: Event, found: bool) -> None:
     assert finds("splunk", query, event) is found
 
 
+def test_logpoint_names_a_count_as_it_is_written() -> None:
+    query = 'event_id=1 | chart count() by host | search "count()">1'
+    reading = read(Block.of(query), "logpoint", raise_names=False)
+    assert reading.program is not None
+    events = [{"event_id": 1, "host": host} for host in "aab"]
+    matches = Engine([as_rule(reading, "q")], fieldmap=native_map(reading)).run(events)
+    assert [match.fields["host"] for match in matches] == ["a"]
+
+
 @pytest.mark.parametrize(("query", "event", "found"), LOGPOINT)
 def test_logpoint(query: str, event: Event, found: bool) -> None:
     assert finds("logpoint", query, event) is found
@@ -612,3 +621,32 @@ def test_the_queries_of_the_eql_package() -> None:
     assert right >= 0.95 * (right + wrong)
     assert right >= 84
     assert right + wrong + outside == len(queries)
+
+
+def test_what_only_shows_events_needs_no_names_of_cars() -> None:
+    shown = "EventCode=1 | stats count values(Image) by Image dvc | table dvc"
+    reading = read(Block.of(shown), "splunk")
+    assert reading.program is not None
+    assert [d.code.id for d in reading.diagnostics if "dvc" in d.message] == ["CE953"]
+    # Where the groups decide what is found, they cannot be other groups.
+    reading = read(Block.of("EventCode=1 | stats count by Image dvc | where count > 2"), "splunk")
+    assert reading.program is None
+    assert "grouping by dvc" in reading.diagnostics[-1].message
+
+
+NAMED = [
+    ("splunk", 'EventCode=7045 Service_File_Name="*.exe"', "service/create", "image_path"),
+    ("splunk", 'EventCode=4688 New_Process_Name="*.exe"', "process/create", "image_path"),
+    ("splunk", "EventCode=1 ComputerName=WS1", "process/create", "hostname"),
+    ("splunk", 'EventCode=1 ComputerName="WS1.corp.example"', "process/create", "fqdn"),
+    ("logpoint", 'event_id=4670 object_type="File" user_id="S-1"', "file/acl_modify", "uid"),
+]
+
+
+@pytest.mark.parametrize(("language", "query", "kind", "name"), NAMED)
+def test_names_become_cars(language: str, query: str, kind: str, name: str) -> None:
+    reading = read(Block.of(query), language)
+    assert reading.program is not None
+    [stage] = ir.as_stages(reading.program.outputs[0].plan) or ()
+    assert [str(found) for found in stage.kinds] == [kind]
+    assert [found.name for found in ir.fields_of(stage.condition)] == [name]

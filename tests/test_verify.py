@@ -220,6 +220,23 @@ def found_among(tested: carengine.Rule, events: list[Event]) -> list[Event]:
     return [dict(event.event) for match in matches for event in match.events]
 
 
+def test_joins_of_many_are_compared_in_bounds() -> None:
+    text = """a = search Process:Create
+b = search Process:Create
+c = search Process:Create
+d = search Process:Create
+j = join (a, b, c, d) where a.pid < 20 and b.pid != c.pid and d.time < a.time + 5 minutes
+g = group j by a.user
+n = from g select a.user, count(*) as k
+x = filter n where k > 20
+output x"""
+    first = carengine.parse_rule(text).program
+    second = carengine.parse_rule(text.replace("k > 20", "k > 20 and k != 21")).program
+    comparison = compare(first, second)
+    assert comparison.equivalent is not True
+    assert 0 < comparison.lists <= 400
+
+
 def test_what_is_not_proved_is_not_said() -> None:
     # The same, but not built alike.
     first = GROUP.replace("n >= 3 and d > 1", "n >= 3")

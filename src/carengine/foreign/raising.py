@@ -48,7 +48,8 @@ def maps_of(language: str) -> tuple[FieldMap, ...]:
     match language:
         case "splunk":
             flat = [found for found in installed_maps() if found.name in _flat_names()]
-            return (*flat, *find_maps(_OWN / "splunk_cim.yaml"))
+            own = (_OWN / "splunk_cim.yaml", _OWN / "splunk_windows.yaml")
+            return (*flat, *(found for path in own for found in find_maps(path)))
         case "logpoint":
             return find_maps(_OWN / "logpoint.yaml")
         case "sigma":
@@ -83,6 +84,7 @@ def raised(reading: Reading, maps: Iterable[FieldMap] | None = None) -> Reading:
     said = list(reading.diagnostics)
     try:
         for output in reading.program.outputs:
+            raising.shown = _shown_group(output.plan)
             plan, reached = raising.plan(output.plan)
             outputs.append(evolve(output, plan=plan))
             places |= {names.place for names in reached}
@@ -261,6 +263,9 @@ class _Raising:
         self.wider: dict[ir.Condition, dict[ir.EventKind, tuple[object, ...]]] = {}
         # Names that no entry decides stay those of the log.
         self.native = False
+        # The group of which only what is shown depends.
+        self.shown: ir.Group | None = None
+        self.left_out: dict[str, ir.Group] = {}
 
     def asked(self, condition: ir.Condition, names: _Names) -> ir.Condition:
         """What a condition comes to for the events of an entry."""
@@ -272,6 +277,12 @@ class _Raising:
             message = f"the data model has no field for {name} in these events"
             note = f"it is read from the event as {name}"
             yield Diagnostic(codes.NATIVE_NAME, message, _span(atom), notes=(note,))
+        for name, group in self.left_out.items():
+            if name in self.unknown:
+                continue
+            message = f"the data model has no field for {name} in these events"
+            note = "what is found is not shown apart by it"
+            yield Diagnostic(codes.NATIVE_NAME, message, _plan_span(group), notes=(note,))
         by_name: dict[str, list[ir.EventKind]] = {}
         for name, kind in self.absent:
             by_name.setdefault(name, []).append(kind)
@@ -317,7 +328,9 @@ class _Raising:
             case ir.Group(plans, keys):
                 parts = [self.plan(part) for part in plans]
                 names = [name for _, found in parts for name in found]
-                raised_keys = (self._key(key, names, plan) for key in keys)
+                raised_keys = [
+                    self._key(key, names, plan) for key in keys if self._tells(key, names, plan)
+                ]
                 # What is the same in all events found tells no groups apart.
                 kept = tuple(key for key in raised_keys if isinstance(key, ir.Field))
                 return evolve(plan, plans=tuple(p for p, _ in parts), keys=kept), names
@@ -525,12 +538,31 @@ class _Raising:
 
         return change
 
+    def _tells(self, key: ir.Field, names: list[_Names], plan: ir.Group) -> bool:
+        """Whether a key has a name in CAR, or has to have one as the groups decide what is found."""
+        path = tuple(key.name.split("."))
+        if plan is not self.shown or any(path in (*n.fields, *n.allowed) for n in names):
+            return True
+        self.left_out.setdefault(key.name, plan)
+        return False
+
     def _key(self, key: ir.Field, names: list[_Names], plan: ir.Plan) -> ir.Field | ir.Constant:
         made = self._renaming(names, (), plan)(key)
         if not isinstance(made, ir.Field | ir.Constant) or made == ir.Constant(None):
             what = f"grouping by {key.name}, which CAR has no field for"
             raise unsupported(what, _plan_span(plan))
         return made
+
+
+def _shown_group(plan: ir.Plan) -> ir.Group | None:
+    """The group that a plan ends in, where nothing behind it decides what is found."""
+    match plan:
+        case ir.Project(inner) | ir.Assign(inner):
+            return _shown_group(inner)
+        case ir.Aggregated(group):
+            return group
+        case _:
+            return None
 
 
 def _with_raw_names(atom: ir.Condition) -> ir.Condition:

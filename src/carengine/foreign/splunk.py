@@ -351,6 +351,9 @@ class CommandReader:
             label = name.text
             if terms.sign("("):
                 opened = terms.take()
+                if terms.sign(")") and terms.dialect.minus:
+                    # LogPoint calls the column as the query does.
+                    label = f"{name.text}()"
                 if not terms.sign(")"):
                     of = terms.take()
                     if of.text == "eval" and terms.sign("("):

@@ -111,7 +111,7 @@ def compare(
     if mine is None or theirs is None:
         if _alike(first, second, steps, logs):
             return Comparison(True)
-        looked = search(first, second, steps, logs)
+        looked = search(first, second, steps, logs, most)
         return Comparison(
             False, _direction(looked.only_first), _direction(looked.only_second), looked.lists
         )
@@ -140,12 +140,15 @@ def _alike(first: ir.Program, second: ir.Program, steps: int, logs: Logs | None)
     return forms.of(first) == forms.of(second)
 
 
-def _direction(found: Found | None) -> Direction:
-    if found is None:
-        return Direction()
-    event = found.events[found.missed]
-    made = Difference((found.kind,), event, found.condition, found.span, among=found.events)
-    return Direction((made,))
+def _direction(found: tuple[Found, ...]) -> Direction:
+    return Direction(
+        tuple(
+            Difference(
+                (one.kind,), one.events[one.missed], one.condition, one.span, among=one.events
+            )
+            for one in found
+        )
+    )
 
 
 def _only(

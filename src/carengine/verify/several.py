@@ -14,6 +14,7 @@ That finds differences and proves nothing. The lists are the same ones every tim
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -36,7 +37,12 @@ from .witness import Event, laid
 
 _LISTS = 400
 _LONGEST = 30
+# Rows that plans may make of one list, and of all lists together.
+_MOST_ROWS = 5_000
+_MOST_WORK = 600_000
 _MAX_TEMPLATES = 24
+# How many lists that tell programs apart are made smaller, for each direction.
+_CLOSELY = 12
 _MAX_TOGETHER = 4
 _GOALS: tuple[Goal, ...] = ("true", "not true")
 _START = 1_714_550_400_000_000
@@ -69,29 +75,65 @@ class Found:
 
 @frozen
 class Looked:
-    """What looking for a difference gave: one for each direction at most, and how many lists were tried."""
+    """What looking for differences gave in each direction, one for each condition that is to blame, and how many lists were tried."""
 
-    only_first: Found | None
-    only_second: Found | None
+    only_first: tuple[Found, ...]
+    only_second: tuple[Found, ...]
     lists: int
 
 
-def search(first: ir.Program, second: ir.Program, steps: int, logs: Logs | None = None) -> Looked:
-    """Looks for lists of events on which two programs find different ones, of such as ``logs`` can hold."""
+def search(
+    first: ir.Program,
+    second: ir.Program,
+    steps: int,
+    logs: Logs | None = None,
+    most: int | None = None,
+) -> Looked:
+    """Looks for lists of events on which two programs find different ones, of such as ``logs`` can hold.
+
+    Of the lists that tell the programs apart a few are looked at closely; after ``most`` differences in a direction none.
+    """
     plans = [tuple(selection(output.plan) for output in made.outputs) for made in (first, second)]
     pool = _Pool.of(plans, Budget(steps), logs)
-    found: list[Found | None] = [None, None]
-    tried = 0
+    found: tuple[list[Found], list[Found]] = ([], [])
+    looked_at = [0, 0]
+    tried = work = 0
     for events in pool.lists():
+        work += sum(_rows(plan, len(events)) for several in plans for plan in several)
+        if work > _MOST_WORK:
+            break
         tried += 1
         finds = [_found(each, events) for each in plans]
         for place, (mine, other) in enumerate((finds, finds[::-1])):
-            if found[place] is None and mine - other:
-                theirs = plans[1 - place]
-                found[place] = _smallest(events, plans[place], theirs, logs)
-        if None not in found:
+            enough = _CLOSELY if most is None else min(most, _CLOSELY)
+            if mine - other and looked_at[place] < enough:
+                looked_at[place] += 1
+                found[place].append(_smallest(events, plans[place], plans[1 - place], logs))
+        if min(looked_at) >= (_CLOSELY if most is None else most):
             break
-    return Looked(found[0], found[1], tried)
+    return Looked(_told_apart(found[0]), _told_apart(found[1]), tried)
+
+
+def _told_apart(found: list[Found]) -> tuple[Found, ...]:
+    """The shortest list for each thing that is to blame; one for which nothing is to blame alone only if there is no other."""
+    made: dict[tuple[ir.Condition | None, Span | None], Found] = {}
+    for one in sorted(found, key=lambda item: len(item.events)):
+        made.setdefault((one.condition, one.span), one)
+    clear = [one for (condition, span), one in made.items() if condition or span]
+    return tuple(clear or list(made.values())[:1])
+
+
+def _rows(plan: ir.Plan, events: int) -> int:
+    """How many rows a plan and those below it look at, at most, of so many events."""
+    match plan:
+        case ir.Search():
+            return events
+        case ir.Join(branches):
+            each = [_rows(branch.plan, events) for branch in branches]
+            return sum(each) + min(math.prod(each), _MOST_WORK)
+        case _:
+            inner = (*ir.plans_below(plan), *ir.plans_beside(plan))
+            return sum(_rows(part, events) for part in inner)
 
 
 # Running
@@ -239,7 +281,12 @@ class _Pool:
             logs,
             values,
             tuple(d for d in distances if d >= 0),
-            tuple(length for length in lengths if 1 <= length <= _LONGEST),
+            tuple(
+                length
+                for length in lengths
+                if 1 <= length <= _LONGEST
+                and (length == 1 or sum(_rows(plan, length) for plan in whole) <= _MOST_ROWS)
+            ),
         )
 
     def lists(self) -> Iterator[list[Event]]:

@@ -32,8 +32,18 @@ from ..lowered import Log, View, column_name, views_of, why_empty
 from ..model import Findings, Query
 from ..reads import atoms_of_plan, fields_of_plan, with_clock
 from .dialects import Dialect
-from .expressions import NULL, Expression, Form, Writer
-from .relations import Column, Key, Relation, aggregates_in, lookups_in, lookups_of, type_in
+from .expressions import Expression, Form, Writer
+from .relations import (
+    Column,
+    Key,
+    Relation,
+    aggregates_in,
+    cell,
+    cells_of_views,
+    lookups_in,
+    lookups_of,
+    type_in,
+)
 
 _TIES = "rows of one time are taken in the order of their event_id"
 _NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
@@ -230,14 +240,11 @@ class Plans:
             for column in (*self._plain_columns(source),)
             if column != name
         ]
-        cells = ", ".join([*kept, f"{self._cell(made)} AS {quoted(name)}"])
+        cells = ", ".join([*kept, f"{cell(made, writer)} AS {quoted(name)}"])
         columns = dict(source.columns)
         columns[None, name] = Column(name, made.form, made.whole, type_in(value, source))
         named = self._add("assigned", f"SELECT {cells} FROM {alias}{joins}")
         return evolve(source, name=named, columns=columns)
-
-    def _cell(self, made: Expression) -> str:
-        return f"CAST(NULL AS {self.dialect.text})" if made.null else made.sql
 
     def _plain_columns(self, relation: Relation) -> tuple[str, ...]:
         names = [*relation.ids, "time", *(c.name for c in relation.columns.values())]
@@ -260,7 +267,7 @@ class Plans:
             # A row's own time stays under its name whatever else is selected as it.
             if column.name == "time" and column.value != ir.Field("time", None, ir.Type.TIME):
                 self.findings.refuse("a column called time that is not the row's time")
-            cells.append(f"{self._cell(found)} AS {quoted(column.name)}")
+            cells.append(f"{cell(found, writer)} AS {quoted(column.name)}")
             made[None, column.name] = Column(
                 column.name, found.form, found.whole, type_in(column.value, source)
             )
@@ -425,7 +432,7 @@ class Plans:
         cells = []
         for column in plan.columns:
             found = writer.value(column.value)
-            cells.append(f"{self._cell(found)} AS {quoted(column.name)}")
+            cells.append(f"{cell(found, writer)} AS {quoted(column.name)}")
             made[None, column.name] = Column(
                 column.name, found.form, found.whole, type_in(column.value, source)
             )
@@ -680,43 +687,8 @@ class Plans:
             condition = ir.simplify(ir.Or(tuple(view.condition for view in views)))
             parts.append(f"SELECT {table}.* FROM {table} WHERE {writer.condition(condition)}")
         else:
-            shown = [self._shown(view, writer) for view in views]
-            for view, made in zip(views, shown, strict=True):
-                cells = [
-                    quoted("event_id"),
-                    f"{writer.literal(str(view.kind))} AS {quoted('kind')}",
-                    *(f"{self._alike(n, made, shown, writer)} AS {quoted(n)}" for n in made),
-                ]
+            for view, cells in zip(views, cells_of_views(views, writer), strict=True):
                 where = writer.condition(view.condition)
                 parts.append(f"SELECT {', '.join(cells)} FROM {table} WHERE {where}")
         word = self.dialect.union
         return Query(output.name, word.join(parts), tuple(sorted(self.read)))
-
-    def _shown(self, view: View, writer: Writer) -> dict[str, Expression]:
-        """The columns of a view beside its event's number and kind."""
-        assigned = dict(view.assigned)
-        names = tuple(assigned) if view.columns is None else view.columns
-        return {n: writer.value(assigned[n]) if n in assigned else NULL for n in names}
-
-    def _alike(
-        self,
-        name: str,
-        own: dict[str, Expression],
-        views: list[dict[str, Expression]],
-        writer: Writer,
-    ) -> str:
-        """A column as SQL, of the type that it has in the query's other parts."""
-        forms = {made[name].form for made in views if name in made and not made[name].null}
-        found = own[name]
-        if len(forms) > 1:
-            return self._cell(found) if found.null else writer.text(found)
-        if not found.null or forms <= {Form.TEXT}:
-            return self._cell(found)
-        if Form.LIST in forms:
-            return "NULL"
-        double = any(
-            made[name].form is Form.NUMBER and not made[name].whole
-            for made in views
-            if name in made
-        )
-        return f"CAST(NULL AS {self.dialect.double if double else self.dialect.integer})"

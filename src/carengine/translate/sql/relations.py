@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from attrs import field, frozen
 
 from ... import ir
+from ..lowered import View
 from ..reads import leaves
-from .expressions import Form
+from .expressions import NULL, Expression, Form, Writer
 
 Key = tuple[str | None, str]
 """A column of a relation as programs call it: the branch, if any, and the name."""
@@ -69,3 +70,40 @@ def type_in(value: ir.Value, source: Relation) -> ir.Type:
         found = source.columns.get((value.source, value.name))
         return ir.Type.ANY if found is None else found.type
     return ir.type_of(value)
+
+
+def cell(made: Expression, writer: Writer) -> str:
+    """A column as SQL; what is always null as a text."""
+    return f"CAST(NULL AS {writer.dialect.text})" if made.null else made.sql
+
+
+def _alike(own: Expression, views: Sequence[Expression], writer: Writer) -> str:
+    """A column as SQL, of the type that it has in the query's other parts, which are among ``views``."""
+    there = [made for made in views if not made.null]
+    forms = {made.form for made in there}
+    if len(forms) > 1:
+        return cell(own, writer) if own.null else writer.text(own)
+    if not own.null or forms <= {Form.TEXT}:
+        return cell(own, writer)
+    if Form.LIST in forms:
+        return "NULL"
+    double = any(made.form is Form.NUMBER and not made.whole for made in there)
+    return f"CAST(NULL AS {writer.dialect.double if double else writer.dialect.integer})"
+
+
+def cells_of_views(views: Sequence[View], writer: Writer) -> Iterator[list[str]]:
+    """What is selected of each kind of event that a query looks at: its number, its kind, and the fields that are added or shown."""
+    shown: list[dict[str, Expression]] = []
+    for view in views:
+        assigned = dict(view.assigned)
+        names = tuple(assigned) if view.columns is None else view.columns
+        shown.append({n: writer.value(assigned[n]) if n in assigned else NULL for n in names})
+    for view, made in zip(views, shown, strict=True):
+        yield [
+            writer.name("event_id"),
+            f"{writer.literal(str(view.kind))} AS {writer.name('kind')}",
+            *(
+                f"{_alike(own, [v[n] for v in shown if n in v], writer)} AS {writer.name(n)}"
+                for n, own in made.items()
+            ),
+        ]
