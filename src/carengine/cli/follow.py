@@ -120,12 +120,15 @@ def _announce(
     """Say what is watched, how long events are waited for, and which rules match long after their last event."""
     lateness = session.options.lateness or 0
     doing = "reading" if options.finish else "watching"
-    screen.say(
-        f"{doing} {', '.join(map(visible, options.events))} with {counted(len(session.engine.rules), 'rule')}; "
-        f"events may come up to {_length(lateness)} after later ones (--lateness)"
-        + (f"; going on from {visible(options.state)}" if resumed else "")
-        + ("" if options.finish else "; Ctrl-C ends it")
-    )
+    told = [f"{doing} {', '.join(map(visible, options.events))}"]
+    told[0] += f" with {counted(len(session.engine.rules), 'rule')}"
+    if session.engine.streams:
+        told.append(f"events may come up to {_length(lateness)} after later ones (--lateness)")
+    if resumed:
+        told.append(f"going on from {visible(options.state)}")
+    if not options.finish:
+        told.append("Ctrl-C ends it")
+    screen.say("; ".join(told))
     waiting: dict[float, dict[str, None]] = {}
     for rule, _, lag in session.lags:
         waiting.setdefault(lag, {})[rule.id] = None
