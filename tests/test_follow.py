@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
@@ -562,6 +563,21 @@ def test_an_output_that_was_changed_is_refused(hunting: Any, capsys: Any) -> Non
     capsys.readouterr()
     assert hunting("--follow", "--finish", "-o", "out.jsonl", "--state", "s") == 2
     assert "CE543" in capsys.readouterr().err
+
+
+def test_a_table_goes_on_where_it_ended(hunting: Any) -> None:
+    """CSV: one head, and matches numbered through."""
+    files = ("--follow", "--finish", "-o", "out.csv", "--state", "s")
+    write(Path("log.jsonl"), *EVENTS[:3])
+    assert hunting(*files) == 0
+    write(Path("log.jsonl"), *EVENTS[3:])
+    assert hunting(*files) == 0
+    head, *rows = csv.reader(Path("out.csv").read_text().splitlines())
+    assert head[:2] == ["match", "rule"]
+    numbers = [int(row[0]) for row in rows]
+    assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
+    by_number = {row[0]: (row[1], row[5]) for row in rows}
+    assert all((row[1], row[5]) == by_number[row[0]] for row in rows)
 
 
 def test_a_run_does_not_read_what_it_writes(hunting: Any, capsys: Any) -> None:

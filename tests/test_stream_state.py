@@ -194,6 +194,24 @@ def test_a_flooded_key_costs_itself() -> None:
         assert "<text>" in told.notes[0]
 
 
+def test_events_in_order_lose_nothing_beside_what_the_end_decides() -> None:
+    """What waits for the end fills the memory for good; groups still only need to go by."""
+    end = "b = search Process:Create\nf = filter b where user not in top 1 of (user)"
+    run = session(f"{SERIES}, f".replace("output", f"{end}\noutput"), max_events=300)
+    events = [
+        event(20 * (number // 5) + number % 5, user=f"u{number % 3}") for number in range(2_000)
+    ]
+    groups = [
+        len(match.events) for match in [*feed(run, *events), *run.flush()] if match.output == "g"
+    ]
+    assert run.held == (0, 0)
+    assert sum(groups) == 2_000
+    [told] = run.diagnostics
+    assert [note.split(" rows of ")[1] for note in told.notes] == [
+        "comparison with the whole data of <text>"
+    ]
+
+
 @pytest.mark.parametrize("text", [PAIRS, SERIES])
 @pytest.mark.parametrize("honest_first", [False, True])
 def test_a_flood_makes_nobody_late(text: str, *, honest_first: bool) -> None:

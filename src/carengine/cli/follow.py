@@ -63,7 +63,7 @@ def follow(options: argparse.Namespace, screen: Screen, tuned: Tuned) -> int:
         tuned.sifter.load(session.attached["sifter"])
     output = _output(options, session, resumed=saved is not None)
     with output or nullcontext(), _follower(options, saved) as follower:
-        writer = _writer(options, session, screen, output)
+        writer = _writer(options, tuned, screen, output)
         run = _Run(tuned, follower, writer, screen, output, options.state)
         if not options.quiet:
             _announce(options, session, screen, resumed=saved is not None)
@@ -84,13 +84,14 @@ def beside(state: str) -> tuple[str, str]:
 
 
 def _writer(
-    options: argparse.Namespace, session: Session, screen: Screen, output: _Output | None
+    options: argparse.Namespace, tuned: Tuned, screen: Screen, output: _Output | None
 ) -> Writer:
+    rules, before = tuned.session.engine.rules, tuned.shown.total()
     if output is None:
         if options.format is None:
             options.format = "jsonl"
-        return writer_for(options, session.engine.rules, screen, None)
-    writer = writer_for(options, session.engine.rules, screen, output.file)
+        return writer_for(options, rules, screen, None, before)
+    writer = writer_for(options, rules, screen, output.file, before)
     if output.length:
         # What stands at the head of an output (the names of CSV columns) is there already.
         output.file.seek(output.length)
@@ -119,12 +120,15 @@ def _announce(
     """Say what is watched, how long events are waited for, and which rules match long after their last event."""
     lateness = session.options.lateness or 0
     doing = "reading" if options.finish else "watching"
-    screen.say(
-        f"{doing} {', '.join(map(visible, options.events))} with {counted(len(session.engine.rules), 'rule')}; "
-        f"events may come up to {_length(lateness)} after later ones (--lateness)"
-        + (f"; going on from {visible(options.state)}" if resumed else "")
-        + ("" if options.finish else "; Ctrl-C ends it")
-    )
+    told = [f"{doing} {', '.join(map(visible, options.events))}"]
+    told[0] += f" with {counted(len(session.engine.rules), 'rule')}"
+    if session.engine.streams:
+        told.append(f"events may come up to {_length(lateness)} after later ones (--lateness)")
+    if resumed:
+        told.append(f"going on from {visible(options.state)}")
+    if not options.finish:
+        told.append("Ctrl-C ends it")
+    screen.say("; ".join(told))
     waiting: dict[float, dict[str, None]] = {}
     for rule, _, lag in session.lags:
         waiting.setdefault(lag, {})[rule.id] = None
@@ -160,7 +164,7 @@ def _closing(options: argparse.Namespace, run: _Run, ended: int, *, interrupted:
     parts = [
         f"{counted(read.records, 'record')} read since the start of this run, {read.unreadable:,} unreadable",
         f"in all {counted(account.events, 'event')}, {account.unrecognised:,} not recognised",
-        f"{counted(account.matches.total(), 'match', 'matches')}"
+        f"{counted(run.tuned.shown.total(), 'match', 'matches')}"
         + (f", {ended:,} of them with the end" if ended else ""),
     ]
     if held:

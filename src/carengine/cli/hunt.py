@@ -311,7 +311,7 @@ def _hunt(
         screen.say(stopped + _account(rules, became, tuned, reading, left_out))
         if options.account is not None:
             _write_account(options.account, rules, tuned, reading, hunting.sample, left_out)
-        matched = options.fail_on_match and _shown(tuned).total() > 0
+        matched = options.fail_on_match and tuned.shown.total() > 0
         return status.gravest(
             lost,
             status.USAGE if broken else status.DONE,
@@ -353,7 +353,7 @@ def _account(
     told += [f"{number:,} {reason}" for reason, number in sorted(left_out.items())]
     told.append(f"{stuck:,} not runnable on this data")
     parts.append(", ".join(told))
-    shown = _shown(tuned)
+    shown = tuned.shown
     hits = sorted(shown.items())
     by_rule = ", ".join(f"{rule} {number:,}" for rule, number in hits)
     total = shown.total()
@@ -396,7 +396,7 @@ def _write_account(
             "run": [one.as_json() for one in needs(session.engine, account, sample)],
         },
         "matches": {
-            "shown": dict(sorted(_shown(tuned).items())),
+            "shown": dict(sorted(tuned.shown.items())),
             "excluded": dict(sorted(sifter.excluded.items())),
             "suppressed": dict(sorted(sifter.suppressed.items())),
             "expired_exclusions": [one.name for one in sifter.expired],
@@ -411,11 +411,6 @@ def _write(path: str, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise UsageError(f"carengine hunt: cannot write {path}: {error.strerror}") from None
-
-
-def _shown(tuned: Tuned) -> Counter[str]:
-    """How many matches of each rule were shown."""
-    return tuned.session.account.matches - tuned.sifter.by_rule
 
 
 def _report_standings(

@@ -55,9 +55,13 @@ class Writer(Protocol):
 
 
 def writer_for(
-    options: argparse.Namespace, rules: Sequence[Rule], screen: Screen, target: BinaryIO | None
+    options: argparse.Namespace,
+    rules: Sequence[Rule],
+    screen: Screen,
+    target: BinaryIO | None,
+    before: int = 0,
 ) -> Writer:
-    """The writer that ``-f`` and ``-o`` ask for."""
+    """The writer that ``-f`` and ``-o`` ask for. ``before`` is how many matches the output has already."""
     chosen = options.format
     if chosen is None:
         if target is not None:
@@ -72,7 +76,7 @@ def writer_for(
         case "jsonl":
             return _Lines(put, raw)
         case "csv":
-            return _Csv(put, raw, rules)
+            return _Csv(put, raw, rules, before)
         case _:
             return _Tables(screen if target is None else _on(target, screen), options.rows)
 
@@ -121,9 +125,9 @@ class _Csv:
     put: Callable[[bytes], object]
     raw: bool
     rules: Sequence[Rule]
+    _number: int = 0
     streaming: bool = True
     apart: Apart | None = None
-    _number: int = 0
     _fields: list[str] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -115,6 +116,11 @@ class Tuned:
     def outside(self) -> int:
         """How many events were not looked at because of their time."""
         return self.inside.outside
+
+    @property
+    def shown(self) -> Counter[str]:
+        """How many matches of each rule were shown."""
+        return self.session.account.matches - self.sifter.by_rule
 
     @classmethod
     def of(cls, session: Session, options: argparse.Namespace, tuning: Tuning) -> Tuned:

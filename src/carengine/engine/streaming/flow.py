@@ -408,8 +408,9 @@ class Flow:
     def _make_room(self) -> None:
         """The ceiling is reached: let go of what can go, then trim what is still too much.
 
-        Where no lateness was told, the clock stands still until now; it moves on if that makes room. If it does not,
-        some keys hold too much within their windows: moving it would only make others late. Where one was told, it is kept to.
+        Where no lateness was told, the clock stands still until now; it moves on if that helps (`_moving_helps`). If it
+        does not, some keys hold too much within their windows, and moving it would only make others late. Where a lateness
+        was told, it is kept to.
         """
         for node in self.nodes:
             node.sweep(self.clock)
@@ -418,7 +419,7 @@ class Flow:
         if (
             self._latest is not None
             and self.options.lateness is None
-            and self._has_room(sum(node.passing(self._latest) for node in self.nodes))
+            and self._moving_helps(self._latest)
         ):
             # Half of the time that is held is let go of, in steps, the oldest first.
             start = self.clock if math.isfinite(self.clock) else self._oldest()
@@ -434,6 +435,18 @@ class Flow:
                     return
         self._trim()
 
+    def _moving_helps(self, clock: int) -> bool:
+        """Whether moving the clock makes room, or spares most of the rows that would else be dropped and could pass."""
+        passing = [node.passing(clock) for node in self.nodes]
+        if self._has_room(sum(passing)):
+            return True
+        dropped: Counter[int] = Counter()
+        for number, bucket, keep in self._too_much():
+            if number >= 0 and type(self.nodes[number]).passing is not Node.passing:
+                dropped[number] += len(bucket) - keep
+        spared = sum(min(passing[number], count) for number, count in dropped.items())
+        return 0 < dropped.total() <= 2 * spared
+
     def _has_room(self, going: int = 0) -> bool:
         """Whether there is room again, or would be without so many rows of usual size."""
         limits = self.memory
@@ -448,6 +461,13 @@ class Flow:
         return oldest if math.isfinite(oldest) else self._latest or 0
 
     def _trim(self) -> None:
+        for number, bucket, keep in self._too_much():
+            self.dropped[self._described(number)] += bucket.trim(keep)
+        for node in self.nodes:
+            node.sweep(self.clock)
+
+    def _too_much(self) -> list[tuple[int, Bucket, int]]:
+        """The buckets that hold more than the rest leaves room for: their node's number, and how much they may keep."""
         allowed = self.memory.allowed()
         found: list[tuple[int, Bucket]] = [
             (n, bucket) for n, node in enumerate(self.nodes) for bucket in node.buckets()
@@ -456,15 +476,14 @@ class Flow:
         keep = level([len(bucket) for _, bucket in found], allowed)
         spare = allowed
         # Where not even one row of each key has room, the keys that came first go.
+        over: list[tuple[int, Bucket, int]] = []
         for number, bucket in reversed(found):
             size = len(bucket)
             wanted = min(size, keep) if keep else min(size, 1 if spare > 0 else 0)
             spare -= wanted
             if size > wanted:
-                gone = bucket.trim(wanted)
-                self.dropped[self._described(number)] += gone
-        for node in self.nodes:
-            node.sweep(self.clock)
+                over.append((number, bucket, wanted))
+        return over
 
     def _described(self, number: int) -> str:
         """What a node is, and the rules that it works for; -1 is no node."""
