@@ -280,7 +280,7 @@ def from_json(made: dict[str, Any]) -> Outcome:
 def main() -> None:
     """Print what each contestant did."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--events", type=int, default=30_000)
+    parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=5.0, help="of matching, for each")
     parser.add_argument("--rules", type=int, nargs="*", default=NUMBERS)
     parser.add_argument("--peers", nargs="*", default=[peer.name for peer in PEERS])

@@ -34,7 +34,7 @@ class Sizes:
 
     lines: int = 10_000
     turns: int = 4
-    events: int = 30_000
+    events: int = 100_000
     searched: int = 30_000
     seconds: float = 5.0
     rules: tuple[int, ...] = (1, 10, 100, 1000, page.ALL)
