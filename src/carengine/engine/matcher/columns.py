@@ -227,19 +227,15 @@ class Hits(dict[Any, int]):
 
     Keys are texts, null, and numbers, but 0 and 1, which are equal to False and True as keys and not as texts, and
     numbers so large that a float equal to them is written otherwise.
-
-    ``rest`` takes a value and stages that it could make true by what they hang on, and leaves those that it could by all that they
-    ask of it.
     """
 
-    __slots__ = ("_anchors", "_bits", "_finds", "_memory", "rest")
+    __slots__ = ("_anchors", "_bits", "_finds", "_memory")
 
     def __init__(self, anchors: tuple[FacetAnchors, ...], memory: Memory) -> None:
         super().__init__()
         self._anchors = anchors
         self._finds = tuple(a.find if a.direct else a.of for a in anchors)
         self._memory = memory
-        self.rest: Callable[[Any, int], int] | None = None
         # What 0 and 1 come to.
         self._bits: dict[int, int] = {}
         memory.tables.append(self)
@@ -254,8 +250,6 @@ class Hits(dict[Any, int]):
         if type(value) is str:
             for find in self._finds:
                 found |= find(value)
-            if found and self.rest is not None:
-                found = self.rest(value, found)
             keep = len(value) <= _MEMO_TEXT
         else:
             found = self.of(value)
@@ -269,7 +263,7 @@ class Hits(dict[Any, int]):
         found = 0
         for anchors in self._anchors:
             found |= anchors.of(value)
-        return found if not found or self.rest is None else self.rest(value, found)
+        return found
 
 
 class HitsByParts(dict[Any, int]):

@@ -18,7 +18,7 @@ for others. That changes what matching costs, never what it finds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -414,55 +414,12 @@ class ClassMatcher:
                 table = Hits(held, self._memory)
             else:
                 table = self.watch.table(column, held, self._memory)
-            if column.path is not None:
-                table.rest = self._rest_of(column.path)
             if column.path is not None and len(column.path) == 1:
                 plain.append((table, column.path[0]))
             else:
                 computed.append(Computed.of(column, table, self._memory))
         paths = frozenset(path for index in facets for path in self._columns[index].paths)
         return Plan(tuple(plain), tuple(computed), text, _any_of(in_json), always, paths)
-
-    def _rest_of(self, path: tuple[str, ...]) -> Callable[[Any, int], int]:
-        """What leaves, of the stages that a value of a column is an anchor of, those that do not fail by it.
-
-        Rules often look for a value and leave some out that have it: a name of a program, but not where it
-        belongs. That is decided here once for each value, and not for each event.
-        """
-        verdicts: dict[int, Verdict | None] = {}
-
-        def rest(value: Any, found: int) -> int:
-            look: Look | None = None
-            left = found
-            while left:
-                bit = left & -left
-                left ^= bit
-                place = bit.bit_length() - 1
-                if place not in verdicts:
-                    with PREPARING:
-                        verdicts[place] = self._asked_of(place, path)
-                verdict = verdicts[place]
-                if verdict is not None:
-                    if look is None:
-                        event = value
-                        for key in reversed(path):
-                            event = {key: event}
-                        look = Look(self._columns, event, None)
-                    if not verdict(look):
-                        found ^= bit
-            return found
-
-        return rest
-
-    def _asked_of(self, place: int, path: tuple[str, ...]) -> Verdict | None:
-        """Whatever of a stage's condition looks at one field only and must hold; None where that is but one test."""
-        _, condition = self._compiled[place]
-        items = condition.items if isinstance(condition, ir.And) else (condition,)
-        own = [item for item in items if _looks_at(item) == {path}]
-        if len(own) < 2 and not (own and isinstance(own[0], ir.And | ir.Or)):
-            return None
-        made = self._every(tuple(own), wanted=True)
-        return None if made is None else made.verdict
 
     def _review(self) -> None:
         """Change anchors that are hit often and in vain."""
@@ -597,17 +554,6 @@ class ClassMatcher:
             index = self._indexes[source] = len(self._columns)
             self._columns.append(Column(source, self._memory))
         return index, self._columns[index].bit(_as_atom(atom), value)
-
-
-def _looks_at(condition: ir.Condition) -> set[tuple[str, ...] | ir.Value | None]:
-    """The columns that decide a condition; None among them for what is more than columns."""
-    found: set[tuple[str, ...] | ir.Value | None] = set()
-    for atom in ir.atoms(condition):
-        if isinstance(atom, ir.RawMatch | ir.RawRegex):
-            found.add(None)
-        else:
-            found.update(column_source(v) for v in ir.values_of(atom) if paths_in(v))
-    return found
 
 
 def _any_of(texts: set[str | None]) -> Search | None:
