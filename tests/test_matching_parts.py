@@ -494,6 +494,24 @@ def test_what_is_remembered_changes_nothing(most: int, monkeypatch: pytest.Monke
         assert expected[-1].total() > 40
 
 
+@pytest.mark.parametrize("cost", [0, 2.2])
+def test_one_field_that_is_lacking_says_nothing_about_others(
+    cost: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules that read one field, whose values are too many to be remembered, and which some events lack."""
+    monkeypatch.setattr(sieve, "_AGAIN_COST", cost)
+    monkeypatch.setattr(sieve, "_LOOK_AT", 4)
+    rule = parse_rule('a = search Process:Create where command_line = "x*y" output a')
+    engine = Engine([rule], "car")
+    head = '{"object": "process", "action": "create"'
+    lines = [f'{head}, "command_line": "{number}"}}' for number in range(60)]
+    made = [*[head + "}"] * 20, *lines, f'{head}, "command_line": "x1y"}}', head + "}", *lines]
+    made += [f'{head}, "command_line": "x{number}y"}}' for number in range(9)]
+    encoded = [line.encode() for line in made]
+    assert sieved(engine, encoded) == outcome(engine, encoded)
+    assert sieved(engine, encoded) == outcome(engine, encoded)
+
+
 def test_maps_with_nothing_of_what_rules_search_come_last() -> None:
     # Zeek's connections are also recognised by what they lack; nobody searches them here.
     engine = Engine([RULES[0]], "auto")

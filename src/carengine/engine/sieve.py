@@ -109,7 +109,7 @@ class Sieve:
 
     One for each session: it learns from the account which events are frequent. The next session of the engine begins
     with what was learned. What is handed on so is shared by sessions, which may be in several threads, and is only
-    added to; whatever is learned anew is put into new tables.
+    added to or forgotten as a whole; whatever is learned anew is put into new tables.
     """
 
     def __init__(
@@ -248,7 +248,7 @@ class Sieve:
         except (TypeError, AttributeError):
             taken = [self._known_as(reading, fields) for fields in found]
         others = []
-        # The same as `_hits` does, here for most lines.
+        # What `_hits` remembers is asked for here: a call for each line would cost as much as all the rest.
         for known, place in zip(taken, count()):
             if known:
                 memo = known.hits
@@ -266,6 +266,12 @@ class Sieve:
                     if hits and not self._passes(known, lines[place], hits):
                         taken[place] = False
                         others.append(place)
+                        if self._pause:
+                            # Most lines match: the rest is not looked at.
+                            begun = place + 1
+                            taken[begun:] = [None] * (len(lines) - begun)
+                            others += range(begun, len(lines))
+                            break
                 except (ValueError, TypeError, AttributeError, RecursionError, WholeEventNeeded):
                     taken[place] = None
                     others.append(place)
@@ -397,12 +403,13 @@ class Sieve:
             found = [hits] if known.columns is not None and known.alone else None
             return self._again(known.leaf, line, found) is not None
         fields = further.decode(line)
-        values = further.values(fields) if further.remembers else None
-        clean = further.clean.get(values)
         further.asked += 1
+        remembers = further.remembers
+        values = further.values(fields) if remembers else None
+        clean = further.clean.get(values) if remembers else None
         if clean is None:
             clean = self._look_further(known, further, line, fields, hits)
-            if further.remembers:
+            if remembers:
                 self._keep(known, further, values, clean)
         elif not clean:
             self._in_vain()
