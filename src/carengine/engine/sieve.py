@@ -218,10 +218,12 @@ class Sieve:
             begun = 0
             for place in others:
                 if taken[place] is False or not self.take(batch[place]):
-                    self._count(taken[begun:place])
+                    if begun < place:
+                        self._count(taken[begun:place])
                     begun = place + 1
                     yield start + place
-            self._count(taken[begun:])
+            if begun < len(taken):
+                self._count(taken[begun:])
 
     def _count(self, taken: Iterable[_Taken]) -> None:
         met = self._account.met
