@@ -2,11 +2,12 @@
 
 Lines are real ones where the shared data is (a folder ``shared`` beside the checkout, or
 ``CARENGINE_SHARED``), taken evenly from all its Mordor archives; elsewhere they are made up in the same
-distribution (which channels, which event ids, which fields, how long). Three lanes:
+distribution (which channels, which event ids, which fields, how long). Four lanes:
 
 * ``normal``: the lines as they are;
 * ``heavy``: lines of process creations only, each made to match one of the rules' patterns;
-* ``adversarial``: every text value of every line made unique, so that nothing that was remembered helps.
+* ``adversarial``: every text value of every line made unique, so that nothing that was remembered of one line helps with another;
+* ``unseen``: the same, and other values in each turn, so that nothing helps that was ever remembered.
 
 Rules are SigmaHQ's Windows rules, loaded as any user would load them (``carengine[sigma]``); where the shared data
 is not there, the rules that carengine ships, which are also written as Sigma rules for the peers.
@@ -101,9 +102,12 @@ def _words(chance: random.Random, number: int) -> list[str]:
     return ["".join(chance.choices("abcdefghijklmnoprstuvwy", k=7)) for _ in range(number)]
 
 
-def adversarial(plain: list[bytes]) -> list[bytes]:
-    """The lines with a number put into every text of 8 characters and more that is no channel or name."""
-    counter = itertools.count()
+def adversarial(plain: list[bytes], turn: int = 0) -> list[bytes]:
+    """The lines with a number put into every text of 8 characters and more that is no channel or name.
+
+    No two turns have a number in common.
+    """
+    counter = itertools.count((turn + 1) * 10**8)
     keep = ("Channel", "SourceName", "EventType", "SourceModuleName")
 
     def changed(event: dict[str, Any]) -> dict[str, Any]:

@@ -13,20 +13,22 @@ from __future__ import annotations
 
 import argparse
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from attrs import frozen
 
 import data
 from carengine.engine import Engine
 from carengine.rule import Rule
-from measuring import alternating, decode, timed
+from measuring import apart, decode, timed
 
 RULES = (1, 10, 100, 1000, 1_000_000)
-LANES = ("normal", "heavy", "adversarial")
+LANES = ("normal", "heavy", "adversarial", "unseen")
 MAPS = ("auto", "narrow")
 # So many lines are there at once when a file is read.
 BATCH = 256
+# So many turns go before what is measured.
+_WARM = 3
 
 HEAD = "lane         maps    rules  ratio  µs/line  floor  first pass  matches  decoded whole"
 
@@ -61,25 +63,29 @@ def some(chosen: Sequence[Rule], wanted: int) -> list[Rule]:
     return [chosen[(2 * place + 1) * len(chosen) // (2 * wanted)] for place in range(wanted)]
 
 
-def measure(lane: str, maps: str, lines: list[bytes], engine: Engine, turns: int) -> Row:
-    """One row of the table."""
+def measure(
+    lane: str, maps: str, made: Callable[[int], list[bytes]], engine: Engine, turns: int
+) -> Row:
+    """One row of the table; ``made`` gives the lines of each turn."""
     session = engine.session()
 
-    batches = [lines[start : start + BATCH] for start in range(0, len(lines), BATCH)]
-
-    def run() -> None:
-        for batch in batches:
-            for _ in session.feed_lines(batch):
+    def run(lines: list[bytes]) -> None:
+        for start in range(0, len(lines), BATCH):
+            for _ in session.feed_lines(lines[start : start + BATCH]):
                 pass
 
-    first = timed(run)
+    lines = made(0)
+    first = timed(lambda: run(lines))
     matches = session.account.matches.total()
-    for _ in range(2):
-        run()
-    left = session.sieve.left
-    whole = sum(1 for batch in batches for _ in left(batch)) / len(lines)
+    for turn in range(1, _WARM):
+        run(made(turn))
+    whole = sum(1 for _ in session.sieve.left(made(_WARM))) / len(lines)
     gc.collect()
-    floor, ours = alternating(turns, lambda: decode(lines), run)
+    floor = ours = float("inf")
+    for turn in range(turns):
+        fed = made(_WARM + 1 + turn)
+        floor = min(floor, timed(lambda fed=fed: decode(fed)))
+        ours = min(ours, timed(lambda fed=fed: run(fed)))
     micro = 1e6 / len(lines)
     number = len(engine.rules)
     return Row(lane, maps, number, ours / floor, ours * micro, floor * micro, first, matches, whole)
@@ -92,20 +98,37 @@ def rows(
     lanes: Sequence[str] = LANES,
     maps: Sequence[str] = MAPS,
 ) -> Iterator[Row]:
-    """Measure: about so many lines, so many turns, each number of rules, lane and choice of maps."""
+    """Measure: about so many lines, so many turns, each number of rules, lane and choice of maps.
+
+    Each row has a process of its own, as a user's engine has: one that ran before would leave its traces in memory.
+    """
     everything, narrow = data.rules()
     normal = data.lines(lines)
-    made = {"normal": lambda: normal} | {
-        "heavy": lambda: data.heavy(normal),
-        "adversarial": lambda: data.adversarial(normal),
-    }
     choices = {"auto": "auto", "narrow": narrow}
     for lane in lanes:
-        fed = made[lane]()
+        made = _lane(lane, normal)
         for choice in maps:
             for wanted in dict.fromkeys(min(number, len(everything)) for number in numbers):
-                engine = Engine(some(tuple(everything), wanted), choices[choice])
-                yield measure(lane, choice, fed, engine, turns)
+
+                def row(choice: str = choice, wanted: int = wanted) -> Row:
+                    engine = Engine(some(tuple(everything), wanted), choices[choice])
+                    return measure(lane, choice, made, engine, turns)  # noqa: B023 - called at once
+
+                yield apart(row)
+
+
+def _lane(lane: str, normal: list[bytes]) -> Callable[[int], list[bytes]]:
+    """What gives the lines of each turn."""
+    match lane:
+        case "unseen":
+            return lambda turn: data.adversarial(normal, turn)
+        case "heavy":
+            lines = data.heavy(normal)
+        case "adversarial":
+            lines = data.adversarial(normal)
+        case _:
+            lines = normal
+    return lambda turn: lines
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import multiprocessing
 import os
 import platform
 import subprocess
@@ -15,9 +16,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
+
+Result = TypeVar("Result")
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
@@ -32,13 +35,21 @@ def timed(run: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
-def alternating(turns: int, *runs: Callable[[], object]) -> list[float]:
-    """The best processor seconds of each of several calls, which take turns."""
-    best = [float("inf")] * len(runs)
-    for _ in range(turns):
-        for place, run in enumerate(runs):
-            best[place] = min(best[place], timed(run))
-    return best
+def apart(call: Callable[[], Result]) -> Result:
+    """What a call gives in a copy of this process; in this one where there are no copies."""
+    try:
+        context = multiprocessing.get_context("fork")
+    except ValueError:
+        return call()
+    mine, its = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: its.send(call()))
+    process.start()
+    its.close()
+    try:
+        found: Result = mine.recv()
+    finally:
+        process.join()
+    return found
 
 
 def decode(lines: Iterable[bytes]) -> None:

@@ -119,6 +119,7 @@ def targets(results: Results) -> list[Target]:
             ("100 rules", 1.1, "normal", 100),
             ("all rules", 1.8, "normal", ALL),
             ("all rules, every value unique", 3.0, "adversarial", ALL),
+            ("all rules, no value ever seen before", 3.0, "unseen", ALL),
         )
     ]
     rates = {o["name"]: o for o in (peers or {}).get("outcomes", ()) if o["wanted"] == _most(peers)}
@@ -193,7 +194,7 @@ def _matching(part: Part | None) -> list[str]:
         f"A warm session is fed {part['options']['lines']:,} lines again and again, and `orjson.loads` decodes them, turn by turn; the "
         "best turn of each counts. `auto` is the choice of field maps that a user gets without asking, `narrow` the one shape that these "
         "lines have. Lanes: `normal`, lines as recorded; `heavy`, process creations that each match rules; `adversarial`, every text "
-        "value of every line made unique.",
+        "value of every line made unique; `unseen`, the same with other values in each turn. Each row has a process of its own.",
         "",
     ]
     rows = [
