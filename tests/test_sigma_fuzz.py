@@ -104,6 +104,7 @@ def test_all_ways_find_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
             ("_MOST_KNOWN", (4, 100)),
             ("_MOST_HITS", (4, 100)),
             ("_LOOK_AT", (4, 100)),
+            ("_TRY_AGAIN", (4, 100)),
             ("_CLEAN_BYTES", (1_000, 100_000)),
             ("_MOST_REFUSED", (1, 20)),
             ("_PAYS", (0, 2)),

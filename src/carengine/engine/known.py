@@ -67,8 +67,9 @@ class Known:
     line. ``alone`` says that the stages are those of one map, ``idle`` that none hangs on any field. ``further`` is what is done where
     the columns do not say that no rule matches.
 
-    ``hits`` has for values of all columns together, as ``key`` takes them, the stages that they could make true, as a mask.
-    ``missed`` counts values of late that were not there; ``since`` is how many events there were before.
+    Where there are ``several`` columns, ``hits`` has for values of all together, as ``key`` takes them, the stages that they could
+    make true, as a mask; it is None while that does not pay. ``missed`` counts values of late that were not there; ``since`` is
+    how many events there were before.
 
     ``decided`` are columns that are left out, since the deciding fields are all they read; where they say that a rule could match,
     ``otherwise`` is meant instead.
@@ -80,6 +81,7 @@ class Known:
     alone: bool
     further: Further | None
     key: Callable[[Any], Any] = lambda fields: None
+    several: bool = False
     hits: dict[Any, int] | None = field(default=None, repr=False)
     missed: int = 0
     since: int = 0
@@ -118,6 +120,7 @@ def known_of(
         # One look into one table needs no help.
         if len(columns or ()) > 1 and len(paths) > 1:
             known.key = attrgetter(*(attributes[path] for path in paths))
+            known.several = True
             known.hits = {}
             known.since = events
         return known

@@ -74,6 +74,8 @@ _MOST_HITS = 4_000
 # After so many that were not there it is looked at whether it pays: that it does where one in so many was there, at least.
 _LOOK_AT = 1_000
 _PAYS = 2
+# Where it does not, it is tried again after so many.
+_TRY_AGAIN = 8 * _LOOK_AT
 # After how many lines decoded twice it is first looked at which events are frequent.
 _FIRST_REVIEW = 64
 # The same for a session that begins with what another has learned, at most.
@@ -349,6 +351,12 @@ class Sieve:
             hits = memo.get(values)
             if hits is not None:
                 return hits
+        elif known.several:
+            known.missed += 1
+            if known.missed >= _TRY_AGAIN:
+                known.missed = 0
+                known.since = self._account.recent.get(known.leaf, 0)
+                known.hits = {}
         hits = 0
         for table, get, _ in known.columns:
             hits |= table[get(fields)]
@@ -365,6 +373,7 @@ class Sieve:
             if 0 <= events < _PAYS * known.missed:
                 # Most of them are new.
                 known.hits = None
+                known.missed = 0
                 return
             known.since += events
             known.missed = 0
@@ -406,6 +415,9 @@ class Sieve:
             return self._again(known.leaf, line, found) is not None
         fields = further.decode(line)
         further.asked += 1
+        if not further.remembers and further.asked >= _TRY_AGAIN:
+            further.remembers = True
+            further.asked = 0
         remembers = further.remembers
         values = further.values(fields) if remembers else None
         clean = further.clean.get(values) if remembers else None
