@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -212,11 +211,6 @@ def _occurrence(data: Any, maps: Sequence[FieldMap]) -> Occurrence:
         )
         native = next((entry.native for entry in entries if entry.kind == kind), None)
     return Occurrence(CarEvent(kind, fields, time, raw, native), origin)
-
-
-def number_or_none(value: float) -> float | None:
-    """A finite number; None for an infinite one, which JSON has no word for."""
-    return None if math.isinf(value) else value
 
 
 def kinds_as_data(kinds: Counter[tuple[str, ir.EventKind]]) -> list[Any]:

@@ -35,11 +35,6 @@ def selection(plan: ir.Plan) -> ir.Plan:
             return plan
 
 
-def is_shown(plan: ir.Plan) -> bool:
-    """Whether something is done to show the events that a plan finds."""
-    return selection(plan) is not plan
-
-
 def by_kind(program: ir.Program) -> dict[ir.EventKind, ir.Condition] | None:
     """The condition of a program for each kind of event; None where it looks at several events at a time."""
     whole: list[ir.Stage] = []

@@ -135,10 +135,6 @@ class Finder:
 
         self._add_check(test, mask, literals.of_regex(regex), True)
 
-    def add_test(self, test: Test, mask: int) -> None:
-        """Any other test of a text as it is."""
-        self._add_check(test, mask, None, True)
-
     def _add_check(
         self, test: Test, mask: int, required: tuple[str, ...] | None, unfolded: bool
     ) -> None:
