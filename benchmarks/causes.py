@@ -1,8 +1,9 @@
 """Why a peer and carengine differ on an event and a rule, found by trying.
 
-Some causes a peer tells itself: it refused the rule, its query failed, it broke off with an error. The others are found by
-reading the rule as the peer does (`dialects`): of the quirks that the peer is known for, the fewest that turn
-carengine's verdict into the peer's. Where none does, the difference is unexplained and says so.
+Some causes a peer tells itself: it refused the rule, its query failed, it broke off with an error.
+The others are found by reading the rule as the peer does (`dialects`): of the quirks that the peer
+is known for, the fewest that turn carengine's verdict into the peer's. Where none does, the
+difference is unexplained and says so.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ _EXAMPLES = 3
 
 @frozen
 class Cause:
-    """A cause of differences: how many pairs only carengine has for it and only the peer has, and some of them."""
+    """A cause of differences: how many pairs only carengine has for it and only the peer has, and
+    some of them."""
 
     text: str
     ours: int
@@ -85,7 +87,8 @@ class Judge:
         self._readings: dict[str, Reading] = {}
 
     def plainly(self, events: int) -> frozenset[Pair]:
-        """What the evaluator finds with all rules in the first events: the engine's answer by other means."""
+        """What the evaluator finds with all rules in the first events: the engine's answer by other
+        means."""
         by_kind: defaultdict[EventKind, list[Reading]] = defaultdict(list)
         for rule in self.rules.values():
             reading = self._reading(rule.id)

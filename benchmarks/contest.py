@@ -1,9 +1,10 @@
 """carengine and its peers on the same rules and events: ``python benchmarks/contest.py``.
 
-Each contestant runs in a process and an environment of its own, on one core, from lines of JSON to pairs of an
-event's number and a rule's id (see ``peers/protocol.py``). The events are a sample in random order, the same for
-all, so that those that a slow contestant has time for are a fair part of them. carengine's rate is taken
-before and after the others, and its better one counts, as theirs would.
+Each contestant runs in a process and an environment of its own, on one core, from lines of JSON to
+pairs of an event's number and a rule's id (see ``peers/protocol.py``). The events are a sample in
+random order, the same for all, so that those that a slow contestant has time for are a fair part of
+them. carengine's rate is taken before and after the others, and its better one counts, as theirs
+would.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ Say = Callable[[str], None]
 class Outcome:
     """What one contestant did with a number of rules.
 
-    ``seen`` events were matched (``timed`` of them in ``core`` seconds); ``pairs`` is what it found. ``refused`` and
-    ``failed`` name rules it did not take or could not run, ``raised`` what it broke off at, with the
-    reasons. ``peak`` is its size in megabytes. Where it did not run, ``reason`` says why.
+    ``seen`` events were matched (``timed`` of them in ``core`` seconds); ``pairs`` is what it
+    found. ``refused`` and ``failed`` name rules it did not take or could not run, ``raised`` what
+    it broke off at, with the reasons. ``peak`` is its size in megabytes. Where it did not run,
+    ``reason`` says why.
     """
 
     name: str
@@ -71,7 +73,8 @@ class Outcome:
 
 @frozen
 class Field:
-    """What all contestants are given: lines in a file, Sigma rules by id, and EQL for those that can be said in it.
+    """What all contestants are given: lines in a file, Sigma rules by id, and EQL for those that
+    can be said in it.
 
     The first ``compared`` lines are for comparing matches, the rest for speed.
     """

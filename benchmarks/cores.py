@@ -1,12 +1,14 @@
 """How ``carengine hunt --jobs`` scales: ``python benchmarks/cores.py``.
 
-Two files of lines are hunted with one job and with two, turn by turn, and so is the first of them alone. The whole run counts, and
-the difference: in that is neither starting nor what is learned of the events at first. Both jobs have to
-write the same matches in the same order. Rules are compiled before (``carengine compile``). Lines are real ones where
-there are any; when all have been used they come again as those of another site, with other hosts, users and accounts.
+Two files of lines are hunted with one job and with two, turn by turn, and so is the first of them
+alone. The whole run counts, and the difference: in that is neither starting nor what is learned of
+the events at first. Both jobs have to write the same matches in the same order. Rules are compiled
+before (``carengine compile``). Lines are real ones where there are any; when all have been used
+they come again as those of another site, with other hosts, users and accounts.
 
-Seconds are those of a clock, since that is what a second core is for: on a machine that does other things they say little, and
-processor seconds, which are told as well, say what two jobs do twice. Where ``hunt`` has no ``--jobs``, that is told.
+Seconds are those of a clock, since that is what a second core is for: on a machine that does other
+things they say little, and processor seconds, which are told as well, say what two jobs do twice.
+Where ``hunt`` has no ``--jobs``, that is told.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ _MOST_AT_ONCE = 200_000
 
 @frozen
 class Row:
-    """So many jobs: seconds of both files and of the first, by the clock and of all processors, and lines a second of the second."""
+    """So many jobs: seconds of both files and of the first, by the clock and of all processors, and
+    lines a second of the second."""
 
     jobs: int
     lines: int

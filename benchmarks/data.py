@@ -1,16 +1,19 @@
 """What the benchmarks run on: event lines and rules.
 
 Lines are real ones where the shared data is (a folder ``shared`` beside the checkout, or
-``CARENGINE_SHARED``), taken evenly from all its Mordor archives; elsewhere they are made up in the same
-distribution (which channels, which event ids, which fields, how long). Four lanes:
+``CARENGINE_SHARED``), taken evenly from all its Mordor archives; elsewhere they are made up in the
+same distribution (which channels, which event ids, which fields, how long). Four lanes:
 
 * ``normal``: the lines as they are;
 * ``heavy``: lines of process creations only, each made to match one of the rules' patterns;
-* ``adversarial``: every text value of every line made unique, so that nothing that was remembered of one line helps with another;
-* ``unseen``: the same, and other values in each turn, so that nothing helps that was ever remembered.
+* ``adversarial``: every text value of every line made unique, so that nothing that was remembered
+  of one line helps with another;
+* ``unseen``: the same, and other values in each turn, so that nothing helps that was ever
+  remembered.
 
-Rules are SigmaHQ's Windows rules, loaded as any user would load them (``carengine[sigma]``); where the shared data
-is not there, the rules that carengine ships, which are also written as Sigma rules for the peers.
+Rules are SigmaHQ's Windows rules, loaded as any user would load them (``carengine[sigma]``); where
+the shared data is not there, the rules that carengine ships, which are also written as Sigma rules
+for the peers.
 """
 
 from __future__ import annotations
@@ -103,7 +106,8 @@ def _words(chance: random.Random, number: int) -> list[str]:
 
 
 def adversarial(plain: list[bytes], turn: int = 0) -> list[bytes]:
-    """The lines with a number put into every text of 8 characters and more that is no channel or name.
+    """The lines with a number put into every text of 8 characters and more that is no channel or
+    name.
 
     No two turns have a number in common.
     """
@@ -166,7 +170,8 @@ def sigma_archive() -> Path | None:
 def write_sigma_rules(folder: Path) -> tuple[int, list[str]]:
     """Put the rules into a folder as Sigma files, one a rule, named by its id.
 
-    Gives their number, and for each rule that Sigma cannot say (of the shipped ones) a line with the reason.
+    Gives their number, and for each rule that Sigma cannot say (of the shipped ones) a line with
+    the reason.
     """
     folder.mkdir(parents=True, exist_ok=True)
     archive = sigma_archive()

@@ -1,10 +1,12 @@
-"""What a Sigma rule means, and what it would mean to a peer: an evaluator whose reading can be turned.
+"""What a Sigma rule means, and what it would mean to a peer: an evaluator whose reading can be
+turned.
 
-It walks the condition that pySigma parses, over one event, slowly and plainly, and shares no code with carengine's
-engine. Turned nowhere, it reads rules as Sigma's specification does and as carengine should; that it agrees with
-the engine is checked for every difference that is looked at. Each `Quirk` turns it in one place to what a
-peer's documentation or queries say. A difference between a peer and carengine is explained by a quirk if the
-evaluator turned so says what the peer said.
+It walks the condition that pySigma parses, over one event, slowly and plainly, and shares no code
+with carengine's engine. Turned nowhere, it reads rules as Sigma's specification does and as
+carengine should; that it agrees with the engine is checked for every difference that is looked at.
+Each `Quirk` turns it in one place to what a peer's documentation or queries say. A difference
+between a peer and carengine is explained by a quirk if the evaluator turned so says what the peer
+said.
 """
 
 from __future__ import annotations
@@ -74,7 +76,8 @@ NONE: frozenset[Quirk] = frozenset()
 
 @frozen(eq=False)
 class Reading:
-    """A rule as the evaluator has it: pySigma's conditions, and carengine's rule for the log source."""
+    """A rule as the evaluator has it: pySigma's conditions, and carengine's rule for the log
+    source."""
 
     rule: Rule
     sigma: SigmaRule
@@ -83,7 +86,8 @@ class Reading:
 
     @classmethod
     def of(cls, rule: Rule) -> Reading:
-        """Read the rule's file once more, however wrong its metadata. Raises pySigma's errors about its condition."""
+        """Read the rule's file once more, however wrong its metadata. Raises pySigma's errors about
+        its condition."""
         text = Path(rule.path).read_text(encoding="utf-8")
         sigma = SigmaRule.from_yaml(text, collect_errors=True)
         conditions = tuple(c.parse() for c in sigma.detection.parsed_condition)
@@ -122,7 +126,8 @@ class Walk:
         self._values: dict[str, Any] = {}
 
     def condition(self, node: Any) -> Truth:
-        """Whether a node of pySigma's conditions is true; None only where unknown counts as something."""
+        """Whether a node of pySigma's conditions is true; None only where unknown counts as
+        something."""
         match node:
             case ConditionAND():
                 return _all([self.condition(inner) for inner in node.args])

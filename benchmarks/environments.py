@@ -1,6 +1,8 @@
-"""The peers, and an environment of its own for each: their dependencies clash with each other's and with ours.
+"""The peers, and an environment of its own for each: their dependencies clash with each other's and
+with ours.
 
-They are made under ``.venv-peers`` beside the Makefile, once; a changed list of packages makes one anew.
+They are made under ``.venv-peers`` beside the Makefile, once; a changed list of packages makes one
+anew.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ PLACE = ROOT / ".venv-peers"
 class Peer:
     """A library that matches rules too.
 
-    ``packages`` is what pip installs; ``batch`` how many events at most it gets where it takes all at
-    once, and None where it takes them one by one. ``python`` where it is written in Python. ``note`` is how it is used here.
+    ``packages`` is what pip installs; ``batch`` how many events at most it gets where it takes all
+    at once, and None where it takes them one by one. ``python`` where it is written in Python.
+    ``note`` is how it is used here.
     """
 
     name: str

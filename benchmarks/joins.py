@@ -2,10 +2,11 @@
 
     python benchmarks/joins.py [EVENTS_OF_EACH_SIDE] [--write]
 
-Two streams of Sysmon events, connections and process starts, are joined on two keys (host, process) within a
-second. They are spread over a day. In one run few find a partner, by chance; in a second run one event in three does. The
-filters alone and the join see the same events in turns, chunk by chunk, in processor time, so that whatever else the machine
-does slows both. ``--write`` puts the result into docs/benchmarks/joins.md.
+Two streams of Sysmon events, connections and process starts, are joined on two keys (host, process)
+within a second. They are spread over a day. In one run few find a partner, by chance; in a second
+run one event in three does. The filters alone and the join see the same events in turns, chunk by
+chunk, in processor time, so that whatever else the machine does slows both. ``--write`` puts the
+result into docs/benchmarks/joins.md.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """What matching costs, as a ratio to decoding alone: ``python benchmarks/matcher.py``.
 
-For each lane and number of rules, lines are fed to a warm session, some hundreds at a time, and in the same process, turn by turn, decoded
-by ``orjson.loads`` and nothing else. The figure is the ratio of the two best turns, in processor time: machines
-differ and are busy, ratios of one run hardly do. ``auto`` is the choice of field maps that a user gets without
-asking, ``narrow`` the one shape that the lines have. ::
+For each lane and number of rules, lines are fed to a warm session, some hundreds at a time, and in
+the same process, turn by turn, decoded by ``orjson.loads`` and nothing else. The figure is the
+ratio of the two best turns, in processor time: machines differ and are busy, ratios of one run
+hardly do. ``auto`` is the choice of field maps that a user gets without asking, ``narrow`` the one
+shape that the lines have. ::
 
     lane         maps    rules  ratio  µs/line  floor  first pass  matches  decoded whole
     normal       auto     2407   1.92     5.61   2.92        0.9s      162           1.1%
@@ -35,7 +36,8 @@ HEAD = "lane         maps    rules  ratio  µs/line  floor  first pass  matches 
 
 @frozen
 class Row:
-    """One measurement. ``micro`` and ``floor`` are µs of a line, ``first`` the seconds of the first pass.
+    """One measurement. ``micro`` and ``floor`` are µs of a line, ``first`` the seconds of the first
+    pass.
 
     ``whole`` is the share of lines that were decoded whole.
     """
@@ -100,7 +102,8 @@ def rows(
 ) -> Iterator[Row]:
     """Measure: about so many lines, so many turns, each number of rules, lane and choice of maps.
 
-    Each row has a process of its own, as a user's engine has: one that ran before would leave its traces in memory.
+    Each row has a process of its own, as a user's engine has: one that ran before would leave its
+    traces in memory.
     """
     everything, narrow = data.rules()
     normal = data.lines(lines)

@@ -1,7 +1,7 @@
 """Times and memory of this process, and of processes of their own.
 
-Machines are busy and differ, so that times mean little by themselves: what is compared is measured in one run, in
-processor time, turn by turn, and the best turn of each counts.
+Machines are busy and differ, so that times mean little by themselves: what is compared is measured
+in one run, in processor time, turn by turn, and the best turn of each counts.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def decode(lines: Iterable[bytes]) -> None:
 def python(code: str, *arguments: str) -> dict[str, Any]:
     """What a process of its own says: Python code that puts its figures into ``said``.
 
-    To these come ``processor``, its seconds so far, and ``peak``, its largest size in megabytes (0 where the
-    system does not tell).
+    To these come ``processor``, its seconds so far, and ``peak``, its largest size in megabytes (0
+    where the system does not tell).
     """
     script = (
         f"import sys, json, time; sys.path.insert(0, {str(SOURCE)!r}); said = {{}}\n{code}\n"

@@ -1,6 +1,7 @@
 """docs/benchmarks.md, from the figures of the parts.
 
-Everything on the page comes from the figures, the conclusions too. A part without figures is named as such.
+Everything on the page comes from the figures, the conclusions too. A part without figures is named
+as such.
 """
 
 from __future__ import annotations

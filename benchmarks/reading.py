@@ -1,8 +1,9 @@
 """What reading costs, against the library that decodes the format, and in memory.
 
-``python benchmarks/reading.py`` prints for each format the time of the library alone, ours, and their ratio;
-the goal is 1.3. Then a long stream is generated and read (``--gigabytes 10`` for the long test), and the process's
-largest size is shown. Times are the processor's, and the fastest of several runs counts, because machines are busy.
+``python benchmarks/reading.py`` prints for each format the time of the library alone, ours, and
+their ratio; the goal is 1.3. Then a long stream is generated and read (``--gigabytes 10`` for the
+long test), and the process's largest size is shown. Times are the processor's, and the fastest of
+several runs counts, because machines are busy.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ ROUNDS = 9
 
 @frozen
 class Row:
-    """A format: its records, and the best seconds of the library that decodes it and of carengine's reading."""
+    """A format: its records, and the best seconds of the library that decodes it and of carengine's
+    reading."""
 
     name: str
     records: int

@@ -1,8 +1,8 @@
 """All benchmarks, and the page about them: ``python benchmarks/run.py``.
 
-Each part's figures go to ``.benchmarks/results/PART.json`` when it is done, and docs/benchmarks.md is written anew from all
-figures that are there. So a run that was broken off goes on with ``--missing``, and one part can be measured again
-with ``--only``.
+Each part's figures go to ``.benchmarks/results/PART.json`` when it is done, and docs/benchmarks.md
+is written anew from all figures that are there. So a run that was broken off goes on with
+``--missing``, and one part can be measured again with ``--only``.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ TINY = Sizes(
 
 @frozen
 class Order:
-    """What is asked for: sizes, whether peers take part, and a folder for what is needed on the way."""
+    """What is asked for: sizes, whether peers take part, and a folder for what is needed on the
+    way."""
 
     sizes: Sizes
     peers: bool

@@ -1,9 +1,10 @@
 """What starting costs, and how large a process gets: ``python benchmarks/startup.py``.
 
-Importing (over a bare interpreter), reading all rules, making an engine of them, the first events, and the same from a
-saved engine. Each figure is from processes of their own, in processor time, the best of several. Sizes are the
-largest that a process had: with rules from files, from a saved engine, and on lines whose every value is
-unique, where anything that is remembered without a bound would show.
+Importing (over a bare interpreter), reading all rules, making an engine of them, the first events,
+and the same from a saved engine. Each figure is from processes of their own, in processor time, the
+best of several. Sizes are the largest that a process had: with rules from files, from a saved
+engine, and on lines whose every value is unique, where anything that is remembered without a bound
+would show.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ with open({lines!r}, 'rb') as file:
 
 @frozen
 class Row:
-    """One figure: what was done, its processor time in milliseconds, and the process's largest size in megabytes."""
+    """One figure: what was done, its processor time in milliseconds, and the process's largest size
+    in megabytes."""
 
     name: str
     milliseconds: float

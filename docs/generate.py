@@ -1,9 +1,9 @@
 """Write the parts of the documentation that are declarations elsewhere.
 
 ``python docs/generate.py`` writes ``diagnostics.md`` from the codes, the list of functions in
-``field-maps.md`` from the functions, in ``maps/`` a page for each shipped field map with one of what
-all of them cover, and ``corpus.md`` from CAR's analytics where these are at hand. A test holds all to
-what this gives.
+``field-maps.md`` from the functions, in ``maps/`` a page for each shipped field map with one of
+what all of them cover, and ``corpus.md`` from CAR's analytics where these are at hand. A test holds
+all to what this gives.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from carengine.datamodel import TIME, ObjectSpec, model
 from carengine.diagnostics import Block, Source, codes
 from carengine.fieldmap import Entry, FieldMap, load_map
 from carengine.functions import FUNCTIONS, Function
-from carengine.rule import load_rules
-from carengine.rule.corpus import corpus_report
+from carengine.ir_text import condition_text, value_text
+from carengine.loading import load_rules
+from carengine.loading.corpus import corpus_report
 from carengine.verify import load_analytics
 from carengine.verify.corpus import corpus_table
 from carengine.verify.linked import Collection
-from carengine.wording import condition_text, value_text
 
 DOCS = Path(__file__).parent
 ANALYTICS = DOCS.resolve().parents[1] / "shared" / "car" / "analytics"
@@ -226,7 +226,8 @@ def corpus() -> str:
 
 
 def implementations() -> str:
-    """The section of ``corpus.md`` on what the analytics publish beside pseudocode. Takes half a minute."""
+    """The section of ``corpus.md`` on what the analytics publish beside pseudocode. Takes half a
+    minute."""
     return corpus_table(load_analytics(ANALYTICS), Collection.at(SIGMA) if SIGMA.exists() else None)
 
 

@@ -1,7 +1,7 @@
 """What all tests share.
 
-Hypothesis draws the same examples each time, so that a test that passes, passes. ``CARENGINE_FUZZ=2000`` draws
-that many new ones a test instead.
+Hypothesis draws the same examples each time, so that a test that passes, passes.
+``CARENGINE_FUZZ=2000`` draws that many new ones a test instead.
 """
 
 from __future__ import annotations

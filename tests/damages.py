@@ -1,7 +1,8 @@
 """Ways to damage a canonical program as the published corpus is damaged.
 
-A damage is a function of a text and a random number generator that gives the damaged text, or None where the text has
-nothing of the kind. Each makes one mistake that an author could make; what the text meant is what it was before.
+A damage is a function of a text and a random number generator that gives the damaged text, or None
+where the text has nothing of the kind. Each makes one mistake that an author could make; what the
+text meant is what it was before.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from attrs import frozen
 
 from carengine.diagnostics import Block
 from carengine.lenient import foreign
-from carengine.lenient.walking import expressions, fields_in, streams_of
 from carengine.syntax import ast, parse_program
 from carengine.syntax.lexical import Lexeme, scan
+from carengine.syntax.walking import expressions, fields_in, streams_of
 
 Damage = Callable[[str, Random], str | None]
 

@@ -1,7 +1,8 @@
 """The same three events in every form that is read, for tests of the readers.
 
-``FORMS`` has, by name, a content and what it must give: the number of records and a check of their events. The text in the
-events is awkward on purpose: quotes, separators, line ends, markup, characters beyond ASCII.
+``FORMS`` has, by name, a content and what it must give: the number of records and a check of their
+events. The text in the events is awkward on purpose: quotes, separators, line ends, markup,
+characters beyond ASCII.
 """
 
 from __future__ import annotations

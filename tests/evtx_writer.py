@@ -1,7 +1,8 @@
 """Windows event logs made for tests: small, valid, with as many records and chunks as wanted.
 
-``evtx_of`` writes events, given as the mappings that readers give (``{"Event": {…}}``), in the binary form. Elements are
-written out one by one, without the templates that Windows shares between records; every value is a text.
+``evtx_of`` writes events, given as the mappings that readers give (``{"Event": {…}}``), in the
+binary form. Elements are written out one by one, without the templates that Windows shares between
+records; every value is a text.
 """
 
 from __future__ import annotations

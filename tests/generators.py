@@ -1,9 +1,9 @@
 """Hypothesis strategies for programs: every tree that a text can say, and no other.
 
-``programs()`` gives whole programs, ``expressions()`` single ones. Names are as hostile as names can
-be: keywords, ``@timestamp``, names that only stand in backquotes. Strings hold quotes of both
-kinds, wildcards, backslashes and any character but line ends. The trees mean nothing; a test that needs
-names that are defined has to make its own.
+``programs()`` gives whole programs, ``expressions()`` single ones. Names are as hostile as names
+can be: keywords, ``@timestamp``, names that only stand in backquotes. Strings hold quotes of both
+kinds, wildcards, backslashes and any character but line ends. The trees mean nothing; a test that
+needs names that are defined has to make its own.
 """
 
 from __future__ import annotations

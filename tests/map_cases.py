@@ -1,4 +1,5 @@
-"""What the tests of the shipped field maps have in common: cases, and how they are held to the maps."""
+"""What the tests of the shipped field maps have in common: cases, and how they are held to the
+maps."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def seen_as(event: Mapping[str, Any]) -> dict[str, CarRow]:
 
 
 def shape_of(event: Mapping[str, Any]) -> str:
-    """The one map that recognises an event, of those that give CAR events; maps of log sources stand beside them."""
+    """The one map that recognises an event, of those that give CAR events; maps of log sources
+    stand beside them."""
     found = recognise(unwrap(event), [m for m in installed_maps() if m.kinds()])
     assert len(found) <= 1, [fieldmap.name for fieldmap in found]
     return found[0].name if found else ""

@@ -1,6 +1,8 @@
-"""Programs that mean something, made at random: streams of one object, conditions on its fields, an output.
+"""Programs that mean something, made at random: streams of one object, conditions on its fields, an
+output.
 
-They are printed canonically, parse and resolve. Names, values and shapes are like those that people write.
+They are printed canonically, parse and resolve. Names, values and shapes are like those that people
+write.
 """
 
 from __future__ import annotations

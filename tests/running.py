@@ -1,7 +1,9 @@
-"""Running translations: events as tables for DuckDB, SQLite, PostgreSQL and Spark, as a stream for the eql package.
+"""Running translations: events as tables for DuckDB, SQLite, PostgreSQL and Spark, as a stream for
+the eql package.
 
-A table is what ``docs`` of the SQL targets ask for: one row an event, ``event_id`` its number, every raw field a text column
-named by its path. What the engine says about the same events is the measure.
+A table is what ``docs`` of the SQL targets ask for: one row an event, ``event_id`` its number,
+every raw field a text column named by its path. What the engine says about the same events is the
+measure.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from functools import cache, cached_property
 from typing import Any, Protocol
 
 from carengine.fieldmap import unwrap
-from carengine.translate import Translation
+from carengine.languages.writing import Translation
 from carengine.values import raw_text, text_of
 
 Events = Sequence[Mapping[str, Any]]
@@ -60,7 +62,8 @@ SYSMON_FIELDS = frozenset(
         "UtcTime",
     ]
 )
-"""What flat Sysmon events can have, of what rules ask for: the columns that a table of them is given."""
+"""What flat Sysmon events can have, of what rules ask for: the columns that a table of them is
+given."""
 
 
 def columns_of(event: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -92,7 +95,8 @@ class Evidence:
         return frozenset().union(*self.flat)
 
     def rows(self, names: Iterable[str]) -> list[tuple[Any, ...]]:
-        """The rows of the table of events: number, raw text where it is among the names, and columns."""
+        """The rows of the table of events: number, raw text where it is among the names, and
+        columns."""
         several = list(names)
         wanted = columns_in(several)
         with_raw = "raw" in several
@@ -238,7 +242,8 @@ def run_eql(
 
 
 class Postgres:
-    """The events as a table in PostgreSQL, by way of its own client ``psql``. Needs `postgres_server`."""
+    """The events as a table in PostgreSQL, by way of its own client ``psql``. Needs
+    `postgres_server`."""
 
     def __init__(self, evidence: Evidence, names: Iterable[str]) -> None:
         several = list(names)
@@ -283,7 +288,8 @@ def _copied(cell: Any) -> str:
 
 @cache
 def postgres_server() -> str | None:
-    """The folder with the socket of a PostgreSQL server of our own; None where there is no PostgreSQL.
+    """The folder with the socket of a PostgreSQL server of our own; None where there is no
+    PostgreSQL.
 
     It runs until the process ends, on a data folder that goes with it.
     """

@@ -1,8 +1,9 @@
 """Random Sigma rules, and files of JSON lines that they run over.
 
-Both draw from one small vocabulary, so that rules match, nearly match, and match nothing. Lines are events in all
-shapes of Windows logs, most of them like those before (as in a log) and some written as no shipper would: keys and
-values in escapes, keys twice, numbers in every spelling, values of other kinds, white space, damage.
+Both draw from one small vocabulary, so that rules match, nearly match, and match nothing. Lines are
+events in all shapes of Windows logs, most of them like those before (as in a log) and some written
+as no shipper would: keys and values in escapes, keys twice, numbers in every spelling, values of
+other kinds, white space, damage.
 """
 
 from __future__ import annotations
@@ -202,7 +203,8 @@ _CONDITIONS = (
 
 
 def rule(chance: random.Random, number: int, log: Log, keywords: float = 0.0) -> str:
-    """One rule about a log; with a chance of ``keywords``, each of its detections is words that may stand anywhere."""
+    """One rule about a log; with a chance of ``keywords``, each of its detections is words that may
+    stand anywhere."""
     channel, id_, names = chance.choice(log.kinds)
     if chance.random() < 0.2:
         names = FIELDS

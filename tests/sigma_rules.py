@@ -9,8 +9,8 @@ import carengine
 from carengine.diagnostics import Source
 from carengine.engine import interpret
 from carengine.fieldmap import FieldMap, find_maps
+from carengine.languages.sigma import read
 from carengine.rule import RuleSet, from_drafts
-from carengine.sigma import read
 
 SYSMON: dict[str, Any] = {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 1}
 FLAT = find_maps("windows.flat")

@@ -1,8 +1,9 @@
 """Hypothesis strategies for what the core works on: values, events, conditions and rules.
 
-``values()`` is what a JSON event can hold, hostile kinds included. ``conditions(leaves)`` builds conditions
-of the IR over any values; ``rules()`` writes rules as text, which then go through the whole front end.
-``raw_events(fieldmap)`` makes events of a log's shape, out of the map's own expressions.
+``values()`` is what a JSON event can hold, hostile kinds included. ``conditions(leaves)`` builds
+conditions of the IR over any values; ``rules()`` writes rules as text, which then go through the
+whole front end. ``raw_events(fieldmap)`` makes events of a log's shape, out of the map's own
+expressions.
 """
 
 from __future__ import annotations
@@ -265,7 +266,8 @@ def place(event: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def satisfy(event: dict[str, Any], condition: ir.Condition) -> None:
-    """Fill an event so that a condition of a map (``recognise``, ``when``) has a good chance to hold.
+    """Fill an event so that a condition of a map (``recognise``, ``when``) has a good chance to
+    hold.
 
     The first alternative of each ``or`` is taken, the first exact text of each pattern, and
     of a function's arguments the first field.

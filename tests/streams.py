@@ -1,8 +1,9 @@
-"""Hypothesis strategies for programs that look at more than one event, and for events to run them on.
+"""Hypothesis strategies for programs that look at more than one event, and for events to run them
+on.
 
-``programs()`` gives texts that always resolve: statements are made with the shape of the rows in mind. ``events()``
-gives CAR events from a small world, so that keys and times meet often, with all that logs have: missing fields,
-lists, numbers as text, equal times, no time at all.
+``programs()`` gives texts that always resolve: statements are made with the shape of the rows in
+mind. ``events()`` gives CAR events from a small world, so that keys and times meet often, with all
+that logs have: missing fields, lists, numbers as text, equal times, no time at all.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ _KINDS = ("Process:Create", "Process:Terminate", "File:Create", "Process:Create,
 
 @define
 class Made:
-    """A stream of a program in the making: its name, the shape of its rows, and names to read them by.
+    """A stream of a program in the making: its name, the shape of its rows, and names to read them
+    by.
 
-    ``fields`` are texts of values, ``times`` of times, ``numbers`` of numbers; in a group, they are the keys.
+    ``fields`` are texts of values, ``times`` of times, ``numbers`` of numbers; in a group, they are
+    the keys.
     """
 
     name: str

@@ -1,4 +1,5 @@
-"""The benchmarks run, from events and rules to the page, on made-up events and without peers; and what they judge by.
+"""The benchmarks run, from events and rules to the page, on made-up events and without peers; and
+what they judge by.
 
 What they measure is not looked at: no test asserts a time.
 """
@@ -40,7 +41,8 @@ def test_the_whole_way_to_the_page(tmp_path: Path) -> None:
     for part in ("matching", "peers"):
         figures = json.loads((tmp_path / f"{part}.json").read_text(encoding="utf-8"))
         assert figures["data"] == "generated"
-    # The events of these lines are made to match; the evaluator of the benchmark finds the same by other means.
+    # The events of these lines are made to match; the evaluator of the benchmark finds the same by
+    # other means.
     (plain,) = figures["comparisons"]
     assert plain["both"] > 0
     assert plain["ours"] == plain["theirs"] == plain["unexplained"] == 0
@@ -95,7 +97,8 @@ QUIRKS: list[tuple[str, str, dict[str, Any], list[str], bool, bool]] = [
 
 
 def test_the_evaluator_is_turned(tmp_path: Path) -> None:
-    """Every quirk has a row: what a rule says of an event as it is, and what when it is read that way."""
+    """Every quirk has a row: what a rule says of an event as it is, and what when it is read that
+    way."""
     cases = []
     for number, (detection, source, event, quirks, plain, _) in enumerate(QUIRKS):
         condition = "s and not f" if " f: " in detection else "s"

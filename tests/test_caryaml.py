@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carengine.diagnostics import Severity, Source, codes
-from carengine.engine.examples import run_examples
+from carengine.engine.report.examples import run_examples
+from carengine.languages.car import caryaml
+from carengine.loading import load_rules
 from carengine.resolve import Reference
-from carengine.rule import RuleSet, Technique, caryaml, from_drafts, load_rules
+from carengine.rule import RuleSet, Technique, from_drafts
 
 ANALYTIC = """\
 ---

@@ -1,4 +1,5 @@
-"""The checker: what it finds in rules, that its safe fixes change nothing, and that it is quiet about good rules."""
+"""The checker: what it finds in rules, that its safe fixes change nothing, and that it is quiet
+about good rules."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The checker's reasoning, held to the reference evaluator.
 
-What is called impossible must be impossible for every event of a small world that is gone through in
-full, and what is called certain must hold in all of it. The tables say what has to be found.
+What is called impossible must be impossible for every event of a small world that is gone through
+in full, and what is called certain must hold in all of it. The tables say what has to be found.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carengine import evaluate, ir
-from carengine.check.languages import Budget, Texts, is_empty
-from carengine.check.logic import Goal, can_be
-from carengine.check.regexes import searcher
-from carengine.check.rows import Facts
 from carengine.evaluate import Alone, as_time, holds, regex_of
 from carengine.ir import Relation, Type
 from carengine.pattern import Pattern
+from carengine.regex.automaton import searcher
+from carengine.solver.facts import Facts
+from carengine.solver.satisfiability import Goal, can_be
+from carengine.solver.texts import Budget, Texts, is_empty
 
 TEXTS = ["".join(t) for n in range(4) for t in itertools.product("ab\\", repeat=n)] + ["é", "1"]
 VALUE = ir.Field("value")

@@ -1,4 +1,5 @@
-"""The published corpus: all of it loads or says why not, and the repaired blocks mean what their authors meant."""
+"""The published corpus: all of it loads or says why not, and the repaired blocks mean what their
+authors meant."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ import yaml
 from carengine import Engine, load_rules
 from carengine.cli import main
 from carengine.diagnostics import Severity, codes
-from carengine.engine.examples import run_examples
+from carengine.engine.report.examples import run_examples
 from carengine.lenient import REPAIRS
+from carengine.loading.corpus import report_rows
 from carengine.resolve import resolve
 from carengine.rule import Rule, RuleSet
-from carengine.rule.corpus import report_rows
 from carengine.syntax import parse_program, print_program
 
 HERE = Path(__file__).parent

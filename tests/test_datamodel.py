@@ -1,4 +1,5 @@
-"""The data model: CAR's names are all there, spellings fold, near names are found, bad files are refused."""
+"""The data model: CAR's names are all there, spellings fold, near names are found, bad files are
+refused."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""The documentation is true: its examples run, its programs resolve, and what is generated is current.
+"""The documentation is true: its examples run, its programs resolve, and what is generated is
+current.
 
 In ``docs/*.md`` a fenced block says by its language what becomes of it:
 
-* ``pycon`` is a session whose output is checked, ``python`` is run; those of a page share their names;
+* ``pycon`` is a session whose output is checked, ``python`` is run; those of a page share their
+  names;
 * ``car`` is a rule file that must load without a finding;
 * a block whose language is followed by a file name is put into a file of that name first.
 """
@@ -20,8 +22,9 @@ import pytest
 
 import carengine
 from carengine.diagnostics import Source, codes, render
-from carengine.engine.examples import run_examples
-from carengine.rule import carfile, from_drafts
+from carengine.engine.report.examples import run_examples
+from carengine.languages.car import carfile
+from carengine.rule import from_drafts
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -83,7 +86,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_the_language_page_shows_every_keyword() -> None:
-    grammar = (Path(carengine.shipped.grammar())).read_text(encoding="utf-8")
+    grammar = (Path(carengine.resources.grammar())).read_text(encoding="utf-8")
     words = {
         found.lower() for found in re.findall(r"^_?[A-Z_]+(?:\.\d)?: /([a-z]+)", grammar, re.M)
     }

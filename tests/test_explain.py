@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 import carengine
 from carengine import ir
 from carengine.engine import Engine, interpret
-from carengine.engine.examples import run_examples
-from carengine.engine.explain import Node, explain, streams_of
-from carengine.engine.standing import Outcome, Sample, standings
+from carengine.engine.report.examples import run_examples
+from carengine.engine.report.explain import Node, explain, streams_of
+from carengine.engine.report.rule_status import Outcome, Sample, standings
 from carengine.evaluate import Alone, holds
 from carengine.fieldmap import CarRow, find_maps, normalize
+from carengine.ir_text import condition_text, value_text
 from carengine.rule import Rule
-from carengine.wording import condition_text, value_text
 
 SAMPLE = Path(__file__).parent / "samples" / "lsass_dump.jsonl"
 
@@ -53,7 +53,8 @@ HOSTILE = st.one_of(
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Rule, dict[str, Any]]:
-    """A rule and an event near what it looks for: an example of some rule, or of the sample, with values changed."""
+    """A rule and an event near what it looks for: an example of some rule, or of the sample, with
+    values changed."""
     rule = draw(st.sampled_from(rules()))
     own = [event for example in rule.examples for event in example.events]
     event = dict(draw(st.sampled_from([*own, *own, *sample()])))
@@ -92,7 +93,8 @@ def test_the_verdict_is_that_of_the_reference(case: tuple[Rule, dict[str, Any]])
 
 
 def _check_marks(node: Node) -> None:
-    """A node that decides and has parts has a part that decides, with the verdict that the parts give it."""
+    """A node that decides and has parts has a part that decides, with the verdict that the parts
+    give it."""
     assert node.decides
     marked = [child for child in node.children if child.decides]
     assert bool(marked) == bool(node.children)

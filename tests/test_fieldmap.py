@@ -451,7 +451,8 @@ def test_normalising_takes_anything(data: st.DataObject) -> None:
 
 
 def read_whole(event: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
-    """The fields of an (unwrapped) event by the reference: each value of the entry, and of its native names."""
+    """The fields of an (unwrapped) event by the reference: each value of the entry, and of its
+    native names."""
     row = RawRow(event)
     values: dict[str, ir.Value | None] = dict(entry.fields)
     if entry.native is not None:

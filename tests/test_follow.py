@@ -261,7 +261,8 @@ def test_a_rotated_file_that_is_named_is_read(tmp_path: Path) -> None:
 
 
 def test_more_files_than_can_be_open(tmp_path: Path) -> None:
-    """A process may have few files open; a folder may hold thousands, all of which may grow and be renamed."""
+    """A process may have few files open; a folder may hold thousands, all of which may grow and be
+    renamed."""
     resource = pytest.importorskip("resource")
     paths = [tmp_path / f"{number:03}.jsonl" for number in range(300)]
     for number, path in enumerate(paths):
@@ -344,7 +345,8 @@ class Hunt:
             return 0
 
     def has_begun(self) -> bool:
-        """Wait for the first state: files that were rotated before it are none of the hunt's business."""
+        """Wait for the first state: files that were rotated before it are none of the hunt's
+        business."""
         while not (self.folder / "state").exists():
             time.sleep(0.02)
         return True
@@ -364,7 +366,8 @@ def finish(process: subprocess.Popen[bytes], hunt: Hunt, count: int) -> None:
 
 
 def test_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
-    """Killed at random moments while events come in and the log is rotated, against one run in peace."""
+    """Killed at random moments while events come in and the log is rotated, against one run in
+    peace."""
     chance = random.Random(KILLS)
     events = list(stream(150 * (KILLS + 2), 7))
     for name in ("calm", "wild"):
@@ -477,7 +480,8 @@ def interrupted_soon() -> None:
 
 
 def test_the_end_of_a_run_is_the_end_of_the_data(hunting: Any, capsys: Any) -> None:
-    """Finished, interrupted, or in pieces with a state: what comes out is what a hunt over the finished log gives."""
+    """Finished, interrupted, or in pieces with a state: what comes out is what a hunt over the
+    finished log gives."""
     write(Path("log.jsonl"), *EVENTS)
     assert hunting("-o", "all.jsonl") == 0
     expected = outputs("all.jsonl")

@@ -1,4 +1,5 @@
-"""Queries in EQL, Splunk's language and LogPoint's: what they mean, what is refused and where, what becomes of their names."""
+"""Queries in EQL, Splunk's language and LogPoint's: what they mean, what is refused and where, what
+becomes of their names."""
 
 from __future__ import annotations
 
@@ -17,7 +18,15 @@ from carengine import ir
 from carengine.diagnostics import Block, Severity
 from carengine.engine import Engine
 from carengine.fieldmap import find_maps
-from carengine.foreign import LANGUAGES, Reading, as_rule, language_of, native_map, raised, read
+from carengine.languages.reading import (
+    LANGUAGES,
+    Reading,
+    as_rule,
+    language_of,
+    native_map,
+    raised,
+    read,
+)
 from carengine.verify import compare
 
 Event = dict[str, Any]

@@ -266,7 +266,8 @@ def test_raw_texts_that_splunk_exported_are_read() -> None:
 
 
 def test_event_xml_has_the_shape_of_the_evtx_package() -> None:
-    """Whatever a log holds: its XML, read back, is its JSON, but for the types that XML does not tell."""
+    """Whatever a log holds: its XML, read back, is its JSON, but for the types that XML does not
+    tell."""
     evtx = pytest.importorskip("evtx")
     files = sorted((SHARED / "evtx").glob("*.evtx"))
     if not files:

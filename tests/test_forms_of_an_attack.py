@@ -1,7 +1,8 @@
 """The same attack in the forms that collectors give it: the same matches, whichever was kept.
 
-The events start as Windows wrote them (real logs where they are at hand, and logs made here); each is turned into what Winlogbeat 7,
-NXLog and HELK would have made of it, as JSON lines, and into Windows' own XML and EVTX. Rules then see one attack five times.
+The events start as Windows wrote them (real logs where they are at hand, and logs made here); each
+is turned into what Winlogbeat 7, NXLog and HELK would have made of it, as JSON lines, and into
+Windows' own XML and EVTX. Rules then see one attack five times.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from carengine import Engine, load_rules, read_events
-from carengine.shipped import rules as shipped_rules
+from carengine.resources import rules as shipped_rules
 from evidence_forms import xml_of
 from evtx_writer import evtx_of
 

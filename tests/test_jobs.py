@@ -1,4 +1,5 @@
-"""Several processes find what one finds: the same matches in the same order, the same findings, the same numbers."""
+"""Several processes find what one finds: the same matches in the same order, the same findings, the
+same numbers."""
 
 from __future__ import annotations
 
@@ -25,15 +26,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import carengine
-from carengine import collection
+from carengine import gc_control
 from carengine.cli import main, status
 from carengine.cli.results import line_of
 from carengine.diagnostics import render
 from carengine.engine import Engine, Match, StreamOptions
-from carengine.engine.standing import FIRST_EVENTS
-from carengine.parallel import Hunting, WorkerError, bench, crew, hunting
+from carengine.engine.report.rule_status import FIRST_EVENTS
+from carengine.loading import parse_rule
 from carengine.readers import Limits, pieces
-from carengine.rule import parse_rule
+from carengine.runner import Hunting, WorkerError
+from carengine.runner import pool as crew
+from carengine.runner import run as hunting
+from carengine.runner import worker as bench
 from carengine.tuning import TimeRange
 from evidence_forms import FORMS
 from streams import SECOND, START, events, programs
@@ -261,7 +265,8 @@ def test_processes_agree(
 
 
 def test_matches_are_there_to_be_compared(tmp_path: Path) -> None:
-    """The properties above compare something: matches of one event, of joins and of groups, and findings."""
+    """The properties above compare something: matches of one event, of joins and of groups, and
+    findings."""
     rules = [parse_rule(text, f"{n}.car") for n, text in enumerate((STATELESS, JOIN, COUNT))]
     lines = [
         json.dumps(
@@ -386,8 +391,8 @@ def test_settling() -> None:
     # A test before may have settled already.
     gc.set_threshold(700, 10, 10)
     try:
-        with collection.paused():
-            collection.settle()
+        with gc_control.paused():
+            gc_control.settle()
             assert gc.isenabled()
         assert gc.isenabled()
         assert gc.get_freeze_count() > 0
@@ -515,7 +520,8 @@ def test_a_process_that_is_lost(
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Interrupts raise as they do at a terminal: a shell starts what runs behind with interrupts ignored."""
+    """Interrupts raise as they do at a terminal: a shell starts what runs behind with interrupts
+    ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -543,7 +549,7 @@ def test_processes_end_with_the_one_they_work_for(tmp_path: Path) -> None:
     """Also when that one is killed: their pipes end."""
     code = (
         "import os, signal, sys\n"
-        "from carengine.parallel.crew import Crew\n"
+        "from carengine.runner.pool import Crew\n"
         "def make():\n"
         "    def work(piece):\n"
         "        yield os.getpid()\n"

@@ -1,7 +1,8 @@
-"""Canonical programs, damaged as the published corpus is: the lenient reading recovers the same IR or refuses.
+"""Canonical programs, damaged as the published corpus is: the lenient reading recovers the same IR
+or refuses.
 
-The programs are our own rules and random ones. ``CARENGINE_DAMAGES=200`` (``make damage``) damages that many programs
-in every way instead of a few, with another seed each time.
+The programs are our own rules and random ones. ``CARENGINE_DAMAGES=200`` (``make damage``) damages
+that many programs in every way instead of a few, with another seed each time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Damage with a second reading: what looks mended by the nearest repair, and would mean something else.
+"""Damage with a second reading: what looks mended by the nearest repair, and would mean something
+else.
 
 Each text is read as its author meant it, or refused; a refusal is an error that says where.
 """

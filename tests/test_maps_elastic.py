@@ -1,4 +1,5 @@
-"""ECS: Elastic Endpoint and others, nested and with dotted keys; Sysmon as its module turns it into ECS."""
+"""ECS: Elastic Endpoint and others, nested and with dotted keys; Sysmon as its module turns it into
+ECS."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import carengine
 from carengine import ir
 from carengine.engine import Engine
 from carengine.fieldmap import find_maps, normalize
-from carengine.shipped import rules as rules_folder
+from carengine.resources import rules as rules_folder
 from map_cases import Expected, missed, seen_as, shape_of
 from windows_shapes import SHAPES, Windows, flat
 
@@ -577,7 +577,8 @@ def test_every_entry_is_hit(name: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_attack_gives_the_same_matches_in_every_shape(shape: str) -> None:
-    """What the shipped rules that read single events say, event by event, is what they say of NXLog's form."""
+    """What the shipped rules that read single events say, event by event, is what they say of
+    NXLog's form."""
     engine = Engine([r for r in carengine.load_rules(rules_folder()) if r.stateless], "eventlog")
 
     def hits(raw: dict[str, Any]) -> set[tuple[str, str]]:

@@ -1,8 +1,8 @@
 """The engine is held to the interpreter: same matches, same order, for any rules and any events.
 
-Events are generated in the raw names of every installed field map, hostile values included. Next to them stand the
-invariants that follow: neither the order of rules, maps or conditions nor pickling nor threads
-change what matches.
+Events are generated in the raw names of every installed field map, hostile values included. Next to
+them stand the invariants that follow: neither the order of rules, maps or conditions nor pickling
+nor threads change what matches.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from carengine.fieldmap import (
     unwrap,
     view,
 )
-from carengine.rule import Rule, carfile, from_drafts, parse_rule
+from carengine.languages.car import carfile
+from carengine.loading import parse_rule
+from carengine.rule import Rule, from_drafts
 from strategies import conditions, raw_events, rules, shuffled, some
 
 ALONE = Alone()

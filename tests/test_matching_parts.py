@@ -1,7 +1,8 @@
 """The parts that make matching fast, each against what it stands for.
 
-Required texts against RE2, the finder against single tests, the routing tree against the conditions, the matcher with
-hundreds of stages (automaton, splits, changed anchors) against ``holds``, and the sieve against decoding whole lines.
+Required texts against RE2, the finder against single tests, the routing tree against the
+conditions, the matcher with hundreds of stages (automaton, splits, changed anchors) against
+``holds``, and the sieve against decoding whole lines.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from carengine import ir
-from carengine.engine import Engine, interpret, sieve
-from carengine.engine.decoding import AVAILABLE
-from carengine.engine.matcher import ClassMatcher, EventClasses, Memory, finder, literals, stages
+from carengine.engine import Engine, interpret
+from carengine.engine.matcher import ClassMatcher, EventClasses, Memory, finder, stages
 from carengine.engine.matcher.finder import Finder
-from carengine.engine.matcher.injson import any_of
+from carengine.engine.matcher.json_search import any_of
+from carengine.engine.prefilter import prefilter as sieve
+from carengine.engine.prefilter.decoding import AVAILABLE
 from carengine.evaluate import Alone, RawRow, holds, regex_of, searchable
 from carengine.fieldmap import Entry, FieldMap, find_maps, installed_maps, unwrap
 from carengine.jsontext import FAST, UnreadableError, decode
+from carengine.loading import parse_rule
 from carengine.pattern import Pattern, fold
 from carengine.readers import read_events
-from carengine.rule import Rule, parse_rule
+from carengine.regex import literals
+from carengine.rule import Rule
 from strategies import conditions, raw_events, some
 
 ALONE = Alone()
@@ -455,8 +459,9 @@ def test_odd_lines_are_their_events() -> None:
 
 @pytest.mark.parametrize("most", [4, 2_000])
 def test_what_is_remembered_changes_nothing(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Values that repeat and values that do not, of fields that decide what an event is and of others; hits that come to
-    # nothing; words that are looked for anywhere; and so little room that all is forgotten again and again.
+    # Values that repeat and values that do not, of fields that decide what an event is and of
+    # others; hits that come to nothing; words that are looked for anywhere; and so little room that
+    # all is forgotten again and again.
     for name in (
         *("_MOST_KNOWN", "_MOST_HITS", "_LOOK_AT", "_TRY_AGAIN"),
         *("_CLEAN_BYTES", "_MOST_REFUSED"),
@@ -501,7 +506,8 @@ def test_what_is_remembered_changes_nothing(most: int, monkeypatch: pytest.Monke
 def test_one_field_that_is_lacking_says_nothing_about_others(
     cost: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rules that read one field, whose values are too many to be remembered, and which some events lack."""
+    """Rules that read one field, whose values are too many to be remembered, and which some events
+    lack."""
     monkeypatch.setattr(sieve, "_AGAIN_COST", cost)
     monkeypatch.setattr(sieve, "_LOOK_AT", 4)
     rule = parse_rule('a = search Process:Create where command_line = "x*y" output a')

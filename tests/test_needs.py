@@ -10,8 +10,8 @@ import pytest
 
 from carengine import Engine, needs, parse_rule
 from carengine.cli import main, status
-from carengine.engine.needs import RuleNeeds
-from carengine.engine.standing import Outcome, Sample
+from carengine.engine.report.needs import RuleNeeds
+from carengine.engine.report.rule_status import Outcome, Sample
 from carengine.fieldmap import find_maps
 
 RULES = [

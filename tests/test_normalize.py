@@ -16,7 +16,7 @@ from carengine.cli import main, status
 from carengine.datamodel import model
 from carengine.fieldmap import CarEvent
 from carengine.ir import EventKind
-from carengine.shipped import rules as shipped_rules
+from carengine.resources import rules as shipped_rules
 from evidence_forms import EVENTS
 from evtx_writer import evtx_of
 
@@ -34,7 +34,8 @@ def own_time(event: CarEvent) -> tuple[Any, ...]:
 def test_the_car_map_reads_back_what_is_written(data: st.DataObject) -> None:
     spec = MODEL.objects[data.draw(st.sampled_from(sorted(MODEL.objects)))]
     action = data.draw(st.sampled_from(sorted(spec.actions)))
-    # What is derived from another field (a base name of its path) is given by the map, too; leave it to it.
+    # What is derived from another field (a base name of its path) is given by the map, too; leave
+    # it to it.
     names = [n for n in spec.fields if n not in ("time", "proto_info") and "." not in n]
     text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9)
     value = text | st.integers(0, 99) | st.lists(text, min_size=1, max_size=2)

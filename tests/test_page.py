@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carengine.diagnostics import Severity, Source
-from carengine.engine.examples import run_examples
+from carengine.engine.report.examples import run_examples
+from carengine.languages.car import page
+from carengine.loading import load_rules
 from carengine.resolve import Reference
-from carengine.rule import load_rules, page
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 needs_shared = pytest.mark.skipif(

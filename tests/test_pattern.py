@@ -42,7 +42,8 @@ def oracle(pattern: str, text: str) -> bool:
 
 
 def simple_fold(character: str) -> str:
-    """Unicode's simple case folding, by asking RE2 for the smallest character it takes for this one."""
+    """Unicode's simple case folding, by asking RE2 for the smallest character it takes for this
+    one."""
     return min(ORBITS.get(character, {character}))
 
 
@@ -50,7 +51,8 @@ def _orbits() -> dict[str, set[str]]:
     """All characters that RE2 takes for each other, for every character with a case."""
     every = [chr(n) for n in range(sys.maxunicode + 1) if not 0xD800 <= n <= 0xDFFF]
     folding = {c for c in every if {c.lower(), c.upper(), c.title(), c.casefold()} != {c}}
-    # What this Python knows no case of and RE2 does (another version of Unicode), and the other way round.
+    # What this Python knows no case of and RE2 does (another version of Unicode), and the other way
+    # round.
     letters = re2.compile(r"[\p{Lu}\p{Ll}\p{Lt}]")
     folding |= {c for c in letters.findall("".join(every)) if c not in folding}
     joined = "".join(sorted(folding))
@@ -212,7 +214,8 @@ def test_folding_agrees_with_re2_for_every_character() -> None:
 def test_folding_is_complete_for_this_unicode() -> None:
     """`fold` may use str.lower for a text only if it gives the same for every character of it.
 
-    The characters where it does not are spelt out in `pattern`; a new version of Unicode may add some.
+    The characters where it does not are spelt out in `pattern`; a new version of Unicode may add
+    some.
     """
     for character in map(chr, range(sys.maxunicode + 1)):
         alone = fold(character)

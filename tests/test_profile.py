@@ -11,9 +11,9 @@ import pytest
 
 from carengine.cli import main, status
 from carengine.engine import Engine, Match
-from carengine.engine.profile import Profile
-from carengine.parallel import Hunting
-from carengine.rule import parse_rule
+from carengine.engine.report.profile import Profile
+from carengine.loading import parse_rule
+from carengine.runner import Hunting
 
 RULES = {
     "ONE": 'a = search Process:Create where exe = "a*.exe" and user != "system" output a',

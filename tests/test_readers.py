@@ -779,7 +779,8 @@ def test_reading_is_an_iterator_and_counts_as_it_goes(tmp_path: Path) -> None:
 
 
 def _independent(path: Path) -> int:
-    """JSON objects and rows of Zeek's tables, a line each, in an archive's members, counted with other code."""
+    """JSON objects and rows of Zeek's tables, a line each, in an archive's members, counted with
+    other code."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             texts = [archive.read(x) for x in archive.infolist()]
@@ -801,7 +802,8 @@ def _archives() -> list[Path]:
         for path in sorted((SHARED / folder).glob("*"))
         if path.suffix in (".zip", ".gz")
     ]
-    # The large ones take some seconds and much memory to count; CARENGINE_ALL_EVIDENCE=1 reads them.
+    # The large ones take some seconds and much memory to count; CARENGINE_ALL_EVIDENCE=1 reads
+    # them.
     everything = "CARENGINE_ALL_EVIDENCE" in os.environ
     return [path for path in found if everything or path.stat().st_size < 350_000]
 

@@ -1,7 +1,7 @@
 """Damaged evidence: bits flipped, parts cut out, doubled and exchanged between formats.
 
-Whatever is read, nothing is raised, nothing hangs, and the account adds up. A few mutations of each form here;
-``make fuzz`` (``CARENGINE_FUZZ=10000``) does thousands.
+Whatever is read, nothing is raised, nothing hangs, and the account adds up. A few mutations of each
+form here; ``make fuzz`` (``CARENGINE_FUZZ=10000``) does thousands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What the README shows is what happens: its Python is run, its commands are run and their output compared."""
+"""What the README shows is what happens: its Python is run, its commands are run and their output
+compared."""
 
 from __future__ import annotations
 

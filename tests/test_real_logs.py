@@ -1,4 +1,5 @@
-"""Real logs: the published true positives, the Mordor archives, and the events of our own shapes in them.
+"""Real logs: the published true positives, the Mordor archives, and the events of our own shapes in
+them.
 
 All of this needs the shared data beside the checkout, and is skipped without it.
 """

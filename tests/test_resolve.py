@@ -17,10 +17,11 @@ import carengine
 from carengine import ir
 from carengine.diagnostics import Source, render
 from carengine.ir import Relation, Type
+from carengine.languages.car import carfile
 from carengine.pattern import Pattern
 from carengine.resolve import resolve
 from carengine.resolve.size import MAX_DEPTH, MAX_NODES
-from carengine.rule import carfile, from_drafts
+from carengine.rule import from_drafts
 from carengine.syntax import parse_program
 from generators import programs
 from strategies import rules, some

@@ -1,4 +1,5 @@
-"""The rules that carengine ships: each loads, its examples hold, and it holds through every map that can say the same.
+"""The rules that carengine ships: each loads, its examples hold, and it holds through every map
+that can say the same.
 
 And rule files in general: front matter, folders, what is wrong in one never touching the others.
 """
@@ -21,7 +22,7 @@ from carengine import ir
 from carengine.check import check, format_rule
 from carengine.diagnostics import CarError, Severity, codes
 from carengine.engine import Engine
-from carengine.engine.examples import run_examples
+from carengine.engine.report.examples import run_examples
 from carengine.fieldmap import (
     CarEvent,
     CarRow,
@@ -31,8 +32,9 @@ from carengine.fieldmap import (
     installed_maps,
     normalize,
 )
+from carengine.loading import load_rule, load_rules, parse_rule
 from carengine.pattern import fold
-from carengine.rule import Rule, RuleSet, load_rule, load_rules, parse_rule
+from carengine.rule import Rule, RuleSet
 from carengine.values import text_of
 from strategies import place, raw_paths, satisfy
 
@@ -174,7 +176,8 @@ def test_what_is_told_in_another_logs_names_matches_the_same_rules(name: str) ->
             raw = retold(dict(own.fields), fieldmap, entry)
             seen = normalize(raw, [fieldmap])
             views = [v for v in seen if v.kind == own.kind]
-            # Conditions on parts of values (bits, texts inside texts) are not found by turning functions round.
+            # Conditions on parts of values (bits, texts inside texts) are not found by turning
+            # functions round.
             assert len(views) == 1 or (not views and fieldmap.family in PARTIAL), (raw, entry.kind)
             if len(seen) != 1:
                 # A record that tells of two events matches the rules of both.

@@ -33,10 +33,10 @@ from carengine import ir
 from carengine.cli import main, status
 from carengine.engine import interpret
 from carengine.fieldmap import find_maps
+from carengine.languages.sigma.condition import ConditionError, parse_condition
+from carengine.languages.sigma.detection import pattern_text
 from carengine.pattern import Pattern
 from carengine.rule import RuleSet
-from carengine.sigma.condition import ConditionError, parse_condition
-from carengine.sigma.detection import pattern_text
 from sigma_rules import HEAD, SYSMON, hits, load, with_detection
 from windows_shapes import Windows
 
@@ -203,7 +203,8 @@ def test_placeholders_take_their_values_from_the_caller() -> None:
     assert found == [True, False, True, False]
     many = [f"user{number}" for number in range(1_000)]
     assert matching("  F|expand: '%names%'", values_of("F", ["user999"]), names=many) == [True]
-    # Modifiers are applied in their order: those behind `expand` to what stands for the placeholder.
+    # Modifiers are applied in their order: those behind `expand` to what stands for the
+    # placeholder.
     item = "  F|expand|base64offset|contains: '%names%'"
     assert matching(item, values_of("F", ["xZm9vYmFyx", "foobar"]), names=["foobar"]) == [
         True,
@@ -657,7 +658,7 @@ def test_placeholders_and_files_passed_over_on_the_command_line(
 
 
 def test_archives_have_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("carengine.rule.files._MAX_ARCHIVE", 1_000_000)
+    monkeypatch.setattr("carengine.loading.files._MAX_ARCHIVE", 1_000_000)
     with tarfile.open(tmp_path / "x.tgz", "w:gz") as tar:
         for number in range(40):
             info = tarfile.TarInfo(f"{number}.bin")
@@ -677,7 +678,7 @@ def test_without_pysigma_every_file_is_named(
 ) -> None:
     (tmp_path / "a.yml").write_text(with_detection("s: {A: 1}\ncondition: s"))
     (tmp_path / "b.car").write_text("a = search Process:Create output a")
-    monkeypatch.setitem(sys.modules, "carengine.sigma", None)
+    monkeypatch.setitem(sys.modules, "carengine.languages.sigma", None)
     rules = carengine.load_rules(tmp_path)
     assert [rule.id for rule in rules] == ["b"]
     [refused] = rules.refused
@@ -766,7 +767,8 @@ def _one(value: Any, wanted: Any, modifiers: list[str]) -> bool:
 
 
 def _expression(pattern: str) -> str:
-    """Sigma's wildcards as a regular expression: a backslash escapes ``*``, ``?`` and itself, and nothing else."""
+    """Sigma's wildcards as a regular expression: a backslash escapes ``*``, ``?`` and itself, and
+    nothing else."""
     made = ""
     place = 0
     while place < len(pattern):

@@ -1,8 +1,9 @@
-"""The ways from a line of JSON to the matches of Sigma rules, held to each other over random rules and logs.
+"""The ways from a line of JSON to the matches of Sigma rules, held to each other over random rules
+and logs.
 
-A line that the sieve lets go undecoded, a line decoded and fed, and the reference that walks each rule's condition must
-find the same, event for event; with engines that are new, and with engines that have learned from thousands of lines.
-``CARENGINE_FUZZ=200`` tries that many logs.
+A line that the sieve lets go undecoded, a line decoded and fed, and the reference that walks each
+rule's condition must find the same, event for event; with engines that are new, and with engines
+that have learned from thousands of lines. ``CARENGINE_FUZZ=200`` tries that many logs.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import pytest
 
 from carengine import read_events
 from carengine.diagnostics import Source
-from carengine.engine import Engine, Origin, interpret, sieve
+from carengine.engine import Engine, Origin, interpret
 from carengine.engine.matcher import stages
+from carengine.engine.prefilter import prefilter as sieve
 from carengine.fieldmap import find_maps
+from carengine.languages.sigma import read
 from carengine.rule import RuleSet, from_drafts
-from carengine.sigma import read
 from sigma_lines import Log, correlation, lines, rule
 
 ROUNDS = int(os.environ.get("CARENGINE_FUZZ") or 6)
@@ -45,7 +47,8 @@ def drawn_rules(chance: random.Random, log: Log, stateful: int) -> RuleSet:
 
 
 def selective(chance: random.Random, rules: RuleSet, data: bytes, maps: Any) -> RuleSet:
-    """The rules without those that match much of a log: where most lines match the sieve lets them pass."""
+    """The rules without those that match much of a log: where most lines match the sieve lets them
+    pass."""
     share = chance.choice((0.01, 0.01, 0.05, 1.0))
     _, (records, *_, matched, _, _, _) = by_file(Engine(rules, maps), data, sieved=False)
     often = {name for name, number in matched.items() if number > share * records}

@@ -1,4 +1,5 @@
-"""Saved engines: what is loaded is what was saved, and nothing but plain data is ever taken from a file."""
+"""Saved engines: what is loaded is what was saved, and nothing but plain data is ever taken from a
+file."""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ from carengine import ir
 from carengine.diagnostics import CarError
 from carengine.engine import Engine
 from carengine.fieldmap import find_maps
+from carengine.loading import parse_rule
 from carengine.pattern import Pattern
-from carengine.rule import Rule, parse_rule
+from carengine.rule import Rule
 from strategies import conditions, rules, some
 
 TEXT = 'a = search Process:Create where exe = "x.exe" and user != "ü\\" output a'
@@ -153,9 +155,9 @@ def test_shared_parts_are_written_once(file: Path) -> None:
     base = parse_rule(TEXT)
     plan = ir.Filter(ir.Search(()), shared)
     rule = Rule("x", base.metadata, ir.Program((ir.Output("a", plan),)), base.syntax, base.block)
-    from carengine.engine import store
+    from carengine.engine import compiled
 
-    store.write(file, [rule], ())
+    compiled.write(file, [rule], ())
     assert file.stat().st_size < 20_000
-    [again], _ = store.read(file)
+    [again], _ = compiled.read(file)
     assert again.id == "x"

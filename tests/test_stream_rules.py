@@ -1,8 +1,8 @@
 """The corpus' rules that look at more than one event, each on a log made for it.
 
-A log holds what its analytic describes, beside near misses: a bound missed by a microsecond, another host, a null key, a
-number written as text, a zone, lines out of order. The expected matches were worked out by hand: for each, the lines
-that make it, with the branches they fill.
+A log holds what its analytic describes, beside near misses: a bound missed by a microsecond,
+another host, a null key, a number written as text, a zone, lines out of order. The expected matches
+were worked out by hand: for each, the lines that make it, with the branches they fill.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import pytest
 
 from carengine import load_rules, read_events
 from carengine.engine import Engine, Match, Origin, interpret_streams
-from carengine.engine.streaming import StreamOptions
-from carengine.engine.streaming.flow import HORIZON
+from carengine.engine.streams import StreamOptions
+from carengine.engine.streams.flow import HORIZON
 from carengine.fieldmap import find_maps, normalize
 from carengine.rule import RuleSet
 from test_streams import canonical
@@ -155,7 +155,8 @@ QUICK = ("empire_launcher_vbs", "empire_shell_net_local_users", "psh_cmstp_execu
     ids=lambda path: path.stem if path else "absent",
 )
 def test_real_logs(archive: Path | None, rules: RuleSet) -> None:
-    """Real logs: both evaluators agree on all rules with state, whatever the order within the lateness."""
+    """Real logs: both evaluators agree on all rules with state, whatever the order within the
+    lateness."""
     if archive is None:
         pytest.skip("the shared evidence is not here")
     stateful = [rule for rule in rules if not rule.stateless]

@@ -1,4 +1,5 @@
-"""Time, memory and state of sessions: what is late, what is dropped, what two sessions share, what is saved."""
+"""Time, memory and state of sessions: what is late, what is dropped, what two sessions share, what
+is saved."""
 
 from __future__ import annotations
 
@@ -24,9 +25,9 @@ from hypothesis import strategies as st
 
 from carengine import CarError, ir, parse_rule
 from carengine.engine import Engine, Match, Origin, Session, StreamOptions, interpret_streams
-from carengine.engine.aggregates import Running, aggregate
-from carengine.engine.bounds import limits, stated_limits
-from carengine.engine.streaming.memory import level
+from carengine.engine.streams.aggregates import Running, aggregate
+from carengine.engine.streams.bounds import limits, stated_limits
+from carengine.engine.streams.memory import level
 from carengine.fieldmap import find_maps
 from carengine.values import format_time
 
@@ -164,7 +165,8 @@ def test_flushing_begins_anew() -> None:
 
 
 def test_events_in_order_fit_whatever_their_number() -> None:
-    """Without a lateness everything would be kept to the end; the ceiling makes the clock move, and nothing is lost."""
+    """Without a lateness everything would be kept to the end; the ceiling makes the clock move, and
+    nothing is lost."""
     run = session(PAIRS, max_events=500)
     found = 0
     for number in range(3_000):
@@ -356,7 +358,8 @@ def test_states_of_others_are_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_states_are_refused(tmp_path: Path) -> None:
-    """Whatever is done to a state file, it is refused with a diagnostic: also what looks like a state still."""
+    """Whatever is done to a state file, it is refused with a diagnostic: also what looks like a
+    state still."""
     state = tmp_path / "state"
     engine = Engine([parse_rule(PAIRS + "\n" + "output a"), parse_rule(SERIES, "b.car")], "car")
     run = engine.session()
@@ -665,7 +668,8 @@ class _Seen(dict[str, Any]):
     ],
 )
 def test_floods_are_bounded_in_every_statement(text: str, flood: str) -> None:
-    """Against every statement that keeps something: what is held is bounded, and so is what is kept alive by it."""
+    """Against every statement that keeps something: what is held is bounded, and so is what is kept
+    alive by it."""
     for lateness in (None, 5 * SECOND):
         run = session("a = search Process:Create\n" + text, max_events=300, lateness=lateness)
         alive: weakref.WeakValueDictionary[int, _Seen] = weakref.WeakValueDictionary()

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from carengine.engine import Engine, Match
-from carengine.engine.relational import interpret_streams
-from carengine.engine.streaming import StreamOptions
+from carengine.engine.streams import StreamOptions
+from carengine.engine.streams.relational import interpret_streams
 from carengine.fieldmap import find_maps
-from carengine.rule import Rule, parse_rule
+from carengine.loading import parse_rule
+from carengine.rule import Rule
 from carengine.values import time_of
 from streams import SECOND, events, programs
 

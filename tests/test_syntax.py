@@ -727,7 +727,7 @@ def test_the_grammar_has_no_conflicts() -> None:
 
     import lark
 
-    from carengine import shipped
+    from carengine import resources
 
     heard: list[str] = []
 
@@ -740,7 +740,7 @@ def test_the_grammar_has_no_conflicts() -> None:
     lark.logger.addHandler(ear)
     lark.logger.setLevel(logging.DEBUG)
     try:
-        text = shipped.grammar().read_text(encoding="utf-8")
+        text = resources.grammar().read_text(encoding="utf-8")
         lark.Lark(text, parser="lalr", start=["program", "expression"], debug=True)
     finally:
         lark.logger.removeHandler(ear)

@@ -1,4 +1,5 @@
-"""Translations as texts: golden files, what is refused and why, and the formulas that most targets start from.
+"""Translations as texts: golden files, what is refused and why, and the formulas that most targets
+start from.
 
 What the queries find is tested in `test_translations_run`.
 """
@@ -18,19 +19,21 @@ from carengine import ir
 from carengine.cli import main
 from carengine.diagnostics import CarError, Severity
 from carengine.evaluate import Alone, RawRow, holds
+from carengine.languages import two_valued as formula
+from carengine.languages.lowered import settle_value
+from carengine.languages.translation import Findings, Untranslatable
+from carengine.languages.two_valued import Formulas, Never, Some, There, every, holds_of, never
+from carengine.languages.writing import TARGETS, translate
 from carengine.pattern import Pattern
-from carengine.translate import TARGETS, formula, translate
-from carengine.translate.formula import Formulas, Never, Some, There, every, holds_of, never
-from carengine.translate.lowered import settle_value
-from carengine.translate.model import Findings, Untranslatable
-from carengine.translate.regexes import NotPortable, of_network, portable
+from carengine.regex.portable import NotPortable, of_network, portable
 from running import SYSMON_FIELDS
 from strategies import some as examples
 
 GOLDEN = Path(__file__).parent / "golden" / "translate"
 RULES = carengine.load_rules(carengine.shipped_rules())
-# What rules are made of, each at least once: base names, paths, lists, regexes, negations, null, hashes, registry, networks,
-# several kinds and outputs, assignments, joins, groups, baselines, differences.
+# What rules are made of, each at least once: base names, paths, lists, regexes, negations, null,
+# hashes, registry, networks, several kinds and outputs, assignments, joins, groups, baselines,
+# differences.
 CHOSEN = [
     "CAR-2013-02-003",
     "CAR-2013-03-001",

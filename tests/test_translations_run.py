@@ -1,8 +1,10 @@
-"""Translations are run: SQL by DuckDB, SQLite, PostgreSQL and Spark, EQL by the eql package, Sigma by our own reader and pySigma's.
+"""Translations are run: SQL by DuckDB, SQLite, PostgreSQL and Spark, EQL by the eql package, Sigma
+by our own reader and pySigma's.
 
-Conditions, hostile values included, are compared with the reference evaluator for all three truth values; rules on their own
-examples and on real logs with the engine. ``CARENGINE_ALL_EVIDENCE=1`` (``make verify-translations``) takes all archives. What is not
-installed (a PostgreSQL server, pyspark, pySigma's backend for SQLite) is skipped.
+Conditions, hostile values included, are compared with the reference evaluator for all three truth
+values; rules on their own examples and on real logs with the engine. ``CARENGINE_ALL_EVIDENCE=1``
+(``make verify-translations``) takes all archives. What is not installed (a PostgreSQL server,
+pyspark, pySigma's backend for SQLite) is skipped.
 """
 
 from __future__ import annotations
@@ -25,18 +27,18 @@ import carengine
 from carengine import ir
 from carengine.diagnostics import Block, CarError, Severity
 from carengine.engine import Engine, Match
-from carengine.engine.relational import interpret_streams
+from carengine.engine.streams.relational import interpret_streams
 from carengine.evaluate import Alone, RawRow, holds
 from carengine.fieldmap import FieldMap, find_maps, unwrap
-from carengine.foreign import as_rule, native_map, read
+from carengine.languages.lowered import Log, raw_names
+from carengine.languages.reading import as_rule, native_map, read
+from carengine.languages.sql.dialects import DIALECTS
+from carengine.languages.sql.plans import Plans
+from carengine.languages.translation import Findings, Untranslatable
+from carengine.languages.writing import Translation, translate
 from carengine.pattern import Pattern
 from carengine.readers import read_events
 from carengine.rule import Rule
-from carengine.translate import Translation, translate
-from carengine.translate.lowered import Log, raw_names
-from carengine.translate.model import Findings, Untranslatable
-from carengine.translate.sql.dialects import DIALECTS
-from carengine.translate.sql.plans import Plans
 from running import (
     SYSMON_FIELDS,
     ClickHouse,
@@ -126,7 +128,8 @@ def words(*, ascii_only: bool) -> st.SearchStrategy[str]:
 
 
 def conditions(*, regexes: bool) -> st.SearchStrategy[ir.Condition]:
-    """Conditions that both kinds of dialects can say; with ``regexes`` those that need them as well."""
+    """Conditions that both kinds of dialects can say; with ``regexes`` those that need them as
+    well."""
     functions = [
         "basename",
         "dirname",
@@ -311,7 +314,8 @@ def plain(value: Any, *, ordered: bool = True) -> Any:
 def compare_state(
     rules: Sequence[Rule], target: str, fieldmap: FieldMap, evidence: Evidence
 ) -> int:
-    """Compare queries of rules with state with the reference over finished data; how many rows agreed."""
+    """Compare queries of rules with state with the reference over finished data; how many rows
+    agreed."""
     made = all_translated(rules, target, fieldmap, evidence.present)
     matches = interpret_streams(rules, evidence.events, [fieldmap])
     table = TABLES[target](evidence, [name for one in made for name in one.fields])
@@ -329,7 +333,8 @@ def compare_state(
 def state_of(
     rows: list[dict[str, Any]], wanted: list[Match], evidence: Evidence, ordered: bool = True
 ) -> str:
-    """What tells the rows of a query from the matches that it should find; nothing where they are the same.
+    """What tells the rows of a query from the matches that it should find; nothing where they are
+    the same.
 
     Lists are compared without their order where the product has them in none.
     """
@@ -458,7 +463,7 @@ def sigma_rules() -> tuple[tuple[str, str, str], ...]:
 
 def by_sigma(path: Path) -> int:
     """Sigma rules that were written are read by our own reader, and find the same."""
-    pytest.importorskip("carengine.sigma")
+    pytest.importorskip("carengine.languages.sigma")
     evidence, wanted = archive(path)
     with tempfile.TemporaryDirectory() as folder:
         for number, (_, _, text) in enumerate(sigma_rules()):
@@ -476,8 +481,9 @@ def by_sigma(path: Path) -> int:
 
 
 def by_sigma_backend(path: Path) -> int:
-    """What pySigma's backend for SQLite makes of the rules, run by SQLite as its users run it (Zircolite): a table `logs` whose
-    columns ignore case, and Python's regular expressions. Only Sysmon's events are in it.
+    """What pySigma's backend for SQLite makes of the rules, run by SQLite as its users run it
+    (Zircolite): a table `logs` whose columns ignore case, and Python's regular expressions. Only
+    Sysmon's events are in it.
     """
     pytest.importorskip("sigma.backends.sqlite")
     evidence, wanted = archive(path)

@@ -1,4 +1,5 @@
-"""Comparing implementations: a proof is held to random events, a difference to the engine, the seed page to what it shows."""
+"""Comparing implementations: a proof is held to random events, a difference to the engine, the seed
+page to what it shows."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ SAME = [
     ('not (exe = "a" or exe = "b")', 'exe != "a" and exe != "b"'),
     ('exe in ["a", "b"]', 'exe = "b" or exe = "a"'),
     ("pid > 4", "pid >= 5"),
-    # A base name is the last part of its path: where one is, the other is, unless the path ends in a separator.
+    # A base name is the last part of its path: where one is, the other is, unless the path ends in
+    # a separator.
     ("exe exists", 'image_path exists and image_path != "*\\" and image_path != "*/"'),
     ('exe = "a" and exe = "b"', 'exe = "c" and exe = "d"'),
     ('command_line match "abc"', 'command_line = "*abc*"'),
@@ -342,7 +344,8 @@ def test_every_implementation_of_the_seed_page_finds_its_event(seed: Report) -> 
 def test_the_differences_of_the_seed_page(seed: Report) -> None:
     assert seed.equivalent is False
     pairs = {(pair.first, pair.second): pair.comparison for pair in seed.pairs}
-    # Pseudocode and Splunk: the name may begin with something else; doubled backslashes make no difference.
+    # Pseudocode and Splunk: the name may begin with something else; doubled backslashes make no
+    # difference.
     splunk = pairs[0, 1]
     assert not splunk.only_first.differences
     [name] = splunk.only_second.differences

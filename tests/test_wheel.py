@@ -1,4 +1,5 @@
-"""An installed wheel, far from the checkout, finds its grammar, its rules, its data model and its field maps."""
+"""An installed wheel, far from the checkout, finds its grammar, its rules, its data model and its
+field maps."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Windows over event time: tables of what fires, the incremental evaluator against the reference, and
-Sigma's correlations from the rule's text to the match.
+"""Windows over event time: tables of what fires, the incremental evaluator against the reference,
+and Sigma's correlations from the rule's text to the match.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 import carengine
 from carengine import ir
 from carengine.engine import Engine, Match
-from carengine.engine.aggregates import aggregate
-from carengine.engine.relational import interpret_streams
-from carengine.engine.streaming import StreamOptions
+from carengine.engine.streams import StreamOptions
+from carengine.engine.streams.aggregates import aggregate
+from carengine.engine.streams.relational import interpret_streams
 from carengine.fieldmap import find_maps
-from carengine.rule import Rule, parse_rule
+from carengine.loading import parse_rule
+from carengine.rule import Rule
 from streams import SECOND, events
 from test_streams import EXAMPLES, arrival, canonical
 

@@ -1,4 +1,5 @@
-"""Pages that are written: they hold what the rule holds, read back to the same rule, and have CAR's form."""
+"""Pages that are written: they hold what the rule holds, read back to the same rule, and have CAR's
+form."""
 
 from __future__ import annotations
 
@@ -11,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import carengine
+from carengine.attack import link_to, name_of
 from carengine.cli import main
 from carengine.diagnostics import Block, Source
-from carengine.page import link_to, name_of, write_page
-from carengine.page.implementations import translations_of
-from carengine.rule import Implementation, Rule, page
+from carengine.languages.car import page
+from carengine.languages.car.implementations import translations_of
+from carengine.languages.car.page_writer import write_page
+from carengine.rule import Implementation, Rule
 from carengine.rule.model import from_drafts
 from carengine.verify import load_analytics, verify
 from carengine.verify.analytic import Candidate, compared, read_implementation
@@ -193,7 +196,8 @@ def test_the_written_page_of_the_seed_rule_is_the_same_in_all_languages(tmp_path
 
 
 def test_what_pages_show_is_the_same_as_the_rule() -> None:
-    """Each translation of each shipped rule is read back, and finds the same events, of its own logs at least."""
+    """Each translation of each shipped rule is read back, and finds the same events, of its own
+    logs at least."""
     proved = 0
     unread: set[str] = set()
     for rule in carengine.load_rules(RULES):
@@ -212,7 +216,8 @@ def test_what_pages_show_is_the_same_as_the_rule() -> None:
     assert len(unread) < 12
 
 
-# Rules of which CAR's fields are spelt apart in the logs: as a part of another field, in a list, under the name of a kind of event.
+# Rules of which CAR's fields are spelt apart in the logs: as a part of another field, in a list,
+# under the name of a kind of event.
 APART = [
     'f = search File:Create where extension in [".exe", "ps1", ".tmp"] and file_path != "C:\\Windows\\*"',
     'f = search File:Create where file_name = "?*.*" and not (file_name = "*.t?p")',

@@ -179,7 +179,8 @@ def test_spans_of_a_text_inside_another() -> None:
 
 
 def exactly_placed(block: Block, escapes: str = "") -> bool:
-    """Every character stands where the block says: itself, a folded break, or the start of an escape."""
+    """Every character stands where the block says: itself, a folded break, or the start of an
+    escape."""
     source = block.source.text
     return all(
         source[at] == character
@@ -363,7 +364,8 @@ def test_hostile_texts(text: str, limits: dict[str, int], words: str) -> None:
 
 
 def test_the_depth_that_libyaml_stops_at_is_told_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As libyaml 0.2.6 says it, whichever is installed: it looks ahead, and stops before we have counted to 64."""
+    """As libyaml 0.2.6 says it, whichever is installed: it looks ahead, and stops before we have
+    counted to 64."""
 
     def stops(text: str, Loader: Any) -> Iterator[Any]:  # noqa: N803 (PyYAML's name)
         mark = yaml.Mark("", 1000, 0, 1000, None, 0)

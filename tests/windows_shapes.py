@@ -1,7 +1,8 @@
 """One Windows event in the shapes that people have it in, made from what the event itself says.
 
-An event is a channel, a number, a machine, a time and its data by native names; ``SHAPES`` has a function for each shape.
-HELK's names are those of its pipelines, written down here apart from the map that reads them.
+An event is a channel, a number, a machine, a time and its data by native names; ``SHAPES`` has a
+function for each shape. HELK's names are those of its pipelines, written down here apart from the
+map that reads them.
 """
 
 from __future__ import annotations

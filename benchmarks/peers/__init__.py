@@ -1,1 +1,2 @@
-"""One module a peer; each runs in an environment of its own, and imports nothing of ours but `protocol`."""
+"""One module a peer; each runs in an environment of its own, and imports nothing of ours but
+`protocol`."""

@@ -1,13 +1,15 @@
 """What every contestant has in common: the job it is given, and what it says afterwards.
 
-A contestant is a script that calls `serve` with a function that loads rules and gives back a `Loaded`. It is run as
-``python run_NAME.py JOB.json``, where the job names the rules, the lines, and where the answer goes. It runs on one
-core, in the environment of its own library, so that nothing but the standard library is used here.
+A contestant is a script that calls `serve` with a function that loads rules and gives back a
+`Loaded`. It is run as ``python run_NAME.py JOB.json``, where the job names the rules, the lines,
+and where the answer goes. It runs on one core, in the environment of its own library, so that
+nothing but the standard library is used here.
 
-The first ``compared`` lines are matched by everyone, untimed. Of those behind, a contestant that takes events one by
-one is warmed by the first half, or by as many as it has time for in so many seconds, and timed over the rest for as
-many seconds, so that a slow one sees fewer events. One that takes all at once is given as many as the job says.
-What is timed is from lines of JSON to numbers of events and ids of rules.
+The first ``compared`` lines are matched by everyone, untimed. Of those behind, a contestant that
+takes events one by one is warmed by the first half, or by as many as it has time for in so many
+seconds, and timed over the rest for as many seconds, so that a slow one sees fewer events. One that
+takes all at once is given as many as the job says. What is timed is from lines of JSON to numbers
+of events and ids of rules.
 """
 
 from __future__ import annotations
@@ -39,9 +41,10 @@ _TOLD = 200_000
 class Loaded:
     """A contestant that has its rules.
 
-    One of ``one``, ``several`` and ``many`` matches, ``several`` so many lines ``at_once``. ``refused`` says which rules it did not take, and why; ``failed`` which it took
-    and could not run, filled while it matches. ``raised`` are pairs of an event and a rule where it
-    broke off with an error, with the error.
+    One of ``one``, ``several`` and ``many`` matches, ``several`` so many lines ``at_once``.
+    ``refused`` says which rules it did not take, and why; ``failed`` which it took and could not
+    run, filled while it matches. ``raised`` are pairs of an event and a rule where it broke off
+    with an error, with the error.
     """
 
     version: str
@@ -63,7 +66,8 @@ class Loaded:
 
 @dataclass
 class Rules:
-    """The rules of a job: files by rule id. ``cache`` is a folder that outlives the run, ``work`` one that does not."""
+    """The rules of a job: files by rule id. ``cache`` is a folder that outlives the run, ``work``
+    one that does not."""
 
     files: dict[str, Path]
     cache: Path

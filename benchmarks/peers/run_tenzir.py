@@ -1,7 +1,7 @@
 """Tenzir: the ``sigma`` operator in a pipeline over a file of JSON lines.
 
-Every run starts the program anew, so loading is what a run over a single event takes, and matching the rest. Events
-carry their number in a field more.
+Every run starts the program anew, so loading is what a run over a single event takes, and matching
+the rest. Events carry their number in a field more.
 """
 
 from __future__ import annotations

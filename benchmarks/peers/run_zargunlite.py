@@ -1,8 +1,8 @@
 """zargunlite: rules as SQL of pySigma's SQLite backend, over events loaded into a table.
 
-The pipelines are those that Zircolite's documentation names for Sysmon logs: ``sysmon`` and ``windows-logsources``.
-A query whose table lacks a column is given up by ``ZargunCore`` without a word; which these are is asked of SQLite
-afterwards, outside the time.
+The pipelines are those that Zircolite's documentation names for Sysmon logs: ``sysmon`` and
+``windows-logsources``. A query whose table lacks a column is given up by ``ZargunCore`` without a
+word; which these are is asked of SQLite afterwards, outside the time.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def load(rules: Rules) -> Loaded:
 
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:
-    """An event as SQLite takes it: lists and mappings as text, as zargunlite's own preparation has it."""
+    """An event as SQLite takes it: lists and mappings as text, as zargunlite's own preparation has
+    it."""
     return {
         key: value if isinstance(value, str | int | float) or value is None else str(value)
         for key, value in event.items()

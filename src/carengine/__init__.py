@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .diagnostics import CarError, Diagnostic
     from .engine import Engine, Match, Session, StreamOptions
-    from .engine.explain import explain
-    from .engine.needs import needs
+    from .engine.report.explain import explain
+    from .engine.report.needs import needs
     from .fieldmap import FieldMap, find_maps, load_map, normalize
-    from .parallel import Hunting
+    from .languages.writing import Translation, translate
+    from .loading import load_rule, load_rules, parse_rule
     from .readers import Record, read_events
-    from .rule import Rule, RuleSet, load_rule, load_rules, parse_rule
-    from .shipped import rules as shipped_rules
+    from .resources import rules as shipped_rules
+    from .rule import Rule, RuleSet
+    from .runner import Hunting
     from .syntax import parse_program as parse
-    from .translate import Translation, translate
     from .tuning import Sifter, Tuning, load_tuning
 
 __version__ = "0.1.0"
@@ -38,7 +39,7 @@ _HOMES = {
     "Diagnostic": ("diagnostics", "Diagnostic"),
     "Engine": ("engine", "Engine"),
     "FieldMap": ("fieldmap", "FieldMap"),
-    "Hunting": ("parallel", "Hunting"),
+    "Hunting": ("runner", "Hunting"),
     "Match": ("engine", "Match"),
     "Record": ("readers", "Record"),
     "Rule": ("rule", "Rule"),
@@ -46,21 +47,21 @@ _HOMES = {
     "Session": ("engine", "Session"),
     "Sifter": ("tuning", "Sifter"),
     "StreamOptions": ("engine", "StreamOptions"),
-    "Translation": ("translate", "Translation"),
+    "Translation": ("languages.translation", "Translation"),
     "Tuning": ("tuning", "Tuning"),
-    "explain": ("engine.explain", "explain"),
+    "explain": ("engine.report.explain", "explain"),
     "find_maps": ("fieldmap", "find_maps"),
     "load_map": ("fieldmap", "load_map"),
-    "load_rule": ("rule", "load_rule"),
-    "load_rules": ("rule", "load_rules"),
+    "load_rule": ("loading", "load_rule"),
+    "load_rules": ("loading", "load_rules"),
     "load_tuning": ("tuning", "load_tuning"),
-    "needs": ("engine.needs", "needs"),
+    "needs": ("engine.report.needs", "needs"),
     "normalize": ("fieldmap", "normalize"),
     "parse": ("syntax", "parse_program"),
-    "parse_rule": ("rule", "parse_rule"),
+    "parse_rule": ("loading", "parse_rule"),
     "read_events": ("readers", "read_events"),
-    "shipped_rules": ("shipped", "rules"),
-    "translate": ("translate", "translate"),
+    "shipped_rules": ("resources", "rules"),
+    "translate": ("languages.writing", "translate"),
 }
 
 __all__ = [

@@ -1,8 +1,9 @@
 """What an expression is worth for one row: the reference meaning, written to be read.
 
 Everything optimised is held to these functions by tests. A condition is True, False or None
-(unknown), as in SQL: a comparison with null is unknown, ``not unknown`` is unknown, ``and`` is false as soon as
-one side is, ``or`` true as soon as one side is, and a filter keeps only what is true.
+(unknown), as in SQL: a comparison with null is unknown, ``not unknown`` is unknown, ``and`` is
+false as soon as one side is, ``or`` true as soon as one side is, and a filter keeps only what is
+true.
 
 A ``Row`` gives values; a ``Surroundings`` gives what lies outside the row: the run's clock,
 parameters, and values computed over other rows.
@@ -149,7 +150,8 @@ def _typed(value: Any, type_: ir.Type) -> Any:
 
 
 def as_time(value: Any) -> Any:
-    """A value read as a time: microseconds, or null where it is none; of a list the first that is one."""
+    """A value read as a time: microseconds, or null where it is none; of a list the first that is
+    one."""
     if type(value) is not str and isinstance(value, list | tuple):
         return next((time for item in value if (time := time_of(item)) is not None), None)
     return time_of(value)
@@ -233,8 +235,8 @@ def _regex(pattern: str, cased: bool, dotall: bool, multiline: bool) -> Any:
 def _regex_options(most_bytes: int) -> Any:
     options = re2.Options()
     options.log_errors = False
-    # Without captures RE2 keeps to its automaton. Its states are made as texts ask for them and are thrown
-    # away when the memory is full: hundreds of expressions must not take megabytes each.
+    # Without captures RE2 keeps to its automaton. Its states are made as texts ask for them and are
+    # thrown away when the memory is full: hundreds of expressions must not take megabytes each.
     options.never_capture = True
     options.max_mem = most_bytes
     return options

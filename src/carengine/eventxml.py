@@ -1,7 +1,8 @@
 """One Windows event written as XML, as a mapping.
 
-Windows event logs, ``wevtutil``, Sysmon for Linux and many shippers write the same XML. Here it becomes the mapping
-that the `evtx` package gives for a record of a binary log, so that one field map fits both::
+Windows event logs, ``wevtutil``, Sysmon for Linux and many shippers write the same XML. Here it
+becomes the mapping that the `evtx` package gives for a record of a binary log, so that one field
+map fits both::
 
     <Event><System><EventID>1</EventID>…</System>
       <EventData><Data Name="Image">C:\\x.exe</Data></EventData></Event>
@@ -9,8 +10,8 @@ that the `evtx` package gives for a record of a binary log, so that one field ma
     {"Event": {"System": {"EventID": 1, …}, "EventData": {"Image": "C:\\x.exe"}}}
 
 * Attributes are under ``#attributes``, and the text of an element that has any under ``#text``.
-* A ``Data`` element with a ``Name`` is a key of its own; those without one are ``Data: {"#text": …}``,
-  a list if there are several.
+* A ``Data`` element with a ``Name`` is a key of its own; those without one are ``Data: {"#text":
+  …}``, a list if there are several.
 * An element that is repeated gets a number: ``x``, ``x_1``, ``x_2``.
 * What ``System`` holds of numbers are integers; XML says no more about types, so that other
   values are text.
@@ -55,8 +56,8 @@ class _Element:
 def event_of_xml(text: str) -> dict[str, Any]:
     """The mapping that an event's XML stands for.
 
-    Characters that XML does not have (control characters, which scripts put into events) become ``\\ufffd``.
-    Raises `EventXmlError`.
+    Characters that XML does not have (control characters, which scripts put into events) become
+    ``\\ufffd``. Raises `EventXmlError`.
 
     >>> event_of_xml('<Event><EventData><Data Name="Image">a.exe</Data></EventData></Event>')
     {'Event': {'EventData': {'Image': 'a.exe'}}}
@@ -131,7 +132,8 @@ def _mapping(element: _Element, *, in_system: bool) -> dict[str, Any]:
         else:
             value = _value(child, in_system=in_system or name == "System")
         if name in made:
-            # Counting on from the last number keeps a thousand equal names from costing a million steps.
+            # Counting on from the last number keeps a thousand equal names from costing a million
+            # steps.
             base, number = name, repeated.get(name, 0) + 1
             while (name := f"{base}_{number}") in made:
                 number += 1

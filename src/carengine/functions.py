@@ -242,7 +242,8 @@ def _within(value: Any, name: Any) -> Any:
 
 @_function(2, 20, strict=False)
 def _hashes(*pairs: Any) -> str | None:
-    """Sysmon's list of hashes out of single ones: ``hashes("MD5", a, "SHA1", b)``. Null where there is none."""
+    """Sysmon's list of hashes out of single ones: ``hashes("MD5", a, "SHA1", b)``. Null where there
+    is none."""
     known = [(text_of(n), text_of(v)) for n, v in zip(pairs[::2], pairs[1::2], strict=False)]
     return ",".join(f"{name}={digest}" for name, digest in known if digest) or None
 
@@ -273,7 +274,8 @@ _TIME_PARTS: dict[str, Callable[[datetime], int]] = {
 
 @_function(2)
 def _time_part(value: Any, part: Any) -> int | None:
-    """One part of a time in UTC: ``minute``, ``hour``, ``day`` (of the month), ``week`` (ISO), ``month``, ``year``."""
+    """One part of a time in UTC: ``minute``, ``hour``, ``day`` (of the month), ``week`` (ISO),
+    ``month``, ``year``."""
     time, name = time_of(value), text_of(part)
     if time is None or name not in _TIME_PARTS:
         return None
@@ -369,7 +371,8 @@ def _no_number(value: Any) -> Any:
 
 @_function(3)
 def _between(value: Any, before: Any, after: Any) -> str | None:
-    """What stands in a text behind one mark and before another, or before the end: ``10.0.0.1`` of ``{laddr=10.0.0.1 …}``."""
+    """What stands in a text behind one mark and before another, or before the end: ``10.0.0.1`` of
+    ``{laddr=10.0.0.1 …}``."""
     text, start, end = text_of(value), text_of(before), text_of(after)
     if text is None or not start or not end or start not in text:
         return None
@@ -387,7 +390,8 @@ def _has_bits(value: Any, mask: Any) -> bool | None:
 
 @_function(2, strict=False)
 def _later(start: Any, seconds: Any) -> float | None:
-    """A time in seconds since 1970, so many seconds on; the time itself where it is not known how many."""
+    """A time in seconds since 1970, so many seconds on; the time itself where it is not known how
+    many."""
     first, length = time_of(start), number_of(seconds)
     if first is None:
         return None
@@ -405,7 +409,8 @@ def _url(scheme: Any, host: Any, rest: Any) -> str | None:
 
 @_function(1, 2, strict=False)
 def _joined(values: Any, separator: Any = " ") -> str | None:
-    """The texts of a list one behind the other with a separator, as arguments are in a command line."""
+    """The texts of a list one behind the other with a separator, as arguments are in a command
+    line."""
     if not isinstance(values, list | tuple):
         return text_of(values)
     texts = [text for item in values if (text := text_of(item)) is not None]
@@ -424,7 +429,8 @@ def _item(values: Any, place: Any) -> Any:
 
 @_function(1)
 def _utf16(hexadecimal: Any) -> str | None:
-    """The text that hexadecimal digits spell in UTF-16, as the service control manager writes its names."""
+    """The text that hexadecimal digits spell in UTF-16, as the service control manager writes its
+    names."""
     text = text_of(hexadecimal)
     if text is None or len(text) > _MAX_TEXT:
         return None
@@ -449,7 +455,8 @@ _PROGRAM_END = re.compile(r"\.(?:exe|com|scr|sys|dll|bat|cmd|ps1|vbs|js)(?=[\s,]
 
 @_function(1)
 def _program(command: Any) -> str | None:
-    r"""The program that a command line starts: ``C:\a b\c.exe`` of ``"C:\a b\c.exe" -k``, quoted or not."""
+    r"""The program that a command line starts: ``C:\a b\c.exe`` of ``"C:\a b\c.exe" -k``, quoted or
+    not."""
     text = text_of(command)
     if text is None or len(text) > _MAX_TEXT:
         return None
@@ -458,7 +465,8 @@ def _program(command: Any) -> str | None:
         return text[1:].partition('"')[0] or None
     first = text.split(None, 1)[0] if text else ""
     if "\\" in first and not _PROGRAM_END.search(first):
-        # A path may hold blanks and still stand without quotes; it ends with the first ending of a program.
+        # A path may hold blanks and still stand without quotes; it ends with the first ending of a
+        # program.
         found = _PROGRAM_END.search(text)
         return text[: found.end()] if found is not None else first
     return first.rstrip(",") or None
@@ -484,7 +492,8 @@ _ROOTS = (
 
 @_function(1, 2, strict=False)
 def _registry_path(key: Any, value: Any = None) -> str | None:
-    r"""A registry path as Sysmon writes it (``HKLM\…``), of ``\REGISTRY\MACHINE\…``; with a value's name behind it."""
+    r"""A registry path as Sysmon writes it (``HKLM\…``), of ``\REGISTRY\MACHINE\…``; with a value's
+    name behind it."""
     text, name = text_of(key), text_of(value)
     if text is None:
         return None
@@ -504,7 +513,8 @@ def _separator(folder: str) -> str:
 
 @_function(2, strict=False)
 def _inside(folder: Any, name: Any) -> str | None:
-    """A path that may be relative to a folder, in full; where it is and the folder is not known, as it is."""
+    """A path that may be relative to a folder, in full; where it is and the folder is not known, as
+    it is."""
     base, text = text_of(folder), text_of(name)
     if not text or not base or _ABSOLUTE.match(text):
         return text or None
@@ -544,7 +554,8 @@ def _read_xml(text: str) -> Mapping[str, Any] | None:
         return event_of_xml(text)
     except EventXmlError:
         pass
-    # What syslog does to Sysmon for Linux: entities that lost their semicolon, and messages cut at its limit.
+    # What syslog does to Sysmon for Linux: entities that lost their semicolon, and messages cut at
+    # its limit.
     mended = _ENTITY.sub(r"&\1;", text)
     if "</Event>" not in mended and "<EventData>" in mended:
         mended = _CUT.sub("", mended)
@@ -558,7 +569,8 @@ def _read_xml(text: str) -> Mapping[str, Any] | None:
 
 @_function(1)
 def _xml_event(value: Any) -> Mapping[str, Any] | None:
-    """A Windows event written as XML as a mapping, as EVTX readers have it; of one that was cut off, what is there."""
+    """A Windows event written as XML as a mapping, as EVTX readers have it; of one that was cut
+    off, what is there."""
     text = text_of(value)
     if text is None or len(text) > _MAX_TEXT or "<Event" not in text:
         return None

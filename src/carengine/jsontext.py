@@ -1,10 +1,11 @@
 """One JSON value out of bytes.
 
-Decoding is orjson's where it is installed (``FAST``). What orjson refuses is tried again by the standard library (`decode`), which
-takes lone surrogates (``"\\ud800"``), and keeps a number beyond a 64-bit float (``1e999``) as the text that it
-is: it is JSON, and one field that no rule may ask for must not cost the event. What is not JSON (``NaN``) is refused by both,
-integers beyond 64 bits are floats in both, and of equal keys the last one counts in both: values do not depend
-on whether orjson is there.
+Decoding is orjson's where it is installed (``FAST``). What orjson refuses is tried again by the
+standard library (`decode`), which takes lone surrogates (``"\\ud800"``), and keeps a number beyond
+a 64-bit float (``1e999``) as the text that it is: it is JSON, and one field that no rule may ask
+for must not cost the event. What is not JSON (``NaN``) is refused by both, integers beyond 64 bits
+are floats in both, and of equal keys the last one counts in both: values do not depend on whether
+orjson is there.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ _QUOTE = re.compile(rb'["\\]')
 
 
 def too_deep(data: bytes, depth: int) -> bool:
-    """Whether brackets outside strings are nested deeper than ``depth``, in one pass over the bytes."""
+    """Whether brackets outside strings are nested deeper than ``depth``, in one pass over the
+    bytes."""
     if len(data) <= depth or data.count(b"{") + data.count(b"[") <= depth:
         return False
     level = position = 0

@@ -6,11 +6,12 @@ meaning one character, and what RE2's case-insensitive matching accepts is accep
 sign folds to ``k``, ``ſ`` to ``s``, ``ς`` to ``σ``, while ``ß``, ``ı`` and ``İ`` stay themselves.
 
 A pattern is matched against the whole of a text. ``*`` is any run of characters, newlines and the
-empty run included; ``?`` is exactly one character; ``[*]`` and ``[?]`` are the literal characters, and any
-other ``[`` is itself. A backslash is an ordinary character. Matching takes the first place each piece
-between two ``*`` can stand, which is never wrong and never goes back: time grows with the
-text's length, never faster. Nor does it grow with the product of both lengths where a piece holds ``?``: past
-a bound such a piece is looked for with one bit for each of its characters, all of them at once.
+empty run included; ``?`` is exactly one character; ``[*]`` and ``[?]`` are the literal characters,
+and any other ``[`` is itself. A backslash is an ordinary character. Matching takes the first place
+each piece between two ``*`` can stand, which is never wrong and never goes back: time grows with
+the text's length, never faster. Nor does it grow with the product of both lengths where a piece
+holds ``?``: past a bound such a piece is looked for with one bit for each of its characters, all of
+them at once.
 """
 
 from __future__ import annotations
@@ -205,9 +206,11 @@ class _Piece:
         return -1 if near == end else self._find_far(text, near - self.length + 1, end)
 
     def _find_far(self, text: str, start: int, end: int) -> int:
-        """As `find`, in time that hardly depends on the piece's length (Baeza-Yates and Gonnet's shift-and).
+        """As `find`, in time that hardly depends on the piece's length (Baeza-Yates and Gonnet's
+        shift-and).
 
-        Bit ``i`` of the state says that the piece's first ``i + 1`` characters stand just before here.
+        Bit ``i`` of the state says that the piece's first ``i + 1`` characters stand just before
+        here.
         """
         free = 0
         wanted: dict[str, int] = {}

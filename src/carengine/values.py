@@ -1,7 +1,7 @@
 """What the values in an event mean when they are compared.
 
-Events come from JSON, CSV, XML: the same port is ``445`` in one log and ``"445"`` in the next, a process
-id is ``"0x1f"``, a time is text in one of a dozen spellings. The functions here give one
+Events come from JSON, CSV, XML: the same port is ``445`` in one log and ``"445"`` in the next, a
+process id is ``"0x1f"``, a time is text in one of a dozen spellings. The functions here give one
 reading each, or None where a value has none:
 
 =========================  =========================================================
@@ -127,8 +127,8 @@ def number_of(value: Any, *, hexadecimal: bool = False) -> int | float | None:
 def time_of(value: Any) -> int | None:
     """The point in time that a value is or spells, in microseconds since 1970 UTC.
 
-    Reads ISO 8601 with ``T`` or a blank, with and without fraction and zone (without: UTC), dates with the
-    month's name (Apache, RFC 2822, ``ctime``), ``2020/10/20``, .NET's ``/Date(…)/``, and
+    Reads ISO 8601 with ``T`` or a blank, with and without fraction and zone (without: UTC), dates
+    with the month's name (Apache, RFC 2822, ``ctime``), ``2020/10/20``, .NET's ``/Date(…)/``, and
     numbers: seconds, milliseconds, microseconds or nanoseconds since 1970, or Windows FILETIME,
     told apart by their size. Eight digits that are a date are one (``20191027``).
 
@@ -168,7 +168,8 @@ def _time_of_text(text: str) -> int | None:
 
 
 def _as_iso(text: str) -> str:
-    """A time in another of the ways that logs write it, as ISO 8601; the text itself where it is none.
+    """A time in another of the ways that logs write it, as ISO 8601; the text itself where it is
+    none.
 
     A date of digits with day or month first is left alone: which of the two it is, nobody can tell.
     """
@@ -257,7 +258,8 @@ def in_network(text: str, network: str) -> bool:
 
 
 def key_of(value: Any, type_: Type) -> Any:
-    """What two values have in common exactly when they are equal, or None where there is no reading.
+    """What two values have in common exactly when they are equal, or None where there is no
+    reading.
 
     Joins and groups hash on it.
 
@@ -304,8 +306,8 @@ def _compare_lists(
 ) -> bool | None:
     """Whether `_compare_one` is true of some pair, else unknown of some: without trying all pairs.
 
-    Lists come from the log, and the number of pairs is the product of two lengths that a stranger chose. So
-    equal ones are found by their keys, and of an order only the extremes matter.
+    Lists come from the log, and the number of pairs is the product of two lengths that a stranger
+    chose. So equal ones are found by their keys, and of an order only the extremes matter.
     """
     if relation is Relation.EQUAL:
         keys = [
@@ -331,7 +333,8 @@ def _compare_lists(
 
 
 def _by_kind(values: tuple[Any, ...], type_: Type) -> dict[type | None, list[Any]]:
-    """What is compared of values, the numbers and the texts apart; under None those with no reading."""
+    """What is compared of values, the numbers and the texts apart; under None those with no
+    reading."""
     found: dict[type | None, list[Any]] = {}
     for value in values:
         key = _order_key(value, type_)
@@ -353,7 +356,8 @@ def _compare_one(left: Any, relation: Relation, right: Any, type_: Type) -> bool
 
 
 def _order_key(value: Any, type_: Type) -> int | float | str | None:
-    """What is compared of a value in an order: its number, or where any text will do its folded text."""
+    """What is compared of a value in an order: its number, or where any text will do its folded
+    text."""
     if not isinstance(value, _SCALAR):
         return None
     number = number_of(value, hexadecimal=type_ is Type.INTEGER)

@@ -3,8 +3,8 @@ r"""YAML read with the place of everything in it, and with limits.
 Rule files, field maps and the data model are YAML written by people, and rule files come from
 strangers. Two things follow. Every finding must point at the line and the column that the person
 sees, also inside a scalar: CAR keeps its pseudocode in literal blocks and quoted strings. And
-reading must be safe: only the plain types, no tags that name anything else, no aliases (a small file
-of nested aliases unfolds to gigabytes), bounded depth and size, and no key twice.
+reading must be safe: only the plain types, no tags that name anything else, no aliases (a small
+file of nested aliases unfolds to gigabytes), bounded depth and size, and no key twice.
 
 ``load_yaml`` gives a tree of three kinds of nodes, each with its span::
 
@@ -16,14 +16,15 @@ of nested aliases unfolds to gigabytes), bounded depth and size, and no key twic
 ``Scalar.text_block`` is the scalar's text as a ``Block``: for each character, where in the file it
 came from. Literal and folded blocks, plain and quoted scalars, over one line or many, are followed
 character by character; an escape (``''``, ``\n``, ``\u00e9``) is where it begins, a folded line
-break is the space it became. What is followed is held against what the YAML library read; should they
-ever differ, the characters are placed by searching, in order, so that a place may be near instead of exact.
+break is the space it became. What is followed is held against what the YAML library read; should
+they ever differ, the characters are placed by searching, in order, so that a place may be near
+instead of exact.
 
-The text is read with PyYAML's event parser: libyaml's where it was built in, otherwise the one in Python, which is
-slower. Nothing is constructed by PyYAML, and nothing here recurses into the text.
+The text is read with PyYAML's event parser: libyaml's where it was built in, otherwise the one in
+Python, which is slower. Nothing is constructed by PyYAML, and nothing here recurses into the text.
 
-Types are YAML 1.1's, as PyYAML has them (``yes`` is true, ``017`` is fifteen), less two that surprise:
-dates and base-60 numbers (``12:30``) stay text.
+Types are YAML 1.1's, as PyYAML has them (``yes`` is true, ``017`` is fifteen), less two that
+surprise: dates and base-60 numbers (``12:30``) stay text.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Limits:
 class Scalar:
     """A single value.
 
-    ``value`` is what YAML says it is; ``text`` is the same before it was read as a number or a truth value:
-    ``1.10`` is the value 1.1 and the text ``1.10``.
+    ``value`` is what YAML says it is; ``text`` is the same before it was read as a number or a
+    truth value: ``1.10`` is the value 1.1 and the text ``1.10``.
     """
 
     value: Value
@@ -143,8 +144,8 @@ _BOM = "\ufeff"
 _MOST_FINDINGS = 100
 _REFUSED = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAG = "tag:yaml.org,2002:"
-# libyaml reads ahead. From 0.2.6 on (PyYAML 6.0.4) it stops by itself at this depth, and may do so before the
-# collections above it have been handed out.
+# libyaml reads ahead. From 0.2.6 on (PyYAML 6.0.4) it stops by itself at this depth, and may do so
+# before the collections above it have been handed out.
 _LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
 _LIBYAML_DEPTH = 1000
 _TAGS: Final = {
@@ -183,8 +184,8 @@ def load_yaml(block: Block, code: Code, *, limits: Limits = Limits()) -> Node:
     """The one document in a text, as nodes with spans; an empty text is a ``Scalar`` of None.
 
     Raises ``CarError`` with diagnostics of ``code``: bad YAML, characters YAML does not allow,
-    aliases, tags beyond the plain types, keys that are there twice or are no scalars, a second document,
-    a text over ``limits``. Whatever does not prevent reading on is collected.
+    aliases, tags beyond the plain types, keys that are there twice or are no scalars, a second
+    document, a text over ``limits``. Whatever does not prevent reading on is collected.
 
     >>> from carengine.diagnostics import codes
     >>> node = load_yaml(Block.of("id: A\\ncode: |\\n  a = search File\\n"), codes.BAD_FRONT_MATTER)
@@ -343,7 +344,8 @@ def _finding(block: Block, code: Code, start: int, end: int, message: str) -> Di
 
 
 def _syntax(block: Block, base: int, code: Code, error: Any, limits: Limits) -> Diagnostic:
-    """A ``yaml.MarkedYAMLError`` as a finding (untyped: the stubs do not know that marks have an index)."""
+    """A ``yaml.MarkedYAMLError`` as a finding (untyped: the stubs do not know that marks have an
+    index)."""
     problem = error.problem or error.context or "the text is not YAML"
     mark = error.problem_mark or error.context_mark
     at = mark.index + base if mark is not None else 0
@@ -442,8 +444,8 @@ def _text_block(text: str, block: Block, start: int, end: int, style: str) -> Bl
         offsets = [at for _, at in placed]
     else:
         offsets = _search(source, start, end, text)
-    # The end lies after the last character, not after the closing quote or the line break that is not
-    # part of the text.
+    # The end lies after the last character, not after the closing quote or the line break that is
+    # not part of the text.
     last = offsets[-1] + 1 if offsets else min(start + (style in ("'", '"')), len(source))
     return Block(block.source, text, _through(block, (*offsets, last)))
 
@@ -462,12 +464,14 @@ def _break_of(broken: re.Match[str]) -> Placed:
 
 
 def _follow_block(source: str, start: int, text: str, *, folded: bool) -> Iterator[Placed]:
-    """The characters of a literal or folded block whose indicator is at ``start``, as many as ``text`` has."""
+    """The characters of a literal or folded block whose indicator is at ``start``, as many as
+    ``text`` has."""
     length = len(text)
     lines = _lines(source, start)
     next(lines)  # the indicator's own
     leading = length - len(text.lstrip("\n\u2028\u2029"))
-    # How far the block is indented shows in its first line that is not empty: what is there less what was read.
+    # How far the block is indented shows in its first line that is not empty: what is there less
+    # what was read.
     shown = len(text[leading:]) - len(text[leading:].lstrip(" "))
     emitted = 0
     indent: int | None = None

@@ -1,17 +1,17 @@
 """The checker: mistakes in rules that parse, load and run, and still cannot be what was meant.
 
-``check_rule`` looks at one rule, ``check`` at all of a set. What it says are warnings and notes (codes CE701
-and up); a rule is never refused for them. Everything is found by reasoning about what conditions mean (``logic`` and the
-theories under it, ``languages``, ``regexes`` and ``numbers``), in a bounded amount of work: where the bound
-is reached, nothing is said.
+``check_rule`` looks at one rule, ``check`` at all of a set. What it says are warnings and notes
+(codes CE701 and up); a rule is never refused for them. Everything is found by reasoning about what
+conditions mean (``logic`` and the theories under it, ``languages``, ``regexes`` and ``numbers``),
+in a bounded amount of work: where the bound is reached, nothing is said.
 
 ``apply_fixes`` puts the edits of findings into a text, ``format_program`` and ``format_rule`` print
 canonical source, ``to_sarif`` gives findings to code-scanning tools.
 """
 
+from ..languages.car.formatting import format_program, format_rule
 from .checker import check, check_rule
 from .fixes import apply_fixes
-from .formatting import format_program, format_rule
 from .sarif import to_sarif
 
 __all__ = [

@@ -9,9 +9,9 @@ from attrs import evolve
 from .. import ir
 from ..diagnostics import Block, Diagnostic, Fix, Span, ordered
 from ..rule import Rule
+from ..solver.texts import Budget
 from ..syntax import ast
 from .conditions import check_condition
-from .languages import Budget
 from .parts import part_of, parts_of
 from .streams import check_names, check_plans
 from .writing import check_writing
@@ -20,8 +20,9 @@ from .writing import check_writing
 def check_rule(rule: Rule) -> tuple[Diagnostic, ...]:
     """What is doubtful about a rule: warnings and notes, sorted by place. Nothing is raised.
 
-    Findings about a rule that was made in code have no place; their ``origin`` is the rule's path. A fix has edits only where
-    the source is literally what was parsed, so that they can be applied to it.
+    Findings about a rule that was made in code have no place; their ``origin`` is the rule's path.
+    A fix has edits only where the source is literally what was parsed, so that they can be applied
+    to it.
 
     >>> from carengine import parse_rule
     >>> rule = parse_rule('a = search Process where exe = "a*" and exe = "b*" output a')

@@ -1,9 +1,9 @@
 """What is wrong with one condition, found by asking ``logic`` about its parts.
 
-First from the inside out, each part on its own: can it be true at all, can it be false at all? The smallest
-part that cannot is reported, and what is built on it stays silent. Then from the outside in, each part
-among its neighbours: what stands beside it, and what the rows of the stream have passed before, is
-taken as given, and then a part may turn out to be
+First from the inside out, each part on its own: can it be true at all, can it be false at all? The
+smallest part that cannot is reported, and what is built on it stays silent. Then from the outside
+in, each part among its neighbours: what stands beside it, and what the rows of the stream have
+passed before, is taken as given, and then a part may turn out to be
 
 * impossible: it, or one alternative in it, contradicts what is given;
 * needless: what is given implies it, or its alternatives cover it.
@@ -20,14 +20,14 @@ from attrs import field, frozen
 
 from .. import ir
 from ..diagnostics import Code, Diagnostic, Edit, Fix, Label, Span, codes
+from ..ir_text import condition_text
+from ..regex import automaton as regexes
+from ..solver.facts import Facts, context
+from ..solver.satisfiability import MIRRORED, OPPOSITE, Goal, Wish, can_be
+from ..solver.texts import Budget, Texts, is_empty
 from ..syntax import ast
 from ..syntax.lexical import scan
-from ..wording import condition_text
-from . import regexes
-from .languages import Budget, Texts, is_empty
-from .logic import MIRRORED, OPPOSITE, Goal, Wish, can_be
 from .parts import Part
-from .rows import Facts, context
 
 _SHOWN = 70
 _MAX_PARTS = 300
@@ -64,8 +64,8 @@ class _Checker:
     facts: Facts
     budget: Budget
     found: list[Diagnostic] = field(factory=list)
-    # Parts that turned out to be always true (of what is there) or never, by identity. Findings about
-    # them are made; their neighbours are judged without them.
+    # Parts that turned out to be always true (of what is there) or never, by identity. Findings
+    # about them are made; their neighbours are judged without them.
     decided: dict[int, bool] = field(factory=dict)
 
     def can(self, wishes: Iterable[Wish]) -> bool:
@@ -87,7 +87,8 @@ class _Checker:
     # Each part on its own
 
     def alone(self, part: Part) -> bool | None:
-        """Report parts that can never be true or never be false; the value of this one if it is such."""
+        """Report parts that can never be true or never be false; the value of this one if it is
+        such."""
         if len(part.parts) > _MAX_PARTS:
             return None
         inner = [self.alone(item) for item in part.parts]
@@ -543,7 +544,8 @@ _TIES = ("and", "or", ",")
 
 
 def _only_a_tie(cut: Span, kept: Span) -> bool:
-    """Whether what is cut beside the part is one ``and``, ``or`` or comma, and no comment or bracket."""
+    """Whether what is cut beside the part is one ``and``, ``or`` or comma, and no comment or
+    bracket."""
     text = cut.source.text
     beside = text[cut.start : kept.start] + " " + text[kept.end : cut.end]
     return beside.strip().lower() in _TIES

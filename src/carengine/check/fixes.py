@@ -10,9 +10,9 @@ from ..diagnostics import Diagnostic, Edit
 def apply_fixes(source_text: str, diagnostics: Iterable[Diagnostic], safe_only: bool = True) -> str:
     """The text with the fixes of its findings put in.
 
-    Only edits whose source is this text are used; with ``safe_only`` only those that keep the meaning. A fix is put
-    in whole or not at all: one that overlaps an earlier one (in the order of the text) is left for the next
-    round, when the text has been checked again.
+    Only edits whose source is this text are used; with ``safe_only`` only those that keep the
+    meaning. A fix is put in whole or not at all: one that overlaps an earlier one (in the order of
+    the text) is left for the next round, when the text has been checked again.
 
     >>> from carengine import parse_rule
     >>> from carengine.check import check_rule

@@ -1,7 +1,7 @@
 """The parts of a condition: each piece of the meaning together with the place where it is written.
 
-A ``Part`` is one node: ``and``, ``or``, ``not`` or a test. Lists are taken apart, so that a finding can point at
-one item of ``exe in ["a.exe", "b.exe"]``::
+A ``Part`` is one node: ``and``, ``or``, ``not`` or a test. Lists are taken apart, so that a finding
+can point at one item of ``exe in ["a.exe", "b.exe"]``::
 
     Part("or", Match(exe, (a.exe, b.exe)), "exe in […]", (
         Part("test", Match(exe, (a.exe,)), "a.exe"), Part("test", Match(exe, (b.exe,)), "b.exe")))
@@ -29,8 +29,8 @@ _MAX_ITEMS = 300
 class Part:
     """A piece of a condition. ``span`` is None where it is written nowhere.
 
-    ``item`` tells that it is one of several texts of a list, not a condition of its own; ``shared`` that the
-    list has a name, so that others may use it too.
+    ``item`` tells that it is one of several texts of a list, not a condition of its own; ``shared``
+    that the list has a name, so that others may use it too.
     """
 
     kind: Kind

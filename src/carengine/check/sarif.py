@@ -1,7 +1,7 @@
 """Findings as SARIF 2.1.0, which code-scanning tools (GitHub's, Azure's, editors) read.
 
-Columns are counted in characters from 1, as in all findings; the log says so (``columnKind``). Every code that
-occurs is described once, among the rules of the tool::
+Columns are counted in characters from 1, as in all findings; the log says so (``columnKind``).
+Every code that occurs is described once, among the rules of the tool::
 
     {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "carengine", "rules": [{"id": "CE701", …}]}},
       "results": [{"ruleId": "CE701", "level": "warning", "message": {"text": …}, "locations": […]}]}]}

@@ -1,7 +1,9 @@
-"""What is wrong between statements: names that nothing uses, joins without bounds, differences reversed.
+"""What is wrong between statements: names that nothing uses, joins without bounds, differences
+reversed.
 
-Uses of names are read off the syntax tree. They are over-counted where a field and a stream have one name;
-a name that is reported as unused is certainly not used. Joins and differences are read off the plans.
+Uses of names are read off the syntax tree. They are over-counted where a field and a stream have
+one name; a name that is reported as unused is certainly not used. Joins and differences are read
+off the plans.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from attrs import evolve, frozen
 from .. import ir
 from ..diagnostics import Diagnostic, Edit, Fix, Label, Span, codes
 from ..ir import Relation, Type
+from ..solver.differences import NOW, ZERO, Bound, Differences, Term, less, term
+from ..solver.facts import context
+from ..solver.satisfiability import NEGATED
 from ..syntax import ast
-from .logic import NEGATED
-from .numbers import NOW, ZERO, Bound, Differences, Term, less, term
-from .rows import context
 
 # Names
 
@@ -168,7 +170,8 @@ def _names_in(expression: ast.Expression) -> Iterator[str]:
 
 
 def check_plans(program: ir.Program, block: Span) -> list[Diagnostic]:
-    """Joins, groups and differences in a program's plans. ``block`` is the text that may be spoken about."""
+    """Joins, groups and differences in a program's plans. ``block`` is the text that may be spoken
+    about."""
     found: list[Diagnostic] = []
     for plan in ir.every_plan(output.plan for output in program.outputs):
         span = getattr(plan, "span", None)

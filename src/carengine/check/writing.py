@@ -1,4 +1,5 @@
-"""What is written in a roundabout or doubtful way: wildcards that change nothing, numbers for times.
+"""What is written in a roundabout or doubtful way: wildcards that change nothing, numbers for
+times.
 
 These findings come from the text of a condition; what it means is ``conditions``' business.
 """

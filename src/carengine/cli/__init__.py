@@ -1,15 +1,18 @@
 """The command line: a thin face on the library's calls.
 
-``COMMANDS`` is the table of what there is. A command is a module of this package with two functions::
+``COMMANDS`` is the table of what there is. A command is a module of this package with two
+functions::
 
     def arguments(parser: argparse.ArgumentParser) -> None     # what it takes, with examples in its help
     def run(options: argparse.Namespace, screen: Screen) -> int    # does it, returns the exit status
 
-A further command is a further row and a further module. The module is imported when its command is called, and no other.
+A further command is a further row and a further module. The module is imported when its command is
+called, and no other.
 
-Results go to standard output, everything else to standard error. The exit status is one of ``status``: 0 done, 1
-findings where asked to fail on them, 2 a rule or usage error, 3 unreadable input, 70 a process of the run was lost, 130 interrupted, 141 when whoever read
-the output stopped reading. Where several apply, the first of 130, 70, 2, 3, 1 is returned.
+Results go to standard output, everything else to standard error. The exit status is one of
+``status``: 0 done, 1 findings where asked to fail on them, 2 a rule or usage error, 3 unreadable
+input, 70 a process of the run was lost, 130 interrupted, 141 when whoever read the output stopped
+reading. Where several apply, the first of 130, 70, 2, 3, 1 is returned.
 """
 
 from __future__ import annotations
@@ -28,12 +31,12 @@ from .screen import Screen
 COMMANDS: dict[str, tuple[str, str]] = {
     "hunt": ("hunt", "run rules over events and show what matches"),
     "check": ("check", "say everything that is wrong with rules"),
-    "fmt": ("format", "print rules in their canonical spelling and layout"),
-    "test": ("examples", "hold rules to the examples they carry"),
+    "fmt": ("fmt", "print rules in their canonical spelling and layout"),
+    "test": ("test", "hold rules to the examples they carry"),
     "verify": ("verify", "say whether the implementations of an analytic agree"),
     "page": ("page", "write the page of an analytic as CAR publishes it"),
     "explain": ("explain", "show why a rule matches an event or does not"),
-    "translate": ("translating", "write rules in other languages: Splunk, EQL, Sigma, SQL"),
+    "translate": ("translate", "write rules in other languages: Splunk, EQL, Sigma, SQL"),
     "corpus": ("corpus", "say of each block of published pseudocode what became of it"),
     "detect": ("detect", "say what kinds of events logs hold"),
     "compile": ("compile", "put rules and field maps into one file that starts at once"),
@@ -62,7 +65,8 @@ class UsageError(Exception):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Carry out a command line (without the program's name; `sys.argv` by default); the exit status.
+    """Carry out a command line (without the program's name; `sys.argv` by default); the exit
+    status.
 
     >>> main(["fields", "no_such_object"])
     2
@@ -104,7 +108,8 @@ def _main(arguments: list[str], screen: Screen) -> int:
 
 
 def _parser(arguments: list[str]) -> _Parser:
-    """The parser. Only the command that is called gets its arguments: the others need not be imported."""
+    """The parser. Only the command that is called gets its arguments: the others need not be
+    imported."""
     parser = _Parser(
         "carengine",
         description=_DESCRIPTION,

@@ -9,7 +9,8 @@ from pathlib import Path
 from ..check import apply_fixes, to_sarif
 from ..check import check as check_rules
 from ..diagnostics import Diagnostic, Severity, as_json, counted, ordered
-from ..rule import RuleSet, load_rules
+from ..loading import load_rules
+from ..rule import RuleSet
 from . import status
 from .encode import json_document
 from .rules import add_lenient_option

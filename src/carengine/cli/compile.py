@@ -1,7 +1,8 @@
 """``carengine compile``: rules and field maps into one file that starts at once.
 
-Reading thousands of rules takes seconds each time. The file holds what reading them gave; ``hunt --engine`` takes it up in
-a fraction of that. It is plain data, bound to this version of the package.
+Reading thousands of rules takes seconds each time. The file holds what reading them gave; ``hunt
+--engine`` takes it up in a fraction of that. It is plain data, bound to this version of the
+package.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ import argparse
 
 from ..check import check_rule
 from ..diagnostics import counted
-from ..rule import load_rules
-from ..rule.corpus import corpus_report
+from ..loading import load_rules
+from ..loading.corpus import corpus_report
 from ..verify import load_analytics
 from ..verify.corpus import corpus_table
 from . import status

@@ -11,18 +11,12 @@ from attrs import define, field
 
 from ..diagnostics import counted, visible
 from ..engine import Engine
-from ..engine.unknown import UnknownShapes
+from ..engine.report.unrecognised import UnknownShapes
 from ..fieldmap import unwrap
 from ..ir import EventKind
 from . import status
 from .encode import json_document
-from .evidence import (
-    add_events_argument,
-    input_status,
-    open_events,
-    progress,
-    report_input,
-)
+from .evidence import add_events_argument, input_status, open_events, progress, report_input
 from .rules import add_map_option
 from .screen import Screen
 from .table import Table, cell, draw

@@ -1,7 +1,8 @@
 """JSON that takes whatever was in an event, and is JSON.
 
-Events hold lone surrogates, numbers past 64 bits, texts a megabyte long, brackets a thousand deep. orjson is used where it is
-installed and takes them; the standard library next; what neither takes is written piece by piece.
+Events hold lone surrogates, numbers past 64 bits, texts a megabyte long, brackets a thousand deep.
+orjson is used where it is installed and takes them; the standard library next; what neither takes
+is written piece by piece.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _dumps = _fast()
 def json_line(data: Any) -> bytes:
     """A value as compact JSON in UTF-8, without a line end. Nothing is refused.
 
-    What JSON has no form for is written as near as can be: NaN as null, other objects as their text.
+    What JSON has no form for is written as near as can be: NaN as null, other objects as their
+    text.
 
     >>> json_line({"a": "\\ud800", "n": [1, float("nan")]})
     b'{"a":"\\\\ud800","n":[1,null]}'

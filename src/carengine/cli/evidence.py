@@ -58,9 +58,9 @@ def open_events(options: argparse.Namespace) -> Reading:
 def input_status(reading: Reading, paths: Iterable[str]) -> int:
     """`UNREADABLE` when something that was to be read was not.
 
-    That is: a file that cannot be opened or is damaged or over a limit, a record of an evidence file that gave no
-    event, a path named by the user that holds no events, or no event at all. Other files that lie
-    in a folder or an archive beside the evidence are said, and nothing more.
+    That is: a file that cannot be opened or is damaged or over a limit, a record of an evidence
+    file that gave no event, a path named by the user that holds no events, or no event at all.
+    Other files that lie in a folder or an archive beside the evidence are said, and nothing more.
     """
     named = set(paths)
     lost = (
@@ -74,7 +74,8 @@ def input_status(reading: Reading, paths: Iterable[str]) -> int:
 
 
 def report_input(reading: Reading, screen: Screen, *, quiet: bool = False) -> None:
-    """Say what could not be read, and where; when ``quiet`` only what was lost, not what was left out."""
+    """Say what could not be read, and where; when ``quiet`` only what was lost, not what was left
+    out."""
     screen.report(
         item
         for item in reading.diagnostics

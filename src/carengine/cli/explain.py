@@ -9,7 +9,7 @@ from itertools import islice
 
 from ..diagnostics import CarError, counted, has_errors
 from ..engine import Match, Origin
-from ..engine.explain import Explanation, Node, Test, View, explain, matches_with
+from ..engine.report.explain import Explanation, Node, Test, View, explain, matches_with
 from ..readers import Record, read_events
 from ..rule import Rule, RuleSet
 from ..values import format_time
@@ -72,7 +72,8 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
 
 
 def _together(options: argparse.Namespace, rule: Rule, record: Record) -> list[Match] | None:
-    """The first matches that the record has a part in, with all others of its evidence; None for standard input."""
+    """The first matches that the record has a part in, with all others of its evidence; None for
+    standard input."""
     path, _, _ = _place(options.event)
     if path == "-":
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..datamodel import TIME, Action, FieldSpec, ObjectSpec, model
 from ..fieldmap import Entry, FieldMap, find_maps
-from ..wording import condition_text, value_text
+from ..ir_text import condition_text, value_text
 from . import UsageError, status
 from .encode import json_document
 from .rules import add_map_option

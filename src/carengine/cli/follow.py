@@ -1,20 +1,22 @@
 """``carengine hunt --follow``: rules over files that grow, until interrupted.
 
-With ``--state FILE`` the run survives its process. A *checkpoint* writes, in this order: the output, to the disk;
-then the state, in one step, with the session, how far every file has been read and how long the output is. Starting with a
-state cuts the output back to that length and reads on from there. So whatever moment the process is killed at, every match is
-in the output once::
+With ``--state FILE`` the run survives its process. A *checkpoint* writes, in this order: the
+output, to the disk; then the state, in one step, with the session, how far every file has been read
+and how long the output is. Starting with a state cuts the output back to that length and reads on
+from there. So whatever moment the process is killed at, every match is in the output once::
 
     output   m1 m2 m3 | m4 m5        killed here, after the state said "3 matches, 700 bytes read"
     resume   m1 m2 m3 |              cut back; bytes 701 … are read again and give m4 m5 again
 
 Where the output is a pipe it cannot be cut back: matches since the last checkpoint come twice then.
 
-Where nothing is to go on from, the end of the run is the end of the data: an interrupt without ``--state``, and ``--finish``, decide
-what waits for it (groups that are open, differences, ranks). With a state it waits in there.
+Where nothing is to go on from, the end of the run is the end of the data: an interrupt without
+``--state``, and ``--finish``, decide what waits for it (groups that are open, differences, ranks).
+With a state it waits in there.
 
-Two runs with one state would overwrite each other's. So a run holds a lock of the operating system on ``FILE.lock``, which ends
-with the process however that ends. The lock is not on the state itself, since each checkpoint puts a new file in its place.
+Two runs with one state would overwrite each other's. So a run holds a lock of the operating system
+on ``FILE.lock``, which ends with the process however that ends. The lock is not on the state
+itself, since each checkpoint puts a new file in its place.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ from attrs import define, field
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, codes, counted, visible
 from ..engine import Engine, Match, Origin, Session, StreamOptions
+from ..ir_text import value_text
 from ..readers.follow import Follower
-from ..wording import value_text
 from . import UsageError, status
 from .results import Writer, writer_for
 from .screen import Screen
@@ -71,7 +73,8 @@ def follow(options: argparse.Namespace, screen: Screen, tuned: Tuned) -> int:
 
 
 def _follower(options: argparse.Namespace, saved: list[Any] | None) -> closing[Follower]:
-    """What watches the files; not the run's own ones, which may be called like rotated ones (``app.jsonl.state``)."""
+    """What watches the files; not the run's own ones, which may be called like rotated ones
+    (``app.jsonl.state``)."""
     own = [] if options.output is None else [options.output]
     if options.state is not None:
         own += [options.state, *beside(options.state)]
@@ -79,7 +82,8 @@ def _follower(options: argparse.Namespace, saved: list[Any] | None) -> closing[F
 
 
 def beside(state: str) -> tuple[str, str]:
-    """The files that a run with a state uses besides: the next state while it is written, and the lock."""
+    """The files that a run with a state uses besides: the next state while it is written, and the
+    lock."""
     return f"{state}.new", f"{state}.lock"
 
 
@@ -117,7 +121,8 @@ def _follow(options: argparse.Namespace, run: _Run) -> int:
 def _announce(
     options: argparse.Namespace, session: Session, screen: Screen, *, resumed: bool
 ) -> None:
-    """Say what is watched, how long events are waited for, and which rules match long after their last event."""
+    """Say what is watched, how long events are waited for, and which rules match long after their
+    last event."""
     lateness = session.options.lateness or 0
     doing = "reading" if options.finish else "watching"
     told = [f"{doing} {', '.join(map(visible, options.events))}"]
@@ -227,7 +232,8 @@ def open_session(options: argparse.Namespace, asked: StreamOptions, engine: Engi
 
 @define
 class _Output:
-    """A file that matches go to. ``length`` is how much of it is safe; None for what cannot be cut back (a pipe, a device)."""
+    """A file that matches go to. ``length`` is how much of it is safe; None for what cannot be cut
+    back (a pipe, a device)."""
 
     file: BinaryIO
     name: str
@@ -298,7 +304,8 @@ class _Run:
     next_told: float = 0.0
 
     def until(self, stop: list[bool], *, finish: bool = False) -> None:
-        """Read what comes until told to stop, between two records only; or (``finish``) until nothing more is there."""
+        """Read what comes until told to stop, between two records only; or (``finish``) until
+        nothing more is there."""
         session, inside = self.tuned.session, self.tuned.wants()
         looks_in_vain = 0
         while not stop:
@@ -314,7 +321,8 @@ class _Run:
                     return
             looks_in_vain = looks_in_vain + 1 if quiet else 0
             if looks_in_vain > 1 and finish:
-                # The second look in vain finds what the first came too early for, in the midst of a rotation.
+                # The second look in vain finds what the first came too early for, in the midst of a
+                # rotation.
                 return
             if quiet:
                 if self.changed:
@@ -343,7 +351,8 @@ class _Run:
     def tell(self, *, last: bool = False) -> None:
         """Say what there is to say of files, lines and events that was not said yet.
 
-        What counts events changes with each of them: it is said once a minute at most, and at the end.
+        What counts events changes with each of them: it is said once a minute at most, and at the
+        end.
         """
         for item in self.follower.diagnostics:
             if item not in self.told and (last or item.code is not codes.MORE_FINDINGS):

@@ -1,7 +1,8 @@
 """``carengine hunt``: rules over events.
 
-The results go out as they are found (JSON lines, CSV) or when all is read (the table, which groups by
-rule). What became of every rule and every record is said on standard error, and in its last line in numbers that add up.
+The results go out as they are found (JSON lines, CSV) or when all is read (the table, which groups
+by rule). What became of every rule and every record is said on standard error, and in its last line
+in numbers that add up.
 """
 
 from __future__ import annotations
@@ -14,26 +15,20 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import BinaryIO
 
-from .. import collection
+from .. import gc_control
 from ..diagnostics import counted
 from ..engine import Engine, Match, StreamOptions
 from ..engine.engine import Session
-from ..engine.needs import needs
-from ..engine.standing import Outcome, Sample, Standing, standings
-from ..engine.unknown import UnknownShapes
-from ..parallel import Hunting, WorkerError
+from ..engine.report.needs import needs
+from ..engine.report.rule_status import Outcome, Sample, Standing, standings
+from ..engine.report.unrecognised import UnknownShapes
 from ..readers import Reading
 from ..rule import Rule, RuleSet
+from ..runner import Hunting, WorkerError
 from ..tuning import Tuning
 from . import UsageError, status
 from .encode import json_document
-from .evidence import (
-    add_events_argument,
-    input_status,
-    progress,
-    report_input,
-    same_place,
-)
+from .evidence import add_events_argument, input_status, progress, report_input, same_place
 from .follow import beside, follow, held, open_session
 from .profile import Unwritten, add_profile_option, profile_form, show_profile
 from .results import Writer, writer_for
@@ -188,9 +183,9 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     if not chosen:
         screen.say("there is no rule to run, and nothing was read")
         return status.USAGE
-    with collection.paused():
+    with gc_control.paused():
         engine = Engine(chosen, maps)
-        collection.settle()  # rules are there to the end; looking them through again and again takes long
+        gc_control.settle()  # rules are there to the end; looking them through again and again takes long
     if options.follow:
         with held(options.state):
             tuned = Tuned.of(open_session(options, settings, engine), options, tuning)
@@ -252,7 +247,8 @@ def _hunt(
         writer = Unwritten()
     else:
         writer = writer_for(options, engine.rules, screen, target)
-    # What is written of a match can be made anywhere, unless the order of matches decides which are shown.
+    # What is written of a match can be made anywhere, unless the order of matches decides which are
+    # shown.
     apart = None if tuning.exclusions or tuning.suppressions else writer.apart
     hunting = Hunting(
         engine,
@@ -284,9 +280,9 @@ def _hunt(
         streams_to_terminal = screen.out_terminal and target is None and writer.streaming
         silent = options.quiet or streams_to_terminal
         try:
-            with collection.paused():
+            with gc_control.paused():
                 hunting.begin()
-                collection.settle()  # so is what was compiled for the first events
+                gc_control.settle()  # so is what was compiled for the first events
             watching = (
                 nullcontext(_nothing) if silent else progress(reading, options.events, screen)
             )

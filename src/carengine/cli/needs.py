@@ -1,7 +1,7 @@
 """``carengine needs``: what rules need against what there is.
 
-Without events the field maps alone speak: which rules could run on logs of these shapes at all. With events,
-how many of each kind there are, and how often each field that a rule reads is there.
+Without events the field maps alone speak: which rules could run on logs of these shapes at all.
+With events, how many of each kind there are, and how often each field that a rule reads is there.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import argparse
 
 from ..diagnostics import counted
 from ..engine import Engine
-from ..engine.needs import Need, RuleNeeds, Supply, needs
-from ..engine.standing import Sample
+from ..engine.report.needs import Need, RuleNeeds, Supply, needs
+from ..engine.report.rule_status import Sample
 from . import status
 from .encode import json_document
 from .evidence import add_reading_options, input_status, open_events, progress, report_input

@@ -1,12 +1,13 @@
 """``carengine normalize``: events in CAR's names, for other tools.
 
-One JSON line, or one row of a Parquet file, for each CAR event that a record is (a record can be several, or none)::
+One JSON line, or one row of a Parquet file, for each CAR event that a record is (a record can be
+several, or none)::
 
     {"object": "process", "action": "create", "time": "2024-05-01T10:00:00.000Z", "image_path": …,
      "origin": {"source": "x.zip!y.evtx", "record": 17}}
 
-It is the shape of the field map `car`, so that what is written can be hunted through again. In Parquet every CAR
-field is a column of texts, ``time`` a timestamp, ``proto_info`` a map.
+It is the shape of the field map `car`, so that what is written can be hunted through again. In
+Parquet every CAR field is a column of texts, ``time`` a timestamp, ``proto_info`` a map.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from attrs import define, field
 from ..datamodel import model
 from ..diagnostics import counted
 from ..engine import Engine
-from ..engine.unknown import UnknownShapes
+from ..engine.report.unrecognised import UnknownShapes
 from ..fieldmap import unwrap, view
 from ..readers import Reading
 from ..values import text_of, time_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..page import write_page
-from ..page.implementations import SHOWN, translations_of
-from ..rule import load_rules
+from ..languages.car.implementations import SHOWN, translations_of
+from ..languages.car.page_writer import write_page
+from ..loading import load_rules
 from . import status
 from .screen import Screen
 

@@ -1,6 +1,7 @@
 """``carengine hunt --profile``: what each rule cost, in place of the matches.
 
-On a terminal two tables, of rules and of what is shared between them; in a pipe a JSON line for each row.
+On a terminal two tables, of rules and of what is shared between them; in a pipe a JSON line for
+each row.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 
 from ..diagnostics import counted
 from ..engine import Match
-from ..engine.profile import Cost
+from ..engine.report.profile import Cost
 from . import UsageError
 from .encode import json_line
 from .results import Apart

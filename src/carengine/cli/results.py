@@ -1,7 +1,7 @@
 """Writing matches: a table grouped by rule, JSON lines, or CSV.
 
-A writer gets the matches one by one. JSON lines and CSV go out at once, in the order of the matches; the
-table keeps a bounded number of rows for each rule and is drawn at the end.
+A writer gets the matches one by one. JSON lines and CSV go out at once, in the order of the
+matches; the table keeps a bounded number of rows for each rule and is drawn at the end.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @frozen
 class Apart:
-    """What `Writer.write` does, in two steps: make a text of a match, in whichever process, and write it."""
+    """What `Writer.write` does, in two steps: make a text of a match, in whichever process, and
+    write it."""
 
     render: Callable[[Match], bytes]
     put: Callable[[bytes], object]
@@ -61,7 +62,8 @@ def writer_for(
     target: BinaryIO | None,
     before: int = 0,
 ) -> Writer:
-    """The writer that ``-f`` and ``-o`` ask for. ``before`` is how many matches the output has already."""
+    """The writer that ``-f`` and ``-o`` ask for. ``before`` is how many matches the output has
+    already."""
     chosen = options.format
     if chosen is None:
         if target is not None:
@@ -202,7 +204,8 @@ def _host(event: MatchedEvent) -> str:
 
 @define
 class _Kept:
-    """The rows that are kept of a rule's matches: what the table shows, and nothing else of the events."""
+    """The rows that are kept of a rule's matches: what the table shows, and nothing else of the
+    events."""
 
     rule: Rule
     matches: int = 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from .. import collection
+from .. import gc_control
 from ..diagnostics import Severity, codes, counted, ordered
-from ..engine import store
+from ..engine import compiled
 from ..fieldmap import MapChoice
-from ..rule import Rule, RuleSet, load_rules
+from ..loading import load_rules
+from ..resources import rules as shipped_rules
+from ..rule import Rule, RuleSet
 from ..rule.frontmatter import LEVELS
-from ..shipped import rules as shipped_rules
 from ..syntax import ast
 from . import UsageError
 from .screen import Screen
@@ -75,9 +76,11 @@ def add_engine_option(parser: argparse.ArgumentParser) -> None:
 
 
 def load_with_maps(options: argparse.Namespace, screen: Screen) -> tuple[RuleSet, MapChoice]:
-    """The rules and field maps to run: those in the file of ``--engine``, or what ``-r`` and ``-m`` name.
+    """The rules and field maps to run: those in the file of ``--engine``, or what ``-r`` and ``-m``
+    name.
 
-    Raises `CarError` (CE550) for a file that is no engine, and `UsageError` where something else is given beside it.
+    Raises `CarError` (CE550) for a file that is no engine, and `UsageError` where something else is
+    given beside it.
     """
     if options.engine is None:
         return load(options, screen), options.mapping or "auto"
@@ -92,8 +95,8 @@ def load_with_maps(options: argparse.Namespace, screen: Screen) -> tuple[RuleSet
             raise UsageError(
                 f"carengine: {option} has no place beside --engine; compile anew with it"
             )
-    with collection.paused():
-        rules, maps = store.read(options.engine)
+    with gc_control.paused():
+        rules, maps = compiled.read(options.engine)
     return RuleSet(rules), maps
 
 

@@ -1,7 +1,8 @@
 """Where the command line writes: results to one stream, everything else to the other.
 
-Both streams take any text: what their encoding lacks is written as an escape. Evidence is text that somebody else wrote;
-it goes through `visible` before it gets to a terminal, or through JSON's own escapes.
+Both streams take any text: what their encoding lacks is written as an escape. Evidence is text that
+somebody else wrote; it goes through `visible` before it gets to a terminal, or through JSON's own
+escapes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1
 class Screen:
     """Standard output and standard error, and how they may be written to.
 
-    ``out_terminal`` tells that a person reads the results; ``colour`` and ``err_colour`` that they may be coloured.
+    ``out_terminal`` tells that a person reads the results; ``colour`` and ``err_colour`` that they
+    may be coloured.
     """
 
     out: TextIO

@@ -1,7 +1,8 @@
 """The exit status, and which one it is where several apply.
 
-The order is that of how little a result can be trusted: a run that was interrupted, or lost one of its processes, says least; one
-with broken rules or unreadable evidence may have missed what it looked for; findings come last.
+The order is that of how little a result can be trusted: a run that was interrupted, or lost one of
+its processes, says least; one with broken rules or unreadable evidence may have missed what it
+looked for; findings come last.
 """
 
 DONE = 0

@@ -1,4 +1,5 @@
-"""Tables of text, drawn by rich where a person looks on and it is installed, and plainly everywhere else.
+"""Tables of text, drawn by rich where a person looks on and it is installed, and plainly everywhere
+else.
 
 Cells are plain text that has been through `visible`; nothing in them is taken for markup.
 """

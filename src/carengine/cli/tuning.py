@@ -105,7 +105,8 @@ def tuning_of(options: argparse.Namespace) -> Tuning:
 
 
 class Tuned:
-    """A session that looks at events of a range of time only and gives the matches that a sifter admits."""
+    """A session that looks at events of a range of time only and gives the matches that a sifter
+    admits."""
 
     def __init__(self, session: Session, times: TimeRange, sifter: Sifter) -> None:
         self.session = session

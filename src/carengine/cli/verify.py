@@ -6,15 +6,7 @@ import argparse
 from typing import Any
 
 from ..diagnostics import Diagnostic, Severity, Span, as_json, codes
-from ..verify import (
-    Candidate,
-    Difference,
-    Direction,
-    Report,
-    findings,
-    load_analytics,
-    verify,
-)
+from ..verify import Candidate, Difference, Direction, Report, findings, load_analytics, verify
 from . import status
 from .encode import json_document, json_line
 from .screen import Screen

@@ -1,9 +1,9 @@
 """CAR's data model: what events are about, what happens to it, and what is known of it.
 
-The facts are data: ``objects/*.yaml``, one file for each of CAR's 13 objects, read by ``load_model`` and held
-as ``DataModel`` → ``ObjectSpec`` → ``Action``, ``FieldSpec``. Names of objects, actions and fields are CAR's; the
-descriptions are ours. A few fields that logs give and analysts ask for, but CAR lacks, are marked as
-extensions, each with its reason.
+The facts are data: ``objects/*.yaml``, one file for each of CAR's 13 objects, read by
+``load_model`` and held as ``DataModel`` → ``ObjectSpec`` → ``Action``, ``FieldSpec``. Names of
+objects, actions and fields are CAR's; the descriptions are ours. A few fields that logs give and
+analysts ask for, but CAR lacks, are marked as extensions, each with its reason.
 """
 
 from .loading import load_model, model

@@ -17,8 +17,8 @@
         open: true                        every dotted path below it is a field too
         extension: why it is here         CAR's own model lacks the field
 
-``time`` is on every object and in no file. Everything that is wrong in any file is collected and raised at
-once; there is no half of a data model.
+``time`` is on every object and in no file. Everything that is wrong in any file is collected and
+raised at once; there is no half of a data model.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def load_model(folder: Path) -> DataModel:
 class _Reading:
     """The reading of nodes into specifications, and all that was found wrong on the way.
 
-    A method gives what it could read, or a harmless value in the place of what it could not; after any
-    complaint, nothing of it is used.
+    A method gives what it could read, or a harmless value in the place of what it could not; after
+    any complaint, nothing of it is used.
     """
 
     found: list[Diagnostic]

@@ -2,8 +2,8 @@
 
 Inside carengine a name of the data model is in snake case: the object ``user_session``, the action
 ``remote_create``, the field ``image_path``. People write it as they like; every look-up here folds
-case, underscores, hyphens and spaces away. Programs are printed with one spelling, the *title*: ``UserSession``,
-``RemoteCreate``, ``HTTP``::
+case, underscores, hyphens and spaces away. Programs are printed with one spelling, the *title*:
+``UserSession``, ``RemoteCreate``, ``HTTP``::
 
     model().object("User Session")                 ObjectSpec "user_session"
     model().object("thread").action("RemoteCreate")   Action "remote_create"
@@ -40,9 +40,9 @@ class FieldSpec:
     """A field of an object.
 
     ``base_name_of`` names the field of the same object that holds the full path whose last part
-    this one is: a text with a separator in it never equals this field. ``extension`` tells fields that
-    CAR's model lacks, and ``reason`` why they are here. Below an ``open`` field every dotted path is a
-    field as well (``proto_info.pipe``), of type any.
+    this one is: a text with a separator in it never equals this field. ``extension`` tells fields
+    that CAR's model lacks, and ``reason`` why they are here. Below an ``open`` field every dotted
+    path is a field as well (``proto_info.pipe``), of type any.
     """
 
     name: str
@@ -70,8 +70,8 @@ TIME = FieldSpec(
 class ObjectSpec:
     """A kind of thing that events are about.
 
-    ``actions`` and ``fields`` are by name, in the order of the file, ``time`` first. ``identity`` names
-    the fields that tell one thing of this kind from another; a set difference compares them
+    ``actions`` and ``fields`` are by name, in the order of the file, ``time`` first. ``identity``
+    names the fields that tell one thing of this kind from another; a set difference compares them
     where the program does not say what to compare.
     """
 
@@ -99,7 +99,8 @@ class ObjectSpec:
     def field(self, spelling: str) -> FieldSpec | None:
         """The field of this name in any spelling, or None.
 
-        Below an open field, what follows the first dot is kept as it is written; no part of it may be empty.
+        Below an open field, what follows the first dot is kept as it is written; no part of it may
+        be empty.
         """
         top, dot, path = spelling.partition(".")
         spec = self._fields.get(fold_name(top))

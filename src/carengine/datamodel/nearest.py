@@ -6,8 +6,8 @@ A name that nobody knows is answered with known ones near it. Two things make a 
 * **words in common**: the name is a part of the other, or both are made of mostly the same words
   (``parent_image`` and ``parent_image_path``, ``port`` and ``dest_port``).
 
-Spelling in the wider sense never counts: ``RemoteCreate``, ``remote-create`` and ``remote_create`` are the
-same name, as everywhere (``fold_name``).
+Spelling in the wider sense never counts: ``RemoteCreate``, ``remote-create`` and ``remote_create``
+are the same name, as everywhere (``fold_name``).
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def nearest(name: str, candidates: Iterable[str], n: int = 3) -> tuple[str, ...]
 
 
 def typing_errors(name: str, candidate: str, most: int) -> int | None:
-    """How many typing errors lie between two names, spelling aside, or None where more than ``most``.
+    """How many typing errors lie between two names, spelling aside, or None where more than
+    ``most``.
 
     >>> typing_errors("comand_line", "CommandLine", 3)
     1
@@ -69,7 +70,8 @@ def _words(name: str) -> tuple[str, ...]:
 
 
 def _cost(a: str, a_words: tuple[str, ...], b: str, b_words: tuple[str, ...]) -> float | None:
-    """How far apart two names are: 0 for equal ones, below 1, or None where they have nothing in common."""
+    """How far apart two names are: 0 for equal ones, below 1, or None where they have nothing in
+    common."""
     short, long = sorted((a, b), key=len)
     if not short:
         return None
@@ -100,7 +102,8 @@ def _run_of_words(few: tuple[str, ...], many: tuple[str, ...]) -> bool:
 
 
 def _errors(a: str, b: str, most: int) -> int | None:
-    """How many letters have to be added, removed, changed or swapped with a neighbour, or None: over ``most``.
+    """How many letters have to be added, removed, changed or swapped with a neighbour, or None:
+    over ``most``.
 
     Only the band of the table that can stay within ``most`` is worked out.
     """

@@ -1,10 +1,9 @@
 """Every code, declared once.
 
-The number's first digit tells the stage that speaks: 1 syntax, 2 names and types, 3 rule
-files, 4 field maps, 5 evidence and runs, 6 lenient repairs, 7 findings of the checker, 8 Sigma rules,
-9 translations and other languages.
-A code that has been published keeps its number and its meaning; one that is
-given up is not used again. ``docs/diagnostics.md`` is written from this page.
+The number's first digit tells the stage that speaks: 1 syntax, 2 names and types, 3 rule files, 4
+field maps, 5 evidence and runs, 6 lenient repairs, 7 findings of the checker, 8 Sigma rules, 9
+translations and other languages. A code that has been published keeps its number and its meaning;
+one that is given up is not used again. ``docs/diagnostics.md`` is written from this page.
 """
 
 from __future__ import annotations

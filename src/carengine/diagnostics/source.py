@@ -1,11 +1,11 @@
 """Where a piece of text stands: sources, spans and blocks.
 
-A ``Source`` is one whole file (or a string made in code) with its name. A ``Span`` is a
-stretch of a source, given as two character offsets. Pseudocode often stands inside
-something else (after the front matter of a ``.car`` file, inside a fence of a Markdown page, indented
-in a YAML block), and the lenient reading even parses text that stands nowhere. A ``Block``
-is such a text together with, for each of its characters, the offset in the source that
-it came from, so that everything that is said of it points into the file the user can open::
+A ``Source`` is one whole file (or a string made in code) with its name. A ``Span`` is a stretch of
+a source, given as two character offsets. Pseudocode often stands inside something else (after the
+front matter of a ``.car`` file, inside a fence of a Markdown page, indented in a YAML block), and
+the lenient reading even parses text that stands nowhere. A ``Block`` is such a text together with,
+for each of its characters, the offset in the source that it came from, so that everything that is
+said of it points into the file the user can open::
 
     Source("x.car", "---\\nid: A\\n---\\na = search Process:Create\\n")
     Block(source, "a = search Process:Create\\n", range(16, 43))

@@ -1,11 +1,12 @@
 """Running rules over events.
 
-``interpreter`` says what a rule means, ``matcher`` decides the same for all rules at once, ``engine`` holds
-the compiled rules and the sessions, ``match`` what comes out. ``explain`` tells of one event why, ``standing`` of
-a whole run why not, ``examples`` holds rules to the examples they carry.
+``interpreter`` says what a rule means, ``matcher`` decides the same for all rules at once,
+``engine`` holds the compiled rules and the sessions, ``match`` what comes out. ``explain`` tells of
+one event why, ``standing`` of a whole run why not, ``examples`` holds rules to the examples they
+carry.
 
-Joins, groups and baselines have the same pair: ``relational`` says what they mean over finished data,
-``streaming`` comes to the same while events go by, and ``saved`` keeps a session in a file.
+Joins, groups and baselines have the same pair: ``relational`` says what they mean over finished
+data, ``streaming`` comes to the same while events go by, and ``saved`` keeps a session in a file.
 """
 
 from .account import Account
@@ -13,8 +14,8 @@ from .classes import Classified, EventClass
 from .engine import Engine, Session
 from .interpreter import interpret
 from .match import Match, MatchedEvent, Origin
-from .relational import interpret_streams
-from .streaming import StreamOptions
+from .streams import StreamOptions
+from .streams.relational import interpret_streams
 from .targets import Gap
 
 __all__ = [

@@ -1,7 +1,7 @@
 """What went through a session, counted.
 
-Counting an event is one step, since all events alike come to one leaf; the counts by map and by kind are summed up
-when somebody asks for them.
+Counting an event is one step, since all events alike come to one leaf; the counts by map and by
+kind are summed up when somebody asks for them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from attrs import define, evolve, field
 
 from .. import ir
 from ..diagnostics import Code, Diagnostic, codes, counted
-from ..wording import value_text
+from ..ir_text import value_text
 from .classes import Classified
 from .matcher import Leaf
-from .saved import kinds_as_data, kinds_from_data
+from .saved_session import kinds_as_data, kinds_from_data
 
 # So many different combinations of classes come from hostile events only.
 _MOST_COUNTS = 1_000
@@ -62,14 +62,15 @@ class _Sums:
 class Account:
     """What went through a session.
 
-    ``events`` is how many were fed; ``recognised`` counts them by field map, ``kinds`` by map and CAR kind (an
-    event may be several), ``unrecognised`` those that no map claims. ``claimed_twice`` counts events
-    that two maps claim, ``claimants`` by the names of these maps. ``matches`` counts by rule id.
+    ``events`` is how many were fed; ``recognised`` counts them by field map, ``kinds`` by map and
+    CAR kind (an event may be several), ``unrecognised`` those that no map claims. ``claimed_twice``
+    counts events that two maps claim, ``claimants`` by the names of these maps. ``matches`` counts
+    by rule id.
 
-    ``late`` counts events that a join or a group wanted and that came later than allowed: they took no part in it;
-    ``late_by`` is by how much at most, in microseconds.
-    ``untimed`` counts those that one wanted and that have no time: they wait for the end of the data, and are near
-    nothing but each other. The first few of both are named in ``late_origins`` and ``untimed_origins``.
+    ``late`` counts events that a join or a group wanted and that came later than allowed: they took
+    no part in it; ``late_by`` is by how much at most, in microseconds. ``untimed`` counts those
+    that one wanted and that have no time: they wait for the end of the data, and are near nothing
+    but each other. The first few of both are named in ``late_origins`` and ``untimed_origins``.
     """
 
     def __init__(self) -> None:
@@ -189,7 +190,8 @@ class Account:
 
 
 def difference(after: Account, before: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What an account has met since ``before``, and the ``before`` of the next time; both are plain data.
+    """What an account has met since ``before``, and the ``before`` of the next time; both are plain
+    data.
 
     The first ``before`` is an empty mapping. What concerns joins and groups only is left out.
 

@@ -1,8 +1,8 @@
 """What an event can be: its classes, and all of them at once.
 
-An event class is one entry of one field map. An event is of one class mostly, and of several where it is
-several CAR events, or where maps overlap. All events that are alike in this share one `Classified`: what is to
-be done for them, which is made when the first of them comes.
+An event class is one entry of one field map. An event is of one class mostly, and of several where
+it is several CAR events, or where maps overlap. All events that are alike in this share one
+`Classified`: what is to be done for them, which is made when the first of them comes.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class EventClass:
 class Together:
     """All classes that an event is of through one map, matched at once.
 
-    The matcher's numbers are places in ``stages``, which tells the place among these classes, the class,
-    and the stage's number.
+    The matcher's numbers are places in ``stages``, which tells the place among these classes, the
+    class, and the stage's number.
     """
 
     matcher: ClassMatcher
@@ -50,11 +50,13 @@ class Together:
 
 @frozen(eq=False)
 class Classified:
-    """What an event is: the maps that recognise it, and its classes. One object for all events alike.
+    """What an event is: the maps that recognise it, and its classes. One object for all events
+    alike.
 
-    ``groups`` are its classes by map, where there are stages for them, each with the place in ``classes`` that the
-    map's begin at; where joins and groups are run, ``paths`` leads to the raw fields of the event's
-    time, and ``opaque`` to those of them at which a mapping is needed as a whole.
+    ``groups`` are its classes by map, where there are stages for them, each with the place in
+    ``classes`` that the map's begin at; where joins and groups are run, ``paths`` leads to the raw
+    fields of the event's time, and ``opaque`` to those of them at which a mapping is needed as a
+    whole.
     """
 
     maps: tuple[FieldMap, ...]

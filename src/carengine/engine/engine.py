@@ -1,7 +1,7 @@
 """The engine: all rules of a run, compiled once, and the sessions that run them.
 
-An ``Engine`` is immutable: it holds rules, field maps and the matcher made of both, can be pickled and
-shared between threads. Whatever changes while events go by lives in a ``Session``. One event
+An ``Engine`` is immutable: it holds rules, field maps and the matcher made of both, can be pickled
+and shared between threads. Whatever changes while events go by lives in a ``Session``. One event
 takes this way through it::
 
     event ── unwrap ──▶ which maps recognise it ──▶ which entries it fits (event classes)
@@ -19,7 +19,7 @@ from typing import Any
 
 from attrs import asdict, evolve
 
-from .. import collection, ir
+from .. import gc_control, ir
 from ..diagnostics import Diagnostic, codes, counted
 from ..fieldmap import (
     CarEvent,
@@ -34,7 +34,7 @@ from ..fieldmap import (
 )
 from ..jsontext import FAST, UnreadableError, decode
 from ..rule import Rule, RuleSet
-from . import store
+from . import compiled
 from .account import Account
 from .classes import Classified, EventClass, Together
 from .interpreter import shown_as_it_is
@@ -53,19 +53,11 @@ from .matcher import (
     split_by,
     where_present,
 )
-from .rows import Occurrence, in_order, match_of_row
-from .saved import (
-    FORMAT,
-    Reader,
-    Writer,
-    fingerprint,
-    read_state,
-    refused,
-    write_state,
-)
-from .sieve import Sieve
-from .streaming import Feeding, Flow, Stream, StreamOptions, prepare, stages_of
-from .targets import Aims, Found, Gap, Target, distinct, match_found
+from .prefilter.prefilter import Sieve
+from .saved_session import FORMAT, Reader, Writer, fingerprint, read_state, refused, write_state
+from .streams import Feeding, Flow, Stream, StreamOptions, prepare, stages_of
+from .streams.rows import Occurrence, in_order, match_of_row
+from .targets import Aims, Found, Gap, Target, distinct, match_found, searched_kinds
 
 # How many late events and events without a time are named.
 _NAMED = 20
@@ -77,13 +69,14 @@ class Engine:
     """Rules compiled for field maps.
 
     ``rules`` is a `RuleSet` or any iterable of rules; ``fieldmap`` is what `find_maps` takes:
-    ``"auto"``, a name, a path, a map, or several. The order of either makes no difference: rules are
-    sorted by id, maps by name. Raises `CarError` when a map is not right.
+    ``"auto"``, a name, a path, a map, or several. The order of either makes no difference: rules
+    are sorted by id, maps by name. Raises `CarError` when a map is not right.
 
-    A map that has nothing of what the rules search for is asked only about events that no other map recognises.
+    A map that has nothing of what the rules search for is asked only about events that no other map
+    recognises.
 
-    ``unsupported`` tells the outputs that this engine does not execute, ``not_runnable`` those that no map in use
-    could ever make match, ``gaps`` for each map what it lacks.
+    ``unsupported`` tells the outputs that this engine does not execute, ``not_runnable`` those that
+    no map in use could ever make match, ``gaps`` for each map what it lacks.
 
     >>> import carengine
     >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
@@ -95,7 +88,10 @@ class Engine:
     def __init__(self, rules: RuleSet | Iterable[Rule], fieldmap: MapChoice = "auto") -> None:
         self.rules: tuple[Rule, ...] = tuple(sorted(rules, key=lambda rule: rule.id))
         self.maps: tuple[FieldMap, ...] = tuple(
-            sorted(useful(find_maps(fieldmap), _searched(self.rules)), key=lambda found: found.name)
+            sorted(
+                useful(find_maps(fieldmap), searched_kinds(self.rules)),
+                key=lambda found: found.name,
+            )
         )
         self._targets: list[list[Target]] = []
         self.streams: tuple[Stream, ...] = ()
@@ -109,7 +105,8 @@ class Engine:
                 self._by_kind.setdefault(kind, []).append(number)
         self.memory = Memory()
         self.learned: dict[str, Any] | None = None
-        """What sessions have learned about the events: it makes the next one fast, and changes nothing it finds."""
+        """What sessions have learned about the events: it makes the next one fast, and changes
+        nothing it finds."""
         self._classes = tuple(
             tuple(EventClass.of(fieldmap, entry) for entry in fieldmap.entries)
             for fieldmap in self.maps
@@ -132,21 +129,23 @@ class Engine:
 
     def save(self, path: str | Path) -> None:
         """Write the engine to a file, for `load`. Raises `CarError` (CE550) when that fails."""
-        store.write(path, self.rules, self.maps)
+        compiled.write(path, self.rules, self.maps)
 
     @classmethod
     def load(cls, path: str | Path) -> Engine:
-        """The engine that `save` wrote to a file, in a fraction of the time that reading its rules takes.
+        """The engine that `save` wrote to a file, in a fraction of the time that reading its rules
+        takes.
 
-        The file is plain data: loading runs no code from it, and checks it. Raises `CarError` (CE550) for a
-        file that is damaged, or was written by another version.
+        The file is plain data: loading runs no code from it, and checks it. Raises `CarError`
+        (CE550) for a file that is damaged, or was written by another version.
         """
-        with collection.paused():
-            rules, maps = store.read(path)
+        with gc_control.paused():
+            rules, maps = compiled.read(path)
             return cls(rules, maps)
 
     def _collect(self) -> list[ir.Stage]:
-        """All distinct stages; what each is for goes to ``_targets``, stateful outputs to ``streams``."""
+        """All distinct stages; what each is for goes to ``_targets``, stateful outputs to
+        ``streams``."""
         numbers: dict[ir.Stage, int] = {}
         streams: list[Stream] = []
         prepared: dict[ir.Plan, ir.Plan] = {}
@@ -254,12 +253,14 @@ class Engine:
     def lines(
         self, lines: Iterable[bytes], options: StreamOptions | None = None
     ) -> Iterator[Match]:
-        """The matches of all rules on lines of JSON, an event each: `run` without decoding every line whole.
+        """The matches of all rules on lines of JSON, an event each: `run` without decoding every
+        line whole.
 
-        A list of lines is faster than other iterables: of these, each line is dealt with before the next is asked for.
+        A list of lines is faster than other iterables: of these, each line is dealt with before the
+        next is asked for.
 
-        Blank lines are left out. Raises ``ValueError`` at a line that is no JSON object; to go on after
-        it, use a session's `feed_line`.
+        Blank lines are left out. Raises ``ValueError`` at a line that is no JSON object; to go on
+        after it, use a session's `feed_line`.
 
         >>> list(Engine([]).lines([b'{"object": "process", "action": "create"}']))
         []
@@ -277,15 +278,17 @@ class Engine:
     def session(self, options: StreamOptions | None = None) -> Session:
         """A new session, with an empty memory and an empty account.
 
-        ``options`` say how it treats time and memory; the default is for finished data in any order.
+        ``options`` say how it treats time and memory; the default is for finished data in any
+        order.
         """
         return Session(self, options)
 
     def load_session(self, path: str | Path, options: StreamOptions | None = None) -> Session:
         """The session that `Session.save` wrote to a file, to go on with.
 
-        With ``options``, the file must have been written with the same lateness, horizon and reference time. Raises
-        `CarError` (CE543) for a file made with other rules, field maps or options, and for a damaged one.
+        With ``options``, the file must have been written with the same lateness, horizon and
+        reference time. Raises `CarError` (CE543) for a file made with other rules, field maps or
+        options, and for a damaged one.
         """
         state = read_state(path)
         if state.get("fingerprint") != self.fingerprint:
@@ -312,7 +315,7 @@ class Engine:
 
     def _behind(self) -> frozenset[int]:
         """The numbers of the maps that have nothing of what the rules search."""
-        searched = _searched(self.rules)
+        searched = searched_kinds(self.rules)
         return frozenset(
             number
             for number, fieldmap in enumerate(self.maps)
@@ -358,7 +361,8 @@ class Engine:
         present: frozenset[ir.Value],
         outcomes: Outcomes,
     ) -> Together:
-        """The stages of some entries of a map, with what is known of values and atoms put into them."""
+        """The stages of some entries of a map, with what is known of values and atoms put into
+        them."""
         found = None if outcomes else self._together.get((entries, present))
         if found is None:
             stages = []
@@ -402,12 +406,6 @@ class Engine:
         return self._stages[number], self._aims[number]
 
 
-def _searched(rules: Iterable[Rule]) -> frozenset[ir.EventKind]:
-    """The kinds of events that rules read."""
-    plans = [output.plan for rule in rules for output in rule.program.outputs]
-    return frozenset(kind for plan in plans for kind in ir.searched(plan))
-
-
 class Session:
     """One run of an engine over a stream of events: its state and its account.
 
@@ -426,10 +424,11 @@ class Session:
         self._sieve: Sieve | None = None
 
     def feed(self, event: Mapping[str, Any], origin: Origin | None = None) -> list[Match]:
-        """The matches that an event completes, in the order of the rules, outputs, maps and entries.
+        """The matches that an event completes, in the order of the rules, outputs, maps and
+        entries.
 
-        The event is not copied: matches, joins and groups read their fields from it when these are asked for. Do not
-        change it afterwards.
+        The event is not copied: matches, joins and groups read their fields from it when these are
+        asked for. Do not change it afterwards.
 
         Raises `TypeError` for what is no mapping.
         """
@@ -469,7 +468,8 @@ class Session:
             if flow.arrived:
                 placed = self._arrived(flow)
                 placed += [(item[0][:2], match_found(item, origin)) for item in distinct(found)]
-                # An output is decided by single events or by several: no two of these are of one place.
+                # An output is decided by single events or by several: no two of these are of one
+                # place.
                 placed.sort(key=itemgetter(0))
                 return self._counted([match for _, match in placed])
         if not found:
@@ -489,7 +489,8 @@ class Session:
         found: list[Found],
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]],
     ) -> None:
-        """What the stages that hold are for: targets to ``found``, stages that feed a stream to ``feeding``."""
+        """What the stages that hold are for: targets to ``found``, stages that feed a stream to
+        ``feeding``."""
         views: dict[int, CarEvent] = {}
         shown: dict[int, MatchedEvent] = {}
         for place in places:
@@ -553,10 +554,12 @@ class Session:
     def feed_lines(
         self, lines: Sequence[bytes], origin: Callable[[int], Origin] | None = None
     ) -> Iterator[tuple[int, list[Match]]]:
-        """`feed_line` of each of some lines, which is faster: the places of those that complete matches, with these.
+        """`feed_line` of each of some lines, which is faster: the places of those that complete
+        matches, with these.
 
-        Blank lines are left out. ``origin`` tells where the line of a place is from. Raises ``ValueError`` at a line that is no
-        JSON, or no object: those before it have been fed by then, and nothing else.
+        Blank lines are left out. ``origin`` tells where the line of a place is from. Raises
+        ``ValueError`` at a line that is no JSON, or no object: those before it have been fed by
+        then, and nothing else.
 
         >>> lines = [b'{"object": "process", "action": "create"}', b""]
         >>> session = Engine([]).session()
@@ -607,11 +610,13 @@ class Session:
 
     @property
     def clock(self) -> float:
-        """How far the clock of joins and groups has come, in microseconds; minus infinity where it has not moved."""
+        """How far the clock of joins and groups has come, in microseconds; minus infinity where it
+        has not moved."""
         return -math.inf if self._flow is None else self._flow.clock
 
     def arrived(self) -> list[Match]:
-        """The matches that the clock has decided since the last event was fed: lines that `sieve` takes move it too."""
+        """The matches that the clock has decided since the last event was fed: lines that `sieve`
+        takes move it too."""
         flow = self._flow
         return [] if flow is None else self._counted([match for _, match in self._arrived(flow)])
 
@@ -628,7 +633,8 @@ class Session:
 
     @property
     def lags(self) -> tuple[tuple[Rule, str, float], ...]:
-        """The outputs whose matches may come long after their last event: rule, output, microseconds.
+        """The outputs whose matches may come long after their last event: rule, output,
+        microseconds.
 
         A group waits until nothing can belong to it any more; what only the end of the data decides
         waits infinitely long. The lateness comes on top of it.

@@ -40,10 +40,10 @@ class MatchedEvent:
 class Match:
     """A rule's output that came true, and the events that made it.
 
-    ``time`` is the last of the events' times in microseconds since 1970 UTC, or None where none
-    has one. ``fields`` are the columns of a row that was projected or aggregated, ``keys`` the keys of the
-    groups it was made of; below a join their names begin with the branch's: ``boots.hostname``. ``times`` names those of
-    both that hold times, in microseconds.
+    ``time`` is the last of the events' times in microseconds since 1970 UTC, or None where none has
+    one. ``fields`` are the columns of a row that was projected or aggregated, ``keys`` the keys of
+    the groups it was made of; below a join their names begin with the branch's: ``boots.hostname``.
+    ``times`` names those of both that hold times, in microseconds.
     """
 
     rule: Rule

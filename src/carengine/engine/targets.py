@@ -1,4 +1,5 @@
-"""What stages are for: the outputs that they belong to, and what comes of an event that passes them."""
+"""What stages are for: the outputs that they belong to, and what comes of an event that passes
+them."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class Target:
 
 @frozen
 class Aims:
-    """What a stage is for: outputs that it decides alone, and whether it feeds others that look at more than one event."""
+    """What a stage is for: outputs that it decides alone, and whether it feeds others that look at
+    more than one event."""
 
     alone: tuple[tuple[Target, bool], ...]
     """Each with whether it is `plain`."""
@@ -62,12 +64,13 @@ class Aims:
 
 
 Found = tuple[tuple[int, int, int, int], Target, CarEvent, MatchedEvent | None]
-"""A target that an event passed, with its place (rule, output, class, stage), the event's view, and the event
-of the match where it is to be shown as it is."""
+"""A target that an event passed, with its place (rule, output, class, stage), the event's view, and
+the event of the match where it is to be shown as it is."""
 
 
 def distinct(found: list[Found]) -> list[Found]:
-    """What was found, in order; an event that passes two stages of an output with the same fields once."""
+    """What was found, in order; an event that passes two stages of an output with the same fields
+    once."""
     made: list[Found] = []
     shown: set[Any] = set()
     last: tuple[int, ...] = ()
@@ -95,3 +98,9 @@ def match_found(found: Found, origin: Origin | None) -> Match:
     if matched is None:
         return match_of(target.rule, target.output, target.stage, seen, origin)
     return Match(target.rule, target.output, seen.time, (matched,))
+
+
+def searched_kinds(rules: Iterable[Rule]) -> frozenset[ir.EventKind]:
+    """The kinds of events that rules read."""
+    plans = [output.plan for rule in rules for output in rule.program.outputs]
+    return frozenset(kind for plan in plans for kind in ir.searched(plan))

@@ -1,8 +1,8 @@
 """Values of a field map that are worked out when somebody asks for them.
 
-The shipped maps give a few hundred fields in each of several dozen shapes; a run asks for those that its
-rules read, of the kinds they search. ``Deferred`` is a mapping that knows its names at once and
-each value only when it is first looked up::
+The shipped maps give a few hundred fields in each of several dozen shapes; a run asks for those
+that its rules read, of the kinds they search. ``Deferred`` is a mapping that knows its names at
+once and each value only when it is first looked up::
 
     Deferred({"exe": lambda: ir.Call("basename", …)})["exe"]
 """

@@ -1,7 +1,8 @@
 """The fields of an event through an entry, read when somebody asks for them.
 
-A match report shows all fields of an event, a join asks for two or three of them, and most matches are counted and never
-looked at. So a view holds the event and a ``Reader``, which is the entry with its values compiled, once::
+A match report shows all fields of an event, a join asks for two or three of them, and most matches
+are counted and never looked at. So a view holds the event and a ``Reader``, which is the entry with
+its values compiled, once::
 
     fields = entry.reader.fields({"Image": "/bin/sh", "ProcessId": 4})
     fields["exe"]      "sh", and nothing else was computed
@@ -28,9 +29,9 @@ _MOST_NAMES = 4096
 class Reader:
     """The fields of one entry, compiled.
 
-    ``own`` are the entry's values over raw fields by name, ``native`` the names of a log source, ``time`` the value of the
-    event time, which is no field. Each value is compiled when it is first asked for. What comes out is what
-    `evaluate.value_of` says, without what is null.
+    ``own`` are the entry's values over raw fields by name, ``native`` the names of a log source,
+    ``time`` the value of the event time, which is no field. Each value is compiled when it is first
+    asked for. What comes out is what `evaluate.value_of` says, without what is null.
     """
 
     __slots__ = ("_all", "_native", "_natives", "_own", "getters", "time")
@@ -41,7 +42,8 @@ class Reader:
         self._own = own
         self._native = native
         self.getters: dict[str, Get | None] = {}
-        """What reads the fields that were asked for; None for one that is found only among all that an event has."""
+        """What reads the fields that were asked for; None for one that is found only among all that
+        an event has."""
         self._all: tuple[tuple[str, Get], ...] | None = None
         # Made when all fields are first asked for: most log sources of a map never show an event.
         self._natives: _Natives | None = None
@@ -64,7 +66,8 @@ class Reader:
         return None if type(value) is not str and is_null(value) else value
 
     def everything(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """All fields of an (unwrapped) event that are not null: the entry's in its order, then native ones."""
+        """All fields of an (unwrapped) event that are not null: the entry's in its order, then
+        native ones."""
         own = self._all
         if own is None:
             own = self._all = tuple(
@@ -81,7 +84,8 @@ class Reader:
         return made
 
     def _getter(self, name: object) -> Get | None:
-        """What reads one field; None for one that is only found by going through all that the event has."""
+        """What reads one field; None for one that is only found by going through all that the event
+        has."""
         if not isinstance(name, str) or name == "time":
             return _nothing
         found: Get | None = _nothing
@@ -96,7 +100,8 @@ class Reader:
 
 
 class _Natives:
-    """The native fields of a log source's events, all of them. ``own`` names the fields that are not native."""
+    """The native fields of a log source's events, all of them. ``own`` names the fields that are
+    not native."""
 
     __slots__ = ("_below", "_declared", "_elsewhere", "_empty", "_finish", "_native", "_own")
 
@@ -184,10 +189,11 @@ def _clock(value: ir.Value | None) -> Callable[[Mapping[str, Any]], int | None]:
 
 
 class Fields(Mapping[str, Any]):
-    """The fields of a view that are not null, by name; each is read from the event when it is asked for.
+    """The fields of a view that are not null, by name; each is read from the event when it is asked
+    for.
 
-    Equal to any mapping with the same fields, and shown, pickled and copied as a ``dict``. The event is not
-    copied: whoever changes it changes what is read from it later.
+    Equal to any mapping with the same fields, and shown, pickled and copied as a ``dict``. The
+    event is not copied: whoever changes it changes what is read from it later.
     """
 
     __slots__ = ("_event", "_made", "_reader")

@@ -1,7 +1,7 @@
 """Values of a log as functions of its events, made once and called for every event.
 
-``evaluate.value_of`` says what a value over raw fields is worth by walking its expression for every event. ``getter`` walks it
-once and gives a function that does the rest::
+``evaluate.value_of`` says what a value over raw fields is worth by walking its expression for every
+event. ``getter`` walks it once and gives a function that does the rest::
 
     get = getter(ir.Call("basename", (ir.Raw(("Image",)),)))
     get({"Image": "/bin/sh"})      "sh"

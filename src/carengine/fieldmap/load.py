@@ -6,13 +6,12 @@ A file describes one product's log and the shapes it comes in::
     title: Sysmon
     empty: ["-", ""]                   texts that mean "not known"
     shapes:                            without it: one shape, with the keys at the top
-      - name: winlogbeat
-        recognise: 'winlog.channel = "Microsoft-Windows-Sysmon/Operational"'
-        fields: winlog.event_data      where a native name is found
-        names: {EventID: winlog.event_id}    those found elsewhere, as expressions
-        text: unescape                 a function applied to every field (optional)
-        dotted: true                   a path is one key, dots and all (optional)
-        within: xml_event(Message)     a mapping that all paths but this one's are looked up in (optional)
+      - name: winlogbeat recognise: 'winlog.channel = "Microsoft-Windows-Sysmon/Operational"'
+        fields: winlog.event_data      where a native name is found names: {EventID:
+        winlog.event_id}    those found elsewhere, as expressions text: unescape                 a
+        function applied to every field (optional) dotted: true                   a path is one key,
+        dots and all (optional) within: xml_event(Message)     a mapping that all paths but this
+        one's are looked up in (optional)
     shared:                            groups of fields that entries use
       actor: {image_path: Image, pid: ProcessId}
     common: {time: UtcTime}            fields of every entry whose object has them
@@ -24,21 +23,23 @@ A file describes one product's log and the shapes it comes in::
         fields: {file_path: TargetFilename}
 
 Conditions and values are written in the language itself. In ``recognise`` and in the expressions of
-``names`` a name is a path in the raw event (backquotes around a part that
-has other characters: Event.System.`#text`); everywhere else it is a native name, which the shape places.
+``names`` a name is a path in the raw event (backquotes around a part that has other characters:
+Event.System.`#text`); everywhere else it is a native name, which the shape places.
 
-``logsources`` are entries whose events keep their native names, for rules (Sigma's) that are written in these::
+``logsources`` are entries whose events keep their native names, for rules (Sigma's) that are
+written in these::
 
     logsources:
       - source: windows/process_creation   the product, then Sigma's category or service; or *
-        service: security                  the service, for rules that name it beside the category (optional)
-        when: Channel = "Security" and EventID = 4688
-        names: {Image: NewProcessName}     native names that this source has another name for (optional)
+        service: security                  the service, for rules that name it beside the category
+        (optional) when: Channel = "Security" and EventID = 4688 names: {Image: NewProcessName}
+        native names that this source has another name for (optional)
 
 A shape with ``only: true`` has the fields in its ``names`` and no others.
 
-Where CAR says that one field is the base name of another (``exe`` of ``image_path``), a map need give only
-the path. Everything is checked while it is loaded, and all that is wrong is reported together.
+Where CAR says that one field is the base name of another (``exe`` of ``image_path``), a map need
+give only the path. Everything is checked while it is loaded, and all that is wrong is reported
+together.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ Lookup = Callable[[tuple[str, ...]], ir.Value]
 def load_map(path: str | Path, *, deferred: bool = False) -> tuple[FieldMap, ...]:
     """The field maps (one a shape) of a YAML file.
 
-    With ``deferred`` the fields of entries are read when they are asked for, and are known to be right: so
-    the shipped maps are loaded, which tests have checked.
+    With ``deferred`` the fields of entries are read when they are asked for, and are known to be
+    right: so the shipped maps are loaded, which tests have checked.
 
     Raises `CarError` with everything that is wrong, each with its line and column.
     """
@@ -151,8 +152,8 @@ class _Reader:
     def _known_fields(self, root: yamltext.Mapping) -> None:
         """Report names among ``common`` and ``shared`` fields that no object of the data model has.
 
-        A common field that an entry's object lacks is left out there, which would hide a misspelt one; a group
-        that no entry uses was not looked at before.
+        A common field that an entry's object lacks is left out there, which would hide a misspelt
+        one; a group that no entry uses was not looked at before.
         """
         shared = root.get("shared")
         groups = [root.get("common")]
@@ -318,7 +319,8 @@ class _Reader:
         kind = self._kind(node)
         when = self._condition(node, "when", shape.native)
         if kind is None:
-            # Which fields it may have is not known; what is wrong in their expressions is told all the same.
+            # Which fields it may have is not known; what is wrong in their expressions is told all
+            # the same.
             fields_node = node.get("fields")
             if isinstance(fields_node, yamltext.Mapping):
                 for key, written in fields_node.entries:

@@ -1,23 +1,23 @@
 """Field maps: which raw events are which CAR events, and what each CAR field is called there.
 
 A ``FieldMap`` is one *shape* of one product's log (Sysmon as Winlogbeat writes it). It has a
-condition to recognise its events by, and entries. An ``Entry`` says: a raw event for which ``when`` holds is a
-CAR event of this kind, and its fields are these expressions::
+condition to recognise its events by, and entries. An ``Entry`` says: a raw event for which ``when``
+holds is a CAR event of this kind, and its fields are these expressions::
 
     FieldMap("sysmon.flat", recognise=Channel is Sysmon's, entries=(
         Entry(EventKind("file", "create"), when=EventID = 11,
               fields={"file_path": Raw("TargetFilename"), "file_name": Call("basename", …)}), …))
 
-An entry may also stand for a *log source*: events that keep their native names, which is what Sigma rules
-are written in. Its kind is the source (``windows/process_creation``), and its ``native`` names give any field
-by the name the product has for it, wherever the shape puts it::
+An entry may also stand for a *log source*: events that keep their native names, which is what Sigma
+rules are written in. Its kind is the source (``windows/process_creation``), and its ``native``
+names give any field by the name the product has for it, wherever the shape puts it::
 
         Entry(EventKind("windows", "process_creation"), when=Channel is Sysmon's and EventID = 1,
               fields={"time": …}, native=NativeNames(("winlog", "event_data"), {"EventID": …}))
 
 One declaration serves both directions. ``lower`` rewrites a rule's stage into the log's own fields,
-once; ``normalize`` rewrites an event into CAR's. They agree: a lowered condition holds of a raw event
-exactly when the condition holds of the CAR event that it normalises to.
+once; ``normalize`` rewrites an event into CAR's. They agree: a lowered condition holds of a raw
+event exactly when the condition holds of the CAR event that it normalises to.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _MOST_NAMES = 4096
 class NativeNames:
     """Where a shape puts the fields that a product names: a path, and those found elsewhere.
 
-    ``prefix`` is the path below which a native name is a key; a ``*`` in it is whatever one key there is.
-    It is None where the shape has only the ``names``.
-    ``function``, if any, is applied to what is found below the prefix; ``empty`` lists the texts that are read as null.
-    With ``dotted`` a path is one key, dots and all. ``whole``, if any, gives the mapping that all
-    paths are looked up in: an event that is written as XML in a field of another one.
+    ``prefix`` is the path below which a native name is a key; a ``*`` in it is whatever one key
+    there is. It is None where the shape has only the ``names``. ``function``, if any, is applied to
+    what is found below the prefix; ``empty`` lists the texts that are read as null. With ``dotted``
+    a path is one key, dots and all. ``whole``, if any, gives the mapping that all paths are looked
+    up in: an event that is written as XML in a field of another one.
 
     >>> NativeNames(("winlog", "event_data")).value("Image")
     Raw(path=('winlog', 'event_data', 'Image'), empty=(), type=<Type.ANY: 'any'>)
@@ -103,7 +103,8 @@ class NativeNames:
         return self.placed((*self.prefix, name))
 
     def getter(self, name: str) -> Get | None:
-        """`value` as a function of the (unwrapped) event; None where the shape has no place for the name."""
+        """`value` as a function of the (unwrapped) event; None where the shape has no place for the
+        name."""
         known = self._getters.get(name)
         if known is not None:
             return known
@@ -194,7 +195,8 @@ def _as_time(value: ir.Value) -> ir.Value:
 class FieldMap:
     """One shape of one product's log.
 
-    ``name`` is ``family.shape`` (``sysmon.winlogbeat``), or the family alone where it has one shape.
+    ``name`` is ``family.shape`` (``sysmon.winlogbeat``), or the family alone where it has one
+    shape.
     """
 
     name: str
@@ -238,8 +240,9 @@ class FieldMap:
 class CarEvent:
     """The CAR view of a raw event: its kind and its fields that are not null.
 
-    ``time`` is in microseconds since 1970 UTC, or None where the event has none that can be read. ``raw`` is the
-    event as it was read. An event of a log source has its ``native`` names, and ``fields`` by these.
+    ``time`` is in microseconds since 1970 UTC, or None where the event has none that can be read.
+    ``raw`` is the event as it was read. An event of a log source has its ``native`` names, and
+    ``fields`` by these.
     """
 
     kind: ir.EventKind
@@ -266,7 +269,8 @@ class CarEvent:
         return as_time(value) if wanted.type is ir.Type.TIME else value
 
     def as_json(self) -> dict[str, Any]:
-        """The event in CAR's names, as plain data, which the field map `car` reads back as the same event.
+        """The event in CAR's names, as plain data, which the field map `car` reads back as the same
+        event.
 
         >>> CarEvent(ir.EventKind("process", "create"), {"exe": "a.exe"}, 1_500_000, {}).as_json()
         {'object': 'process', 'action': 'create', 'time': '1970-01-01T00:00:01.500Z', 'exe': 'a.exe'}
@@ -384,9 +388,9 @@ def time_at(inner: Mapping[str, Any], entry: Entry) -> int | None:
 class Lowered:
     """A stage rewritten for the events of one entry.
 
-    ``condition`` and ``assigned`` read raw fields; ``columns`` is the stage's. ``missing`` names the CAR fields that the
-    stage reads and the map cannot give; they are null. ``possible`` is False when the
-    condition can then never be true.
+    ``condition`` and ``assigned`` read raw fields; ``columns`` is the stage's. ``missing`` names
+    the CAR fields that the stage reads and the map cannot give; they are null. ``possible`` is
+    False when the condition can then never be true.
     """
 
     fieldmap: FieldMap
@@ -432,7 +436,8 @@ def lower_for(stage: ir.Stage, fieldmap: FieldMap, entry: Entry) -> Lowered:
 
 @lru_cache(maxsize=16384)
 def _may_be_decided(condition: ir.Condition) -> bool:
-    """Whether a part of a condition is decided without any event; seldom, and the same for all maps."""
+    """Whether a part of a condition is decided without any event; seldom, and the same for all
+    maps."""
     return any(
         isinstance(atom, ir.Truth) or (values and all(map(_is_fixed, values)))
         for atom in ir.atoms(condition)

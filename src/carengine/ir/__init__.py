@@ -21,12 +21,12 @@ A *row* is what flows through a plan. Over a search it is one CAR event. Over a 
 row for each branch, reached by ``Field(name, source=branch)``. Over a grouping
 projection it has the projected columns.
 
-Plans are shared between the streams built on them, so hashes are cached: computing them afresh
-each time would be exponential. Before lowering, values read ``Field``; afterwards they read ``Raw`` and ``Call``. ``time`` is a field
-like any other.
+Plans are shared between the streams built on them, so hashes are cached: computing them afresh each
+time would be exponential. Before lowering, values read ``Field``; afterwards they read ``Raw`` and
+``Call``. ``time`` is a field like any other.
 
-``nodes`` has the nodes, ``walking`` what goes through them and rewrites them, ``stages`` the plans that one event
-at a time decides.
+``nodes`` has the nodes, ``walking`` what goes through them and rewrites them, ``stages`` the plans
+that one event at a time decides.
 """
 
 from .nodes import (
@@ -81,7 +81,7 @@ from .nodes import (
     Window,
 )
 from .stages import Stage, as_stages
-from .walking import (
+from .traversal import (
     atoms,
     conjunction,
     every_plan,

@@ -13,8 +13,9 @@ from ..pattern import Pattern
 class Type(enum.Enum):
     """How the values of a field compare: as text, as numbers, as times, as addresses.
 
-    ``INTEGER`` fields also read hexadecimal text; ``DURATION`` values are microseconds; ``ANY`` is what the data model does not
-    say (``proto_info.*``, projected columns): the other operand decides.
+    ``INTEGER`` fields also read hexadecimal text; ``DURATION`` values are microseconds; ``ANY`` is
+    what the data model does not say (``proto_info.*``, projected columns): the other operand
+    decides.
     """
 
     TEXT = "text"
@@ -43,7 +44,8 @@ class EventKind:
 
 
 SERVICE = "@service"
-"""The field of a log source's events that tells the service, for rules that name it beside the category."""
+"""The field of a log source's events that tells the service, for rules that name it beside the
+category."""
 
 
 # Values
@@ -128,11 +130,12 @@ class Call:
 
 @frozen(cache_hash=True)
 class Aggregate:
-    """A value computed over rows: of a group (inside ``Aggregated``) or of a whole plan (``Whole``).
+    """A value computed over rows: of a group (inside ``Aggregated``) or of a whole plan
+    (``Whole``).
 
     ``function`` is one of ``count``, ``distinct_count``, ``min``, ``max``, ``sum``, ``average``,
-    ``standard_deviation``, ``values``, ``percentile``; ``value`` is None for ``count(*)``. ``argument`` is
-    the percentage of a percentile (50 is the median).
+    ``standard_deviation``, ``values``, ``percentile``; ``value`` is None for ``count(*)``.
+    ``argument`` is the percentage of a percentile (50 is the median).
     """
 
     function: str
@@ -253,8 +256,9 @@ class Relation(enum.Enum):
 class Compare:
     """Two values in a relation, read as ``type`` says. Unknown where one is null or unreadable.
 
-    With ``TEXT`` both are compared as folded text; with ``INTEGER``, ``NUMBER`` and ``TIME`` as numbers.
-    Equality with a value that is there but cannot be read as the type is false, not unknown.
+    With ``TEXT`` both are compared as folded text; with ``INTEGER``, ``NUMBER`` and ``TIME`` as
+    numbers. Equality with a value that is there but cannot be read as the type is false, not
+    unknown.
     """
 
     left: Value
@@ -266,7 +270,8 @@ class Compare:
 
 @frozen(cache_hash=True)
 class InNetwork:
-    """The value is an address in one of the networks (``10.0.0.0/8``). Text that is no address is in none."""
+    """The value is an address in one of the networks (``10.0.0.0/8``). Text that is no address is
+    in none."""
 
     value: Value
     networks: tuple[str, ...]
@@ -300,7 +305,8 @@ class RawMatch:
 
 @frozen(cache_hash=True)
 class RawRegex:
-    """An RE2 expression is found somewhere in the serialised raw event. The flags are those of `Regex`."""
+    """An RE2 expression is found somewhere in the serialised raw event. The flags are those of
+    `Regex`."""
 
     pattern: str
     cased: bool = False
@@ -310,12 +316,14 @@ class RawRegex:
 
 
 EVERY = 1 << 62
-"""The ``count`` of a rank that every value has: the value occurs at all (``user in known_users``)."""
+"""The ``count`` of a rank that every value has: the value occurs at all (``user in known_users``).
+"""
 
 
 @frozen(cache_hash=True)
 class Rank:
-    """The value is among the ``count`` most frequent (``bottom``: least frequent) of ``of`` over ``plan``."""
+    """The value is among the ``count`` most frequent (``bottom``: least frequent) of ``of`` over
+    ``plan``."""
 
     value: Value
     count: int
@@ -393,9 +401,9 @@ class Join:
 class Group:
     """Rows of the plans with equal keys, gathered.
 
-    With ``within`` (microseconds) a group ends where two neighbours in event time are further apart.
-    A group has at least one row; a row with a null key is in no group. As an output, a
-    group reports all its events.
+    With ``within`` (microseconds) a group ends where two neighbours in event time are further
+    apart. A group has at least one row; a row with a null key is in no group. As an output, a group
+    reports all its events.
     """
 
     plans: tuple[Plan, ...]
@@ -432,22 +440,26 @@ class Aggregated:
 
 @frozen(cache_hash=True)
 class Window:
-    """Rows with equal keys, seen through a window that moves over event time; one row for each that fires.
+    """Rows with equal keys, seen through a window that moves over event time; one row for each that
+    fires.
 
-    The rows of all plans are taken in the order of their times; an event that several plans let through with the
-    same fields is one row, and counts as a row of each of them. A row that has no time or a null key is in no
-    window. ``columns`` are aggregates over the window's rows; ``condition`` reads the columns.
+    The rows of all plans are taken in the order of their times; an event that several plans let
+    through with the same fields is one row, and counts as a row of each of them. A row that has no
+    time or a null key is in no window. ``columns`` are aggregates over the window's rows;
+    ``condition`` reads the columns.
 
     * Sliding (not ``complete``): with each row r, the window holds the rows with r's keys that are
-      not spent and at most ``span`` microseconds older than r, and r itself. Where the condition is true the window fires.
-    * ``complete``: a window opens with the first row that is in none, holds the rows of its keys up to ``span``
-      microseconds later, and the condition is asked once, when time has passed it.
+      not spent and at most ``span`` microseconds older than r, and r itself. Where the condition is
+      true the window fires.
+    * ``complete``: a window opens with the first row that is in none, holds the rows of its keys up
+      to ``span`` microseconds later, and the condition is asked once, when time has passed it.
 
-    The rows of a window that fired are spent: they are in no later one. With ``ordered`` a window fires only if
-    a row of each plan can be picked from it, in the order of the plans, no row older than the one before it.
+    The rows of a window that fired are spent: they are in no later one. With ``ordered`` a window
+    fires only if a row of each plan can be picked from it, in the order of the plans, no row older
+    than the one before it.
 
-    What fires is a row with the keys and the columns, its time that of the window's last row; all the window's
-    rows are its events. Sigma's correlation rules are windows.
+    What fires is a row with the keys and the columns, its time that of the window's last row; all
+    the window's rows are its events. Sigma's correlation rules are windows.
     """
 
     plans: tuple[Plan, ...]
@@ -462,7 +474,8 @@ class Window:
 
 @frozen(cache_hash=True)
 class Difference:
-    """The rows of ``left``, one for each distinct value of ``fields``, that have no equal in ``right``."""
+    """The rows of ``left``, one for each distinct value of ``fields``, that have no equal in
+    ``right``."""
 
     left: Plan
     right: Plan

@@ -1,4 +1,5 @@
-"""Plans that look at one event at a time, as stages: what to search, under which one condition, giving what."""
+"""Plans that look at one event at a time, as stages: what to search, under which one condition,
+giving what."""
 
 from __future__ import annotations
 
@@ -22,12 +23,19 @@ from .nodes import (
     Union,
     Value,
 )
-from .walking import conjunction, is_stateless, rewrite_condition, rewrite_value, value_is_stateless
+from .traversal import (
+    conjunction,
+    is_stateless,
+    rewrite_condition,
+    rewrite_value,
+    value_is_stateless,
+)
 
 
 @frozen(cache_hash=True)
 class Stage:
-    """A stream that looks at one event at a time: a search with its filters, assignments and selections.
+    """A stream that looks at one event at a time: a search with its filters, assignments and
+    selections.
 
     ``condition`` reads only fields of the event itself: what was assigned or selected is put in
     its place. ``assigned`` holds the added fields, the last of each name. ``columns`` names
@@ -41,7 +49,8 @@ class Stage:
 
 
 def as_stages(plan: Plan) -> tuple[Stage, ...] | None:
-    """The plan as stages whose rows together are its rows, or None where it needs more than one event at a time.
+    """The plan as stages whose rows together are its rows, or None where it needs more than one
+    event at a time.
 
     >>> as_stages(Filter(Search((EventKind("process", "create"),)), Truth(True)))
     (Stage(kinds=(EventKind(object='process', action='create'),), condition=Truth(value=True), assigned=(), columns=None),)

@@ -1,17 +1,18 @@
 """Brackets that lack their partner, put or taken away where that can mean only one thing.
 
-A bracket around values (a list, the argument of a function) ends where a connective begins. A bracket
-around conditions may end in several places, and each may mean something else. So all places are tried, and
-each reading is reduced to its *meaning*: a tree of ``and``, ``or`` and ``not`` over the conditions, in
-which brackets that change nothing are gone::
+A bracket around values (a list, the argument of a function) ends where a connective begins. A
+bracket around conditions may end in several places, and each may mean something else. So all places
+are tried, and each reading is reduced to its *meaning*: a tree of ``and``, ``or`` and ``not`` over
+the conditions, in which brackets that change nothing are gone::
 
     a and (b or c            after b:   a and (b) or c        (a and b) or c
                              after c:   a and (b or c)        a and (b or c)       the end
 
-If all readings mean the same, the last place is taken. Otherwise there must be two reasons for a reading: it is the
-only one in which no pair of brackets holds both ``and`` and ``or`` without further brackets, and it
-closes at the end or the lines are indented for it. The first reason does not count in a program that mixes the two
-elsewhere. With less, the text is refused, and two of the readings are shown.
+If all readings mean the same, the last place is taken. Otherwise there must be two reasons for a
+reading: it is the only one in which no pair of brackets holds both ``and`` and ``or`` without
+further brackets, and it closes at the end or the lines are indented for it. The first reason does
+not count in a program that mixes the two elsewhere. With less, the text is refused, and two of the
+readings are shown.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from .editing import Repair, Text
 from .logic import Meaning, alike, meaning_of
 from .phrases import COMPARISONS
 
-# So many items are looked at in all readings together; where it would take more, nothing is certain.
+# So many items are looked at in all readings together; where it would take more, nothing is
+# certain.
 _MAX_ITEMS = 400_000
 _PARTNER = {"(": ")", "[": "]"}
 _STOPS = frozenset(["and", "or", "as", "by", "where", "select", "within"])
@@ -36,7 +38,8 @@ _NOT_A_CALL = frozenset(["and", "or", "not", "where", "in", "search", "join", "o
 
 
 def balance(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
-    """The repairs of brackets in one statement; nothing where they are right, or where none is certain."""
+    """The repairs of brackets in one statement; nothing where they are right, or where none is
+    certain."""
     stray = _bracket_in_string(lexemes)
     if stray is not None:
         text.refuse(
@@ -171,7 +174,8 @@ def _plain(lexemes: Sequence[Lexeme]) -> Iterator[Repair]:
 
 @frozen
 class _Item:
-    """A part of a condition: a connective, a bracket, or an atom, which is all between two of these."""
+    """A part of a condition: a connective, a bracket, or an atom, which is all between two of
+    these."""
 
     kind: str
     start: int
@@ -387,7 +391,8 @@ def _mended(items: Sequence[_Item], option: tuple[tuple[int, str], ...]) -> list
 
 
 def _is_indented(items: Sequence[_Item]) -> bool:
-    """Whether the lines fit the brackets: those inside one that begins a line stand deeper, the next does not."""
+    """Whether the lines fit the brackets: those inside one that begins a line stand deeper, the
+    next does not."""
     open_: list[int | None] = []
     left: int | None = None
     for item in items:
@@ -405,7 +410,8 @@ def _is_indented(items: Sequence[_Item]) -> bool:
 
 
 def _chosen(readings: Sequence[_Reading], items: Sequence[_Item], loose: bool) -> _Reading | None:
-    """The reading that is certain, or None. ``loose``: brackets where both connectives meet are not to be expected."""
+    """The reading that is certain, or None. ``loose``: brackets where both connectives meet are not
+    to be expected."""
     if not readings:
         return None
     atoms = [item.text for item in items if item.kind == "atom"]
@@ -428,7 +434,8 @@ def _chosen(readings: Sequence[_Reading], items: Sequence[_Item], loose: bool) -
 
 
 def _is_loose(text: str, own: _Item) -> bool:
-    """Whether another statement has ``and`` and ``or`` side by side without brackets: its author may anywhere."""
+    """Whether another statement has ``and`` and ``or`` side by side without brackets: its author
+    may anywhere."""
     scanned = scan(text)
     for part in split(text, scanned[0]) if scanned is not None else ():
         where = next((at for at in range(len(part)) if _is_where(part, at)), None)
@@ -441,7 +448,8 @@ def _is_loose(text: str, own: _Item) -> bool:
 
 
 def _best(readings: Sequence[_Reading]) -> _Reading:
-    """Of readings that mean the same: the one at the end, or else one that fits the lines, the latest."""
+    """Of readings that mean the same: the one at the end, or else one that fits the lines, the
+    latest."""
     return max(
         readings, key=lambda item: (item.at_end, item.indented, not item.mixed, item.changes)
     )

@@ -1,7 +1,8 @@
 """Which of the known names a name that nobody knows was meant to be, if that is certain.
 
-A typing error is certain only where no other name is within reach: the name meant may have two errors where
-another one seems to have one. ``src_idd`` is near ``src_pid`` and ``src_tid``, and is refused.
+A typing error is certain only where no other name is within reach: the name meant may have two
+errors where another one seems to have one. ``src_idd`` is near ``src_pid`` and ``src_tid``, and is
+refused.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Commas and connectives that are missing between two things, or stand where nothing follows.
 
-Two values side by side in a list, two items of a projection, two names behind ``output`` lack a comma.
-Two conditions on two lines lack a connective: it is ``and``, unless conditions beside them are
-connected with ``or``, or both say what one field is; then nobody can tell, and the text is refused.
+Two values side by side in a list, two items of a projection, two names behind ``output`` lack a
+comma. Two conditions on two lines lack a connective: it is ``and``, unless conditions beside them
+are connected with ``or``, or both say what one field is; then nobody can tell, and the text is
+refused.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class _Level:
     kind: str
     connectives: set[str] = field(factory=set)
     gaps: list[int] = field(factory=list)
-    """The indices of the lexemes that begin a condition which nothing connects with the one before."""
+    """The indices of the lexemes that begin a condition which nothing connects with the one before.
+    """
     subjects: list[tuple[int, str]] = field(factory=list)
     """The fields that conditions say to be something, each with the number of gaps before it."""
 
@@ -134,7 +136,8 @@ def connect(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
 
 
 def _is_action(lexemes: Sequence[Lexeme], at: int) -> bool:
-    """Whether the name at an index is the action of the object before it: neither has its colon elsewhere."""
+    """Whether the name at an index is the action of the object before it: neither has its colon
+    elsewhere."""
     around = (lexemes[at - 2].text, *(item.text for item in lexemes[at + 1 : at + 2]))
     return lexemes[at].is_name and lexemes[at - 1].is_name and ":" not in around
 
@@ -145,9 +148,11 @@ def _is_whole_object(lexemes: Sequence[Lexeme], at: int) -> bool:
 
 
 def _is_apart(before: Lexeme, lexeme: Lexeme) -> bool:
-    """Whether two parts of a list are surely two: a blank is between them, and the comma is in neither.
+    """Whether two parts of a list are surely two: a blank is between them, and the comma is in
+    neither.
 
-    Of ``[powershell", "mshta]`` the quotes hold what is between the texts, of ``["a," "b"]`` the comma.
+    Of ``[powershell", "mshta]`` the quotes hold what is between the texts, of ``["a," "b"]`` the
+    comma.
     """
     if "string" not in (before.kind, lexeme.kind):
         return True
@@ -188,7 +193,8 @@ def _ends_operand(lexemes: Sequence[Lexeme], at: int) -> bool:
 
 
 def _touches(lexemes: Sequence[Lexeme], at: int) -> bool:
-    """Whether the lexeme at an index begins something new with nothing between it and the one before."""
+    """Whether the lexeme at an index begins something new with nothing between it and the one
+    before."""
     before, lexeme = lexemes[at - 1], lexemes[at]
     if not _ends_operand(lexemes, at - 1):
         return False
@@ -270,7 +276,8 @@ def _begins(lexemes: Sequence[Lexeme], at: int) -> bool:
 
 
 def _shared(level: _Level) -> str:
-    """The field that conditions on both sides of a gap say to be something; nothing where there is none."""
+    """The field that conditions on both sides of a gap say to be something; nothing where there is
+    none."""
     first: dict[str, int] = {}
     for number, name in level.subjects:
         if first.setdefault(name, number) != number:
@@ -328,7 +335,8 @@ def _loose_ends(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
 
 
 def _is_astray(lexemes: Sequence[Lexeme], at: int) -> bool:
-    """Whether a connective stands on the wrong side of a bracket: in ``a or) b`` and in ``a (or b``."""
+    """Whether a connective stands on the wrong side of a bracket: in ``a or) b`` and in ``a (or
+    b``."""
     sides = [item.text for item in lexemes[max(at - 1, 0) : at + 2]]
     if sides[-1] == ")" and at + 2 < len(lexemes):
         return _touches(lexemes, at + 2)

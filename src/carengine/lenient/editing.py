@@ -1,15 +1,16 @@
 """A text under repair: what it says now, where each character came from, what was changed.
 
 A repair is a stretch of the present text, what is to stand there instead, and the words for it.
-Applying repairs gives a new text whose characters still know their place in the file, so that a second
-repair of the same place, and whatever the strict parser says afterwards, points at what the author wrote::
+Applying repairs gives a new text whose characters still know their place in the file, so that a
+second repair of the same place, and whatever the strict parser says afterwards, points at what the
+author wrote::
 
     text      exe = cmd.exe”          Repair(6, 14, '"cmd.exe"', …)
     becomes   exe = "cmd.exe"
     offsets   0 1 … 6 6 7 …
 
-A character that was added stands where the character before it does; of a stretch that was written anew, the
-beginning and the end stand where they did.
+A character that was added stands where the character before it does; of a stretch that was written
+anew, the beginning and the end stand where they did.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from ..diagnostics import Block, Code, Diagnostic, Edit, Fix, codes
 class Repair:
     """Replace the characters ``start`` to ``end`` of the present text with ``text``.
 
-    ``message`` says what was wrong; an empty one makes the repair a part of the one before it, of which
-    nothing is said of its own.
+    ``message`` says what was wrong; an empty one makes the repair a part of the one before it, of
+    which nothing is said of its own.
     """
 
     start: int
@@ -45,7 +46,8 @@ class Text:
     said: list[Diagnostic] = field(factory=list)
     refused: bool = False
     plain: bool = field(init=False)
-    """Whether the text stands in its file as it is: no quotes, escapes or indentation of YAML around it."""
+    """Whether the text stands in its file as it is: no quotes, escapes or indentation of YAML
+    around it."""
 
     @plain.default
     def _is_plain(self) -> bool:
@@ -139,7 +141,8 @@ def _edited(block: Block, repairs: Sequence[Repair]) -> Block:
 def _placed(block: Block, repair: Repair) -> list[int]:
     """Where each character of a repair's text stands in the source.
 
-    What begins and ends like the text that it replaces keeps its places; so a repaired part begins and ends where it did.
+    What begins and ends like the text that it replaces keeps its places; so a repaired part begins
+    and ends where it did.
     """
     if repair.end == repair.start:
         return [block.offsets[max(repair.start - 1, 0)]] * len(repair.text)

@@ -1,13 +1,14 @@
 """Conditions that stand alone, with no search: the kind of event has to be in them.
 
-People who work with Windows logs write what they look for as a condition on the log and the event code. Where
-an event of that code is one of CAR's kinds, the condition is a search for it::
+People who work with Windows logs write what they look for as a condition on the log and the event
+code. Where an event of that code is one of CAR's kinds, the condition is a search for it::
 
     log_name == "System" and event_code == 7036 and param1 in ["…"] and param2 == "stopped"
     events = search Service:Stop where (name in ["…"])
 
-The parts that choose the event (``log_name``, ``event_code``, and here ``param2``) are left out; the others are
-renamed to CAR's fields. A condition with no event code is a search for the one object that has all its fields.
+The parts that choose the event (``log_name``, ``event_code``, and here ``param2``) are left out;
+the others are renamed to CAR's fields. A condition with no event code is a search for the one
+object that has all its fields.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from ..datamodel import DataModel, fold_name
 from ..diagnostics import Block, codes
 from ..syntax import ast, parse_program
 from ..syntax.lexical import Lexeme
+from ..syntax.walking import all_in, fields_in
 from . import foreign
 from .editing import Repair, Text
-from .walking import all_in, fields_in
 
 _CODES = frozenset(["eventcode", "eventid", "eventidcode", "evtid", "event.code", "winlog.eventid"])
 _CHANNELS = frozenset(["logname", "channel", "eventlog", "log", "winlog.channel"])
@@ -34,8 +35,9 @@ _SYSMON = "sysmon"
 class Meaning:
     """What an event of a Windows log is in CAR.
 
-    ``kind`` is object and action; ``fields`` names CAR's fields for those of the event; ``when`` holds fields
-    with the text that makes the event this one; ``always`` fields with texts that every such event has.
+    ``kind`` is object and action; ``fields`` names CAR's fields for those of the event; ``when``
+    holds fields with the text that makes the event this one; ``always`` fields with texts that
+    every such event has.
     """
 
     kind: str
@@ -67,7 +69,8 @@ _FAILED_LOGON = {**_LOGON, "targetusername": "target_user", "targetdomainname": 
 _SESSION = {"accountname": "user", "targetusername": "user", "targetlogonid": "login_id"}
 _SUBJECT = {"subjectusername": "user", "processname": "image_path", "processid": "pid"}
 
-# By channel and event id. Ids of the Security and System logs are unmistakable without their channel.
+# By channel and event id. Ids of the Security and System logs are unmistakable without their
+# channel.
 _EVENTS: Mapping[tuple[str, int], tuple[Meaning, ...]] = {
     ("security", 4624): (Meaning("user_session/login", _LOGON, {}, _SUCCESS),),
     ("security", 4625): (Meaning("authentication/failure", _FAILED_LOGON, {}, _INFORMATION),),
@@ -273,7 +276,8 @@ class _Reader:
     def _without(
         self, items: Sequence[ast.Expression], chosen: frozenset[int], start: int, end: int
     ) -> list[Repair]:
-        """The repairs that take out parts of a conjunction, with the connective that goes with each."""
+        """The repairs that take out parts of a conjunction, with the connective that goes with
+        each."""
         made: list[Repair] = []
         gone = [id(item) in chosen for item in items]
         if all(gone):
@@ -375,7 +379,8 @@ def _channel(value: str) -> str:
 
 
 def _equality(expr: ast.Expression) -> tuple[str, list[str]]:
-    """The folded field and the texts of ``field = value`` and ``field in [values]``; nothing for others."""
+    """The folded field and the texts of ``field = value`` and ``field in [values]``; nothing for
+    others."""
     match expr:
         case ast.Comparison(ast.Field() as field, ((ast.Operator.EQUAL, value),)):
             values: Sequence[ast.Expression] = (value,)

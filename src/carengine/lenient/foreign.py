@@ -1,8 +1,9 @@
 """What other products and other people call the things of CAR's data model.
 
-The tables are by CAR object: the names that Sysmon, Windows, Splunk's common information model, Winlogbeat, HELK and
-EQL have for a field of it. Spelling does not count (``ParentImage`` and ``parent_image`` are one name). A name is
-only here if it means the same as the CAR field: Sysmon's ``TargetObject``, which holds key and value in one, is not.
+The tables are by CAR object: the names that Sysmon, Windows, Splunk's common information model,
+Winlogbeat, HELK and EQL have for a field of it. Spelling does not count (``ParentImage`` and
+``parent_image`` are one name). A name is only here if it means the same as the CAR field: Sysmon's
+``TargetObject``, which holds key and value in one, is not.
 """
 
 from __future__ import annotations

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from ..datamodel import DataModel, ObjectSpec
 from ..diagnostics import codes
 from ..syntax import ast
+from ..syntax.walking import expressions, fields_in, streams_of
 from . import foreign
 from .choosing import by_typing, is_near
 from .editing import Repair, Text
 from .outlines import Outline
-from .walking import expressions, fields_in, streams_of
 
 
 def mended(kind: ast.Kind, datamodel: DataModel) -> tuple[ObjectSpec | None, list[Repair]]:
-    """The object of a kind, and the repairs of its name and its action's; None where CAR has no such object."""
+    """The object of a kind, and the repairs of its name and its action's; None where CAR has no
+    such object."""
     made: list[Repair] = []
     name, spec = kind.object, datamodel.object(kind.object.text)
     titles = {item.title: item for item in datamodel.objects.values()}
@@ -73,7 +74,8 @@ def other_objects(
     wanted: Mapping[int, Mapping[str, None]],
     lacking: Mapping[int, Mapping[str, None]],
 ) -> list[Repair]:
-    """The repairs of searches for an object that lacks a field, where one other has all of the fields.
+    """The repairs of searches for an object that lacks a field, where one other has all of the
+    fields.
 
     Only CAR's own fields count, not what this data model adds to them.
     """
@@ -121,7 +123,8 @@ def _own(spec: ObjectSpec, name: str) -> bool:
 
 
 def _analogue(other: ObjectSpec, spec: ObjectSpec, action: str) -> str | None:
-    """The action of another object that is what this one is for its own: both begin something, or end it."""
+    """The action of another object that is what this one is for its own: both begin something, or
+    end it."""
     known = spec.action(action)
     if known is None:
         return None

@@ -1,7 +1,8 @@
 """What a condition means as far as its brackets and connectives go.
 
-A condition is here a row of items: brackets, connectives, and atoms, which are numbers. Its meaning is a tree
-in which nothing is left that does not matter: ``(a and (b)) and c`` and ``a and b and c`` are one tree.
+A condition is here a row of items: brackets, connectives, and atoms, which are numbers. Its meaning
+is a tree in which nothing is left that does not matter: ``(a and (b)) and c`` and ``a and b and c``
+are one tree.
 """
 
 from __future__ import annotations
@@ -110,8 +111,8 @@ World = Mapping[str, str | None]
 def alike(meanings: Sequence[Meaning], atoms: Sequence[str]) -> bool:
     """Whether all meanings are true of the same events, as far as can be told by trying all cases.
 
-    Atoms that compare a field with a plain text are tried with each text that occurs, with another one and with the
-    field missing. False where there are atoms of another kind, or too many cases.
+    Atoms that compare a field with a plain text are tried with each text that occurs, with another
+    one and with the field missing. False where there are atoms of another kind, or too many cases.
     """
     tests = []
     values: dict[str, dict[str | None, None]] = {}

@@ -1,9 +1,10 @@
 """Names that nobody knows: streams, objects, actions, fields.
 
-The statements are walked in order with what each name stands for so far, as the resolver does. A stream that
-nothing defines is read as the one that is near, or as the only one there is, or as the only one that nothing else
-reads. A field that the object lacks is read as the field that other products call so, or as the one it
-is a typing error of. A word where a text is needed, which names nothing, is the text.
+The statements are walked in order with what each name stands for so far, as the resolver does. A
+stream that nothing defines is read as the one that is near, or as the only one there is, or as the
+only one that nothing else reads. A field that the object lacks is read as the field that other
+products call so, or as the one it is a typing error of. A word where a text is needed, which names
+nothing, is the text.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..datamodel import DataModel, ObjectSpec
 from ..diagnostics import Block, Code, Span, codes
 from ..syntax import ast
 from ..syntax.lexical import quoted
+from ..syntax.walking import fields_in, reads
 from . import foreign, kinds
 from .choosing import by_typing, by_words, is_near
 from .editing import Repair, Text
@@ -36,7 +38,6 @@ from .outlines import (
     together,
     with_field,
 )
-from .walking import fields_in, reads
 
 Programs = Callable[[str], "ast.Program | None"]
 """Finds the syntax tree of a rule by its id."""
@@ -281,7 +282,8 @@ class _Walker:
     # Streams
 
     def _stream(self, name: ast.Name, condition: ast.Expression | None = None) -> Outline:
-        """What the rows of a stream look like; a name that nothing defines is repaired where it can be."""
+        """What the rows of a stream look like; a name that nothing defines is repaired where it can
+        be."""
         known = self.env.get(name.text)
         if known is not None:
             return known
@@ -416,7 +418,8 @@ class _Walker:
         self._say(node, quoted(source), codes.UNQUOTED, "a text stands in quotes")
 
     def _is_spaced(self, node: ast.Field) -> bool:
-        """Whether more than one blank stands beside a name: as a text it may have begun or ended with one."""
+        """Whether more than one blank stands beside a name: as a text it may have begun or ended
+        with one."""
         text, span = self.text.text, node.span
         beside = text[max(0, span.start - 2) : span.start], text[span.end : span.end + 2]
         return any(len(gap) == 2 and not gap.strip(" \t\u00a0") for gap in beside)
@@ -476,7 +479,8 @@ class _Walker:
     def _better(
         self, path: tuple[str, ...], scope: Scope, literal: str | None
     ) -> tuple[tuple[str, ...], str] | None:
-        """The path that is meant by one that is no field, and why, with a place for the path itself."""
+        """The path that is meant by one that is no field, and why, with a place for the path
+        itself."""
         outline = scope.outline
         if isinstance(outline, Joined):
             return self._in_join(path, outline, scope, literal)

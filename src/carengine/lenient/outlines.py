@@ -1,7 +1,8 @@
 """What is known of a stream while names are repaired: which fields its rows have.
 
-The resolver works this out exactly, for a program that is right. Here it has to be known of a program that is
-not, so that it is rougher: ``Opaque`` is a stream of which nothing is known, and nothing is repaired in it.
+The resolver works this out exactly, for a program that is right. Here it has to be known of a
+program that is not, so that it is rougher: ``Opaque`` is a stream of which nothing is known, and
+nothing is repaired in it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from ..datamodel import ObjectSpec
 
 @frozen
 class Events:
-    """CAR events: their objects, the fields assigned to them, and the statement that searched for them."""
+    """CAR events: their objects, the fields assigned to them, and the statement that searched for
+    them."""
 
     objects: tuple[ObjectSpec, ...]
     assigned: tuple[str, ...] = ()
@@ -72,7 +74,8 @@ def is_stream(outline: Outline) -> bool:
 
 
 def has_field(outline: Outline, path: Sequence[str], name: str | None = None) -> bool:
-    """Whether a dotted path is a field in rows of an outline; ``name`` is what the stream is called there."""
+    """Whether a dotted path is a field in rows of an outline; ``name`` is what the stream is called
+    there."""
     if name is not None and len(path) > 1 and path[0] == name and has_field(outline, path[1:]):
         return True
     text = ".".join(path)

@@ -83,8 +83,8 @@ def reword(text: str, lexemes: Sequence[Lexeme]) -> list[Repair]:
 def renote(text: str, lexemes: Sequence[Lexeme]) -> list[Repair]:
     """The repairs of notations that the strict parser takes for something else.
 
-    ``TOP30(user)`` parses as a call of a function, ``[field] == 1`` as the comparison of a list; both can
-    mean nothing as such.
+    ``TOP30(user)`` parses as a call of a function, ``[field] == 1`` as the comparison of a list;
+    both can mean nothing as such.
     """
     return [*_ranks(lexemes), *_bracketed_fields(lexemes)]
 
@@ -120,7 +120,8 @@ def respell(text: str, lexemes: Sequence[Lexeme]) -> list[Repair]:
 
 
 def supply_streams(text: Text, parts: Sequence[Sequence[Lexeme]]) -> list[Repair]:
-    """The repairs of filters with no stream: it is the one that is defined anew, or the only one there is."""
+    """The repairs of filters with no stream: it is the one that is defined anew, or the only one
+    there is."""
     made: list[Repair] = []
     defined: dict[str, None] = {}
     for part in parts:

@@ -1,7 +1,7 @@
 r"""Strings whose quotes are wrong, and values that have none.
 
-The text of a statement is read from left to right as the tokens it seems to have. Where a value has to
-stand (after a comparison, in a list, after ``contains`` and its like) it is read to where it
+The text of a statement is read from left to right as the tokens it seems to have. Where a value has
+to stand (after a comparison, in a list, after ``contains`` and its like) it is read to where it
 must end, whether its quotes say so or not::
 
     exe = ”cmd.exe” and …        typographic quotes
@@ -11,8 +11,8 @@ must end, whether its quotes say so or not::
     line = "*\"a b\"*" and …     quotes with a backslash before them, as other languages write them
     exe = C:\Windows\cmd.exe)    no quotes at all; also *transfer*, \d{1,3}, %windir%\x
 
-A quote closes a string when a connective, a bracket, a comma or the line's end follows it. A value without
-a closing quote ends where a connective follows *that a further condition follows*: in
+A quote closes a string when a connective, a bracket, a comma or the line's end follows it. A value
+without a closing quote ends where a connective follows *that a further condition follows*: in
 ``"*sell and buy*"`` nothing ends. What may still be meant in two ways is left alone, and the strict
 parser refuses it.
 """
@@ -180,8 +180,8 @@ class _Reader:
     def _close_list(self) -> None:
         """Take back repairs of a list's items where a comma may have been part of a value.
 
-        Two items that have no quotes side by side may be one with a comma in it, unless no item of the list has quotes
-        and all look alike.
+        Two items that have no quotes side by side may be one with a comma in it, unless no item of
+        the list has quotes and all look alike.
         """
         items, self.items = self.items, []
         shapes = {_shape(item.value) for item in items}
@@ -437,7 +437,8 @@ class _Reader:
 
 
 def _left_gap(text: str, start: int) -> tuple[int, str]:
-    """How many blanks stand before a place on its line, and what is before them; nothing at a line's begin."""
+    """How many blanks stand before a place on its line, and what is before them; nothing at a
+    line's begin."""
     found = _GAP_BEFORE.search(text, max(0, start - 30), start)
     assert found is not None
     return len(found[0]), text[found.start() - 1 : found.start()] if found.start() else ""
@@ -445,7 +446,8 @@ def _left_gap(text: str, start: int) -> tuple[int, str]:
 
 @frozen
 class _Item:
-    """An item of the list at hand: how it was read (as a string, without quotes …), its repair, its value."""
+    """An item of the list at hand: how it was read (as a string, without quotes …), its repair, its
+    value."""
 
     kind: str
     repair: Repair | None

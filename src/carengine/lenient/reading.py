@@ -1,10 +1,10 @@
 """The order of the repairs.
 
-Syntax comes first, statement by statement, and only where the strict parser refuses a statement: quotes,
-then the words, then the shape, then commas and connectives, brackets last, since each needs what is
-before it to be right. When the whole text parses, its names and values are looked at
-(``names``, ``values``), again until nothing changes. A text that cannot be repaired is handed on
-as far as it got, with what is said of it; it is never guessed at.
+Syntax comes first, statement by statement, and only where the strict parser refuses a statement:
+quotes, then the words, then the shape, then commas and connectives, brackets last, since each needs
+what is before it to be right. When the whole text parses, its names and values are looked at
+(``names``, ``values``), again until nothing changes. A text that cannot be repaired is handed on as
+far as it got, with what is said of it; it is never guessed at.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _UNREAD = frozenset(["unclosed", "curly", "stray"])
 class Reading:
     """What a text was read as.
 
-    ``block`` holds the repaired text, each character with its place in the file; ``program`` is its syntax tree,
-    ``diagnostics`` the repairs (warnings), reasons for refusing (errors) and what the strict parser says of
-    the repaired text.
+    ``block`` holds the repaired text, each character with its place in the file; ``program`` is its
+    syntax tree, ``diagnostics`` the repairs (warnings), reasons for refusing (errors) and what the
+    strict parser says of the repaired text.
     """
 
     block: Block

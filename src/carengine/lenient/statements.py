@@ -1,9 +1,9 @@
 """Where the statements of a text begin, also where lines of it are broken.
 
 The parser's own splitting takes each line that begins like a statement for one. In a text with
-mistakes some of these lines are the middle of a condition: a connective before them was forgotten, or
-the whole text is a condition with no statement around it. Such a line names a field and compares it; it defines
-nothing that anything reads.
+mistakes some of these lines are the middle of a condition: a connective before them was forgotten,
+or the whole text is a condition with no statement around it. Such a line names a field and compares
+it; it defines nothing that anything reads.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def statements(
 def is_misread(text: str, lexemes: Sequence[Lexeme], is_field: Callable[[str], bool]) -> bool:
     """Whether a text that parses says something else than it seems to.
 
-    A connective too many makes the next statement a part of the condition before; one too few makes the
-    condition a statement; a condition that stands alone seems to define a constant.
+    A connective too many makes the next statement a part of the condition before; one too few makes
+    the condition a statement; a condition that stands alone seems to define a constant.
     """
     strict = list(split(text, lexemes))
     parts = statements(text, lexemes, is_field)
@@ -87,7 +87,8 @@ def _is_assigned(text: str, part: Part, at: int) -> bool:
 
 
 def _is_next(part: Part, at: int) -> bool:
-    """Whether ``name = search …`` or a last ``output name`` stands here, on the line of the statement before."""
+    """Whether ``name = search …`` or a last ``output name`` stands here, on the line of the
+    statement before."""
     before, lexeme, after = part[at - 1], part[at], part[at + 1]
     if not lexeme.is_name or not (
         before.kind in ("string", "number", "name", "word") or before.text in (")", "]", "*")

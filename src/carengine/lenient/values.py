@@ -10,11 +10,11 @@ Looked at are the strings of a program that is right otherwise::
     "*\.exe"                              a dot escaped as in a regular expression: "*.exe"
     "__some_regex__"                      a placeholder, which is refused
 
-Backslashes are doubled where every run of them in the program's patterns is of even length and one of
-them at least stands inside a path, or where such a run stands inside the path of a string: no path has an
-empty part. A share's two at the beginning (``\\server``) are left. In regular expressions nothing is undone: there two
-may mean one, unless they stand before a class that is repeated (``\\\\d+``); if the program doubles them elsewhere,
-nobody can tell.
+Backslashes are doubled where every run of them in the program's patterns is of even length and one
+of them at least stands inside a path, or where such a run stands inside the path of a string: no
+path has an empty part. A share's two at the beginning (``\\server``) are left. In regular
+expressions nothing is undone: there two may mean one, unless they stand before a class that is
+repeated (``\\\\d+``); if the program doubles them elsewhere, nobody can tell.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from ..datamodel import DataModel
 from ..diagnostics import codes
 from ..syntax import ast
 from ..syntax.lexical import quoted
+from ..syntax.walking import all_in, expressions, streams_of
 from . import foreign
 from .editing import Repair, Text
-from .walking import all_in, expressions, streams_of
 
 _RUN = re.compile(r"\\+")
 _INSIDE = re.compile(r"(?<=[\w:%.)$])\\\\(?!\\)(?=[\w%.(*$])")

@@ -1,7 +1,7 @@
 r"""The Linux audit log: events that are spread over several lines.
 
-Every line is one record of an event and names it, ``audit(seconds:serial)``; the records of an event are joined, each
-under its type::
+Every line is one record of an event and names it, ``audit(seconds:serial)``; the records of an
+event are joined, each under its type::
 
     type=SYSCALL msg=audit(1364481363.243:24): arch=c000003e syscall=59 success=yes exe="/bin/ls" …
     type=EXECVE msg=audit(1364481363.243:24): argc=2 a0="ls" a1=2D6C61
@@ -14,13 +14,17 @@ under its type::
 
 * Values are text. Those that the kernel writes in hexadecimal because they hold odd characters
   (``proctitle``, ``cwd``, ``name``, arguments, …) are decoded; ``(null)`` and ``?`` are left out.
-* ``PATH`` is a list always, other types only if there are several; ``paths`` has the first name of each ``nametype``.
+* ``PATH`` is a list always, other types only if there are several; ``paths`` has the first name of
+  each ``nametype``.
 * ``SOCKADDR`` has the ``family``, ``address``, ``port`` or ``path`` that are in its ``saddr``.
-* ``node`` is there if the lines name it. What ``msg='…'`` of a program's record holds stands among its fields.
-* Where auditd has interpreted values (``log_format = ENRICHED``), these keep their upper-case names.
+* ``node`` is there if the lines name it. What ``msg='…'`` of a program's record holds stands among
+  its fields.
+* Where auditd has interpreted values (``log_format = ENRICHED``), these keep their upper-case
+  names.
 
-An event is given when its last record (``EOE``, ``PROCTITLE``) was there, when a later one is more than two seconds
-ahead of it, or when too many are open; what comes for it afterwards is an event of its own, which is said.
+An event is given when its last record (``EOE``, ``PROCTITLE``) was there, when a later one is more
+than two seconds ahead of it, or when too many are open; what comes for it afterwards is an event of
+its own, which is said.
 """
 
 from __future__ import annotations
@@ -47,7 +51,8 @@ _FIRST = re.compile(
     rb"(?:[^\n]{0,200}?[ \t])?type=[A-Z0-9_\[\]]{1,40} msg=audit\(\d{1,12}\.\d{1,9}:\d{1,18}\):"
 )
 _PAIR = re.compile(r"""([A-Za-z_][\w.\[\]-]{0,63})=(?:"([^"]*)"|'([^']*)'|([^\s\x1d]*))""")
-# Values that a process or a user could choose; the kernel writes them in quotes, or else in hexadecimal.
+# Values that a process or a user could choose; the kernel writes them in quotes, or else in
+# hexadecimal.
 _CHOSEN = frozenset(
     [
         "acct",
@@ -207,13 +212,15 @@ def _decoded(kind: str, name: str, value: str) -> str:
     if not chosen or not _HEX.fullmatch(value):
         return value
     data = bytes.fromhex(value)
-    # A process title is its arguments with a zero byte after each; several keys have \x01 between them.
+    # A process title is its arguments with a zero byte after each; several keys have \x01 between
+    # them.
     text = data.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "backslashreplace")
     return text.replace("\x01", " ") if name == "key" else text
 
 
 def _with_arguments(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields with ``argv`` and ``command_line``; long arguments are written in pieces: ``a1[0]``, ``a1[1]``."""
+    """The fields with ``argv`` and ``command_line``; long arguments are written in pieces:
+    ``a1[0]``, ``a1[1]``."""
     pieces: dict[int, dict[int, str]] = {}
     for name, value in fields.items():
         if (found := _ARGUMENT.fullmatch(name)) is not None:

@@ -1,14 +1,14 @@
 """Windows event logs as Windows keeps them (EVTX), by the `evtx` package.
 
-A log is a header of 4 KiB and chunks of 64 KiB; a chunk is complete in itself: names, templates, records. So the chunks are
-given to the package one by one, each behind a header of our own::
+A log is a header of 4 KiB and chunks of 64 KiB; a chunk is complete in itself: names, templates,
+records. So the chunks are given to the package one by one, each behind a header of our own::
 
     header | chunk 1 | chunk 2 | 0000000 | chunk 4   ->   chunk 1, chunk 2, (never used), chunk 4
 
 Thus a log is read as it streams by (from within a zip, from standard input), in the memory of one
-chunk, a damaged header costs nothing, and a damaged chunk costs only itself, even if the parser gives up on it altogether.
-A chunk says how many records it has, and every one of them that is not given counts as
-unreadable.
+chunk, a damaged header costs nothing, and a damaged chunk costs only itself, even if the parser
+gives up on it altogether. A chunk says how many records it has, and every one of them that is not
+given counts as unreadable.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Windows events written as XML, in files.
 
-``wevtutil`` and the event viewer write one ``<Events>`` around all, other programs one event after another, or one a
-line. None of that matters here: an event is what stands between ``<Event …>`` and ``</Event>``, each is
-parsed by itself (see `carengine.eventxml`), and a broken one costs no other::
+``wevtutil`` and the event viewer write one ``<Events>`` around all, other programs one event after
+another, or one a line. None of that matters here: an event is what stands between ``<Event …>`` and
+``</Event>``, each is parsed by itself (see `carengine.eventxml`), and a broken one costs no other::
 
     <?xml version="1.0"?><Events><Event>…</Event>    <Event>…    <Event>…</Event></Events>
                                  record 1            2: no end   record 3
@@ -19,7 +19,8 @@ from .lines import Window, without_mark
 from .record import Account, Record, Tally
 from .unpack import Content
 
-# A tag with what must follow it is no longer than this; so much is looked at again when there is more.
+# A tag with what must follow it is no longer than this; so much is looked at again when there is
+# more.
 _LONGEST_MARK = 96
 # What stands between two events is kept up to here, so that a frame in it is known as one.
 _LONGEST_GAP = 1 << 16

@@ -1,8 +1,8 @@
 """Files that grow: every new line is a record, through rotation, truncation and restarts.
 
-A ``Follower`` looks at files (and folders, whose files may come and go) again and again. `poll` gives the records
-of all lines that are complete by now; `positions` says how far each file has been read, as plain data, and a
-follower made with them goes on exactly there::
+A ``Follower`` looks at files (and folders, whose files may come and go) again and again. `poll`
+gives the records of all lines that are complete by now; `positions` says how far each file has been
+read, as plain data, and a follower made with them goes on exactly there::
 
     follower = Follower(["app.jsonl"], positions=saved)
     for record in follower.poll(): …
@@ -10,18 +10,21 @@ follower made with them goes on exactly there::
 
 A file is known by what it is (device, inode, its first bytes), not by what it is called:
 
-* **renamed** (``app.jsonl`` becomes ``app.jsonl.1``, a new one takes its place): the rest of the old one is read
-  under its new name, then the new one from its beginning;
-* **copied and cut** (``copytruncate``): the copy is recognised by its first bytes, and only what had not been read of
-  the original is read of it;
-* **cut or written anew**: it is read from its beginning; if no copy turns up, that the end may be lost is said (CE544).
+* **renamed** (``app.jsonl`` becomes ``app.jsonl.1``, a new one takes its place): the rest of the
+  old one is read under its new name, then the new one from its beginning;
+* **copied and cut** (``copytruncate``): the copy is recognised by its first bytes, and only what
+  had not been read of the original is read of it;
+* **cut or written anew**: it is read from its beginning; if no copy turns up, that the end may be
+  lost is said (CE544).
 
-What leads to a file does not matter: links to one file, or a file that is named and in a followed folder too, are one. Of
-files that are open only so many are kept so (`_OPEN`); the others are opened again when they have grown.
+What leads to a file does not matter: links to one file, or a file that is named and in a followed
+folder too, are one. Of files that are open only so many are kept so (`_OPEN`); the others are
+opened again when they have grown.
 
-Rotated files that were there when following began are left alone, unless they are named themselves. A last line without an end is waited for
-as long as the file is there. Only lines with JSON in them can be followed, which are read as those of a finished file are; other
-contents are named (CE545) and left alone.
+Rotated files that were there when following began are left alone, unless they are named themselves.
+A last line without an end is waited for as long as the file is there. Only lines with JSON in them
+can be followed, which are read as those of a finished file are; other contents are named (CE545)
+and left alone.
 """
 
 from __future__ import annotations
@@ -57,11 +60,13 @@ def _read(handle: FileIO, size: int, at: int) -> bytes:
 
 @define(eq=False)
 class _File:
-    """A file as far as it has been read. ``offset`` is past the last line, ``records`` the lines met so far.
+    """A file as far as it has been read. ``offset`` is past the last line, ``records`` the lines
+    met so far.
 
-    ``head`` are its first bytes when it was last looked at; ``done`` marks files that are not to be read, ``missing``
-    those that the last look did not find: it may have come just while they were renamed or copied. ``size`` is what it had
-    in the last look, and ``due`` whether there may be something that was not read.
+    ``head`` are its first bytes when it was last looked at; ``done`` marks files that are not to be
+    read, ``missing`` those that the last look did not find: it may have come just while they were
+    renamed or copied. ``size`` is what it had in the last look, and ``due`` whether there may be
+    something that was not read.
     """
 
     source: str
@@ -79,7 +84,8 @@ class _File:
 
 @frozen
 class _Fresh:
-    """A file that a look met for the first time. Its handle may be closed: not all can be open at once."""
+    """A file that a look met for the first time. Its handle may be closed: not all can be open at
+    once."""
 
     path: str
     status: os.stat_result
@@ -91,7 +97,8 @@ class _Fresh:
 class Follower:
     """Watches files and folders. ``positions`` is what another follower's `positions` gave.
 
-    ``ignored`` are files that are not read though their names are those of rotated ones: what the caller writes itself.
+    ``ignored`` are files that are not read though their names are those of rotated ones: what the
+    caller writes itself.
     """
 
     def __init__(
@@ -229,7 +236,8 @@ class Follower:
         return [(path, known) for _, path, known in found]
 
     def _candidates(self) -> Iterator[tuple[str, bool]]:
-        """Paths to look at, and whether each is a rotated sibling of one that was named: what is named comes first."""
+        """Paths to look at, and whether each is a rotated sibling of one that was named: what is
+        named comes first."""
         siblings: list[str] = []
         for path in self._paths:
             if os.path.isdir(path):
@@ -264,7 +272,8 @@ class Follower:
         return size >= known.offset and head.startswith(known.head)
 
     def _adopt(self, new: _Fresh) -> _File | None:
-        """A file that was not known: a copy of one that was cut, one that is copied just now, or a new one."""
+        """A file that was not known: a copy of one that was cut, one that is copied just now, or a
+        new one."""
         path, head, handle = new.path, new.head, new.handle
         identity = (new.status.st_dev, new.status.st_ino)
         for orphan in self._orphans:
@@ -330,7 +339,8 @@ class Follower:
     def _new_lines(self, path: str, known: _File, *, ended: bool = False) -> Iterator[Record]:
         """The records of the lines completed since; ``offset`` moves with each.
 
-        Of a file that has ``ended`` (nobody can reach it any more) the last line is one, with or without an end.
+        Of a file that has ``ended`` (nobody can reach it any more) the last line is one, with or
+        without an end.
         """
         if known.done or not (known.handle or (known.due and self._reopened(path, known))):
             return
@@ -368,7 +378,8 @@ class Follower:
                 pending = b""
 
     def _reopened(self, path: str, known: _File) -> bool:
-        """Open a file again that was shut; not if its path has come to lead to another one meanwhile."""
+        """Open a file again that was shut; not if its path has come to lead to another one
+        meanwhile."""
         try:
             handle = open(path, "rb", buffering=0)  # noqa: SIM115 - kept open while the file grows
             status = os.fstat(handle.fileno())

@@ -15,9 +15,10 @@ In both, a record is a JSON object; any other value, and what is not JSON, is an
 
 How a value is decoded, ``jsontext`` tells.
 
-A line that is not JSON may be one of syslog with an event in it (see `syslog`); some programs write logs of answers, whose
-records are in an array (see `pages`). A text in which no line is any of this, and which does not begin like JSON, holds
-no records: it has one finding (CE506), and not one for each line.
+A line that is not JSON may be one of syslog with an event in it (see `syslog`); some programs write
+logs of answers, whose records are in an array (see `pages`). A text in which no line is any of
+this, and which does not begin like JSON, holds no records: it has one finding (CE506), and not one
+for each line.
 """
 
 from __future__ import annotations
@@ -112,10 +113,10 @@ _LIKE_AN_ARRAY = re.compile(rb"\[\s*(?:[\[{\]]|$)")
 def layout(head: bytes) -> str:
     """``lines`` or ``documents``, told from the first bytes of a text.
 
-    An object or array that ends on its first line, with nothing but white space after it, speaks for lines (an array
-    only when an object follows on a line of its own, as in a log with odd lines); one that goes on
-    over several lines, or is followed by another on the same line, for documents. So does one of the next
-    few objects, since a pretty-printed ``{}`` is one line.
+    An object or array that ends on its first line, with nothing but white space after it, speaks
+    for lines (an array only when an object follows on a line of its own, as in a log with odd
+    lines); one that goes on over several lines, or is followed by another on the same line, for
+    documents. So does one of the next few objects, since a pretty-printed ``{}`` is one line.
     """
     text = head.removeprefix(BOM).lstrip(_SPACE)
     lines = text.split(b"\n")
@@ -245,7 +246,8 @@ def _treated(tally: Tally, records: Iterator[Record], treatment: Treatment) -> I
 
 
 def treatment_of_lines(content: Content) -> Treatment | None:
-    """How the lines of a text are to be treated, if it has a record a line and its head shows how; else None.
+    """How the lines of a text are to be treated, if it has a record a line and its head shows how;
+    else None.
 
     Such a text can be read in pieces (`read_piece`).
     """
@@ -265,7 +267,8 @@ def treatment_of_lines(content: Content) -> Treatment | None:
 def read_piece(
     tally: Tally, chunks: Iterator[bytes], treatment: Treatment, lines: list[int]
 ) -> Iterator[Record]:
-    """The records of some whole lines of a text, numbered by ``tally``. How many lines it were is added to ``lines``."""
+    """The records of some whole lines of a text, numbered by ``tally``. How many lines it were is
+    added to ``lines``."""
     return _treated(tally, _read_lines(tally, chunks, lines), treatment)
 
 
@@ -287,7 +290,8 @@ def _taken_apart(tally: Tally, records: Iterator[Record]) -> Iterator[Record]:
 
 
 def _read_answers(tally: Tally, window: Window) -> Iterator[Record]:
-    """The records of answers one after another, each as it streams by; what is no answer is read as it is."""
+    """The records of answers one after another, each as it streams by; what is no answer is read as
+    it is."""
     while window.skip(_WHITE):
         while len(window.data) - window.at < ANSWER_HEAD and window.more():
             pass
@@ -318,7 +322,8 @@ def _read_answers(tally: Tally, window: Window) -> Iterator[Record]:
 
 
 def _up_to_end(window: Window, depth: int) -> bytes | None:
-    """What follows up to the end of the object that is open, passed over; None if it has no end in sight."""
+    """What follows up to the end of the object that is open, passed over; None if it has no end in
+    sight."""
     scan = _Scan(open=bytearray(b"{" * depth))
     while (end := scan.run(window.data, window.at)) is None:
         if len(window.data) - window.at > _LONGEST_TAIL:
@@ -341,7 +346,8 @@ def _up_to_end(window: Window, depth: int) -> bytes | None:
 def _read_lines(
     tally: Tally, chunks: Iterator[bytes], read: list[int] | None = None
 ) -> Iterator[Record]:
-    # Everything in this loop is paid for every event: names are local, and what is rare is elsewhere.
+    # Everything in this loop is paid for every event: names are local, and what is rare is
+    # elsewhere.
     account, limits, source = tally.account, tally.limits, tally.source
     limit, depth = limits.record_bytes, limits.json_depth
     checked = depth < DEPTH
@@ -462,11 +468,12 @@ _OPEN_AT_ONCE = 1 << 24
 class _Documents:
     """Where reading values one after another stands.
 
-    ``separator`` is what stands between the values before this one. Programs that write arrays always
-    write the same, so ``}`` + separator + ``{`` most likely is where this one ends: if what is before it
-    decodes as an object then it is one, for no object begins with another. It is also
-    where reading goes on after a value that has no end of its own. ``trust`` is how many such guesses
-    may go wrong before no more are made: a text can be written so that every one costs much and fails.
+    ``separator`` is what stands between the values before this one. Programs that write arrays
+    always write the same, so ``}`` + separator + ``{`` most likely is where this one ends: if what
+    is before it decodes as an object then it is one, for no object begins with another. It is also
+    where reading goes on after a value that has no end of its own. ``trust`` is how many such
+    guesses may go wrong before no more are made: a text can be written so that every one costs much
+    and fails.
     """
 
     tally: Tally
@@ -545,7 +552,8 @@ class _Documents:
                 return bytes(kept)
 
     def resume(self) -> bool:
-        """After a value without an end: go to where the next one surely begins, if there is such a place.
+        """After a value without an end: go to where the next one surely begins, if there is such a
+        place.
 
         Only a line end followed by the same indentation is sure; in a text without line ends, an
         object inside the broken one would pass for an event.

@@ -1,7 +1,7 @@
 """Text in lines, as all formats that have a record a line are read.
 
-``batches`` cuts chunks of any size into lists of whole lines; a list at a time, because a generator step a
-line would cost as much as decoding it::
+``batches`` cuts chunks of any size into lists of whole lines; a list at a time, because a generator
+step a line would cost as much as decoding it::
 
     [b'{"a": 1}\\n{"a"', b': 2}\\n']   ->   [b'{"a": 1}\\n'], [b'{"a": 2}\\n']
 """
@@ -32,7 +32,8 @@ def without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def batches(chunks: Iterator[bytes], limit: int) -> Iterator[list[bytes]]:
-    """Lines with their ends, in lists. Of a line over the limit only as much is given as shows that it is.
+    """Lines with their ends, in lists. Of a line over the limit only as much is given as shows that
+    it is.
 
     When the chunks fail, what they gave comes first.
     """
@@ -77,8 +78,8 @@ def numbered(chunks: Iterator[bytes], limit: int) -> Iterator[tuple[int, bytes]]
 class Window:
     """The part of a stream that is being looked at.
 
-    ``data[at:]`` is what has not been dealt with, ``base`` the offset of ``data`` in the stream. Lines are
-    counted (up to ``counted``) only when somebody asks.
+    ``data[at:]`` is what has not been dealt with, ``base`` the offset of ``data`` in the stream.
+    Lines are counted (up to ``counted``) only when somebody asks.
     """
 
     chunks: Iterator[bytes]

@@ -6,10 +6,11 @@ What a search returns is one object, and the events are in an array in it::
     {"preview": false, "fields": […], "results": [{…}, …]}                 Splunk
     {"Records": [{…}, …]}                                                  cloud trails
 
-Each element is a record. An answer that fills the whole file is read as it streams by, however large (``array_at``);
-answers that stand one a line, or are small, are taken apart after they were decoded (``elements``).
-Hits and results that stand alone, one a line, need nothing: a field map sees through ``_source`` and ``result``. Only where
-Splunk exported the raw text of an event and no fields is the text read (``opened``).
+Each element is a record. An answer that fills the whole file is read as it streams by, however
+large (``array_at``); answers that stand one a line, or are small, are taken apart after they were
+decoded (``elements``). Hits and results that stand alone, one a line, need nothing: a field map
+sees through ``_source`` and ``result``. Only where Splunk exported the raw text of an event and no
+fields is the text read (``opened``).
 """
 
 from __future__ import annotations
@@ -131,7 +132,8 @@ _SPLUNK_OWN = frozenset(
 
 
 def raw_of(event: dict[str, Any]) -> str | None:
-    """The text of an event that Splunk exported with nothing taken out of it; None where it has fields of its own.
+    """The text of an event that Splunk exported with nothing taken out of it; None where it has
+    fields of its own.
 
     >>> raw_of({"result": {"_raw": "<Event/>", "host": "web1"}}), raw_of({"_raw": "x", "EventCode": "1"})
     ('<Event/>', None)
@@ -144,9 +146,11 @@ def raw_of(event: dict[str, Any]) -> str | None:
 
 
 def opened(records: Iterator[Record], decode: Callable[[bytes], Any]) -> Iterator[Record]:
-    """The records, with those that are only a raw text replaced by the event in it, if there is one.
+    """The records, with those that are only a raw text replaced by the event in it, if there is
+    one.
 
-    What Splunk said of the event is kept under ``splunk``. A text that holds no event stays as it is.
+    What Splunk said of the event is kept under ``splunk``. A text that holds no event stays as it
+    is.
     """
     for record in records:
         text = raw_of(record.event)

@@ -1,8 +1,9 @@
 """Parquet files, by the `pyarrow` package: a row is an event, nested columns are nested mappings.
 
-Values become what JSON has: times are ISO texts in UTC with microseconds, bytes are text where they are UTF-8 and hexadecimal
-otherwise, decimals numbers. Cells that are null are left out. A few thousand rows are held at a time; the file must be one on
-disk, or is copied to one (within ``Limits.spool_bytes``), because a Parquet file is read from its end.
+Values become what JSON has: times are ISO texts in UTC with microseconds, bytes are text where they
+are UTF-8 and hexadecimal otherwise, decimals numbers. Cells that are null are left out. A few
+thousand rows are held at a time; the file must be one on disk, or is copied to one (within
+``Limits.spool_bytes``), because a Parquet file is read from its end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from .record import Account, Record, Tally
 from .unpack import Content, DamageError, needs_package, spooled
 
 _ROWS = 1024
-# A row group is decoded column by column; a page that unpacks to more than this is not worth the risk.
+# A row group is decoded column by column; a page that unpacks to more than this is not worth the
+# risk.
 _LARGEST_GROUP = 4 << 30
 
 

@@ -7,8 +7,8 @@ The walk through folders and archives stays one, in order; what it comes to is c
     any other file            a `Whole`: its path, or what was unpacked of it
     what is too large for it  `Here`: to be read by whoever walks
 
-`read` gives the records of a piece. Records of `Lines` are numbered from the piece's beginning; whoever puts the pieces
-together counts on. All pieces are plain data.
+`read` gives the records of a piece. Records of `Lines` are numbered from the piece's beginning;
+whoever puts the pieces together counts on. All pieces are plain data.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ from .record import Account, Limits, Record, Tally
 from .unpack import CHUNK, Content, DamageError, Meter, RefusalError, file_chunks
 
 PIECE = 4 << 20
-"""How many bytes of lines are a piece; the line that the last of them is in belongs to it. Of files it may be more."""
+"""How many bytes of lines are a piece; the line that the last of them is in belongs to it. Of files
+it may be more."""
 
 _MOST_HELD = 32 << 20
 
 
 @frozen
 class Lines:
-    """Whole lines of a text with a record a line: bytes ``start`` to ``end`` of the file at ``path``, or ``data``.
+    """Whole lines of a text with a record a line: bytes ``start`` to ``end`` of the file at
+    ``path``, or ``data``.
 
     ``text`` is a number that the pieces of one text share. ``opening`` is the first of them.
     """
@@ -59,7 +61,8 @@ class Lines:
 
 @frozen
 class Ending:
-    """The end of a text that was cut in pieces; ``failure`` is what ended it before its time, and how."""
+    """The end of a text that was cut in pieces; ``failure`` is what ended it before its time, and
+    how."""
 
     text: int
     name: str
@@ -98,10 +101,11 @@ def pieces(
     size: int = PIECE,
     stretch: Callable[[int], int] = lambda left: PIECE,
 ) -> Generator[Step, None, None]:
-    """What there is at some paths, in order. Of texts whose number is put into ``stopped`` no more is cut.
+    """What there is at some paths, in order. Of texts whose number is put into ``stopped`` no more
+    is cut.
 
-    ``size`` is how many bytes of unpacked lines are a piece, ``stretch`` tells it for lines of a file of which so many
-    bytes are left.
+    ``size`` is how many bytes of unpacked lines are a piece, ``stretch`` tells it for lines of a
+    file of which so many bytes are left.
     """
     for number, (row, content) in enumerate(walk.paths(paths)):
         path = _path(content)
@@ -275,7 +279,8 @@ def _failing(problem: Exception) -> Iterator[bytes]:
 
 @define
 class Progress:
-    """How far reading a piece has come: its ``lines``, if it is one of lines, and whether any was ``met`` that is JSON.
+    """How far reading a piece has come: its ``lines``, if it is one of lines, and whether any was
+    ``met`` that is JSON.
 
     ``ended`` tells that nothing of the text that follows the piece is to be read.
     """

@@ -1,8 +1,9 @@
 """From paths to records: folders walked, formats recognised, everything accounted for.
 
-``FORMATS`` is the table of what a content can be. A row says how its first bytes look and what to do with it: unpack it into
-further contents, read its records, or nothing, so that its name can at least be said. A file's name is only a hint, where
-its content leaves open what it is. A further format is a further row and a function ``(Content, Account) -> Iterator[Record]``.
+``FORMATS`` is the table of what a content can be. A row says how its first bytes look and what to
+do with it: unpack it into further contents, read its records, or nothing, so that its name can at
+least be said. A file's name is only a hint, where its content leaves open what it is. A further
+format is a further row and a function ``(Content, Account) -> Iterator[Record]``.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ _SAMPLE = 4096
 class Format:
     """One thing a content can be, recognised by ``test`` from its first 64 KiB.
 
-    ``unpack`` gives the contents in it, ``read`` its records; with neither it is known by name only.
+    ``unpack`` gives the contents in it, ``read`` its records; with neither it is known by name
+    only.
     """
 
     name: str
@@ -73,7 +75,8 @@ _CONTROLS = bytes(set(range(32)) - set(b"\t\n\x0b\x0c\r\x1b\x1e")) + b"\x7f"
 
 
 def _is_binary(head: bytes) -> bool:
-    """Whether more than one byte in 32 is a control character; a stray one does not make a text binary."""
+    """Whether more than one byte in 32 is a control character; a stray one does not make a text
+    binary."""
     if head.lstrip()[:1] in (b"{", b"["):
         return False
     sample = head[:_SAMPLE]
@@ -143,8 +146,8 @@ def recognise(head: bytes, name: str = "") -> Format:
 class Reading:
     """An iterator of records, and the account of what it has met so far.
 
-    The numbers and ``diagnostics`` are those of the part that has been read; when the iterator has ended, of
-    everything. Closing it (or leaving its ``with``) closes the files.
+    The numbers and ``diagnostics`` are those of the part that has been read; when the iterator has
+    ended, of everything. Closing it (or leaving its ``with``) closes the files.
     """
 
     _contents: Generator[Iterator[Record], None, None] = field(repr=False)
@@ -199,7 +202,8 @@ class Reading:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """What there is to say, in the order met: 20 findings a code and file, then their number (CE509)."""
+        """What there is to say, in the order met: 20 findings a code and file, then their number
+        (CE509)."""
         return self._account.diagnostics
 
 
@@ -214,19 +218,21 @@ def read_events(
 ) -> Reading:
     """The events in files, folders and archives, one record after another.
 
-    ``-`` is standard input (``stdin``, or the process's own). Folders are walked in the order of their
-    names. ``password`` opens encrypted members of zip archives.
+    ``-`` is standard input (``stdin``, or the process's own). Folders are walked in the order of
+    their names. ``password`` opens encrypted members of zip archives.
 
-    ``include`` and ``exclude`` are glob patterns (``*`` goes over ``/`` too) for what folders and archives hold. They
-    are compared with a file's name and with its path in the folder or archive. Only files with records need to fit
-    ``include``, whatever archive they are in; what fits ``exclude`` is not looked into. What is left out is counted (CE508);
-    a path that is given itself is always read.
+    ``include`` and ``exclude`` are glob patterns (``*`` goes over ``/`` too) for what folders and
+    archives hold. They are compared with a file's name and with its path in the folder or archive.
+    Only files with records need to fit ``include``, whatever archive they are in; what fits
+    ``exclude`` is not looked into. What is left out is counted (CE508); a path that is given itself
+    is always read.
 
     Nothing is raised for what cannot be read: it is a diagnostic, and the rest is read.
 
-    Where records are lines of JSON, ``left`` gets some of them at a time before they are decoded, and gives the places of those that
-    are to be read, in order. The others are counted and not given: whoever took them knows enough of them (the ``left`` of
-    `Session.sieve` takes events that no rule matches). It must take objects of JSON only.
+    Where records are lines of JSON, ``left`` gets some of them at a time before they are decoded,
+    and gives the places of those that are to be read, in order. The others are counted and not
+    given: whoever took them knows enough of them (the ``left`` of `Session.sieve` takes events that
+    no rule matches). It must take objects of JSON only.
 
     >>> import io
     >>> reading = read_events("-", stdin=io.BytesIO(b'{"EventID": 1}\\n5\\n'))
@@ -251,7 +257,8 @@ Found = tuple[Format, Content]
 
 @define(eq=False)
 class Walk:
-    """The way through paths, archives and their members: one content with records after another, in order.
+    """The way through paths, archives and their members: one content with records after another, in
+    order.
 
     A content must be dealt with before the next is asked for: they are unpacked as they stream by.
     """
@@ -280,8 +287,8 @@ class Walk:
     def records(self, paths: list[str]) -> Generator[Iterator[Record], None, None]:
         """One iterator of records for each content.
 
-        Iterators of records and not records, because handing each record up through every layer would cost more than
-        decoding it. An iterator must be used up before the next is asked for.
+        Iterators of records and not records, because handing each record up through every layer
+        would cost more than decoding it. An iterator must be used up before the next is asked for.
         """
         for row, content in self.paths(paths):
             yield records_of(row, content, self.account)
@@ -441,7 +448,8 @@ _PACKED_NAME = re.compile(r"(.+)\.(?:gz|bz2|xz|zst)", re.DOTALL)
 
 
 def _fits(path: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a path or its last part fits a glob pattern, with or without the suffix of a compression."""
+    """Whether a path or its last part fits a glob pattern, with or without the suffix of a
+    compression."""
     names = [path, path.replace("\\", "/").rpartition("/")[2]]
     names += [found[1] for name in names if (found := _PACKED_NAME.fullmatch(name))]
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in names)

@@ -1,10 +1,10 @@
 """What reading gives: records, and an account of everything that was met.
 
 A ``Record`` is one event and where it stood. ``Limits`` are what reading may cost: evidence comes
-from machines that somebody else controlled. The ``Account`` is kept while reading: how many records were
-met, how many could not be read, and what there is to say of each file. Counts are exact; of the
-findings only the first of a kind are kept for each file, so that a million broken lines take
-no more memory than twenty::
+from machines that somebody else controlled. The ``Account`` is kept while reading: how many records
+were met, how many could not be read, and what there is to say of each file. Counts are exact; of
+the findings only the first of a kind are kept for each file, so that a million broken lines take no
+more memory than twenty::
 
     Account.say(codes.UNREADABLE_RECORD, "x.jsonl", "...", line=7)     # kept
     ...                                                                # 20 times
@@ -31,8 +31,8 @@ _MEBIBYTE = 1 << 20
 class Record:
     """One event as its file has it.
 
-    ``source`` is ``path``, ``path!member`` (``path!inner.zip!member``), or ``-`` for standard input;
-    ``number`` counts the source's records from 1, unreadable ones too and blank lines not.
+    ``source`` is ``path``, ``path!member`` (``path!inner.zip!member``), or ``-`` for standard
+    input; ``number`` counts the source's records from 1, unreadable ones too and blank lines not.
     """
 
     # Not frozen: one is made for every event, and being frozen would make that twice as dear.
@@ -57,15 +57,17 @@ class Limits:
     """What reading may cost. All sizes are in bytes.
 
     * ``record_bytes``: a larger record is skipped without being held (CE503).
-    * ``json_depth``: brackets in brackets; a deeper record is unreadable (CE502). 1024 is what orjson
-      itself refuses and costs nothing; less costs a look at every record.
-    * ``archive_depth``: layers of packing, each compression and each archive one: ``x.tar.gz`` has two.
+    * ``json_depth``: brackets in brackets; a deeper record is unreadable (CE502). 1024 is what
+      orjson itself refuses and costs nothing; less costs a look at every record.
+    * ``archive_depth``: layers of packing, each compression and each archive one: ``x.tar.gz`` has
+      two.
     * ``members``: files in one archive.
     * ``expansion``: how many times larger than the file on disk everything unpacked from it may be.
-      It is looked at once ``expansion_floor`` bytes have been unpacked; smaller archives are harmless.
+      It is looked at once ``expansion_floor`` bytes have been unpacked; smaller archives are
+      harmless.
     * ``total_bytes``: everything unpacked from one path.
-    * ``spool_bytes``: a zip inside something else cannot be read in order and is copied first, to memory
-      or (from 16 MiB on) to a temporary file; this is the largest copy.
+    * ``spool_bytes``: a zip inside something else cannot be read in order and is copied first, to
+      memory or (from 16 MiB on) to a temporary file; this is the largest copy.
 
     A ``ValueError`` is raised for a limit below 1.
     """
@@ -84,10 +86,10 @@ class Limits:
 class Account:
     """The running account of one reading.
 
-    ``records`` counts all records met, ``unreadable`` those of them that gave no event, ``sources`` the files and
-    members whose content was of a known format, ``bytes_read`` what came from disk or standard input (before
-    unpacking), ``found`` the findings by code, shown or not. ``left`` may take lines of JSON before they are decoded, and gives the
-    places of the others, in order.
+    ``records`` counts all records met, ``unreadable`` those of them that gave no event, ``sources``
+    the files and members whose content was of a known format, ``bytes_read`` what came from disk or
+    standard input (before unpacking), ``found`` the findings by code, shown or not. ``left`` may
+    take lines of JSON before they are decoded, and gives the places of the others, in order.
     """
 
     records: int = 0
@@ -111,7 +113,8 @@ class Account:
         about: str = "",
         notes: tuple[str, ...] = (),
     ) -> None:
-        """Add a finding about a source, or about a line of it, or a record (``message`` goes on after its number).
+        """Add a finding about a source, or about a line of it, or a record (``message`` goes on
+        after its number).
 
         Where many things of one source can each have a finding (the members of an
         archive), ``about`` names the thing and ``source`` still bounds the number.
@@ -171,16 +174,16 @@ class Account:
 
 
 Entry = tuple[str, str, str, str, int, int, str, tuple[str, ...]]
-"""One thing that was said: what was done, the code, the source, the message, its line and record, ``about`` and the
-notes. All of it is plain data, so that it can go from one process to another."""
+"""One thing that was said: what was done, the code, the source, the message, its line and record,
+``about`` and the notes. All of it is plain data, so that it can go from one process to another."""
 
 
 @define(eq=False)
 class Minutes(Account):
     """An account that writes down what is said, for another one that is told later (`replay`).
 
-    It keeps as much as that one can need: of the findings of a kind about a source the first ones, and the
-    number of the others. `handed_over` gives what was said since the last time.
+    It keeps as much as that one can need: of the findings of a kind about a source the first ones,
+    and the number of the others. `handed_over` gives what was said since the last time.
     """
 
     _entries: list[Entry] = field(factory=list)
@@ -241,7 +244,8 @@ def replay(
 ) -> None:
     """Tell an account what `Minutes.handed_over` gave.
 
-    Where it was about a piece of a source, ``records`` and ``lines`` are how many there were before the piece.
+    Where it was about a piece of a source, ``records`` and ``lines`` are how many there were before
+    the piece.
     """
     number, unreadable, sources, size, entries = minutes
     account.records += number

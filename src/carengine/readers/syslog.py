@@ -1,8 +1,9 @@
 """Syslog lines, and the events that travel in them.
 
-The two headers in use, of RFC 5424 and of the older kind (RFC 3164, often without its priority once it is in a
-file), are read into ``syslog``. A message that is a JSON object, or one Windows event in XML (Sysmon for Linux), is the event,
-to which ``syslog`` is added; any other message is an event of two fields::
+The two headers in use, of RFC 5424 and of the older kind (RFC 3164, often without its priority once
+it is in a file), are read into ``syslog``. A message that is a JSON object, or one Windows event in
+XML (Sysmon for Linux), is the event, to which ``syslog`` is added; any other message is an event of
+two fields::
 
     <13>Oct  1 12:00:00 web1 sysmon[7]: <Event>…</Event>
     {"Event": {…}, "syslog": {"priority": 13, "time": "Oct  1 12:00:00", "hostname": "web1", "app": "sysmon", "pid": "7"}}
@@ -44,8 +45,8 @@ class SyslogError(ValueError):
 def event_of_line(text: str, decode: Callable[[bytes], Any]) -> dict[str, Any] | None:
     """The event of a syslog line, or of a line that is one event's XML; None if it is neither.
 
-    ``decode`` decodes JSON and raises `ValueError`. Raises `SyslogError` when the message begins like JSON or an event
-    and is broken.
+    ``decode`` decodes JSON and raises `ValueError`. Raises `SyslogError` when the message begins
+    like JSON or an event and is broken.
     """
     text = text.strip()
     if text.startswith("<Event"):

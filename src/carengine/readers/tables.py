@@ -1,15 +1,15 @@
 """Tables as text: comma-separated values, and what separates by tabs, semicolons or bars.
 
-The first line names the columns (after ``#TYPE …`` or ``sep=;``, which is passed over), every further row is an event of those cells that are not empty; all
-values are text::
+The first line names the columns (after ``#TYPE …`` or ``sep=;``, which is passed over), every
+further row is an event of those cells that are not empty; all values are text::
 
     EventID,Image,User              {"EventID": "1", "Image": "C:\\a.exe"}
     1,C:\\a.exe,
     3,"C:\\b, c.exe",ann            {"EventID": "3", "Image": "C:\\b, c.exe", "User": "ann"}
 
-Cells may stand in quotes, and then hold separators, doubled quotes and line ends. A quote that is never closed would
-make one cell of the rest of the file: a row that grows over its limit is unreadable, and reading
-goes on at the line after the one it began on.
+Cells may stand in quotes, and then hold separators, doubled quotes and line ends. A quote that is
+never closed would make one cell of the rest of the file: a row that grows over its limit is
+unreadable, and reading goes on at the line after the one it began on.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ _SECOND_LOOKS = 64
 def separator_of(head: bytes, *, hinted: bool = False) -> str | None:
     """What separates the columns of a text if it is a table, by its first lines.
 
-    The first line must be names, all different, and the rows that follow have as many cells. With a hint (the
-    file's name) one row is enough, and none if the header has two columns.
+    The first line must be names, all different, and the rows that follow have as many cells. With a
+    hint (the file's name) one row is enough, and none if the header has two columns.
     """
     text = head.removeprefix(BOM).decode("utf-8", "replace")
     lines = text.splitlines(keepends=True)
@@ -140,7 +140,8 @@ def _decoded(content: Content, limit: int) -> Iterator[tuple[int, str]]:
     for lines in batches(without_mark(content.chunks), limit):
         for line in lines:
             number += 1
-            # Bytes that are no UTF-8 become lone surrogates, until it is known what row they are in.
+            # Bytes that are no UTF-8 become lone surrogates, until it is known what row they are
+            # in.
             yield number, line.decode("utf-8", "surrogateescape")
 
 

@@ -1,19 +1,19 @@
 """Compressed files and archives, opened as they stream by.
 
-Everything that is read is a ``Content``: a name, the first bytes (from which its format is told), and an
-iterator over the bytes. An unpacker takes one content and gives those inside it, one after another,
-each to be read to its end before the next is asked for::
+Everything that is read is a ``Content``: a name, the first bytes (from which its format is told),
+and an iterator over the bytes. An unpacker takes one content and gives those inside it, one after
+another, each to be read to its end before the next is asked for::
 
     Content("logs.tar.gz")  --gunzip-->  Content("logs.tar.gz")  --untar-->  Content("logs.tar.gz!a.json"), …
 
 Nothing is held but a chunk: gzip, bzip2, xz, zstd and tar are read in order, and a zip file by its
-directory (``zipped``). Only what must be read from its end, and is itself inside something, is copied first
-(``Limits.spool_bytes``).
+directory (``zipped``). Only what must be read from its end, and is itself inside something, is
+copied first (``Limits.spool_bytes``).
 
-What is damaged gives all bytes up to the damage and then raises ``DamageError``. To that end the streams are
-unpacked here with the decompressors and not with the file classes of the standard library, which
-throw away what they have when they fail. ``RefusalError`` is raised once a path has cost more than
-``Limits`` allow; then nothing more of it is read.
+What is damaged gives all bytes up to the damage and then raises ``DamageError``. To that end the
+streams are unpacked here with the decompressors and not with the file classes of the standard
+library, which throw away what they have when they fail. ``RefusalError`` is raised once a path has
+cost more than ``Limits`` allow; then nothing more of it is read.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class RefusalError(Exception):
 class Meter:
     """What unpacking one path has cost. ``size`` is the packed size, read so far or known.
 
-    ``password`` opens encrypted members of zip archives. ``refusal`` is there once the limits have been reached while
-    records were read.
+    ``password`` opens encrypted members of zip archives. ``refusal`` is there once the limits have
+    been reached while records were read.
     """
 
     limits: Limits
@@ -88,10 +88,10 @@ class Meter:
 class Content:
     """Some bytes to read.
 
-    ``head`` is the first 64 KiB (or all, if there is less), ``chunks`` the whole from its beginning; it can be
-    walked once. ``depth`` is the number of layers of packing around it. ``file`` is the
-    open file where the content is one. ``within`` is the archive or folder it is in (or its own name),
-    whose findings are counted together where there may be one for each content.
+    ``head`` is the first 64 KiB (or all, if there is less), ``chunks`` the whole from its
+    beginning; it can be walked once. ``depth`` is the number of layers of packing around it.
+    ``file`` is the open file where the content is one. ``within`` is the archive or folder it is in
+    (or its own name), whose findings are counted together where there may be one for each content.
     """
 
     name: str
@@ -254,7 +254,8 @@ def xz_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]:
 
 @define(eq=False)
 class _Zstandard:
-    """The decompressor of the zstandard package, which bounds no output, fed so little that it is bounded."""
+    """The decompressor of the zstandard package, which bounds no output, fed so little that it is
+    bounded."""
 
     inner: Any
     eof: bool = False
@@ -349,8 +350,8 @@ def unzstandard(content: Content, account: Account) -> Iterator[Content]:
 def decode_utf16(content: Content, encoding: str = "utf-16") -> Content:
     """A text in UTF-16, as UTF-8. The byte order is the mark's, or else given: ``utf-16-le``.
 
-    A lone surrogate goes through as the bytes that stand for it, which are not UTF-8, so that the line it
-    is in is refused and no other.
+    A lone surrogate goes through as the bytes that stand for it, which are not UTF-8, so that the
+    line it is in is refused and no other.
     """
     return Content.of(
         content.name,
@@ -480,7 +481,8 @@ def untar(content: Content, account: Account) -> Iterator[Content]:
                 raise DamageError("the tar archive has no end mark; it may be cut off")
             return
         if not block.strip(b"\0"):
-            # Read on: damage to a compressed archive shows at its end, and `cat a.tar b.tar` has two.
+            # Read on: damage to a compressed archive shows at its end, and `cat a.tar b.tar` has
+            # two.
             ended = True
             continue
         ended = False

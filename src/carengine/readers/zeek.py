@@ -10,9 +10,10 @@ A log in Zeek's own form begins with lines that tell how it is written::
     #fields ts  uid id.orig_h   id.orig_p   …
     #types  time    string  addr    port    …
 
-Its rows become what Zeek writes when told to write JSON: keys as in ``#fields`` (``id.orig_h`` is one key), numbers and
-truth values as such, sets and vectors as lists, unset fields left out; and ``_path`` with the log's path, as
-Zeek's JSON for streaming has it. In files of JSON only the file's name tells the path: ``path_of`` finds it::
+Its rows become what Zeek writes when told to write JSON: keys as in ``#fields`` (``id.orig_h`` is
+one key), numbers and truth values as such, sets and vectors as lists, unset fields left out; and
+``_path`` with the log's path, as Zeek's JSON for streaming has it. In files of JSON only the file's
+name tells the path: ``path_of`` finds it::
 
     {"_path": "conn", "ts": 1601510400.5, "uid": "C1", "id.orig_h": "10.0.0.1", "id.orig_p": 49152, …}
 """

@@ -1,8 +1,8 @@
 """Zip archives, by their directory.
 
-A member is unpacked here as far as it goes, so that damage costs what follows it and not what came before. What the standard
-library can and this module cannot (encrypted members, rare methods) goes through ``zipfile``; members
-encrypted with AES through the `pyzipper` package.
+A member is unpacked here as far as it goes, so that damage costs what follows it and not what came
+before. What the standard library can and this module cannot (encrypted members, rare methods) goes
+through ``zipfile``; members encrypted with AES through the `pyzipper` package.
 """
 
 from __future__ import annotations

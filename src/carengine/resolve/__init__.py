@@ -1,8 +1,8 @@
 """From syntax to meaning: names bound, spellings folded, literals read, types checked.
 
-``program`` resolves whole programs, on ``rows`` (expressions about a row) and ``names`` (what is bound so far);
-``mapping`` resolves the expressions of field maps. Both stand on ``expressions``. ``shapes`` says what the rows
-of a stream look like.
+``program`` resolves whole programs, on ``rows`` (expressions about a row) and ``names`` (what is
+bound so far); ``mapping`` resolves the expressions of field maps. Both stand on ``expressions``.
+``shapes`` says what the rows of a stream look like.
 """
 
 from .expressions import regex_problem, suggestion

@@ -43,8 +43,8 @@ FieldLookup = Callable[[ast.Field], "Typed | ListConstant"]
 class Scope:
     """What expressions may refer to: fields, aggregates, constants, functions.
 
-    ``column`` tells the field of all rows of a stream that stands behind an ``in``, and the stream's plan; None for
-    what is no stream there.
+    ``column`` tells the field of all rows of a stream that stands behind an ``in``, and the
+    stream's plan; None for what is no stream there.
     """
 
     field: FieldLookup

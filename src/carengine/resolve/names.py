@@ -1,8 +1,8 @@
 """What names mean so far, and what a dotted path means in the rows of a stream.
 
-``Names`` is what one resolution knows and has found out. Each name is bound to a stream, a list or a value, or
-is *broken*: its definition has an error that is reported already, and what is built on it stays silent. A path
-is looked up in the shape of the rows at hand::
+``Names`` is what one resolution knows and has found out. Each name is bound to a stream, a list or
+a value, or is *broken*: its definition has an error that is reported already, and what is built on
+it stays silent. A path is looked up in the shape of the rows at hand::
 
     Shape         path          IR
     EventShape    process.exe   Field("exe")           under its canonical name, also for other spellings
@@ -30,8 +30,9 @@ from .outcome import Path, Reference
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape
 from .size import Sizes
 
-# A name is compared with others to suggest one in its place, so often in one program and no more: with thousands of
-# unknown names nobody reads the suggestions, and looking for them took most of the time.
+# A name is compared with others to suggest one in its place, so often in one program and no more:
+# with thousands of unknown names nobody reads the suggestions, and looking for them took most of
+# the time.
 _MOST_COMPARISONS = 50_000
 
 
@@ -62,8 +63,8 @@ Binding = Stream | ListConstant | Scalar | Broken
 class Names:
     """The state of one resolution: what is bound so far, and what was found on the way.
 
-    ``found`` collects the diagnostics, ``references`` the CAR fields that are read, ``spelt`` the fields that
-    are spelt otherwise than the data model spells them.
+    ``found`` collects the diagnostics, ``references`` the CAR fields that are read, ``spelt`` the
+    fields that are spelt otherwise than the data model spells them.
     """
 
     def __init__(self, datamodel: DataModel) -> None:
@@ -80,7 +81,8 @@ class Names:
         self.found.append(diagnostic)
 
     def near(self, name: str, candidates: Collection[str], n: int = 3) -> list[str]:
-        """The candidates that a name may stand for, the likeliest first; none after very many searches."""
+        """The candidates that a name may stand for, the likeliest first; none after very many
+        searches."""
         self._comparisons += len(candidates)
         return list(nearest(name, candidates, n)) if self._comparisons <= _MOST_COMPARISONS else []
 

@@ -26,8 +26,8 @@ class Reference:
 class Clause:
     """A condition of a program as it is written: neither flattened nor simplified.
 
-    ``condition`` has the structure of ``expression``, item by item; ``rows`` is the plan whose rows it is put to
-    (for a join, the pairs before its condition).
+    ``condition`` has the structure of ``expression``, item by item; ``rows`` is the plan whose rows
+    it is put to (for a join, the pairs before its condition).
     """
 
     expression: ast.Expression
@@ -39,9 +39,10 @@ class Clause:
 class Resolution:
     """What became of a program. ``program`` is None when a diagnostic is an error.
 
-    ``shapes`` says for each output what its rows look like, ``runs`` which rules it runs, ``clauses`` holds
-    the conditions as written, in order. ``spelt`` has an entry for each field that is spelt otherwise than its
-    stream spells it: its place, its path as written, and the path that is meant.
+    ``shapes`` says for each output what its rows look like, ``runs`` which rules it runs,
+    ``clauses`` holds the conditions as written, in order. ``spelt`` has an entry for each field
+    that is spelt otherwise than its stream spells it: its place, its path as written, and the path
+    that is meant.
     """
 
     program: ir.Program | None

@@ -1,10 +1,10 @@
 """From a syntax tree to the IR.
 
-``resolve`` walks a program's statements in order and binds their names (``names``) to what they mean: a stream
-with what its rows look like, a list, a value. Here are the statements and the streams; what an expression says
-about a row is the business of ``rows``. All problems are collected; a statement that has one leaves its name
-*broken* unless it is plain what its rows look like, and what is built on a broken name stays silent, so that
-each mistake is reported once.
+``resolve`` walks a program's statements in order and binds their names (``names``) to what they
+mean: a stream with what its rows look like, a list, a value. Here are the statements and the
+streams; what an expression says about a row is the business of ``rows``. All problems are
+collected; a statement that has one leaves its name *broken* unless it is plain what its rows look
+like, and what is built on a broken name stays silent, so that each mistake is reported once.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class _Resolver:
     def _recovered(self, value: ast.StreamExpression | ast.Expression) -> Binding:
         """What a name stands for after an error in its definition.
 
-        A condition does not change what rows look like, nor does a misspelt action: what is built on
-        the stream can be checked as well. The program is refused in any case.
+        A condition does not change what rows look like, nor does a misspelt action: what is built
+        on the stream can be checked as well. The program is refused in any case.
         """
         if self.names.found and self.names.found[-1].code is codes.TOO_LARGE:
             return Broken()
@@ -352,7 +352,8 @@ class _Resolver:
         return Stream(self.names.sized(plan, select.span), RowShape(tuple(types)))
 
     def _refuse_single_fields(self, columns: Sequence[ir.Column], select: ast.Select) -> None:
-        """Over a whole stream there is one row: a field of single events has no place beside aggregates."""
+        """Over a whole stream there is one row: a field of single events has no place beside
+        aggregates."""
         for column, item in zip(columns, select.items, strict=True):
             if any(isinstance(part, ir.Field) for part in _outside_aggregates(column.value)):
                 fail(

@@ -1,4 +1,5 @@
-"""Expressions about the row at hand: its fields, constants, aggregates, ranks, columns of counted streams.
+"""Expressions about the row at hand: its fields, constants, aggregates, ranks, columns of counted
+streams.
 
 What a name stands for where a value is needed, first that fits::
 
@@ -59,8 +60,8 @@ _SPELLINGS = {
 class Row:
     """Where an expression stands: a row of ``stream``, which is called ``name``.
 
-    ``stream`` is None where there is no row, as in the definition of a constant. ``selecting`` is True in a
-    projection, where aggregates are over the rows that are projected together.
+    ``stream`` is None where there is no row, as in the definition of a constant. ``selecting`` is
+    True in a projection, where aggregates are over the rows that are projected together.
     """
 
     names: Names
@@ -104,7 +105,8 @@ class Row:
                 return value, type_
             case Stream(ir.Aggregated() as plan, RowShape(columns)) if stream is not None:
                 return self._counted(expression, plan, columns, stream)
-        # A stream that is named where a value is needed; `a.x` in a filter of `a` is a field of its rows.
+        # A stream that is named where a value is needed; `a.x` in a filter of `a` is a field of its
+        # rows.
         named = isinstance(binding, Stream) and (path[0] != name or len(path) == 1)
         if stream is None or (named and not isinstance(stream.shape, JoinShape)):
             self.names.undefined(expression, binding)
@@ -190,7 +192,8 @@ class Row:
         return self._whole_of_own(function, call, stream)
 
     def _whole_of_own(self, function: str, call: ast.Call, stream: Stream) -> Typed:
-        """An aggregate in a condition on single rows: over the whole of the stream that it speaks of."""
+        """An aggregate in a condition on single rows: over the whole of the stream that it speaks
+        of."""
         match call.arguments:
             case (ast.Field((first, *rest)),) if isinstance(self.names.bindings.get(first), Stream):
                 return self._whole(function, call, first, tuple(rest))
@@ -252,7 +255,8 @@ class Row:
         )
 
     def _column(self, items: ast.Field | ast.Call) -> tuple[ir.Field, ir.Plan] | None:
-        """The field of a stream's rows that stands behind an `in`; None for what is of the row at hand, or no stream."""
+        """The field of a stream's rows that stands behind an `in`; None for what is of the row at
+        hand, or no stream."""
         name = items
         if isinstance(items, ast.Call):
             match items.arguments:
@@ -289,7 +293,8 @@ class Row:
         return value
 
     def _only_column(self, stream: Stream, name: ast.Field) -> ir.Field:
-        """What a stream of one column has in its rows: that of a projection, or the value that is unique."""
+        """What a stream of one column has in its rows: that of a projection, or the value that is
+        unique."""
         plan = stream.plan
         while isinstance(plan, ir.Filter):
             plan = plan.plan

@@ -42,7 +42,8 @@ class RowShape:
 
 @frozen
 class GroupShape:
-    """Groups of rows of ``members``, by keys; ``sources`` are the branches that keys of joined rows come from."""
+    """Groups of rows of ``members``, by keys; ``sources`` are the branches that keys of joined rows
+    come from."""
 
     keys: tuple[tuple[str, Type], ...]
     members: Shape

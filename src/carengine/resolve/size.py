@@ -1,17 +1,20 @@
 """How large a plan is when it is written out, which a short program can make very large.
 
-Streams share what they are built on, so a program of a few lines can describe a plan of astronomic size::
+Streams share what they are built on, so a program of a few lines can describe a plan of astronomic
+size::
 
     a = search Process:Create
     b = join (a, c) where …        every line doubles the plan
     a.x = a.x + a.x                every line doubles the expression for x
 
-Whatever works on plans walks them as trees. So the resolver measures each plan it makes, with a few numbers a
-plan, and refuses it past a bound:
+Whatever works on plans walks them as trees. So the resolver measures each plan it makes, with a few
+numbers a plan, and refuses it past a bound:
 
-* **nodes** of the tree, those of plans inside conditions (``Whole``, ``Lookup``, ``Rank``) included;
+* **nodes** of the tree, those of plans inside conditions (``Whole``, ``Lookup``, ``Rank``)
+  included;
 * its **depth**, which is bounded by Python's own stack;
-* the **leaves** of conditions and values once what was assigned stands in its place, and how deep values then are.
+* the **leaves** of conditions and values once what was assigned stands in its place, and how deep
+  values then are.
 """
 
 from __future__ import annotations
@@ -35,8 +38,8 @@ Extent = tuple[int, int]
 class _Size:
     """What a plan measures. ``plan`` is held so that its id stays its own.
 
-    ``weights`` are the extents of the assigned fields; ``leaves`` counts those of all conditions and
-    values, of which the deepest is ``deepest``.
+    ``weights`` are the extents of the assigned fields; ``leaves`` counts those of all conditions
+    and values, of which the deepest is ``deepest``.
     """
 
     plan: ir.Plan

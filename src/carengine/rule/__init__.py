@@ -1,10 +1,6 @@
-"""Rules and how they are loaded.
+"""Rules: ``model`` says what a rule and a set of rules are, ``frontmatter`` reads what files say
+about them."""
 
-``model`` says what a rule and a set of rules are; ``carfile``, ``caryaml`` and ``page`` read the formats they come
-in, ``frontmatter`` and ``published`` what these share; ``load`` finds files.
-"""
-
-from .load import load_rule, load_rules, parse_rule
 from .model import (
     Draft,
     Example,
@@ -35,7 +31,4 @@ __all__ = [
     "TruePositive",
     "UnitTest",
     "from_drafts",
-    "load_rule",
-    "load_rules",
-    "parse_rule",
 ]

@@ -1,8 +1,8 @@
 """Reading a rule's metadata: the YAML between two ``---`` lines at the top of a file.
 
-Everything in it is optional. Keys that are not known are reported and passed over; a value of the wrong
-kind is an error with its place. The same keys serve ``.car`` files and, where CAR has them too, its
-YAML and Markdown::
+Everything in it is optional. Keys that are not known are reported and passed over; a value of the
+wrong kind is an error with its place. The same keys serve ``.car`` files and, where CAR has them
+too, its YAML and Markdown::
 
     id: CAR-2019-08-001
     title: Credential dumping via Task Manager
@@ -52,7 +52,8 @@ KEYS = (
     "unit_tests",
     "true_positives",
 )
-"""The keys of a ``.car`` file. The last seven are what CAR's pages show beside; a rule does without."""
+"""The keys of a ``.car`` file. The last seven are what CAR's pages show beside; a rule does
+without."""
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 STATUSES = ("stable", "test", "experimental", "deprecated", "unsupported")
@@ -91,7 +92,8 @@ def split(block: Block) -> FrontMatter:
 
 
 class Fields:
-    """A mapping's values, read as the kinds they should have; what is wrong is collected in ``found``."""
+    """A mapping's values, read as the kinds they should have; what is wrong is collected in
+    ``found``."""
 
     def __init__(self, root: yamltext.Mapping | None) -> None:
         self.root = root

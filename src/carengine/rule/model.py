@@ -1,13 +1,13 @@
 """Rules: a program with what people need to know about it, and sets of them.
 
-A ``Rule`` carries its metadata, its program as written and as resolved, and examples of events it must
-and must not match. A ``RuleSet`` is what loading gives: the rules that can be used, the ones that were
-refused, and every diagnostic. Nothing is lost on the way: ``len(rules) + len(refused)`` is the number
-of rules found.
+A ``Rule`` carries its metadata, its program as written and as resolved, and examples of events it
+must and must not match. A ``RuleSet`` is what loading gives: the rules that can be used, the ones
+that were refused, and every diagnostic. Nothing is lost on the way: ``len(rules) + len(refused)``
+is the number of rules found.
 
 ``from_drafts`` turns what the loaders read (a ``Draft`` each) into rules: it resolves programs,
-follows ``run`` from rule to rule, and refuses cycles and ids that come twice. A rule in a language of its own (Sigma's)
-comes with its program made; there is no pseudocode to resolve.
+follows ``run`` from rule to rule, and refuses cycles and ids that come twice. A rule in a language
+of its own (Sigma's) comes with its program made; there is no pseudocode to resolve.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Parameters = Mapping[str, str | int | float | bool | Sequence[str]]
 class Technique:
     """An ATT&CK technique that a rule detects.
 
-    ``subtechniques`` are full ids (``T1003.001``), ``tactics`` too (``TA0006``); ``coverage`` is CAR's level,
-    empty where not said.
+    ``subtechniques`` are full ids (``T1003.001``), ``tactics`` too (``TA0006``); ``coverage`` is
+    CAR's level, empty where not said.
     """
 
     id: str
@@ -59,7 +59,8 @@ class Example:
 
 @frozen
 class Implementation:
-    """An analytic in one language: ``type`` says which (pseudocode, Splunk, EQL …), ``code`` is its text."""
+    """An analytic in one language: ``type`` says which (pseudocode, Splunk, EQL …), ``code`` is its
+    text."""
 
     name: str
     type: str
@@ -93,8 +94,8 @@ class TruePositive:
 class Publication:
     """What a CAR analytic publishes beside its pseudocode.
 
-    ``information_domain`` (Host, Network …), ``subtypes`` (File, Process …) and ``analytic_types`` (TTP …) are CAR's
-    own way to sort analytics; ``update_date`` is when it was changed last.
+    ``information_domain`` (Host, Network …), ``subtypes`` (File, Process …) and ``analytic_types``
+    (TTP …) are CAR's own way to sort analytics; ``update_date`` is when it was changed last.
     """
 
     implementations: tuple[Implementation, ...] = ()
@@ -129,10 +130,10 @@ class Metadata:
 class Draft:
     """A rule as a loader read it: not resolved yet.
 
-    ``program`` is the pseudocode's syntax, or, where there is none, the program itself; None after an error that is
-    in ``diagnostics``. ``declared`` holds the data model references that the file itself states, if it does. Of a
-    ``lenient`` draft only the block counts: it is read leniently when all drafts are known, and its ``program``
-    is an empty one until then.
+    ``program`` is the pseudocode's syntax, or, where there is none, the program itself; None after
+    an error that is in ``diagnostics``. ``declared`` holds the data model references that the file
+    itself states, if it does. Of a ``lenient`` draft only the block counts: it is read leniently
+    when all drafts are known, and its ``program`` is an empty one until then.
     """
 
     id: str
@@ -156,8 +157,8 @@ class Draft:
 class Rule:
     """A rule that can be used.
 
-    ``syntax`` is None where it was not written in pseudocode. ``clauses`` are its conditions as they are written, for
-    the checker; none where a rule was made in code.
+    ``syntax`` is None where it was not written in pseudocode. ``clauses`` are its conditions as
+    they are written, for the checker; none where a rule was made in code.
     """
 
     id: str
@@ -326,8 +327,8 @@ _MAX_RUNS = 50
 def mended(drafts: Mapping[str, Draft]) -> dict[str, Draft]:
     """The drafts by their folded ids, the lenient ones read.
 
-    What ``run`` gives is known from the other rules' programs, so that these are read first; in a circle, one of them
-    does without.
+    What ``run`` gives is known from the other rules' programs, so that these are read first; in a
+    circle, one of them does without.
     """
     done: dict[str, Draft] = {}
     open_: list[str] = []

@@ -194,7 +194,8 @@ class Comparison:
 
 @frozen
 class In:
-    """``value in items`` and ``value not in items``; ``items`` is a list, a field, a constant or a network."""
+    """``value in items`` and ``value not in items``; ``items`` is a list, a field, a constant or a
+    network."""
 
     value: Expression
     items: Expression

@@ -344,7 +344,8 @@ def _doubled_connective(error: _Error) -> Diagnostic | None:
 
 
 def doubled_connective(first: str, surplus: Span, second: Span) -> Diagnostic:
-    """What is said of ``or or``: ``second`` is the second word, ``surplus`` that and the space before it."""
+    """What is said of ``or or``: ``second`` is the second word, ``surplus`` that and the space
+    before it."""
     return Diagnostic(
         codes.SYNTAX,
         f"`{first}` and `{second.text}` stand side by side, and a condition belongs between them",

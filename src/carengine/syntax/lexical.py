@@ -6,14 +6,14 @@ end, in linear time, and gives what stands there a rough kind::
     a = filter t where exe = “x” && (b   # why
     word operator word word word word operator curly foreign operator word comment
 
-With it the parser finds comments, refuses what is too large or too deep before it costs anything, names
-mistakes that no grammar could name well (a string without an end, typographic quotes,
+With it the parser finds comments, refuses what is too large or too deep before it costs anything,
+names mistakes that no grammar could name well (a string without an end, typographic quotes,
 ``&&``), and finds the lines where a statement begins, to go on there after an error.
 
 A line begins a statement when it begins with a name, as in ``name =`` or ``output name``, and the
 line before does not end in something that waits for more. Inside brackets that are open, such a
-line must also stand no deeper than its statement did. ``name = search …``, ``output name`` and the like, which
-no expression can contain, begin one in any case.
+line must also stand no deeper than its statement did. ``name = search …``, ``output name`` and the
+like, which no expression can contain, begin one in any case.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ _LEXEME = re.compile(
 
 @frozen
 class Lexeme:
-    """A piece of the text: its kind (a group of the pattern above), and where in the text it stands."""
+    """A piece of the text: its kind (a group of the pattern above), and where in the text it
+    stands."""
 
     kind: str
     text: str
@@ -325,7 +326,8 @@ def quoted(value: str) -> str:
 
 
 def takes_value(lexeme: Lexeme) -> bool:
-    """Whether a value has to follow: after a comparison, ``[``, ``,``, ``(``, ``in``, ``match``, ``contains``."""
+    """Whether a value has to follow: after a comparison, ``[``, ``,``, ``(``, ``in``, ``match``,
+    ``contains``."""
     if lexeme.kind == "operator":
         return lexeme.text in ("=", "==", "!=", "<", "<=", ">", ">=", "[", ",", "(")
     return lexeme.word in ("in", "match", "contains", "contain")

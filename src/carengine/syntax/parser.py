@@ -1,10 +1,9 @@
 """From text to tree.
 
 A text is first read into lexemes (``lexical``), which finds what is wrong with its characters and
-refuses what is too large. Then Lark parses it with ``grammar/car.lark``, and its parse tree becomes the
-tree of ``ast``. A program with no mistake goes through once. One with mistakes is
-parsed again, statement by statement, so that each mistake is told and every statement that is right
-is kept::
+refuses what is too large. Then Lark parses it with ``grammar/car.lark``, and its parse tree becomes
+the tree of ``ast``. A program with no mistake goes through once. One with mistakes is parsed again,
+statement by statement, so that each mistake is told and every statement that is right is kept::
 
     a = fliter files where x = 1     CE101 unknown word `fliter`; did you mean `filter`?
     b = search File:Create           Define("b", Search(…))
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
-from .. import shipped
+from .. import resources
 from ..diagnostics import Block, Code, Diagnostic, Edit, Fix, Span, codes, ordered
 from . import ast, quick
 from .explain import Failure, doubled_connective, explain
@@ -172,7 +171,7 @@ def _lark() -> Lark:
     from lark import Lark
 
     return Lark(
-        shipped.grammar().read_text(encoding="utf-8"),
+        resources.grammar().read_text(encoding="utf-8"),
         parser="lalr",
         lexer="contextual",
         start=["program", "expression"],

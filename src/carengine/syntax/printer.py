@@ -13,10 +13,10 @@ Connected conditions stand in parentheses, also ``and`` inside ``or``, where the
 need them and readers do. A word that would be read as a keyword is written in backquotes.
 
 A document describes all ways to lay a statement out (texts, possible line breaks, groups that are
-broken as one), and ``_lay_out`` chooses, as Wadler's and Oppen's printers do. Each document
-carries marks of where its parts stood in the source. Comments find their place by these: one that
-stood behind something stays behind it, and one on a line of its own stays before what followed it. If two would
-have to stand behind one line, both go before it, each on its own line.
+broken as one), and ``_lay_out`` chooses, as Wadler's and Oppen's printers do. Each document carries
+marks of where its parts stood in the source. Comments find their place by these: one that stood
+behind something stays behind it, and one on a line of its own stays before what followed it. If two
+would have to stand behind one line, both go before it, each on its own line.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ def _lay_out(doc: _Doc) -> list[_Row]:
 
 
 def _fits(first: _Task, after: Sequence[_Task], room: int) -> bool:
-    """Whether a document, and what follows it up to the next new line, takes at most ``room`` columns."""
+    """Whether a document, and what follows it up to the next new line, takes at most ``room``
+    columns."""
     tasks = [first]
     rest = len(after)
     while room >= 0:

@@ -1,17 +1,17 @@
 """The expressions of field maps without Lark.
 
-Shipped field maps hold thousands of expressions, nearly all of them plain: a name, a call, an equality,
-a list, ``and``, ``or``, ``not``. Reading these with the grammar's parser costs half a millisecond each,
-and a fifth of a second before the first; a run would spend more time on the maps than on a small log.
-``read`` reads the plain ones::
+Shipped field maps hold thousands of expressions, nearly all of them plain: a name, a call, an
+equality, a list, ``and``, ``or``, ``not``. Reading these with the grammar's parser costs half a
+millisecond each, and a fifth of a second before the first; a run would spend more time on the maps
+than on a small log. ``read`` reads the plain ones::
 
     EventID = 12 and Action in ["CreateKey", "SetValue"]     an And, as the grammar has it
     first(Image, process.executable)                         a Call
     time < now - 1 day                                       None: not plain, ask the grammar
 
-It gives the very tree that the grammar's parser gives, spans included, or None; a test holds the two together.
-None is always a right answer, so that whatever is unusual (a keyword as a name, arithmetic, chains of
-comparisons, anything wrong) is left to the grammar.
+It gives the very tree that the grammar's parser gives, spans included, or None; a test holds the
+two together. None is always a right answer, so that whatever is unusual (a keyword as a name,
+arithmetic, chains of comparisons, anything wrong) is left to the grammar.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def read(block: Block) -> ast.Expression | None:
 
 
 def _tokens(text: str) -> list[Token]:
-    """The tokens as kind, text and place. The kind of a keyword is the word, that of a sign the sign."""
+    """The tokens as kind, text and place. The kind of a keyword is the word, that of a sign the
+    sign."""
     made: list[Token] = []
     place = 0
     while True:

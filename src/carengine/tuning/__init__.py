@@ -1,13 +1,14 @@
 """Tuning that survives updates of the rules: what to leave out, in files and options of one's own.
 
-Rules are somebody else's, and come again with the next update; what one knows of one's own network is kept apart from them::
+Rules are somebody else's, and come again with the next update; what one knows of one's own network
+is kept apart from them::
 
     exclusions.yaml ──load_tuning──▶ Tuning ──▶ Sifter ──admit(match)──▶ reported, excluded or suppressed
     --level, --tag, … ──▶ RuleFilter ──choose(rules)──▶ the rules to run, and how many are left out, and why
     --from, --to ──▶ TimeRange ──▶ events outside it are not looked at
 
-* An ``Exclusion`` takes matches away that somebody has looked into: a condition in the language of the rules, for
-  some rules or all, with a reason, and a last day if it is not for ever.
+* An ``Exclusion`` takes matches away that somebody has looked into: a condition in the language of
+  the rules, for some rules or all, with a reason, and a last day if it is not for ever.
 * A ``Suppression`` reports one of many matches that are alike within a period.
 * Whatever is taken away is counted under the name of what took it.
 """

@@ -1,7 +1,7 @@
 """Exclusions: matches that are known to be harmless, in files apart from the rules.
 
-A file is YAML. ``where`` is a condition on the CAR fields of an event, in the language of the rules; without ``rules`` it is
-for all of them::
+A file is YAML. ``where`` is a condition on the CAR fields of an event, in the language of the
+rules; without ``rules`` it is for all of them::
 
     exclusions:
       - name: backup agent
@@ -12,8 +12,9 @@ for all of them::
     suppress:
       - {by: [rule, hostname], for: 1 hour}
 
-A match is excluded when the condition is true of one of its events. It is not when it is unknown: an event without the
-field is reported. ``reason`` is required; from the day after ``expires`` on the exclusion does nothing, and is named.
+A match is excluded when the condition is true of one of its events. It is not when it is unknown:
+an event without the field is reported. ``reason`` is required; from the day after ``expires`` on
+the exclusion does nothing, and is named.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ _LARGEST = 4_000_000
 
 @frozen
 class Exclusion:
-    """One exclusion. ``rules`` are ids or glob patterns of ids; ``expires`` is the last day it holds."""
+    """One exclusion. ``rules`` are ids or glob patterns of ids; ``expires`` is the last day it
+    holds."""
 
     name: str
     rules: tuple[str, ...]
@@ -78,7 +80,8 @@ class Tuning:
         return Tuning(self.exclusions + other.exclusions, self.suppressions + other.suppressions)
 
     def unknown_rules(self, known: Iterable[str]) -> tuple[Diagnostic, ...]:
-        """Warnings for ids and patterns that none of the known rules fits: a misspelling, or a rule that is gone."""
+        """Warnings for ids and patterns that none of the known rules fits: a misspelling, or a rule
+        that is gone."""
         ids = list(known)
         found = []
         for item in self.exclusions:
@@ -95,7 +98,8 @@ def fits(rule: str, patterns: tuple[str, ...]) -> bool:
 
 
 def load_tuning(*paths: str | Path) -> Tuning:
-    """The exclusions and suppressions of some files. Raises `CarError` with everything that is wrong in all of them."""
+    """The exclusions and suppressions of some files. Raises `CarError` with everything that is
+    wrong in all of them."""
     made = Tuning()
     found: list[Diagnostic] = []
     for path in paths:

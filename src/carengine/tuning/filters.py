@@ -1,10 +1,11 @@
 """Which rules run and which events they see.
 
-A ``RuleFilter`` chooses rules by what they say about themselves. Every one of its parts must fit; a rule
-that says nothing about a part (states no level, no platform) does not fit it. How many rules each part leaves
-out is counted, a rule at the first part it does not fit.
+A ``RuleFilter`` chooses rules by what they say about themselves. Every one of its parts must fit; a
+rule that says nothing about a part (states no level, no platform) does not fit it. How many rules
+each part leaves out is counted, a rule at the first part it does not fit.
 
-A ``TimeRange`` chooses events by their time, ``start`` included, ``end`` not. Events that have none are inside.
+A ``TimeRange`` chooses events by their time, ``start`` included, ``end`` not. Events that have none
+are inside.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from ..values import time_of
 
 @frozen
 class RuleFilter:
-    """What a rule must be: its level at least, one of the statuses, of the tags, of the techniques, of the platforms.
+    """What a rule must be: its level at least, one of the statuses, of the tags, of the techniques,
+    of the platforms.
 
     A technique includes its subtechniques. Texts are compared without case.
     """
@@ -91,7 +93,8 @@ class TimeRange:
 class InTime:
     """Tells which events a range of time lets through.
 
-    ``outside`` counts those that it does not, ``timeless`` those that have no time and are let through.
+    ``outside`` counts those that it does not, ``timeless`` those that have no time and are let
+    through.
     """
 
     def __init__(self, engine: Engine, times: TimeRange) -> None:

@@ -16,8 +16,8 @@ from .suppression import Repeats
 class Sifter:
     """Decides of each match whether it is reported, and counts the others.
 
-    ``excluded`` and ``suppressed`` count by the name of what took the match away, ``by_rule`` both by rule id. ``expired``
-    are the exclusions that do nothing any more on the day ``today``.
+    ``excluded`` and ``suppressed`` count by the name of what took the match away, ``by_rule`` both
+    by rule id. ``expired`` are the exclusions that do nothing any more on the day ``today``.
     """
 
     def __init__(self, tuning: Tuning, today: date) -> None:
@@ -32,7 +32,8 @@ class Sifter:
         self._for_rule: dict[str, tuple[list[Exclusion], list[Repeats]]] = {}
 
     def admit(self, match: Match) -> bool:
-        """Whether a match is to be reported. Exclusions come first, so that what they take away suppresses nothing."""
+        """Whether a match is to be reported. Exclusions come first, so that what they take away
+        suppresses nothing."""
         id_ = match.rule.id
         found = self._for_rule.get(id_)
         if found is None:

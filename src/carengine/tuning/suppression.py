@@ -1,7 +1,7 @@
 """Repeats that are reported once: ``rule, hostname for 1 hour``.
 
-Matches are alike when they agree in every field of the key, text compared without case. After one is reported,
-those like it are held back whose time is within the period of that one's::
+Matches are alike when they agree in every field of the key, text compared without case. After one
+is reported, those like it are held back whose time is within the period of that one's::
 
     key: rule, hostname   period: 1 hour
     10:00 A web1   reported
@@ -10,8 +10,9 @@ those like it are held back whose time is within the period of that one's::
     10:59 A web1   suppressed
     11:01 A web1   reported       an hour after the one at 10:00
 
-``rule`` and ``output`` are the rule's id and the output's name; any other name is a CAR field, a column of the match or
-a field of its first event that has it. A match that lacks one of the fields, or has no time, is reported.
+``rule`` and ``output`` are the rule's id and the output's name; any other name is a CAR field, a
+column of the match or a field of its first event that has it. A match that lacks one of the fields,
+or has no time, is reported.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _REMEMBERED = 100_000
 
 @frozen
 class Suppression:
-    """One way of being alike: the fields of the key, the period in microseconds, the rules it is for (patterns)."""
+    """One way of being alike: the fields of the key, the period in microseconds, the rules it is
+    for (patterns)."""
 
     by: tuple[str, ...]
     period: int

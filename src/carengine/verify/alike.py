@@ -1,8 +1,10 @@
-"""Whether two programs that look at several events at a time are built alike, out of filters that find the same events.
+"""Whether two programs that look at several events at a time are built alike, out of filters that
+find the same events.
 
-``Forms`` gives each plan a form in which what makes no difference is gone: the order of conditions, keys and branches, the names
-of branches and columns, the way round in which two values are compared, and which of two conditions is written where both
-are proved to find the same single events::
+``Forms`` gives each plan a form in which what makes no difference is gone: the order of conditions,
+keys and branches, the names of branches and columns, the way round in which two values are
+compared, and which of two conditions is written where both are proved to find the same single
+events::
 
     c = count(p) by host, filter c where count > 3       EventCode=1 | stats count as n by host | search n>=4
 
@@ -27,7 +29,8 @@ _COUNTS = ("count", "distinct_count")
 
 @define
 class Forms:
-    """The forms of plans. ``same`` tells whether two leaves, which single events decide, are proved to have the same rows."""
+    """The forms of plans. ``same`` tells whether two leaves, which single events decide, are proved
+    to have the same rows."""
 
     same: Callable[[Leaf, Leaf], bool]
     leaves: list[Leaf] = field(factory=list)

@@ -1,7 +1,8 @@
-"""An analytic with several implementations: whether they agree, and whether each finds what it should.
+"""An analytic with several implementations: whether they agree, and whether each finds what it
+should.
 
-``load_analytics`` reads what CAR publishes, ``verify`` reads every implementation of one, runs each on the true positives that
-come with the analytic, and compares each with each::
+``load_analytics`` reads what CAR publishes, ``verify`` reads every implementation of one, runs each
+on the true positives that come with the analytic, and compares each with each::
 
     [analytic] = load_analytics("CAR-2019-08-001.md")
     report = verify(analytic)
@@ -19,13 +20,15 @@ from pathlib import Path
 
 from attrs import evolve, field, frozen
 
-from .. import foreign, ir
+from .. import ir
 from ..diagnostics import Block, CarError, Diagnostic, Label, Source, codes, ordered
 from ..engine import Engine
 from ..fieldmap import FieldMap, find_maps, normalize
-from ..rule import Example, Implementation, Publication, Refused, Rule, carfile, caryaml, page
+from ..languages.car import carfile, caryaml, page
+from ..languages.car.published import is_pseudocode
+from ..languages.reading import LANGUAGES, Reading, as_rule, language_of, raised, read
+from ..rule import Example, Implementation, Publication, Refused, Rule
 from ..rule.model import Draft, from_drafts
-from ..rule.published import is_pseudocode
 from .comparing import Comparison, Difference, compare
 from .conditions import selection
 from .linked import link_in
@@ -40,7 +43,8 @@ _ENDINGS = (".md", ".yaml", ".yml", ".car")
 
 @frozen
 class Analytic:
-    """What CAR publishes under one id: its rules, one for each block of pseudocode, and everything beside them."""
+    """What CAR publishes under one id: its rules, one for each block of pseudocode, and everything
+    beside them."""
 
     id: str
     title: str
@@ -53,10 +57,11 @@ class Analytic:
 class Candidate:
     """One implementation: its program in CAR's names, or None and the diagnostics that say why.
 
-    ``language`` is empty for one that cannot be read. ``found`` says for each of the analytic's examples whether the
-    implementation finds an event of it; None where it cannot be run, or no log that it is about could hold the event. ``maps`` are the field maps of the logs that a query
-    in another language is about. ``link`` is where an implementation without code is to be found, if it says so. ``own`` is a query as it was read
-    under its own names.
+    ``language`` is empty for one that cannot be read. ``found`` says for each of the analytic's
+    examples whether the implementation finds an event of it; None where it cannot be run, or no log
+    that it is about could hold the event. ``maps`` are the field maps of the logs that a query in
+    another language is about. ``link`` is where an implementation without code is to be found, if
+    it says so. ``own`` is a query as it was read under its own names.
     """
 
     title: str
@@ -67,15 +72,16 @@ class Candidate:
     found: tuple[bool | None, ...] = ()
     maps: tuple[FieldMap, ...] = field(default=(), repr=False)
     link: str = ""
-    own: foreign.Reading | None = field(default=None, repr=False)
+    own: Reading | None = field(default=None, repr=False)
 
 
 @frozen
 class Pair:
     """Two implementations, by their places, and how they compare.
 
-    Where they are not the same for all events, and one is about the logs of some field maps, ``on_logs`` compares them on what
-    these logs can hold (both of them, where each has its own); ``logs`` names the maps.
+    Where they are not the same for all events, and one is about the logs of some field maps,
+    ``on_logs`` compares them on what these logs can hold (both of them, where each has its own);
+    ``logs`` names the maps.
     """
 
     first: int
@@ -86,7 +92,8 @@ class Pair:
 
     @property
     def equivalent(self) -> bool | None:
-        """Whether the two find the same events, of those logs at least; None where that is not known."""
+        """Whether the two find the same events, of those logs at least; None where that is not
+        known."""
         if self.on_logs is not None and self.on_logs.equivalent:
             return True
         return self.comparison.equivalent
@@ -103,7 +110,8 @@ class Report:
 
     @property
     def equivalent(self) -> bool | None:
-        """Whether all implementations find the same events (see `Pair`); None where that is not known."""
+        """Whether all implementations find the same events (see `Pair`); None where that is not
+        known."""
         answers = {pair.equivalent for pair in self.pairs}
         if False in answers:
             return False
@@ -117,7 +125,8 @@ class Report:
 
 
 def load_analytics(*paths: str | Path) -> tuple[Analytic, ...]:
-    """The analytics in files and folders: CAR's YAML and Markdown, and rule files. Raises `CarError` for what cannot be read."""
+    """The analytics in files and folders: CAR's YAML and Markdown, and rule files. Raises
+    `CarError` for what cannot be read."""
     drafts: list[Draft] = []
     found: list[Diagnostic] = []
     for path in map(Path, paths):
@@ -221,7 +230,8 @@ def compared(
 
 
 def _same_in_own_names(one: Candidate, other: Candidate) -> bool:
-    """Whether it is proved that a program in CAR's names and a query find the same of the query's logs."""
+    """Whether it is proved that a program in CAR's names and a query find the same of the query's
+    logs."""
     if one.maps:
         one, other = other, one
     if one.maps or one.program is None or other.own is None:
@@ -230,7 +240,8 @@ def _same_in_own_names(one: Candidate, other: Candidate) -> bool:
 
 
 def findings(report: Report) -> tuple[Diagnostic, ...]:
-    """What verifying found, as diagnostics: true positives that are missed, and implementations that differ."""
+    """What verifying found, as diagnostics: true positives that are missed, and implementations
+    that differ."""
     found: list[Diagnostic] = []
     for item in report.implementations:
         place = None if item.block is None else item.block.span(0, len(item.block.text))
@@ -305,7 +316,7 @@ def _own(rule: Rule | Refused, name: str) -> Candidate:
             return Candidate(title, "pseudocode", None, None, rule.diagnostics)
 
 
-_READERS: dict[str, Callable[[Block], foreign.Reading]] = foreign.LANGUAGES
+_READERS: dict[str, Callable[[Block], Reading]] = LANGUAGES
 
 
 def read_implementation(item: Implementation) -> Candidate:
@@ -318,7 +329,7 @@ def read_implementation(item: Implementation) -> Candidate:
             message += f", only a link to {link.rpartition('/')[2]}"
         nothing = Diagnostic(codes.FOREIGN_SYNTAX, message, item.span)
         return Candidate(title, "", None, None, (nothing,), link=link)
-    language = foreign.language_of(item.type)
+    language = language_of(item.type)
     if language is None:
         shown = item.type.strip() or "the language of an implementation without a type"
         nothing = Diagnostic(codes.FOREIGN_UNSUPPORTED, f"{shown} is not read", item.span)
@@ -328,8 +339,8 @@ def read_implementation(item: Implementation) -> Candidate:
 
 def read_code(title: str, code: Block, language: str) -> Candidate:
     """A query in a language as an implementation."""
-    own = foreign.read(code, language, raise_names=False)
-    reading = foreign.raised(own)
+    own = read(code, language, raise_names=False)
+    reading = raised(own)
     said, maps = reading.diagnostics, reading.maps
     return Candidate(title, language, reading.program, code, said, maps=maps, own=own)
 
@@ -338,11 +349,12 @@ def run_one(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:
     """An implementation with what it finds of the examples."""
     if candidate.program is None or candidate.block is None:
         return evolve(candidate, found=tuple(None for _ in examples))
-    # What an analytic finds is its events; how it counts them at the end makes no difference to that.
+    # What an analytic finds is its events; how it counts them at the end makes no difference to
+    # that.
     outputs = tuple(evolve(o, plan=selection(o.plan)) for o in candidate.program.outputs)
     program = evolve(candidate.program, outputs=outputs)
-    reading = foreign.Reading(candidate.language, candidate.block, program, raised=True)
-    rule = foreign.as_rule(reading, "implementation")
+    reading = Reading(candidate.language, candidate.block, program, raised=True)
+    rule = as_rule(reading, "implementation")
     logs = logs_of(candidate.maps) if candidate.maps else None
     found: list[bool | None] = []
     for example in examples:

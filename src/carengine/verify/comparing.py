@@ -1,12 +1,13 @@
 """Whether two programs find the same events, by reasoning, and an event where they do not.
 
-Of each kind of event it is asked in both directions: can something be found by the one and not by the other? The checker's
-logic answers: "no" is certain, as it reasons about the boolean structure and about patterns as regular languages. Otherwise an
-event is looked for, and it counts only when the two programs, run on it, come to different answers. So a
-``Difference`` is certain too; what is neither is ``undecided``.
+Of each kind of event it is asked in both directions: can something be found by the one and not by
+the other? The checker's logic answers: "no" is certain, as it reasons about the boolean structure
+and about patterns as regular languages. Otherwise an event is looked for, and it counts only when
+the two programs, run on it, come to different answers. So a ``Difference`` is certain too; what is
+neither is ``undecided``.
 
-Each condition that one program demands and the other does not is a difference of its own, with its own event, on which all other
-conditions hold where that is possible::
+Each condition that one program demands and the other does not is a difference of its own, with its
+own event, on which all other conditions hold where that is possible::
 
     pseudocode   file_name = "lsass*.dmp"    and image_path = "C:\\Windows\\*\\taskmgr.exe"
     EQL          file_name = "lsass*.dmp"    and exe = "taskmgr.exe"
@@ -21,9 +22,9 @@ from typing import Any
 from attrs import field, frozen
 
 from .. import ir
-from ..check.languages import Budget
-from ..check.logic import Wish
 from ..diagnostics import Span
+from ..solver.satisfiability import Wish
+from ..solver.texts import Budget
 from .alike import Forms, Leaf
 from .conditions import by_kind, conditions_of, conjuncts, place_of
 from .kinds import Kind, possible, shortest
@@ -40,10 +41,11 @@ _MAX_ALTERNATIVES = 60
 class Difference:
     """Something that one program finds and another does not.
 
-    ``kinds`` are the kinds of events in which it is so. ``event`` is an example, in CAR's names. ``condition`` is what the
-    program that does not find it demands, None where it does not look at events of this kind; ``span`` is where that is
-    written. ``found_by`` is where the alternative is written by which the other one finds it, if it is one of several.
-    Where programs look at several events at a time, ``among`` are all those that the event is found with.
+    ``kinds`` are the kinds of events in which it is so. ``event`` is an example, in CAR's names.
+    ``condition`` is what the program that does not find it demands, None where it does not look at
+    events of this kind; ``span`` is where that is written. ``found_by`` is where the alternative is
+    written by which the other one finds it, if it is one of several. Where programs look at several
+    events at a time, ``among`` are all those that the event is found with.
     """
 
     kinds: tuple[ir.EventKind, ...]
@@ -56,7 +58,8 @@ class Difference:
 
 @frozen
 class Direction:
-    """What the first program finds and the second does not: differences, and kinds for which it is not known."""
+    """What the first program finds and the second does not: differences, and kinds for which it is
+    not known."""
 
     differences: tuple[Difference, ...] = ()
     undecided: tuple[ir.EventKind, ...] = ()
@@ -66,8 +69,9 @@ class Direction:
 class Comparison:
     """Two programs compared both ways.
 
-    They are equivalent where there is neither a difference nor anything undecided. ``compared`` is False where one looks at several
-    events at a time: then a difference was looked for on so many ``lists`` of events, and that none was found proves nothing.
+    They are equivalent where there is neither a difference nor anything undecided. ``compared`` is
+    False where one looks at several events at a time: then a difference was looked for on so many
+    ``lists`` of events, and that none was found proves nothing.
     """
 
     compared: bool
@@ -95,8 +99,9 @@ def compare(
 ) -> Comparison:
     """Two programs in CAR's names compared.
 
-    ``steps`` bounds the work for each kind of event and direction; after ``most`` differences in a direction no
-    others are looked for. With ``logs``, they are compared on what these logs can hold alone.
+    ``steps`` bounds the work for each kind of event and direction; after ``most`` differences in a
+    direction no others are looked for. With ``logs``, they are compared on what these logs can hold
+    alone.
 
     >>> import carengine
     >>> def program(test):
@@ -195,7 +200,8 @@ def _only(
 
 
 def _alternatives(condition: ir.Condition) -> list[tuple[ir.Condition, Span | None]]:
-    """The ways for a condition to be true, each with its place; one without place where there is only one."""
+    """The ways for a condition to be true, each with its place; one without place where there is
+    only one."""
     match condition:
         case ir.Or(items) if len(items) <= _MAX_ALTERNATIVES:
             return [(item, place_of(item)) for item in items]
@@ -213,8 +219,8 @@ def _alternatives(condition: ir.Condition) -> list[tuple[ir.Condition, Span | No
 def follows(mine: ir.Condition, other: ir.Condition, of: Kind, budget: Budget) -> bool:
     """Whether it is proved that the other is true wherever mine is.
 
-    First each alternative of mine is held to the alternatives of the other one by one, which is much less work than the
-    whole and mostly enough for two that say the same.
+    First each alternative of mine is held to the alternatives of the other one by one, which is
+    much less work than the whole and mostly enough for two that say the same.
     """
     parts = [part for part, _ in _alternatives(mine)]
     theirs = [part for part, _ in _alternatives(other)]

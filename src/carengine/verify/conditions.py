@@ -1,8 +1,8 @@
 """What an implementation asks of one event, for each kind of event: what comparing needs.
 
-``selection`` takes off what only shows events (a table, counts at the end); ``by_kind`` gives the condition for each kind of CAR event,
-and ``on_paths`` restates conditions on base names as conditions on the path, so that ``exe`` and
-``image_path`` can be reasoned about together::
+``selection`` takes off what only shows events (a table, counts at the end); ``by_kind`` gives the
+condition for each kind of CAR event, and ``on_paths`` restates conditions on base names as
+conditions on the path, so that ``exe`` and ``image_path`` can be reasoned about together::
 
     exe = "taskmgr.exe"      image_path = "*\\taskmgr.exe" or image_path = "*/taskmgr.exe" or image_path = "taskmgr.exe"
 """
@@ -36,7 +36,8 @@ def selection(plan: ir.Plan) -> ir.Plan:
 
 
 def by_kind(program: ir.Program) -> dict[ir.EventKind, ir.Condition] | None:
-    """The condition of a program for each kind of event; None where it looks at several events at a time."""
+    """The condition of a program for each kind of event; None where it looks at several events at a
+    time."""
     whole: list[ir.Stage] = []
     for output in program.outputs:
         stages = ir.as_stages(selection(output.plan))
@@ -56,7 +57,8 @@ def conditions_of(stages: Iterable[ir.Stage]) -> dict[ir.EventKind, ir.Condition
 
 
 def merged(condition: ir.Condition) -> ir.Condition:
-    """The condition with alternatives that match patterns on one value as one test, patterns in order."""
+    """The condition with alternatives that match patterns on one value as one test, patterns in
+    order."""
     match condition:
         case ir.Match(_, patterns):
             return evolve(condition, patterns=_in_order(patterns))
@@ -82,7 +84,8 @@ def merged(condition: ir.Condition) -> ir.Condition:
 
 
 def _in_order(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
-    """Patterns in an order of their own, so that the same ones are the same test; without case where it is ignored."""
+    """Patterns in an order of their own, so that the same ones are the same test; without case
+    where it is ignored."""
     folded = {p if p.cased and _has_case(p.text) else Pattern(fold(p.text)) for p in patterns}
     return tuple(sorted(folded, key=lambda p: (p.text, p.cased)))
 
@@ -96,7 +99,8 @@ def on_paths(
 ) -> list[ir.Condition]:
     """The conditions, those on a base name restated on its path where another one reads the path.
 
-    A base name is the path's last part, as the data model says or ``bases``; a path that ends in a separator has none.
+    A base name is the path's last part, as the data model says or ``bases``; a path that ends in a
+    separator has none.
     """
     given = list(conditions)
     paths = paths_read(object_, given, bases)
@@ -140,7 +144,8 @@ def _on_paths(condition: ir.Condition, paths: dict[str, ir.Field]) -> ir.Conditi
 
 
 def derived(name: str, path: str) -> ir.Condition:
-    """What is true of a base name that follows from its path where it is not given: both are null, or neither."""
+    """What is true of a base name that follows from its path where it is not given: both are null,
+    or neither."""
     there = ir.Field(path)
     known = ir.Not(ir.IsNull(ir.Field(name)))
     return ir.Or((known, ir.IsNull(there), _has_none(there, None)))

@@ -1,8 +1,9 @@
 """What became of the blocks in other languages that a corpus publishes: a table for its page.
 
-Each Splunk, EQL, LogPoint … block is read, run on its analytic's true positives, and compared with the pseudocode of the
-same analytic. ``corpus_table`` writes two tables: how many of each language got how far, and a row for each block with the event
-that tells it from its pseudocode, or the reason why it was not read::
+Each Splunk, EQL, LogPoint … block is read, run on its analytic's true positives, and compared with
+the pseudocode of the same analytic. ``corpus_table`` writes two tables: how many of each language
+got how far, and a row for each block with the event that tells it from its pseudocode, or the
+reason why it was not read::
 
     | language | blocks | read | run | agree | differ | not decided | no pseudocode |
     | Splunk | 82 | 68 | …
@@ -17,8 +18,8 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from .. import foreign
 from ..diagnostics import Severity, codes
+from ..languages.sigma import query_reader
 from .analytic import Analytic, Candidate, Pair, compared, positive, read_code, run_all, run_one
 from .comparing import Comparison, Direction
 from .linked import Collection
@@ -44,7 +45,8 @@ _MOST = 3
 class BlockResult:
     """A published block: the language, and what became of it.
 
-    ``result`` is ``agrees``, ``agrees on its logs``, ``differs``, ``not decided``, ``no pseudocode`` or ``not read``; ``why`` an event or a reason.
+    ``result`` is ``agrees``, ``agrees on its logs``, ``differs``, ``not decided``, ``no
+    pseudocode`` or ``not read``; ``why`` an event or a reason.
     """
 
     analytic: str
@@ -61,7 +63,8 @@ def block_results(
 ) -> tuple[BlockResult, ...]:
     """What became of each block that is no pseudocode, in the order of the analytics.
 
-    A block without code that links to a Sigma rule is taken to be that of the ``collection``, where it has one.
+    A block without code that links to a Sigma rule is taken to be that of the ``collection``, where
+    it has one.
     """
     made: list[BlockResult] = []
     for analytic in analytics:
@@ -78,7 +81,7 @@ def _with_code(item: Candidate, collection: Collection, analytic: Analytic) -> C
     if block is None:
         return item
     title = f"{item.title} (today {', '.join(names)})"
-    read = read_code(title, block, foreign.sigma.LANGUAGE)
+    read = read_code(title, block, query_reader.LANGUAGE)
     return run_one(read, positive(analytic))
 
 

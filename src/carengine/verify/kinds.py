@@ -1,4 +1,5 @@
-"""One kind of event: what is known of such events, and events of it that make conditions what they have to be."""
+"""One kind of event: what is known of such events, and events of it that make conditions what they
+have to be."""
 
 from __future__ import annotations
 
@@ -7,14 +8,14 @@ from collections.abc import Collection, Mapping
 from attrs import frozen
 
 from .. import ir
-from ..check.languages import Budget
-from ..check.logic import Wish, can_be
-from ..check.rows import Facts
 from ..datamodel import model
 from ..engine.interpreter import passes
 from ..evaluate import Alone, holds
 from ..fieldmap import CarEvent, CarRow, find_maps
 from ..fieldmap import view as view_of
+from ..solver.facts import Facts
+from ..solver.satisfiability import Wish, can_be
+from ..solver.texts import Budget
 from .conditions import derived, merged, on_paths, paths_read
 from .logs import Given
 from .witness import Event, Judge, find, smallest
@@ -63,8 +64,10 @@ class Kind:
     def judge(
         self, mine: ir.Condition, part: ir.Condition | None, rest: tuple[ir.Condition, ...]
     ) -> Judge:
-        """Whether an event, read as every event is, makes mine true, the part not true, and the rest true."""
-        # The one entry of the map that an event of this kind fits, so that the others need not be asked.
+        """Whether an event, read as every event is, makes mine true, the part not true, and the
+        rest true."""
+        # The one entry of the map that an event of this kind fits, so that the others need not be
+        # asked.
         entries = [e for found in find_maps("car") for e in found.entries if e.kind == self.kind]
         stage = ir.Stage((self.kind,), mine)
 
@@ -101,7 +104,8 @@ def shortest(wishes: list[Wish], of: Kind, judge: Judge, budget: Budget) -> Even
     paths = paths_read(of.kind.object, [condition for condition, _ in wishes], of.given.bases)
 
     def with_paths(event: Event) -> bool:
-        """Where a condition reads the path, an event with its base name alone is none that there can be."""
+        """Where a condition reads the path, an event with its base name alone is none that there
+        can be."""
         return all(paths[name].name in event for name in event if name in paths) and judge(event)
 
     event = find(of.restated(wishes), of.kind, with_paths, budget)
@@ -109,7 +113,8 @@ def shortest(wishes: list[Wish], of: Kind, judge: Judge, budget: Budget) -> Even
 
 
 def is_consistent(view: CarEvent, bases: Mapping[str, str]) -> bool:
-    """Whether no text is empty, and base names are the last parts of their paths, where both are there."""
+    """Whether no text is empty, and base names are the last parts of their paths, where both are
+    there."""
     spec = model().object(view.kind.object)
     if "" in view.fields.values():
         return False

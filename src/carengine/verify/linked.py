@@ -1,8 +1,8 @@
 """The Sigma rules that analytics link to, where a collection of rules is at hand.
 
-CAR publishes its Sigma implementations as links to files of the public collection, whose files have been renamed since:
-``win_renamed_paexec.yml`` is ``proc_creation_win_renamed_paexec.yml`` today. ``Collection`` finds the rules whose names end as
-the linked one's does behind its product::
+CAR publishes its Sigma implementations as links to files of the public collection, whose files have
+been renamed since: ``win_renamed_paexec.yml`` is ``proc_creation_win_renamed_paexec.yml`` today.
+``Collection`` finds the rules whose names end as the linked one's does behind its product::
 
     Collection.at("sigmahq-rules-windows.tar.gz").find("https://…/win_renamed_paexec.yml")
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from ..diagnostics import Block, Diagnostic, Source
-from ..rule.files import rule_files
+from ..loading.files import rule_files
 
 _LINK = re.compile(r"https?://[^\s)\"'<>]+\.ya?ml")
 _PRODUCT = re.compile(r"^(?:win|sysmon)_")
@@ -46,7 +46,8 @@ class Collection:
         return cls({Path(file.name.replace("!", "/")).stem: file.text for file in found})
 
     def find(self, link: str) -> tuple[tuple[str, ...], Block | None]:
-        """The names of the rules that a link means today, and their texts as one; nothing where there is none."""
+        """The names of the rules that a link means today, and their texts as one; nothing where
+        there is none."""
         stem = link.rpartition("/")[2].rpartition(".")[0]
         core = "_" + _PRODUCT.sub("", stem)
         names = tuple(sorted(n for n in self.files if n == stem or n.endswith(core)))

@@ -1,7 +1,8 @@
 """What the logs of some field maps can hold, so that programs can be compared on these logs alone.
 
-A query in Splunk's language is about Sysmon's logs, and Sysmon knows nothing of ``file/acl_modify``. ``Logs`` says which kinds of events
-the maps give, which fields each kind has, and which fields are the last part of another one there::
+A query in Splunk's language is about Sysmon's logs, and Sysmon knows nothing of
+``file/acl_modify``. ``Logs`` says which kinds of events the maps give, which fields each kind has,
+and which fields are the last part of another one there::
 
     logs_of(find_maps("sysmon.flat")).kinds[EventKind("registry", "value_edit")]
         Given(fields={"key", "value", "data", …}, bases={"value": "key"})
@@ -23,9 +24,11 @@ from ..pattern import fold
 
 @frozen
 class Given:
-    """What logs have of one kind of event: the names of fields, and each base name with the field that holds the path.
+    """What logs have of one kind of event: the names of fields, and each base name with the field
+    that holds the path.
 
-    ``bases`` are always the last part of their path, ``defaults`` where they are not given themselves.
+    ``bases`` are always the last part of their path, ``defaults`` where they are not given
+    themselves.
     """
 
     fields: frozenset[str]
@@ -41,7 +44,8 @@ class Logs:
     kinds: Mapping[ir.EventKind, Given] = field(hash=False)
 
     def holds(self, event: CarEvent) -> bool:
-        """Whether such logs can hold an event: its kind, its fields, and base names that follow from their paths."""
+        """Whether such logs can hold an event: its kind, its fields, and base names that follow
+        from their paths."""
         given = self.kinds.get(event.kind)
         if given is None or not all(_is_given(name, given.fields) for name in event.fields):
             return False

@@ -1,13 +1,16 @@
-"""Whether a program in CAR's names and a query find the same events of the logs that the query is about.
+"""Whether a program in CAR's names and a query find the same events of the logs that the query is
+about.
 
-In CAR's names the two may differ where they cannot on these logs: CAR has a field for the name of a registry value, Sysmon has it
-as the end of the key. So the program is put into the log's own names instead, entry by entry of the field maps, with functions of field maps as
-conditions on what they are given, and compared there with the query as it stands::
+In CAR's names the two may differ where they cannot on these logs: CAR has a field for the name of a
+registry value, Sysmon has it as the end of the key. So the program is put into the log's own names
+instead, entry by entry of the field maps, with functions of field maps as conditions on what they
+are given, and compared there with the query as it stands::
 
     value = "SafeDllSearchMode"      TargetObject = "*\\SafeDllSearchMode"      TargetObject="*\\SafeDllSearchMode"
 
-``same_in_own_names`` proves, or does not. Taken for granted is what translations note: that a field holds one text, that whole
-numbers and addresses are spelt as usual, that a list of hashes has each algorithm once, and a message one line for each name.
+``same_in_own_names`` proves, or does not. Taken for granted is what translations note: that a field
+holds one text, that whole numbers and addresses are spelt as usual, that a list of hashes has each
+algorithm once, and a message one line for each name.
 """
 
 from __future__ import annotations
@@ -17,14 +20,14 @@ from collections.abc import Iterator, Mapping, Set
 from attrs import evolve
 
 from .. import ir
-from ..check.languages import Budget
 from ..fieldmap import Entry, FieldMap, lower_for
-from ..foreign import Reading, asked_of_entries
+from ..languages.lowered import settle
+from ..languages.reading import Reading, asked_of_entries
+from ..languages.translation import Findings, Untranslatable
+from ..languages.two_valued import All, Always, Formula, Formulas, Never, Some, Test, There
 from ..pattern import Pattern
-from ..translate.formula import All, Always, Formula, Formulas, Never, Some, Test, There
-from ..translate.lowered import settle
-from ..translate.model import Findings, Untranslatable
-from ..translate.regexes import alternatives, of_network
+from ..regex.portable import alternatives, of_network
+from ..solver.texts import Budget
 from .comparing import follows
 from .conditions import by_kind
 from .kinds import Kind
@@ -36,7 +39,8 @@ Path = tuple[str, ...]
 def same_in_own_names(
     program: ir.Program, query: Reading, maps: tuple[FieldMap, ...], steps: int
 ) -> bool:
-    """Whether it is proved that a program and a query (under its own names) find the same events of the maps' logs."""
+    """Whether it is proved that a program and a query (under its own names) find the same events of
+    the maps' logs."""
     conditions = by_kind(program)
     asked = asked_of_entries(query, maps)
     if conditions is None or not asked:
@@ -89,7 +93,8 @@ _TEXT = ir.Field("command_line")
 
 
 def _over_columns(condition: ir.Condition, columns: dict[str, ir.Column]) -> ir.Condition:
-    """The condition with raw fields as columns, of which no more is known than that they hold one text."""
+    """The condition with raw fields as columns, of which no more is known than that they hold one
+    text."""
 
     def change(value: ir.Value) -> ir.Value:
         match value:
@@ -104,7 +109,8 @@ def _over_columns(condition: ir.Condition, columns: dict[str, ir.Column]) -> ir.
 
 
 def _unused(entry: Entry, read: Set[Path]) -> set[Path]:
-    """The names that a query does not read though it reads another one that shippers use for the same.
+    """The names that a query does not read though it reads another one that shippers use for the
+    same.
 
     The query is about logs with the names that it reads.
     """
@@ -138,7 +144,8 @@ def _raws_in(condition: ir.Condition) -> Iterator[ir.Raw]:
 
 
 def _condition(formula: Formula, *, in_eql: bool) -> ir.Condition:
-    """A formula as a condition; ``in_eql`` with networks as expressions and numbers as texts, as EQL has them."""
+    """A formula as a condition; ``in_eql`` with networks as expressions and numbers as texts, as
+    EQL has them."""
     match formula:
         case Always(value):
             return ir.Truth(value)

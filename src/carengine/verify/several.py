@@ -1,9 +1,12 @@
-"""Programs that look at several events at a time, compared by looking for events on which they differ.
+"""Programs that look at several events at a time, compared by looking for events on which they
+differ.
 
-What a join or a count finds cannot be decided by reasoning about one event. ``search`` makes small lists of events out of what the
-two programs ask for: events that pass their filters, or just do not; equal and unequal keys, missing ones too; times as far apart
-as the programs' own durations, and a little more or less; as many events as their counts speak of. Both programs are run on each list
-by the reference for finished data. A list on which one finds an event that the other does not is made as small as it can be::
+What a join or a count finds cannot be decided by reasoning about one event. ``search`` makes small
+lists of events out of what the two programs ask for: events that pass their filters, or just do
+not; equal and unequal keys, missing ones too; times as far apart as the programs' own durations,
+and a little more or less; as many events as their counts speak of. Both programs are run on each
+list by the reference for finished data. A list on which one finds an event that the other does not
+is made as small as it can be::
 
     count(*) > 2 by hostname    [process/create on a, process/create on a, process/create on a]
     count(*) > 3 by hostname    finds none of these
@@ -22,13 +25,13 @@ from typing import Any
 from attrs import evolve, frozen
 
 from .. import ir
-from ..check.languages import Budget
-from ..check.logic import Goal, Wish
 from ..datamodel import model
 from ..diagnostics import Span
-from ..engine.relational import Relations
+from ..engine.streams.relational import Relations
 from ..fieldmap import CarEvent, find_maps
 from ..fieldmap import view as view_of
+from ..solver.satisfiability import Goal, Wish
+from ..solver.texts import Budget
 from ..values import format_time, number_of
 from .conditions import conjuncts, place_of, selection
 from .kinds import Kind, is_consistent, shortest
@@ -56,9 +59,10 @@ _NUMBERS = (1, 2)
 class Found:
     """A list of events on which a program does not find what another one finds.
 
-    ``missed`` is the place of such an event. ``condition`` is a condition of the program that does not find it, without which it
-    would, and ``span`` where it stands. Without a condition, ``span`` is where it groups rows, if it would find it in
-    larger groups; None where there is no single thing.
+    ``missed`` is the place of such an event. ``condition`` is a condition of the program that does
+    not find it, without which it would, and ``span`` where it stands. Without a condition, ``span``
+    is where it groups rows, if it would find it in larger groups; None where there is no single
+    thing.
     """
 
     events: tuple[Event, ...]
@@ -75,7 +79,8 @@ class Found:
 
 @frozen
 class Looked:
-    """What looking for differences gave in each direction, one for each condition that is to blame, and how many lists were tried."""
+    """What looking for differences gave in each direction, one for each condition that is to blame,
+    and how many lists were tried."""
 
     only_first: tuple[Found, ...]
     only_second: tuple[Found, ...]
@@ -89,9 +94,11 @@ def search(
     logs: Logs | None = None,
     most: int | None = None,
 ) -> Looked:
-    """Looks for lists of events on which two programs find different ones, of such as ``logs`` can hold.
+    """Looks for lists of events on which two programs find different ones, of such as ``logs`` can
+    hold.
 
-    Of the lists that tell the programs apart a few are looked at closely; after ``most`` differences in a direction none.
+    Of the lists that tell the programs apart a few are looked at closely; after ``most``
+    differences in a direction none.
     """
     plans = [tuple(selection(output.plan) for output in made.outputs) for made in (first, second)]
     pool = _Pool.of(plans, Budget(steps), logs)
@@ -115,7 +122,8 @@ def search(
 
 
 def _told_apart(found: list[Found]) -> tuple[Found, ...]:
-    """The shortest list for each thing that is to blame; one for which nothing is to blame alone only if there is no other."""
+    """The shortest list for each thing that is to blame; one for which nothing is to blame alone
+    only if there is no other."""
     made: dict[tuple[ir.Condition | None, Span | None], Found] = {}
     for one in sorted(found, key=lambda item: len(item.events)):
         made.setdefault((one.condition, one.span), one)
@@ -205,7 +213,8 @@ _Loosened = tuple[ir.Condition | None, Span | None, ir.Plan]
 
 
 def _without_one(plan: ir.Plan) -> Iterator[_Loosened]:
-    """The plan without one of the conditions, keys or bounds in it, in all ways; those of single events first."""
+    """The plan without one of the conditions, keys or bounds in it, in all ways; those of single
+    events first."""
     match plan:
         case ir.Filter(inner) | ir.Assign(inner) | ir.Project(inner) | ir.Distinct(inner):
             for part, span, changed in _without_one(inner):
@@ -251,8 +260,9 @@ def _without_one(plan: ir.Plan) -> Iterator[_Loosened]:
 class _Pool:
     """What lists of events are made of.
 
-    ``templates`` are events, ``values`` what fields are set to in them, ``distances`` how far apart in time they are,
-    ``lengths`` how long lists are. ``paths`` are the fields that the programs read of which others are the last parts.
+    ``templates`` are events, ``values`` what fields are set to in them, ``distances`` how far apart
+    in time they are, ``lengths`` how long lists are. ``paths`` are the fields that the programs
+    read of which others are the last parts.
     """
 
     templates: tuple[Event, ...]
@@ -410,7 +420,8 @@ def _templates(
 
 
 def _wishes(conditions: tuple[ir.Condition, ...]) -> Iterator[list[Wish]]:
-    """Which of several conditions an event may pass: each way of them where there are few, else those of two at a time."""
+    """Which of several conditions an event may pass: each way of them where there are few, else
+    those of two at a time."""
     if len(conditions) <= _MAX_TOGETHER:
         for goals in itertools.product(_GOALS, repeat=len(conditions)):
             if "true" in goals:

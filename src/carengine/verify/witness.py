@@ -1,9 +1,10 @@
 """Events that make conditions what they have to be, put together from the conditions themselves.
 
-``find`` looks for a CAR event for which one thing is so and another is not; whoever asks says how an event is judged, and
-that judgement, by the functions that judge every event, is the only one that counts. Proposals come from
-``check.logic.solutions``: each says which atoms are to be true, false or unknown; a value is then chosen for each field. ``smallest``
-takes from an event whatever it can do without.
+``find`` looks for a CAR event for which one thing is so and another is not; whoever asks says how
+an event is judged, and that judgement, by the functions that judge every event, is the only one
+that counts. Proposals come from ``check.logic.solutions``: each says which atoms are to be true,
+false or unknown; a value is then chosen for each field. ``smallest`` takes from an event whatever
+it can do without.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Any as AnyValue
 from attrs import define, evolve, field
 
 from .. import ir
-from ..check.languages import Budget, Texts, TextTest, example
-from ..check.logic import Wish, solutions
-from ..check.rows import Facts
 from ..evaluate import test_value
 from ..ir import Relation
 from ..pattern import Any, One, Pattern, fold, tokenize
+from ..solver.facts import Facts
+from ..solver.satisfiability import Wish, solutions
+from ..solver.texts import Budget, Texts, TextTest, example
 from ..values import format_time, number_of
 
 Event = dict[str, AnyValue]
@@ -193,7 +194,8 @@ def _texts(wanted: _Wanted, texts: Texts, budget: Budget) -> Iterator[str]:
 
 
 def _spelt(tests: list[TextTest]) -> Iterator[str]:
-    """Texts made of the patterns of tests as they are written, several patterns laid over each other."""
+    """Texts made of the patterns of tests as they are written, several patterns laid over each
+    other."""
     options = [
         [pattern for pattern in test.patterns[:6] if len(pattern.text) < 2_000]
         for test in tests
@@ -217,7 +219,8 @@ def _spelt_near(tests: list[TextTest]) -> Iterator[str]:
 
 
 def laid(patterns: tuple[Pattern, ...], filling: str) -> str:
-    """A text that patterns, laid over each other, may match; ``filling`` stands for what may be anything."""
+    """A text that patterns, laid over each other, may match; ``filling`` stands for what may be
+    anything."""
     head, tail, middles = "", "", []
     for pattern in patterns:
         pieces = [""]

@@ -1,12 +1,13 @@
 """Deciding all rules for one event at once.
 
-``routing`` finds the classes that an event is of, ``stages`` decides which stages of a class hold, ``columns`` and
-``finder`` look at values, ``verdicts`` put tests together, ``literals`` knows which texts a test requires. Outcomes are those of
-``evaluate.holds``; everything here is about what they cost.
+``routing`` finds the classes that an event is of, ``stages`` decides which stages of a class hold,
+``columns`` and ``finder`` look at values, ``verdicts`` put tests together, ``literals`` knows which
+texts a test requires. Outcomes are those of ``evaluate.holds``; everything here is about what they
+cost.
 """
 
 from .columns import Memory, is_key, opaque_paths, paths_in
-from .injson import Search
+from .json_search import Search
 from .routing import (
     EventClasses,
     Leaf,

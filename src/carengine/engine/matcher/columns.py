@@ -1,17 +1,18 @@
 """The values of an event that a class of rules asks about, each looked at once.
 
-A *column* is a place that events have values in: a path of keys, or an expression over several. A *facet* is
-what rules compare: the value there, its base name, one hash out of it. Both ``Image`` and
-``basename(Image)`` are facets of the column ``Image``.
+A *column* is a place that events have values in: a path of keys, or an expression over several. A
+*facet* is what rules compare: the value there, its base name, one hash out of it. Both ``Image``
+and ``basename(Image)`` are facets of the column ``Image``.
 
-What is asked about a column are *atoms*: conditions that its value alone decides. They are asked in two ways:
+What is asked about a column are *atoms*: conditions that its value alone decides. They are asked in
+two ways:
 
-* ``Hits`` answers "which stages could this value make true?", for the few atoms that stages hang on, with
-  one look into a table for values met before;
+* ``Hits`` answers "which stages could this value make true?", for the few atoms that stages hang
+  on, with one look into a table for values met before;
 * a ``Cell`` answers single atoms, when somebody asks, and remembers the answers with the value.
 
-Tables are bounded, each in its entries and all together in bytes (``Memory``), and hold no long texts: a
-stream of values that never come again costs time, never memory.
+Tables are bounded, each in its entries and all together in bytes (``Memory``), and hold no long
+texts: a stream of values that never come again costs time, never memory.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def paths_in(value: ir.Value) -> frozenset[tuple[str, ...]]:
     return frozenset(path for inner in ir.operands(value) for path in paths_in(inner))
 
 
-# Functions for which all mappings are alike: they have no text. `first` hands one on, to nothing else.
+# Functions for which all mappings are alike: they have no text. `first` hands one on, to nothing
+# else.
 _TEXT_ONLY = frozenset(
     (
         *("account", "basename", "choose", "concat", "dirname", "domain_of", "extension", "first"),
@@ -69,7 +71,8 @@ _TEXT_ONLY = frozenset(
 
 
 def opaque_paths(value: ir.Value) -> frozenset[tuple[str, ...]]:
-    """Those of a value's paths at which a mapping must be there as a whole, since a function looks into it."""
+    """Those of a value's paths at which a mapping must be there as a whole, since a function looks
+    into it."""
     if isinstance(value, ir.Call) and value.function not in _TEXT_ONLY:
         return paths_in(value)
     return frozenset(path for inner in ir.operands(value) for path in opaque_paths(inner))
@@ -142,7 +145,8 @@ def _judge_texts(test: Test, *, folded: bool) -> Judge:
 
 def _judge_match(atom: ir.Match, *, cased: bool) -> Judge:
     if cased:
-        # Some on the text as it is, others on the folded one, which is made here when one of those asks.
+        # Some on the text as it is, others on the folded one, which is made here when one of those
+        # asks.
         folding = [pattern.test() for pattern in atom.patterns if not pattern.cased]
         tests = [pattern.test() for pattern in atom.patterns if pattern.cased]
 
@@ -225,8 +229,8 @@ class Memory:
 class Hits(dict[Any, int]):
     """From a value of a column to the stages that it could make true, as a mask.
 
-    Keys are texts, null, and numbers, but 0 and 1, which are equal to False and True as keys and not as texts, and
-    numbers so large that a float equal to them is written otherwise.
+    Keys are texts, null, and numbers, but 0 and 1, which are equal to False and True as keys and
+    not as texts, and numbers so large that a float equal to them is written otherwise.
     """
 
     __slots__ = ("_anchors", "_bits", "_finds", "_memory")

@@ -1,12 +1,12 @@
 """Many tests on one text at once: which of them hold?
 
-A ``Finder`` holds tests, each with a mask; ``find`` gives the union of the masks of those that hold. What it costs
-depends on the text's length and hardly on the number of tests:
+A ``Finder`` holds tests, each with a mask; ``find`` gives the union of the masks of those that
+hold. What it costs depends on the text's length and hardly on the number of tests:
 
 * whole texts stand in a table; prefixes and suffixes in tables by the few characters at the edge;
-* texts that occur anywhere, and the required texts of everything else, are looked for together: by a loop while
-  there are few, else by an Aho-Corasick automaton (``ahocorasick_rs``, the extra ``carengine[fast]``) or,
-  without it, by an index from four characters to the texts that have them;
+* texts that occur anywhere, and the required texts of everything else, are looked for together: by
+  a loop while there are few, else by an Aho-Corasick automaton (``ahocorasick_rs``, the extra
+  ``carengine[fast]``) or, without it, by an index from four characters to the texts that have them;
 * a test whose required text was seen is then made, once; a test without one is always made.
 """
 
@@ -22,7 +22,7 @@ from ... import ir
 from ...evaluate import regex_of, searchable
 from ...pattern import Any as Wild
 from ...pattern import Pattern, Test, fold
-from . import literals
+from ...regex import literals
 
 Automaton: Any
 try:
@@ -34,7 +34,8 @@ except ImportError:
 PREPARING = threading.RLock()
 """Held while something is made that sessions in several threads share."""
 
-# Up to this many texts, looking for one after another is cheaper than an automaton, or than the index.
+# Up to this many texts, looking for one after another is cheaper than an automaton, or than the
+# index.
 _LOOP = 8
 _LOOP_NOT_INDEX = 64
 _GRAM = 4
@@ -45,7 +46,8 @@ _SMALL = 300
 
 @define(eq=False)
 class _Sought:
-    """A text that is looked for: the mask it means, and the tests that are to be made where it occurs."""
+    """A text that is looked for: the mask it means, and the tests that are to be made where it
+    occurs."""
 
     mask: int = 0
     checks: list[int] = field(factory=list)
@@ -55,8 +57,8 @@ class _Sought:
 class _Edge:
     """Texts that stand at the start of others, or at the end, with their masks.
 
-    ``short`` are the lengths of those that are shorter than `_EDGE`; ``long`` are the others by their own outermost
-    characters.
+    ``short`` are the lengths of those that are shorter than `_EDGE`; ``long`` are the others by
+    their own outermost characters.
     """
 
     masks: dict[str, int] = field(factory=dict)
@@ -166,7 +168,8 @@ class Finder:
                 if folded.endswith(suffix):
                     found |= ends.masks[suffix]
         checks: Collection[int] = self._always
-        # Few texts are looked for one by one, here: most values have none of them, and a call would cost more.
+        # Few texts are looked for one by one, here: most values have none of them, and a call would
+        # cost more.
         for part, sought in self._pairs:
             if part in folded:
                 found |= sought.mask

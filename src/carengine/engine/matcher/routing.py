@@ -1,19 +1,21 @@
 """Which field maps recognise an event, and which of their entries does it fit?
 
-Each map has a condition to recognise its events by, each entry another. To ask them all of every event
-would cost more than decoding it. So the questions are asked in the order of a tree that grows as events come::
+Each map has a condition to recognise its events by, each entry another. To ask them all of every
+event would cost more than decoding it. So the questions are asked in the order of a tree that grows
+as events come::
 
     Channel?  "…Sysmon/Operational" ──▶ winlog, Event, object, … all absent? ──▶ EventID?  1 ──▶ Route
               "Security" ──▶ …                                                          10 ──▶ Route
 
-A node asks for one value (or whether some keys are there), and each answer leads to the node where all conditions
-stand with that answer put into them, until none is open. Two values are the same answer when all conditions on
-the value come out the same; plain texts and numbers are looked up in a table and decided only when
-they are new. Of ``first(EventID, EventCode)`` the first part is asked for, and the second only where that is null.
-Nodes and tables are bounded; beyond, an event is decided by the conditions themselves. The outcome is always that
-of ``evaluate.holds``.
+A node asks for one value (or whether some keys are there), and each answer leads to the node where
+all conditions stand with that answer put into them, until none is open. Two values are the same
+answer when all conditions on the value come out the same; plain texts and numbers are looked up in
+a table and decided only when they are new. Of ``first(EventID, EventCode)`` the first part is asked
+for, and the second only where that is null. Nodes and tables are bounded; beyond, an event is
+decided by the conditions themselves. The outcome is always that of ``evaluate.holds``.
 
-Maps may be set *behind* the others: only events that none of the others recognises are asked about by them.
+Maps may be set *behind* the others: only events that none of the others recognises are asked about
+by them.
 """
 
 from __future__ import annotations
@@ -46,8 +48,9 @@ T = TypeVar("T")
 class _Part:
     """A condition that is open: by its slot, simplified, and what is asked for in it.
 
-    An answer changes few of the conditions. Which ones is told by ``atoms``, by the top-level ``keys`` that these read, and by the
-    ``values`` that one of them is about, or begins with. ``fixed`` tells that an atom reads nothing.
+    An answer changes few of the conditions. Which ones is told by ``atoms``, by the top-level
+    ``keys`` that these read, and by the ``values`` that one of them is about, or begins with.
+    ``fixed`` tells that an atom reads nothing.
     """
 
     slot: int
@@ -104,9 +107,10 @@ class Split:
 class Leaf(Generic[T]):
     """A place in the tree: what stands open there, the next question, and where its answers lead.
 
-    At a leaf proper nothing is open, and ``target`` is what the caller made of the route. ``asked`` are the paths of all
-    fields that were looked at on the way: events that are alike in these are alike in everything. ``lacking`` are those
-    of them that are not there in most events of the leaf.
+    At a leaf proper nothing is open, and ``target`` is what the caller made of the route. ``asked``
+    are the paths of all fields that were looked at on the way: events that are alike in these are
+    alike in everything. ``lacking`` are those of them that are not there in most events of the
+    leaf.
     """
 
     __slots__ = (
@@ -164,10 +168,10 @@ class Leaf(Generic[T]):
 class Router(Generic[T]):
     """The routes of a list of field maps, each with what the caller makes of it.
 
-    ``split`` may name a value for a route, and atoms on it: the events of the route are then told apart by
-    the outcomes of these atoms as well. ``make`` gets the route and the outcomes, once for each
-    combination (more often only where there are too many to keep). ``behind`` are the numbers of the maps
-    that are asked only where no other map recognises the event.
+    ``split`` may name a value for a route, and atoms on it: the events of the route are then told
+    apart by the outcomes of these atoms as well. ``make`` gets the route and the outcomes, once for
+    each combination (more often only where there are too many to keep). ``behind`` are the numbers
+    of the maps that are asked only where no other map recognises the event.
     """
 
     def __init__(
@@ -243,9 +247,11 @@ class Router(Generic[T]):
         return node
 
     def find(self, event: Mapping[str, Any]) -> Leaf[T] | None:
-        """The leaf that an event comes to, if an event like it has been there before; nothing grows.
+        """The leaf that an event comes to, if an event like it has been there before; nothing
+        grows.
 
-        The event need only have the fields that are asked for on the way to the leaf that comes out.
+        The event need only have the fields that are asked for on the way to the leaf that comes
+        out.
         """
         node = self._root
         while node is not None and node.target is None:
@@ -304,7 +310,8 @@ class Router(Generic[T]):
     def _after(
         self, node: Leaf[T], value: Any, event: Mapping[str, Any], key: Any = _NO_KEY
     ) -> Leaf[T] | None:
-        """Where a value leads, from now on by its key; None: only the conditions themselves can tell."""
+        """Where a value leads, from now on by its key; None: only the conditions themselves can
+        tell."""
         row = RawRow({"": value})
         null = is_null(value)
         outcome = (
@@ -391,9 +398,11 @@ class Router(Generic[T]):
         *,
         past_keys: bool = False,
     ) -> Leaf[T] | None:
-        """The node for what may be open. What it asks is chosen so that it tells most of events like this one.
+        """The node for what may be open. What it asks is chosen so that it tells most of events
+        like this one.
 
-        Of the ``parts``, those that were open before stand as they are; the others are conditions that an answer was put into.
+        Of the ``parts``, those that were open before stand as they are; the others are conditions
+        that an answer was put into.
         """
         self._nodes += 1
         open_: list[_Part] = []
@@ -621,7 +630,8 @@ def _without_keys(condition: ir.Condition, absent: frozenset[str]) -> ir.Conditi
     return ir.simplify(decided(ir.rewrite_condition(condition, nothing)))
 
 
-# Splitting is worth it from so many stages on that fix the value, and from so many different tests of it.
+# Splitting is worth it from so many stages on that fix the value, and from so many different tests
+# of it.
 _SPLIT_STAGES = 12
 _SPLIT_ATOMS = 4
 

@@ -1,18 +1,19 @@
 """All stages of an event class as one matcher: which of them does this event pass?
 
-Unknown is kept exactly: negation is pushed down to the atoms first, so that a stage is decided by two
-questions about atoms, "is it true" and "is it false", and the three-valued ``and`` and ``or`` become
-plain ones. ``evaluate.holds`` is the reference that all this is held to.
+Unknown is kept exactly: negation is pushed down to the atoms first, so that a stage is decided by
+two questions about atoms, "is it true" and "is it false", and the three-valued ``and`` and ``or``
+become plain ones. ``evaluate.holds`` is the reference that all this is held to.
 
-Every stage hangs on an *anchor*: a few atoms of which one must be true for the stage to hold. From each
-column that anchors are in a table leads from the value to the stages that it could make true (a mask);
-the masks of an event are joined, and only the stages in it are looked at::
+Every stage hangs on an *anchor*: a few atoms of which one must be true for the stage to hold. From
+each column that anchors are in a table leads from the value to the stages that it could make true
+(a mask); the masks of an event are joined, and only the stages in it are looked at::
 
     (exe = "a.exe" or exe = "b*") and not user = "x"        anchor: exe is "a.exe" or "b*"
 
-Most stages have several possible anchors. The first choice is made by guessing how rare the texts are. While events go by it is counted how
-often a stage was looked at in vain, and a few times, ever more seldom, anchors that turn out to be common are changed
-for others. That changes what matching costs, never what it finds.
+Most stages have several possible anchors. The first choice is made by guessing how rare the texts
+are. While events go by it is counted how often a stage was looked at in vain, and a few times, ever
+more seldom, anchors that turn out to be common are changed for others. That changes what matching
+costs, never what it finds.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from ... import ir
 from ...evaluate import Alone, holds
 from ...fieldmap import Get, Lowered, getter, walker
 from ...pattern import Pattern
+from ...regex import literals
 from ...values import raw_text
-from . import literals
 from .columns import (
     Atom,
     Column,
@@ -43,7 +44,7 @@ from .columns import (
     single_value,
 )
 from .finder import PREPARING, Finder
-from .injson import Search, any_of
+from .json_search import Search, any_of
 from .verdicts import (
     Look,
     LookRow,
@@ -67,7 +68,8 @@ _FIRST_REVIEW = 512
 _NEXT_REVIEW = 4
 _LAST_REVIEW = 600_000
 
-# From so many stages on that an event could pass it pays to remember which it did, if its values are no longer than that.
+# From so many stages on that an event could pass it pays to remember which it did, if its values
+# are no longer than that.
 _WORTH_A_MEMO = 4
 _MEMO_SIZE = 8_000
 
@@ -104,9 +106,9 @@ class _Hanging:
 class Plan:
     """What is done for each event before stages are looked at.
 
-    ``text`` finds stages by the event's text; ``search`` says of JSON that an event was decoded from, or
-    could have been, whether there is any point in it. ``paths`` are those of the raw fields that it takes. Where it is not ``complete``, some stages can
-    be true whatever these hold.
+    ``text`` finds stages by the event's text; ``search`` says of JSON that an event was decoded
+    from, or could have been, whether there is any point in it. ``paths`` are those of the raw
+    fields that it takes. Where it is not ``complete``, some stages can be true whatever these hold.
     """
 
     plain: tuple[tuple[Hits, str], ...]
@@ -130,7 +132,8 @@ class Plan:
         return not self.always and (self.text is None or self.search is not None)
 
     def hits(self, event: Mapping[str, Any]) -> int:
-        """The stages, as a mask, that the values of an event could make true; without ``always`` and ``text``."""
+        """The stages, as a mask, that the values of an event could make true; without ``always``
+        and ``text``."""
         found = 0
         get = event.get
         try:
@@ -163,8 +166,8 @@ class Watch(Protocol):
 class ClassMatcher:
     """The stages of an event class, or of several that go together.
 
-    ``stages`` are lowered stages or their conditions, with numbers that the caller gave; `match` returns
-    those that hold, in order. Nothing is compiled before the first event asks.
+    ``stages`` are lowered stages or their conditions, with numbers that the caller gave; `match`
+    returns those that hold, in order. Nothing is compiled before the first event asks.
     """
 
     def __init__(
@@ -186,7 +189,8 @@ class ClassMatcher:
         # The conditions of the verdicts.
         self._compiled: list[tuple[int, ir.Condition]] = []
         self._hanging: list[_Hanging | None] = []
-        # What stages held among some, for the values that these look at; and what reads these values.
+        # What stages held among some, for the values that these look at; and what reads these
+        # values.
         self._outcomes: dict[tuple[int, tuple[Any, ...]], tuple[int, ...]] = {}
         self._reads: dict[int, tuple[Get, ...]] = {}
         self._memory.tables += [self._outcomes, self._reads]
@@ -232,11 +236,13 @@ class ClassMatcher:
         known: int | None = None,
         line: bytes | None = None,
     ) -> list[int]:
-        """The numbers of the stages that hold for an event; ``outer`` is the event before unwrapping.
+        """The numbers of the stages that hold for an event; ``outer`` is the event before
+        unwrapping.
 
-        With None for ``outer``, ``event`` need only have the fields that `paths` names. Raises `WholeEventNeeded`
-        where these do not do. ``known`` is what a plan of this matcher, a complete one, gave as hits
-        for the event. ``line`` is the JSON that the event was decoded from.
+        With None for ``outer``, ``event`` need only have the fields that `paths` names. Raises
+        `WholeEventNeeded` where these do not do. ``known`` is what a plan of this matcher, a
+        complete one, gave as hits for the event. ``line`` is the JSON that the event was decoded
+        from.
         """
         plan = self._plan
         if plan is None:
@@ -257,13 +263,14 @@ class ClassMatcher:
     def plan(self) -> Plan:
         """What is done at present for each event before stages are looked at.
 
-        Whoever keeps it may go on with it after the matcher has changed to another: what stages hung on once
-        stays necessary. Events that pass by that way are told of by `passed`.
+        Whoever keeps it may go on with it after the matcher has changed to another: what stages
+        hung on once stays necessary. Events that pass by that way are told of by `passed`.
         """
         return self._plan or self._prepare()
 
     def passed(self, number: int, vain: Mapping[int, int] | None = None) -> None:
-        """So many events were not shown to the matcher: its plan had no hits for them, or was hit in vain.
+        """So many events were not shown to the matcher: its plan had no hits for them, or was hit
+        in vain.
 
         ``vain`` says how often by which stages, as masks.
         """
@@ -279,7 +286,8 @@ class ClassMatcher:
     def _looked_at(
         self, hits: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
     ) -> list[int]:
-        """The stages among ``hits`` that hold. Where they are many, what was found for the same values is remembered."""
+        """The stages among ``hits`` that hold. Where they are many, what was found for the same
+        values is remembered."""
         if self._events >= self._review_at:
             self._review()
         # Whoever looks on wants to see each condition tried.
@@ -317,7 +325,8 @@ class ClassMatcher:
         return hits, tuple(values)
 
     def _reads_of(self, hits: int) -> tuple[Get, ...]:
-        """What reads all values that some stages' conditions test; none where one tests the event's text."""
+        """What reads all values that some stages' conditions test; none where one tests the event's
+        text."""
         reads: dict[ir.Value | tuple[str, ...], Get] = {}
         for number, (_, condition) in enumerate(self._compiled):
             for atom in ir.atoms(condition) if hits >> number & 1 else ():

@@ -1,0 +1,159 @@
+"""``carengine translate``: rules in other languages."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import Counter
+
+from ..diagnostics import CarError, Diagnostic, Severity
+from ..languages.writing import TARGETS, Translation, translate
+from ..rule import Rule, RuleSet
+from . import UsageError, status
+from .encode import json_line
+from .rules import add_input_option, add_rules_option, load, report_refused
+from .screen import Screen
+
+_TARGETS = "\n".join(f"  {target.name:<12} {target.title}" for target in TARGETS.values())
+_EXAMPLES = f"""\
+examples:
+  carengine translate -t splunk -m sysmon.flat my.car       a rule file
+  carengine translate -t eql CAR-2019-08-001                a shipped rule by its id
+  carengine translate -t duckdb -m sysmon.winlogbeat rules/  a folder of rules
+  carengine translate -t elastic-eql -m sysmon.winlogbeat --present fields.txt rules/
+                                                            only the fields that the data has
+
+targets:
+{_TARGETS}
+  sigma/NAME   what the pySigma backend NAME makes of the Sigma rules
+
+Queries go to standard output. What a target cannot express is refused by name, and where a query is not exact a note says
+so, both on standard error (--quiet leaves the notes out).
+
+exit status: 0 done, 1 with --strict if a rule is refused, 2 if no rule could be translated or the command is not right.
+"""
+_MOST = 200
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``translate`` takes."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "chosen",
+        nargs="*",
+        metavar="RULES",
+        help="rule files, folders, or ids (default: all of -r)",
+    )
+    parser.add_argument("-t", "--target", required=True, metavar="TARGET", help="the language")
+    parser.add_argument(
+        "-m",
+        "--mapping",
+        default="sysmon",
+        metavar="MAP",
+        help="the field map of the logs: a name (sysmon.winlogbeat) or a YAML file (default: sysmon)",
+    )
+    add_rules_option(parser)
+    add_input_option(parser)
+    parser.add_argument(
+        "--present",
+        metavar="FILE",
+        help="a file with the names of the raw fields that the data has, one a line",
+    )
+    parser.add_argument(
+        "--any-shape",
+        action="store_true",
+        help="do not ask in the query whether an event has the map's shape",
+    )
+    parser.add_argument("-f", "--format", choices=("text", "jsonl"), default="text")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no notes")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a rule is refused")
+
+
+def run(options: argparse.Namespace, screen: Screen) -> int:
+    """Translate. The exit status."""
+    rules, broken = _rules(options, screen)
+    present = _present(options.present)
+    done = 0
+    refused: Counter[str] = Counter()
+    for rule in rules:
+        try:
+            found = translate(
+                rule,
+                options.target,
+                options.mapping,
+                present=present,
+                recognise=not options.any_shape,
+            )
+        except CarError as error:
+            errors = [item for item in error.diagnostics if item.severity is Severity.ERROR]
+            if any(item.code.id not in ("CE901", "CE904") for item in errors):
+                raise
+            screen.report(errors, _MOST)
+            refused.update({item.code.title for item in errors})
+            continue
+        done += 1
+        if not options.quiet:
+            screen.report(found.notes, _MOST)
+        _show(rule, found, options.format, screen)
+    left = len(rules) - done
+    reasons = "".join(f"; {count} × {title}" for title, count in sorted(refused.items()))
+    screen.say(f"{done} of {len(rules)} rules translated, {left} refused{reasons}")
+    if not done or broken:
+        return status.USAGE
+    return status.FINDINGS if left and options.strict else status.DONE
+
+
+def _show(rule: Rule, found: Translation, form: str, screen: Screen) -> None:
+    if form == "text":
+        screen.show(found.text)
+        return
+    data = {
+        "rule": rule.id,
+        "target": found.target,
+        "fieldmap": found.fieldmap,
+        "queries": [
+            {"output": query.output, "text": query.text, "fields": list(query.fields)}
+            for query in found.queries
+        ],
+        "notes": [_note(note) for note in found.notes],
+    }
+    screen.show(json_line(data).decode("utf-8").rstrip("\n"))
+
+
+def _note(note: Diagnostic) -> dict[str, str]:
+    return {"code": note.code.id, "message": note.message, "where": note.where}
+
+
+def _rules(options: argparse.Namespace, screen: Screen) -> tuple[list[Rule], bool]:
+    """The rules that are meant, in order, and whether some that were named cannot be used."""
+    paths = [name for name in options.chosen if os.path.exists(name)]
+    ids = [name for name in options.chosen if not os.path.exists(name)]
+    if paths and not ids and not options.rules:
+        options.rules = paths
+        paths = []
+    elif paths:
+        options.rules = [*(options.rules or []), *paths]
+    rules: RuleSet = load(options, screen)
+    broken = report_refused(rules, screen)
+    if not ids:
+        return list(rules), broken
+    named = []
+    for name in ids:
+        rule = rules.get(name)
+        if rule is None:
+            hint = "" if options.rules else " among the shipped rules"
+            raise UsageError(
+                f"carengine translate: there is no rule {name}{hint}, and no such file"
+            )
+        named.append(rule)
+    wanted = {os.path.realpath(path) for path in paths}
+    named += [rule for rule in rules if os.path.realpath(rule.path) in wanted]
+    return named, broken
+
+
+def _present(path: str | None) -> frozenset[str] | None:
+    """The names in a file, one a line."""
+    if path is None:
+        return None
+    with open(path, encoding="utf-8-sig") as file:
+        return frozenset(line.strip() for line in file if line.strip())

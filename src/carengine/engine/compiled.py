@@ -1,0 +1,389 @@
+"""Engines on disk: rules and field maps, read and resolved, as plain data.
+
+Reading thousands of rules (YAML, grammar, names) takes far longer than what an engine makes of
+them. A file made by `Engine.save` holds what reading gave, so that `Engine.load` only has to put it
+together; each event class is compiled when its first event comes.
+
+The file is JSON, and loading it runs no code: it can name only classes of this package that rules
+and maps are made of, and every value must be of the type that its field declares. ::
+
+    {"carengine": 2, "classes": [["And", "items"], ["Match", "value", "patterns", "span"], …],
+     "texts": ["title: …", …],                               long texts, each once
+     "nodes": [[1, 0, [4], null], …],                        class, then a value for each field
+     "rules": [812, …], "maps": […]}
+
+    n        node n, always an earlier one      [a, b] a tuple          {"l": [a, b]} a list
+    {"i": 5} the integer                        {"n": [0, 1, 2]} a list of integers
+    {"m": [[key, value], …]} a mapping          {"e": ["Type", "TEXT"]} an enumeration's member
+    {"r": [0, 9, 1]} a range                    {"f": "inf"} a float that JSON has no text for
+    {"c": "CE101"} a diagnostic code            {"x": "…"} a text with lone surrogates
+    {"t": 0} a long text                        {"h": "0x…"} an integer beyond 64 bits
+
+References are what there is most of, so they are the shortest.
+
+A file of another version of the package, whose classes differ, is refused.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import enum
+import json
+import math
+import os
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from .. import ir
+from ..diagnostics import CarError, Code, Diagnostic, codes
+from ..fieldmap import FieldMap
+from ..functions import arities
+from ..jsontext import FAST
+from ..rule import Rule
+
+FORMAT = 2
+_LONG_TEXT = 200
+# Larger integers are floats to decoders of JSON.
+_SMALLEST, _LARGEST = -(1 << 63), (1 << 64) - 1
+_ROOTS = (Rule, FieldMap)
+
+Check = Callable[[Any], bool]
+_Allowed = tuple[frozenset[type], Check]
+
+
+def write(path: str | Path, rules: Sequence[Rule], maps: Sequence[FieldMap]) -> None:
+    """Put rules and maps into a file, in one step. Raises `CarError` (CE550) when it cannot be
+    written."""
+    writer = _Writer()
+    data = {
+        "carengine": FORMAT,
+        "rules": [writer.value(rule) for rule in rules],
+        "maps": [writer.value(fieldmap) for fieldmap in maps],
+        "classes": writer.classes(),
+        "texts": list(writer.texts),
+        "nodes": writer.nodes,
+    }
+    target = Path(path)
+    fresh = target.with_name(target.name + ".new")
+    try:
+        with open(fresh, "w", encoding="ascii") as file:
+            json.dump(data, file, separators=(",", ":"), allow_nan=False)
+        os.replace(fresh, target)
+    except OSError as error:
+        raise _refused(path, f"the engine cannot be written: {error.strerror}") from None
+
+
+def read(path: str | Path) -> tuple[tuple[Rule, ...], tuple[FieldMap, ...]]:
+    """The rules and maps in a file. Raises `CarError` (CE550) where there is none, or something
+    else."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise _refused(path, f"the engine cannot be read: {error.strerror}") from None
+    try:
+        data = (FAST or json.loads)(content)
+        if type(data) is not dict or data.get("carengine") != FORMAT:
+            raise ValueError("it is not an engine file of this version")
+        reader = _Reader(data["texts"])
+        reader.read(data["classes"], data["nodes"])
+        rules = tuple(map(reader.value, data["rules"]))
+        maps = tuple(map(reader.value, data["maps"]))
+        reader.check_functions()
+        if not all(type(r) is Rule for r in rules) or not all(type(m) is FieldMap for m in maps):
+            raise ValueError("it holds something else than rules and field maps")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        raise _refused(path, f"the file is damaged or of another version: {error}") from None
+    return rules, maps
+
+
+def _refused(path: str | Path, message: str) -> CarError:
+    return CarError([Diagnostic(codes.BAD_ENGINE, message, origin=str(path))])
+
+
+# What a file may hold
+
+
+@lru_cache(maxsize=1)
+def _classes() -> dict[str, type]:
+    """The attrs classes and enumerations that rules and maps are made of, by name."""
+    found: dict[str, type] = {}
+    waiting: list[Any] = list(_ROOTS)
+    while waiting:
+        hint = waiting.pop()
+        waiting += typing.get_args(hint)
+        if not isinstance(hint, type) or hint is Code or _name(hint) in found:
+            continue
+        if issubclass(hint, enum.Enum):
+            found[_name(hint)] = hint
+        elif attrs.has(hint):
+            found[_name(hint)] = hint
+            waiting += _hints(hint).values()
+    return found
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__.removeprefix('carengine.')}.{kind.__qualname__}"
+
+
+@lru_cache(maxsize=1024)
+def _hints(kind: type) -> dict[str, Any]:
+    """The types of the fields that a class is made with, by their names in its constructor."""
+    hints = typing.get_type_hints(kind)
+    return {f.alias: hints[f.name] for f in attrs.fields(kind) if f.init and f.alias}
+
+
+# Writing
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.nodes: list[list[Any]] = []
+        self._known: dict[int, int] = {}
+        # Keeps what was written alive, so that no two objects have the same identity.
+        self._kept: list[Any] = []
+        self._numbers: dict[type, int] = {}
+        self.texts: dict[str, int] = {}
+
+    def classes(self) -> list[list[str]]:
+        return [[_name(kind), *_hints(kind)] for kind in self._numbers]
+
+    def value(self, value: Any) -> Any:
+        """A value as plain data. Everything inside it goes first, without recursion."""
+        waiting = [value]
+        while waiting:
+            item = waiting[-1]
+            if not _is_object(item) or id(item) in self._known:
+                waiting.pop()
+                continue
+            inner = [x for x in _objects(_fields(item)) if id(x) not in self._known]
+            if inner:
+                waiting += inner
+                continue
+            waiting.pop()
+            number = self._numbers.setdefault(type(item), len(self._numbers))
+            self._known[id(item)] = len(self.nodes)
+            self._kept.append(item)
+            self.nodes.append([number, *map(self._plain, _fields(item))])
+        return self._plain(value)
+
+    def _plain(self, value: Any) -> Any:
+        match value:
+            case None | bool():
+                return value
+            case enum.Enum():
+                return {"e": [_name(type(value)), value.name]}
+            case int() if _SMALLEST <= value <= _LARGEST:
+                return {"i": value}
+            case int():
+                return {"h": hex(value)}
+            case str():
+                if not value.isascii() and not _encodable(value):
+                    return {"x": ascii(value)[1:-1]}
+                if len(value) < _LONG_TEXT:
+                    return value
+                return {"t": self.texts.setdefault(value, len(self.texts))}
+            case float():
+                return value if math.isfinite(value) else {"f": repr(value)}
+            case Code():
+                return {"c": value.id}
+            case range():
+                return {"r": [value.start, value.stop, value.step]}
+            case tuple():
+                return [self._plain(item) for item in value]
+            case list() if value and all(
+                type(item) is int and _SMALLEST <= item <= _LARGEST for item in value
+            ):
+                return {"n": value}
+            case list():
+                return {"l": [self._plain(item) for item in value]}
+            case Mapping():
+                return {"m": [[self._plain(k), self._plain(v)] for k, v in value.items()]}
+            case _:
+                return self._known[id(value)]
+
+
+def _is_object(value: Any) -> bool:
+    return attrs.has(type(value)) and not isinstance(value, Code)
+
+
+def _fields(item: Any) -> list[Any]:
+    return [getattr(item, f.name) for f in attrs.fields(type(item)) if f.init]
+
+
+def _objects(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, tuple | list):
+            yield from _objects(value)
+        elif isinstance(value, Mapping):
+            yield from _objects(value.keys())
+            yield from _objects(value.values())
+        elif _is_object(value):
+            yield value
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# Reading
+
+
+class _Reader:
+    def __init__(self, texts: list[Any]) -> None:
+        if not all(type(text) is str for text in texts):
+            raise ValueError("a text is none")
+        self._texts: list[str] = texts
+        self._nodes: list[Any] = []
+
+    def read(self, classes: list[Any], written: list[Any]) -> None:
+        """Make all nodes."""
+        known = _classes()
+        makers: list[tuple[Callable[..., Any], tuple[_Allowed, ...], tuple[str, ...]]] = []
+        for name, *fields in classes:
+            kind = known.get(name)
+            if kind is None or not attrs.has(kind) or list(_hints(kind)) != fields:
+                raise ValueError(f"{name} is nothing that this version knows")
+            keywords = tuple(
+                f.alias for f in attrs.fields(kind) if f.init and f.kw_only and f.alias
+            )
+            makers.append((kind, tuple(map(_allowed, _hints(kind).values())), keywords))
+        nodes, value_of = self._nodes, self.value
+        for number, *plain in written:
+            make, allowed, keywords = makers[number]
+            if len(plain) != len(allowed):
+                raise ValueError("a part has too many or too few values")
+            # What is none of these is the same in JSON.
+            values = [
+                value_of(item) if type(item) in _WRITTEN_OTHERWISE else item for item in plain
+            ]
+            for (plainly, check), value in zip(allowed, values, strict=True):
+                if type(value) not in plainly and not check(value):
+                    raise ValueError(f"a value of {make.__name__} is of the wrong type")
+            if keywords:
+                places = len(values) - len(keywords)
+                named = dict(zip(keywords, values[places:], strict=True))
+                nodes.append(make(*values[:places], **named))
+            else:
+                nodes.append(make(*values))
+
+    def check_functions(self) -> None:
+        """Raise ``ValueError`` for a function that there is none of, or that takes another number
+        of values."""
+        known = arities()
+        for node in self._nodes:
+            if type(node) is ir.Call:
+                least, most = known.get(node.function, (1, 0))
+                if not least <= len(node.arguments) <= most:
+                    raise ValueError(f"there is no function {node.function} of such arguments")
+
+    def value(self, plain: Any) -> Any:
+        """What was written as ``plain``."""
+        kind = type(plain)
+        if kind is int:
+            if plain < 0:
+                raise ValueError("a reference leads nowhere")
+            return self._nodes[plain]
+        if kind is list:
+            return tuple(map(self.value, plain))
+        if kind is not dict:
+            return plain
+        [(form, inner)] = plain.items()
+        match form:
+            case "t":
+                if type(inner) is not int or inner < 0:
+                    raise ValueError("a reference is no number")
+                return self._texts[inner]
+            case "i":
+                if type(inner) is not int:
+                    raise ValueError("an integer is none")
+                return inner
+            case "h":
+                return int(inner, 16)
+            case "n":
+                if not all(type(item) is int for item in inner):
+                    raise ValueError("an integer is none")
+                return inner
+            case "l":
+                return list(map(self.value, inner))
+            case "m":
+                return {self.value(key): self.value(value) for key, value in inner}
+            case "e":
+                name, member = inner
+                found = _classes()[name]
+                if not issubclass(found, enum.Enum):
+                    raise ValueError(f"{name} is no enumeration")
+                return found[member]
+            case "c":
+                return codes.ALL[inner]
+            case "r":
+                start, stop, step = inner
+                return range(start, stop, step)
+            case "f":
+                return float(inner)
+            case "x":
+                return inner.encode("ascii").decode("unicode_escape")
+            case _:
+                raise ValueError(f"there is no kind of value {form!r}")
+
+
+_WRITTEN_OTHERWISE = (int, list, dict)
+
+
+@lru_cache(maxsize=4096)
+def _allowed(hint: Any) -> _Allowed:
+    """Types whose values are of the declared type without a further look, and what looks further."""
+    parts = typing.get_args(hint) if _is_union(hint) else (hint,)
+    return frozenset(part for part in parts if isinstance(part, type)), _check(hint)
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+@lru_cache(maxsize=4096)
+def _check(hint: Any) -> Check:
+    """Whether a value is of a type, looked into as far as the type says."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or isinstance(hint, typing.TypeVar):
+        return lambda value: True
+    if _is_union(hint):
+        plain = tuple(a for a in arguments if isinstance(a, type))
+        checks = tuple(_check(a) for a in arguments if not isinstance(a, type))
+        return lambda value: isinstance(value, plain) or any(check(value) for check in checks)
+    if origin is tuple:
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            each = _check(arguments[0])
+            return lambda value: type(value) is tuple and all(map(each, value))
+        parts = tuple(map(_check, arguments))
+        return lambda value: (
+            type(value) is tuple
+            and len(value) == len(parts)
+            and all(check(item) for check, item in zip(parts, value, strict=True))
+        )
+    if origin in (collections.abc.Mapping, dict):
+        key, inner = map(_check, arguments)
+        return lambda value: (
+            type(value) is dict and all(map(key, value)) and all(map(inner, value.values()))
+        )
+    if origin in (collections.abc.Sequence, list):
+        item = _check(arguments[0])
+        return lambda value: (
+            type(value) is range or (type(value) in (tuple, list) and all(map(item, value)))
+        )
+    if origin is typing.Literal:
+        return lambda value: value in arguments
+    if isinstance(hint, type):
+        # An integer does where a float is declared.
+        allowed = (int, float) if hint is float else hint
+        return lambda value: isinstance(value, allowed)
+    raise TypeError(f"a field of type {hint} cannot be stored")

@@ -1,0 +1,5 @@
+"""Telling from a line of JSON, without decoding all of it, that no rule matches it.
+
+``prefilter`` decides for batches of lines, ``leaf_filter`` holds what is known of the lines of one
+leaf of the engine's tree, ``decoding`` decodes the few fields that are asked for.
+"""

@@ -1,0 +1,86 @@
+"""Holding rules to their own examples: what must match does, what must not does not.
+
+Every example is a run of its own: its events go through a fresh session of an engine with the one
+rule, in their order, and the end of the data is told. A positive example wants at least one match,
+a negative one none. ::
+
+    Result(rule, example, matches=0, events=1, unrecognised=0, passed=False)   ->  a diagnostic CE308
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import frozen
+
+from ...diagnostics import CarError, Diagnostic, Fix, codes, counted
+from ...rule import Example, Rule
+from ..engine import Engine
+
+
+@frozen
+class Result:
+    """How an example came out.
+
+    ``findings`` say what went wrong.
+    """
+
+    rule: Rule
+    example: Example
+    passed: bool
+    matches: int = 0
+    findings: tuple[Diagnostic, ...] = ()
+
+
+def run_examples(rules: Iterable[Rule]) -> Iterator[Result]:
+    """The outcome of every example of every rule, in their order.
+
+    >>> import carengine
+    >>> rules = carengine.load_rules(carengine.shipped_rules())
+    >>> {result.passed for result in run_examples([rules.get("CAR-2019-08-001")])}
+    {True}
+    """
+    for rule in rules:
+        engines: dict[str, Engine | CarError] = {}
+        for example in rule.examples:
+            name = example.fieldmap
+            if name not in engines:
+                try:
+                    engines[name] = Engine([rule], name)
+                except CarError as error:
+                    engines[name] = error
+            yield _run(rule, example, engines[name])
+
+
+def _run(rule: Rule, example: Example, engine: Engine | CarError) -> Result:
+    if isinstance(engine, CarError):
+        reason = engine.diagnostics[0].message
+        message = f"the example {example.name!r} of {rule.id} cannot be run: {reason}"
+        return Result(rule, example, False, 0, (_finding(example, rule, message),))
+    session = engine.session()
+    matches = 0
+    for event in example.events:
+        matches += len(session.feed(event))
+    matches += len(session.flush())
+    if (matches > 0) is example.match:
+        return Result(rule, example, True, matches)
+    wanted = "should match and does not" if example.match else "should not match and does"
+    message = f"the example {example.name!r} of {rule.id} {wanted}"
+    notes = []
+    if session.account.unrecognised:
+        unknown, events = session.account.unrecognised, session.account.events
+        notes.append(
+            f"no field map recognises the shape of {unknown:,} of {counted(events, 'event')} in it"
+        )
+    return Result(rule, example, False, matches, (_finding(example, rule, message, tuple(notes)),))
+
+
+def _finding(example: Example, rule: Rule, message: str, notes: tuple[str, ...] = ()) -> Diagnostic:
+    return Diagnostic(
+        codes.EXAMPLE_FAILED,
+        message,
+        example.span,
+        notes=notes,
+        fix=Fix("`carengine explain` shows which condition decides"),
+        origin=rule.path,
+    )

@@ -1,0 +1,341 @@
+"""What rules cost: where the time of a run goes.
+
+A `Profile` makes an engine that tells it of everything it does. What belongs to one rule is counted
+for that rule: how often one of its conditions was tried on an event, how often it held, and how
+long that took; of a rule with joins or groups also what these took. The rest is *shared*: finding
+out what an event is and which stages it could make true is done once for all rules, and is told by
+classes of events and by columns::
+
+    profile = Profile(carengine.Engine(rules))
+    session = profile.session()
+    for event in events:
+        session.feed(event)
+    for row in profile.rows(session.account):
+        print(row.kind, row.name, row.seconds)
+
+Time is that of the clock on the wall. Looking at it costs time itself, so that rules are to be
+compared with each other, and not with a run without a profile; without one nothing is measured and
+nothing is slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import perf_counter_ns
+from typing import Any, TypeVar, cast
+
+from attrs import frozen
+
+from ... import ir
+from ..account import Account
+from ..classes import Together
+from ..engine import Engine, Session
+from ..matcher.columns import Column, FacetAnchors, Hits, Memory
+from ..matcher.verdicts import Verdict
+from ..streams import StreamOptions
+
+Key = tuple[Any, ...]
+"""What time went to: its kind, and what it is about; plain data."""
+
+Call = TypeVar("Call", bound=Callable[..., Any])
+Start = tuple[int, int]
+
+_BILLION = 1_000_000_000
+
+
+@frozen
+class Cost:
+    """What something cost in a run.
+
+    ``kind`` is
+
+    * ``rule``: what was done for this rule alone;
+    * ``shared rules``: conditions that ``rules`` have in common, and joins and groups that they do;
+    * ``class``: finding the stages that events of a class could make true, ``name`` being its field
+      map and kind;
+    * ``column``: values of a column of a class that had not been met before, or are not remembered;
+    * ``phase``: everything else: reading, telling what events are, making matches, writing.
+
+    ``seconds`` are shared out once: all rows together are the run. ``share`` is the part of that.
+    ``events`` is how many events of a kind that the rule searches for there were; of other rows,
+    how often this was done. ``tries`` counts how often a condition was decided, ``passes`` how
+    often it held, ``matches`` what came of it. An event that was a line of JSON may be tried twice:
+    on some of its fields, and, where these do not settle it, whole.
+    """
+
+    kind: str
+    name: str
+    title: str
+    rules: tuple[str, ...]
+    seconds: float
+    share: float
+    events: int = 0
+    tries: int = 0
+    passes: int = 0
+    matches: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as plain data."""
+        data: dict[str, Any] = {"kind": self.kind, "name": self.name}
+        if self.kind == "rule":
+            data["title"] = self.title
+        if self.kind == "shared rules":
+            data["rules"] = list(self.rules)
+        data |= {"seconds": round(self.seconds, 6), "share": round(self.share, 6)}
+        data["events"] = self.events
+        if self.kind in ("rule", "shared rules"):
+            data |= {"tries": self.tries, "passes": self.passes}
+        if self.kind == "rule":
+            data["matches"] = self.matches
+        return data
+
+
+class _TimedHits(Hits):
+    """A table that notes what it takes to look into a value."""
+
+    __slots__ = ("_key", "_profile")
+
+    def __init__(
+        self, anchors: tuple[FacetAnchors, ...], memory: Memory, profile: Profile, key: Key
+    ) -> None:
+        super().__init__(anchors, memory)
+        self._profile, self._key = profile, key
+
+    def __missing__(self, value: Any) -> int:
+        if type(value) is not str:
+            return super().__missing__(value)  # which asks `of`
+        profile = self._profile
+        start = profile.enter()
+        try:
+            return super().__missing__(value)
+        finally:
+            profile.leave(self._key, start)
+
+    def of(self, value: Any) -> int:
+        """The mask of any value."""
+        profile = self._profile
+        start = profile.enter()
+        try:
+            return super().of(value)
+        finally:
+            profile.leave(self._key, start)
+
+
+@frozen(eq=False)
+class _Watch:
+    """Looks on at one matcher. ``stages`` has the numbers of its stages by their places."""
+
+    profile: Profile
+    name: str
+    stages: tuple[int, ...]
+
+    def verdicts(self, made: list[tuple[int, Verdict]]) -> list[tuple[int, Verdict]]:
+        """The same verdicts, counted and timed."""
+        return [
+            (place, self.profile.judging(("stage", self.stages[place]), verdict))
+            for place, verdict in made
+        ]
+
+    def table(self, column: Column, anchors: tuple[FacetAnchors, ...], memory: Memory) -> Hits:
+        """The same table, timed."""
+        path = column.path
+        shown = ".".join(path) if path else ", ".join(sorted(map(".".join, column.paths)))
+        return _TimedHits(anchors, memory, self.profile, ("column", self.name, shown))
+
+
+class Profile:
+    """Measures what the rules of an engine cost. ``engine`` is one of the same rules and maps, that
+    tells of what it does.
+
+    One profile is for one thread. What other processes measured can be added: `taken` and `add`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = Engine(engine.rules, engine.maps)
+        self.engine.watch = self._watch
+        # Nanoseconds, how often, and how often that held; by what it was for.
+        self._counts: dict[Key, list[int]] = {}
+        # The time of everything that was measured inside of what is being measured.
+        self._inner = 0
+
+    def session(self, options: StreamOptions | None = None) -> Session:
+        """A session of the engine whose every step is measured."""
+        session = self.engine.session(options)
+        self.attach(session)
+        session.feed = self.timed(FEEDING, session.feed)  # type: ignore[method-assign]
+        return session
+
+    def attach(self, session: Session) -> None:
+        """Measure what the joins and groups of a session cost."""
+        flow = session._flow
+        if flow is None:
+            return
+        for node in flow.nodes:
+            key = ("node", *flow.rules_of(node))
+            for name in ("push", "take", "advance", "finish", "sweep"):
+                if hasattr(node, name):
+                    setattr(node, name, self.timed(key, getattr(node, name)))
+
+    # Measuring
+
+    def enter(self) -> Start:
+        """Something begins."""
+        return perf_counter_ns(), self._inner
+
+    def leave(self, key: Key, start: Start, passed: int = 0) -> None:
+        """It has ended; what was measured inside of it is not its own."""
+        elapsed = perf_counter_ns() - start[0]
+        found = self._counts.get(key)
+        if found is None:
+            found = self._counts[key] = [0, 0, 0]
+        found[0] += elapsed - (self._inner - start[1])
+        found[1] += 1
+        found[2] += passed
+        self._inner = start[1] + elapsed
+
+    def timed(self, key: Key, call: Call) -> Call:
+        """A function that does the same, and is measured."""
+
+        def measured(*arguments: Any, **named: Any) -> Any:
+            start = self.enter()
+            try:
+                return call(*arguments, **named)
+            finally:
+                self.leave(key, start)
+
+        return cast(Call, measured)
+
+    def timed_steps(
+        self, key: Key, call: Callable[..., Iterator[int]]
+    ) -> Callable[..., Iterator[int]]:
+        """The same for an iterator: each of its steps is measured."""
+
+        def measured(*arguments: Any) -> Iterator[int]:
+            steps = call(*arguments)
+            while True:
+                start = self.enter()
+                try:
+                    step = next(steps, None)
+                finally:
+                    self.leave(key, start)
+                if step is None:
+                    return
+                yield step
+
+        return measured
+
+    def judging(self, key: Key, verdict: Verdict) -> Verdict:
+        """A verdict that is measured, and of which it is counted how often it holds."""
+
+        def measured(look: Any) -> bool:
+            start = self.enter()
+            passed = False
+            try:
+                passed = verdict(look)
+            finally:
+                self.leave(key, start, passed)
+            return passed
+
+        return measured
+
+    def _watch(self, together: Together) -> None:
+        owners = dict.fromkeys(owner.name for _, owner, _ in together.stages)
+        name = ", ".join(owners) or "no class"
+        matcher = together.matcher
+        matcher.watch = _Watch(self, name, tuple(number for _, _, number in together.stages))
+        matcher._prepare = self.timed(COMPILING, matcher._prepare)  # type: ignore[method-assign]
+        matcher.match = self.timed(("class", name), matcher.match)  # type: ignore[method-assign]
+
+    # From one process to another
+
+    def taken(self) -> list[tuple[Key, list[int]]]:
+        """What was measured since the last time, as plain data; it is forgotten here."""
+        found = [(key, numbers) for key, numbers in self._counts.items()]
+        self._counts = {}
+        return found
+
+    def add(self, measured: Iterable[tuple[Key, list[int]]]) -> None:
+        """Add what `taken` gave in another process."""
+        for key, numbers in measured:
+            found = self._counts.setdefault(tuple(key), [0, 0, 0])
+            for place, number in enumerate(numbers):
+                found[place] += number
+
+    # What came out
+
+    def rows(self, account: Account | None = None) -> list[Cost]:
+        """What everything cost, the dearest first; every rule has a row, whatever it cost.
+
+        With the account of the run, rules have the numbers of their events and matches.
+        """
+        rules = {rule.id: rule for rule in self.engine.rules}
+        own: dict[tuple[str, ...], list[int]] = {(id_,): [0, 0, 0] for id_ in rules}
+        others: list[tuple[Key, list[int]]] = []
+        for key, numbers in self._counts.items():
+            match key:
+                case ("stage", number):
+                    ids = dict.fromkeys(t.rule.id for t in self.engine.targets(number))
+                    _sum(own, tuple(sorted(ids)), numbers)
+                case ("node", *ids):
+                    _sum(own, tuple(ids), [numbers[0], 0, 0])
+                case _:
+                    others.append((key, numbers))
+        total = max(1, sum(numbers[0] for numbers in self._counts.values()))
+
+        def cost(
+            kind: str,
+            name: str,
+            spent: int,
+            title: str = "",
+            rules: tuple[str, ...] = (),
+            **more: int,
+        ) -> Cost:
+            return Cost(kind, name, title, rules, spent / _BILLION, spent / total, **more)
+
+        met = account or Account()
+        kinds = self._kinds()
+        number_of = _events_by_kind(met)
+        matches = met.matches
+        found = []
+        for owners, (spent, tries, passes) in own.items():
+            counts = {"tries": tries, "passes": passes}
+            if len(owners) == 1:
+                [id_] = owners
+                counts["events"] = sum(number_of.get(kind, 0) for kind in kinds.get(id_, ()))
+                counts["matches"] = matches[id_]
+                found.append(cost("rule", id_, spent, rules[id_].title, owners, **counts))
+            else:
+                name = f"{len(owners)} rules"
+                found.append(cost("shared rules", name, spent, "", owners, events=tries, **counts))
+        for key, (spent, times, _) in others:
+            found.append(cost(str(key[0]), ": ".join(key[1:]), spent, events=times))
+        return sorted(found, key=lambda row: (-row.seconds, row.kind, row.name, row.rules))
+
+    def _kinds(self) -> dict[str, set[ir.EventKind]]:
+        """The kinds of events that each rule's stages search for."""
+        found: dict[str, set[ir.EventKind]] = {}
+        for number, stage in enumerate(self.engine.stages):
+            for target in self.engine.targets(number):
+                found.setdefault(target.rule.id, set()).update(stage.kinds)
+        return found
+
+
+READING = ("phase", "reading evidence")
+TAKING = ("phase", "telling of lines that no rule can match")
+FEEDING = ("phase", "telling what events are, and making matches")
+COMPILING = ("phase", "compiling conditions for a class of events")
+WRITING = ("phase", "writing matches")
+MERGING = ("phase", "putting together what processes found")
+
+
+def _sum(own: dict[tuple[str, ...], list[int]], ids: tuple[str, ...], numbers: list[int]) -> None:
+    found = own.setdefault(ids, [0, 0, 0])
+    for place, number in enumerate(numbers):
+        found[place] += number
+
+
+def _events_by_kind(account: Account) -> Mapping[ir.EventKind, int]:
+    found: dict[ir.EventKind, int] = {}
+    for (_, kind), number in account.kinds.items():
+        found[kind] = found.get(kind, 0) + number
+    return found

@@ -1,0 +1,282 @@
+"""What became of each rule in a run: it matched, or why it did not.
+
+A rule that does not match says nothing by itself: the attack was not there, or the events were not,
+or a field that the rule reads is nowhere in this log. `standings` tells these apart, from what the
+session counted and from a `Sample` of the events that went through it::
+
+    CAR-2019-08-001  MATCHED
+    CAR-2013-05-003  NO_SUCH_LOG     no log of this shape (sysmon.flat) has flow/message
+    CAR-2021-12-001  FIELDS_UNMAPPED sysmon.flat gives no content for file/create
+    CAR-2014-11-005  NO_EVENTS       no event is registry/add
+    CAR-2020-09-001  FIELDS_EMPTY    user is empty in every file/create of sysmon.flat looked at
+    CAR-2016-03-001  NOT_TRUE        the events were there, and the conditions were not true
+
+Only shapes that the data really has count: a rule is *not runnable on this data* when none of them
+could ever make it match. If no event was recognised at all, all field maps in use stand in.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import Any
+
+from attrs import evolve, frozen
+
+from ... import ir
+from ...fieldmap import Entry, FieldMap, Lowered, lower, unwrap, view
+from ...rule import Rule
+from ..account import Account
+from ..engine import Engine
+
+FIRST_EVENTS = 256
+_STEP = 1024
+_MOST_NAMES = 8
+
+
+class Outcome(enum.IntEnum):
+    """What became of a rule, the hopeless cases first."""
+
+    NO_SUCH_LOG = 1
+    FIELDS_UNMAPPED = 2
+    NO_EVENTS = 3
+    FIELDS_EMPTY = 4
+    NOT_TRUE = 5
+    MATCHED = 6
+
+    @property
+    def runnable(self) -> bool:
+        """Whether data of these shapes could make the rule match."""
+        return self > Outcome.FIELDS_UNMAPPED
+
+
+@frozen
+class Standing:
+    """What became of a rule, and a sentence why; rules with the same sentence belong together.
+
+    ``partly`` names shapes and kinds of the data through which the rule could not match although
+    through others it could, and says why outputs of it could not although others could: it was
+    blind there.
+    """
+
+    rule: Rule
+    outcome: Outcome
+    reason: str
+    partly: tuple[str, ...] = ()
+
+
+Seen = list[tuple[str, str, str, list[str]]]
+"""The fields that an event had as what it is: map, object, action, names; several where it is
+several."""
+
+
+class Sample:
+    """Which fields the events of each kind really had, from a bounded look at some of them.
+
+    `wants` says whether the next event should be looked at: the first few hundred, the first of
+    each kind, and a few of all others. What is kept is the names of fields and how often each was
+    there, never an event.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._classes = 0
+        self.looked: Counter[tuple[str, ir.EventKind]] = Counter()
+        self.fields: dict[tuple[str, ir.EventKind], Counter[str]] = {}
+
+    def wants(self, account: Account) -> bool:
+        """Whether to look at the event that was just fed."""
+        events = account.events
+        if len(account.recent) == self._classes and events > FIRST_EVENTS and events % _STEP:
+            return False
+        self._classes = len(account.recent)
+        return True
+
+    def look(self, event: Mapping[str, Any]) -> None:
+        """Note the fields that an event has."""
+        self.note(self.seen(event))
+
+    def seen(self, event: Mapping[str, Any]) -> Seen:
+        """The fields that an event has, for `note`; plain data."""
+        inner = unwrap(event)
+        found: Seen = []
+        for event_class in self._engine.classify(inner).classes:
+            made = view(event, inner, event_class.entry)
+            names = [*made.fields, *(("time",) if made.time is not None else ())]
+            kind = event_class.entry.kind
+            found.append((event_class.fieldmap.name, kind.object, kind.action, names))
+        return found
+
+    def note(self, seen: Seen) -> None:
+        """Note what `seen` gave, here or in another process."""
+        for name, object_, action, names in seen:
+            key = name, ir.EventKind(object_, action)
+            self.looked[key] += 1
+            self.fields.setdefault(key, Counter()).update(names)
+
+
+@frozen
+class _Reason:
+    outcome: Outcome
+    text: str
+    partly: tuple[str, ...] = ()
+
+
+def standings(engine: Engine, account: Account, sample: Sample | None = None) -> list[Standing]:
+    """What became of each rule of an engine, in the order of the rules.
+
+    Without a ``sample``, fields that are empty in all events are not told from conditions that are
+    false.
+    """
+    analysis = _Analysis(engine, account, sample)
+    return [analysis.standing(rule) for rule in engine.rules]
+
+
+class _Analysis:
+    def __init__(self, engine: Engine, account: Account, sample: Sample | None) -> None:
+        self.account = account
+        self.sample = sample
+        seen = [m for m in engine.maps if account.recognised[m.name]]
+        self.maps = seen or list(engine.maps)
+        self._kinds = account.kinds
+        # By the identity of the entry, which the engine keeps: comparing entries is comparing
+        # trees.
+        self._reduced: dict[int, FieldMap] = {}
+        self._stages: dict[ir.Stage, _Reason] = {}
+        self._lowered: dict[ir.Stage, list[tuple[FieldMap, Lowered]]] = {}
+
+    def standing(self, rule: Rule) -> Standing:
+        reasons = [self._plan(output.plan) for output in rule.program.outputs]
+        # Where one output can match, the others that never could are told all the same.
+        stuck = _merged(r.partly or (r.text,) for r in reasons if not r.outcome.runnable)
+        if self.account.matches[rule.id]:
+            blind = _merged([*(r.partly for r in reasons), stuck])
+            return Standing(rule, Outcome.MATCHED, "", blind)
+        if not reasons:
+            return Standing(rule, Outcome.NOT_TRUE, "the rule has no output")
+        best = reduce(_better, reasons)
+        partly = _merged([best.partly, stuck]) if best.outcome.runnable else best.partly
+        return Standing(rule, best.outcome, best.text, partly)
+
+    def _plan(self, plan: ir.Plan) -> _Reason:
+        """The most hopeful reason for a plan: a join is as hopeless as its worst branch."""
+        stages = ir.as_stages(plan)
+        if stages is not None:
+            return reduce(_better, [self._stage(stage) for stage in stages])
+        match plan:
+            case ir.Join(branches):
+                return reduce(_worse, [self._plan(branch.plan) for branch in branches])
+            case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
+                return reduce(_better, [self._plan(part) for part in plans])
+            case ir.Aggregated(group):
+                return self._plan(group)
+            case ir.Difference(left):
+                return self._plan(left)
+            case ir.Filter(inner) | ir.Assign(inner) | ir.Project(inner) | ir.Distinct(inner):
+                return self._plan(inner)
+            case ir.Search():
+                raise AssertionError("a search is a stage")
+
+    def _stage(self, stage: ir.Stage) -> _Reason:
+        found = self._stages.get(stage)
+        if found is None:
+            found = self._stages[stage] = self._judge(stage)
+        return found
+
+    def _judge(self, stage: ir.Stage) -> _Reason:
+        kinds = _listed(str(kind) for kind in stage.kinds)
+        ways = [(m, lowered) for m in self.maps for lowered in lower(stage, m)]
+        if not ways:
+            maps = _listed(m.name for m in self.maps)
+            return _Reason(Outcome.NO_SUCH_LOG, f"logs of this shape ({maps}) have no {kinds}")
+        open_ = [(m, x) for m, x in ways if x.possible]
+        # Where one entry of a map gives what is needed, it does not matter that another of the same
+        # kind lacks it.
+        met = {(m.name, x.entry.kind) for m, x in open_}
+        closed = [(m, x) for m, x in ways if (m.name, x.entry.kind) not in met]
+        blind = tuple(dict.fromkeys(_unmapped(m, x) for m, x in closed if x.missing))
+        present = [(m, x) for m, x in open_ if self._kinds[m.name, x.entry.kind]]
+        partly = tuple(
+            dict.fromkeys(
+                _unmapped(m, x)
+                for m, x in closed
+                if x.missing and self._kinds[m.name, x.entry.kind]
+            )
+        )
+        if not open_:
+            if not blind:
+                return _Reason(Outcome.NOT_TRUE, "the condition can never be true")
+            return _Reason(Outcome.FIELDS_UNMAPPED, "; ".join(blind[:3]), partly)
+        if not present:
+            return _Reason(Outcome.NO_EVENTS, f"no event is {kinds}", partly)
+        empty = [self._empty(stage, m, x) for m, x in present]
+        if all(empty):
+            return _Reason(
+                Outcome.FIELDS_EMPTY, "; ".join([text for text in empty if text][:3]), partly
+            )
+        return _Reason(
+            Outcome.NOT_TRUE, "the events were there, and the conditions were not true", partly
+        )
+
+    def _empty(self, stage: ir.Stage, fieldmap: FieldMap, lowered: Lowered) -> str:
+        """That a field which the stage cannot do without was null in all events looked at, or
+        nothing."""
+        key = fieldmap.name, lowered.entry.kind
+        if self.sample is None or not self.sample.looked[key]:
+            return ""
+        reduced = self._reduced.get(id(lowered.entry))
+        if reduced is None:
+            reduced = _with_only(self.sample.fields[key], fieldmap, lowered.entry)
+            self._reduced[id(lowered.entry)] = reduced
+        [again] = lower(stage, reduced)
+        if again.possible:
+            return ""
+        names = [name for name in again.missing if name not in lowered.missing]
+        if not names:
+            return ""
+        looked = self.sample.looked[key]
+        return (
+            f"{_listed(names, 'and')} {'is' if len(names) == 1 else 'are'} empty in every "
+            f"{lowered.entry.kind} of {fieldmap.name} looked at ({looked:,})"
+        )
+
+
+def _with_only(there: Iterable[str], fieldmap: FieldMap, entry: Entry) -> FieldMap:
+    """A map of one entry, with those of its fields that are there."""
+    # What is below a mapping, as `proto_info.pipe` is, is not looked into.
+    kept = {n: v for n, v in entry.fields.items() if n in there or n == "proto_info"}
+    native = entry.native
+    if native is not None:
+        there_too = {n: v for n in there if (v := native.value(n)) is not None}
+        constant = {n: v for n, v in native.names.items() if isinstance(v, ir.Constant)}
+        native = evolve(native, prefix=None, names={**there_too, **constant})
+    return evolve(fieldmap, entries=(evolve(entry, fields=kept, native=native),))
+
+
+def _unmapped(fieldmap: FieldMap, lowered: Lowered) -> str:
+    return f"{fieldmap.name} gives no {_listed(lowered.missing)} for {lowered.entry.kind}"
+
+
+def _better(a: _Reason, b: _Reason) -> _Reason:
+    kept = a if a.outcome >= b.outcome else b
+    return evolve(kept, partly=_merged([a.partly, b.partly]))
+
+
+def _worse(a: _Reason, b: _Reason) -> _Reason:
+    kept = a if a.outcome <= b.outcome else b
+    return evolve(kept, partly=_merged([a.partly, b.partly]))
+
+
+def _merged(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for part in parts for text in part))
+
+
+def _listed(names: Iterable[str], word: str = "or") -> str:
+    found = list(dict.fromkeys(names))
+    if len(found) > _MOST_NAMES:
+        return ", ".join(found[:_MOST_NAMES]) + f" and {len(found) - _MOST_NAMES} more"
+    return (
+        f" {word} ".join([", ".join(found[:-1]), found[-1]]) if len(found) > 1 else "".join(found)
+    )

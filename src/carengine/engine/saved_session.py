@@ -1,0 +1,223 @@
+"""Sessions on disk: what a session holds, as JSON, and back.
+
+A state file holds plain data only, so that reading one runs no code. Events that several rows share
+are written once::
+
+    {"sha256": "…", "carengine": 2, "fingerprint": "…", "options": {…}, "account": {…}, "attached": {…},
+     "events": [["process", "create", {fields}, time, {event}, "x.jsonl", 17], …],
+     "flow": {"clock": …, "nodes": [state of each node, …]}}
+
+    row = ["e", 3]                      event 3        ["e", 3, {assigned}, [times]]
+        | ["r", {columns}, [times], row]               a projection
+        | ["j", [names], [rows]]                       a joined row
+        | ["g", {keys}, [times], [rows]]               a group
+
+The check sum at its head is that of all that follows it: a file that was damaged is refused,
+whatever it still looks like. The *fingerprint* is made of the rules, the field maps and the format;
+a state of other ones is refused, since its nodes would mean something else. Files are replaced in
+one step: what is at the path is the old state or the new one, whole, at any moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Any
+
+from .. import ir
+from ..diagnostics import CarError, Diagnostic, codes
+from ..fieldmap import CarEvent, FieldMap, entries_of, recognise, unwrap
+from ..rule import Rule
+from .match import Origin
+from .streams.rows import EventRow, GroupRow, JoinRow, Occurrence, RecordRow, Row
+
+FORMAT = 2
+_SEAL = '{"sha256":"%s",'
+# Deeper parts of an event are left out of a state file: JSON readers go no further.
+_DEPTH = 150
+
+
+def fingerprint(rules: Iterable[Rule], maps: Iterable[FieldMap]) -> str:
+    """A text that is equal for equal rules and field maps, in every process."""
+    digest = hashlib.sha256(f"carengine {FORMAT}\n".encode())
+    for rule in rules:
+        digest.update(f"{rule.id}\n{rule.program!r}\n".encode("utf-8", "backslashreplace"))
+    for fieldmap in maps:
+        digest.update(f"{fieldmap!r}\n".encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()
+
+
+def refused(path: str | Path, message: str, *notes: str) -> CarError:
+    """The error of a state file that cannot be used."""
+    return CarError([Diagnostic(codes.BAD_STATE, message, origin=str(path), notes=notes)])
+
+
+def write_state(path: str | Path, state: Mapping[str, Any]) -> None:
+    """Put a state in the place of the one at the path, in one step. Raises `CarError`."""
+    target = Path(path)
+    fresh = target.with_name(target.name + ".new")
+    try:
+        text = json.dumps(state, separators=(",", ":")).removeprefix("{")
+    except (TypeError, ValueError, RecursionError) as error:
+        message = f"the session holds an event that is no plain data: {error}"
+        raise refused(path, message) from None
+    try:
+        with open(fresh, "w", encoding="ascii") as file:
+            file.write(_SEAL % _sum(text))
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise refused(path, f"the state cannot be written: {error.strerror}") from None
+
+
+def read_state(path: str | Path) -> dict[str, Any]:
+    """The state at a path. Raises `CarError` where there is none, or something else."""
+    try:
+        text = Path(path).read_text(encoding="ascii")
+        state = json.loads(text)
+    except OSError as error:
+        raise refused(path, f"the state cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise refused(path, "this is not a state file, or a damaged one") from None
+    if not isinstance(state, dict) or state.get("carengine") != FORMAT:
+        raise refused(path, "this is not a state file of this version")
+    seal = _SEAL % state.get("sha256")
+    if not text.startswith(seal) or state["sha256"] != _sum(text[len(seal) :]):
+        raise refused(path, "the state file is damaged: its check sum is another")
+    return state
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+class Writer:
+    """Rows to plain data. `events` is the table that they refer to."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self._numbers: dict[int, int] = {}
+
+    def occurrence(self, seen: Occurrence) -> int:
+        """The number of an event in the table."""
+        number = self._numbers.get(id(seen))
+        if number is None:
+            number = self._numbers[id(seen)] = len(self.events)
+            view, origin = seen.view, seen.origin
+            event = [
+                view.kind.object,
+                view.kind.action,
+                pruned(view.fields),
+                view.time,
+                pruned(view.raw),
+                None if origin is None else origin.source,
+                None if origin is None else origin.record,
+            ]
+            self.events.append(event)
+        return number
+
+    def row(self, row: Row) -> Any:
+        """A row as plain data."""
+        match row:
+            case EventRow(occurrence, assigned, times):
+                number = self.occurrence(occurrence)
+                return ["e", number, pruned(assigned), sorted(times)] if assigned else ["e", number]
+            case RecordRow(columns, base, times):
+                return ["r", pruned(columns), sorted(times), self.row(base)]
+            case JoinRow(names, parts):
+                return ["j", list(names), [self.row(part) for part in parts]]
+            case GroupRow(keys, members, times):
+                return ["g", pruned(keys), sorted(times), [self.row(row) for row in members]]
+
+    def key(self, key: Any) -> Any:
+        """A value that rows were compared by."""
+        match key:
+            case tuple():
+                return ["t", *map(self.key, key)]
+            case IPv4Address() | IPv6Address():
+                return ["a", str(key)]
+            case _:
+                return key
+
+
+def pruned(value: Any, depth: int = _DEPTH) -> Any:
+    """A value without what is nested deeper than JSON can be read back; tuples become lists."""
+    match value:
+        case str() | int() | float() | bool() | None:
+            return value
+        case Mapping():
+            return {k: pruned(v, depth - 1) for k, v in value.items()} if depth else None
+        case list() | tuple():
+            return [pruned(item, depth - 1) for item in value] if depth else None
+        case _:
+            raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+class Reader:
+    """Plain data to rows. ``maps`` give the events of log sources their native names back."""
+
+    def __init__(self, events: Iterable[Any], maps: Sequence[FieldMap] = ()) -> None:
+        self.occurrences = [_occurrence(event, maps) for event in events]
+
+    def row(self, data: Any) -> Row:
+        """The row that was written."""
+        match data:
+            case ["e", int(number)]:
+                return EventRow(self.occurrences[number])
+            case ["e", int(number), assigned, times]:
+                return EventRow(self.occurrences[number], assigned, frozenset(times))
+            case ["r", columns, times, base]:
+                return RecordRow(columns, self.row(base), frozenset(times))
+            case ["j", names, parts]:
+                return JoinRow(tuple(names), tuple(self.row(part) for part in parts))
+            case ["g", keys, times, members]:
+                return GroupRow(keys, tuple(self.row(row) for row in members), frozenset(times))
+            case _:
+                raise ValueError("no row")
+
+    def key(self, data: Any) -> Any:
+        """The value that was written."""
+        match data:
+            case ["t", *parts]:
+                return tuple(map(self.key, parts))
+            case ["a", str(text)]:
+                return ip_address(text)
+            case _:
+                return data
+
+
+def _occurrence(data: Any, maps: Sequence[FieldMap]) -> Occurrence:
+    object_, action, fields, time, raw, source, record = data
+    origin = None if source is None else Origin(source, record)
+    kind = ir.EventKind(object_, action)
+    of_kind = [fieldmap for fieldmap in maps if kind in fieldmap.by_kind]
+    native = None
+    if any(kind in fieldmap.sources() for fieldmap in of_kind):
+        inner = unwrap(raw)
+        entries = (
+            entry for found in recognise(inner, of_kind) for entry in entries_of(inner, found)
+        )
+        native = next((entry.native for entry in entries if entry.kind == kind), None)
+    return Occurrence(CarEvent(kind, fields, time, raw, native), origin)
+
+
+def kinds_as_data(kinds: Counter[tuple[str, ir.EventKind]]) -> list[Any]:
+    """Counts by map and kind as plain data."""
+    return [[name, kind.object, kind.action, n] for (name, kind), n in kinds.items()]
+
+
+def kinds_from_data(data: Any) -> Counter[tuple[str, ir.EventKind]]:
+    """What `kinds_as_data` was made of."""
+    return Counter({(name, ir.EventKind(o, a)): n for name, o, a, n in data})

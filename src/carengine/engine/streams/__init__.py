@@ -1,0 +1,11 @@
+"""Joins, groups and baselines while events go by, in bounded memory.
+
+``plans`` makes a rule's plan ready, ``node``, ``join`` and ``group`` are the machines that rows run
+through, ``flow`` puts them together and drives them by event time, ``memory`` keeps them within
+bounds. ``relational``, beside this package, says what all of it must come to.
+"""
+
+from .flow import Feeding, Flow, Stream, StreamOptions
+from .plans import prepare, stages_of
+
+__all__ = ["Feeding", "Flow", "Stream", "StreamOptions", "prepare", "stages_of"]

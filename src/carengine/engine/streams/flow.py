@@ -1,0 +1,584 @@
+"""The flow: all stateful outputs of an engine as one net of nodes, and the clock that drives it.
+
+Equal plans of different rules are one node. The nodes stand in an order in which each comes after
+what feeds it, so that one pass tells all of them about time, and one pass ends them. ::
+
+    flow = Flow(streams, options)
+    flow.feed(occurrence, stages)      an event that passed these stages
+    flow.tick(time)                    … and the clock moves to its time, less the lateness
+    flow.take()                        rows that have arrived at outputs
+    flow.finish()                      the end of the data
+
+The clock is the latest event time less the lateness that is allowed. An event from before it is
+*late*: it takes no part in joins and groups, since what it belonged to may be closed already, and
+it is counted. An event whose time is more than a day after the machine's own clock does not move
+the clock: one wrong date would make everything that follows late. An event without a time waits for
+the end of the data.
+"""
+
+from __future__ import annotations
+
+import math
+import time as machine_time
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any, Protocol, TypeVar
+
+from attrs import Attribute, field, frozen
+
+from ... import ir
+from ...evaluate import Row as AnyRow
+from ...evaluate import value_of
+from ...ir_text import value_text
+from ...rule import Rule
+from ...values import elements
+from .group import GroupNode, LookupNode, RankNode, WholeNode
+from .join import JoinNode
+from .memory import Bucket, Memory, level
+from .node import (
+    ChangeNode,
+    DifferenceNode,
+    DistinctNode,
+    FilterNode,
+    HeldNode,
+    Leaf,
+    Node,
+    Restore,
+    Sink,
+    Store,
+    UnionNode,
+)
+from .plans import ends_of, needs_now, prepare
+from .relational import cells_of_each, chosen_column, keys_of_row, over_members
+from .rows import EventRow, Occurrence, Row
+from .window import WindowNode
+
+DAY = 86_400_000_000
+HORIZON = 30 * DAY
+_AHEAD = DAY
+
+
+def microseconds(length: int | timedelta | None) -> int | None:
+    """A length of time in microseconds."""
+    return length // timedelta(microseconds=1) if isinstance(length, timedelta) else length
+
+
+def _not_negative(_: object, attribute: Attribute[Any], value: int | None) -> None:
+    if value is not None and value < 0:
+        raise ValueError(f"{attribute.name} must not be negative: {value}")
+
+
+def _positive(_: object, attribute: Attribute[int], value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{attribute.name} must be at least 1, not {value}")
+
+
+@frozen
+class StreamOptions:
+    """How a session treats time and memory. Lengths are microseconds or ``timedelta``.
+
+    * ``lateness``: how long after a later event an event may still come. None, the default, is for
+      finished data: events may come in any order, and nothing closes before the end, or before
+      memory is full.
+    * ``horizon``: how far apart rows may be in a join or a group for which the rule itself says
+      nothing; 30 days. None is without bound.
+    * ``now``: the reference time of the run, in microseconds since 1970 UTC; None is the last
+      event's time, which only the end of the data tells.
+    * ``max_events``, ``max_bytes``: the most that may be held, in rows and in estimated bytes.
+    """
+
+    lateness: int | None = field(default=None, converter=microseconds, validator=_not_negative)
+    horizon: int | None = field(default=HORIZON, converter=microseconds, validator=_not_negative)
+    now: int | None = None
+    max_events: int = field(default=1_000_000, validator=_positive)
+    max_bytes: int = field(default=1 << 30, validator=_positive)
+
+    @property
+    def meaning(self) -> tuple[int | None, ...]:
+        """What decides the matches, the ceiling apart."""
+        return (self.lateness, self.horizon, self.now)
+
+    def differences(self, other: StreamOptions) -> str:
+        """The options that differ from another's, in words."""
+        names = ("lateness", "horizon", "reference time")
+        pairs = zip(names, self.meaning, other.meaning, strict=True)
+        return ", ".join(
+            f"{name} {_said(name, a)}, and {_said(name, b)} is asked for"
+            for name, a, b in pairs
+            if a != b
+        )
+
+
+def _said(name: str, value: int | None) -> str:
+    if value is None:
+        return "none"
+    moment = name == "reference time"
+    return value_text(ir.Moment(value) if moment else ir.Duration(value))
+
+
+@frozen
+class Stream:
+    """A stateful output: its rule, its place among all outputs, and its plan made ready."""
+
+    rule: Rule
+    output: str
+    place: tuple[int, int]
+    plan: ir.Plan
+
+
+Watched = TypeVar("Watched", WholeNode, RankNode, LookupNode)
+
+
+class Feeding(Protocol):
+    """What a session asks of its flow while events are fed; `Flow` is one."""
+
+    @property
+    def arrived(self) -> Sequence[Sink]:
+        """The outputs at which rows have arrived."""
+
+    def is_late(self, time: int) -> bool:
+        """Whether an event of this time has come too late."""
+
+    def feed(self, occurrence: Occurrence, stages: Iterable[ir.Stage]) -> None:
+        """An event that passed these stages."""
+
+    def tick(self, time: int) -> None:
+        """An event of this time has come."""
+
+    def take(self) -> list[tuple[Sink, list[Row]]]:
+        """The rows that have arrived at outputs."""
+
+
+class Flow:
+    """The nodes of one session. It is also what conditions see around a row."""
+
+    def __init__(self, streams: Sequence[Stream], options: StreamOptions) -> None:
+        self.options = options
+        self.memory = Memory(options.max_events, options.max_bytes)
+        self.nodes: list[Node] = []
+        self.clock: float = -math.inf
+        self.dropped: Counter[str] = Counter()
+        self.forced = 0
+        self._latest: int | None = None
+        self._ahead = -math.inf
+        self._moved: float = -math.inf
+        self._ended = False
+        self._untimed: list[tuple[EventRow, tuple[ir.Stage, ...]]] = []
+        self._leaves: dict[ir.Stage, list[Leaf]] = {}
+        # The same by the stages' identity: comparing them costs more than what follows. They are
+        # kept, so that no other object can have it.
+        self._known: dict[int, tuple[ir.Stage, list[Leaf]]] = {}
+        self._by_plan: dict[ir.Plan, Node] = {}
+        self._wholes: dict[ir.Whole, WholeNode] = {}
+        self._ranks: dict[tuple[ir.Field, ir.Plan], RankNode] = {}
+        self._lookups: dict[ir.Plan, LookupNode] = {}
+        self._frequencies: dict[int, list[int]] = {}
+        self.arrived: list[Sink] = []
+        """The outputs at which rows have arrived since they were taken, in any order."""
+        self._watchers: dict[int, list[Node]] = {}
+        self.lags: list[tuple[Stream, float]] = []
+        """How far a stream's rows may lag behind the clock: infinitely where only the end of the
+        data decides them."""
+        for stream in streams:
+            sink = Sink(stream.rule, stream.output, stream.place, self.arrived)
+            node = self._node(stream.plan)
+            node.feed(sink)
+            self.lags.append((stream, node.lag))
+        self._timed = [node for node in self.nodes if type(node).advance is not Node.advance]
+
+    # Building
+
+    def _node(self, plan: ir.Plan) -> Node:
+        known = self._by_plan.get(plan)
+        if known is None:
+            known = self._by_plan[plan] = self._made(plan)
+            self.nodes.append(known)
+        return known
+
+    def _made(self, plan: ir.Plan) -> Node:
+        stages = ir.as_stages(plan)
+        if stages is not None:
+            leaf = Leaf(self)
+            for stage in dict.fromkeys(stages):
+                self._leaves.setdefault(stage, []).append(leaf)
+            return leaf
+        match plan:
+            case ir.Filter(inner, condition):
+                below = self._node(inner)
+                node = self._row_node(plan, condition, below.lag)
+                below.feed(node)
+                return node
+            case ir.Assign(inner, _, value):
+                below = self._node(inner)
+                node = self._change_node(plan, (value,), below.lag)
+                below.feed(node)
+                return node
+            case ir.Project(inner, columns) | ir.Aggregated(inner, columns):
+                below = self._node(inner)
+                node = self._change_node(plan, [column.value for column in columns], below.lag)
+                below.feed(node)
+                return node
+            case ir.Union(plans):
+                inputs = [self._node(part) for part in dict.fromkeys(plans)]
+                return _fed(UnionNode([node.lag for node in inputs], self), inputs)
+            case ir.Group(plans):
+                inputs = [self._node(part) for part in dict.fromkeys(plans)]
+                lags = [node.lag for node in inputs]
+                return _fed(GroupNode(plan, self.options.horizon, lags, self), inputs)
+            case ir.Window(plans):
+                # A plan may stand in several places: of windows in order each place counts.
+                inputs = [self._node(part) for part in plans]
+                return _fed(WindowNode(plan, [node.lag for node in inputs], self), inputs)
+            case ir.Join(branches):
+                inputs = [self._node(branch.plan) for branch in branches]
+                lags = [node.lag for node in inputs]
+                return _fed(JoinNode(plan, self.options.horizon, lags, self), inputs)
+            case ir.Difference(left, right):
+                inputs = [self._node(left), self._node(right)]
+                return _fed(DifferenceNode(plan, self), inputs)
+            case ir.Distinct(inner):
+                below = self._node(inner)
+                return _fed(DistinctNode(plan, below.lag, self), [below])
+            case ir.Search():
+                raise AssertionError("a search is a stage")
+
+    def _row_node(self, plan: ir.Filter, condition: ir.Condition, lag: float) -> Node:
+        watched = self._watch(condition)
+        if watched or (needs_now(condition) and self.options.now is None):
+            return self._watching(HeldNode(plan, self), watched)
+        return FilterNode(condition, lag, self)
+
+    def _change_node(
+        self,
+        plan: ir.Assign | ir.Project | ir.Aggregated,
+        values: Sequence[ir.Value],
+        lag: float,
+    ) -> Node:
+        watched = [node for value in values for node in self._watch(value)]
+        if watched or (any(map(needs_now, values)) and self.options.now is None):
+            return self._watching(HeldNode(plan, self), watched)
+        return ChangeNode(plan, lag, self)
+
+    def _watching(self, node: Node, watched: Sequence[Node]) -> Node:
+        for other in watched:
+            self._watchers.setdefault(id(other), []).append(node)
+        return node
+
+    def _watch(self, part: ir.Condition | ir.Value) -> list[Node]:
+        """The nodes for what a condition or a value looks up in other streams."""
+        found: list[Node] = []
+        for end in ends_of(part):
+            match end:
+                case ir.Whole(_, plan):
+                    if end not in self._wholes:
+                        self._wholes[end] = self._beside(WholeNode(end, self), plan)
+                    found.append(self._wholes[end])
+                case ir.Rank():
+                    key = (end.of, end.plan)
+                    if key not in self._ranks:
+                        self._ranks[key] = self._beside(RankNode(end, self), end.plan)
+                    found.append(self._ranks[key])
+                case ir.Lookup(plan):
+                    if plan not in self._lookups:
+                        self._lookups[plan] = self._beside(LookupNode(plan, self), plan)
+                    found.append(self._lookups[plan])
+                case _:
+                    pass
+        return found
+
+    def _beside(self, node: Watched, plan: ir.Plan) -> Watched:
+        self._node(prepare(plan)).feed(node)
+        self.nodes.append(node)
+        return node
+
+    # Running
+
+    def is_late(self, time: int) -> bool:
+        """Whether an event of this time has come too late to take part."""
+        return time < self.clock
+
+    def feed(self, occurrence: Occurrence, stages: Iterable[ir.Stage]) -> None:
+        """An event that passed these stages, and is not late."""
+        if occurrence.view.time is None and not self._ended:
+            row = EventRow(occurrence)
+            self._untimed.append((row, tuple(stages)))
+            self.memory.hold(row)
+            if self.memory.full:
+                # Such an event does not move the clock, so that no tick comes to look after it.
+                self._make_room()
+            return
+        for stage in stages:
+            known = self._known.get(id(stage))
+            if known is None:
+                known = self._known[id(stage)] = (stage, self._leaves.get(stage, []))
+            for leaf in known[1]:
+                leaf.take(stage, occurrence)
+
+    def tick(self, time: int) -> None:
+        """An event of this time has come: the clock may move."""
+        if self._latest is None or time > self._latest:
+            self._latest = time
+        lateness = self.options.lateness
+        if lateness is not None and time - lateness > self.clock:
+            if time > self._ahead:
+                # Looked up only when it could matter.
+                present = int(machine_time.time() * 1_000_000)
+                self._ahead = max(present, self.options.now or present) + _AHEAD
+            if time <= self._ahead:
+                self.clock = time - lateness
+        if self.clock > self._moved:
+            self._move()
+        if self.memory.full:
+            self._make_room()
+
+    def _move(self) -> None:
+        clock = self._moved = self.clock
+        for node in self._timed:
+            if node.deadline < clock:
+                node.advance(clock)
+
+    def latest(self) -> int | None:
+        """The last event time so far."""
+        return self._latest
+
+    def take(self) -> list[tuple[Sink, list[Row]]]:
+        """The rows that have arrived at outputs since the last call, output by output."""
+        found: list[tuple[Sink, list[Row]]] = []
+        for sink in sorted(self.arrived, key=lambda sink: sink.place):
+            found.append((sink, sink.rows))
+            sink.rows = []
+        self.arrived.clear()
+        return found
+
+    def finish(self) -> None:
+        """The end of the data: decide everything, and forget it."""
+        self._ended = True
+        untimed, self._untimed = self._untimed, []
+        self.memory.release(row for row, _ in untimed)
+        for row, stages in untimed:
+            self.feed(row.occurrence, stages)
+        for fed in self.nodes:
+            fed.finish()
+        watched: list[WholeNode | RankNode | LookupNode] = [
+            *self._wholes.values(),
+            *self._ranks.values(),
+            *self._lookups.values(),
+        ]
+        for node in watched:
+            node.forget()
+        self._frequencies = {}
+        self._ended = False
+        self._latest, self.clock, self._moved = None, -math.inf, -math.inf
+
+    def save(self, writer: Store) -> dict[str, Any]:
+        """The state as plain data."""
+        stages = {stage: number for number, stage in enumerate(self._leaves)}
+        untimed = [
+            [writer.row(row), [stages[stage] for stage in found]] for row, found in self._untimed
+        ]
+        return {
+            "clock": None if math.isinf(self.clock) else self.clock,
+            "latest": self._latest,
+            "forced": self.forced,
+            "dropped": dict(self.dropped),
+            "untimed": untimed,
+            "nodes": [node.save(writer) for node in self.nodes],
+        }
+
+    def load(self, data: Any, reader: Restore) -> None:
+        """Take over a state that `save` gave to a flow of the same plans."""
+        if len(data["nodes"]) != len(self.nodes):
+            raise ValueError("another number of nodes")
+        self.clock = -math.inf if data["clock"] is None else data["clock"]
+        self._moved = self.clock
+        self._latest = data["latest"]
+        self.forced = data["forced"]
+        self.dropped = Counter(data["dropped"])
+        stages = list(self._leaves)
+        for item, numbers in data["untimed"]:
+            row = reader.row(item)
+            if not isinstance(row, EventRow):
+                raise ValueError("no event")
+            self.feed(row.occurrence, [stages[number] for number in numbers])
+        for node, state in zip(self.nodes, data["nodes"], strict=True):
+            if state is not None:
+                node.load(state, reader)
+
+    # Room
+
+    def _make_room(self) -> None:
+        """The ceiling is reached: let go of what can go, then trim what is still too much.
+
+        Where no lateness was told, the clock stands still until now; it moves on if that helps
+        (`_moving_helps`). If it does not, some keys hold too much within their windows, and moving
+        it would only make others late. Where a lateness was told, it is kept to.
+        """
+        for node in self.nodes:
+            node.sweep(self.clock)
+        if self._has_room():
+            return
+        if (
+            self._latest is not None
+            and self.options.lateness is None
+            and self._moving_helps(self._latest)
+        ):
+            # Half of the time that is held is let go of, in steps, the oldest first.
+            start = self.clock if math.isfinite(self.clock) else self._oldest()
+            for part in (0.5, 0.75, 0.875, 1.0):
+                ahead = start + (self._latest - start) * part
+                if ahead > self.clock:
+                    self.clock = math.floor(ahead)
+                    self.forced += 1
+                    self._move()
+                for node in self.nodes:
+                    node.sweep(self.clock)
+                if self._has_room():
+                    return
+        self._trim()
+
+    def _moving_helps(self, clock: int) -> bool:
+        """Whether moving the clock makes room, or spares most of the rows that would else be
+        dropped and could pass."""
+        passing = [node.passing(clock) for node in self.nodes]
+        if self._has_room(sum(passing)):
+            return True
+        dropped: Counter[int] = Counter()
+        for number, bucket, keep in self._too_much():
+            if number >= 0 and type(self.nodes[number]).passing is not Node.passing:
+                dropped[number] += len(bucket) - keep
+        spared = sum(min(passing[number], count) for number, count in dropped.items())
+        return 0 < dropped.total() <= 2 * spared
+
+    def _has_room(self, going: int = 0) -> bool:
+        """Whether there is room again, or would be without so many rows of usual size."""
+        limits = self.memory
+        share = 1 - going / max(1, limits.rows)
+        return (
+            limits.rows * share <= limits.max_rows * 0.8
+            and limits.bytes * share <= limits.max_bytes * 0.8
+        )
+
+    def _oldest(self) -> float:
+        oldest = min((node.oldest() for node in self.nodes), default=math.inf)
+        return oldest if math.isfinite(oldest) else self._latest or 0
+
+    def _trim(self) -> None:
+        for number, bucket, keep in self._too_much():
+            self.dropped[self._described(number)] += bucket.trim(keep)
+        for node in self.nodes:
+            node.sweep(self.clock)
+
+    def _too_much(self) -> list[tuple[int, Bucket, int]]:
+        """The buckets that hold more than the rest leaves room for: their node's number, and how
+        much they may keep."""
+        allowed = self.memory.allowed()
+        found: list[tuple[int, Bucket]] = [
+            (n, bucket) for n, node in enumerate(self.nodes) for bucket in node.buckets()
+        ]
+        found.append((-1, _Untimed(self._untimed, self.memory)))
+        keep = level([len(bucket) for _, bucket in found], allowed)
+        spare = allowed
+        # Where not even one row of each key has room, the keys that came first go.
+        over: list[tuple[int, Bucket, int]] = []
+        for number, bucket in reversed(found):
+            size = len(bucket)
+            wanted = min(size, keep) if keep else min(size, 1 if spare > 0 else 0)
+            spare -= wanted
+            if size > wanted:
+                over.append((number, bucket, wanted))
+        return over
+
+    def _described(self, number: int) -> str:
+        """What a node is, and the rules that it works for; -1 is no node."""
+        if number < 0:
+            return "events without a time"
+        node = self.nodes[number]
+        return f"{node.name} of {', '.join(self.rules_of(node))}"
+
+    def rules_of(self, node: Node) -> list[str]:
+        """The ids of the rules that a node works for."""
+        rules: dict[str, None] = {}
+        work = [node]
+        seen: set[int] = set()
+        while work:
+            node = work.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            if isinstance(node, Sink):
+                rules.setdefault(node.rule.id)
+            work += [target for target, _ in node.targets]
+            work += self._watchers.get(id(node), ())
+        return sorted(rules)
+
+    # What lies around a row
+
+    def now(self) -> int | None:
+        """The reference time: what was told, or the last event's time."""
+        return self._latest if self.options.now is None else self.options.now
+
+    def parameter(self, name: str) -> Any:
+        """Null: parameters are bound when a rule is loaded."""
+        return None
+
+    def aggregate(self, aggregate: ir.Aggregate, row: AnyRow) -> Any:
+        """An aggregate over the rows of a group."""
+        return over_members(aggregate, row, self)
+
+    def whole(self, whole: ir.Whole) -> Any:
+        """An aggregate over a whole stream, as far as it has come."""
+        return self._wholes[whole].value
+
+    def lookup(self, lookup: ir.Lookup, row: AnyRow) -> Any:
+        """The column of the group with the row's keys."""
+        found = self._lookups[lookup.plan].found.get(keys_of_row(lookup, row), [])
+        time = row.field(ir.Field("time", None, ir.Type.TIME))
+        return chosen_column(lookup.column, found, time)
+
+    def rank(self, rank: ir.Rank, row: AnyRow) -> bool | None:
+        """Whether a value is among the most or least frequent."""
+        node = self._ranks[rank.of, rank.plan]
+        frequencies = self._frequencies.get(id(node))
+        if frequencies is None:
+            frequencies = self._frequencies[id(node)] = sorted(node.counts.values())
+        value = value_of(rank.value, row, self)
+        if not elements(value):
+            return None
+        for found in cells_of_each(value, rank.of.type):
+            own = node.counts.get(found)
+            if own is None:
+                continue
+            ahead = (
+                bisect_left(frequencies, own)
+                if rank.bottom
+                else len(frequencies) - bisect_right(frequencies, own)
+            )
+            if ahead < rank.count:
+                return True
+        return False
+
+
+class _Untimed:
+    """The events that wait for the end of the data, as one bucket."""
+
+    def __init__(
+        self, waiting: list[tuple[EventRow, tuple[ir.Stage, ...]]], memory: Memory
+    ) -> None:
+        self._waiting, self._memory = waiting, memory
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def trim(self, keep: int) -> int:
+        gone = self._waiting[: len(self._waiting) - keep]
+        del self._waiting[: len(gone)]
+        self._memory.release(row for row, _ in gone)
+        return len(gone)
+
+
+def _fed(node: Node, inputs: Sequence[Node]) -> Node:
+    for port, below in enumerate(inputs):
+        below.feed(node, port)
+    return node

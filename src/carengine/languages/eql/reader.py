@@ -1,0 +1,601 @@
+r"""EQL, the Event Query Language: queries about single events, with the pipes ``filter`` and
+``unique``.
+
+The grammar is our own (``eql.lark``). The ``eql`` package has a parser, under the AGPL, which a
+library under the Apache licence cannot build on; it also refuses names that its schema does not
+know, and its trees have no positions for what is inside an expression. Its engine and its tests
+serve ours as an oracle.
+
+What EQL means, and how it becomes IR:
+
+* ``process where …`` is a condition on the field ``event_type``; ``any where`` has none.
+* A text compared by ``==`` or ``!=`` is a wildcard pattern, in which only ``*`` means anything;
+  with ``:`` and ``like`` a ``?`` is one character. Case is ignored.
+* Logic is three-valued, as it is here: ``null == (exit_code > -1)`` asks whether a comparison is
+  unknown.
+* ``subtype.create`` is ``subtype == "create"``.
+* ``match`` must match from the beginning of a text, and need not reach its end; ``regex`` the whole
+  text.
+
+Refused by name, as our language has no such thing: sequences, joins, ``descendant of``, ``head``,
+``tail``, ``sort``, counting pipes, and functions that compute texts or lengths.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ... import ir
+from ...diagnostics import Block, Diagnostic, Span
+from ...ir import Relation
+from ...pattern import Pattern, escape
+from ...values import network_of
+from ..query import Reading, Refusal, finished, native_search, regex_test, unsupported, wrong
+
+if TYPE_CHECKING:
+    from lark import Lark, Token
+
+Node = Any
+"""A tree of Lark's, or a token: what is below a tree depends on its rule, which types cannot say.
+"""
+
+LANGUAGE = "eql"
+_MAX_TEXT = 100_000
+_MAX_DEPTH = 100
+# What a schema declares as one of a list of names; `subtype.create` compares it.
+_ENUMERATED = frozenset({"subtype", "event_subtype", "hive", "protocol", "direction"})
+_RELATIONS = {
+    "=": Relation.EQUAL,
+    "==": Relation.EQUAL,
+    "!=": Relation.EQUAL,
+    "<": Relation.LESS,
+    "<=": Relation.LESS_EQUAL,
+    ">": Relation.GREATER,
+    ">=": Relation.GREATER_EQUAL,
+}
+_MIRRORED = {
+    Relation.LESS: Relation.GREATER,
+    Relation.GREATER: Relation.LESS,
+    Relation.LESS_EQUAL: Relation.GREATER_EQUAL,
+    Relation.GREATER_EQUAL: Relation.LESS_EQUAL,
+}
+_ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+_ESCAPES = {
+    "n": "\n",
+    "t": "\t",
+    "r": "\r",
+    "b": "\b",
+    "f": "\f",
+    **{sign: sign for sign in "\"'\\"},
+}
+_ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|(.))", re.DOTALL)
+
+Operand = ir.Value | ir.Condition
+
+
+def read(block: Block) -> Reading:
+    """The reading of an EQL query.
+
+    >>> reading = read(Block.of('file where file_name == "lsass*.dmp"'))
+    >>> reading.program.outputs[0].plan.condition.items[1].patterns[0].text
+    'lsass*.dmp'
+    >>> [d.message for d in read(Block.of("sequence [a where true] [b where true]")).diagnostics]
+    ['a sequence looks at several events in a row']
+    """
+    said: list[Diagnostic] = []
+    plan: ir.Plan | None = None
+    try:
+        plan = _Reader(block).query(_parsed(block))
+    except Refusal as refused:
+        said.append(refused.diagnostic)
+    return finished(LANGUAGE, block, plan, said)
+
+
+@functools.cache
+def _grammar() -> Lark:
+    from lark import Lark
+
+    text = (Path(__file__).parent / "eql.lark").read_text(encoding="utf-8")
+    return Lark(text, parser="lalr", propagate_positions=True, maybe_placeholders=False)
+
+
+_SEVERAL = {
+    "sequence": "a sequence looks at several events in a row",
+    "join": "a join looks at several events",
+    "sample": "a sample looks at several events",
+}
+
+
+def _parsed(block: Block) -> Node:
+    from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+    text = block.text
+    if len(text) > _MAX_TEXT:
+        raise wrong(f"the query is longer than {_MAX_TEXT} characters", block.span(0, 0))
+    first = re.match(r"\s*(sequence|join|sample)\b(?!\s+where\b)", text)
+    if first:
+        raise unsupported(_SEVERAL[first[1]], block.span(first.start(1), first.end(1)))
+    if not text.strip():
+        raise wrong("the query is empty", block.span(0, 0))
+    try:
+        return _grammar().parse(text)
+    except UnexpectedToken as error:
+        if error.token.type == "$END":
+            end = len(text.rstrip())
+            raise wrong("the query ends too early", block.span(end, end)) from None
+        start = error.token.start_pos or 0
+        span = block.span(start, start + len(error.token))
+        note = _expected(error.accepts or error.expected)
+        raise wrong(f"`{error.token}` cannot stand here", span, *note) from None
+    except UnexpectedCharacters as error:
+        at = error.pos_in_stream or 0
+        shown = "quote has no partner" if text[at] in "\"'`" else "character means nothing in EQL"
+        raise wrong(f"this {shown}", block.span(at, at + 1)) from None
+    except UnexpectedInput as error:
+        at = error.pos_in_stream or 0
+        raise wrong("the query does not parse", block.span(at, at + 1)) from None
+
+
+_SHOWN = {"AND": "and", "OR": "or", "COMPARE": "==", "IN": "in", "VBAR": "|", "RPAR": ")"}
+
+
+def _expected(names: set[str]) -> tuple[str, ...]:
+    shown = [f"`{word}`" for name, word in _SHOWN.items() if name in names]
+    return (f"{', '.join(shown)} could",) if shown else ()
+
+
+class _Reader:
+    """From the parse tree to IR."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+
+    def span(self, node: Node) -> Span:
+        if hasattr(node, "meta"):
+            if node.meta.empty:
+                return self.block.span(0, 0)
+            return self.block.span(node.meta.start_pos, node.meta.end_pos)
+        start = node.start_pos or 0
+        return self.block.span(start, start + len(node))
+
+    def query(self, tree: Node) -> ir.Plan:
+        children = list(tree.children)
+        plan: ir.Plan = native_search(LANGUAGE)
+        type_: ir.Condition = ir.Truth(True)
+        if _is_token(children[0], "NAME"):
+            name = children.pop(0)
+            children.pop(0)
+            if str(name) != "any":
+                pattern = Pattern.literal(str(name))
+                type_ = ir.Match(ir.Field("event_type"), (pattern,), self.span(name))
+        pipes = [c for c in children if not _is_token(c) and c.data == "pipe"]
+        [expression] = [c for c in children if _is_token(c) or c.data != "pipe"]
+        condition = self.condition(expression, 0)
+        plan = ir.Filter(plan, ir.simplify(ir.And((type_, condition))), self.span(expression))
+        for pipe in pipes:
+            plan = self.pipe(plan, pipe)
+        return plan
+
+    def pipe(self, plan: ir.Plan, pipe: Node) -> ir.Plan:
+        name, *rest = pipe.children
+        arguments = list(rest[0].children) if rest else []
+        match str(name):
+            case "filter" if len(arguments) == 1:
+                return ir.Filter(plan, self.condition(arguments[0], 0), self.span(pipe))
+            case "unique" if len(arguments) == 1:
+                value = self.value(arguments[0], 0)
+                if isinstance(value, ir.Field):
+                    return ir.Distinct(plan, value, self.span(pipe))
+                raise unsupported("`unique` of a computed value", self.span(arguments[0]))
+            case "filter" | "unique":
+                what = f"the pipe `{name}` of {len(arguments)} values"
+                raise unsupported(what, self.span(pipe))
+            case "head" | "tail" | "sort" | "count" | "unique_count":
+                note = "what a rule finds does not depend on the order of the events found"
+                raise unsupported(f"the pipe `{name}`", self.span(pipe), note)
+            case _:
+                raise wrong(f"EQL has no pipe `{name}`", self.span(name))
+
+    # Conditions
+
+    def condition(self, node: Node, depth: int) -> ir.Condition:
+        found = self.operand(node, depth)
+        return found if isinstance(found, ir.Condition) else self._holds(found, self.span(node))
+
+    def _holds(self, value: ir.Value, span: Span) -> ir.Condition:
+        """A value where a condition stands: it is there, and not false."""
+        match value:
+            case ir.Constant(bool() | None as truth):
+                return ir.Truth(truth)
+            case ir.Constant():
+                raise unsupported("a constant where a condition belongs", span)
+            case _:
+                false = ir.Compare(value, Relation.EQUAL, ir.Constant(False), span=span)
+                return ir.And((ir.Not(ir.IsNull(value, span)), ir.Not(ir.IsTrue(false))))
+
+    def value(self, node: Node, depth: int) -> ir.Value:
+        found = self.operand(node, depth)
+        if isinstance(found, ir.Condition):
+            raise unsupported("a condition used as a value", self.span(node))
+        if _is_reading(found):
+            what = "`number` of a field, but compared with a number"
+            raise unsupported(what, self.span(node))
+        return found
+
+    def number(self, node: Node, depth: int) -> ir.Value:
+        """A value of which only the number counts."""
+        found = self.operand(node, depth)
+        match found:
+            case ir.Call("number", (inner,)):
+                return inner
+            case _:
+                return self.value(node, depth)
+
+    def operand(self, node: Node, depth: int) -> Operand:
+        if depth > _MAX_DEPTH:
+            raise wrong(f"the query is nested deeper than {_MAX_DEPTH} levels", self.span(node))
+        assert not _is_token(node)
+        children = node.children
+        span = self.span(node)
+        deeper = depth + 1
+        match node.data:
+            case "conjunction":
+                items = [c for c in children if not _is_token(c)]
+                return ir.And(tuple(self.condition(c, deeper) for c in items))
+            case "disjunction":
+                items = [c for c in children if not _is_token(c)]
+                return ir.Or(_without_twins([self.condition(c, deeper) for c in items]))
+            case "negated":
+                return ir.Not(self.condition(children[1], deeper))
+            case "compared":
+                left, sign, right = children
+                a, b = self.operand(left, deeper), self.operand(right, deeper)
+                return self._compared(a, str(sign), b, span)
+            case "membership":
+                return self._membership(node, deeper)
+            case "worded":
+                return self._worded(node, deeper)
+            case "arithmetic":
+                left, sign, right = children
+                a, b = self.number(left, deeper), self.number(right, deeper)
+                return self._arithmetic(str(sign), a, b, span)
+            case "signed":
+                return self._signed(str(children[0]), self.number(children[1], deeper), span)
+            case "call":
+                return self._call(node, deeper)
+            case "related":
+                what = f"`{children[0]} of` follows one process to another"
+                raise unsupported(what, span)
+            case "field":
+                return self._field(node)
+            case _:
+                return ir.Constant(self._constant(children[0]))
+
+    def _compared(self, a: Operand, sign: str, b: Operand, span: Span) -> ir.Condition:
+        relation = _RELATIONS[sign]
+        if isinstance(a, ir.Constant) and not isinstance(b, ir.Constant):
+            a, b, relation = b, a, _MIRRORED.get(relation, relation)
+        if isinstance(a, ir.Condition):
+            made = self._verdict(a, relation, b, span)
+        elif isinstance(b, ir.Condition):
+            made = self._verdict(b, _MIRRORED.get(relation, relation), a, span)
+        elif _is_reading(a) or _is_reading(b):
+            made = self._numeric(a, relation, b, span)
+        elif relation is not Relation.EQUAL:
+            made = ir.Compare(a, relation, b, span=span)
+        else:
+            made = self._equal(a, b, span)
+        return ir.Not(made) if sign == "!=" else made
+
+    def _verdict(
+        self, condition: ir.Condition, relation: Relation, to: Operand, span: Span
+    ) -> ir.Condition:
+        """A condition compared with a truth value or with null."""
+        if relation is Relation.EQUAL and isinstance(to, ir.Constant):
+            match to.value:
+                case True:
+                    return condition
+                case False:
+                    return ir.Not(condition)
+                case None:
+                    false = ir.Not(ir.IsTrue(ir.Not(condition)))
+                    return ir.And((ir.Not(ir.IsTrue(condition)), false))
+        raise unsupported("the outcome of a condition, compared with a value", span)
+
+    def _numeric(self, a: ir.Value, relation: Relation, b: ir.Value, span: Span) -> ir.Condition:
+        """A comparison with ``number`` of a field, which is unknown where the field spells no
+        number."""
+        if b == ir.Constant(None) or (isinstance(b, ir.Constant) and isinstance(b.value, str)):
+            raise unsupported("`number` of a field, compared with no number", span)
+        left, right = (v.arguments[0] if isinstance(v, ir.Call) else v for v in (a, b))
+        if relation is not Relation.EQUAL:
+            return ir.Compare(left, relation, right, span=span)
+        both = (Relation.GREATER_EQUAL, Relation.LESS_EQUAL)
+        return ir.And(tuple(ir.Compare(left, one, right, span=span) for one in both))
+
+    def _equal(self, value: ir.Value, to: ir.Value, span: Span) -> ir.Condition:
+        match to:
+            case ir.Constant(None):
+                return ir.IsNull(value, span)
+            case ir.Constant(str() as text):
+                return ir.Match(value, (Pattern(_wildcards(text)),), span)
+            case _:
+                return ir.Compare(value, Relation.EQUAL, to, span=span)
+
+    def _membership(self, node: Node, depth: int) -> ir.Condition:
+        items = [c for c in node.children if not _is_token(c)]
+        negated = any(_is_token(c, "NOT") for c in node.children)
+        value = self.value(items[0], depth)
+        texts: list[Pattern] = []
+        others: list[ir.Condition] = []
+        for item in items[1:]:
+            match self.value(item, depth):
+                case ir.Constant(str() as text):
+                    texts.append(Pattern.literal(text))
+                case other:
+                    others.append(self._equal(value, other, self.span(item)))
+        if texts:
+            others.insert(0, ir.Match(value, tuple(texts), self.span(node)))
+        others = list(_without_twins(others))
+        made = others[0] if len(others) == 1 else ir.Or(tuple(others))
+        return ir.Not(made) if negated else made
+
+    def _worded(self, node: Node, depth: int) -> ir.Condition:
+        value = self.value(node.children[0], depth)
+        word = str(node.children[1]).rstrip("~")
+        texts = [self._text(c, depth) for c in node.children[2:] if not _is_token(c)]
+        span = self.span(node)
+        if word == "regex":
+            return self._regexes(value, [f"^(?:{text})$" for text in texts], span)
+        return ir.Match(value, tuple(Pattern(text) for text in texts), span)
+
+    def _text(self, node: Node, depth: int) -> str:
+        match self.value(node, depth):
+            case ir.Constant(str() as text):
+                return text
+            case _:
+                raise unsupported("a pattern that is no plain text", self.span(node))
+
+    def _regexes(self, value: ir.Value, texts: list[str], span: Span) -> ir.Condition:
+        # The end of a text is \Z to the package, and \z here.
+        ours = [re.sub(r"\\(.)", lambda m: r"\z" if m[1] == "Z" else m[0], text) for text in texts]
+        tests = [regex_test(value, text, span, dotall=True) for text in ours]
+        return tests[0] if len(tests) == 1 else ir.Or(tuple(tests))
+
+    # Values
+
+    def _arithmetic(self, sign: str, a: ir.Value, b: ir.Value, span: Span) -> ir.Value:
+        if sign == "%":
+            raise unsupported("the rest of a division", span)
+        if sign == "/" and not any(
+            isinstance(x, ir.Constant) and isinstance(x.value, float) for x in (a, b)
+        ):
+            note = "write `/ 2.0` where the fraction is wanted"
+            raise unsupported(
+                "a division of whole numbers, which leaves the fraction out", span, note
+            )
+        return ir.Arithmetic(sign, a, b)
+
+    def _signed(self, sign: str, value: ir.Value, span: Span) -> ir.Value:
+        match value:
+            case ir.Constant(int() | float() as number) if not isinstance(number, bool):
+                return ir.Constant(-number if sign == "-" else number)
+            case _:
+                return self._arithmetic(sign, ir.Constant(0), value, span)
+
+    def _field(self, node: Node) -> Operand:
+        names = [c for c in node.children if _is_token(c, "NAME")]
+        parts = [str(names[0]).strip("`")]
+        for accessor in node.children:
+            if _is_token(accessor):
+                continue
+            [inner] = accessor.children
+            if inner.type == "INTEGER":
+                raise unsupported("one element of a list", self.span(accessor))
+            parts.append(str(inner).strip("`"))
+        if len(parts) == 2 and parts[0] in _ENUMERATED:
+            pattern = Pattern.literal(parts[1])
+            return ir.Match(ir.Field(parts[0]), (pattern,), self.span(node))
+        return ir.Field(".".join(parts))
+
+    def _constant(self, token: Token) -> str | int | float | bool | None:
+        text = str(token)
+        match token.type:
+            case "STRING":
+                return _ESCAPE.sub(lambda found: self._escaped(token, found), text[1:-1])
+            case "RAW_STRING":
+                return text[2:-1]
+            case "TRIPLE":
+                return text[3:-3]
+            case "DECIMAL":
+                return float(text)
+            case "INTEGER":
+                return int(text[:300])
+            case "TRUE" | "FALSE":
+                return token.type == "TRUE"
+            case _:
+                return None
+
+    def _escaped(self, token: Token, found: re.Match[str]) -> str:
+        known = _ESCAPES.get(found[2] or "")
+        if found[1]:
+            code = int(found[1], 16)
+            known = None if code > 0x10FFFF or 0xD800 <= code < 0xE000 else chr(code)
+        if known is None:
+            start = (token.start_pos or 0) + 1
+            span = self.block.span(start + found.start(), start + found.end())
+            raise wrong(f"EQL has no escape `{found[0]}`", span, "a backslash is written `\\\\`")
+        return known
+
+    def _call(self, node: Node, depth: int) -> Operand:
+        name, *rest = node.children
+        nodes = [c for c in rest if not _is_token(c)]
+        span = self.span(node)
+        made = _FUNCTIONS.get(str(name).lower())
+        if made is None:
+            what = f"the function `{name}`"
+            raise unsupported(what, self.span(name))
+        arguments = [self.value(c, depth) for c in nodes]
+        found = made(self, arguments, span) if arguments else None
+        if found is None:
+            raise unsupported(f"`{name}` with these arguments", span)
+        return found
+
+
+def _affixed(before: str, after: str) -> Callable[[_Reader, list[ir.Value], Span], Operand | None]:
+    def make(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+        match arguments:
+            case [value, ir.Constant(str() as text)]:
+                pattern = Pattern(f"{before}{escape(text)}{after}")
+                return ir.Match(value, (pattern,), span)
+            case [haystack, needle] if before and after:
+                return ir.Occurs(needle, haystack, span)
+            case _:
+                return None
+
+    return make
+
+
+def _texts(arguments: list[ir.Value]) -> list[str] | None:
+    texts = [x.value for x in arguments if isinstance(x, ir.Constant) and isinstance(x.value, str)]
+    return texts if texts and len(texts) == len(arguments) else None
+
+
+def _wildcard(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    texts = _texts(arguments[1:])
+    if texts is None:
+        return None
+    return ir.Match(arguments[0], tuple(Pattern(_wildcards(text)) for text in texts), span)
+
+
+def _match(reader: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    if isinstance(arguments[0], ir.Constant) and len(arguments) == 2:
+        # The older order: the expression first.
+        arguments = [arguments[1], arguments[0]]
+    texts = _texts(arguments[1:])
+    if texts is None:
+        return None
+    return reader._regexes(arguments[0], [_anywhere(t) or f"^(?:{t})" for t in texts], span)
+
+
+def _anywhere(text: str) -> str | None:
+    """The expression that is looked for anywhere, if ``match`` looks for it so.
+
+    >>> _anywhere(".*?(?:a|b)"), _anywhere(".*?(?:a)|(?:b)")
+    ('a|b', None)
+    """
+    prefix = ".*?"
+    if not text.startswith(f"{prefix}(?:"):
+        return None
+    depth, in_class, place = 0, False, len(prefix)
+    while place < len(text):
+        match text[place]:
+            case "\\":
+                place += 1
+            case "[" if not in_class:
+                in_class = True
+                place += text[place + 1 : place + 2] in ("^", "]")
+            case "]":
+                in_class = False
+            case "(" if not in_class:
+                depth += 1
+            case ")" if not in_class:
+                depth -= 1
+                if depth == 0:
+                    return text[len(prefix) + 3 : -1] if place == len(text) - 1 else None
+        place += 1
+    return None
+
+
+def _cidr(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    texts = _texts(arguments[1:])
+    if texts is None or any(network_of(text) is None for text in texts):
+        return None
+    return ir.InNetwork(arguments[0], tuple(texts), span)
+
+
+def _contains(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    texts = _texts(arguments[1:])
+    if texts is None:
+        return None
+    return ir.Match(arguments[0], tuple(Pattern.literal(text) for text in texts), span)
+
+
+def _computed(sign: str) -> Callable[[_Reader, list[ir.Value], Span], Operand | None]:
+    def make(reader: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+        match arguments:
+            case [a, b]:
+                return reader._arithmetic(sign, a, b, span)
+            case _:
+                return None
+
+    return make
+
+
+def _number(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    match arguments:
+        case [ir.Constant(str() as text)]:
+            base = 10
+        case [ir.Constant(str() as text), ir.Constant(int() as base)]:
+            pass
+        case [ir.Field() as value]:
+            return ir.Call("number", (value,))
+        case _:
+            return None
+    try:
+        return ir.Constant(int(text, base))
+    except ValueError:
+        return None
+
+
+_FUNCTIONS: dict[str, Callable[[_Reader, list[ir.Value], Span], Operand | None]] = {
+    "wildcard": _wildcard,
+    "match": _match,
+    "matchlite": _match,
+    "cidrmatch": _cidr,
+    "startswith": _affixed("", "*"),
+    "endswith": _affixed("*", ""),
+    "stringcontains": _affixed("*", "*"),
+    "arraycontains": _contains,
+    "number": _number,
+    **{name: _computed(sign) for name, sign in _ARITHMETIC.items()},
+}
+
+
+def _wildcards(text: str) -> str:
+    """EQL's pattern as ours: only ``*`` means anything in it."""
+    return text.replace("?", "[?]")
+
+
+def _without_twins(items: list[ir.Condition]) -> tuple[ir.Condition, ...]:
+    """Alternatives without ``x == 4`` where ``x == "4"`` is one: a number is equal to the first,
+    and has the text of the second."""
+    texts = {
+        (item.value, pattern.exact)
+        for item in items
+        if isinstance(item, ir.Match)
+        for pattern in item.patterns
+    }
+
+    def is_twin(item: ir.Condition) -> bool:
+        match item:
+            case ir.Compare(value, Relation.EQUAL, ir.Constant(int() as number)):
+                return (value, str(number)) in texts
+            case _:
+                return False
+
+    return tuple(item for item in items if not is_twin(item))
+
+
+def _is_reading(found: Operand) -> bool:
+    """Whether something is what ``number`` reads out of a field."""
+    return isinstance(found, ir.Call) and found.function == "number"
+
+
+def _is_token(node: object, type_: str = "") -> bool:
+    found = getattr(node, "type", None)
+    return found is not None and (not type_ or found == type_)

@@ -1,0 +1,1 @@
+"""LogPoint's query language, which is read."""

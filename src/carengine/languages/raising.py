@@ -1,0 +1,655 @@
+"""From a query's own names to CAR's: a field map read backwards.
+
+A field map says which events are which CAR object and action (``EventID = 11`` is ``file/create``)
+and how each CAR field is made of native ones (``image_path: Image``). Lowering uses it to turn
+CAR's names into a log's; here it goes the other way. For each of the map's entries, the query is
+asked what it says of just these events::
+
+    EventCode=11 Image="*\\taskmgr.exe"        in the entry file/create      true and image_path = "*\\taskmgr.exe"
+                                               in the entry process/create   false
+
+A test of what tells the entries apart is decided where the entry decides it. A native name that a
+CAR field stands for as it is, or as one of several spellings of the same name, becomes that field.
+Two kinds of names remain: those that the map knows for other events only, which are missing here
+(CE954), and those that it does not know at all, which stay what they are and are read from the raw
+event (CE953). The entries with the same condition become one search.
+
+``raised`` and running a query under its own names agree on events that the map normalises; a test
+holds them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from functools import cache
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from .. import ir
+from ..datamodel import model
+from ..diagnostics import Diagnostic, Span, codes, ordered
+from ..evaluate import Alone, RawRow, holds
+from ..fieldmap import Entry, FieldMap, find_maps, installed_maps
+from ..pattern import Pattern
+from ..values import number_of
+from .query import Reading, Refusal, names_of, unsupported
+
+_ALONE = Alone()
+_OWN = Path(__file__).parent
+# Functions that change how a value is spelt, and not what it names.
+_SPELLING = frozenset({"guid", "label", "qualified", "lower"})
+_WINDOWS = ("sysmon", "eventlog")
+
+Path_ = tuple[str, ...]
+Plain = str | int | float | bool
+
+
+@cache
+def maps_of(language: str) -> tuple[FieldMap, ...]:
+    """The field maps whose names queries in a language use."""
+    match language:
+        case "splunk":
+            flat = [found for found in installed_maps() if found.name in _flat_names()]
+            own = (_OWN / "splunk" / "splunk_cim.yaml", _OWN / "splunk" / "splunk_windows.yaml")
+            return (*flat, *(found for path in own for found in find_maps(path)))
+        case "logpoint":
+            return find_maps(_OWN / "logpoint" / "logpoint.yaml")
+        case "sigma":
+            return tuple(found for found in installed_maps() if found.name in _flat_names())
+        case _:
+            return find_maps(language)
+
+
+def _flat_names() -> tuple[str, ...]:
+    return tuple(f"{family}.flat" for family in _WINDOWS)
+
+
+def raised(reading: Reading, maps: Iterable[FieldMap] | None = None) -> Reading:
+    """The reading in CAR's names; without a program where that is not possible.
+
+    ``maps`` are the field maps to read backwards; by default those of the language (`maps_of`).
+
+    >>> from carengine.diagnostics import Block
+    >>> from carengine.languages import eql
+    >>> made = raised(eql.read(Block.of('process where subtype.create and process_name == "a.exe"')))
+    >>> plan = made.program.outputs[0].plan
+    >>> str(plan.plan.kinds[0]), plan.condition.value.name
+    ('process/create', 'exe')
+    """
+    if reading.program is None or reading.raised:
+        return reading
+    known = maps_of(reading.language) if maps is None else tuple(maps)
+    read = {tuple(n.split(".")) for o in reading.program.outputs for n in names_of(o.plan)}
+    raising = _Raising(known, read)
+    outputs = []
+    places: set[int] = set()
+    said = list(reading.diagnostics)
+    try:
+        for output in reading.program.outputs:
+            raising.shown = _shown_group(output.plan)
+            plan, reached = raising.plan(output.plan)
+            outputs.append(evolve(output, plan=plan))
+            places |= {names.place for names in reached}
+    except Refusal as refused:
+        said.append(refused.diagnostic)
+        return evolve(reading, program=None, diagnostics=ordered(said), raised=True)
+    said += raising.said()
+    program = ir.Program(tuple(outputs), reading.program.parameters)
+    reaching = tuple(known[place] for place in sorted(places))
+    return evolve(reading, program=program, diagnostics=ordered(said), raised=True, maps=reaching)
+
+
+def asked_of_entries(
+    reading: Reading, maps: Iterable[FieldMap] | None = None
+) -> tuple[tuple[FieldMap, Entry, ir.Condition], ...]:
+    """What a query that was read under its own names asks of the events of each entry of field
+    maps.
+
+    The conditions are on raw fields; what is so for all events of the entry is decided. The query
+    must be one that single events decide; otherwise there is nothing.
+    """
+    if reading.program is None or reading.raised:
+        return ()
+    stages = [ir.as_stages(output.plan) for output in reading.program.outputs]
+    conditions = [stage.condition for found in stages if found is not None for stage in found]
+    if None in stages:
+        return ()
+    known = maps_of(reading.language) if maps is None else tuple(maps)
+    whole = ir.simplify(ir.Or(tuple(conditions)))
+    raising = _Raising(known, {tuple(found.name.split(".")) for found in ir.fields_of(whole)})
+    raising.native = True
+    return tuple(
+        (known[names.place], names.entry, ir.simplify(raising.asked(whole, names)))
+        for names in raising.entries
+    )
+
+
+@frozen
+class _Names:
+    """What an entry calls the native names: their CAR fields, and the constants that its own
+    condition allows.
+
+    ``place`` is the number of its field map. ``empty`` holds the texts by which the log says that
+    it does not know a name's value, ``absent`` the verdict on a name's being missing, where the
+    entry's condition reads it, ``computed`` the fields that are made of several names, and ``logs``
+    the texts by which the map recognises its logs. ``qualified`` are fields for a host's full name,
+    where a shorter one is among ``fields``.
+    """
+
+    place: int
+    entry: Entry
+    fields: Mapping[Path_, ir.Field]
+    allowed: Mapping[Path_, tuple[Plain, ...]]
+    empty: Mapping[Path_, tuple[str, ...]]
+    absent: Mapping[Path_, bool]
+    computed: Mapping[ir.Value, ir.Field]
+    logs: Mapping[Path_, tuple[Plain, ...]]
+    qualified: Mapping[Path_, ir.Field]
+
+    @classmethod
+    def of(cls, place: int, fieldmap: FieldMap, entry: Entry) -> _Names:
+        """The names of an entry."""
+        spec = model().object(entry.kind.object)
+        exact: dict[Path_, ir.Field] = {}
+        near: dict[Path_, ir.Field] = {}
+        qualified: dict[Path_, ir.Field] = {}
+        empty: dict[Path_, tuple[str, ...]] = {}
+        computed: dict[ir.Value, ir.Field] = {}
+        for name, value in entry.fields.items():
+            found = spec.field(name) if spec else None
+            field = ir.Field(name, None, found.type if found else ir.Type.ANY)
+            if isinstance(value, ir.Call):
+                computed.setdefault(_bare(value), field)
+            for raw, spelt in _aliases(value):
+                tier = qualified if _is_qualified(value) else near if spelt else exact
+                tier.setdefault(raw.path, field)
+                empty.setdefault(raw.path, raw.empty)
+        allowed: dict[Path_, tuple[Plain, ...]] = {}
+        absent: dict[Path_, bool] = {}
+        for of, constants in _demands(entry.when):
+            for raw, _ in _aliases(of):
+                allowed.setdefault(raw.path, constants)
+                absent.setdefault(raw.path, _default(of) in constants)
+        logs: dict[Path_, tuple[Plain, ...]] = {}
+        for of, constants in _mentions(fieldmap.recognise):
+            for raw, _ in _aliases(of):
+                logs[raw.path] = (*logs.get(raw.path, ()), *constants)
+        found_fields = {**qualified, **near, **exact}
+        return cls(place, entry, found_fields, allowed, empty, absent, computed, logs, qualified)
+
+
+def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:
+    """The native names that a value is the value of, and whether it spells it in its own way."""
+    match value:
+        case ir.Raw():
+            yield value, False
+        case ir.Call("first", arguments):
+            for argument in arguments:
+                yield from _aliases(argument)
+        case ir.Call(function, (argument,)) if function in _SPELLING:
+            yield from ((raw, True) for raw, _ in _aliases(argument))
+        case ir.Call("choose", (argument, *table, rest)) if argument == rest:
+            # Some of its texts are read as another one, or as null.
+            yield from ((raw, True) for raw, _ in _aliases(argument) if len(table) % 2 == 0)
+        case _:
+            return
+
+
+def _is_qualified(value: ir.Value) -> bool:
+    """Whether a value is a host's name only where that is a full one, so that it is often null."""
+    return isinstance(value, ir.Call) and value.function == "qualified"
+
+
+def _bare(value: ir.Value) -> ir.Value:
+    """A value by the names in it alone, so that what two maps make in the same way is the same."""
+    match value:
+        case ir.Call(function, arguments):
+            return ir.Call(function, tuple(map(_bare, arguments)))
+        case ir.Raw(path):
+            return ir.Raw(path)
+        case ir.Field(name):
+            return ir.Raw(tuple(name.split(".")))
+        case _:
+            return value
+
+
+def _default(value: ir.Value) -> Plain | None:
+    """What a value is where none of the names in it is there."""
+    match value:
+        case ir.Call("first", (*_, ir.Constant(constant))):
+            return constant
+        case _:
+            return None
+
+
+def _mentions(recognise: ir.Condition) -> Iterator[tuple[ir.Value, tuple[Plain, ...]]]:
+    """The values that a map's condition names as its logs' own, in any of its alternatives."""
+    match recognise:
+        case ir.And(items) | ir.Or(items):
+            for item in items:
+                yield from _mentions(item)
+        case ir.Match() | ir.Compare():
+            yield from _demands(recognise)
+
+
+def _demands(when: ir.Condition) -> Iterator[tuple[ir.Value, tuple[Plain, ...]]]:
+    """What a condition demands of values: each with the constants that it may be."""
+    match when:
+        case ir.And(items):
+            for item in items:
+                yield from _demands(item)
+        case ir.Or(items):
+            parts = [list(_demands(item)) for item in items]
+            if parts and all(len(part) == 1 and part[0][0] == parts[0][0][0] for part in parts):
+                yield parts[0][0][0], tuple(c for part in parts for c in part[0][1])
+        case ir.Compare(of, ir.Relation.EQUAL, ir.Constant(constant)) if constant is not None:
+            yield of, (constant,)
+        case ir.Match(of, patterns):
+            texts = [pattern.exact for pattern in patterns]
+            if all(text is not None for text in texts):
+                yield of, tuple(text for text in texts if text is not None)
+
+
+class _Raising:
+    """One raising, with what it found out about names."""
+
+    def __init__(self, maps: tuple[FieldMap, ...], read: Set[tuple[str, ...]]) -> None:
+        every = [_Names.of(n, found, e) for n, found in enumerate(maps) for e in found.entries]
+        # A query speaks of the logs whose names it uses; one that uses none, of all.
+        used = {e.place for e in every if not read.isdisjoint({*e.fields, *e.allowed})}
+        self.entries = [entry for entry in every if entry.place in used or not used]
+        self.known = {(names.place, path) for names in self.entries for path in names.fields}
+        # The names by which a map tells its entries apart.
+        self.tells = {(names.place, path) for names in self.entries for path in names.allowed}
+        self.everywhere = {path for _, path in (*self.known, *self.tells)}
+        self.unknown: dict[str, ir.Condition | None] = {}
+        self.absent: dict[tuple[str, ir.EventKind], ir.Condition | None] = {}
+        self.telling: dict[ir.Condition, bool] = {}
+        self.wider: dict[ir.Condition, dict[ir.EventKind, tuple[object, ...]]] = {}
+        # Names that no entry decides stay those of the log.
+        self.native = False
+        # The group of which only what is shown depends.
+        self.shown: ir.Group | None = None
+        self.left_out: dict[str, ir.Group] = {}
+
+    def asked(self, condition: ir.Condition, names: _Names) -> ir.Condition:
+        """What a condition comes to for the events of an entry."""
+        return self._condition(condition, names)
+
+    def said(self) -> Iterator[Diagnostic]:
+        """What there is to say about names, once each."""
+        for name, atom in self.unknown.items():
+            message = f"the data model has no field for {name} in these events"
+            note = f"it is read from the event as {name}"
+            yield Diagnostic(codes.NATIVE_NAME, message, _span(atom), notes=(note,))
+        for name, group in self.left_out.items():
+            if name in self.unknown:
+                continue
+            message = f"the data model has no field for {name} in these events"
+            note = "what is found is not shown apart by it"
+            yield Diagnostic(codes.NATIVE_NAME, message, _plan_span(group), notes=(note,))
+        by_name: dict[str, list[ir.EventKind]] = {}
+        for name, kind in self.absent:
+            by_name.setdefault(name, []).append(kind)
+        for name, kinds in by_name.items():
+            atom = self.absent[name, kinds[0]]
+            shown = ", ".join(dict.fromkeys(map(str, kinds)))
+            message = f"{name} is missing in {shown}"
+            yield Diagnostic(codes.NATIVE_ABSENT, message, _span(atom))
+        for atom, kinds_of in self.wider.items():
+            for kind, allowed in kinds_of.items():
+                message = f"CAR's {kind} is more than what this asks for"
+                note = f"it is any of {', '.join(map(str, allowed))}, which CAR does not tell apart"
+                yield Diagnostic(codes.NATIVE_WIDER, message, _span(atom), notes=(note,))
+        for atom, ever in self.telling.items():
+            if not ever:
+                message = "no field map gives CAR the events that this asks for"
+                yield Diagnostic(codes.NATIVE_KIND, message, _span(atom))
+
+    def plan(self, plan: ir.Plan) -> tuple[ir.Plan, list[_Names]]:
+        """The plan in CAR's names, and the entries whose events reach it."""
+        match plan:
+            case ir.Search() | ir.Filter() if (condition := _conditions(plan)) is not None:
+                return self._selection(condition, plan)
+            case ir.Filter(inner, condition):
+                made, names = self.plan(inner)
+                columns = _columns(inner)
+                changed = ir.rewrite_condition(condition, self._renaming(names, columns, plan))
+                return evolve(plan, plan=made, condition=changed), names
+            case ir.Assign(inner, _, value):
+                made, names = self.plan(inner)
+                changed_value = ir.rewrite_value(value, self._renaming(names, (), plan))
+                return evolve(plan, plan=made, value=changed_value), names
+            case ir.Project(inner, columns):
+                made, names = self.plan(inner)
+                change = self._renaming(names, _columns(inner), plan)
+                return evolve(plan, plan=made, columns=_with_columns(columns, change)), names
+            case ir.Distinct(inner, value):
+                made, names = self.plan(inner)
+                key = self._key(value, names, plan)
+                if not isinstance(key, ir.Field):
+                    raise unsupported(f"one event of all ({value.name})", _plan_span(plan))
+                return evolve(plan, plan=made, value=key), names
+            case ir.Group(plans, keys):
+                parts = [self.plan(part) for part in plans]
+                names = [name for _, found in parts for name in found]
+                raised_keys = [
+                    self._key(key, names, plan) for key in keys if self._tells(key, names, plan)
+                ]
+                # What is the same in all events found tells no groups apart.
+                kept = tuple(key for key in raised_keys if isinstance(key, ir.Field))
+                return evolve(plan, plans=tuple(p for p, _ in parts), keys=kept), names
+            case ir.Aggregated(group, columns):
+                made, names = self.plan(group)
+                assert isinstance(made, ir.Group)
+                change = self._renaming(names, (), plan)
+                return evolve(plan, group=made, columns=_with_columns(columns, change)), names
+            case _:
+                raise unsupported("this part of the query", _plan_span(plan))
+
+    def _selection(self, condition: ir.Condition, plan: ir.Plan) -> tuple[ir.Plan, list[_Names]]:
+        by_condition: dict[ir.Condition, list[_Names]] = {}
+        for names in self.entries:
+            unknown, absent = dict(self.unknown), dict(self.absent)
+            wider = {atom: dict(found) for atom, found in self.wider.items()}
+            made = ir.simplify(self._condition(condition, names))
+            if made in (ir.Truth(False), ir.Truth(None)):
+                # What is said of names counts only where the query looks at such events.
+                self.unknown, self.absent, self.wider = unknown, absent, wider
+                continue
+            by_condition.setdefault(made, []).append(names)
+        span = _plan_span(plan)
+        parts: list[ir.Plan] = []
+        for made, found in by_condition.items():
+            kinds = tuple(dict.fromkeys(names.entry.kind for names in found))
+            search = ir.Search(kinds, span)
+            parts.append(search if made == ir.Truth(True) else ir.Filter(search, made, span))
+        if not parts:
+            raise unsupported("events that no field map gives to CAR", span)
+        reached = [names for found in by_condition.values() for names in found]
+        return (parts[0] if len(parts) == 1 else ir.Union(tuple(parts), span)), reached
+
+    def _condition(
+        self, condition: ir.Condition, names: _Names, positive: bool = True
+    ) -> ir.Condition:
+        whole = self._for_each(condition, names)
+        if whole is not None:
+            return whole
+        match condition:
+            case ir.And(items):
+                # What the entry rules out is not asked for the names in it.
+                decided = [
+                    self._for_each(item, names) or self._decided(item, names, positive)
+                    for item in items
+                ]
+                if ir.Truth(False) in decided:
+                    return ir.Truth(False)
+                return ir.And(tuple(self._condition(item, names, positive) for item in items))
+            case ir.Or(items):
+                return ir.Or(tuple(self._condition(item, names, positive) for item in items))
+            case ir.Not(item):
+                return ir.Not(self._condition(item, names, not positive))
+            case ir.IsTrue(item):
+                return ir.IsTrue(self._condition(item, names, positive))
+            case _:
+                made = self._decided(condition, names, positive)
+                if made is not None:
+                    return made
+                return _with_raw_names(condition) if self.native else self._atom(condition, names)
+
+    def _decided(self, condition: ir.Condition, names: _Names, positive: bool) -> ir.Truth | None:
+        """What the entry's own condition says of a condition, if it decides it.
+
+        Where it says "of some of my events", all are taken (``positive`` tells whether being true
+        takes more), which is told.
+        """
+        match condition:
+            case ir.Or(items) | ir.And(items):
+                found = [self._decided(item, names, positive) for item in items]
+                absorbing = isinstance(condition, ir.Or)
+                if ir.Truth(absorbing) in found:
+                    return ir.Truth(absorbing)
+                if all(item == ir.Truth(not absorbing) for item in found):
+                    return ir.Truth(not absorbing)
+                return None
+            case (
+                ir.Match(ir.Field(name))
+                | ir.Regex(ir.Field(name))
+                | ir.Compare(ir.Field(name), _, ir.Constant())
+            ):
+                path = tuple(name.split("."))
+                allowed = names.allowed.get(path, names.logs.get(path))
+                if allowed is None:
+                    return None
+                change = _constant_for(name)
+                verdicts = {
+                    holds(ir.rewrite_condition(condition, change(c)), RawRow({}), _ALONE)
+                    for c in allowed
+                }
+                self.telling[condition] = self.telling.get(condition, False) or True in verdicts
+                if path not in names.allowed:
+                    # The name tells which log it is, and one of its names is enough.
+                    return ir.Truth(True in verdicts)
+                if len(verdicts) == 1:
+                    return ir.Truth(verdicts.pop())
+                if self.native:
+                    return None
+                self.wider.setdefault(condition, {}).setdefault(names.entry.kind, allowed)
+                return ir.Truth(positive)
+            case ir.IsNull(ir.Field(name)):
+                found_absent = names.absent.get(tuple(name.split(".")))
+                return None if found_absent is None else ir.Truth(found_absent)
+            case _:
+                return None
+
+    def _for_each(self, condition: ir.Condition, names: _Names) -> ir.Truth | None:
+        """What a condition on one name comes to, where it is the same whatever the entry allows the
+        name to be."""
+        read = {field.name for field in ir.fields_of(condition)}
+        if len(read) != 1 or any(not ir.values_of(atom) for atom in ir.atoms(condition)):
+            return None
+        [name] = read
+        path = tuple(name.split("."))
+        allowed: tuple[Plain | None, ...] = names.allowed.get(path, ())
+        if not allowed:
+            return None
+        if names.absent[path]:
+            allowed = (*allowed, None)
+        change = _constant_for(name)
+
+        def verdicts(of: ir.Condition) -> set[bool | None]:
+            return {holds(ir.rewrite_condition(of, change(c)), RawRow({}), _ALONE) for c in allowed}
+
+        found = verdicts(condition)
+        if len(found) != 1:
+            return None
+        for atom in ir.atoms(condition):
+            if not isinstance(atom, ir.IsNull):
+                self.telling[atom] = self.telling.get(atom, False) or True in verdicts(atom)
+        return ir.Truth(found.pop())
+
+    def _atom(self, atom: ir.Condition, names: _Names) -> ir.Condition:
+        """A test in CAR's names. What the log writes for "not known" is no value in CAR."""
+        match atom:
+            case ir.Match(ir.Field(name) as of, patterns, span):
+                empty = names.empty.get(tuple(name.split("."))) or ()
+                kept = tuple(p for p in patterns if p.exact not in empty)
+                if len(kept) < len(patterns):
+                    null = self._renamed(ir.IsNull(of, span), names)
+                    if not kept:
+                        return null
+                    return ir.Or((null, self._renamed(evolve(atom, patterns=kept), names)))
+        return self._renamed(atom, names)
+
+    def _renamed(self, atom: ir.Condition, names: _Names) -> ir.Condition:
+        def change(value: ir.Value) -> ir.Value:
+            return self._named(value, names, atom) if isinstance(value, ir.Field) else value
+
+        match atom:
+            case ir.Match(ir.Call() as call) | ir.IsNull(ir.Call() as call):
+                known = names.computed.get(_bare(call))
+                if known is not None:
+                    return evolve(atom, value=known)
+        made = ir.rewrite_condition(atom, change)
+        values = ir.values_of(made)
+        match made:
+            case ir.Match(ir.Field(type=ir.Type.INTEGER) as of, patterns):
+                return _as_numbers(made, of, patterns)
+        if any(value == ir.Constant(None) for value in values):
+            return ir.Truth(isinstance(made, ir.IsNull) or None)
+        if isinstance(made, ir.Compare):
+            types = {v.type for v in values if isinstance(v, ir.Field)} - {ir.Type.ANY}
+            if len(types) == 1:
+                return evolve(made, type=types.pop())
+        return made
+
+    def _named(self, field: ir.Field, names: _Names, atom: ir.Condition | None) -> ir.Value:
+        """A native name in an entry: the CAR field, null, or the name in the raw event."""
+        path = tuple(field.name.split("."))
+        found = names.fields.get(path)
+        if path in names.qualified and isinstance(atom, ir.Match):
+            # A text with a dot can only be the full name.
+            dotted = all("." in pattern.text for pattern in atom.patterns)
+            found = names.qualified[path] if dotted else found
+        if found is not None:
+            return found
+        if field.name == "time":
+            return ir.Field("time", None, ir.Type.TIME)
+        if len(names.allowed.get(path, ())) == 1:
+            return ir.Constant(names.allowed[path][0])
+        if (names.place, path) in self.known:
+            self.absent.setdefault((field.name, names.entry.kind), atom)
+            return ir.Constant(None)
+        if path in self.everywhere and (names.place, path) not in self.tells:
+            # Another log's name: these events do not have it.
+            return ir.Constant(None)
+        self.unknown.setdefault(field.name, atom)
+        return ir.Raw(path)
+
+    def _renaming(
+        self, names: list[_Names], columns: tuple[str, ...], plan: ir.Plan
+    ) -> Callable[[ir.Value], ir.Value]:
+        """Names behind a selection, where all entries have to agree on what a name means."""
+
+        def change(value: ir.Value) -> ir.Value:
+            if not isinstance(value, ir.Field) or value.name in columns:
+                return value
+            found = {self._named(value, name, None) for name in names}
+            if len(found) == 1:
+                return found.pop()
+            there = {item for item in found if item != ir.Constant(None)}
+            if len(there) == 1:
+                return there.pop()
+            what = f"{value.name}, which means several things in the events found"
+            raise unsupported(what, _plan_span(plan))
+
+        return change
+
+    def _tells(self, key: ir.Field, names: list[_Names], plan: ir.Group) -> bool:
+        """Whether a key has a name in CAR, or has to have one as the groups decide what is found."""
+        path = tuple(key.name.split("."))
+        if plan is not self.shown or any(path in (*n.fields, *n.allowed) for n in names):
+            return True
+        self.left_out.setdefault(key.name, plan)
+        return False
+
+    def _key(self, key: ir.Field, names: list[_Names], plan: ir.Plan) -> ir.Field | ir.Constant:
+        made = self._renaming(names, (), plan)(key)
+        if not isinstance(made, ir.Field | ir.Constant) or made == ir.Constant(None):
+            what = f"grouping by {key.name}, which CAR has no field for"
+            raise unsupported(what, _plan_span(plan))
+        return made
+
+
+def _shown_group(plan: ir.Plan) -> ir.Group | None:
+    """The group that a plan ends in, where nothing behind it decides what is found."""
+    match plan:
+        case ir.Project(inner) | ir.Assign(inner):
+            return _shown_group(inner)
+        case ir.Aggregated(group):
+            return group
+        case _:
+            return None
+
+
+def _with_raw_names(atom: ir.Condition) -> ir.Condition:
+    def change(value: ir.Value) -> ir.Value:
+        match value:
+            case ir.Field(name) if name != "time":
+                return ir.Raw(tuple(name.split(".")))
+            case _:
+                return value
+
+    return ir.rewrite_condition(atom, change)
+
+
+def _as_numbers(atom: ir.Match, of: ir.Field, patterns: tuple[Pattern, ...]) -> ir.Condition:
+    """A test of texts on a field that holds a whole number: what spells one is compared as the
+    number."""
+    numbers = {p: number_of(p.exact, hexadecimal=True) for p in patterns if p.exact is not None}
+    whole = {p: number for p, number in numbers.items() if isinstance(number, int)}
+    tests: list[ir.Condition] = [
+        ir.Compare(of, ir.Relation.EQUAL, ir.Constant(number), of.type, atom.span)
+        for number in dict.fromkeys(whole.values())
+    ]
+    rest = tuple(p for p in patterns if p not in whole)
+    if rest:
+        tests.append(evolve(atom, patterns=rest))
+    return tests[0] if len(tests) == 1 else ir.Or(tuple(tests))
+
+
+def _constant_for(name: str) -> Callable[[Plain | None], Callable[[ir.Value], ir.Value]]:
+    def with_constant(constant: Plain | None) -> Callable[[ir.Value], ir.Value]:
+        def change(value: ir.Value) -> ir.Value:
+            if isinstance(value, ir.Field) and value.name == name:
+                return ir.Constant(constant)
+            return value
+
+        return change
+
+    return with_constant
+
+
+def _conditions(plan: ir.Plan) -> ir.Condition | None:
+    """The condition of filters on a search alone; None where there is more."""
+    match plan:
+        case ir.Search():
+            return ir.Truth(True)
+        case ir.Filter(inner, condition):
+            below = _conditions(inner)
+            return None if below is None else ir.conjunction((below, condition))
+        case _:
+            return None
+
+
+def _columns(plan: ir.Plan) -> tuple[str, ...]:
+    """The names that a plan itself made, which are not the log's."""
+    match plan:
+        case ir.Project(_, columns) | ir.Aggregated(_, columns):
+            return tuple(column.name for column in columns)
+        case ir.Assign(inner, name, _):
+            return (*_columns(inner), name)
+        case ir.Filter(inner) | ir.Distinct(inner):
+            return _columns(inner)
+        case _:
+            return ()
+
+
+def _with_columns(
+    columns: tuple[ir.Column, ...], change: Callable[[ir.Value], ir.Value]
+) -> tuple[ir.Column, ...]:
+    return tuple(evolve(c, value=ir.rewrite_value(c.value, change)) for c in columns)
+
+
+def _span(atom: ir.Condition | None) -> Span | None:
+    found: Span | None = getattr(atom, "span", None)
+    return found
+
+
+def _plan_span(plan: ir.Plan) -> Span | None:
+    found: Span | None = getattr(plan, "span", None)
+    if found is not None:
+        return found
+    inner = getattr(plan, "plan", None) or getattr(plan, "group", None)
+    return None if inner is None else _plan_span(inner)

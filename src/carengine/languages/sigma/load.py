@@ -1,0 +1,328 @@
+"""Sigma files to drafts of rules.
+
+All files of a run are read together, because documents speak of each other: a filter narrows rules
+in other files, a correlation rule is about the events of other rules. What comes out is a `Draft`
+for each rule whose program is made already; whatever is wrong with one of them is in its
+diagnostics, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from attrs import define, field, frozen
+
+from ... import ir, yamltext
+from ...diagnostics import Block, Diagnostic, Label, Source, codes, has_errors
+from ...rule.model import Draft, Metadata
+from .condition import ConditionError, parse_condition
+from .correlation import Correlation, CorrelationError, plan_of, read_correlation
+from .detection import DetectionReader, Placeholders
+from .document import Damaged, Document, LogSource, documents, log_source, metadata
+
+OUTPUT = "match"
+"""The name of what a Sigma rule reports."""
+
+_NOT_DETECTIONS = ("condition", "timeframe", "rules")
+_MAX_NESTING = 20
+
+
+@define
+class _Rule:
+    """A rule while it is being put together. ``conditions`` has one entry for each of the rule's."""
+
+    document: Document
+    metadata: Metadata
+    found: list[Diagnostic]
+    source: LogSource | None = None
+    conditions: list[ir.Condition] = field(factory=list)
+    correlation: Correlation | None = None
+    plan: ir.Plan | None = None
+    silent: bool = False
+
+    @property
+    def name(self) -> str:
+        """What correlations and filters may call it beside its id."""
+        return self.document.fields.text("name")
+
+
+@frozen
+class _Filter:
+    document: Document
+    source: LogSource
+    rules: tuple[str, ...] | None
+    condition: ir.Condition
+
+    def concerns(self, rule: _Rule) -> bool:
+        """Whether the filter is for a rule: of its log source, and named, where it names any."""
+        if rule.source is None or not self.source.includes(rule.source):
+            return False
+        return self.rules is None or any(_is_called(rule, name) for name in self.rules)
+
+
+def _is_called(rule: _Rule, name: str) -> bool:
+    return name == rule.name or name.lower() == rule.document.id.lower()
+
+
+def read(
+    sources: Iterable[Source | Block], placeholders: Placeholders | None = None
+) -> tuple[list[Draft], list[Diagnostic]]:
+    """The drafts of all rules in Sigma files, or in texts within files, and findings that belong to
+    no rule.
+
+    ``placeholders`` are the values for ``expand``, by name.
+    """
+    rules: list[_Rule] = []
+    filters: list[_Filter] = []
+    drafts: list[Draft] = []
+    found: list[Diagnostic] = []
+    for source in sources:
+        for document in documents(source):
+            if isinstance(document, Damaged):
+                drafts.append(_refused(document.id, document.block, document.diagnostics))
+                continue
+            root = document.root
+            if root.get("correlation") is not None:
+                rules.append(_correlation(document))
+            elif root.get("filter") is not None:
+                _add_filter(document, placeholders or {}, filters, found)
+            elif root.get("detection") is not None:
+                rules.append(_detection_rule(document, placeholders or {}))
+            elif root.get("logsource") is not None:
+                message = "the detection is missing"
+                said = (Diagnostic(codes.BAD_SIGMA, message, document.place),)
+                drafts.append(_refused(document.id, document.block, said))
+            else:
+                message = "neither a detection nor a correlation nor a filter is in it"
+                found.append(Diagnostic(codes.NOT_A_RULE, message, document.place))
+    _apply(filters, rules, found)
+    for rule in rules:
+        if rule.source is not None and rule.conditions:
+            rule.plan = _plan(rule.source, rule.conditions)
+    _resolve(rules)
+    drafts += map(_draft, rules)
+    return drafts, found
+
+
+def _refused(id_: str, block: Block, said: Iterable[Diagnostic]) -> Draft:
+    return Draft(id_, Metadata(), None, block, tuple(said), place=block.span(0, 0))
+
+
+def _draft(rule: _Rule) -> Draft:
+    document = rule.document
+    program: ir.Program | None = None
+    if rule.plan is not None:
+        outputs = () if rule.silent else (ir.Output(OUTPUT, rule.plan, document.place),)
+        program = ir.Program(outputs)
+    return Draft(
+        document.id, rule.metadata, program, document.block, tuple(rule.found), place=document.place
+    )
+
+
+# Rules with detections
+
+
+def _detection_rule(document: Document, placeholders: Placeholders) -> _Rule:
+    about, said = metadata(document)
+    rule = _Rule(document, about, list(said))
+    rule.source, problems = log_source(document)
+    rule.found += problems
+    node = document.root.get("detection")
+    rule.conditions = _conditions(node, document, placeholders, rule.found)
+    return rule
+
+
+def _conditions(
+    node: yamltext.Node | None,
+    document: Document,
+    placeholders: Placeholders,
+    found: list[Diagnostic],
+) -> list[ir.Condition]:
+    """What the conditions of a ``detection`` or ``filter`` mean; none of them after an error."""
+    if not isinstance(node, yamltext.Mapping):
+        place = document.place if node is None else node.span
+        found.append(Diagnostic(codes.BAD_SIGMA, "this is a mapping of detections", place))
+        return []
+    reader = DetectionReader(placeholders)
+    named = {
+        key.text: reader.read(value)
+        for key, value in node.entries
+        if key.value not in _NOT_DETECTIONS
+    }
+    found += reader.found
+    written = node.get("condition")
+    texts = written.items if isinstance(written, yamltext.Sequence) else (written,)
+    made = []
+    for text in texts:
+        if not isinstance(text, yamltext.Scalar) or text.value is None:
+            place = node.span if text is None else text.span
+            found.append(Diagnostic(codes.BAD_SIGMA, "the condition is missing", place))
+            continue
+        try:
+            made.append(ir.simplify(parse_condition(text.text, named)))
+        except ConditionError as error:
+            block = text.text_block
+            span = block.span(error.start, max(error.end, error.start + 1))
+            found.append(Diagnostic(codes.BAD_SIGMA, f"in the condition, {error}", span))
+    if not texts:
+        found.append(Diagnostic(codes.BAD_SIGMA, "the condition is missing", node.span))
+    return [] if has_errors(found) else made
+
+
+def _plan(source: LogSource, conditions: list[ir.Condition]) -> ir.Plan:
+    """Several conditions of a rule are alternatives."""
+    whole = conditions[0] if len(conditions) == 1 else ir.simplify(ir.Or(tuple(conditions)))
+    return ir.Filter(source.search(), whole)
+
+
+# Filters
+
+
+def _add_filter(
+    document: Document,
+    placeholders: Placeholders,
+    filters: list[_Filter],
+    found: list[Diagnostic],
+) -> None:
+    said: list[Diagnostic] = []
+    source, problems = log_source(document)
+    said += problems
+    node = document.root.get("filter")
+    written = node.get("condition") if isinstance(node, yamltext.Mapping) else None
+    if isinstance(written, yamltext.Sequence):
+        said.append(Diagnostic(codes.BAD_SIGMA, "a filter has one condition", written.span))
+    rules = _named_rules(node, document, said)
+    conditions = _conditions(node, document, placeholders, said)
+    found += said
+    if source is not None and conditions and not has_errors(said):
+        filters.append(_Filter(document, source, rules, conditions[0]))
+
+
+def _named_rules(
+    node: yamltext.Node | None, document: Document, found: list[Diagnostic]
+) -> tuple[str, ...] | None:
+    """The rules that a filter names, by id or name; None for any."""
+    written = node.get("rules") if isinstance(node, yamltext.Mapping) else None
+    match written:
+        case yamltext.Scalar(str() as text):
+            return None if text.lower() == "any" else (text,)
+        case yamltext.Sequence(items) if all(isinstance(i, yamltext.Scalar) for i in items):
+            texts = [i.text for i in items if isinstance(i, yamltext.Scalar)]
+            return tuple(dict.fromkeys(texts)) or None
+    place = document.place if written is None else written.span
+    message = "a filter has `rules`: `any`, or ids or names of rules"
+    found.append(Diagnostic(codes.BAD_SIGMA, message, place))
+    return ()
+
+
+def _apply(filters: list[_Filter], rules: list[_Rule], found: list[Diagnostic]) -> None:
+    for item in filters:
+        concerned = [rule for rule in rules if rule.conditions and item.concerns(rule)]
+        title = item.document.fields.text("title") or item.document.id
+        for rule in concerned:
+            rule.conditions = [
+                ir.conjunction((condition, item.condition)) for condition in rule.conditions
+            ]
+            rule.found.append(
+                Diagnostic(
+                    codes.SIGMA_FILTERED,
+                    f"the filter {title} narrows it",
+                    rule.document.place,
+                    labels=(Label(item.document.place, "the filter"),),
+                )
+            )
+        if not concerned:
+            message = f"the filter {title} is for no rule that was loaded"
+            found.append(Diagnostic(codes.SIGMA_FILTER_UNUSED, message, item.document.place))
+            continue
+        for name in item.rules or ():
+            if not any(_is_called(rule, name) for rule in concerned):
+                message = f"the filter {title} names {name}, which is no rule of its log source"
+                found.append(Diagnostic(codes.SIGMA_FILTER_UNUSED, message, item.document.place))
+
+
+# Correlations
+
+
+def _correlation(document: Document) -> _Rule:
+    about, said = metadata(document)
+    rule = _Rule(document, about, list(said))
+    rule.correlation, problems = read_correlation(document)
+    rule.found += problems
+    return rule
+
+
+def _resolve(rules: list[_Rule]) -> None:
+    """Make the plans of correlation rules, those they are about first."""
+    known: dict[str, _Rule] = {}
+    for rule in rules:
+        known.setdefault(rule.document.id.lower(), rule)
+    for rule in rules:
+        if rule.name:
+            known.setdefault(rule.name, rule)
+    done: set[int] = set()
+    for rule in rules:
+        _resolve_one(rule, known, done, ())
+    reported: set[int] = set()
+    parts: dict[int, tuple[_Rule, _Rule]] = {}
+    for rule in rules:
+        if rule.correlation is None or rule.plan is None:
+            continue
+        for reference in rule.correlation.references:
+            part = _find(reference, known)
+            if part is None:
+                continue
+            if rule.correlation.generates:
+                reported.add(id(part))
+            parts.setdefault(id(part), (part, rule))
+    for key, (part, rule) in parts.items():
+        if key not in reported:
+            part.silent = True
+            message = (
+                f"only the correlation {rule.metadata.title or rule.document.id} reports its events"
+            )
+            part.found.append(Diagnostic(codes.SIGMA_PART_ONLY, message, part.document.place))
+
+
+def _find(reference: str, known: Mapping[str, _Rule]) -> _Rule | None:
+    return known.get(reference) or known.get(reference.lower())
+
+
+def _resolve_one(
+    rule: _Rule, known: Mapping[str, _Rule], done: set[int], chain: tuple[_Rule, ...]
+) -> None:
+    correlation = rule.correlation
+    if correlation is None or id(rule) in done:
+        return
+    done.add(id(rule))
+    plans: dict[str, ir.Plan] = {}
+    for reference in correlation.references:
+        part = _find(reference, known)
+        problem = ""
+        if part is None:
+            problem = f"the rule {reference} is not among the loaded ones"
+        elif part is rule or part in chain or len(chain) >= _MAX_NESTING:
+            problem = f"the rule {reference} leads back to this one, or too deep"
+        else:
+            _resolve_one(part, known, done, (*chain, rule))
+            if part.plan is None:
+                problem = f"the rule {reference} cannot be used itself"
+            else:
+                plans[reference] = part.plan
+        if problem:
+            rule.found.append(Diagnostic(codes.BAD_SIGMA, problem, correlation.span))
+    meant: dict[str, str] = {}
+    for name in correlation.aliased:
+        part = _find(name, known)
+        same = [one for one in plans if _find(one, known) is part]
+        if part is None or not same:
+            problem = f"the aliases name the rule {name}, which the correlation is not about"
+            rule.found.append(Diagnostic(codes.BAD_SIGMA, problem, correlation.span))
+        else:
+            meant[name] = same[0]
+    if has_errors(rule.found):
+        return
+    try:
+        rule.plan = plan_of(correlation, plans, meant)
+    except CorrelationError as error:
+        rule.found.append(Diagnostic(error.code, str(error), correlation.span))

@@ -1,0 +1,459 @@
+r"""Splunk's search language: searches, and the commands that filter, select and count.
+
+A query is a search and commands behind ``|``::
+
+    index=main EventCode=1 Image="C:\\Windows\\*\\at.exe" | stats values(CommandLine) as lines by ComputerName
+      Aggregated(Group((Filter(Search(…), And((EventCode = 1, Image = "C:\Windows\*\at.exe"))),), (ComputerName,)), …)
+
+In a string ``\\`` is one backslash and ``\"`` a quote, with quotes and without; a backslash before
+another character is itself. ``search`` ignores case; ``where`` and ``regex`` do not. A term without
+a field is looked for in the text of the event.
+
+Read are ``search``, ``where``, ``regex``, ``stats``, ``tstats``, ``table``, ``fields``, ``dedup``
+of one field, ``rename`` of what was counted, ``sort``, and ``eval``. What ``eval`` computes by
+functions that our values do not have may be shown, and nothing else. Everything else is refused by
+name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from attrs import evolve
+
+from ... import ir
+from ...diagnostics import Block, Diagnostic, Span, codes
+from ...pattern import Pattern
+from ..expressions import ExpressionReader, of_raw_text
+from ..query import (
+    Reading,
+    Refusal,
+    finished,
+    names_of,
+    native_search,
+    regex_test,
+    unsupported,
+    wrong,
+)
+from ..terms import Dialect, TermReader, Token, scan, shipped_macro
+
+LANGUAGE = "splunk"
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r'\\([\\"])', r"\1", text)
+
+
+DIALECT = Dialect(
+    LANGUAGE,
+    '"',
+    True,
+    _unescaped,
+    _unescaped,
+    False,
+    False,
+    "()",
+    frozenset({"index", "sourcetype", "source", "splunk_server"}),
+    frozenset({"eventtype", "tag", "earliest", "latest", "savedsearch"}),
+)
+
+_AGGREGATES = {
+    "count": "count",
+    "c": "count",
+    "dc": "distinct_count",
+    "distinct_count": "distinct_count",
+    "values": "values",
+    "min": "min",
+    "max": "max",
+    "avg": "average",
+    "mean": "average",
+    "sum": "sum",
+    "stdev": "standard_deviation",
+}
+
+
+def read(block: Block) -> Reading:
+    """The reading of a Splunk query.
+
+    >>> reading = read(Block.of('index=main EventCode=11 TargetFilename="*lsass*.dmp"'))
+    >>> [type(item).__name__ for item in reading.program.outputs[0].plan.condition.items]
+    ['Compare', 'Match']
+    >>> [d.message for d in read(Block.of('EventCode=1 | transaction host')).diagnostics]
+    ['the command `transaction`']
+    """
+    said: list[Diagnostic] = []
+    plan: ir.Plan | None = None
+    try:
+        reader = CommandReader(block, scan(block, DIALECT), DIALECT, _COMMANDS)
+        said = reader.terms.said
+        plan = reader.query()
+    except Refusal as refused:
+        said.append(refused.diagnostic)
+    return finished(LANGUAGE, block, plan, said)
+
+
+class CommandReader:
+    """A search and its commands, in a dialect; ``commands`` says which command is read how."""
+
+    def __init__(
+        self,
+        block: Block,
+        tokens: list[Token],
+        dialect: Dialect,
+        commands: dict[str, Callable[[CommandReader, ir.Plan, Token], ir.Plan]],
+    ) -> None:
+        self.terms = TermReader(block, tokens, dialect)
+        self.commands = commands
+        # Fields that `eval` computed in a way that cannot be read, with the refusals that their use
+        # deserves.
+        self.opaque: dict[str, Refusal] = {}
+        self.ordered = False
+
+    def query(self) -> ir.Plan:
+        """The plan of the whole query."""
+        terms = self.terms
+        plan: ir.Plan = native_search(terms.dialect.name)
+        if len(terms.tokens) == 1:
+            raise wrong("the query is empty", terms.span(terms.next))
+        if not terms.sign("|"):
+            if terms.keyword("search") or terms.next.text == "search":
+                terms.take()
+            plan = self._searched(plan)
+        while terms.sign("|"):
+            terms.take()
+            name = terms.take()
+            if name.kind == "macro" and (said := shipped_macro(name.text)):
+                terms.said.append(Diagnostic(codes.DATA_SOURCE, said, terms.span(name)))
+                continue
+            if name.kind == "macro" and (dropped := _DROPPED.fullmatch(name.text)):
+                plan = self._without_prefix(plan, f"{dropped[1]}.", name)
+                continue
+            if name.kind == "macro":
+                note = "only the installation that the query was written for knows its text"
+                raise unsupported(f"the macro {name.text}", terms.span(name), note)
+            if name.kind != "word":
+                raise wrong("a command is missing here", terms.span(name))
+            made = self.commands.get(name.text.lower())
+            if made is None:
+                raise unsupported(f"the command `{name.text}`", terms.span(name))
+            before = sum(1 for _ in names_of(plan))
+            plan = made(self, plan, name)
+            # The names of what was read last come behind those of what it stands on.
+            for used in list(names_of(plan))[before:]:
+                if used in self.opaque:
+                    raise self.opaque[used]
+        if terms.next.kind != "end":
+            raise wrong(f"`{terms.next.text}` was never opened", terms.span(terms.next))
+        return plan
+
+    def _searched(self, plan: ir.Plan) -> ir.Plan:
+        first = self.terms.next
+        condition = ir.simplify(of_raw_text(self.terms.search()))
+        return ir.Filter(plan, condition, self._since(first))
+
+    def _without_prefix(self, plan: ir.Plan, prefix: str, name: Token) -> ir.Plan:
+        """ESCU's ``drop_dm_object_name``: columns lose the name of their data set."""
+        if not isinstance(plan, ir.Aggregated | ir.Project):
+            raise unsupported("`rename` of an event's fields", self.terms.span(name))
+        columns = tuple(evolve(c, name=c.name.removeprefix(prefix)) for c in plan.columns)
+        return evolve(plan, columns=columns)
+
+    def _since(self, first: Token) -> Span:
+        return self.terms.span(first, self.terms.tokens[self.terms.at - 1])
+
+    def search(self, plan: ir.Plan, _: Token) -> ir.Plan:
+        """``search TERMS``."""
+        return self._searched(plan)
+
+    def where(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``where EXPRESSION``."""
+        start, end = self._rest()
+        reader = ExpressionReader(self.terms.block, start, end)
+        condition = ir.simplify(reader.whole_condition())
+        self.terms.said += reader.said
+        return ir.Filter(plan, condition, self._since(name))
+
+    def regex(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``regex field="expression"``, or the expression alone for the text of the event."""
+        terms = self.terms
+        field = terms.take()
+        if terms.sign("=", "!="):
+            of, sign, token = field.text, terms.take().text, terms.take()
+        else:
+            of, sign, token = "_raw", "=", field
+        if token.kind not in ("string", "word"):
+            raise wrong("an expression is missing here", terms.span(token))
+        # In an expression a backslash is the expression's own; only that of a quote is the
+        # string's.
+        written = terms.block.text[token.start : token.end]
+        text = re.sub(r'\\"', '"', written[1:-1]) if token.kind == "string" else written
+        span = terms.span(field, token)
+        made = of_raw_text(regex_test(ir.Field(of), text, span, cased=True))
+        if sign == "!=":
+            made = ir.Not(ir.IsTrue(made))
+        return ir.Filter(plan, made, self._since(name))
+
+    def eval(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``eval field=EXPRESSION``, several between commas."""
+        while True:
+            target = self.terms.take()
+            if not self.terms.sign("="):
+                raise wrong("`=` is missing here", self.terms.span(self.terms.next))
+            self.terms.take()
+            plan = self._computed(plan, target, name)
+            if not self.terms.sign(","):
+                return plan
+            self.terms.take()
+
+    def _computed(self, plan: ir.Plan, target: Token, name: Token) -> ir.Plan:
+        start, end = self._rest(",")
+        reader = ExpressionReader(self.terms.block, start, end)
+        try:
+            value = reader.whole_value()
+            read = {found.name for found in ir.fields_in(value)}
+            for used in read & self.opaque.keys():
+                raise self.opaque[used]
+            if _computes_text(value):
+                raise unsupported("a text that is computed", self._since(target))
+        except Refusal as refused:
+            if refused.diagnostic.code is not codes.FOREIGN_UNSUPPORTED:
+                raise
+            self.opaque[target.text] = refused
+            message = (
+                f"{target.text} is not computed ({refused.diagnostic.message}); it is only shown"
+            )
+            self.terms.said.append(Diagnostic(codes.FOREIGN_NEAR, message, self._since(target)))
+            return plan
+        self.terms.said += reader.said
+        self.opaque.pop(target.text, None)
+        return ir.Assign(plan, target.text, value, self._since(name))
+
+    def _rest(self, stop: str = "") -> tuple[int, int]:
+        """Where the rest of a command stands: up to a pipe, or ``stop`` outside brackets."""
+        terms = self.terms
+        start = terms.next.start
+        depth = 0
+        while not (terms.next.kind == "end" or terms.sign("|") or (not depth and terms.sign(stop))):
+            depth += terms.sign("(") - terms.sign(")")
+            terms.take()
+        return start, terms.tokens[terms.at - 1].end
+
+    def fields(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``table`` or ``fields``: the columns that are shown."""
+        names = self._names()
+        if names and names[0].text == "+":
+            names = names[1:]
+        if not names:
+            raise wrong("a field is missing here", self.terms.span(name))
+        if names[0].text.startswith("-"):
+            raise unsupported("a selection by leaving fields out", self.terms.span(names[0]))
+        if [found.text for found in names] == ["*"]:
+            return plan
+        for found in names:
+            self._plain_name(found)
+        columns = tuple(
+            ir.Column(n.text, ir.Field(_time(n.text))) for n in names if n.text not in self.opaque
+        )
+        return ir.Project(plan, columns, self._since(name))
+
+    def _plain_name(self, name: Token) -> None:
+        if "*" in name.text:
+            raise unsupported(
+                f"several fields by a wildcard (`{name.text}`)", self.terms.span(name)
+            )
+
+    def sort(self, plan: ir.Plan, _: Token) -> ir.Plan:
+        """``sort FIELDS``: the order in which results are shown."""
+        terms = self.terms
+        first = terms.next
+        while not (terms.next.kind == "end" or terms.sign("|", "]")):
+            terms.take()
+        if first.text != "0":
+            message = (
+                "Splunk's `sort` without a 0 leaves out what is behind the first 10,000 results"
+            )
+            terms.said.append(Diagnostic(codes.FOREIGN_NEAR, message, self._since(first)))
+        self.ordered = True
+        return plan
+
+    def _names(self) -> list[Token]:
+        terms = self.terms
+        found = []
+        while not (terms.next.kind == "end" or terms.sign("|", ")", "]")):
+            token = terms.take()
+            if token.kind in ("word", "string"):
+                found.append(token)
+            elif token.text != ",":
+                raise wrong(f"`{token.text}` cannot stand here", terms.span(token))
+        return found
+
+    def dedup(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``dedup FIELD``: the first event with each value."""
+        names = self._names()
+        if len(names) != 1 or names[0].text.isdigit():
+            raise unsupported("`dedup` of several fields", self._since(name))
+        if self.ordered:
+            raise unsupported("`dedup` behind `sort`", self._since(name))
+        message = (
+            "Splunk keeps the event that it reads first, mostly the newest; here it is the oldest"
+        )
+        self.terms.said.append(Diagnostic(codes.FOREIGN_NEAR, message, self._since(name)))
+        return ir.Distinct(plan, ir.Field(names[0].text), self._since(name))
+
+    def rename(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``rename COLUMN as NAME``: of what was counted or selected."""
+        words = self._names()
+        if len(words) % 3 or any(word.text.lower() != "as" for word in words[1::3]):
+            raise unsupported("`rename` of this form", self._since(name))
+        for word in (*words[::3], *words[2::3]):
+            self._plain_name(word)
+        pairs = {old.text: new.text for old, new in zip(words[::3], words[2::3], strict=True)}
+        for old in pairs.keys() & self.opaque.keys():
+            self.opaque[pairs[old]] = self.opaque[old]
+        if not isinstance(plan, ir.Aggregated | ir.Project):
+            raise unsupported("`rename` of an event's fields", self._since(name))
+        columns = tuple(
+            evolve(column, name=pairs.get(column.name, column.name)) for column in plan.columns
+        )
+        return evolve(plan, columns=columns)
+
+    # Counting
+
+    def stats(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``stats AGGREGATES by FIELDS``."""
+        columns = self._aggregates()
+        keys = self._keys()
+        return self._aggregated(plan, columns, keys, name)
+
+    def _aggregated(
+        self, plan: ir.Plan, columns: list[ir.Column], keys: list[str], name: Token
+    ) -> ir.Plan:
+        span = self._since(name)
+        fields = tuple(ir.Field(key) for key in keys)
+        group = ir.Group((plan,), fields, None, span)
+        shown = tuple(ir.Column(key, ir.Field(key)) for key in keys)
+        return ir.Aggregated(group, (*shown, *columns), span)
+
+    def _aggregates(self) -> list[ir.Column]:
+        terms = self.terms
+        columns: list[ir.Column] = []
+        while not (
+            terms.next.kind == "end" or terms.sign("|") or self._word("by", "from", "where")
+        ):
+            if terms.sign(","):
+                terms.take()
+                continue
+            name = terms.take()
+            if name.kind == "macro" and (said := shipped_macro(name.text)):
+                terms.said.append(Diagnostic(codes.DATA_SOURCE, said, terms.span(name)))
+                continue
+            function = _AGGREGATES.get(name.text.lower()) if name.kind == "word" else None
+            if function is None:
+                raise unsupported(f"the aggregate `{name.text}`", terms.span(name))
+            value: ir.Value | None = None
+            label = name.text
+            if terms.sign("("):
+                opened = terms.take()
+                if terms.sign(")") and terms.dialect.minus:
+                    # LogPoint calls the column as the query does.
+                    label = f"{name.text}()"
+                if not terms.sign(")"):
+                    of = terms.take()
+                    if of.text == "eval" and terms.sign("("):
+                        raise unsupported("an aggregate over `eval`", terms.span(name, of))
+                    self._plain_name(of)
+                    value = ir.Field(_time(of.text))
+                    label = f"{name.text}({of.text})"
+                terms.close(")", opened)
+            if function != "count" and value is None:
+                raise wrong(f"`{name.text}` needs a field", terms.span(name))
+            if self._word("as"):
+                terms.take()
+                label = terms.take().text
+            if isinstance(value, ir.Field) and value.name in self.opaque:
+                self.opaque[label] = self.opaque[value.name]
+            else:
+                columns.append(ir.Column(label, ir.Aggregate(function, value)))
+        return columns
+
+    def _word(self, *words: str) -> bool:
+        return self.terms.next.kind == "word" and self.terms.next.text.lower() in words
+
+    def _keys(self) -> list[str]:
+        if not self._word("by"):
+            return []
+        self.terms.take()
+        return [token.text for token in self._names()]
+
+    def tstats(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``tstats AGGREGATES from datamodel=MODEL where TERMS by FIELDS``: a search over a data
+        model."""
+        terms = self.terms
+        columns = self._aggregates()
+        if self._word("from"):
+            terms.take()
+            key = terms.take()
+            if key.text.lower() != "datamodel" or not terms.sign("="):
+                raise unsupported("`tstats` over anything but a data model", terms.span(key))
+            terms.take()
+            model = terms.take()
+            dataset = model.text.rpartition(".")[2]
+            chosen = ir.Match(ir.Field("datamodel"), (Pattern.literal(dataset),), terms.span(model))
+            plan = ir.Filter(plan, chosen, terms.span(model))
+        if self._word("where"):
+            terms.take()
+            until = self._until_by()
+            whole, terms.tokens = (
+                terms.tokens,
+                [*terms.tokens[:until], _end_at(terms.tokens[until])],
+            )
+            condition = terms.search()
+            terms.tokens = whole
+            plan = ir.Filter(plan, ir.simplify(condition), self._since(name))
+        return self._aggregated(plan, columns, self._keys(), name)
+
+    def _until_by(self) -> int:
+        tokens = self.terms.tokens
+        for place in range(self.terms.at, len(tokens)):
+            token = tokens[place]
+            if token.kind == "end" or (token.kind == "sign" and token.text == "|"):
+                return place
+            if token.kind == "word" and token.text.lower() == "by":
+                return place
+        return len(tokens) - 1
+
+
+_DROPPED = re.compile(r"""`drop_dm_object_name\(["']?(\w+)["']?\)`""")
+
+
+def _computes_text(value: ir.Value) -> bool:
+    """Whether a value is made by functions that only expressions of Splunk's have."""
+    match value:
+        case ir.Call("len"):
+            return True
+        case _:
+            return any(map(_computes_text, ir.operands(value)))
+
+
+def _end_at(token: Token) -> Token:
+    return Token("end", "", token.start, token.start)
+
+
+def _time(name: str) -> str:
+    return "time" if name == "_time" else name
+
+
+_COMMANDS: dict[str, Callable[[CommandReader, ir.Plan, Token], ir.Plan]] = {
+    "search": CommandReader.search,
+    "where": CommandReader.where,
+    "regex": CommandReader.regex,
+    "eval": CommandReader.eval,
+    "table": CommandReader.fields,
+    "fields": CommandReader.fields,
+    "dedup": CommandReader.dedup,
+    "rename": CommandReader.rename,
+    "sort": CommandReader.sort,
+    "stats": CommandReader.stats,
+    "tstats": CommandReader.tstats,
+}

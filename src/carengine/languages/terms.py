@@ -1,0 +1,400 @@
+r"""Search terms: the part that Splunk's ``search`` command and LogPoint's queries have in common.
+
+A search is terms side by side; each is a test of a field, or a text to be found anywhere in the
+event::
+
+    EventCode=1 (Image="*\\at.exe" OR Image="*\\sc.exe") NOT User=SYSTEM procdump
+
+``or`` binds tighter than the "and" between terms, in both products. ``not`` is true where the item
+is not true, so that ``NOT User=x`` keeps an event without a user, while ``User!=x`` does not. A
+value is a pattern with ``*``; case is ignored. What differs between the two is a ``Dialect``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Literal
+
+from attrs import field, frozen
+
+from .. import ir
+from ..diagnostics import Block, Diagnostic, Span, codes
+from ..ir import Relation
+from ..pattern import Pattern
+from .query import unsupported, wrong
+
+Kind = Literal["word", "string", "sign", "macro", "end"]
+
+_MAX_TEXT = 100_000
+_MAX_DEPTH = 100
+_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
+_NAME = re.compile(r"[A-Za-z_@][\w.@:{}-]*")
+# Splunk's own macro for comments; newer versions also have text between three backticks.
+_COMMENT = re.compile(r"`comment\(")
+_DIRECTIVES = frozenset({"TERM", "CASE", "PREFIX"})
+
+# The macros of Splunk's public content (ESCU) that have a meaning everywhere: the place of the
+# data, a way to show times, and the hook for filters of one's own, which is empty as it is shipped.
+_SHIPPED = re.compile(
+    r"`(?:(?P<source>sysmon|powershell|wineventlog_\w+)|(?P<shown>security_content_\w+(?:\([^`]*\))?)"
+    r"|(?P<hook>\w+_filter))`"
+)
+
+
+def shipped_macro(text: str) -> str:
+    """What there is to say of a macro of Splunk's public content that asks nothing of an event;
+    nothing for others.
+
+    >>> shipped_macro("`sysmon`")
+    'sysmon says where the data lies, and nothing about an event'
+    """
+    found = _SHIPPED.fullmatch(text)
+    if found is None:
+        return ""
+    name = text.strip("`")
+    if found["source"]:
+        return f"{name} says where the data lies, and nothing about an event"
+    if found["hook"]:
+        return f"{name} is empty as Splunk ships it; what an installation put there is not known"
+    return f"{name} is about how results are shown"
+
+
+@frozen
+class Dialect:
+    """What one product writes in its own way.
+
+    ``quotes`` are the characters that strings stand in; ``string`` gives the text of what stands
+    between them, and ``word`` that of a value without quotes. ``folded`` tells that keywords may be
+    written small, ``minus`` that a ``-`` before a term negates it. ``brackets`` are those of a
+    list. ``sources`` are fields that say where the data lies, ``saved`` those that mean something
+    only in the product.
+    """
+
+    name: str
+    quotes: str
+    escapes: bool
+    string: Callable[[str], str]
+    word: Callable[[str], str]
+    folded: bool
+    minus: bool
+    brackets: str
+    sources: frozenset[str]
+    saved: frozenset[str]
+
+
+@frozen
+class Token:
+    """A piece of a query: ``text`` is what it means, ``start`` and ``end`` where it stands in the
+    block."""
+
+    kind: Kind
+    text: str
+    start: int
+    end: int
+    tight: bool = field(default=False)
+    """Nothing stands between this token and the one before."""
+
+
+_SIGNS = ("!=", "<=", ">=", "=", "<", ">", "(", ")", "[", "]", ",", "|")
+_STOPS = frozenset('()[],|=<>"` \t\r\n')
+
+
+def scan(block: Block, dialect: Dialect) -> list[Token]:
+    """The tokens of a query, the last one its end. Raises `Refusal`."""
+    text = block.text
+    if len(text) > _MAX_TEXT:
+        raise wrong(f"the query is longer than {_MAX_TEXT} characters", block.span(0, 0))
+    tokens: list[Token] = []
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        tight = bool(tokens) and tokens[-1].end == at
+        sign = next((sign for sign in _SIGNS if text.startswith(sign, at)), None)
+        if sign is not None:
+            end, kind, meant = at + len(sign), "sign", sign
+        elif text[at] in dialect.quotes:
+            end = _string_end(text, at, dialect)
+            if end < 0:
+                raise wrong("this quote has no partner", block.span(at, at + 1))
+            kind, meant = "string", dialect.string(text[at + 1 : end - 1])
+        elif text[at] == "`":
+            mark = "```" if text.startswith("```", at) else "`"
+            end = text.find(mark, at + len(mark)) + len(mark)
+            if end < at + 2 * len(mark):
+                raise wrong("this quote has no partner", block.span(at, at + 1))
+            if len(mark) == 3 or _COMMENT.match(text, at):
+                at = end
+                continue
+            kind, meant = "macro", text[at:end]
+        else:
+            end = _word_end(text, at, dialect)
+            kind, meant = "word", text[at:end]
+        tokens.append(Token(kind, meant, at, end, tight))  # type: ignore[arg-type]
+        at = end
+    tokens.append(Token("end", "", len(text.rstrip()), len(text.rstrip())))
+    return tokens
+
+
+def _string_end(text: str, at: int, dialect: Dialect) -> int:
+    quote = text[at]
+    place = at + 1
+    while place < len(text):
+        if text[place] == "\\" and dialect.escapes:
+            place += 2
+        elif text[place] == quote:
+            return place + 1
+        else:
+            place += 1
+    return -1
+
+
+def _word_end(text: str, at: int, dialect: Dialect) -> int:
+    end = at + 1
+    while end < len(text) and text[end] not in _STOPS and not text.startswith("!=", end):
+        end += 1
+    return end
+
+
+class TermReader:
+    """Reads search terms from tokens; ``at`` is the place of the next one."""
+
+    def __init__(self, block: Block, tokens: list[Token], dialect: Dialect) -> None:
+        self.block = block
+        self.tokens = tokens
+        self.dialect = dialect
+        self.at = 0
+        self.said: list[Diagnostic] = []
+        # How many terms say where data lies.
+        self.sourced = 0
+
+    # Tokens
+
+    @property
+    def next(self) -> Token:
+        """The token at hand."""
+        return self.tokens[min(self.at, len(self.tokens) - 1)]
+
+    def span(self, first: Token, last: Token | None = None) -> Span:
+        """Where tokens stand."""
+        return self.block.span(first.start, (last or first).end)
+
+    def take(self) -> Token:
+        """The token at hand; goes on to the next."""
+        token = self.next
+        self.at += 1
+        return token
+
+    def sign(self, *texts: str) -> bool:
+        """Whether one of these signs is next."""
+        return self.next.kind == "sign" and self.next.text in texts
+
+    def keyword(self, *words: str) -> bool:
+        """Whether one of these words is next, in capitals where the dialect wants them."""
+        token = self.next
+        if token.kind != "word":
+            return False
+        return (token.text.upper() if self.dialect.folded else token.text) in words
+
+    def close(self, bracket: str, opened: Token) -> Token:
+        """The closing bracket of an opened one."""
+        if not self.sign(bracket):
+            raise wrong(f"this `{opened.text}` is never closed", self.span(opened))
+        return self.take()
+
+    # Terms
+
+    def search(self, depth: int = 0) -> ir.Condition:
+        """The condition of the terms up to a closing bracket, a pipe or the end."""
+        if depth > _MAX_DEPTH:
+            message = f"the query is nested deeper than {_MAX_DEPTH} levels"
+            raise wrong(message, self.span(self.next))
+        items: list[ir.Condition] = []
+        while not (self.next.kind == "end" or self.sign(")", "]", "|")):
+            if items and self.keyword("AND"):
+                self.take()
+            items.append(self._alternatives(depth))
+        if not items:
+            raise wrong("a search term is missing here", self.span(self.next))
+        return items[0] if len(items) == 1 else ir.And(tuple(items))
+
+    def _alternatives(self, depth: int) -> ir.Condition:
+        items = [self._item(depth, positive=True)]
+        while self.keyword("OR"):
+            self.take()
+            items.append(self._item(depth, positive=True))
+        return items[0] if len(items) == 1 else ir.Or(tuple(items))
+
+    def _item(self, depth: int, *, positive: bool) -> ir.Condition:
+        negations = 0
+        while self.keyword("NOT") or self._minus():
+            if self._minus():
+                self._drop_minus()
+            else:
+                self.take()
+            negations += 1
+        first = self.at
+        sourced = self.sourced
+        made = self._plain(depth)
+        if negations and self.sourced > sourced:
+            what = "the exclusion of a place where data lies"
+            raise unsupported(what, self.span(self.tokens[first], self.tokens[self.at - 1]))
+        for _ in range(negations % 2):
+            made = ir.Not(ir.IsTrue(made))
+        if negations and negations % 2 == 0:
+            made = ir.IsTrue(made)
+        return made
+
+    def _minus(self) -> bool:
+        token = self.next
+        return self.dialect.minus and token.kind == "word" and token.text.startswith("-")
+
+    def _drop_minus(self) -> None:
+        token = self.next
+        if len(token.text) == 1:
+            self.take()
+            return
+        shorter = Token("word", token.text[1:], token.start + 1, token.end)
+        self.tokens[self.at] = shorter
+
+    def _plain(self, depth: int) -> ir.Condition:
+        token = self.take()
+        if token.kind == "macro" and (said := shipped_macro(token.text)):
+            self.sourced += 1
+            self.said.append(Diagnostic(codes.DATA_SOURCE, said, self.span(token)))
+            return ir.Truth(True)
+        if token.kind == "macro":
+            note = "only the installation that the query was written for knows its text"
+            raise unsupported(f"the macro {token.text}", self.span(token), note)
+        if token.kind == "sign" and token.text == "(":
+            inner = self.search(depth + 1)
+            self.close(")", token)
+            return inner
+        if token.kind == "sign" and token.text == "[":
+            raise unsupported("a search inside a search", self.span(token))
+        if token.kind not in ("word", "string"):
+            shown = (
+                f"`{token.text}` cannot stand here" if token.text else "the query ends too early"
+            )
+            raise wrong(shown, self.span(token))
+        if self.sign("=", "!=", "<", ">", "<=", ">="):
+            return self._test(token)
+        if token.kind == "word":
+            if self.keyword("IN", "in") and _NAME.fullmatch(token.text):
+                return self._listed(token)
+            self._refuse_lookalikes(token)
+        return self._anywhere(token)
+
+    def _refuse_lookalikes(self, token: Token) -> None:
+        """Refuses what is no word to be looked for, though it would read as one."""
+        directive = token.text in _DIRECTIVES and not self.dialect.minus
+        if directive and self.next.tight and self.sign("("):
+            raise unsupported(f"the directive `{token.text}`", self.span(token))
+        ahead = self.tokens[self.at + 1 : self.at + 3]
+        words = [t.text.upper() for t in ahead]
+        if self.keyword("NOT", "not") and words == ["IN", self.dialect.brackets[0]]:
+            note = f"`NOT` stands before the field: `NOT {token.text} IN`"
+            raise unsupported("`NOT IN` behind a field", self.span(token, ahead[0]), note)
+
+    def _anywhere(self, token: Token) -> ir.Condition:
+        if token.kind == "word" and token.text in ("and", "or", "not"):
+            note = f"operators are written in capitals: {token.text.upper()}"
+            span = self.span(token)
+            message = f"`{token.text}` is looked for as a word of the event"
+            self.said.append(Diagnostic(codes.FOREIGN_SUSPECT, message, span, notes=(note,)))
+        text = token.text if token.kind == "string" else self.dialect.word(token.text)
+        text = text.replace("?", "[?]").strip()
+        if text.strip("*") == "":
+            return ir.Truth(True)
+        return ir.RawMatch((Pattern(f"*{text}*"),), self.span(token))
+
+    def _name(self, token: Token) -> ir.Field:
+        if token.kind == "word" and not _NAME.fullmatch(token.text):
+            raise wrong(f"`{token.text}` is no field's name", self.span(token))
+        return ir.Field(token.text)
+
+    def _test(self, name: Token) -> ir.Condition:
+        sign = self.take()
+        token = self.next
+        if token.kind not in ("word", "string"):
+            raise wrong("a value is missing here", self.span(sign))
+        self.take()
+        span = self.span(name, token)
+        key = name.text.lower() if self.dialect.folded else name.text
+        if key in self.dialect.saved:
+            note = "only the product knows what this is"
+            raise unsupported(f"the condition `{name.text}`", span, note)
+        if key in self.dialect.sources:
+            if sign.text != "=":
+                raise unsupported("the exclusion of a place where data lies", span)
+            self._source(name, token)
+            return ir.Truth(True)
+        value = self._name(name)
+        made = self.value_test(value, sign.text, token, span)
+        return ir.Not(made) if sign.text == "!=" else made
+
+    def value_test(self, value: ir.Field, sign: str, token: Token, span: Span) -> ir.Condition:
+        """``value sign token``, without the negation of ``!=``."""
+        text = token.text if token.kind == "string" else self.dialect.word(token.text)
+        if sign in ("=", "!="):
+            if text == "*":
+                return ir.Not(ir.IsNull(value, span)) if sign == "=" else ir.Truth(True)
+            return self._equal(value, (text,), span)
+        if not _NUMBER.fullmatch(text):
+            raise unsupported("an order of texts", span)
+        relation = {"<": Relation.LESS, "<=": Relation.LESS_EQUAL, ">": Relation.GREATER}.get(
+            sign, Relation.GREATER_EQUAL
+        )
+        return ir.Compare(value, relation, ir.Constant(_number(text)), span=span)
+
+    def _equal(self, value: ir.Field, texts: tuple[str, ...], span: Span) -> ir.Condition:
+        numbers = [text for text in texts if _NUMBER.fullmatch(text)]
+        patterns = [Pattern(text.replace("?", "[?]")) for text in texts if text not in numbers]
+        made: list[ir.Condition] = [
+            ir.Compare(value, Relation.EQUAL, ir.Constant(_number(text)), span=span)
+            for text in dict.fromkeys(numbers)
+        ]
+        if patterns:
+            made.append(ir.Match(value, tuple(patterns), span))
+        return made[0] if len(made) == 1 else ir.Or(tuple(made))
+
+    def _listed(self, name: Token) -> ir.Condition:
+        self.take()
+        opened = self.next
+        opening, closing = self.dialect.brackets[0], self.dialect.brackets[1]
+        texts: list[str] = []
+        last = opened
+        if self.dialect.minus and opened.kind == "string":
+            # LogPoint also takes one value without brackets; a bare word is the name of a list.
+            texts.append(self.take().text)
+        elif self.dialect.minus and opened.kind == "word":
+            note = "only the installation that the query was written for knows what is in it"
+            raise unsupported(f"the list `{opened.text}`", self.span(opened), note)
+        else:
+            if not self.sign(opening):
+                raise wrong(f"a list begins with `{opening}`", self.span(opened))
+            self.take()
+            while not self.sign(closing):
+                token = self.next
+                if token.kind not in ("word", "string"):
+                    raise wrong(f"this `{opening}` is never closed", self.span(opened))
+                self.take()
+                text = token.text if token.kind == "string" else self.dialect.word(token.text)
+                texts.append(text)
+                if self.sign(","):
+                    self.take()
+            last = self.take()
+        if not texts:
+            raise wrong("the list is empty", self.span(opened))
+        return self._equal(self._name(name), tuple(texts), self.span(name, last))
+
+    def _source(self, name: Token, value: Token) -> None:
+        self.sourced += 1
+        message = f"{name.text} says where the data lies, and nothing about an event"
+        self.said.append(Diagnostic(codes.DATA_SOURCE, message, self.span(name, value)))
+
+
+def _number(text: str) -> int | float:
+    return float(text) if "." in text else int(text)

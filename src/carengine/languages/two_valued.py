@@ -1,0 +1,459 @@
+"""Conditions with two truth values, over the log's own fields only.
+
+Splunk, EQL, Sigma's backends and others do not agree on what a missing field means under a
+negation, and none of them has our functions of field maps. So a condition is first rewritten into a
+``Formula``, in which nothing is ever unknown and every test is of a raw field that is as it stands
+in the log::
+
+    parent_exe != "explorer.exe"        ParentImage is there, is not "-", ends in no separator,
+                                        and does not match *\\explorer.exe, */explorer.exe, explorer.exe
+
+Three-valued logic is gone because two questions are asked instead of one: ``true_of`` gives the
+formula that says when a condition is true, ``false_of`` the one that says when it is false. Under
+``not`` they change places. Functions are gone because each has a preimage (``natives``): what has
+to hold of the argument for the result to match. The formula holds of exactly the events of which
+the condition is true, which the tests check with the reference evaluator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any as Anything
+
+from attrs import evolve, frozen
+
+from .. import ir
+from ..evaluate import Alone, RawRow, holds
+from ..pattern import Pattern
+from ..values import is_null, number_of, text_of
+from .translation import Findings
+
+
+@frozen
+class Always:
+    """True (or false) of every event."""
+
+    value: bool
+
+
+@frozen
+class All:
+    """All items hold."""
+
+    items: tuple[Formula, ...]
+
+
+@frozen
+class Some:
+    """One item holds."""
+
+    items: tuple[Formula, ...]
+
+
+@frozen
+class Never:
+    """The item does not hold."""
+
+    item: Formula
+
+
+@frozen
+class There:
+    """The field is there, and not JSON's null. What texts it holds does not matter."""
+
+    field: ir.Raw
+
+
+@frozen
+class Test:
+    """The atom is true. It tests raw fields without ``empty`` texts, constants, and functions a
+    target may know."""
+
+    atom: ir.Match | ir.Regex | ir.Compare | ir.InNetwork | ir.Occurs | ir.RawMatch | ir.RawRegex
+
+
+Formula = Always | All | Some | Never | There | Test
+
+Case = tuple[Formula, ir.Value]
+"""Under a guard, a value is another, simpler one."""
+
+# What one value can be in different cases; maps made to exhaust memory stop here.
+_MAX_CASES = 64
+
+
+def every(items: Iterable[Formula]) -> Formula:
+    """All of several formulas, flattened."""
+    return _joined(All, items, absorbing=False)
+
+
+def some(items: Iterable[Formula]) -> Formula:
+    """One of several formulas, flattened; tests of one field that differ in their patterns become
+    one."""
+    return _joined(Some, items, absorbing=True)
+
+
+def never(item: Formula) -> Formula:
+    """The opposite, with ``Never`` standing before single tests only."""
+    match item:
+        case Always(value):
+            return Always(not value)
+        case Never(inner):
+            return inner
+        case All(items):
+            return some(map(never, items))
+        case Some(items):
+            return every(map(never, items))
+        case There() | Test():
+            return Never(item)
+
+
+def _joined(kind: type[All] | type[Some], items: Iterable[Formula], *, absorbing: bool) -> Formula:
+    kept: dict[Formula, None] = {}
+    for item in items:
+        for part in item.items if isinstance(item, kind) else (item,):
+            if part == Always(absorbing):
+                return part
+            if part != Always(not absorbing):
+                kept.setdefault(part)
+    parts = _merged(kept, refused=kind is All)
+    if not parts:
+        return Always(not absorbing)
+    return parts[0] if len(parts) == 1 else kind(tuple(parts))
+
+
+def _merged(parts: Iterable[Formula], *, refused: bool) -> list[Formula]:
+    """Tests of one field's patterns put together: of alternatives those that match, of ``All``
+    those that do not."""
+    made: list[Formula] = []
+    places: dict[ir.Value, int] = {}
+    for part in parts:
+        match_ = _match_in(part, refused)
+        if match_ is not None:
+            place = places.setdefault(match_.value, len(made))
+            if place < len(made):
+                known = _match_in(made[place], refused)
+                assert known is not None
+                patterns = tuple(dict.fromkeys((*known.patterns, *match_.patterns)))
+                test = Test(evolve(known, patterns=patterns))
+                made[place] = Never(test) if refused else test
+                continue
+        made.append(part)
+    return made
+
+
+def _match_in(part: Formula, refused: bool) -> ir.Match | None:
+    match part:
+        case Test(ir.Match() as atom) if not refused:
+            return atom
+        case Never(Test(ir.Match() as atom)) if refused:
+            return atom
+        case _:
+            return None
+
+
+def possible(formula: Formula, findings: Findings) -> None:
+    """Gives up an output whose formula holds of no event."""
+    if formula == Always(False):
+        findings.nothing("no event could be true for it, as the log spells its fields")
+
+
+def holds_of(formula: Formula, event: Mapping[str, Anything]) -> bool:
+    """Whether a formula holds of a raw event: its meaning, for tests."""
+    match formula:
+        case Always(value):
+            return value
+        case All(items):
+            return all(holds_of(item, event) for item in items)
+        case Some(items):
+            return any(holds_of(item, event) for item in items)
+        case Never(item):
+            return not holds_of(item, event)
+        case There(field):
+            return not is_null(RawRow(event).raw(field.path))
+        case Test(atom):
+            return holds(atom, RawRow(event), Alone()) is True
+
+
+class Formulas:
+    """Makes formulas of conditions. ``findings`` is told what is not exact and what cannot be said.
+
+    ``functions`` are those of field maps that the target can compute itself, where they are
+    compared with other fields.
+    """
+
+    def __init__(self, findings: Findings, functions: frozenset[str] = frozenset()) -> None:
+        self.findings = findings
+        self.functions = functions
+
+    def true_of(self, condition: ir.Condition) -> Formula:
+        """When the condition is true."""
+        match condition:
+            case ir.Truth(value):
+                return Always(value is True)
+            case ir.And(items):
+                return every(map(self.true_of, items))
+            case ir.Or(items):
+                return some(map(self.true_of, items))
+            case ir.Not(item):
+                return self.false_of(item)
+            case ir.IsTrue(item):
+                return self.true_of(item)
+            case ir.IsNull(value):
+                return self.null(value)
+            case ir.RawMatch() | ir.RawRegex():
+                return Test(condition)
+            case ir.Rank():
+                self.findings.refuse("a rank over a stream", condition.span)
+            case ir.Match() | ir.Regex() | ir.InNetwork():
+                return self._of_cases(condition.value, lambda v: self._tested(condition, v))
+            case ir.Compare(left, _, right):
+                return self._of_pairs(left, right, lambda a, b: self._compared(condition, a, b))
+            case ir.Occurs(needle, haystack):
+                return self._of_pairs(needle, haystack, lambda a, b: self._occurs(condition, a, b))
+
+    def false_of(self, condition: ir.Condition) -> Formula:
+        """When the condition is false: not when it is unknown."""
+        match condition:
+            case ir.Truth(value):
+                return Always(value is False)
+            case ir.And(items):
+                return some(map(self.false_of, items))
+            case ir.Or(items):
+                return every(map(self.false_of, items))
+            case ir.Not(item):
+                return self.true_of(item)
+            case ir.IsTrue() | ir.RawMatch() | ir.RawRegex():
+                return never(self.true_of(condition))
+            case ir.IsNull(value):
+                return self.there(value)
+            case ir.Rank():
+                return self.true_of(condition)
+            case ir.Match() | ir.Regex() | ir.InNetwork():
+                return every((self.there(condition.value), never(self.true_of(condition))))
+            case ir.Compare(left, ir.Relation.EQUAL, right):
+                both = (self.there(left), self.there(right))
+                return every((*both, never(self.true_of(condition))))
+            case ir.Compare(_, relation):
+                return self.true_of(evolve(condition, relation=_OPPOSITE[relation]))
+            case ir.Occurs(needle, haystack):
+                both = (self.there(needle), self.there(haystack))
+                return every((*both, never(self.true_of(condition))))
+
+    # Null and not null
+
+    def there(self, value: ir.Value) -> Formula:
+        """When a value is not null."""
+        return some(every((guard, self._simple_there(v))) for guard, v in self.cases(value))
+
+    def null(self, value: ir.Value) -> Formula:
+        """When a value is null."""
+        return never(self.there(value))
+
+    def _simple_there(self, value: ir.Value) -> Formula:
+        from . import preimages as natives
+
+        match value:
+            case ir.Constant(constant):
+                return Always(constant is not None)
+            case ir.Moment() | ir.Duration():
+                return Always(True)
+            case ir.Raw(_, empty):
+                plain = evolve(value, empty=())
+                if not empty:
+                    return There(plain)
+                texts = tuple(Pattern.literal(text, cased=True) for text in empty)
+                return every((There(plain), never(Test(ir.Match(plain, texts)))))
+            case ir.Call():
+                return natives.there(self, value)
+            case _:
+                self.findings.refuse(f"whether {_described(value)} is null")
+
+    # Cases
+
+    def cases(self, value: ir.Value) -> list[Case]:
+        """The simpler values that a value is, each with the guard under which it is."""
+        from . import preimages as natives
+
+        match value:
+            case ir.Call():
+                made = natives.cases(self, value)
+            case _:
+                made = [(Always(True), value)]
+        if len(made) > _MAX_CASES:
+            self.findings.refuse(f"a value of more than {_MAX_CASES} cases")
+        return [(guard, v) for guard, v in made if guard != Always(False)]
+
+    def _of_cases(self, value: ir.Value, test: Callable[[ir.Value], Formula]) -> Formula:
+        return some(every((guard, test(v))) for guard, v in self.cases(value))
+
+    def _of_pairs(
+        self, left: ir.Value, right: ir.Value, test: Callable[[ir.Value, ir.Value], Formula]
+    ) -> Formula:
+        return some(
+            every((a_guard, b_guard, test(a, b)))
+            for a_guard, a in self.cases(left)
+            for b_guard, b in self.cases(right)
+        )
+
+    # Atoms over simple values
+
+    def _tested(self, atom: ir.Match | ir.Regex | ir.InNetwork, value: ir.Value) -> Formula:
+        from . import preimages as natives
+
+        match value:
+            case ir.Constant() | ir.Moment() | ir.Duration():
+                fixed = evolve(atom, value=value)
+                return Always(holds(fixed, RawRow({}), Alone()) is True)
+            case ir.Raw():
+                return self._of_raw(atom, value)
+            case ir.Call():
+                match atom:
+                    case ir.Match(_, patterns):
+                        return some(natives.match(self, value, p, atom.span) for p in patterns)
+                    case ir.Regex():
+                        return natives.regex(self, value, atom)
+                    case _:
+                        self.findings.refuse(
+                            f"whether {_described(value)} is in a network", atom.span
+                        )
+            case _:
+                self.findings.refuse(f"a test of {_described(value)}", atom.span)
+
+    def _of_raw(self, atom: ir.Match | ir.Regex | ir.InNetwork, value: ir.Raw) -> Formula:
+        plain = evolve(value, empty=(), type=ir.Type.ANY)
+        made = evolve(atom, value=plain)
+        if isinstance(made, ir.Match) and not made.patterns:
+            return Always(False)
+        hit = [t for t in value.empty if holds(made, RawRow(_nested(plain.path, t)), Alone())]
+        if not hit:
+            return Test(made)
+        texts = tuple(Pattern.literal(text, cased=True) for text in hit)
+        return every((Test(made), never(Test(ir.Match(plain, texts)))))
+
+    def _compared(self, atom: ir.Compare, left: ir.Value, right: ir.Value) -> Formula:
+        if ir.Constant(None) in (left, right):
+            return Always(False)
+        if _is_fixed(left) and _is_fixed(right):
+            fixed = evolve(atom, left=left, right=right)
+            return Always(holds(fixed, RawRow({}), Alone()) is True)
+        if _is_fixed(left):
+            left, right = right, left
+            atom = evolve(atom, relation=_MIRRORED[atom.relation])
+        if isinstance(right, ir.Constant) and atom.relation is ir.Relation.EQUAL:
+            text = _compared_as_text(right.value, atom.type)
+            if text is not None:
+                as_text = ir.Match(left, (Pattern.literal(text),), atom.span)
+                return self._tested(as_text, left)
+        a, a_guard = self._operand(left, atom)
+        b, b_guard = self._operand(right, atom)
+        test = Test(evolve(atom, left=a, right=b))
+        return every((a_guard, b_guard, some((test, self._hexadecimal(atom, a, b)))))
+
+    def _hexadecimal(self, atom: ir.Compare, left: ir.Value, right: ir.Value) -> Formula:
+        """That a whole number stands there as 0x1f, which integers of CAR often do and other
+        products do not read."""
+        match left, right:
+            case ir.Raw(), ir.Constant(value) if (
+                atom.type is ir.Type.INTEGER and atom.relation is ir.Relation.EQUAL
+            ):
+                number = number_of(value, hexadecimal=True)
+                if isinstance(number, int) and number >= 0:
+                    plain = evolve(left, type=ir.Type.ANY)
+                    return Test(ir.Match(plain, (Pattern.literal(f"0x{number:x}"),), atom.span))
+        return Always(False)
+
+    def _operand(self, value: ir.Value, atom: ir.Compare | ir.Occurs) -> tuple[ir.Value, Formula]:
+        """A side of a comparison without empty texts, and the guard that it is none of them."""
+        match value:
+            case ir.Raw(_, empty):
+                plain = evolve(value, empty=())
+                # An empty text is no number and no time; as text it could be equal to another.
+                numeric = isinstance(atom, ir.Compare) and (
+                    atom.type in _NUMERIC or isinstance(atom.right, ir.Constant)
+                )
+                if not empty or numeric:
+                    return plain, Always(True)
+                return plain, self._simple_there(value)
+            case ir.Constant() | ir.Moment() | ir.Duration():
+                return value, Always(True)
+            case ir.Call(function, arguments) if function in self.functions:
+                sides = [self._operand(argument, atom) for argument in arguments]
+                made = evolve(value, arguments=tuple(v for v, _ in sides))
+                return made, every((*(g for _, g in sides), self._simple_there(value)))
+            case ir.Arithmetic(_, left, right) if self.functions:
+                a, a_guard = self._operand(left, atom)
+                b, b_guard = self._operand(right, atom)
+                return evolve(value, left=a, right=b), every((a_guard, b_guard))
+            case ir.Call("integer", (inner,)):
+                return self._operand(inner, atom)
+            case ir.Call("unescape", (inner,)) if isinstance(atom, ir.Compare) and (
+                atom.type in _NUMERIC or number_of(_constant_in(atom)) is not None
+            ):
+                # Nothing that is a number has a backslash to undo.
+                return self._operand(inner, atom)
+            case _:
+                self.findings.refuse(
+                    f"a comparison of {_described(value)} with another field or number", atom.span
+                )
+
+    def _occurs(self, atom: ir.Occurs, needle: ir.Value, haystack: ir.Value) -> Formula:
+        if isinstance(needle, ir.Constant):
+            text = text_of(needle.value)
+            if text is None:
+                return Always(False)
+            inner = Pattern("*" + Pattern.literal(text).text + "*")
+            return self._tested(ir.Match(haystack, (inner,), atom.span), haystack)
+        a, a_guard = self._operand(needle, atom)
+        b, b_guard = self._operand(haystack, atom)
+        return every((a_guard, b_guard, Test(ir.Occurs(a, b, atom.span))))
+
+
+_NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
+_OPPOSITE = {
+    ir.Relation.LESS: ir.Relation.GREATER_EQUAL,
+    ir.Relation.LESS_EQUAL: ir.Relation.GREATER,
+    ir.Relation.GREATER: ir.Relation.LESS_EQUAL,
+    ir.Relation.GREATER_EQUAL: ir.Relation.LESS,
+}
+_MIRRORED = {
+    ir.Relation.EQUAL: ir.Relation.EQUAL,
+    ir.Relation.LESS: ir.Relation.GREATER,
+    ir.Relation.LESS_EQUAL: ir.Relation.GREATER_EQUAL,
+    ir.Relation.GREATER: ir.Relation.LESS,
+    ir.Relation.GREATER_EQUAL: ir.Relation.LESS_EQUAL,
+}
+
+
+def _constant_in(atom: ir.Compare) -> Anything:
+    """The constant of a comparison with one, or null."""
+    return atom.right.value if isinstance(atom.right, ir.Constant) else None
+
+
+def _is_fixed(value: ir.Value) -> bool:
+    return isinstance(value, ir.Constant | ir.Moment | ir.Duration)
+
+
+def _compared_as_text(constant: Anything, type_: ir.Type) -> str | None:
+    """The text that equality with a constant asks for, where it is a matter of text."""
+    if type_ in _NUMERIC or type_ is ir.Type.ADDRESS:
+        return None
+    if type_ is ir.Type.ANY and number_of(constant) is not None:
+        return None
+    return text_of(constant)
+
+
+def _nested(path: tuple[str, ...], value: Anything) -> dict[str, Anything]:
+    made: dict[str, Anything] = {path[-1]: value}
+    for key in reversed(path[:-1]):
+        made = {key: made}
+    return made
+
+
+def _described(value: ir.Value) -> str:
+    match value:
+        case ir.Call(function):
+            return f"what {function} gives"
+        case ir.Field(name):
+            return name
+        case _:
+            return f"a value of the kind {type(value).__name__}"

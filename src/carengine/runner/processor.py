@@ -1,0 +1,199 @@
+"""What is done with each record of a run, wherever it is read: one process alone has one desk,
+several have one each.
+
+A desk feeds a session, and looks closer at a few events, so that afterwards it can be said why
+rules did not match. Which ones must not depend on how the work is divided. They are
+
+* the first few hundred events of the run,
+* the first event of each combination of kinds,
+* and of all others about one in a thousand: of lines those whose check sum says so, elsewhere by
+  the record's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from zlib import crc32
+
+from attrs import define, field
+
+from ..engine import Match, Origin
+from ..engine.engine import Session
+from ..engine.report.profile import FEEDING, TAKING, Profile
+from ..engine.report.rule_status import FIRST_EVENTS, Sample, Seen
+from ..engine.report.unrecognised import UnknownShapes
+from ..readers import Record
+
+Key = tuple[tuple[str, str, str], ...]
+Glance = tuple[int, Seen, bool]
+"""An event that was looked at: its number if it is one of the first, its fields, and whether it was
+chosen by chance."""
+
+# Of lines of 32 different lengths one is asked for its check sum, and of 32 of these one is chosen.
+_ONE_IN = 31
+_ONE_RECORD_IN = 1023
+# So many combinations of kinds come from hostile events only.
+_MOST_COMBINATIONS = 1_000
+_TICK = 1024
+
+
+def _nothing() -> None:
+    pass
+
+
+@define(eq=False)
+class Sampling:
+    """Puts together what was looked at, in the order of the run, and keeps what belongs to the
+    sample."""
+
+    sample: Sample
+    _met: set[Key] = field(factory=set)
+
+    def note(self, glance: Glance, before: int) -> None:
+        """Note an event; ``before`` is how many came before those that its number counts."""
+        number, seen, chosen = glance
+        key = tuple((name, object_, action) for name, object_, action, _ in seen)
+        first = number > 0 and before + number <= FIRST_EVENTS
+        new = key not in self._met and len(self._met) < _MOST_COMBINATIONS
+        if new:
+            self._met.add(key)
+        if first or new or chosen:
+            self.sample.note(seen)
+
+
+@define(eq=False)
+class Desk:
+    """Feeds records to a session.
+
+    ``inside`` tells which events are in the range of time asked for; with it, no line is taken
+    unread. ``glance`` gets what events have that were looked at, ``emit`` the matches, ``tick`` is
+    called now and then. ``first`` is how many of the next events may be among the first of the run.
+    """
+
+    session: Session
+    sample: Sample
+    unknown: UnknownShapes
+    inside: Callable[[Mapping[str, Any]], bool] | None
+    emit: Callable[[Match], None]
+    glance: Callable[[Glance], None]
+    tick: Callable[[], None] = _nothing
+    after: Callable[[int, list[Match]], None] | None = None
+    first: int = FIRST_EVENTS
+    _number: int = 0
+    _records: int = 0
+    _is_line: bool = False
+    _chosen: bool = False
+    _met: set[int] = field(factory=set)
+    _clock: float = float("-inf")
+    lefts: Callable[[list[bytes]], Iterator[int]] = field(init=False)
+    """`left`, measured where that is wanted."""
+    looks: Callable[[Record], None] = field(init=False)
+    """`look`, likewise."""
+    _moving: bool = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.lefts, self.looks = self.left, self.look
+        self._moving = bool(self.session.engine.streams)
+
+    def begin(self, first: int) -> None:
+        """Go on with a piece of evidence; so many of its first events may be among the first of the
+        run."""
+        self.first, self._number = first, 0
+        self._is_line = self._chosen = False
+
+    def left(self, lines: list[bytes]) -> Iterator[int]:
+        """The places of lines of JSON that are to be read, in order; the others are dealt with.
+        `read_events` asks for them."""
+        begun = 0
+        number = len(lines)
+        while begun < number and (self.first or self.inside is not None):
+            line = lines[begun]
+            self._is_line = True
+            self._chosen = not len(line) & _ONE_IN and not crc32(line) & _ONE_IN
+            yield begun
+            begun += 1
+        chosen = [
+            place
+            for place, length in enumerate(map(len, lines))
+            if not length & _ONE_IN and place >= begun and not crc32(lines[place]) & _ONE_IN
+        ]
+        for end in (*chosen, number):
+            for place in self._unread(lines[begun:end] if end - begun < number else lines):
+                self._is_line, self._chosen = True, False
+                yield begun + place
+            if end < number:
+                self._is_line = self._chosen = True
+                yield end
+            begun = end + 1
+
+    def _unread(self, lines: list[bytes]) -> Iterator[int]:
+        """The places of the lines that the sieve leaves; the others are counted as records."""
+        begun = 0
+        if self._moving:
+            take = self.session.sieve.take
+            for place, line in enumerate(lines):
+                if take(line):
+                    self._moved()
+                    self._counted(1)
+                else:
+                    yield place
+            return
+        for place in self.session.sieve.left(lines):
+            self._counted(place - begun)
+            begun = place + 1
+            yield place
+        self._counted(len(lines) - begun)
+
+    def _counted(self, number: int) -> None:
+        before = self._records
+        self._records += number
+        if before // _TICK != self._records // _TICK:
+            self.tick()
+
+    def _moved(self) -> None:
+        """A line that was taken may have moved the clock, and thus decided matches."""
+        if self.after is not None:
+            self.after(0, [])
+            return
+        clock = self.session.clock
+        if clock != self._clock:
+            self._clock = clock
+            for match in self.session.arrived():
+                self.emit(match)
+
+    def look(self, record: Record) -> None:
+        """Deal with a record that was read."""
+        chosen = self._chosen if self._is_line else not record.number & _ONE_RECORD_IN
+        self._is_line = self._chosen = False
+        self._counted(1)
+        event = record.event
+        if self.inside is not None and not self.inside(event):
+            return
+        session = self.session
+        matches = session.feed(event, Origin(record.source, record.number))
+        if self.after is None:
+            for match in matches:
+                self.emit(match)
+        else:
+            self.after(record.number, matches)
+        number = 0
+        if self.first:
+            self.first -= 1
+            self._number += 1
+            number = self._number
+        latest = session.latest
+        assert latest is not None
+        if not latest.maps:
+            self.unknown.add(event)
+        elif number or chosen or id(latest) not in self._met:
+            if len(self._met) > _MOST_COMBINATIONS:
+                self._met.clear()
+            self._met.add(id(latest))
+            self.glance((number, self.sample.seen(event), chosen))
+
+
+def watched(desk: Desk, profile: Profile) -> None:
+    """Let a profile measure what a desk does."""
+    desk.lefts = profile.timed_steps(TAKING, desk.left)
+    desk.looks = profile.timed(FEEDING, desk.look)
