@@ -1,5 +1,79 @@
-"""ATT&CK: the names of its tactics and techniques, and where their pages are."""
+"""MITRE ATT&CK: tactics, techniques, and how each is detected.
 
-from .techniques import link_to, name_of
+``attack`` gives the version that ships with the package, `read_bundle` any other from a STIX file::
 
-__all__ = ["link_to", "name_of"]
+    from carengine.attack import attack
+
+    for strategy in attack().strategies_of("T1003.001"):
+        for id_ in strategy.analytics:
+            print(id_, [source.name for source in attack().analytics[id_].log_sources])
+
+``model`` says what there is, ``bundle`` reads STIX, ``table`` the compact form that ships. The data
+is MITRE's: © The MITRE Corporation, used under the ATT&CK Terms of Use
+(https://attack.mitre.org/resources/legal-and-branding/terms-of-use/).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from .model import Analytic, Attack, DataComponent, LogSource, Strategy, Tactic, Technique
+
+__all__ = [
+    "Analytic",
+    "Attack",
+    "DataComponent",
+    "LogSource",
+    "Strategy",
+    "Tactic",
+    "Technique",
+    "attack",
+    "link_to",
+    "name_of",
+    "read_bundle",
+]
+
+_TABLE = Path(__file__).parent / "enterprise-18.1.tsv"
+
+
+@cache
+def attack() -> Attack:
+    """The version of ATT&CK that ships with the package. It is read once, when it is first asked for.
+
+    >>> attack().version, len(attack().strategies), len(attack().analytics)
+    ('18.1', 691, 1739)
+    """
+    from .table import from_table
+
+    return from_table(_TABLE.read_text(encoding="utf-8"))
+
+
+def read_bundle(path: str | Path) -> Attack:
+    """The version of ATT&CK in a STIX bundle. See `carengine.attack.bundle.read_bundle`."""
+    from .bundle import read_bundle as read
+
+    return read(path)
+
+
+def name_of(id_: str) -> str:
+    """The name of a tactic or technique, or its id where there is none.
+
+    >>> name_of("T1003.001"), name_of("TA0006"), name_of("T9999")
+    ('LSASS Memory', 'Credential Access', 'T9999')
+    """
+    if id_.startswith("TA"):
+        tactic = attack().tactic(id_)
+        return tactic.name if tactic else id_
+    technique = attack().techniques.get(id_)
+    return technique.name if technique else id_
+
+
+def link_to(id_: str) -> str:
+    """A Markdown link to the page of a tactic or technique, under its name.
+
+    >>> link_to("T1003.001")
+    '[LSASS Memory](https://attack.mitre.org/techniques/T1003/001/)'
+    """
+    kind = "tactics" if id_.startswith("TA") else "techniques"
+    return f"[{name_of(id_)}](https://attack.mitre.org/{kind}/{id_.replace('.', '/')}/)"

@@ -197,6 +197,13 @@ NOT_A_RULE = _note(
     filter. It is left out.""",
 )
 
+NO_ATTACK = _error(
+    "CE330",
+    "ATT&CK bundle that cannot be read",
+    """The file is not there, or is no STIX bundle with techniques. MITRE's bundles are at
+    https://github.com/mitre-attack/attack-stix-data.""",
+)
+
 # 4xx: field maps
 
 BAD_MAP = _error(
