@@ -20,12 +20,28 @@ from __future__ import annotations
 import re
 import string
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, assert_never
 
 import re2
 from attrs import field, frozen
 
 from .. import ir
+from .syntax import (
+    Anchor,
+    AnchorKind,
+    AnyCharacter,
+    Character,
+    CharacterClass,
+    CharacterRange,
+    Choice,
+    Group,
+    NamedClass,
+    Node,
+    RegexError,
+    Repeat,
+    Sequence,
+    parse,
+)
 
 OTHER = "\u00e9"
 """Stands for every character outside ASCII: the expressions that are read treat them all alike."""
@@ -35,8 +51,6 @@ FOLDED_ASCII = tuple(chr(code) for code in range(128) if chr(code) not in string
 
 _MAX_STATES = 500
 _WORD = frozenset(string.ascii_lowercase + string.digits + "_")
-
-Anchor = Literal["begin", "end", "line begin", "line end", "word", "no word"]
 
 
 class _Unread(Exception):  # noqa: N818 - says that an expression is outside what is read here
@@ -55,7 +69,7 @@ class _Step:
 class _Check:
     """On to state ``to`` without a character, where the anchor holds."""
 
-    anchor: Anchor
+    anchor: AnchorKind
     to: int
 
 
@@ -68,186 +82,20 @@ class _Fork:
 
 _State = _Step | _Check | _Fork | None
 
-# The expression's tree
-
-
-@frozen
-class _Class:
-    members: frozenset[str]
-
-
-@frozen
-class _Anchor:
-    kind: Anchor
-
-
-@frozen
-class _Sequence:
-    items: tuple[_Node, ...]
-
-
-@frozen
-class _Choice:
-    items: tuple[_Node, ...]
-
-
-@frozen
-class _Repeat:
-    item: _Node
-    least: int
-    most: int | None
-
-
-_Node = _Class | _Anchor | _Sequence | _Choice | _Repeat
-
-_GROUP = re.compile(r"\(\?(?:P?<\w+>|([imsU]*)(-[imsU]+)?([:)]))")
-_COUNT = re.compile(r"\{(\d{1,4})(?:(,)(\d{1,4})?)?\}")
-_ESCAPE = re.compile(r"\\(?:[dDsSwW]|[aftnrv]|x[0-7][0-9a-fA-F]|[^\w\s])")
-_CLASS = re.compile(
-    r"\[\^?\]?(?:\[:\^?\w+:\]|\\(?:[dDsSwWaftnrv]|x[0-7][0-9a-fA-F]|[^\w\s])|[^\]\\])*\]"
-)
-
-
-class _Parser:
-    """Reads the RE2 syntax that is reasoned about; raises ``_Unread`` for the rest."""
-
-    def __init__(self, text: str, flags: frozenset[str]) -> None:
-        self.text = text
-        self.at = 0
-        self.flags = flags
-        self.depth = 0
-
-    def parse(self) -> _Node:
-        node = self._choice()
-        if self.at < len(self.text):
-            raise _Unread
-        return node
-
-    def _choice(self) -> _Node:
-        self.depth += 1
-        if self.depth > 50:
-            raise _Unread
-        options = [self._sequence()]
-        while self.text.startswith("|", self.at):
-            self.at += 1
-            options.append(self._sequence())
-        self.depth -= 1
-        return options[0] if len(options) == 1 else _Choice(tuple(options))
-
-    def _sequence(self) -> _Node:
-        items: list[_Node] = []
-        while self.at < len(self.text) and self.text[self.at] not in "|)":
-            item = self._atom()
-            if item is not None:
-                items.append(self._repeated(item))
-        return _Sequence(tuple(items))
-
-    def _repeated(self, node: _Node) -> _Node:
-        while self.at < len(self.text):
-            character = self.text[self.at]
-            if character in "*+?":
-                self.at += 1
-                least, most = (1 if character == "+" else 0), (1 if character == "?" else None)
-            elif found := _COUNT.match(self.text, self.at):
-                self.at = found.end()
-                least = int(found[1])
-                most = least if not found[2] else int(found[3]) if found[3] else None
-            else:
-                return node
-            if self.text.startswith("?", self.at):
-                # Lazy or greedy: what is found somewhere does not depend on it.
-                self.at += 1
-            node = _Repeat(node, least, most)
-        return node
-
-    def _atom(self) -> _Node | None:
-        """The next item; None for a group that only sets flags."""
-        character = self.text[self.at]
-        match character:
-            case "(":
-                return self._group()
-            case "[":
-                found = _CLASS.match(self.text, self.at)
-                if found is None or not found[0].isascii():
-                    raise _Unread
-                self.at = found.end()
-                return _Class(_members(found[0], "s" in self.flags))
-            case "^":
-                self.at += 1
-                return _Anchor("line begin" if "m" in self.flags else "begin")
-            case "$":
-                self.at += 1
-                return _Anchor("line end" if "m" in self.flags else "end")
-            case "\\":
-                return self._escape()
-            case _ if not character.isascii():
-                raise _Unread
-            case _:
-                self.at += 1
-                text = character if character == "." else re.escape(character)
-                return _Class(_members(text, "s" in self.flags))
-
-    def _escape(self) -> _Node:
-        two = self.text[self.at : self.at + 2]
-        anchors: dict[str, Anchor] = {
-            r"\A": "begin",
-            r"\z": "end",
-            r"\b": "word",
-            r"\B": "no word",
-        }
-        if two in anchors:
-            self.at += 2
-            return _Anchor(anchors[two])
-        if two == r"\Q":
-            end = self.text.find(r"\E", self.at)
-            literal = self.text[self.at + 2 : end if end >= 0 else None]
-            self.at = len(self.text) if end < 0 else end + 2
-            if not literal.isascii():
-                raise _Unread
-            return _Sequence(tuple(_Class(_members(re.escape(c), False)) for c in literal))
-        found = _ESCAPE.match(self.text, self.at)
-        if found is None or not found[0].isascii():
-            raise _Unread
-        self.at = found.end()
-        return _Class(_members(found[0], "s" in self.flags))
-
-    def _group(self) -> _Node | None:
-        outer = self.flags
-        if self.text.startswith("(?", self.at):
-            found = _GROUP.match(self.text, self.at)
-            if found is None:
-                raise _Unread
-            self.at = found.end()
-            added, removed, end = found[1] or "", found[2] or "", found[3]
-            if "i" in removed:
-                raise _Unread
-            self.flags = (outer | set(added)) - set(removed)
-            if end == ")":
-                # The flags hold to the end of the group around.
-                return None
-        else:
-            self.at += 1
-        node = self._choice()
-        if not self.text.startswith(")", self.at):
-            raise _Unread
-        self.at += 1
-        self.flags = outer
-        return node
-
 
 @lru_cache(maxsize=512)
-def _members(token: str, dotall: bool) -> frozenset[str]:
+def _members(token: str) -> frozenset[str]:
     """The folded characters that a class takes, ``OTHER`` standing for all outside ASCII."""
     options = re2.Options()
     options.log_errors = False
     try:
-        compiled = re2.compile(f"(?{'is' if dotall else 'i'}){token}", options)
+        compiled = re2.compile(f"(?i){token}", options)
     except re2.error as error:
         raise _Unread from error
     return frozenset(c for c in (*FOLDED_ASCII, OTHER) if compiled.fullmatch(c) is not None)
 
 
-class _Builder:
+class _AutomatonBuilder:
     """Thompson's construction, from the end of the expression to its beginning."""
 
     def __init__(self) -> None:
@@ -259,30 +107,60 @@ class _Builder:
         self.states.append(state)
         return len(self.states) - 1
 
-    def build(self, node: _Node, to: int) -> int:
+    def build(self, node: Node, to: int) -> int:
         """The state from which the node leads to state ``to``."""
         match node:
-            case _Class(members):
-                return self.add(_Step(members, to))
-            case _Anchor(kind):
+            case Character(text, ignore_case):
+                return self.add(_Step(_class_members(re.escape(text), ignore_case), to))
+            case AnyCharacter(newlines):
+                return self.add(_Step(_members("(?s:.)" if newlines else "."), to))
+            case CharacterClass(_, items, ignore_case, text):
+                if not all(map(_in_ascii, items)):
+                    raise _Unread
+                return self.add(_Step(_class_members(text, ignore_case), to))
+            case Anchor(kind):
                 return self.add(_Check(kind, to))
-            case _Sequence(items):
+            case Group(item):
+                return self.build(item, to)
+            case Sequence(items):
                 for item in reversed(items):
                     to = self.build(item, to)
                 return to
-            case _Choice(items):
+            case Choice(items):
                 return self.add(_Fork(tuple(self.build(item, to) for item in items)))
-            case _Repeat(item, least, most):
-                if most is None:
-                    loop = self.add(None)
-                    self.states[loop] = _Fork((self.build(item, loop), to))
-                    to = loop
-                else:
-                    for _ in range(most - least):
-                        to = self.add(_Fork((self.build(item, to), to)))
-                for _ in range(least):
-                    to = self.build(item, to)
-                return to
+            case Repeat(item, least, most):
+                # Lazy or greedy: what is found somewhere does not depend on it.
+                return self._repeated(item, least, most, to)
+            case _:
+                assert_never(node)
+
+    def _repeated(self, item: Node, least: int, most: int | None, to: int) -> int:
+        if most is None:
+            loop = self.add(None)
+            self.states[loop] = _Fork((self.build(item, loop), to))
+            to = loop
+        else:
+            for _ in range(most - least):
+                to = self.add(_Fork((self.build(item, to), to)))
+        for _ in range(least):
+            to = self.build(item, to)
+        return to
+
+
+def _in_ascii(item: CharacterRange | NamedClass) -> bool:
+    """Whether a part of a class treats all characters outside ASCII alike."""
+    match item:
+        case CharacterRange(first, last):
+            return first.isascii() and last.isascii()
+        case NamedClass(name):
+            return not name.startswith("p")
+
+
+def _class_members(text: str, ignore_case: bool) -> frozenset[str]:
+    if not text.isascii() or not ignore_case:
+        # Truth would depend on more than the folded text, or on characters that `OTHER` mixes up.
+        raise _Unread
+    return _members(text)
 
 
 Before = Literal["begin", "word", "other", "line"]
@@ -364,7 +242,7 @@ def _context(character: str) -> Before:
     return "word" if character in _WORD else "line" if character == "\n" else "other"
 
 
-def _holds(anchor: Anchor, before: Before, following: str | None) -> bool:
+def _holds(anchor: AnchorKind, before: Before, following: str | None) -> bool:
     match anchor:
         case "begin":
             return before == "begin"
@@ -382,10 +260,9 @@ def _holds(anchor: Anchor, before: Before, following: str | None) -> bool:
 @lru_cache(maxsize=1024)
 def _built(pattern: str, flags: frozenset[str]) -> Searcher | None:
     try:
-        node = _Parser(pattern, flags).parse()
-        builder = _Builder()
-        first = builder.build(node, 0)
-    except _Unread:
+        builder = _AutomatonBuilder()
+        first = builder.build(parse(pattern, flags).root, 0)
+    except (_Unread, RegexError):
         return None
     return Searcher(tuple(builder.states), first)
 
@@ -394,5 +271,5 @@ def searcher(test: ir.Regex) -> Searcher | None:
     """The automaton of an expression; None where it is not one that is reasoned about."""
     if test.cased or len(test.pattern) > 2_000:
         return None
-    flags = {name for name, on in (("s", test.dotall), ("m", test.multiline)) if on}
-    return _built(test.pattern, frozenset(flags))
+    settings = (("i", True), ("s", test.dotall), ("m", test.multiline))
+    return _built(test.pattern, frozenset(flag for flag, on in settings if on))

@@ -5,9 +5,8 @@ in which none of a test's required texts occurs cannot pass it, and looking for 
 costs about as much as looking for one. Everything is folded: a required text occurs in the *folded*
 value.
 
-The reading of regular expressions is conservative. It never understands more than plain runs of
-characters outside groups and classes; whatever it does not understand ends a run, or makes it give
-up::
+Of a regular expression only plain runs of characters are used; a class, a choice, or what may be
+missing ends a run::
 
     \\\\pipe\\\\[a-z]+_srv   ->  {"\\pipe\\"} or {"_srv"}, whichever is longer
     (foo|bar)baz?          ->  {"ba"}
@@ -18,9 +17,24 @@ up::
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import assert_never
 
 from .. import ir
 from ..pattern import Pattern, fold
+from .syntax import (
+    Anchor,
+    AnyCharacter,
+    Character,
+    CharacterClass,
+    Choice,
+    Group,
+    Node,
+    RegexError,
+    Repeat,
+    Sequence,
+    parse,
+)
 
 _SHORTEST = 3
 _MOST = 24
@@ -51,14 +65,14 @@ def in_json(pattern: Pattern) -> str | None:
     >>> in_json(Pattern("*sekurlsa::logonpasswords*")), in_json(Pattern("*1.0*"))
     ('sekurlsa::logonpasswords', None)
     """
-    found = [
+    runs = [
         run
         for token in pattern.tokens
         if isinstance(token, str)
         for run in _PLAIN.findall(fold(token))
         if len(run) >= _SHORTEST and not _IN_NUMBERS.issuperset(run)
     ]
-    return max(found, key=len, default=None)
+    return max(runs, key=len, default=None)
 
 
 def of_regex(regex: ir.Regex) -> tuple[str, ...] | None:
@@ -72,145 +86,54 @@ def of_expression(expression: str) -> tuple[str, ...] | None:
     >>> of_expression(r"(?i)foo\\d+barbar|quux"), of_expression("a.c")
     (('barbar', 'quux'), None)
     """
-    found = []
-    for branch in _branches(expression) or ():
-        runs = _runs(branch)
-        longest = max(runs or (), key=len, default="")
+    try:
+        root = parse(expression).root
+    except RegexError:
+        return None
+    texts: list[str] = []
+    for branch in _alternatives(root):
+        runs = "".join(_pieces(branch)).split(_BREAK)
+        longest = max(runs, key=len)
         if len(longest) < _SHORTEST:
             return None
-        found.append(fold(longest))
-    return tuple(dict.fromkeys(found)) if 0 < len(found) <= _MOST else None
+        texts.append(fold(longest))
+    return tuple(dict.fromkeys(texts)) if len(texts) <= _MOST else None
 
 
-def _branches(expression: str) -> list[str] | None:
-    """The alternatives at the top; None where the expression cannot be taken apart."""
-    found = []
-    start = at = 0
-    while at < len(expression):
-        match expression[at]:
-            case "|":
-                found.append(expression[start:at])
-                at += 1
-                start = at
-                continue
-            case "(":
-                end = _group_end(expression, at)
-            case "[":
-                end = _class_end(expression, at)
-            case "\\":
-                end = at + 2 if expression[at + 1 : at + 2] != "Q" else None
-            case _:
-                end = at + 1
-        if end is None or end > len(expression):
-            return None
-        at = end
-    return [*found, expression[start:]]
+_BREAK = "\N{REPLACEMENT CHARACTER}"
+"""Stands between runs; it is outside ASCII, and so in none."""
 
 
-def _class_end(expression: str, start: int) -> int | None:
-    """The offset after a class ``[…]`` that begins at ``start``."""
-    at = start + 1
-    if expression[at : at + 1] == "^":
-        at += 1
-    if expression[at : at + 1] == "]":
-        at += 1
-    while at < len(expression):
-        match expression[at]:
-            case "]":
-                return at + 1
-            case "\\":
-                at += 2
-            case "[" if expression[at + 1 : at + 2] == ":":
-                end = expression.find(":]", at + 2)
-                if end < 0:
-                    return None
-                at = end + 2
-            case _:
-                at += 1
-    return None
+def _alternatives(node: Node) -> tuple[Node, ...]:
+    """The alternatives at the top, of which one matches."""
+    match node:
+        case Choice(items):
+            return items
+        case Group(item):
+            return _alternatives(item)
+        case _:
+            return (node,)
 
 
-def _group_end(expression: str, start: int) -> int | None:
-    """The offset after a group ``(…)`` that begins at ``start``."""
-    depth, at = 0, start
-    while at < len(expression):
-        match expression[at]:
-            case "(":
-                depth += 1
-                at += 1
-            case ")":
-                depth -= 1
-                at += 1
-                if depth == 0:
-                    return at
-            case "[":
-                end = _class_end(expression, at)
-                if end is None:
-                    return None
-                at = end
-            case "\\":
-                if expression[at + 1 : at + 2] == "Q":
-                    return None
-                at += 2
-            case _:
-                at += 1
-    return None
-
-
-_PUNCTUATION = frozenset("\\/.-_:;,'\"!@#%&=<>~` ()[]{}*+?^$|")
-
-
-def _runs(branch: str) -> list[str] | None:
-    """The runs of plain characters of a branch that every match contains."""
-    runs: list[str] = []
-    run: list[str] = []
-
-    def close() -> None:
-        runs.append("".join(run))
-        run.clear()
-
-    at = 0
-    while at < len(branch):
-        character = branch[at]
-        match character:
-            case "(" | "[":
-                close()
-                end = _group_end(branch, at) if character == "(" else _class_end(branch, at)
-                if end is None:
-                    return None
-                at = end
-                continue
-            case "\\":
-                escaped = branch[at + 1 : at + 2]
-                at += 2
-                if escaped in _PUNCTUATION and escaped:
-                    run.append(escaped)
-                elif escaped in ("d", "D", "w", "W", "s", "S", "b", "B", "A", "z"):
-                    close()
-                else:
-                    return None
-                continue
-            case "*" | "?":
-                # The character before may be missing.
-                if run:
-                    run.pop()
-                close()
-            case "{":
-                if run:
-                    run.pop()
-                close()
-                end = branch.find("}", at)
-                if end < 0:
-                    return None
-                at = end
-            case "+" | "." | "^" | "$":
-                close()
-            case ")" | "]" | "}":
-                return None
-            case _ if character.isascii():
-                run.append(character)
-            case _:
-                close()
-        at += 1
-    close()
-    return runs
+def _pieces(node: Node) -> Iterator[str]:
+    """The characters that every match of the node contains one behind the other, and breaks."""
+    match node:
+        case Character(text):
+            # Letters outside ASCII may fold to more than one spelling.
+            yield text if text.isascii() else _BREAK
+        case Anchor():
+            # An anchor takes no character: what stands around it stays side by side.
+            pass
+        case Sequence(items):
+            for item in items:
+                yield from _pieces(item)
+        case Group(item):
+            yield from _pieces(item)
+        case Repeat(item, least):
+            if least:
+                yield from _pieces(item)
+            yield _BREAK
+        case AnyCharacter() | CharacterClass() | Choice():
+            yield _BREAK
+        case _:
+            assert_never(node)

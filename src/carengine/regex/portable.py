@@ -15,10 +15,28 @@ out, and what not all of them have is refused.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable
+from typing import assert_never
+
+from attrs import frozen
 
 from ..pattern import Any, One, Pattern, Token
+from .syntax import (
+    Anchor,
+    AnchorKind,
+    AnyCharacter,
+    Character,
+    CharacterClass,
+    CharacterRange,
+    Choice,
+    Group,
+    NamedClass,
+    Node,
+    RegexError,
+    Repeat,
+    Sequence,
+    parse,
+)
 
 _SPECIAL = frozenset(r"\.+*?()[]{}|^$/-#&~")
 
@@ -113,13 +131,13 @@ def of_network(network: str) -> tuple[str, bool] | None:
 
 def _octets(net: ipaddress.IPv4Network) -> list[str]:
     first, last = net.network_address.packed, net.broadcast_address.packed
-    made = []
+    octets = []
     for low, high in zip(first, last, strict=True):
         if (low, high) == (0, 255):
-            made.append(_OCTET)
+            octets.append(_OCTET)
         else:
-            made.append(alternatives(str(number) for number in range(low, high + 1)))
-    return made
+            octets.append(alternatives(str(number) for number in range(low, high + 1)))
+    return octets
 
 
 def _hexadecimal_range(first: int, last: int) -> list[str]:
@@ -140,24 +158,31 @@ def _hexadecimal_range(first: int, last: int) -> list[str]:
 
 # From RE2 to others
 
-_CLASSES = {
-    "d": "0-9",
-    "w": "0-9A-Za-z_",
-    "s": r"\t\n\f\r ",
-}
-_PLAIN_ESCAPES = {"n": r"\n", "t": r"\t", "r": r"\r"}
-_DIGITS = tuple("0123456789abcdefABCDEF")
-_QUANTIFIER = re.compile(r"\{\d{1,4}(?:,\d{0,4})?\}")
+_CLASSES = {"d": "0-9", "w": "0-9A-Za-z_", "s": r"\t\n\f\r "}
+_CONTROLS = {"\n": r"\n", "\t": r"\t", "\r": r"\r"}
+_HEXADECIMAL_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 
 class NotPortable(Exception):  # noqa: N818 (tells a caller, who says it in other words)
     """The expression uses what not every dialect has; the text says what."""
 
 
+@frozen
+class _RegexDialect:
+    """What a dialect writes in its own way; see `portable`."""
+
+    word_boundary: str
+    end: str
+    group: str
+    lazy: bool
+    multiline: bool
+
+
 def portable(
     pattern: str,
     *,
     dotall: bool = False,
+    multiline: bool = False,
     word_boundary: str = r"\b",
     end: str = r"\z",
     group: str = "(?:",
@@ -167,102 +192,120 @@ def portable(
 
     ``word_boundary``, ``end`` and ``group`` are what the dialect writes for these; ``lazy`` is
     whether it has ``*?``. For finding whether there is a match laziness makes no difference, so
-    that it is left out where there is none.
+    that it is left out where there is none. With ``multiline``, ``^`` and ``$`` stand at lines, and
+    the caller sets the dialect's flag for it.
 
     Raises `NotPortable`.
 
     >>> portable(r"\s(cl|clear-log)\s")
     '[\\t\\n\\f\\r ](?:cl|clear-log)[\\t\\n\\f\\r ]'
     """
-    out: list[str] = []
-    place = 0
-    while place < len(pattern):
-        character = pattern[place]
-        match character:
-            case "\\":
-                place = _escape(pattern, place, out, word_boundary, end)
-            case "[":
-                place = _class(pattern, place, out)
-            case "(":
-                if pattern.startswith("(?:", place):
-                    place += 3
-                elif pattern.startswith("(?", place):
-                    raise NotPortable(f"the group {pattern[place : place + 3]}…")
-                else:
-                    place += 1
-                out.append(group)
-            case ".":
-                out.append("." if dotall else r"[^\n]")
-                place += 1
-            case "$":
-                out.append(end)
-                place += 1
-            case "{":
-                found = _QUANTIFIER.match(pattern, place)
-                out.append(found[0] if found else r"\{")
-                place = found.end() if found else place + 1
-            case "?" if place and pattern[place - 1] in "*+?}" and not lazy and out[-1] != r"\}":
-                place += 1
-            case _:
-                out.append(character)
-                place += 1
-    return "".join(out)
+    settings = (("s", dotall), ("m", multiline))
+    try:
+        expression = parse(pattern, frozenset(flag for flag, on in settings if on))
+    except RegexError as error:
+        raise NotPortable(str(error)) from error
+    if expression.settings:
+        raise NotPortable(f"the group {expression.settings[0]}…")
+    dialect = _RegexDialect(word_boundary, end, group, lazy, multiline)
+    return _spelled(expression.root, dialect)
 
 
-def _escape(pattern: str, place: int, out: list[str], boundary: str, end: str) -> int:
-    following = pattern[place + 1 : place + 2]
-    match following:
-        case "d" | "w" | "s":
-            out.append(f"[{_CLASSES[following]}]")
-        case "D" | "W" | "S":
-            out.append(f"[^{_CLASSES[following.lower()]}]")
-        case "n" | "t" | "r":
-            out.append(_PLAIN_ESCAPES[following])
-        case "b":
-            out.append(boundary)
-        case "z":
-            out.append(end)
-        case "A":
-            out.append("^")
-        case _ if following and not following.isalnum() and following.isascii():
-            out.append(quoted(following))
+def _spelled(node: Node, dialect: _RegexDialect) -> str:
+    match node:
+        case Character(text):
+            return _plain(text)
+        case AnyCharacter(newlines):
+            return "." if newlines else r"[^\n]"
+        case CharacterClass(negated, items):
+            return _class(negated, items)
+        case Anchor(kind):
+            return _anchor(kind, dialect)
+        case Sequence(items):
+            return "".join(_spelled(item, dialect) for item in items)
+        case Choice(items):
+            return "|".join(_spelled(item, dialect) for item in items)
+        case Group(item):
+            return f"{dialect.group}{_spelled(item, dialect)})"
+        case Repeat(item, least, most, lazy):
+            body = _spelled(item, dialect)
+            if isinstance(item, Repeat):
+                body = f"{dialect.group}{body})"
+            return body + _count(least, most) + ("?" if lazy and dialect.lazy else "")
         case _:
-            raise NotPortable(f"the escape \\{following}")
-    return place + 2
+            assert_never(node)
 
 
-def _class(pattern: str, place: int, out: list[str]) -> int:
-    made = ["["]
-    place += 1
-    if pattern.startswith("^", place):
-        made.append("^")
-        place += 1
-    first = True
-    while place < len(pattern) and (pattern[place] != "]" or first):
-        character = pattern[place]
-        following = pattern[place + 1 : place + 2]
-        if character == "[" and following == ":":
-            raise NotPortable("a named class")
-        if character == "\\":
-            if following in _CLASSES:
-                made.append(_CLASSES[following])
-            elif following in _PLAIN_ESCAPES:
-                made.append(_PLAIN_ESCAPES[following])
-            elif following == "v" and pattern[place + 2 : place + 3] not in _DIGITS:
-                # A vertical tab; `\v` is more than that elsewhere, and PostgreSQL takes any number
-                # of digits.
-                made.append(r"\x0b")
-            elif following and not following.isalnum() and following.isascii():
-                made.append("\\" + following)
-            else:
-                raise NotPortable(f"the escape \\{following} in a class")
-            place += 2
-        else:
-            # Java and others give these a meaning inside a class.
-            made.append("\\" + character if character in "[]&" else character)
-            place += 1
-        first = False
-    if place >= len(pattern):
-        raise NotPortable("a class without an end")
-    out.append("".join([*made, "]"]))
-    return place + 1
+def _plain(character: str) -> str:
+    """One character outside of classes."""
+    if character < " " and character not in _CONTROLS:
+        raise NotPortable(f"the control character U+{ord(character):04X}")
+    return quoted(character)
+
+
+def _anchor(kind: AnchorKind, dialect: _RegexDialect) -> str:
+    match kind:
+        case "begin":
+            return r"\A" if dialect.multiline else "^"
+        case "line begin":
+            return "^"
+        case "end":
+            return dialect.end
+        case "line end":
+            return "$"
+        case "word":
+            return dialect.word_boundary
+        case "no word":
+            raise NotPortable(r"the escape \B")
+        case _:
+            assert_never(kind)
+
+
+def _count(least: int, most: int | None) -> str:
+    match least, most:
+        case 0, None:
+            return "*"
+        case 1, None:
+            return "+"
+        case 0, 1:
+            return "?"
+        case _, None:
+            return f"{{{least},}}"
+        case _ if least == most:
+            return f"{{{least}}}"
+        case _:
+            return f"{{{least},{most}}}"
+
+
+def _class(negated: bool, items: tuple[CharacterRange | NamedClass, ...]) -> str:
+    parts: list[str] = []
+    # Written from the end, since a vertical tab asks what follows it.
+    for item in reversed(items):
+        match item:
+            case CharacterRange(first, last):
+                following = parts[-1] if parts else ""
+                if first == last:
+                    parts.append(_in_class(first, following))
+                else:
+                    end = _in_class(last, following)
+                    parts.append(f"{_in_class(first, '-')}-{end}")
+            case NamedClass(name, False) if name in _CLASSES:
+                parts.append(_CLASSES[name])
+            case NamedClass(name) if name.startswith(":"):
+                raise NotPortable("a named class")
+            case NamedClass(name, turned):
+                sign = name.swapcase() if turned else name
+                raise NotPortable(f"the escape \\{sign} in a class")
+    return "".join(("[^" if negated else "[", *reversed(parts), "]"))
+
+
+def _in_class(character: str, following: str) -> str:
+    if character == "\v" and following[:1] not in _HEXADECIMAL_DIGITS:
+        # `\v` is more than a vertical tab elsewhere, and PostgreSQL takes any number of digits.
+        return r"\x0b"
+    if character in _CONTROLS:
+        return _CONTROLS[character]
+    if character < " ":
+        raise NotPortable(f"the control character U+{ord(character):04X} in a class")
+    # Java and others give some of these a meaning inside a class.
+    return "\\" + character if character in "\\[]&^-" else character

@@ -229,10 +229,10 @@ class _Writer:
                 if test.multiline:
                     raise NotPortable("an expression that works line by line")
                 return f"{field} regex~ {_string(_unanchored(test))}"
-            body = portable(test.pattern, dotall=test.dotall, end=r"\Z")
+            body = portable(test.pattern, dotall=test.dotall, multiline=test.multiline, end=r"\Z")
             if test.multiline:
                 # Python has flags within an expression; the package sets none for lines.
-                body = f"(?m:{portable(test.pattern, dotall=test.dotall, end='$')})"
+                body = f"(?m:{body})"
         except NotPortable as problem:
             self.findings.refuse(f"{problem} in a regular expression", test.span)
         if body.startswith("^") and "|" not in body and not test.multiline:

@@ -259,9 +259,8 @@ class Writer:
 
     def _regex(self, x: str, test: ir.Regex | ir.RawRegex) -> str:
         flags = ("" if test.cased else "i") + "s" + ("m" if test.multiline else "")
-        end = "$" if test.multiline else r"\z"
         try:
-            body = portable(test.pattern, dotall=test.dotall, end=end)
+            body = portable(test.pattern, dotall=test.dotall, multiline=test.multiline)
         except NotPortable as problem:
             self.findings.refuse(f"{problem} in a regular expression", test.span)
         if not test.cased:
