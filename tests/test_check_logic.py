@@ -18,7 +18,7 @@ from carengine import evaluate, ir
 from carengine.evaluate import Alone, as_time, holds, regex_of
 from carengine.ir import Relation, Type
 from carengine.pattern import Pattern
-from carengine.regex.automaton import searcher
+from carengine.regex import searcher
 from carengine.solver.facts import Facts
 from carengine.solver.satisfiability import Goal, can_be
 from carengine.solver.texts import Budget, Texts, is_empty

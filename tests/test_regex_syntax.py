@@ -7,9 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from carengine import ir
-from carengine.regex.automaton import searcher
-from carengine.regex.portable import NotPortable, portable
-from carengine.regex.syntax import MAX_DEPTH, Node, RegexError, Repeat, parse
+from carengine.regex import NotPortable, portable_regex, searcher
+from carengine.regex.syntax import MAX_DEPTH, RegexError, RegexNode, Repetition, parse_regex
 
 quick = settings(max_examples=500, deadline=None)
 
@@ -69,7 +68,7 @@ def test_the_parser_reads_what_re2_reads(pattern: str) -> None:
 
 def refused(pattern: str) -> RegexError | None:
     try:
-        parse(pattern)
+        parse_regex(pattern)
     except RegexError as error:
         return error
     return None
@@ -85,7 +84,7 @@ def test_the_portable_spelling_means_the_same(
     original = compiled(pattern, flags)
     assume(original is not None)
     try:
-        spelled = portable(pattern, dotall=dotall, multiline=multiline)
+        spelled = portable_regex(pattern, dotall=dotall, multiline=multiline)
     except NotPortable:
         return
     copy = compiled(spelled, "sm" if multiline else "s")
@@ -115,13 +114,13 @@ def test_the_automaton_decides_as_re2_does(
 def test_hostile_expressions_are_refused_or_read_in_bounded_depth() -> None:
     for pattern in ("(" * 10_000, "(" * (MAX_DEPTH + 1) + ")" * (MAX_DEPTH + 1), "[" * 10_000):
         assert refused(pattern) is not None
-    parse("a|" * 10_000)
-    parse("(?:" * (MAX_DEPTH - 1) + ")" * (MAX_DEPTH - 1))
+    parse_regex("a|" * 10_000)
+    parse_regex("(?:" * (MAX_DEPTH - 1) + ")" * (MAX_DEPTH - 1))
 
 
 def test_what_is_repeated() -> None:
-    def repeated(node: Node) -> tuple[int, int | None, bool]:
-        assert isinstance(node, Repeat)
+    def repeated(node: RegexNode) -> tuple[int, int | None, bool]:
+        assert isinstance(node, Repetition)
         return node.least, node.most, node.lazy
 
     table = {
@@ -133,4 +132,4 @@ def test_what_is_repeated() -> None:
         "a{0,3}?": (0, 3, True),
     }
     for pattern, wanted in table.items():
-        assert repeated(parse(pattern).root) == wanted, pattern
+        assert repeated(parse_regex(pattern).root) == wanted, pattern

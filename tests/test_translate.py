@@ -25,7 +25,7 @@ from carengine.languages.translation import Findings, Untranslatable
 from carengine.languages.two_valued import Formulas, Never, Some, There, every, holds_of, never
 from carengine.languages.writing import TARGETS, translate
 from carengine.pattern import Pattern
-from carengine.regex.portable import NotPortable, of_network, portable
+from carengine.regex import NotPortable, network_to_regex, portable_regex
 from running import SYSMON_FIELDS
 from strategies import some as examples
 
@@ -307,13 +307,13 @@ def test_what_the_data_has_not_is_worked_out() -> None:
 )
 def test_not_portable(pattern: str, said: str) -> None:
     with pytest.raises(NotPortable, match=said):
-        portable(pattern)
+        portable_regex(pattern)
 
 
 def test_portable() -> None:
-    assert portable(r"a.b$", end=r"\Z") == r"a[^\n]b\Z"
-    assert portable(r"x{2,3}?y{", lazy=False) == r"x{2,3}y\{"
-    assert portable(r"[\d\]]") == r"[0-9\]]"
+    assert portable_regex(r"a.b$", end=r"\Z") == r"a[^\n]b\Z"
+    assert portable_regex(r"x{2,3}?y{", lazy=False) == r"x{2,3}y\{"
+    assert portable_regex(r"[\d\]]") == r"[0-9\]]"
 
 
 @examples(60)
@@ -324,7 +324,7 @@ def test_networks_as_expressions(base: object, prefix: int, other: object) -> No
     import re2
 
     net = ipaddress.ip_network(f"{base}/{prefix}", strict=False)
-    found = of_network(str(net))
+    found = network_to_regex(str(net))
     assert found is not None
     body, exact = found
     assert exact

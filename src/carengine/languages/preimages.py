@@ -25,7 +25,7 @@ from .. import functions, ir
 from ..diagnostics import Span
 from ..functions import FUNCTIONS
 from ..pattern import Any, One, Pattern
-from ..regex.portable import of_pattern, quoted, tokens_of
+from ..regex import escape_regex, pattern_to_regex, tokens_of
 from ..values import text_of
 from .two_valued import Always, Case, Formula, every, never, some
 
@@ -170,7 +170,7 @@ class _Cut:
             return Always(False)
         if all(isinstance(token, Any) for token in tokens):
             return f.true_of(_regex(value, self.there))
-        body = of_pattern(pattern, run=self.run, one=self.one)
+        body = pattern_to_regex(pattern, run=self.run, one=self.one)
         expression = self.around.replace("{}", body)
         return f.true_of(_regex(value, expression, cased=pattern.cased))
 
@@ -294,7 +294,9 @@ def _extension(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) ->
             made.append(f.true_of(ir.Match(value, (exact,))))
             continue
         inside = "".join(
-            quoted(t) if isinstance(t, str) else r"[^.\\/]" + ("*" if isinstance(t, Any) else "")
+            escape_regex(t)
+            if isinstance(t, str)
+            else r"[^.\\/]" + ("*" if isinstance(t, Any) else "")
             for t in way
         )
         made.append(f.true_of(_regex(value, rf"\.{inside}$", cased=pattern.cased)))
@@ -306,7 +308,7 @@ def _hash_around(f: Formulas, call: ir.Call) -> str:
     if not isinstance(algorithm, ir.Constant) or not isinstance(algorithm.value, str):
         f.findings.refuse("a hash whose algorithm is a field")
     f.findings.differs("a list of hashes that holds one algorithm twice is searched whole")
-    return rf"(?:^|,){_BLANK}{quoted(algorithm.value)}{_BLANK}={_BLANK}{{}}"
+    return rf"(?:^|,){_BLANK}{escape_regex(algorithm.value)}{_BLANK}={_BLANK}{{}}"
 
 
 def _hash(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
@@ -329,8 +331,8 @@ def _user_of(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> F
         return Always(False)
     if all(isinstance(token, Any) for token in tokens_of(pattern)):
         return there(f, call)
-    with_domain = of_pattern(pattern)
-    alone = of_pattern(pattern, run=r"[^\\]*", one=r"[^\\]")
+    with_domain = pattern_to_regex(pattern)
+    alone = pattern_to_regex(pattern, run=r"[^\\]*", one=r"[^\\]")
     made = [f.true_of(_regex(value, rf"^[^\\]*\\{with_domain}$", cased=pattern.cased))]
     if not any(isinstance(token, str) and "\\" in token for token in tokens_of(pattern)):
         made.append(f.true_of(_regex(value, f"^{alone}$", cased=pattern.cased)))
@@ -382,7 +384,7 @@ def _guid(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Form
     tokens = tokens_of(pattern)
     if not tokens or all(isinstance(token, Any) for token in tokens):
         return cut.matches(f, value, pattern)
-    expression = cut.around.replace("\\0", of_pattern(pattern))
+    expression = cut.around.replace("\\0", pattern_to_regex(pattern))
     return f.true_of(_regex(value, expression))
 
 
@@ -397,7 +399,7 @@ def _label_around(f: Formulas, call: ir.Call, body: str) -> str:
     f.findings.differs(
         f"a message in which several lines begin with {label.value}: is searched whole"
     )
-    return rf"^[ \t]*{quoted(label.value)}:[ \t]*{body}"
+    return rf"^[ \t]*{escape_regex(label.value)}:[ \t]*{body}"
 
 
 def _labelled(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
@@ -409,7 +411,7 @@ def _labelled(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> 
         return Always(False)
     if all(isinstance(token, Any) for token in tokens_of(pattern)):
         return there(f, call)
-    body = of_pattern(pattern, run=r"[^\r\n]*", one=r"[^\r\n]") + r"[ \t]*\r?$"
+    body = pattern_to_regex(pattern, run=r"[^\r\n]*", one=r"[^\r\n]") + r"[ \t]*\r?$"
     # The label itself is looked for with case only where the whole expression is.
     expression = _label_around(f, call, body)
     return f.true_of(_regex(value, expression, cased=pattern.cased, multiline=True))

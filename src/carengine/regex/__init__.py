@@ -4,7 +4,34 @@
 texts that every match contains, ``portable`` the spelling in other dialects.
 """
 
-from . import automaton, literals, portable
-from .syntax import Expression, RegexError, parse
+from . import automaton, literals
+from .automaton import FOLDED_ASCII, OTHER, Searcher, searcher
+from .portable import (
+    NotPortable,
+    alternatives,
+    escape_regex,
+    network_to_regex,
+    pattern_to_regex,
+    portable_regex,
+    tokens_of,
+)
+from .syntax import ParsedRegex, RegexError, parse_regex
 
-__all__ = ["Expression", "RegexError", "automaton", "literals", "parse", "portable"]
+__all__ = [
+    "FOLDED_ASCII",
+    "OTHER",
+    "NotPortable",
+    "ParsedRegex",
+    "RegexError",
+    "Searcher",
+    "alternatives",
+    "automaton",
+    "escape_regex",
+    "literals",
+    "network_to_regex",
+    "parse_regex",
+    "pattern_to_regex",
+    "portable_regex",
+    "searcher",
+    "tokens_of",
+]

@@ -27,20 +27,20 @@ from attrs import field, frozen
 
 from .. import ir
 from .syntax import (
+    Alternation,
     Anchor,
     AnchorKind,
     AnyCharacter,
-    Character,
     CharacterClass,
     CharacterRange,
-    Choice,
-    Group,
+    Concatenation,
+    LiteralCharacter,
     NamedClass,
-    Node,
     RegexError,
-    Repeat,
-    Sequence,
-    parse,
+    RegexGroup,
+    RegexNode,
+    Repetition,
+    parse_regex,
 )
 
 OTHER = "\u00e9"
@@ -107,10 +107,10 @@ class _AutomatonBuilder:
         self.states.append(state)
         return len(self.states) - 1
 
-    def build(self, node: Node, to: int) -> int:
+    def build(self, node: RegexNode, to: int) -> int:
         """The state from which the node leads to state ``to``."""
         match node:
-            case Character(text, ignore_case):
+            case LiteralCharacter(text, ignore_case):
                 return self.add(_Step(_class_members(re.escape(text), ignore_case), to))
             case AnyCharacter(newlines):
                 return self.add(_Step(_members("(?s:.)" if newlines else "."), to))
@@ -120,21 +120,21 @@ class _AutomatonBuilder:
                 return self.add(_Step(_class_members(text, ignore_case), to))
             case Anchor(kind):
                 return self.add(_Check(kind, to))
-            case Group(item):
+            case RegexGroup(item):
                 return self.build(item, to)
-            case Sequence(items):
+            case Concatenation(items):
                 for item in reversed(items):
                     to = self.build(item, to)
                 return to
-            case Choice(items):
+            case Alternation(items):
                 return self.add(_Fork(tuple(self.build(item, to) for item in items)))
-            case Repeat(item, least, most):
+            case Repetition(item, least, most):
                 # Lazy or greedy: what is found somewhere does not depend on it.
                 return self._repeated(item, least, most, to)
             case _:
                 assert_never(node)
 
-    def _repeated(self, item: Node, least: int, most: int | None, to: int) -> int:
+    def _repeated(self, item: RegexNode, least: int, most: int | None, to: int) -> int:
         if most is None:
             loop = self.add(None)
             self.states[loop] = _Fork((self.build(item, loop), to))
@@ -261,7 +261,7 @@ def _holds(anchor: AnchorKind, before: Before, following: str | None) -> bool:
 def _built(pattern: str, flags: frozenset[str]) -> Searcher | None:
     try:
         builder = _AutomatonBuilder()
-        first = builder.build(parse(pattern, flags).root, 0)
+        first = builder.build(parse_regex(pattern, flags).root, 0)
     except (_Unread, RegexError):
         return None
     return Searcher(tuple(builder.states), first)

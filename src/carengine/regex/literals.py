@@ -23,17 +23,17 @@ from typing import assert_never
 from .. import ir
 from ..pattern import Pattern, fold
 from .syntax import (
+    Alternation,
     Anchor,
     AnyCharacter,
-    Character,
     CharacterClass,
-    Choice,
-    Group,
-    Node,
+    Concatenation,
+    LiteralCharacter,
     RegexError,
-    Repeat,
-    Sequence,
-    parse,
+    RegexGroup,
+    RegexNode,
+    Repetition,
+    parse_regex,
 )
 
 _SHORTEST = 3
@@ -87,7 +87,7 @@ def of_expression(expression: str) -> tuple[str, ...] | None:
     (('barbar', 'quux'), None)
     """
     try:
-        root = parse(expression).root
+        root = parse_regex(expression).root
     except RegexError:
         return None
     texts: list[str] = []
@@ -104,36 +104,36 @@ _BREAK = "\N{REPLACEMENT CHARACTER}"
 """Stands between runs; it is outside ASCII, and so in none."""
 
 
-def _alternatives(node: Node) -> tuple[Node, ...]:
+def _alternatives(node: RegexNode) -> tuple[RegexNode, ...]:
     """The alternatives at the top, of which one matches."""
     match node:
-        case Choice(items):
+        case Alternation(items):
             return items
-        case Group(item):
+        case RegexGroup(item):
             return _alternatives(item)
         case _:
             return (node,)
 
 
-def _pieces(node: Node) -> Iterator[str]:
+def _pieces(node: RegexNode) -> Iterator[str]:
     """The characters that every match of the node contains one behind the other, and breaks."""
     match node:
-        case Character(text):
+        case LiteralCharacter(text):
             # Letters outside ASCII may fold to more than one spelling.
             yield text if text.isascii() else _BREAK
         case Anchor():
             # An anchor takes no character: what stands around it stays side by side.
             pass
-        case Sequence(items):
+        case Concatenation(items):
             for item in items:
                 yield from _pieces(item)
-        case Group(item):
+        case RegexGroup(item):
             yield from _pieces(item)
-        case Repeat(item, least):
+        case Repetition(item, least):
             if least:
                 yield from _pieces(item)
             yield _BREAK
-        case AnyCharacter() | CharacterClass() | Choice():
+        case AnyCharacter() | CharacterClass() | Alternation():
             yield _BREAK
         case _:
             assert_never(node)

@@ -7,7 +7,7 @@ expression::
     lsass*.dmp          lsass.*\.dmp                  whole value, `.` taking newlines too
     10.16.0.0/12        10\.(?:1[6-9]|2[0-9]|3[01])\.…
 
-A rule's own expressions are RE2's. ``portable`` rewrites one so that it means the same elsewhere:
+A rule's own expressions are RE2's. ``portable_regex`` rewrites one so that it means the same elsewhere:
 what RE2, Java, PCRE, Python and PostgreSQL read differently (``\s``, ``\w``, ``$``, ``.``) is spelt
 out, and what not all of them have is refused.
 """
@@ -22,35 +22,35 @@ from attrs import frozen
 
 from ..pattern import Any, One, Pattern, Token
 from .syntax import (
+    Alternation,
     Anchor,
     AnchorKind,
     AnyCharacter,
-    Character,
     CharacterClass,
     CharacterRange,
-    Choice,
-    Group,
+    Concatenation,
+    LiteralCharacter,
     NamedClass,
-    Node,
     RegexError,
-    Repeat,
-    Sequence,
-    parse,
+    RegexGroup,
+    RegexNode,
+    Repetition,
+    parse_regex,
 )
 
 _SPECIAL = frozenset(r"\.+*?()[]{}|^$/-#&~")
 
 
-def quoted(text: str) -> str:
+def escape_regex(text: str) -> str:
     r"""An expression that matches just this text. It holds in every dialect.
 
-    >>> quoted("a.b\\c")
+    >>> escape_regex("a.b\\c")
     'a\\.b\\\\c'
     """
-    return "".join(_quoted(character) for character in text)
+    return "".join(_escaped(character) for character in text)
 
 
-def _quoted(character: str) -> str:
+def _escaped(character: str) -> str:
     match character:
         case "\n":
             return r"\n"
@@ -69,20 +69,20 @@ def tokens_of(pattern: Pattern) -> tuple[Token, ...]:
     return Pattern(pattern.text, cased=True).tokens
 
 
-def of_pattern(pattern: Pattern, *, run: str = ".*", one: str = ".") -> str:
+def pattern_to_regex(pattern: Pattern, *, run: str = ".*", one: str = ".") -> str:
     """The expression for a pattern, without anchors; ``.`` is to take newlines too.
 
     ``run`` and ``one`` are what ``*`` and ``?`` stand for: other ones where some characters cannot
     occur.
 
-    >>> of_pattern(Pattern("a?*.exe"))
+    >>> pattern_to_regex(Pattern("a?*.exe"))
     'a..*\\\\.exe'
     """
     parts = []
     for token in tokens_of(pattern):
         match token:
             case str():
-                parts.append(quoted(token))
+                parts.append(escape_regex(token))
             case One():
                 parts.append(one)
             case Any():
@@ -106,7 +106,7 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _BLANK = r"[ \t\n\r\f\v]*"
 
 
-def of_network(network: str) -> tuple[str, bool] | None:
+def network_to_regex(network: str) -> tuple[str, bool] | None:
     """An expression for the addresses of a network as whole texts, and whether it is exact.
 
     For IPv4 it is. IPv6 addresses have many spellings: expected is the usual one (RFC 5952, either
@@ -118,7 +118,7 @@ def of_network(network: str) -> tuple[str, bool] | None:
         body = r"\.".join(_octets(net))
         return f"{_BLANK}(?:::[fF][fF][fF][fF]:)?{body}(?:%.*)?{_BLANK}", True
     if net.prefixlen == 128:
-        return f"{_BLANK}{quoted(str(net.network_address))}(?:%.*)?{_BLANK}", False
+        return f"{_BLANK}{escape_regex(str(net.network_address))}(?:%.*)?{_BLANK}", False
     if 0 < net.prefixlen <= 16:
         first = int(net.network_address) >> 112
         last = int(net.broadcast_address) >> 112
@@ -169,7 +169,7 @@ class NotPortable(Exception):  # noqa: N818 (tells a caller, who says it in othe
 
 @frozen
 class _RegexDialect:
-    """What a dialect writes in its own way; see `portable`."""
+    """What a dialect writes in its own way; see `portable_regex`."""
 
     word_boundary: str
     end: str
@@ -178,7 +178,7 @@ class _RegexDialect:
     multiline: bool
 
 
-def portable(
+def portable_regex(
     pattern: str,
     *,
     dotall: bool = False,
@@ -197,12 +197,12 @@ def portable(
 
     Raises `NotPortable`.
 
-    >>> portable(r"\s(cl|clear-log)\s")
+    >>> portable_regex(r"\s(cl|clear-log)\s")
     '[\\t\\n\\f\\r ](?:cl|clear-log)[\\t\\n\\f\\r ]'
     """
     settings = (("s", dotall), ("m", multiline))
     try:
-        expression = parse(pattern, frozenset(flag for flag, on in settings if on))
+        expression = parse_regex(pattern, frozenset(flag for flag, on in settings if on))
     except RegexError as error:
         raise NotPortable(str(error)) from error
     if expression.settings:
@@ -211,9 +211,9 @@ def portable(
     return _spelled(expression.root, dialect)
 
 
-def _spelled(node: Node, dialect: _RegexDialect) -> str:
+def _spelled(node: RegexNode, dialect: _RegexDialect) -> str:
     match node:
-        case Character(text):
+        case LiteralCharacter(text):
             return _plain(text)
         case AnyCharacter(newlines):
             return "." if newlines else r"[^\n]"
@@ -221,15 +221,15 @@ def _spelled(node: Node, dialect: _RegexDialect) -> str:
             return _class(negated, items)
         case Anchor(kind):
             return _anchor(kind, dialect)
-        case Sequence(items):
+        case Concatenation(items):
             return "".join(_spelled(item, dialect) for item in items)
-        case Choice(items):
+        case Alternation(items):
             return "|".join(_spelled(item, dialect) for item in items)
-        case Group(item):
+        case RegexGroup(item):
             return f"{dialect.group}{_spelled(item, dialect)})"
-        case Repeat(item, least, most, lazy):
+        case Repetition(item, least, most, lazy):
             body = _spelled(item, dialect)
-            if isinstance(item, Repeat):
+            if isinstance(item, Repetition):
                 body = f"{dialect.group}{body})"
             return body + _count(least, most) + ("?" if lazy and dialect.lazy else "")
         case _:
@@ -240,7 +240,7 @@ def _plain(character: str) -> str:
     """One character outside of classes."""
     if character < " " and character not in _CONTROLS:
         raise NotPortable(f"the control character U+{ord(character):04X}")
-    return quoted(character)
+    return escape_regex(character)
 
 
 def _anchor(kind: AnchorKind, dialect: _RegexDialect) -> str:

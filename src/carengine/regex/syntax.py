@@ -1,11 +1,11 @@
 r"""RE2's syntax as a tree of frozen nodes: the one parser of regular expressions.
 
-``parse`` reads what RE2 reads. Flags are resolved while parsing, so that each node says by itself
+``parse_regex`` reads what RE2 reads. Flags are resolved while parsing, so that each node says by itself
 what it means; groups stay, since other dialects count them::
 
-    a.$               Sequence(Character("a"), AnyCharacter(newlines=False), Anchor("end"))
-    (?m)^x+?          Sequence(Anchor("line begin"), Repeat(Character("x"), 1, None, lazy=True))
-    foo|[^\d]         Choice(Character…, CharacterClass(negated=True, …))
+    a.$               Concatenation(LiteralCharacter("a"), AnyCharacter(newlines=False), Anchor("end"))
+    (?m)^x+?          Concatenation(Anchor("line begin"), Repetition(LiteralCharacter("x"), 1, None, lazy=True))
+    foo|[^\d]         Alternation(LiteralCharacter…, CharacterClass(negated=True, …))
 
 What RE2 refuses is refused here too, and a few things that it reads (``\C``, which is half a
 character; groups nested deeper than anyone writes them) are refused by name: `RegexError` says
@@ -41,7 +41,7 @@ class RegexError(ValueError):
 
 
 @frozen
-class Character:
+class LiteralCharacter:
     """One character that stands for itself; in either case where ``ignore_case``."""
 
     text: str
@@ -92,47 +92,56 @@ class Anchor:
 
 
 @frozen
-class Sequence:
+class Concatenation:
     """Items one behind the other; none for the empty expression."""
 
-    items: tuple[Node, ...]
+    items: tuple[RegexNode, ...]
 
 
 @frozen
-class Choice:
+class Alternation:
     """One of several items."""
 
-    items: tuple[Node, ...]
+    items: tuple[RegexNode, ...]
 
 
 @frozen
-class Repeat:
+class Repetition:
     """The item so many times; ``most`` is None where there is no end to it."""
 
-    item: Node
+    item: RegexNode
     least: int
     most: int | None
     lazy: bool
 
 
 @frozen
-class Group:
+class RegexGroup:
     """An item in parentheses; ``opening`` is how they open: ``(``, ``(?:``, ``(?P<name>``,
     ``(?i:``."""
 
-    item: Node
+    item: RegexNode
     opening: str
 
 
-Node = Character | AnyCharacter | CharacterClass | Anchor | Sequence | Choice | Repeat | Group
+RegexNode = (
+    LiteralCharacter
+    | AnyCharacter
+    | CharacterClass
+    | Anchor
+    | Concatenation
+    | Alternation
+    | Repetition
+    | RegexGroup
+)
 
 
 @frozen
-class Expression:
+class ParsedRegex:
     """A whole expression. ``settings`` are the flags it sets by itself, as they are written:
     ``(?i)``, ``(?s:``."""
 
-    root: Node
+    root: RegexNode
     settings: tuple[str, ...]
 
 
@@ -153,13 +162,13 @@ _ANCHORS: dict[str, AnchorKind] = {"A": "begin", "z": "end", "b": "word", "B": "
 
 
 @lru_cache(maxsize=4096)
-def parse(text: str, flags: frozenset[str] = frozenset()) -> Expression:
+def parse_regex(text: str, flags: frozenset[str] = frozenset()) -> ParsedRegex:
     r"""The tree of an expression. ``flags`` are those it starts with: any of ``i``, ``m``, ``s``.
 
     Raises `RegexError`.
 
-    >>> parse("a|.").root.items
-    (Character(text='a', ignore_case=False), AnyCharacter(newlines=False))
+    >>> parse_regex("a|.").root.items
+    (LiteralCharacter(text='a', ignore_case=False), AnyCharacter(newlines=False))
     """
     return _RegexParser(text, flags).expression()
 
@@ -175,13 +184,13 @@ class _RegexParser:
         self.depth = 0
         self.settings: list[str] = []
 
-    def expression(self) -> Expression:
+    def expression(self) -> ParsedRegex:
         root = self._choice()
         if self.at < len(self.text):
             raise RegexError("a parenthesis that closes none", self.at)
-        return Expression(root, tuple(self.settings))
+        return ParsedRegex(root, tuple(self.settings))
 
-    def _choice(self) -> Node:
+    def _choice(self) -> RegexNode:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise RegexError(f"groups nested deeper than {MAX_DEPTH} levels", self.at)
@@ -190,10 +199,10 @@ class _RegexParser:
             self.at += 1
             options.append(self._sequence())
         self.depth -= 1
-        return options[0] if len(options) == 1 else Choice(tuple(options))
+        return options[0] if len(options) == 1 else Alternation(tuple(options))
 
-    def _sequence(self) -> Node:
-        items: list[Node] = []
+    def _sequence(self) -> RegexNode:
+        items: list[RegexNode] = []
         # RE2 refuses a repetition right behind another, and takes `a*(?i)*`, where flags are set
         # in between. It repeats what was read last, whatever set flags or quoted nothing since.
         repeated = False
@@ -209,8 +218,8 @@ class _RegexParser:
             if repeated:
                 raise RegexError("a repetition of a repetition", start)
             repeated = True
-            items[-1] = Repeat(items[-1], *count)
-        return items[0] if len(items) == 1 else Sequence(tuple(items))
+            items[-1] = Repetition(items[-1], *count)
+        return items[0] if len(items) == 1 else Concatenation(tuple(items))
 
     def _repetition(self) -> tuple[int, int | None, bool] | None:
         """The least, the most, and whether it is lazy, of the repetition that is next."""
@@ -232,7 +241,7 @@ class _RegexParser:
             self.at += 1
         return least, most, lazy != ("U" in self.flags)
 
-    def _item(self, items: list[Node]) -> None:
+    def _item(self, items: list[RegexNode]) -> None:
         """Adds the next item; several of a quoted text, none of a group that only sets flags."""
         character = self.text[self.at]
         match character:
@@ -259,15 +268,15 @@ class _RegexParser:
                 self.at += 1
                 items.append(self._character(character))
 
-    def _character(self, text: str) -> Character:
-        return Character(text, "i" in self.flags)
+    def _character(self, text: str) -> LiteralCharacter:
+        return LiteralCharacter(text, "i" in self.flags)
 
     def _line_anchor(self, sign: str) -> AnchorKind:
         if "m" in self.flags:
             return "line begin" if sign == "^" else "line end"
         return "begin" if sign == "^" else "end"
 
-    def _group(self) -> Node | None:
+    def _group(self) -> RegexNode | None:
         outer, start = self.flags, self.at
         opening = "("
         if self.text.startswith("(?", self.at):
@@ -289,9 +298,9 @@ class _RegexParser:
             raise RegexError("a group without an end", start)
         self.at += 1
         self.flags = outer
-        return Group(item, opening)
+        return RegexGroup(item, opening)
 
-    def _escape(self) -> Node:
+    def _escape(self) -> RegexNode:
         following = self.text[self.at + 1 : self.at + 2]
         if following in _ANCHORS:
             self.at += 2

@@ -31,8 +31,8 @@ from attrs import evolve, frozen
 from .. import ir
 from ..evaluate import test_value
 from ..pattern import Any, One, Pattern, fold, tokenize
+from ..regex import FOLDED_ASCII, OTHER
 from ..regex import automaton as regexes
-from ..regex.automaton import FOLDED_ASCII, OTHER
 from ..values import network_of
 
 TextTest = ir.Match | ir.Regex | ir.InNetwork

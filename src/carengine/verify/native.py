@@ -26,7 +26,7 @@ from ..languages.reading import Reading, asked_of_entries
 from ..languages.translation import Findings, Untranslatable
 from ..languages.two_valued import All, Always, Formula, Formulas, Never, Some, Test, There
 from ..pattern import Pattern
-from ..regex.portable import alternatives, of_network
+from ..regex import alternatives, network_to_regex
 from ..solver.texts import Budget
 from .comparing import follows
 from .conditions import by_kind
@@ -165,7 +165,7 @@ def _condition(formula: Formula, *, in_eql: bool) -> ir.Condition:
             # What is spelt in hexadecimal is a test of its own in a formula.
             return evolve(atom, type=ir.Type.ANY)
         case Test(ir.InNetwork(value, networks) as atom) if in_eql:
-            found_all = [of_network(network) for network in networks]
+            found_all = [network_to_regex(network) for network in networks]
             if None in found_all:
                 return atom
             bodies = alternatives(body for body, _ in filter(None, found_all))

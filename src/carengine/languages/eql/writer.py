@@ -23,7 +23,14 @@ from attrs import frozen
 
 from ... import ir
 from ...pattern import Any, One, Pattern
-from ...regex.portable import NotPortable, alternatives, of_network, of_pattern, portable, tokens_of
+from ...regex import (
+    NotPortable,
+    alternatives,
+    network_to_regex,
+    pattern_to_regex,
+    portable_regex,
+    tokens_of,
+)
 from ..lowered import Log, View, column_name, views_of, why_empty, why_nothing
 from ..sequences import Sequence, sequence_of
 from ..translation import Findings, Query
@@ -189,7 +196,7 @@ class _Writer:
         if plain:
             made.append(self._one_of(field, plain))
         if other:
-            made.append(self._whole(field, alternatives(of_pattern(p) for p in other)))
+            made.append(self._whole(field, alternatives(pattern_to_regex(p) for p in other)))
         return made[0] if len(made) == 1 else f"({' or '.join(made)})"
 
     def _one_of(self, field: str, texts: list[str]) -> str:
@@ -229,7 +236,9 @@ class _Writer:
                 if test.multiline:
                     raise NotPortable("an expression that works line by line")
                 return f"{field} regex~ {_string(_unanchored(test))}"
-            body = portable(test.pattern, dotall=test.dotall, multiline=test.multiline, end=r"\Z")
+            body = portable_regex(
+                test.pattern, dotall=test.dotall, multiline=test.multiline, end=r"\Z"
+            )
             if test.multiline:
                 # Python has flags within an expression; the package sets none for lines.
                 body = f"(?m:{body})"
@@ -271,7 +280,7 @@ class _Writer:
             return f"cidrMatch({field}, {', '.join(map(_string, networks))})"
         bodies = []
         for network in networks:
-            found = of_network(network)
+            found = network_to_regex(network)
             if found is None:
                 self.findings.refuse(f"the network {network}", test.span)
             body, exact = found
@@ -364,7 +373,7 @@ def _lucene(body: str) -> str:
 def _unanchored(test: ir.Regex) -> str:
     """An expression that is to be found anywhere, as one for the whole value; ``^`` and ``$`` only
     at the ends."""
-    body = portable(test.pattern, dotall=test.dotall, end="$", word_boundary="\0")
+    body = portable_regex(test.pattern, dotall=test.dotall, end="$", word_boundary="\0")
     if "\0" in body:
         raise NotPortable("the word boundary \\b")
     head, tail = ".*", ".*"

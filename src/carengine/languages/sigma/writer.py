@@ -30,7 +30,7 @@ from attrs import define, evolve, field
 from ... import ir
 from ...diagnostics import CarError, Diagnostic, codes
 from ...pattern import Any, One, Pattern
-from ...regex.portable import tokens_of
+from ...regex import tokens_of
 from ..lowered import Log, column_name, views_of, why_nothing
 from ..translation import Findings, Query
 from ..two_valued import All, Always, Formula, Formulas, Never, Some, Test, There, possible, some

@@ -23,7 +23,7 @@ from typing import assert_never
 
 from ... import ir
 from ...pattern import Any, One, Pattern
-from ...regex.portable import NotPortable, alternatives, of_pattern, portable, tokens_of
+from ...regex import NotPortable, alternatives, pattern_to_regex, portable_regex, tokens_of
 from ..lowered import Log, View, column_name, views_of, why_empty, why_nothing
 from ..translation import Findings, Query
 from ..two_valued import (
@@ -253,14 +253,14 @@ class Writer:
             chosen = [pattern for pattern in patterns if pattern.cased == cased]
             if chosen:
                 flags = "(?s)" if cased else "(?is)"
-                body = alternatives(of_pattern(pattern) for pattern in chosen)
+                body = alternatives(pattern_to_regex(pattern) for pattern in chosen)
                 tests.append(f"match({x}, {_string(f'{flags}^{body}' + chr(92) + 'z')})")
         return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
 
     def _regex(self, x: str, test: ir.Regex | ir.RawRegex) -> str:
         flags = ("" if test.cased else "i") + "s" + ("m" if test.multiline else "")
         try:
-            body = portable(test.pattern, dotall=test.dotall, multiline=test.multiline)
+            body = portable_regex(test.pattern, dotall=test.dotall, multiline=test.multiline)
         except NotPortable as problem:
             self.findings.refuse(f"{problem} in a regular expression", test.span)
         if not test.cased:

@@ -25,7 +25,14 @@ from attrs import define, evolve, frozen
 from ... import ir
 from ...pattern import Any as AnyRun
 from ...pattern import One, Pattern, fold
-from ...regex.portable import NotPortable, alternatives, of_network, of_pattern, portable, tokens_of
+from ...regex import (
+    NotPortable,
+    alternatives,
+    network_to_regex,
+    pattern_to_regex,
+    portable_regex,
+    tokens_of,
+)
 from ...values import address_of, number_of, text_of, time_of
 from ..translation import Findings
 from .dialects import Dialect
@@ -166,7 +173,7 @@ class Writer:
         d = self.dialect
         if d.re2 and d.found is not None:
             flags = "(?s)" if cased else "(?is)"
-            body = alternatives(of_pattern(pattern) for pattern in patterns)
+            body = alternatives(pattern_to_regex(pattern) for pattern in patterns)
             return [d.found(x, self.literal(f"{flags}^{body}$"))]
         if not cased and any(_has_letters(pattern) for pattern in patterns):
             self.findings.differs(LETTERS)
@@ -192,7 +199,7 @@ class Writer:
             if test.multiline:
                 self.findings.refuse("a regular expression that works line by line", test.span)
             try:
-                body = portable(
+                body = portable_regex(
                     test.pattern,
                     dotall=test.dotall,
                     word_boundary=d.boundary,
@@ -211,7 +218,7 @@ class Writer:
     def _networks(self, x: str, networks: tuple[str, ...], span: Any) -> str:
         bodies = []
         for network in networks:
-            found = of_network(network)
+            found = network_to_regex(network)
             if found is None:
                 self.findings.refuse(f"the network {network}", span)
             body, exact = found

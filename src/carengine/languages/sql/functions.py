@@ -11,7 +11,7 @@ from __future__ import annotations
 from ... import ir
 from ...functions import FUNCTIONS
 from ...pattern import Pattern
-from ...regex.portable import quoted
+from ...regex import escape_regex
 from ...values import number_of, text_of
 from .expressions import NULL, Expression, Form, Writer
 
@@ -166,7 +166,9 @@ def _hash(w: Writer, x: str, algorithm: str) -> Expression:
         value = f"SUBSTR({rest}, 1, INSTR({rest} || ',', ',') - 1)"
         return Expression(f"CASE WHEN {start} > 0 THEN NULLIF(TRIM({value}), '') END")
     blank = r"[ \t\n\r\f]*"
-    found = _extract(w, x, rf"(?i)(?:^|,){blank}{quoted(algorithm)}{blank}=([^,]*)", _group(w, 1))
+    found = _extract(
+        w, x, rf"(?i)(?:^|,){blank}{escape_regex(algorithm)}{blank}=([^,]*)", _group(w, 1)
+    )
     return Expression(f"NULLIF(TRIM({found}), '')")
 
 
@@ -231,7 +233,7 @@ def _labelled(w: Writer, x: str, label: str) -> Expression:
         line = f"SUBSTR({rest}, 1, INSTR({rest} || CHAR(10), CHAR(10)) - 1)"
         value = f"TRIM({line}, ' ' || CHAR(9, 13))"
         return Expression(f"CASE WHEN {start} > 0 THEN NULLIF({value}, '') END")
-    body = rf"(?:^|\n)[ \t]*{quoted(label)}:[ \t]*([^\r\n]*)\r?(?:\n|$)"
+    body = rf"(?:^|\n)[ \t]*{escape_regex(label)}:[ \t]*([^\r\n]*)\r?(?:\n|$)"
     found = _extract(w, x, body, _group(w, 1))
     return Expression(f"NULLIF(TRIM({found}), '')")
 
@@ -243,7 +245,7 @@ def _part(w: Writer, x: str, separator: object, index: list[ir.Value]) -> Expres
         place = number_of(index[0].value) if isinstance(index[0], ir.Constant) else None
     if mark is None or len(mark) != 1 or not isinstance(place, int) or _plain(w):
         w.findings.refuse("the function part of field maps with these arguments")
-    one = quoted(mark)
+    one = escape_regex(mark)
     if place >= 0:
         body = rf"^(?:[^{one}]*{one}){{{place}}}([^{one}]*)"
     else:
@@ -263,7 +265,7 @@ def _hive(w: Writer, x: str) -> str:
                 start = "\\".join(keys) + "\\"
                 tests.append(f"{path} LIKE {w.literal(start.replace('_', '^_') + '%')} ESCAPE '^'")
             else:
-                tests.append("\\\\".join(map(quoted, keys)))
+                tests.append("\\\\".join(map(escape_regex, keys)))
         if _plain(w):
             test = " OR ".join(tests)
         else:
