@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from carengine import evaluate, ir
 from carengine.evaluate import Alone, as_time, holds, regex_of
-from carengine.ir import Relation, Type
+from carengine.ir import Goal, Relation, Type
 from carengine.pattern import Pattern
 from carengine.regex import searcher
 from carengine.solver.facts import Facts
-from carengine.solver.satisfiability import Goal, can_be
+from carengine.solver.satisfiability import can_be
 from carengine.solver.texts import Budget, Texts, is_empty
 
 TEXTS = ["".join(t) for n in range(4) for t in itertools.product("ab\\", repeat=n)] + ["é", "1"]
@@ -233,10 +233,10 @@ def world(condition: ir.Condition) -> list[Event]:
 
 
 OUTCOMES: dict[Goal, tuple[bool | None, ...]] = {
-    "true": (True,),
-    "false": (False,),
-    "not true": (False, None),
-    "not false": (True, None),
+    Goal.TRUE: (True,),
+    Goal.FALSE: (False,),
+    Goal.NOT_TRUE: (False, None),
+    Goal.NOT_FALSE: (True, None),
 }
 
 
@@ -305,7 +305,7 @@ def ago(days: int) -> ir.Value:
     ],
 )
 def test_planted_contradictions_are_found(condition: ir.Condition) -> None:
-    assert can_be([(condition, "true")], Facts(PROCESS), Budget()) is False
+    assert can_be([(condition, Goal.TRUE)], Facts(PROCESS), Budget()) is False
 
 
 def test_a_field_with_several_values_can_be_two_things_at_once() -> None:
@@ -313,9 +313,9 @@ def test_a_field_with_several_values_can_be_two_things_at_once() -> None:
     rows = ir.Aggregated(group, (ir.Column("names", ir.Aggregate("values", EXE)),))
     names = ir.Field("names")
     both = ir.And((matches(names, "a"), matches(names, "b")))
-    assert can_be([(both, "true")], Facts(rows), Budget())
+    assert can_be([(both, Goal.TRUE)], Facts(rows), Budget())
     inside = ir.And((matches(names, "a.exe"), ir.Not(matches(names, "*.exe"))))
-    assert can_be([(inside, "true")], Facts(rows), Budget()) is False
+    assert can_be([(inside, Goal.TRUE)], Facts(rows), Budget()) is False
 
 
 def test_hard_questions_end() -> None:
@@ -328,4 +328,4 @@ def test_hard_questions_end() -> None:
     )
     parity = ir.And((*several, *(ir.Not(matches(field, "*1*")) for field in fields)))
     budget = Budget(300_000)
-    assert can_be([(parity, "true")], Facts(PROCESS), budget) in (True, None, False)
+    assert can_be([(parity, Goal.TRUE)], Facts(PROCESS), budget) in (True, None, False)

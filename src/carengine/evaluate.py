@@ -11,9 +11,9 @@ parameters, and values computed over other rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 import re2
 from attrs import frozen
@@ -110,6 +110,11 @@ class RawRow:
         return raw_text(self.event)
 
 
+_NULL = ir.Constant(None)
+_NO_ROW = RawRow({})
+_NO_CONTEXT = Alone()
+
+
 def value_of(value: ir.Value, row: Row, around: Surroundings) -> Any:
     """The value of an expression for a row; None for null."""
     match value:
@@ -136,6 +141,8 @@ def value_of(value: ir.Value, row: Row, around: Surroundings) -> Any:
             return around.whole(value)
         case ir.Lookup():
             return around.lookup(value, row)
+        case _:
+            assert_never(value)
 
 
 def without(value: Any, empty: tuple[str, ...]) -> Any:
@@ -187,6 +194,8 @@ def holds(condition: ir.Condition, row: Row, around: Surroundings) -> bool | Non
             return around.rank(condition, row)
         case ir.Match() | ir.Regex() | ir.InNetwork():
             return test_value(condition, value_of(condition.value, row, around))
+        case _:
+            assert_never(condition)
 
 
 def test_value(test: ir.Match | ir.Regex | ir.InNetwork, value: Any) -> bool | None:
@@ -252,6 +261,40 @@ def searchable(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def is_fixed(value: ir.Value) -> bool:
+    """Whether a value is the same for every row, and known now."""
+    return isinstance(value, ir.Constant | ir.Moment | ir.Duration)
+
+
+def decided(condition: ir.Condition, fixed: Callable[[ir.Value], bool] = is_fixed) -> ir.Condition:
+    """The condition with those atoms worked out that no event can change.
+
+    These are atoms over values that are all ``fixed``, and atoms over null, which are unknown
+    whatever else they test. What follows from them is left to `ir.simplify`.
+
+    >>> decided(ir.Not(ir.IsNull(ir.Constant("a"))))
+    Not(item=Truth(value=False))
+    """
+    return ir.map_atoms(condition, lambda atom: _decided_atom(atom, fixed))
+
+
+def _decided_atom(atom: ir.Atom, fixed: Callable[[ir.Value], bool]) -> ir.Condition:
+    match atom:
+        case ir.RawMatch() | ir.RawRegex() | ir.Rank():
+            return atom
+        case ir.Match(value) | ir.Regex(value) | ir.InNetwork(value) | ir.IsNull(value):
+            values: tuple[ir.Value, ...] = (value,)
+        case ir.Compare(one, _, other) | ir.Occurs(one, other):
+            values = (one, other)
+        case _:
+            assert_never(atom)
+    if all(map(fixed, values)):
+        return ir.Truth(holds(atom, _NO_ROW, _NO_CONTEXT))
+    if _NULL in values:
+        return ir.Truth(isinstance(atom, ir.IsNull) or None)
+    return atom
 
 
 def negation(value: bool | None) -> bool | None:

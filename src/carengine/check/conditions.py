@@ -20,10 +20,11 @@ from attrs import field, frozen
 
 from .. import ir
 from ..diagnostics import Code, Diagnostic, Edit, Fix, Label, Span, codes
+from ..ir import Goal, Wish
 from ..ir_text import condition_text
 from ..regex import automaton as regexes
 from ..solver.facts import Facts, context
-from ..solver.satisfiability import MIRRORED, OPPOSITE, Goal, Wish, can_be
+from ..solver.satisfiability import can_be
 from ..solver.texts import Budget, Texts, is_empty
 from ..syntax import ast
 from ..syntax.lexical import scan
@@ -51,11 +52,11 @@ def check_condition(part: Part, rows: ir.Plan, budget: Budget) -> list[Diagnosti
     """The findings about a condition that is put to the rows of a plan."""
     checker = _Checker(Facts(rows), budget)
     if checker.alone(part) is None:
-        passed = [Given(c, "true", _place(c)) for c in context(rows)]
+        passed = [Given(c, Goal.TRUE, _place(c)) for c in context(rows)]
         if not checker.can(one.wish for one in passed):
             # The stream is empty, which is said where it became so.
             passed = []
-        checker.among(part, "true", passed)
+        checker.among(part, Goal.TRUE, passed)
     return checker.found
 
 
@@ -119,10 +120,10 @@ class _Checker:
         if isinstance(condition, ir.Truth) and isinstance(part.syntax, ast.Boolean):
             # Somebody who writes `true` means it.
             return condition.value
-        if not self.can([(condition, "true")]):
+        if not self.can([(condition, Goal.TRUE)]):
             self._impossible_test(part)
             return False
-        if not self.can([(condition, "false")]):
+        if not self.can([(condition, Goal.FALSE)]):
             self._certain_test(part)
             return True
         return None
@@ -221,7 +222,7 @@ class _Checker:
 
     def _several_alone(self, part: Part) -> bool | None:
         parts = self.undecided(part.parts)
-        goal: Goal = "true" if part.kind == "and" else "false"
+        goal = Goal.TRUE if part.kind == "and" else Goal.FALSE
         if self.can([(inner.condition, goal) for inner in parts]):
             return None
         core, _ = self._core(parts, goal)
@@ -250,13 +251,13 @@ class _Checker:
         return kept, facts
 
     def _exclusive(
-        self, core: tuple[list[Part], list[Given]], notes: tuple[str, ...], goal: Goal = "true"
+        self, core: tuple[list[Part], list[Given]], notes: tuple[str, ...], goal: Goal = Goal.TRUE
     ) -> None:
         parts, given = core
         *others, last = parts
         labels = tuple(Label(p.span, "excludes it") for p in others if p.span is not None)
         labels += tuple(Label(g.span, "the stream is limited to this") for g in given if g.span)
-        word = "true" if goal == "true" else "false"
+        word = "true" if goal is Goal.TRUE else "false"
         texts = [_text(p) for p in parts]
         if len(parts) == 1 and given:
             message = f"{texts[0]} can never be {word} of these events"
@@ -303,8 +304,8 @@ class _Checker:
             return
         match part.kind:
             case "not":
-                self.among(part.parts[0], MIRRORED[goal], given)
-            case "and" | "or" if (part.kind == "and") == (goal == "true"):
+                self.among(part.parts[0], goal.under_not, given)
+            case "and" | "or" if (part.kind == "and") == (goal is Goal.TRUE):
                 self._demanded(part, goal, given)
             case "and" | "or":
                 self._offered(part, goal, given)
@@ -318,7 +319,7 @@ class _Checker:
         wishes = [g.wish for g in given]
         if not self.can([*wishes, (part.condition, goal)]):
             self._exclusive(self._core([part], goal, given), (), goal)
-        elif not self.can([*wishes, (part.condition, OPPOSITE[goal])]):
+        elif not self.can([*wishes, (part.condition, goal.opposite)]):
             self._needless(part, given, goal, ())
 
     def _demanded(self, part: Part, goal: Goal, given: list[Given]) -> None:
@@ -333,11 +334,11 @@ class _Checker:
             others = [p for p in kept if p is not inner]
             assumed = [*given, *(Given(p.condition, goal, p.span) for p in others)]
             if assumed and not self.can(
-                [*(g.wish for g in assumed), (inner.condition, OPPOSITE[goal])]
+                [*(g.wish for g in assumed), (inner.condition, goal.opposite)]
             ):
                 kept = others
                 if inner.item:
-                    self._cover(inner, others, OPPOSITE[goal], given, part.parts)
+                    self._cover(inner, others, goal.opposite, given, part.parts)
                 else:
                     self._needless(inner, assumed, goal, part.parts)
         for inner in kept:
@@ -349,7 +350,7 @@ class _Checker:
     def among_composite(self, part: Part, goal: Goal, given: list[Given]) -> None:
         """Go on inside a part whose whole has been judged already."""
         while part.kind == "not":
-            part, goal = part.parts[0], MIRRORED[goal]
+            part, goal = part.parts[0], goal.under_not
         if part.kind != "test":
             self.among(part, goal, given)
 
@@ -380,7 +381,7 @@ class _Checker:
             others = [p for p in kept if p is not inner]
             if not others:
                 break
-            wishes: list[Wish] = [(p.condition, OPPOSITE[goal]) for p in others]
+            wishes: list[Wish] = [(p.condition, goal.opposite) for p in others]
             wishes += [(inner.condition, goal), *(g.wish for g in given)]
             if not self.can(wishes):
                 kept = others
@@ -390,7 +391,7 @@ class _Checker:
     def _dead(self, part: Part, goal: Goal, given: list[Given]) -> None:
         _, against = self._core([part], goal, given)
         labels = tuple(Label(g.span, "excludes it") for g in against if g.span is not None)
-        word = "true" if goal == "true" else "false"
+        word = "true" if goal is Goal.TRUE else "false"
         what = "item" if part.item else "alternative"
         self.report(
             codes.DEAD_ALTERNATIVE,
@@ -412,7 +413,7 @@ class _Checker:
         rest = others
         for other in others:
             fewer = [p for p in rest if p is not other]
-            wishes: list[Wish] = [(p.condition, OPPOSITE[goal]) for p in fewer]
+            wishes: list[Wish] = [(p.condition, goal.opposite) for p in fewer]
             wishes += [(part.condition, goal), *(g.wish for g in given)]
             if fewer and not self.can(wishes):
                 rest = fewer
@@ -428,9 +429,9 @@ class _Checker:
 
     def _same(self, one: Part, other: Part) -> bool:
         """Whether two parts are true of the same events."""
-        return not self.can([(one.condition, "true"), (other.condition, "not true")]) and not (
-            self.can([(other.condition, "true"), (one.condition, "not true")])
-        )
+        return not self.can(
+            [(one.condition, Goal.TRUE), (other.condition, Goal.NOT_TRUE)]
+        ) and not (self.can([(other.condition, Goal.TRUE), (one.condition, Goal.NOT_TRUE)]))
 
     def _needless(
         self, part: Part, assumed: Sequence[Given], goal: Goal, siblings: tuple[Part, ...]
@@ -439,7 +440,7 @@ class _Checker:
         rest = list(assumed)
         for one in list(rest):
             fewer = [g for g in rest if g is not one]
-            if not self.can([*(g.wish for g in fewer), (part.condition, OPPOSITE[goal])]):
+            if not self.can([*(g.wish for g in fewer), (part.condition, goal.opposite)]):
                 rest = fewer
         labels = tuple(Label(g.span, "makes sure of it") for g in rest if g.span is not None)
         twice = len(rest) == 1 and self._same(part, Part("test", rest[0].condition, rest[0].span))
@@ -491,7 +492,7 @@ def _given_text(given: Sequence[Given]) -> str:
     shown = []
     for one in given[:3]:
         text = _text(Part("test", one.condition, one.span))
-        shown.append(f"{text} {'holds' if one.goal == 'true' else 'does not hold'}")
+        shown.append(f"{text} {'holds' if one.goal is Goal.TRUE else 'does not hold'}")
     return " and ".join(shown) if shown else "it contradicts what is known of the field"
 
 

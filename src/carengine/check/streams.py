@@ -17,7 +17,6 @@ from ..diagnostics import Diagnostic, Edit, Fix, Label, Span, codes
 from ..ir import Relation, Type
 from ..solver.differences import NOW, ZERO, Bound, Differences, Term, less, term
 from ..solver.facts import context
-from ..solver.satisfiability import NEGATED
 from ..syntax import ast
 
 # Names
@@ -318,22 +317,20 @@ def _unbounded(join: ir.Join, case: tuple[ir.Condition, ...]) -> list[tuple[str,
     return open_
 
 
-def _demanded(condition: ir.Condition, holds: bool = True) -> Iterator[ir.Compare]:
-    """The comparisons that have to be true for the condition to be, or for it to be false."""
-    match condition:
-        case ir.And(items) if holds:
+def _demanded(condition: ir.Condition, goal: ir.Goal = ir.Goal.TRUE) -> Iterator[ir.Compare]:
+    """The comparisons that have to be true for the condition to be the goal."""
+    match ir.demand(condition, goal):
+        case ir.EveryOf(items, each):
             for item in items:
-                yield from _demanded(item)
-        case ir.Or(items) if not holds:
-            for item in items:
-                yield from _demanded(item, False)
-        case ir.Not(item):
-            yield from _demanded(item, not holds)
-        case ir.Compare() if holds:
-            yield condition
-        case ir.Compare(relation=relation) if relation in NEGATED:
+                yield from _demanded(item, each)
+        case ir.AtomGoal(ir.Compare() as atom, ir.Goal.TRUE):
+            yield atom
+        case ir.AtomGoal(ir.Compare(relation=relation) as atom, ir.Goal.FALSE):
             # What is false is not unknown: both sides are there.
-            yield evolve(condition, relation=NEGATED[relation])
+            if (negated := relation.negated) is not None:
+                yield evolve(atom, relation=negated)
+        case ir.AtomGoal() | ir.OneOf() | ir.Decided():
+            return
 
 
 def _note_time(

@@ -30,7 +30,7 @@ from attrs import evolve, field, frozen
 
 from .. import functions, ir
 from ..diagnostics import Span
-from ..evaluate import Alone, RawRow, as_time, holds, value_of
+from ..evaluate import Alone, RawRow, as_time, decided, holds, is_fixed, value_of
 from ..values import format_time, raw_text
 from .fields import Fields, Reader
 from .getters import Get, getter
@@ -428,7 +428,7 @@ def lower_for(stage: ir.Stage, fieldmap: FieldMap, entry: Entry) -> Lowered:
     condition = ir.rewrite_condition(stage.condition, native)
     possible = True
     if fixed or _may_be_decided(stage.condition):
-        condition = ir.simplify(_decided(condition))
+        condition = ir.simplify(decided(condition))
         possible = True in outcomes(condition)
     assigned = tuple((name, ir.rewrite_value(value, native)) for name, value in stage.assigned)
     return Lowered(fieldmap, entry, condition, assigned, stage.columns, tuple(missing), possible)
@@ -439,32 +439,10 @@ def _may_be_decided(condition: ir.Condition) -> bool:
     """Whether a part of a condition is decided without any event; seldom, and the same for all
     maps."""
     return any(
-        isinstance(atom, ir.Truth) or (values and all(map(_is_fixed, values)))
+        isinstance(atom, ir.Truth) or (values and all(map(is_fixed, values)))
         for atom in ir.atoms(condition)
         for values in [ir.values_of(atom)]
     )
-
-
-def _is_fixed(value: ir.Value) -> bool:
-    return isinstance(value, ir.Constant | ir.Moment | ir.Duration)
-
-
-def _decided(condition: ir.Condition) -> ir.Condition:
-    """The condition with atoms over constants only replaced by what they come to."""
-    match condition:
-        case ir.And(items) | ir.Or(items):
-            return evolve(condition, items=tuple(map(_decided, items)))
-        case ir.Not(item) | ir.IsTrue(item):
-            return evolve(condition, item=_decided(item))
-        case ir.Truth() | ir.RawMatch() | ir.RawRegex() | ir.Rank():
-            return condition
-        case _:
-            values = ir.values_of(condition)
-            if all(map(_is_fixed, values)):
-                return ir.Truth(holds(condition, RawRow({}), _ALONE))
-            if any(value == ir.Constant(None) for value in values):
-                return ir.Truth(isinstance(condition, ir.IsNull) or None)
-            return condition
 
 
 def outcomes(condition: ir.Condition) -> frozenset[bool | None]:
@@ -484,10 +462,9 @@ def outcomes(condition: ir.Condition) -> frozenset[bool | None]:
             return _combined([outcomes(item) for item in items], absorbing=False)
         case ir.Or(items):
             return _combined([outcomes(item) for item in items], absorbing=True)
-        case ir.IsNull() | ir.RawMatch() | ir.RawRegex():
-            return frozenset({True, False})
         case _:
-            return frozenset({True, False, None})
+            unknown = () if ir.never_unknown(condition) else (None,)
+            return frozenset({True, False, *unknown})
 
 
 def _combined(parts: list[frozenset[bool | None]], *, absorbing: bool) -> frozenset[bool | None]:

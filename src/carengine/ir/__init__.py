@@ -25,8 +25,9 @@ Plans are shared between the streams built on them, so hashes are cached: comput
 time would be exponential. Before lowering, values read ``Field``; afterwards they read ``Raw`` and
 ``Call``. ``time`` is a field like any other.
 
-``nodes`` has the nodes, ``walking`` what goes through them and rewrites them, ``stages`` the plans
-that one event at a time decides.
+``nodes`` has the nodes, ``traversal`` what goes through them and rewrites them, ``polarity`` the way
+from three truth values to two, ``simplification`` simpler conditions, and ``stages`` the plans that
+one event at a time decides.
 """
 
 from .nodes import (
@@ -37,6 +38,7 @@ from .nodes import (
     And,
     Arithmetic,
     Assign,
+    Atom,
     Branch,
     Call,
     Column,
@@ -80,25 +82,36 @@ from .nodes import (
     Whole,
     Window,
 )
+from .polarity import AtomGoal, Decided, Demand, EveryOf, Goal, OneOf, Wish, demand
+from .simplification import conjunction, simplify
 from .stages import Stage, as_stages
 from .traversal import (
     atoms,
-    conjunction,
+    atoms_of_plan,
+    children,
+    condition_of,
     every_plan,
     fields_in,
     fields_of,
     is_stateless,
+    leaves,
+    map_atoms,
+    map_plans,
+    never_unknown,
     operands,
     plans_below,
     plans_beside,
+    raws_in,
+    reads_raw_event,
     rewrite_condition,
     rewrite_operands,
     rewrite_value,
     searched,
-    simplify,
     type_of,
     value_is_stateless,
+    values_in,
     values_of,
+    values_of_plan,
 )
 
 __all__ = [
@@ -109,18 +122,24 @@ __all__ = [
     "And",
     "Arithmetic",
     "Assign",
+    "Atom",
+    "AtomGoal",
     "Branch",
     "Call",
     "Column",
     "Compare",
     "Condition",
     "Constant",
+    "Decided",
+    "Demand",
     "Difference",
     "Distinct",
     "Duration",
     "EventKind",
+    "EveryOf",
     "Field",
     "Filter",
+    "Goal",
     "Group",
     "InNetwork",
     "IsNull",
@@ -132,6 +151,7 @@ __all__ = [
     "Not",
     "Now",
     "Occurs",
+    "OneOf",
     "Or",
     "Output",
     "Parameter",
@@ -152,16 +172,27 @@ __all__ = [
     "Value",
     "Whole",
     "Window",
+    "Wish",
     "as_stages",
     "atoms",
+    "atoms_of_plan",
+    "children",
+    "condition_of",
     "conjunction",
+    "demand",
     "every_plan",
     "fields_in",
     "fields_of",
     "is_stateless",
+    "leaves",
+    "map_atoms",
+    "map_plans",
+    "never_unknown",
     "operands",
     "plans_below",
     "plans_beside",
+    "raws_in",
+    "reads_raw_event",
     "rewrite_condition",
     "rewrite_operands",
     "rewrite_value",
@@ -169,5 +200,7 @@ __all__ = [
     "simplify",
     "type_of",
     "value_is_stateless",
+    "values_in",
     "values_of",
+    "values_of_plan",
 ]

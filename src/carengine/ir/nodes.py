@@ -251,6 +251,41 @@ class Relation(enum.Enum):
     GREATER = ">"
     GREATER_EQUAL = ">="
 
+    @property
+    def mirrored(self) -> Relation:
+        """The relation that says the same with the two sides exchanged.
+
+        >>> Relation.LESS.mirrored
+        <Relation.GREATER: '>'>
+        """
+        return _MIRRORED[self]
+
+    @property
+    def negated(self) -> Relation | None:
+        """The relation that holds of two ordered values where this one does not.
+
+        None for ``EQUAL``: what is not equal is in no single relation.
+
+        >>> Relation.LESS.negated
+        <Relation.GREATER_EQUAL: '>='>
+        """
+        return _NEGATED.get(self)
+
+
+_MIRRORED = {
+    Relation.EQUAL: Relation.EQUAL,
+    Relation.LESS: Relation.GREATER,
+    Relation.LESS_EQUAL: Relation.GREATER_EQUAL,
+    Relation.GREATER: Relation.LESS,
+    Relation.GREATER_EQUAL: Relation.LESS_EQUAL,
+}
+_NEGATED = {
+    Relation.LESS: Relation.GREATER_EQUAL,
+    Relation.LESS_EQUAL: Relation.GREATER,
+    Relation.GREATER: Relation.LESS_EQUAL,
+    Relation.GREATER_EQUAL: Relation.LESS,
+}
+
 
 @frozen(cache_hash=True)
 class Compare:
@@ -333,22 +368,10 @@ class Rank:
     span: Span | None = field(default=None, eq=False, repr=False)
 
 
-Condition = (
-    Truth
-    | And
-    | Or
-    | Not
-    | IsTrue
-    | Match
-    | Regex
-    | Compare
-    | InNetwork
-    | IsNull
-    | Occurs
-    | RawMatch
-    | RawRegex
-    | Rank
-)
+Atom = Match | Regex | Compare | InNetwork | IsNull | Occurs | RawMatch | RawRegex | Rank
+"""A test: a condition that has no other condition inside and is not decided yet."""
+
+Condition = Truth | And | Or | Not | IsTrue | Atom
 
 # Plans
 

@@ -4,17 +4,23 @@ giving what."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import assert_never
 
 from attrs import evolve, frozen
 
 from .nodes import (
+    Aggregated,
     Assign,
     Call,
     Column,
     Condition,
+    Difference,
+    Distinct,
     EventKind,
     Field,
     Filter,
+    Group,
+    Join,
     Plan,
     Project,
     Search,
@@ -22,14 +28,10 @@ from .nodes import (
     Type,
     Union,
     Value,
+    Window,
 )
-from .traversal import (
-    conjunction,
-    is_stateless,
-    rewrite_condition,
-    rewrite_value,
-    value_is_stateless,
-)
+from .simplification import conjunction
+from .traversal import is_stateless, rewrite_condition, rewrite_value, value_is_stateless
 
 
 @frozen(cache_hash=True)
@@ -52,8 +54,9 @@ def as_stages(plan: Plan) -> tuple[Stage, ...] | None:
     """The plan as stages whose rows together are its rows, or None where it needs more than one
     event at a time.
 
-    >>> as_stages(Filter(Search((EventKind("process", "create"),)), Truth(True)))
-    (Stage(kinds=(EventKind(object='process', action='create'),), condition=Truth(value=True), assigned=(), columns=None),)
+    >>> kinds = (EventKind("process", "create"),)
+    >>> as_stages(Filter(Search(kinds), Truth(True))) == (Stage(kinds, Truth(True)),)
+    True
     """
     match plan:
         case Search(kinds):
@@ -74,8 +77,10 @@ def as_stages(plan: Plan) -> tuple[Stage, ...] | None:
                 return None
             stages = as_stages(inner)
             return None if stages is None else tuple(_projected(s, columns) for s in stages)
-        case _:
+        case Join() | Group() | Aggregated() | Window() | Difference() | Distinct():
             return None
+        case _:
+            assert_never(plan)
 
 
 def _filtered(stage: Stage, condition: Condition) -> Stage:

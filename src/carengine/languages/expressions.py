@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from .. import ir
 from ..diagnostics import Block, Diagnostic, Span, codes
@@ -336,7 +336,7 @@ class ExpressionReader:
 
     def _comparison(self, a: ir.Value, relation: Relation, b: ir.Value, span: Span) -> ir.Condition:
         if isinstance(a, ir.Constant) and not isinstance(b, ir.Constant):
-            a, b, relation = b, a, _MIRRORED[relation]
+            a, b, relation = b, a, relation.mirrored
         match a, b:
             case ir.Call("len", (of,)), ir.Constant(number):
                 return length_test(of, relation, number, span)
@@ -362,23 +362,14 @@ class ExpressionReader:
         return ir.Compare(a, relation, b, span=span)
 
 
-_MIRRORED = {
-    Relation.EQUAL: Relation.EQUAL,
-    Relation.LESS: Relation.GREATER,
-    Relation.LESS_EQUAL: Relation.GREATER_EQUAL,
-    Relation.GREATER: Relation.LESS,
-    Relation.GREATER_EQUAL: Relation.LESS_EQUAL,
-}
-
-
 def of_raw_text(condition: ir.Condition) -> ir.Condition:
     """The condition with tests of Splunk's field ``_raw`` as tests of the event's own text. Raises
     `Refusal`."""
-    match condition:
-        case ir.And(items) | ir.Or(items):
-            return evolve(condition, items=tuple(map(of_raw_text, items)))
-        case ir.Not(item) | ir.IsTrue(item):
-            return evolve(condition, item=of_raw_text(item))
+    return ir.map_atoms(condition, _of_raw_text)
+
+
+def _of_raw_text(atom: ir.Atom) -> ir.Condition:
+    match atom:
         case ir.Match(ir.Field("_raw"), patterns, span):
             return ir.RawMatch(patterns, span)
         case ir.Regex(ir.Field("_raw"), pattern, cased, dotall, multiline, span):
@@ -386,10 +377,9 @@ def of_raw_text(condition: ir.Condition) -> ir.Condition:
         case ir.IsNull(ir.Field("_raw")):
             return ir.Truth(False)
         case _:
-            if any(found.name == "_raw" for found in ir.fields_of(condition)):
-                span = getattr(condition, "span", None)
-                raise unsupported("the event's own text in this test", span)
-            return condition
+            if any(field.name == "_raw" for field in ir.fields_of(atom)):
+                raise unsupported("the event's own text in this test", atom.span)
+            return atom
 
 
 def _is_of(function: str, text: str) -> bool:

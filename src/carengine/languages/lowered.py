@@ -22,12 +22,11 @@ from attrs import evolve, frozen
 
 from .. import functions, ir
 from ..diagnostics import CarError, Diagnostic, codes
-from ..evaluate import Alone, RawRow, holds
+from ..evaluate import decided
 from ..fieldmap import Entry, FieldMap, MapChoice, find_maps, lower, outcomes
 from ..functions import FUNCTIONS
 
 _NULL = ir.Constant(None)
-_FIXED = ir.Constant | ir.Moment | ir.Duration
 
 
 @frozen
@@ -236,39 +235,5 @@ def _first(arguments: tuple[ir.Value, ...], type_: ir.Type) -> ir.Value:
 
 def settle(condition: ir.Condition, leaf: Callable[[ir.Value], ir.Value]) -> ir.Condition:
     """The condition with its leaves replaced, and the atoms that are then decided folded away."""
-    return ir.simplify(_settled(condition, leaf))
-
-
-def _settled(condition: ir.Condition, leaf: Callable[[ir.Value], ir.Value]) -> ir.Condition:
-    match condition:
-        case ir.And(items) | ir.Or(items):
-            return evolve(condition, items=tuple(_settled(item, leaf) for item in items))
-        case ir.Not(item) | ir.IsTrue(item):
-            return evolve(condition, item=_settled(item, leaf))
-        case ir.Match() | ir.Regex() | ir.InNetwork() | ir.IsNull() | ir.Rank():
-            return _decided(evolve(condition, value=settle_value(condition.value, leaf)))
-        case ir.Compare(left, _, right):
-            return _decided(
-                evolve(condition, left=settle_value(left, leaf), right=settle_value(right, leaf))
-            )
-        case ir.Occurs(needle, haystack):
-            return _decided(
-                evolve(
-                    condition,
-                    needle=settle_value(needle, leaf),
-                    haystack=settle_value(haystack, leaf),
-                )
-            )
-        case _:
-            return condition
-
-
-def _decided(atom: ir.Condition) -> ir.Condition:
-    values = ir.values_of(atom)
-    if isinstance(atom, ir.Rank):
-        return atom
-    if all(isinstance(value, _FIXED) for value in values):
-        return ir.Truth(holds(atom, RawRow({}), Alone()))
-    if _NULL in values:
-        return ir.Truth(True if isinstance(atom, ir.IsNull) else None)
-    return atom
+    settled = ir.rewrite_operands(condition, lambda value: settle_value(value, leaf))
+    return ir.simplify(decided(settled))

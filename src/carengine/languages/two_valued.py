@@ -19,11 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any as Anything
+from typing import assert_never
 
 from attrs import evolve, frozen
 
 from .. import ir
-from ..evaluate import Alone, RawRow, holds
+from ..evaluate import Alone, RawRow, holds, is_fixed
 from ..pattern import Pattern
 from ..values import is_null, number_of, text_of
 from .translation import Findings
@@ -187,57 +188,68 @@ class Formulas:
 
     def true_of(self, condition: ir.Condition) -> Formula:
         """When the condition is true."""
-        match condition:
-            case ir.Truth(value):
-                return Always(value is True)
-            case ir.And(items):
-                return every(map(self.true_of, items))
-            case ir.Or(items):
-                return some(map(self.true_of, items))
-            case ir.Not(item):
-                return self.false_of(item)
-            case ir.IsTrue(item):
-                return self.true_of(item)
-            case ir.IsNull(value):
-                return self.null(value)
-            case ir.RawMatch() | ir.RawRegex():
-                return Test(condition)
-            case ir.Rank():
-                self.findings.refuse("a rank over a stream", condition.span)
-            case ir.Match() | ir.Regex() | ir.InNetwork():
-                return self._of_cases(condition.value, lambda v: self._tested(condition, v))
-            case ir.Compare(left, _, right):
-                return self._of_pairs(left, right, lambda a, b: self._compared(condition, a, b))
-            case ir.Occurs(needle, haystack):
-                return self._of_pairs(needle, haystack, lambda a, b: self._occurs(condition, a, b))
+        return self.where(condition, ir.Goal.TRUE)
 
     def false_of(self, condition: ir.Condition) -> Formula:
         """When the condition is false: not when it is unknown."""
-        match condition:
-            case ir.Truth(value):
-                return Always(value is False)
-            case ir.And(items):
-                return some(map(self.false_of, items))
-            case ir.Or(items):
-                return every(map(self.false_of, items))
-            case ir.Not(item):
-                return self.true_of(item)
-            case ir.IsTrue() | ir.RawMatch() | ir.RawRegex():
-                return never(self.true_of(condition))
+        return self.where(condition, ir.Goal.FALSE)
+
+    def where(self, condition: ir.Condition, goal: ir.Goal) -> Formula:
+        """When the condition is what it has to be."""
+        match ir.demand(condition, goal):
+            case ir.EveryOf(items, each):
+                return every(self.where(item, each) for item in items)
+            case ir.OneOf(items, each):
+                return some(self.where(item, each) for item in items)
+            case ir.Decided(met):
+                return Always(met)
+            case ir.AtomGoal(atom, ir.Goal.TRUE):
+                return self._true_of_atom(atom)
+            case ir.AtomGoal(atom, ir.Goal.FALSE):
+                return self._false_of_atom(atom)
+            case ir.AtomGoal(atom, ir.Goal.NOT_TRUE):
+                return never(self._true_of_atom(atom))
+            case ir.AtomGoal(atom):
+                return never(self._false_of_atom(atom))
+
+    def _true_of_atom(self, atom: ir.Atom) -> Formula:
+        match atom:
+            case ir.IsNull(value):
+                return self.null(value)
+            case ir.RawMatch() | ir.RawRegex():
+                return Test(atom)
+            case ir.Rank():
+                self.findings.refuse("a rank over a stream", atom.span)
+            case ir.Match() | ir.Regex() | ir.InNetwork():
+                return self._of_cases(atom.value, lambda v: self._tested(atom, v))
+            case ir.Compare(left, _, right):
+                return self._of_pairs(left, right, lambda a, b: self._compared(atom, a, b))
+            case ir.Occurs(needle, haystack):
+                return self._of_pairs(needle, haystack, lambda a, b: self._occurs(atom, a, b))
+            case _:
+                assert_never(atom)
+
+    def _false_of_atom(self, atom: ir.Atom) -> Formula:
+        match atom:
+            case ir.RawMatch() | ir.RawRegex():
+                return never(self._true_of_atom(atom))
             case ir.IsNull(value):
                 return self.there(value)
             case ir.Rank():
-                return self.true_of(condition)
+                return self._true_of_atom(atom)
             case ir.Match() | ir.Regex() | ir.InNetwork():
-                return every((self.there(condition.value), never(self.true_of(condition))))
-            case ir.Compare(left, ir.Relation.EQUAL, right):
+                return every((self.there(atom.value), never(self._true_of_atom(atom))))
+            case ir.Compare(left, relation, right):
+                negated = relation.negated
+                if negated is not None:
+                    return self._true_of_atom(evolve(atom, relation=negated))
                 both = (self.there(left), self.there(right))
-                return every((*both, never(self.true_of(condition))))
-            case ir.Compare(_, relation):
-                return self.true_of(evolve(condition, relation=_OPPOSITE[relation]))
+                return every((*both, never(self._true_of_atom(atom))))
             case ir.Occurs(needle, haystack):
                 both = (self.there(needle), self.there(haystack))
-                return every((*both, never(self.true_of(condition))))
+                return every((*both, never(self._true_of_atom(atom))))
+            case _:
+                assert_never(atom)
 
     # Null and not null
 
@@ -333,12 +345,12 @@ class Formulas:
     def _compared(self, atom: ir.Compare, left: ir.Value, right: ir.Value) -> Formula:
         if ir.Constant(None) in (left, right):
             return Always(False)
-        if _is_fixed(left) and _is_fixed(right):
+        if is_fixed(left) and is_fixed(right):
             fixed = evolve(atom, left=left, right=right)
             return Always(holds(fixed, RawRow({}), Alone()) is True)
-        if _is_fixed(left):
+        if is_fixed(left):
             left, right = right, left
-            atom = evolve(atom, relation=_MIRRORED[atom.relation])
+            atom = evolve(atom, relation=atom.relation.mirrored)
         if isinstance(right, ir.Constant) and atom.relation is ir.Relation.EQUAL:
             text = _compared_as_text(right.value, atom.type)
             if text is not None:
@@ -409,28 +421,11 @@ class Formulas:
 
 
 _NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
-_OPPOSITE = {
-    ir.Relation.LESS: ir.Relation.GREATER_EQUAL,
-    ir.Relation.LESS_EQUAL: ir.Relation.GREATER,
-    ir.Relation.GREATER: ir.Relation.LESS_EQUAL,
-    ir.Relation.GREATER_EQUAL: ir.Relation.LESS,
-}
-_MIRRORED = {
-    ir.Relation.EQUAL: ir.Relation.EQUAL,
-    ir.Relation.LESS: ir.Relation.GREATER,
-    ir.Relation.LESS_EQUAL: ir.Relation.GREATER_EQUAL,
-    ir.Relation.GREATER: ir.Relation.LESS,
-    ir.Relation.GREATER_EQUAL: ir.Relation.LESS_EQUAL,
-}
 
 
 def _constant_in(atom: ir.Compare) -> Anything:
     """The constant of a comparison with one, or null."""
     return atom.right.value if isinstance(atom.right, ir.Constant) else None
-
-
-def _is_fixed(value: ir.Value) -> bool:
-    return isinstance(value, ir.Constant | ir.Moment | ir.Duration)
 
 
 def _compared_as_text(constant: Anything, type_: ir.Type) -> str | None:

@@ -342,7 +342,7 @@ class _Resolver:
         elif isinstance(stream.shape, GroupShape):
             # Groups that were filtered: still one row a group.
             plan = ir.Project(stream.plan, tuple(columns), select.span)
-        elif any(isinstance(part, ir.Aggregate) for c in columns for part in _leaves(c.value)):
+        elif any(isinstance(part, ir.Aggregate) for c in columns for part in ir.values_in(c.value)):
             self._refuse_single_fields(columns, select)
             # Aggregates over an ungrouped stream: one group of everything.
             whole = ir.Group((stream.plan,), (), None, select.span)
@@ -468,11 +468,4 @@ def _outside_aggregates(value: ir.Value) -> list[ir.Value]:
     found: list[ir.Value] = [value]
     for inner in ir.operands(value):
         found += _outside_aggregates(inner)
-    return found
-
-
-def _leaves(value: ir.Value) -> list[ir.Value]:
-    found = [value]
-    for inner in ir.operands(value):
-        found += _leaves(inner)
     return found

@@ -223,14 +223,16 @@ def _reads(condition: ir.Condition, name: str) -> bool:
 def _movable(condition: ir.Condition) -> bool:
     """Whether the condition speaks of nothing but plain fields, so that these can be renamed."""
     return all(
-        not isinstance(atom, ir.RawMatch | ir.Rank) and all(map(_plain, ir.values_of(atom)))
+        not isinstance(atom, ir.Rank)
+        and not ir.reads_raw_event(atom)
+        and all(map(_is_plain, ir.values_of(atom)))
         for atom in ir.atoms(condition)
     )
 
 
-def _plain(value: ir.Value) -> bool:
-    return not isinstance(value, ir.Whole | ir.Lookup | ir.Aggregate) and all(
-        map(_plain, ir.operands(value))
+def _is_plain(value: ir.Value) -> bool:
+    return not any(
+        isinstance(leaf, ir.Whole | ir.Lookup | ir.Aggregate) for leaf in ir.values_in(value)
     )
 
 

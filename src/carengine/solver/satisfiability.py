@@ -1,16 +1,15 @@
 """Whether a condition can be true, by reasoning.
 
 The question "can this be true?" is first turned into one about *literals*: an atom of the condition
-together with what it has to be, true, false or unknown. As logic here has three values, ``wanted``
-asks for one of four things: that a condition is true, is false, is not true, or is not false; each
-distributes over ``and``, ``or`` and ``not`` in its own way, and only "and" and "or" over literals
-remain. A search then chooses an alternative of each "or" and puts the chosen literals to the
+together with what it has to be, true, false or unknown. As logic here has three values, a goal is
+one of four things: that a condition is true, is false, is not true, or is not false
+(``ir.polarity``); only "and" and "or" over literals remain. A search then chooses an alternative of each "or" and puts the chosen literals to the
 theories, which know when literals cannot hold together:
 
 * null: what is compared is there; a field that is null is not compared; some fields are always
   null;
-* texts: all patterns, expressions and networks on a field leave some text (``languages``);
-* numbers and times: all comparisons together have a solution (``numbers``).
+* texts: all patterns, expressions and networks on a field leave some text (``texts``);
+* numbers and times: all comparisons together have a solution (``differences``).
 
 Everything errs to one side. ``can_be`` answers False only where no event of the stream can do it;
 True may be too generous; None means that the work it was allowed was used up. Two things are taken
@@ -22,12 +21,12 @@ kind the data model says: a base name holds no ``\\``, a whole number no fractio
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import Literal as Choice
+from typing import assert_never
 
 from attrs import evolve, frozen
 
 from .. import ir
-from ..ir import Relation, Type
+from ..ir import Goal, Relation, Type, Wish
 from ..pattern import Pattern, fold
 from ..values import number_of
 from . import differences as numbers
@@ -35,32 +34,12 @@ from .differences import Differences, term, variable
 from .facts import Facts
 from .texts import Budget, Texts, is_empty
 
-Goal = Choice["true", "false", "not true", "not false"]
-Wish = tuple[ir.Condition, Goal]
-"""A condition and what it has to be."""
-
-OPPOSITE: dict[Goal, Goal] = {
-    "true": "not true",
-    "false": "not false",
-    "not true": "true",
-    "not false": "false",
-}
-"""What holds where the goal does not."""
-
-MIRRORED: dict[Goal, Goal] = {
-    "true": "false",
-    "false": "true",
-    "not true": "not false",
-    "not false": "not true",
-}
-"""What the item of a ``not`` has to be for the whole to be the goal."""
-
 
 @frozen
 class Literal:
     """An atom and its value: true, false, or None for unknown."""
 
-    atom: ir.Condition
+    atom: ir.Atom
     value: bool | None
 
 
@@ -88,24 +67,18 @@ _MAX_CHOICES = 3_000
 
 def wanted(condition: ir.Condition, goal: Goal) -> Formula:
     """What the atoms of a condition have to be for the whole to be the goal."""
-    match condition:
-        case ir.And(items):
-            parts = tuple(wanted(item, goal) for item in items)
-            return _all(parts) if goal in ("true", "not false") else _some(parts)
-        case ir.Or(items):
-            parts = tuple(wanted(item, goal) for item in items)
-            return _some(parts) if goal in ("true", "not false") else _all(parts)
-        case ir.Not(item):
-            return wanted(item, MIRRORED[goal])
-        case ir.IsTrue(item):
-            return wanted(item, "true" if goal in ("true", "not false") else "not true")
-        case ir.Truth(value):
-            return _ANYTHING if value in _ALLOWED[goal] else _NOTHING
-        case _:
-            allowed = _ALLOWED[goal]
-            if isinstance(condition, ir.IsNull | ir.RawMatch):
-                allowed = tuple(value for value in allowed if value is not None)
-            literals = tuple(Literal(condition, value) for value in allowed)
+    match ir.demand(condition, goal):
+        case ir.EveryOf(items, each):
+            return _all(tuple(wanted(item, each) for item in items))
+        case ir.OneOf(items, each):
+            return _some(tuple(wanted(item, each) for item in items))
+        case ir.Decided(met):
+            return _ANYTHING if met else _NOTHING
+        case ir.AtomGoal(atom, each):
+            known = ir.never_unknown(atom)
+            literals = tuple(
+                Literal(atom, value) for value in each.allowed if not (known and value is None)
+            )
             return literals[0] if len(literals) == 1 else Some(literals)
 
 
@@ -118,14 +91,6 @@ def _some(parts: tuple[Formula, ...]) -> Formula:
     """One of several formulas, without the impossible ones; nothing to do where one asks for
     nothing."""
     return _ANYTHING if _ANYTHING in parts else Some(tuple(p for p in parts if p != _NOTHING))
-
-
-_ALLOWED: dict[Goal, tuple[bool | None, ...]] = {
-    "true": (True,),
-    "false": (False,),
-    "not true": (False, None),
-    "not false": (True, None),
-}
 
 
 def can_be(wishes: Iterable[Wish], facts: Facts, budget: Budget) -> bool | None:
@@ -144,7 +109,7 @@ def can_be(wishes: Iterable[Wish], facts: Facts, budget: Budget) -> bool | None:
 
 def solutions(
     wishes: Iterable[Wish], facts: Facts, budget: Budget
-) -> Iterator[Mapping[ir.Condition, bool | None]]:
+) -> Iterator[Mapping[ir.Atom, bool | None]]:
     """Ways to make each condition what it has to be: the values of atoms that suffice, one choice
     after another.
 
@@ -159,11 +124,11 @@ def solutions(
 def _choices(
     facts: Facts,
     budget: Budget,
-    literals: dict[ir.Condition, bool | None],
+    literals: dict[ir.Atom, bool | None],
     pending: list[Formula],
     open_: list[Some],
     depth: int,
-) -> Iterator[Mapping[ir.Condition, bool | None]]:
+) -> Iterator[Mapping[ir.Atom, bool | None]]:
     units = pending
     while units:
         if not _settle(literals, list(units), open_):
@@ -199,7 +164,7 @@ class _Search:
 
     def _solve(
         self,
-        literals: dict[ir.Condition, bool | None],
+        literals: dict[ir.Atom, bool | None],
         pending: list[Formula],
         open_: list[Some],
         depth: int,
@@ -237,7 +202,7 @@ class _Search:
 
 
 def _settle(
-    literals: dict[ir.Condition, bool | None], pending: list[Formula], open_: list[Some]
+    literals: dict[ir.Atom, bool | None], pending: list[Formula], open_: list[Some]
 ) -> bool:
     """Move what is pending to where it belongs. False where an atom would need two values."""
     while pending:
@@ -257,7 +222,7 @@ def _settle(
 
 
 def _simplified(
-    open_: list[Some], literals: Mapping[ir.Condition, bool | None], theories: Theories
+    open_: list[Some], literals: Mapping[ir.Atom, bool | None], theories: Theories
 ) -> tuple[list[Formula], list[Some]] | None:
     """The alternatives without those that are ruled out already; None where one has none left."""
     units: list[Formula] = []
@@ -300,7 +265,7 @@ class Theories:
         self.different: list[tuple[Hashable, Hashable]] = []
         self.differences = Differences()
 
-    def consistent(self, literals: Mapping[ir.Condition, bool | None]) -> bool | None:
+    def consistent(self, literals: Mapping[ir.Atom, bool | None]) -> bool | None:
         """Whether the literals can hold together; None where that is not known."""
         for atom, value in literals.items():
             self._take(atom, value)
@@ -334,12 +299,17 @@ class Theories:
                 return variable(of) in known and not self.facts.several(of)
             case ir.Compare(ir.Field() as of, Relation.EQUAL, ir.Constant() | ir.Moment() as to):
                 return to != ir.Constant(None) and variable(of) in self.there
-            case _:
+            case ir.IsNull() | ir.RawMatch() | ir.RawRegex():
+                # They are never unknown.
+                return True
+            case ir.Compare() | ir.Occurs() | ir.Rank():
                 return False
+            case _:
+                assert_never(atom)
 
     # Sorting
 
-    def _take(self, atom: ir.Condition, value: bool | None) -> None:
+    def _take(self, atom: ir.Atom, value: bool | None) -> None:
         match atom:
             case ir.IsNull(of):
                 self._presence(of, there=value is False)
@@ -348,7 +318,12 @@ class Theories:
             case ir.RawMatch(patterns):
                 if value is not None:
                     kept = self.passes if value else self.fails
-                    kept.setdefault("raw", set()).add(ir.Match(ir.Raw(()), patterns))
+                    kept.setdefault("raw", set()).add(ir.Match(_SOMETHING, patterns))
+            case ir.RawRegex(pattern, cased, dotall, multiline):
+                if value is not None:
+                    kept = self.passes if value else self.fails
+                    test = ir.Regex(_SOMETHING, pattern, cased, dotall, multiline)
+                    kept.setdefault("raw", set()).add(test)
             case ir.Compare():
                 self._compare(atom, value)
             case ir.Occurs(needle, haystack):
@@ -358,6 +333,8 @@ class Theories:
             case ir.Rank(of):
                 if value is not None:
                     self._presence(of, there=True)
+            case _:
+                assert_never(atom)
 
     def _presence(self, value: ir.Value, *, there: bool) -> None:
         match value:
@@ -374,6 +351,7 @@ class Theories:
                 self._presence(right, there=True)
                 self.there.add(value)
             case _:
+                # Any other value is a variable of its own, of which nothing more is known.
                 key = variable(value)
                 self.fields[key] = value
                 (self.there if there else self.null).add(key)
@@ -410,7 +388,7 @@ class Theories:
         elif (ordered := _ordered(left, right)) is not None:
             # Text or number, whichever the two are: the same two have one order.
             a, b, mirrored = ordered
-            relation = _MIRRORED[test.relation] if mirrored else test.relation
+            relation = test.relation.mirrored if mirrored else test.relation
             self._difference(a, relation, b, value, integer=False)
             return
         else:
@@ -441,7 +419,9 @@ class Theories:
             # are.
             self.differences.add_unequal(a, b)
         else:
-            self.differences.add(a, NEGATED[relation], b, integer=integer)
+            negated = relation.negated
+            assert negated is not None, "only equality has no opposite"
+            self.differences.add(a, negated, b, integer=integer)
 
     def _unknown_comparison(self, test: ir.Compare) -> None:
         """A side is null; for an order, or there and not to be read as a number."""
@@ -542,20 +522,6 @@ class Theories:
 
 
 _NUMERIC = (Type.INTEGER, Type.NUMBER, Type.TIME, Type.DURATION)
-NEGATED = {
-    Relation.LESS: Relation.GREATER_EQUAL,
-    Relation.LESS_EQUAL: Relation.GREATER,
-    Relation.GREATER: Relation.LESS_EQUAL,
-    Relation.GREATER_EQUAL: Relation.LESS,
-}
-"""The relation of two values that are there, where another one is false."""
-_MIRRORED = {
-    Relation.LESS: Relation.GREATER,
-    Relation.LESS_EQUAL: Relation.GREATER_EQUAL,
-    Relation.GREATER: Relation.LESS,
-    Relation.GREATER_EQUAL: Relation.LESS_EQUAL,
-    Relation.EQUAL: Relation.EQUAL,
-}
 _SOMETHING = ir.Raw(())
 _EMPTY = ir.Match(_SOMETHING, (Pattern(""),))
 

@@ -167,17 +167,11 @@ def _condition(condition: ir.Condition, names: Names) -> Form:
             return ir.rewrite_condition(condition, lambda leaf: _value(leaf, names))
 
 
-_MIRRORED = {
-    ir.Relation.LESS: ir.Relation.GREATER,
-    ir.Relation.LESS_EQUAL: ir.Relation.GREATER_EQUAL,
-}
-
-
 def _compared(left: ir.Value, relation: ir.Relation, right: ir.Value, type_: ir.Type) -> Form:
     if relation is ir.Relation.EQUAL:
         return "=", frozenset((left, right)), type_
-    if relation in _MIRRORED:
-        left, right, relation = right, left, _MIRRORED[relation]
+    if relation in (ir.Relation.LESS, ir.Relation.LESS_EQUAL):
+        left, right, relation = right, left, relation.mirrored
     match left, right:
         case ir.Aggregate(function), ir.Constant(int() as number) if function in _COUNTS:
             # Between whole numbers, more than three is four at least.

@@ -23,7 +23,7 @@ from attrs import field, frozen
 
 from .. import ir
 from ..diagnostics import Span
-from ..solver.satisfiability import Wish
+from ..ir import Goal, Wish
 from ..solver.texts import Budget
 from .alike import Forms, Leaf
 from .conditions import by_kind, conditions_of, conjuncts, place_of
@@ -168,10 +168,10 @@ def _only(
         of = Kind(kind, logs.kinds[kind] if logs is not None else Given(frozenset()))
         other = theirs.get(kind)
         if other is None:
-            event = shortest([(condition, "true")], of, of.judge(condition, None, ()), budget)
+            event = shortest([(condition, Goal.TRUE)], of, of.judge(condition, None, ()), budget)
             if event is not None:
                 grouped.setdefault((None, None), []).append((kind, event))
-            elif possible([(condition, "true")], of, budget) is not False:
+            elif possible([(condition, Goal.TRUE)], of, budget) is not False:
                 undecided.append(kind)
             continue
         if follows(condition, other, of, budget):
@@ -228,7 +228,7 @@ def follows(mine: ir.Condition, other: ir.Condition, of: Kind, budget: Budget) -
         small = Budget(budget.left // 4)
         if all(_one_follows(part, place, theirs, of, small) for place, part in enumerate(parts)):
             return True
-    return possible([(mine, "true"), (other, "not true")], of, budget) is False
+    return possible([(mine, Goal.TRUE), (other, Goal.NOT_TRUE)], of, budget) is False
 
 
 def _one_follows(
@@ -237,7 +237,7 @@ def _one_follows(
     # What was written from the other stands in the same order.
     ordered = sorted(range(len(theirs)), key=lambda other: abs(other - place))
     return any(
-        possible([(part, "true"), (theirs[other], "not true")], of, budget) is False
+        possible([(part, Goal.TRUE), (theirs[other], Goal.NOT_TRUE)], of, budget) is False
         for other in ordered
     )
 
@@ -249,11 +249,11 @@ def _differences(
     found: list[tuple[ir.Condition, Event]] = []
     parts = conjuncts(other)
     for part in parts:
-        if possible([(mine, "true"), (part, "not true")], of, budget) is False:
+        if possible([(mine, Goal.TRUE), (part, Goal.NOT_TRUE)], of, budget) is False:
             continue
         rest = tuple(p for p in parts if p is not part)
-        wishes: list[Wish] = [(mine, "true"), (part, "not true")]
-        strict: list[Wish] = [*wishes, *((p, "true") for p in rest)]
+        wishes: list[Wish] = [(mine, Goal.TRUE), (part, Goal.NOT_TRUE)]
+        strict: list[Wish] = [*wishes, *((p, Goal.TRUE) for p in rest)]
         event = None
         if rest:
             event = shortest(strict, of, of.judge(mine, part, rest), budget)

@@ -125,14 +125,14 @@ def paths_read(
 
 
 def _on_paths(condition: ir.Condition, paths: dict[str, ir.Field]) -> ir.Condition:
-    match condition:
-        case ir.And(items) | ir.Or(items):
-            return evolve(condition, items=tuple(_on_paths(item, paths) for item in items))
-        case ir.Not(item) | ir.IsTrue(item):
-            return evolve(condition, item=_on_paths(item, paths))
+    return ir.map_atoms(condition, lambda atom: _atom_on_path(atom, paths))
+
+
+def _atom_on_path(atom: ir.Atom, paths: dict[str, ir.Field]) -> ir.Condition:
+    match atom:
         case ir.Match(ir.Field(name, None), patterns, span) if name in paths:
             if any(pattern.cased for pattern in patterns):
-                return condition
+                return atom
             path = paths[name]
             # Without a base name nothing is known of it.
             unknown = ir.And((_has_none(path, span), ir.Truth(None)))
@@ -140,7 +140,8 @@ def _on_paths(condition: ir.Condition, paths: dict[str, ir.Field]) -> ir.Conditi
         case ir.IsNull(ir.Field(name, None), span) if name in paths:
             return ir.Or((ir.IsNull(paths[name], span), _has_none(paths[name], span)))
         case _:
-            return condition
+            # Whatever else a test asks of a base name, it stays a test of the base name.
+            return atom
 
 
 def derived(name: str, path: str) -> ir.Condition:

@@ -13,8 +13,9 @@ from ..engine.interpreter import passes
 from ..evaluate import Alone, holds
 from ..fieldmap import CarEvent, CarRow, find_maps
 from ..fieldmap import view as view_of
+from ..ir import Goal, Wish
 from ..solver.facts import Facts
-from ..solver.satisfiability import Wish, can_be
+from ..solver.satisfiability import can_be
 from ..solver.texts import Budget
 from .conditions import derived, merged, on_paths, paths_read
 from .logs import Given
@@ -44,7 +45,7 @@ class Kind:
         given = [condition for condition, _ in wishes]
         read = {name.name for condition in given for name in ir.fields_of(condition)}
         known: list[Wish] = [
-            (derived(name, path), "true")
+            (derived(name, path), Goal.TRUE)
             for name, path in self.given.defaults.items()
             if name in read and path in read
         ]

@@ -142,17 +142,13 @@ def _defaults(entry: Entry) -> dict[str, str]:
 
 def _without(condition: ir.Condition, names: frozenset[str]) -> ir.Condition:
     """The condition where fields of other names are null."""
-    match condition:
-        case ir.And(items) | ir.Or(items):
-            return type(condition)(tuple(_without(item, names) for item in items))
-        case ir.Not(item) | ir.IsTrue(item):
-            return type(condition)(_without(item, names))
-        case ir.Truth():
-            return condition
-        case _:
-            if all(_is_given(found.name, names) for found in ir.fields_of(condition)):
-                return condition
-            return ir.Truth(isinstance(condition, ir.IsNull) or None)
+
+    def changed(atom: ir.Atom) -> ir.Condition:
+        if all(_is_given(field.name, names) for field in ir.fields_of(atom)):
+            return atom
+        return ir.Truth(isinstance(atom, ir.IsNull) or None)
+
+    return ir.map_atoms(condition, changed)
 
 
 def _is_given(name: str, names: frozenset[str]) -> bool:

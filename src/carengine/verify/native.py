@@ -117,30 +117,22 @@ def _unused(entry: Entry, read: Set[Path]) -> set[Path]:
     found: set[Path] = set()
     for value in entry.fields.values():
         for several in _calls(value, "first"):
-            ways = [{raw.path for raw in _raws(way)} for way in several.arguments]
+            ways = [{raw.path for raw in ir.raws_in(way)} for way in several.arguments]
             if any(way & read for way in ways):
                 found |= {path for way in ways for path in way} - read
     return found
 
 
 def _calls(value: ir.Value, function: str) -> Iterator[ir.Call]:
-    if isinstance(value, ir.Call) and value.function == function:
-        yield value
-    for inner in ir.operands(value):
-        yield from _calls(inner, function)
-
-
-def _raws(value: ir.Value) -> Iterator[ir.Raw]:
-    if isinstance(value, ir.Raw):
-        yield value
-    for inner in ir.operands(value):
-        yield from _raws(inner)
+    for part in ir.values_in(value):
+        if isinstance(part, ir.Call) and part.function == function:
+            yield part
 
 
 def _raws_in(condition: ir.Condition) -> Iterator[ir.Raw]:
     for atom in ir.atoms(condition):
         for value in ir.values_of(atom):
-            yield from _raws(value)
+            yield from ir.raws_in(value)
 
 
 def _condition(formula: Formula, *, in_eql: bool) -> ir.Condition:

@@ -30,7 +30,7 @@ from ..diagnostics import Span
 from ..engine.streams.relational import Relations
 from ..fieldmap import CarEvent, find_maps
 from ..fieldmap import view as view_of
-from ..solver.satisfiability import Goal, Wish
+from ..ir import Goal, Wish
 from ..solver.texts import Budget
 from ..values import format_time, number_of
 from .conditions import conjuncts, place_of, selection
@@ -47,7 +47,7 @@ _MAX_TEMPLATES = 24
 # How many lists that tell programs apart are made smaller, for each direction.
 _CLOSELY = 12
 _MAX_TOGETHER = 4
-_GOALS: tuple[Goal, ...] = ("true", "not true")
+_GOALS: tuple[Goal, ...] = (Goal.TRUE, Goal.NOT_TRUE)
 _START = 1_714_550_400_000_000
 _SECOND = 1_000_000
 _TEXTS = ("a", "b")
@@ -410,8 +410,8 @@ def _templates(
             continue
         of = Kind(kind, given)
         for wishes in _wishes(tuple(conditions)):
-            passing = tuple(condition for condition, goal in wishes if goal == "true")
-            failing = ir.Or(tuple(condition for condition, goal in wishes if goal != "true"))
+            passing = tuple(condition for condition, goal in wishes if goal is Goal.TRUE)
+            failing = ir.Or(tuple(condition for condition, goal in wishes if goal is not Goal.TRUE))
             judge = of.judge(ir.conjunction(passing), failing, ())
             event = shortest(wishes, of, judge, Budget(budget.left // 16))
             if event is not None and event not in known and len(known) < _MAX_TEMPLATES:
@@ -424,14 +424,14 @@ def _wishes(conditions: tuple[ir.Condition, ...]) -> Iterator[list[Wish]]:
     those of two at a time."""
     if len(conditions) <= _MAX_TOGETHER:
         for goals in itertools.product(_GOALS, repeat=len(conditions)):
-            if "true" in goals:
+            if Goal.TRUE in goals:
                 yield list(zip(conditions, goals, strict=True))
         return
     for one in conditions:
-        yield [(one, "true")]
+        yield [(one, Goal.TRUE)]
         for other in conditions:
             if other != one:
-                yield [(one, "true"), (other, "not true")]
+                yield [(one, Goal.TRUE), (other, Goal.NOT_TRUE)]
 
 
 def _stateful(plans: Sequence[ir.Plan]) -> Iterator[ir.Plan]:
@@ -442,48 +442,15 @@ def _stateful(plans: Sequence[ir.Plan]) -> Iterator[ir.Plan]:
             yield from _stateful((*ir.plans_below(plan), *ir.plans_beside(plan)))
 
 
-def _read(plan: ir.Plan) -> Iterator[ir.Value]:
-    """The values that a plan itself computes or compares."""
-    match plan:
-        case ir.Filter(_, condition) | ir.Join(_, condition):
-            yield from (value for atom in ir.atoms(condition) for value in ir.values_of(atom))
-            yield from (a.value for a in ir.atoms(condition) if isinstance(a, ir.Rank))
-        case ir.Assign(_, _, value):
-            yield value
-        case ir.Project(_, columns) | ir.Aggregated(_, columns):
-            yield from (column.value for column in columns)
-        case ir.Group(_, keys):
-            yield from keys
-        case ir.Window(_, keys, _, columns):
-            yield from keys
-            yield from (column.value for column in columns)
-        case ir.Difference(_, _, fields):
-            yield from fields
-        case ir.Distinct(_, value):
-            yield value
-        case _:
-            return
-
-
-def _values_below(value: ir.Value) -> Iterator[ir.Value]:
-    yield value
-    for inner in ir.operands(value):
-        yield from _values_below(inner)
-
-
 def _all_values(plans: Sequence[ir.Plan]) -> Iterator[ir.Value]:
     for plan in _stateful(plans):
-        for value in _read(plan):
-            yield from _values_below(value)
+        for value in ir.values_of_plan(plan):
+            yield from ir.values_in(value)
 
 
-def _conditions(plans: Sequence[ir.Plan]) -> Iterator[ir.Condition]:
+def _atoms(plans: Sequence[ir.Plan]) -> Iterator[ir.Truth | ir.Atom]:
     for plan in _stateful(plans):
-        match plan:
-            case ir.Filter(_, condition) | ir.Join(_, condition) | ir.Window(condition=condition):
-                yield from ir.atoms(condition)
-            case _:
-                continue
+        yield from ir.atoms_of_plan(plan)
 
 
 def _varied(plans: Sequence[ir.Plan]) -> dict[str, tuple[Any, ...]]:
@@ -499,7 +466,7 @@ def _varied(plans: Sequence[ir.Plan]) -> dict[str, tuple[Any, ...]]:
                 case _:
                     first = _TEXTS
             made.setdefault(value.name, dict.fromkeys(first))
-    for atom in _conditions(plans):
+    for atom in _atoms(plans):
         match atom:
             case ir.Compare(ir.Field(name), _, ir.Constant(constant)) if name in made:
                 number = number_of(constant) if not isinstance(constant, bool) else None

@@ -12,15 +12,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any as AnyValue
+from typing import assert_never
 
 from attrs import define, evolve, field
 
 from .. import ir
 from ..evaluate import test_value
-from ..ir import Relation
+from ..ir import Relation, Wish
 from ..pattern import Any, One, Pattern, fold, tokenize
 from ..solver.facts import Facts
-from ..solver.satisfiability import Wish, solutions
+from ..solver.satisfiability import solutions
 from ..solver.texts import Budget, Texts, TextTest, example
 from ..values import format_time, number_of
 
@@ -58,7 +59,7 @@ class _Wanted:
 
 
 def _events(
-    literals: Mapping[ir.Condition, bool | None],
+    literals: Mapping[ir.Atom, bool | None],
     kind: ir.EventKind,
     facts: Facts,
     budget: Budget,
@@ -99,9 +100,7 @@ def _put(event: Event, of: ir.Value, value: AnyValue) -> None:
     place[path[-1]] = value
 
 
-def _want(
-    atom: ir.Condition, value: bool | None, fields: dict[ir.Value, _Wanted], raw: _Wanted
-) -> None:
+def _want(atom: ir.Atom, value: bool | None, fields: dict[ir.Value, _Wanted], raw: _Wanted) -> None:
     def of(inner: ir.Value) -> _Wanted:
         return fields.setdefault(inner, _Wanted())
 
@@ -119,6 +118,9 @@ def _want(
         case ir.RawMatch(patterns):
             test = ir.Match(_NOTHING, patterns)
             (raw.passes if value else raw.fails).add(test)
+        case ir.RawRegex(pattern, cased, dotall, multiline):
+            expression = ir.Regex(_NOTHING, pattern, cased, dotall, multiline)
+            (raw.passes if value else raw.fails).add(expression)
         case ir.Compare(left, relation, right):
             wanted = of(left)
             if value is None:
@@ -131,6 +133,11 @@ def _want(
             for inner in (needle, haystack):
                 if isinstance(inner, ir.Field | ir.Raw):
                     fields.setdefault(inner, _Wanted(present=value is not None, null=value is None))
+        case ir.Rank():
+            # Other events decide it.
+            return
+        case _:
+            assert_never(atom)
 
 
 def _values(of: ir.Value, wanted: _Wanted, facts: Facts, budget: Budget) -> Iterator[AnyValue]:

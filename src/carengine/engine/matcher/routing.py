@@ -27,10 +27,10 @@ from typing import Any, Generic, TypeVar
 from attrs import evolve, frozen
 
 from ... import ir
-from ...evaluate import Alone, RawRow, holds
+from ...evaluate import Alone, RawRow, decided, holds
 from ...fieldmap import FieldMap, Get, getter, outcomes
 from ...values import is_null
-from .columns import opaque_paths, paths_in
+from .columns import opaque_paths, paths_in, single_value
 
 _ALONE = Alone()
 
@@ -70,7 +70,7 @@ class _Part:
             if values
         ]
         values: set[ir.Value] = set()
-        for value in map(_only_value, atoms):
+        for value in map(single_value, atoms):
             if value is not None and value not in values:
                 values |= {value, _beginning(value) or value}
         keys = frozenset(path[0] for paths in read for path in paths)
@@ -326,7 +326,7 @@ class Router(Generic[T]):
             assert asked is not None
             known: dict[ir.Condition, ir.Condition] = {
                 # What begins with the value that was asked for goes on with what follows it.
-                atom: _past(atom, asked) if null and _only_value(atom) != asked else ir.Truth(true)
+                atom: _past(atom, asked) if null and single_value(atom) != asked else ir.Truth(true)
                 for atom, true in zip(node.atoms, outcome[1:], strict=True)
             }
             answered = frozenset(known)
@@ -413,7 +413,7 @@ class Router(Generic[T]):
             slot, condition = part[0], ir.simplify(part[1])
             if condition == ir.Truth(True):
                 holding |= {slot}
-            elif not _decided(condition):
+            elif not _is_decided(condition):
                 open_.append(_Part.of(slot, condition))
         # Entries of maps that do not recognise the event are of no interest.
         hopeful = {self._slots[p.slot][0] for p in open_ if self._slots[p.slot][1] is None}
@@ -447,7 +447,7 @@ class Router(Generic[T]):
                 for part in open_
                 if value in part.values
                 for atom in ir.atoms(part.condition)
-                if _begins_with(_only_value(atom), value)
+                if _begins_with(single_value(atom), value)
             )
         )
         return node
@@ -472,19 +472,9 @@ class Router(Generic[T]):
         return leaf
 
 
-def _decided(condition: ir.Condition) -> bool:
+def _is_decided(condition: ir.Condition) -> bool:
     # Unknown for certain is as good as false.
     return True not in outcomes(condition) or condition == ir.Truth(True)
-
-
-def _only_value(atom: ir.Condition) -> ir.Value | None:
-    match atom:
-        case ir.Match(value) | ir.Regex(value) | ir.InNetwork(value) | ir.IsNull(value):
-            return value
-        case ir.Compare(value, _, ir.Constant() | ir.Moment() | ir.Duration()):
-            return value
-        case _:
-            return None
 
 
 def _about(atom: ir.Condition, value: ir.Value) -> ir.Condition:
@@ -500,13 +490,7 @@ def _about(atom: ir.Condition, value: ir.Value) -> ir.Condition:
 
 def replaced(condition: ir.Condition, known: Outcomes) -> ir.Condition:
     """The condition with what atoms have come to in their place."""
-    match condition:
-        case ir.And(items) | ir.Or(items):
-            return evolve(condition, items=tuple(replaced(item, known) for item in items))
-        case ir.Not(item) | ir.IsTrue(item):
-            return evolve(condition, item=replaced(item, known))
-        case _:
-            return known.get(condition, condition)
+    return ir.map_atoms(condition, lambda atom: known.get(atom, atom))
 
 
 def _beginning(value: ir.Value | None) -> ir.Value | None:
@@ -557,10 +541,10 @@ def _where_present(value: ir.Value, present: frozenset[ir.Value]) -> ir.Value:
 
 
 def _past(atom: ir.Condition, beginning: ir.Value) -> ir.Condition:
-    value = _only_value(atom)
+    value = single_value(atom)
     assert value is not None
     made = _about(atom, _after_null(value, beginning))
-    value = _only_value(made)
+    value = single_value(made)
     return ir.Truth(holds(made, RawRow({}), _ALONE)) if isinstance(value, ir.Constant) else made
 
 
@@ -568,7 +552,7 @@ def _most_asked(conditions: Iterable[ir.Condition], event: Mapping[str, Any]) ->
     """The value that most open atoms are about; one that is there in the event before all others."""
     counts: dict[ir.Value, int] = {}
     for condition in conditions:
-        for value in dict.fromkeys(_beginning(_only_value(a)) for a in ir.atoms(condition)):
+        for value in dict.fromkeys(_beginning(single_value(a)) for a in ir.atoms(condition)):
             if value is not None:
                 counts[value] = counts.get(value, 0) + 1
     return max(
@@ -589,16 +573,16 @@ def _telling_keys(conditions: Iterable[ir.Condition], event: Mapping[str, Any]) 
             for path in sorted(paths_in(value))
             if path[0] not in event
         )
-        if not keys or not _decided(_without_keys(condition, frozenset(keys))):
+        if not keys or not _is_decided(_without_keys(condition, frozenset(keys))):
             continue
-        alone = [key for key in keys if _decided(_without_keys(condition, frozenset({key})))]
+        alone = [key for key in keys if _is_decided(_without_keys(condition, frozenset({key})))]
         if alone:
             found.setdefault(next((key for key in alone if key in found), alone[0]))
             continue
         # Several that only together rule it out: those that are asked for already, then the others.
         needed = {key for key in keys if key in found}
         for key in keys:
-            if _decided(_without_keys(condition, frozenset(needed))):
+            if _is_decided(_without_keys(condition, frozenset(needed))):
                 break
             needed.add(key)
         found.update(dict.fromkeys(sorted(needed)))
@@ -613,21 +597,8 @@ def _without_keys(condition: ir.Condition, absent: frozenset[str]) -> ir.Conditi
             return ir.Constant(None)
         return leaf
 
-    def decided(item: ir.Condition) -> ir.Condition:
-        match item:
-            case ir.And(items) | ir.Or(items):
-                return evolve(item, items=tuple(map(decided, items)))
-            case ir.Not(inner) | ir.IsTrue(inner):
-                return evolve(item, item=decided(inner))
-            case ir.Truth() | ir.Rank():
-                return item
-            case _:
-                values = ir.values_of(item)
-                if not values or any(paths_in(value) for value in values):
-                    return item
-                return ir.Truth(holds(item, RawRow({}), _ALONE))
-
-    return ir.simplify(decided(ir.rewrite_condition(condition, nothing)))
+    without = ir.rewrite_condition(condition, nothing)
+    return ir.simplify(decided(without, lambda value: not paths_in(value)))
 
 
 # Splitting is worth it from so many stages on that fix the value, and from so many different tests
@@ -658,7 +629,7 @@ def split_by(
     if not free and not (many and len(paths_in(chosen)) == 1):
         return None
     atoms = tuple(
-        dict.fromkeys(a for c in conditions for a in ir.atoms(c) if _only_value(a) == chosen)
+        dict.fromkeys(a for c in conditions for a in ir.atoms(c) if single_value(a) == chosen)
     )
     # A value that is compared in other ways too, or only in few, may have any number of values.
     fixed = all(isinstance(atom, ir.IsNull) or any(_fixed(atom)) for atom in atoms)

@@ -1,7 +1,7 @@
 """All stages of an event class as one matcher: which of them does this event pass?
 
-Unknown is kept exactly: negation is pushed down to the atoms first, so that a stage is decided by
-two questions about atoms, "is it true" and "is it false", and the three-valued ``and`` and ``or``
+Unknown is kept exactly: negation is pushed down to the atoms first (``ir.polarity``), so that a
+stage is decided by two questions about atoms, "is it true" and "is it false", and the three-valued ``and`` and ``or``
 become plain ones. ``evaluate.holds`` is the reference that all this is held to.
 
 Every stage hangs on an *anchor*: a few atoms of which one must be true for the stage to hold. From
@@ -21,7 +21,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 from attrs import define, field, frozen
 
@@ -330,7 +330,7 @@ class ClassMatcher:
         reads: dict[ir.Value | tuple[str, ...], Get] = {}
         for number, (_, condition) in enumerate(self._compiled):
             for atom in ir.atoms(condition) if hits >> number & 1 else ():
-                if isinstance(atom, ir.RawMatch | ir.RawRegex):
+                if ir.reads_raw_event(atom):
                     return ()
                 for value in ir.values_of(atom):
                     source = column_source(value)
@@ -369,7 +369,7 @@ class ClassMatcher:
         hanging: list[_Hanging | None] = []
         used: dict[int | None, int] = {}
         for number, condition in self._conditions:
-            made = self._compile(condition, wanted=True)
+            made = self._compile(condition, ir.Goal.TRUE)
             if made is None:
                 continue
             verdicts.append((number, made.verdict))
@@ -468,35 +468,36 @@ class ClassMatcher:
             if old is not None:
                 self._memory.release(old.tables)
 
-    # Compiling: ``wanted`` says whether the condition is to be true or false. None: it never is.
+    # Compiling a condition for what it has to be. None: it never is.
 
-    def _compile(self, condition: ir.Condition, *, wanted: bool) -> _Compiled | None:
-        match condition:
-            case ir.Truth(value):
-                return _Compiled(lambda look: True, ()) if value is wanted else None
-            case ir.Not(item):
-                return self._compile(item, wanted=not wanted)
-            case ir.IsTrue(item):
-                made = self._compile(item, wanted=True)
-                if wanted:
-                    return made
-                if made is None:
-                    return _Compiled(lambda look: True, ())
-                inner = made.verdict
-                return _Compiled(lambda look: not inner(look), ())
-            case ir.And(items) if wanted:
-                return self._every(items, wanted=True)
-            case ir.Or(items) if not wanted:
-                return self._every(items, wanted=False)
-            case ir.And(items) | ir.Or(items):
-                return self._some(items, wanted=wanted)
+    def _compile(self, condition: ir.Condition, goal: ir.Goal) -> _Compiled | None:
+        return self._meeting(ir.demand(condition, goal))
+
+    def _meeting(self, demand: ir.Demand) -> _Compiled | None:
+        match demand:
+            case ir.Decided(met):
+                return _Compiled(_always, ()) if met else None
+            case ir.EveryOf(items, ir.Goal.TRUE | ir.Goal.FALSE as goal):
+                return self._every(items, goal)
+            case ir.OneOf(items, ir.Goal.TRUE | ir.Goal.FALSE as goal):
+                return self._some(items, goal)
+            case ir.AtomGoal(atom, ir.Goal.TRUE | ir.Goal.FALSE as goal):
+                return self._atom(atom, wanted=goal is ir.Goal.TRUE)
+            case ir.EveryOf() | ir.OneOf() | ir.AtomGoal():
+                # Not true, or not false: what is unknown will do, so that nothing can be an anchor.
+                # One test turned round is cheaper than each of its parts turned round.
+                opposite = self._meeting(demand.opposite)
+                if opposite is None:
+                    return _Compiled(_always, ())
+                holds_not = opposite.verdict
+                return _Compiled(lambda look: not holds_not(look), ())
             case _:
-                return self._atom(condition, wanted=wanted)
+                assert_never(demand)
 
-    def _every(self, items: tuple[ir.Condition, ...], *, wanted: bool) -> _Compiled | None:
+    def _every(self, items: tuple[ir.Condition, ...], goal: ir.Goal) -> _Compiled | None:
         parts = []
         for item in items:
-            made = self._compile(item, wanted=wanted)
+            made = self._compile(item, goal)
             if made is None:
                 return None
             parts.append(made)
@@ -505,14 +506,14 @@ class ClassMatcher:
         anchors = tuple(anchor for part in parts for anchor in part.anchors)
         return _Compiled(all_hold([part.verdict for part in parts]), anchors)
 
-    def _some(self, items: tuple[ir.Condition, ...], *, wanted: bool) -> _Compiled | None:
+    def _some(self, items: tuple[ir.Condition, ...], goal: ir.Goal) -> _Compiled | None:
         positive: dict[int, int] = {}
         verdicts: list[Verdict] = []
         atoms: list[tuple[int | None, ir.Condition]] = []
         cost = 0.0
         hangs = True
         for item in items:
-            made = self._compile(item, wanted=wanted)
+            made = self._compile(item, goal)
             if made is None:
                 continue
             if made.anchors:
@@ -521,7 +522,7 @@ class ClassMatcher:
                 cost += best.cost
             else:
                 hangs = False
-            value = single_value(item) if wanted else None
+            value = single_value(item) if goal is ir.Goal.TRUE else None
             if value is None:
                 verdicts.append(made.verdict)
             else:
@@ -534,7 +535,7 @@ class ClassMatcher:
         anchors = (_Anchor(tuple(dict.fromkeys(atoms)), cost),) if hangs else ()
         return _Compiled(any_holds([*tests, *verdicts]), anchors)
 
-    def _atom(self, atom: ir.Condition, *, wanted: bool) -> _Compiled:
+    def _atom(self, atom: ir.Atom, *, wanted: bool) -> _Compiled:
         if isinstance(atom, ir.RawMatch):
             patterns = atom.patterns
             if wanted:
@@ -563,6 +564,10 @@ class ClassMatcher:
             index = self._indexes[source] = len(self._columns)
             self._columns.append(Column(source, self._memory))
         return index, self._columns[index].bit(_as_atom(atom), value)
+
+
+def _always(look: Look) -> bool:
+    return True
 
 
 def _any_of(texts: set[str | None]) -> Search | None:

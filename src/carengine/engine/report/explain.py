@@ -418,7 +418,7 @@ def _parts(value: Any) -> list[Any]:
 def _absence(value: ir.Value, seen: _Seen) -> str:
     """Why a value is null: the map gives none, the log has none, or the log says it does not know."""
     if any(
-        isinstance(leaf, ir.Whole | ir.Lookup | ir.Aggregate | ir.Now) for leaf in _leaves(value)
+        isinstance(leaf, ir.Whole | ir.Lookup | ir.Aggregate | ir.Now) for leaf in ir.leaves(value)
     ):
         return "other events of the run decide this"
     row = RawRow(seen.inner)
@@ -428,7 +428,7 @@ def _absence(value: ir.Value, seen: _Seen) -> str:
             return (
                 f"the field map {seen.fieldmap.name} gives no {wanted.name} for {seen.entry.kind}"
             )
-        raws = [leaf for leaf in _leaves(expression) if isinstance(leaf, ir.Raw)]
+        raws = list(ir.raws_in(expression))
         there = [raw for raw in raws if not is_null(row.raw(raw.path))]
         if raws and not there:
             names = ", ".join(value_text(raw) for raw in raws)
@@ -440,14 +440,6 @@ def _absence(value: ir.Value, seen: _Seen) -> str:
         if is_null(value_of(wanted, CarRow(seen.event), _ALONE)):
             return f"null: {_cut(value_text(expression))} gives nothing"
     return "null"
-
-
-def _leaves(value: ir.Value) -> Iterator[ir.Value]:
-    inner = ir.operands(value)
-    if not inner:
-        yield value
-    for part in inner:
-        yield from _leaves(part)
 
 
 def _quoted(value: Any) -> str:

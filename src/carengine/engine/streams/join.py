@@ -30,7 +30,7 @@ from ...values import elements, key_of
 from .bounds import UNTIMED, Limits, conjuncts, inside, is_distance, limits
 from .memory import Bucket, Memory
 from .node import Around, Node, Restore, Store
-from .relational import branch_of, leaves
+from .relational import branch_of
 from .rows import EventRow, JoinRow, Row
 
 _SWEEP = 512
@@ -495,7 +495,7 @@ def _equality(part: ir.Condition, names: Sequence[str]) -> _Equality | None:
 def _only(value: ir.Value, names: Sequence[str]) -> tuple[int, ir.Value] | None:
     """The one branch that a value is read from, and the value as read in that branch's rows."""
     found = set()
-    for leaf in leaves(value):
+    for leaf in ir.leaves(value):
         match leaf:
             case ir.Field():
                 of = branch_of(leaf, names)
@@ -535,10 +535,10 @@ def _spoken_of(part: ir.Condition, names: Sequence[str]) -> frozenset[int]:
     everything = frozenset(range(len(names)))
     found = set()
     for atom in ir.atoms(part):
-        if isinstance(atom, ir.RawMatch):
+        if ir.reads_raw_event(atom):
             return everything
         for value in ir.values_of(atom):
-            for leaf in leaves(value):
+            for leaf in ir.leaves(value):
                 if isinstance(leaf, ir.Field):
                     of = branch_of(leaf, names)
                     if of is None:

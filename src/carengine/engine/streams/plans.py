@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attrs import evolve
-
 from ... import ir
 from .bounds import conjuncts, inside, stated_limits
-from .relational import branch_of, leaves
+from .relational import branch_of
 
 
 def prepare(plan: ir.Plan, known: dict[ir.Plan, ir.Plan] | None = None) -> ir.Plan:
@@ -31,22 +29,12 @@ def prepare(plan: ir.Plan, known: dict[ir.Plan, ir.Plan] | None = None) -> ir.Pl
 
 def _prepared(plan: ir.Plan, known: dict[ir.Plan, ir.Plan]) -> ir.Plan:
     match plan:
-        case ir.Search():
-            return plan
         case ir.Filter(inner, condition):
             return _filtered(prepare(inner, known), condition)
         case ir.Join():
             return _joined(plan, known)
-        case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
-            return evolve(plan, plans=tuple(prepare(part, known) for part in plans))
-        case ir.Aggregated(group):
-            made = prepare(group, known)
-            assert isinstance(made, ir.Group)
-            return evolve(plan, group=made)
-        case ir.Difference(left, right):
-            return evolve(plan, left=prepare(left, known), right=prepare(right, known))
-        case ir.Assign() | ir.Project() | ir.Distinct():
-            return evolve(plan, plan=prepare(plan.plan, known))
+        case _:
+            return ir.map_plans(plan, lambda part: prepare(part, known))
 
 
 def _filtered(plan: ir.Plan, condition: ir.Condition) -> ir.Plan:
@@ -88,10 +76,10 @@ def _joined(join: ir.Join, known: dict[ir.Plan, ir.Plan]) -> ir.Plan:
 def _only_branch(condition: ir.Condition, names: list[str]) -> str | None:
     found: set[str | None] = set()
     for atom in ir.atoms(condition):
-        if isinstance(atom, ir.RawMatch | ir.Truth):
+        if isinstance(atom, ir.Truth) or ir.reads_raw_event(atom):
             return None
         for value in ir.values_of(atom):
-            for leaf in leaves(value):
+            for leaf in ir.leaves(value):
                 if isinstance(leaf, ir.Field):
                     found.add(branch_of(leaf, names))
                 elif isinstance(leaf, ir.Aggregate):
@@ -119,13 +107,13 @@ def needs_now(part: ir.Condition | ir.Value) -> bool:
 def ends_of(part: ir.Condition | ir.Value) -> Iterator[ir.Condition | ir.Value]:
     """The ranks of a condition and the values at the ends of its expressions."""
     if isinstance(part, ir.Value):
-        yield from leaves(part)
+        yield from ir.leaves(part)
         return
     for atom in ir.atoms(part):
         if isinstance(atom, ir.Rank):
             yield atom
         for value in ir.values_of(atom):
-            yield from leaves(value)
+            yield from ir.leaves(value)
 
 
 def stages_of(plan: ir.Plan) -> Iterator[ir.Stage]:

@@ -414,10 +414,10 @@ def _sources(condition: ir.Condition, names: Sequence[str]) -> set[str]:
     row."""
     found: set[str] = set()
     for atom in ir.atoms(condition):
-        if isinstance(atom, ir.RawMatch):
+        if ir.reads_raw_event(atom):
             return set(names)
         for value in ir.values_of(atom):
-            for leaf in leaves(value):
+            for leaf in ir.leaves(value):
                 for field in leaf.keys if isinstance(leaf, ir.Lookup) else (leaf,):
                     if isinstance(field, ir.Field):
                         of = branch_of(field, names)
@@ -437,12 +437,3 @@ def branch_of(field: ir.Field, names: Sequence[str]) -> str | None:
     if field.source in names:
         return field.source
     return next((name for name in names if field.source.startswith(name + ".")), None)
-
-
-def leaves(value: ir.Value) -> Iterator[ir.Value]:
-    """The values at the ends of an expression."""
-    inner = ir.operands(value)
-    if not inner:
-        yield value
-    for part in inner:
-        yield from leaves(part)

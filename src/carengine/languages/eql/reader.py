@@ -57,12 +57,6 @@ _RELATIONS = {
     ">": Relation.GREATER,
     ">=": Relation.GREATER_EQUAL,
 }
-_MIRRORED = {
-    Relation.LESS: Relation.GREATER,
-    Relation.GREATER: Relation.LESS,
-    Relation.LESS_EQUAL: Relation.GREATER_EQUAL,
-    Relation.GREATER_EQUAL: Relation.LESS_EQUAL,
-}
 _ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 _ESCAPES = {
     "n": "\n",
@@ -278,11 +272,11 @@ class _Reader:
     def _compared(self, a: Operand, sign: str, b: Operand, span: Span) -> ir.Condition:
         relation = _RELATIONS[sign]
         if isinstance(a, ir.Constant) and not isinstance(b, ir.Constant):
-            a, b, relation = b, a, _MIRRORED.get(relation, relation)
+            a, b, relation = b, a, relation.mirrored
         if isinstance(a, ir.Condition):
             made = self._verdict(a, relation, b, span)
         elif isinstance(b, ir.Condition):
-            made = self._verdict(b, _MIRRORED.get(relation, relation), a, span)
+            made = self._verdict(b, relation.mirrored, a, span)
         elif _is_reading(a) or _is_reading(b):
             made = self._numeric(a, relation, b, span)
         elif relation is not Relation.EQUAL:

@@ -255,7 +255,7 @@ class Writer:
         left, right = self.value(test.left), self.value(test.right)
         relation, type_ = test.relation, test.type
         if left.fixed and not right.fixed:
-            left, right, relation = right, left, _MIRRORED[relation]
+            left, right, relation = right, left, relation.mirrored
         if Form.LIST in (left.form, right.form):
             self.findings.refuse("a comparison with a list", test.span)
         if relation is ir.Relation.EQUAL:
@@ -512,15 +512,6 @@ class Writer:
         from sqlglot import exp
 
         return exp.to_identifier(text, quoted=True).sql(dialect=self.dialect.sqlglot)
-
-
-_MIRRORED = {
-    ir.Relation.EQUAL: ir.Relation.EQUAL,
-    ir.Relation.LESS: ir.Relation.GREATER,
-    ir.Relation.LESS_EQUAL: ir.Relation.GREATER_EQUAL,
-    ir.Relation.GREATER: ir.Relation.LESS,
-    ir.Relation.GREATER_EQUAL: ir.Relation.LESS_EQUAL,
-}
 
 
 def _are_numbers(left: Expression, right: Expression) -> bool:

@@ -8,7 +8,6 @@ from attrs import field, frozen
 
 from ... import ir
 from ..lowered import View
-from ..reads import leaves
 from .expressions import NULL, Expression, Form, Writer
 
 Key = tuple[str | None, str]
@@ -43,7 +42,7 @@ class Relation:
 
 def lookups_in(value: ir.Value) -> list[ir.Lookup]:
     """The counts of other streams that a value looks up."""
-    return [leaf for leaf in leaves(value) if isinstance(leaf, ir.Lookup)]
+    return [leaf for leaf in ir.leaves(value) if isinstance(leaf, ir.Lookup)]
 
 
 def lookups_of(condition: ir.Condition) -> list[ir.Lookup]:
