@@ -37,7 +37,7 @@ from carengine.languages.sigma.condition import ConditionError, parse_condition
 from carengine.languages.sigma.detection import pattern_text
 from carengine.pattern import Pattern
 from carengine.rule import RuleSet
-from sigma_rules import HEAD, SYSMON, hits, load, with_detection
+from sigma_rules import FLAT, HEAD, SYSMON, hits, load, with_detection
 from windows_shapes import Windows
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -594,6 +594,118 @@ def test_documents_of_one_file() -> None:
     assert [r.id for r in rules.refused] == ["1#4"]
     events = [{"Channel": "Security", "EventID": 1, "A": n} for n in (1, 2)]
     assert hits(rules, events) == [(0, "a"), (1, "b")]
+
+
+GLOBAL = "action: global\ntitle: Shared\nid: g\nname: shared\ndetection: {condition: s}"
+SECURITY = "logsource: {product: windows, service: security}\ndetection: {s: {EventID: 4697}}"
+SYSTEM = "logsource: {product: windows, service: system}\ndetection: {s: {EventID: 7045}}"
+SERVICE_EVENTS: list[dict[str, Any]] = [
+    {"Channel": "System", "EventID": 7045},
+    {"Channel": "Security", "EventID": 4697},
+]
+
+
+@pytest.mark.parametrize(
+    ("documents", "ids"),
+    [
+        ([GLOBAL, SECURITY, SYSTEM], ["g", "g#2"]),
+        ([GLOBAL, SECURITY + "\nid: own", SYSTEM], ["own", "g"]),
+        ([GLOBAL.replace("id: g\n", ""), SECURITY, SYSTEM], ["1#2", "1#3"]),
+        ([f"{SECURITY[:-1]}, condition: s}}\nid: r", f"action: repeat\n{SYSTEM}"], ["r", "r#2"]),
+        ([GLOBAL, SECURITY, "action: reset", SYSTEM[:-1] + ", condition: s}"], ["g", "1#4"]),
+    ],
+)
+def test_documents_with_one_id_are_all_loaded(documents: list[str], ids: list[str]) -> None:
+    rules = load("\n---\n".join(documents))
+    assert not rules.refused
+    assert sorted(rule.id for rule in rules) == sorted(ids)
+    assert hits(rules, SERVICE_EVENTS) == [(0, ids[1]), (1, ids[0])]
+
+
+def test_an_id_that_is_written_twice_is_still_told() -> None:
+    rules = load("\n---\n".join([GLOBAL, SECURITY + "\nid: a", SYSTEM + "\nid: a"]))
+    assert [rule.id for rule in rules] == ["a"]
+    assert [d.code.id for d in rules.refused[0].diagnostics] == ["CE304"]
+
+
+@pytest.mark.parametrize("reference", ["g", "shared", "G"])
+def test_a_reference_to_a_global_id_or_name_means_all_its_documents(reference: str) -> None:
+    count = (
+        "title: Count\nid: c\ncorrelation: {type: event_count, timespan: 1h,"
+        f" rules: {reference}, condition: {{gte: 2}}}}"
+    )
+    narrowed = (
+        "title: Known\nlogsource: {product: windows}\n"
+        f"filter: {{rules: [{reference}], f: {{User: admin}}, condition: not f}}"
+    )
+    rules = load("\n---\n".join([GLOBAL, SECURITY, SYSTEM]), count)
+    times = [e | {"TimeCreated": "2024-01-01T00:00:00Z"} for e in SERVICE_EVENTS]
+    matches = list(carengine.Engine(rules, FLAT).run(times))
+    assert [(m.rule.id, len(m.events)) for m in matches] == [("c", 2)]
+    rules = load("\n---\n".join([GLOBAL, SECURITY, SYSTEM]), narrowed)
+    assert hits(rules, [e | {"User": "admin"} for e in SERVICE_EVENTS]) == []
+
+
+YAML_1_2 = [
+    # written, what matches, what does not, told
+    ("off", ["off", "OFF"], ["false", False], True),
+    ("No", ["no"], [False], True),
+    ("yes", ["yes"], [True, "true"], True),
+    ("on", ["on"], [True], True),
+    ("'off'", ["off"], [False], False),
+    ("true", [True, "true"], ["yes"], False),
+    ("False", [False], ["no"], False),
+    ("017", [17, "17", "017"], [15], True),
+    ("0o17", [15], [17], True),
+    ("1_000", ["1_000"], [1000], True),
+    ("0b11", ["0b11"], [3], True),
+    ("1e3", [1000], ["1e4"], True),
+    ("12:30", ["12:30"], [750], False),
+    ("4688", [4688, "4688"], ["4689"], False),
+    ("~", [None], ["~"], False),
+    ("[a, off]", ["a", "off"], [False], True),
+]
+
+
+@pytest.mark.parametrize(("written", "good", "bad", "told"), YAML_1_2)
+def test_values_are_yaml_1_2(written: str, good: list[Any], bad: list[Any], told: bool) -> None:
+    rules = load(with_detection(f"sel: {{F: {written}}}\ncondition: sel"))
+    events = [SYSMON | {"F": value} for value in good + bad]
+    assert [place for place, _ in hits(rules, events)] == list(range(len(good)))
+    assert ("CE810" in [d.code.id for d in rules.diagnostics]) is told
+
+
+@pytest.mark.parametrize("written", ["yes", "no", "on", "off"])
+def test_a_truth_value_in_the_words_of_yaml_1_1_is_one_where_nothing_else_can_stand(
+    written: str,
+) -> None:
+    rules = load(with_detection(f"sel: {{F|exists: {written}}}\ncondition: sel"))
+    found = hits(rules, [SYSMON | {"F": "x"}, SYSMON])
+    assert [place for place, _ in found] == [int(written in ("no", "off"))]
+    assert [d.code.id for d in rules.diagnostics] == ["CE810"]
+
+
+@pytest.mark.parametrize(
+    ("item", "good", "bad", "told"),
+    [
+        (r"F|expand: '\%plain%name%'", ["%plainann"], ["annname%", r"\%plainann"], False),
+        (r"F|expand: '\%name\%'", ["%name%"], ["ann"], False),
+        (r"F|expand: '\%name%'", ["%name%"], ["ann", r"\ann"], True),
+        (r"F|expand: 'C:\\%name%\x'", [r"C:\ann\x"], [r"C:\%name%\x"], False),
+        (r"F|expand|contains: '5\% of %name%'", ["_5% of ann_"], ["5 of ann"], False),
+        (r"F|re|expand: '^\%%name%$'", ["%ann"], ["ann"], False),
+        (r"F|expand: '%name%\%'", ["ann%"], ["ann"], False),
+        (r"F: '\%name\%'", [r"\%name\%"], ["%name%"], False),
+    ],
+)
+def test_an_escaped_percent_is_plain(
+    item: str, good: list[str], bad: list[str], told: bool
+) -> None:
+    rules = load(with_detection(f"sel:\n  {item}\ncondition: sel"), name=["ann"])
+    assert not rules.refused, rules.refused[0].diagnostics
+    found = hits(rules, [SYSMON | {"F": value} for value in good + bad])
+    assert [place for place, _ in found] == list(range(len(good)))
+    assert ("CE812" in [d.code.id for d in rules.diagnostics]) is told
 
 
 def test_files_folders_and_archives(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import carengine
 from carengine import ir
+from carengine.check import check
 from carengine.engine.streams.relational import interpret_streams
 from carengine.rule import RuleSet
 from sigma_rules import FLAT, HEAD, SYSMON, hits, load, with_detection
@@ -224,6 +225,110 @@ def test_a_range_of_counts() -> None:
     assert window(correlation(body)).complete
     rules = correlation(body.replace("lte: 3", "lte: x"))
     assert "no valid" in rules.refused[0].diagnostics[0].message
+
+
+BURST = [0, 240, 330, 390]
+FOUR_IN_A_MINUTE = [0, 10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    ("condition", "seconds", "expected"),
+    [
+        # An event before a burst does not hide it from a bound above.
+        ("{gte: 3}", BURST, [[1, 2, 3]]),
+        ("{gte: 3, lte: 100}", BURST, [[1, 2, 3]]),
+        ("{eq: 3}", BURST, [[1, 2, 3]]),
+        ("{gt: 2, lt: 4}", BURST, [[1, 2, 3]]),
+        # … nor one long before, nor several.
+        ("{eq: 3}", [0, 250, 299, 310, 400, 549], [[0, 1, 2], [3, 4, 5]]),
+        # What lies within a larger window is not asked by itself.
+        ("{eq: 3}", FOUR_IN_A_MINUTE, []),
+        ("{gte: 2, lte: 3}", FOUR_IN_A_MINUTE, []),
+        ("{lte: 3}", FOUR_IN_A_MINUTE, []),
+        # The events of a window that matched are spent.
+        ("{gte: 2, lte: 9}", [0, 10, 301, 305], [[0, 1], [2, 3]]),
+        ("{lt: 3}", BURST, [[0, 1], [2, 3]]),
+    ],
+)
+def test_bounds_from_above(condition: str, seconds: list[int], expected: list[list[int]]) -> None:
+    body = f"type: event_count\nrules: part_1\ntimespan: 5m\ncondition: {condition}"
+    assert fired(body, [(second, {"EventID": 1}) for second in seconds]) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("type: event_count\ncondition: {gte: 3, lte: 9}", "by `lte`"),
+        ("type: event_count\ncondition: {eq: 3}", "by `eq`"),
+        ("type: value_count\ncondition: {field: User, lt: 3}", "by `lt`"),
+        ("type: value_avg\ncondition: {field: Size, gt: 3}", "other values"),
+        ("type: temporal\ncondition: part_1 and not part_2", "behind `not`"),
+        ("type: event_count\ncondition: {gte: 3}", ""),
+        ("type: value_sum\ncondition: {field: Size, gt: 3}", ""),
+        ("type: temporal\ncondition: part_1 and part_2", ""),
+    ],
+)
+def test_a_correlation_that_more_events_silence_is_told(body: str, said: str) -> None:
+    rules = " rules: part_1\n" if "temporal" not in body else "\n"
+    loaded = correlation(f"{body}\n{rules.strip()}\ntimespan: 5m")
+    assert not loaded.refused
+    told = [d.message for d in loaded.diagnostics if d.code.id == "CE811"]
+    assert len(told) == bool(said)
+    assert all(said in message for message in told)
+
+
+def test_a_window_with_a_bound_from_above_costs_the_same_however_full_it_is() -> None:
+    """What the condition reads is kept up to date, also for averages and percentiles."""
+    for kind in ("value_avg", "value_median", "event_count"):
+        field = "" if kind == "event_count" else "field: Size, "
+        body = f"type: {kind}\nrules: part_1\ntimespan: 30m\ncondition: {{{field}lt: 0}}"
+        events = [(second // 10, {"EventID": 1, "Size": second % 7}) for second in range(600)]
+        assert fired(body, events) == []
+
+
+@pytest.mark.parametrize(
+    ("outside", "inside", "reported"),
+    [
+        ("generate: true\n", "", True),
+        ("generate: false\n", "", False),
+        ("", "generate: true\n", True),
+        ("generate: yes\n", "", True),
+        ("generate: true\n", "generate: true\n", True),
+        ("generate: true\n", "generate: false\n", None),
+        ("generate: maybe\n", "", None),
+        ("generate: [true]\n", "", None),
+    ],
+)
+def test_generate_stands_at_the_top_or_within(
+    outside: str, inside: str, reported: bool | None
+) -> None:
+    body = (COUNT + "condition: {gte: 10}\n" + inside).rstrip().replace("\n", "\n  ")
+    rules = load(f"title: Correlated\nid: c\n{outside}correlation:\n  {body}\n{_PARTS}")
+    part = rules.get("p1")
+    assert part is not None
+    if reported is None:
+        [refused] = rules.refused
+        assert "generate" in refused.diagnostics[0].message
+    else:
+        assert not rules.refused
+        assert bool(part.program.outputs) is reported
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        COUNT + "condition: {gte: 10}",
+        "type: value_count\nrules: part_1\ntimespan: 5m\ncondition: {gte: 5, field: User}",
+        "type: temporal\nrules: [part_1, part_2]\ngroup-by: [Host]\ntimespan: 5m",
+        "type: temporal_ordered\nrules: [part_1, part_2]\ntimespan: 5m",
+        "type: temporal\ntimespan: 5m\ncondition: part_1 and not part_2",
+        "type: value_avg\nrules: part_1\ntimespan: 5m\ncondition: {gte: 5, field: Size}",
+    ],
+)
+def test_correlations_can_be_checked(body: str) -> None:
+    rules = correlation(body)
+    assert not rules.refused
+    assert [d.code.id for d in check(rules)] == []
 
 
 def test_a_rule_that_is_named_twice_is_one() -> None:

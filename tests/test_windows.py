@@ -62,14 +62,21 @@ VALUES = (
 def windows(draw: st.DrawFn) -> ir.Window:
     """A window over up to three plans of the events of `streams`."""
     values = draw(st.lists(st.sampled_from(VALUES), min_size=1, max_size=2, unique=True))
-    relation = draw(st.sampled_from([ir.Relation.GREATER_EQUAL, ir.Relation.LESS]))
+    relation = draw(
+        st.sampled_from([ir.Relation.GREATER_EQUAL, ir.Relation.LESS, ir.Relation.EQUAL])
+    )
     least = ir.Constant(draw(st.integers(1, 4)))
+    condition: ir.Condition = ir.Compare(ir.Field("c0"), relation, least, ir.Type.NUMBER)
+    if draw(st.booleans()):
+        most = ir.Constant(draw(st.integers(2, 5)))
+        upper = ir.Compare(ir.Field("c0"), ir.Relation.LESS_EQUAL, most, ir.Type.NUMBER)
+        condition = ir.And((condition, upper))
     return ir.Window(
         tuple(draw(st.lists(st.sampled_from(PLANS), min_size=1, max_size=3))),
         tuple(draw(st.sampled_from([(), (ir.Field("hostname"),), (ir.Field("user"),)]))),
         draw(st.sampled_from([0, 1, 5, 30])) * SECOND,
         tuple(ir.Column(f"c{number}", value) for number, value in enumerate(values)),
-        ir.Compare(ir.Field("c0"), relation, least, ir.Type.NUMBER),
+        condition,
         draw(st.booleans()),
         draw(st.booleans()),
     )

@@ -24,11 +24,14 @@ The text is read with PyYAML's event parser: libyaml's where it was built in, ot
 Python, which is slower. Nothing is constructed by PyYAML, and nothing here recurses into the text.
 
 Types are YAML 1.1's, as PyYAML has them (``yes`` is true, ``017`` is fifteen), less two that
-surprise: dates and base-60 numbers (``12:30``) stay text.
+surprise: dates and base-60 numbers (``12:30``) stay text. With `Version.CORE` they are those of
+YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), as Sigma wants them: ``yes``
+is a text, ``017`` is seventeen.
 """
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterator
 from functools import cached_property
@@ -53,6 +56,14 @@ class Limits:
     depth: int = 64
 
 
+class Version(enum.Enum):
+    """Which YAML says what a plain scalar is."""
+
+    YAML_1_1 = "1.1"
+    CORE = "1.2"
+    """The core schema of YAML 1.2."""
+
+
 @frozen(slots=False)
 class Scalar:
     """A single value.
@@ -74,6 +85,11 @@ class Scalar:
     def span(self) -> Span:
         """Where the scalar stands, with its quotes or its block's indicator."""
         return self._block.span(self._start, self._end)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is written without quotes and is no block."""
+        return not self._style
 
     @cached_property
     def text_block(self) -> Block:
@@ -180,7 +196,13 @@ class _Open:
     entries: list[tuple[Scalar, Node]] = field(factory=list)
 
 
-def load_yaml(block: Block, code: Code, *, limits: Limits = Limits()) -> Node:
+def load_yaml(
+    block: Block,
+    code: Code,
+    *,
+    limits: Limits = Limits(),
+    version: Version = Version.YAML_1_1,
+) -> Node:
     """The one document in a text, as nodes with spans; an empty text is a ``Scalar`` of None.
 
     Raises ``CarError`` with diagnostics of ``code``: bad YAML, characters YAML does not allow,
@@ -207,7 +229,7 @@ def load_yaml(block: Block, code: Code, *, limits: Limits = Limits()) -> Node:
         raise CarError([_finding(block, code, at, at + 1, message)])
     root = None
     try:
-        root = _build(block, base, text, code, limits, found)
+        root = _build(block, base, text, code, limits, version, found)
     except _StopReading:
         pass
     except yaml.MarkedYAMLError as error:
@@ -224,7 +246,13 @@ class _StopReading(Exception):  # noqa: N818 (control flow, not an error anyone 
 
 
 def _build(
-    block: Block, base: int, text: str, code: Code, limits: Limits, found: list[Diagnostic]
+    block: Block,
+    base: int,
+    text: str,
+    code: Code,
+    limits: Limits,
+    version: Version,
+    found: list[Diagnostic],
 ) -> Node | None:
     stack: list[_Open] = []
     root: Node | None = None
@@ -245,7 +273,7 @@ def _build(
                     # visible character.
                     while block.text[end - 1].isspace():
                         end -= 1
-                value = _value(event, style, block, start, end, code, found)
+                value = _value(event, style, block, start, end, code, version, found)
                 node: Node = Scalar(value, event.value, block, start, end, style)
             case yaml.AliasEvent():
                 message = f"the alias *{event.anchor} is not followed; write the value out"
@@ -319,18 +347,25 @@ def _key(node: Node, top: _Open, block: Block, code: Code, found: list[Diagnosti
 
 
 def _value(
-    event: Any, style: str, block: Block, start: int, end: int, code: Code, found: list[Diagnostic]
+    event: Any,
+    style: str,
+    block: Block,
+    start: int,
+    end: int,
+    code: Code,
+    version: Version,
+    found: list[Diagnostic],
 ) -> Value:
     """What a scalar is: text where it is quoted or a block, otherwise what it looks like."""
     tag, text = event.tag, event.value
     if tag is None:
-        return text if style else _resolve(text)
+        return text if style else resolved(text, version)
     if tag == "!" or tag == _TAG + "str":
         return str(text)
     if tag not in _TAGS:
         found.append(_finding(block, code, start, end, f"the tag {tag} is not known"))
         return None
-    value = _resolve(text)
+    value = resolved(text, version)
     if tag == _TAG + "float" and type(value) is int:
         value = float(value)
     if type(value) is not _TAGS[tag]:
@@ -385,8 +420,42 @@ _FLOAT = re.compile(
 )
 
 
+_CORE_WORDS: Final[dict[str, bool | None]] = {
+    word: meaning
+    for word, meaning in _WORDS.items()
+    if word.lower() in ("~", "", "null", "true", "false")
+}
+_CORE_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
+_CORE_FLOAT = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)"
+    r"|\.(?:nan|NaN|NAN)",
+    re.ASCII,
+)
+
+
+def resolved(text: str, version: Version) -> Value:
+    """The value of a plain scalar. A number that Python will not read stays text.
+
+    >>> resolved("off", Version.YAML_1_1), resolved("off", Version.CORE)
+    (False, 'off')
+    """
+    if version is Version.YAML_1_1:
+        return _resolve(text)
+    if text in _CORE_WORDS:
+        return _CORE_WORDS[text]
+    if text[0] not in "0123456789+-.":
+        return text
+    try:
+        if _CORE_INTEGER.fullmatch(text):
+            return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+        if _CORE_FLOAT.fullmatch(text):
+            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    except ValueError:
+        return text
+    return text
+
+
 def _resolve(text: str) -> Value:
-    """The value of a plain scalar. A number that Python will not read stays text."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in "0123456789+-.":

@@ -173,16 +173,13 @@ def check_plans(program: ir.Program, block: Span) -> list[Diagnostic]:
     about."""
     found: list[Diagnostic] = []
     for plan in ir.every_plan(output.plan for output in program.outputs):
-        span = getattr(plan, "span", None)
-        if span is None or not _within(span, block):
-            # The plan of a rule that this one runs: it is checked there.
-            continue
+        # A span outside `block` is of a rule that this one runs: it is checked there.
         match plan:
-            case ir.Join():
+            case ir.Join(span=Span() as span) if _within(span, block):
                 found += _join(plan, span)
-            case ir.Group(within=None):
+            case ir.Group(within=None, span=Span() as span) if _within(span, block):
                 found.append(_open_group(plan, span))
-            case ir.Difference():
+            case ir.Difference(span=Span() as span) if _within(span, block):
                 found += _difference(plan, span)
     return found
 

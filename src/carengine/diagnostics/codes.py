@@ -698,6 +698,26 @@ SIGMA_FILTER_UNUSED = _warning(
     "filter that applies to no rule",
     """None of the loaded rules is one that the filter names, or is of its log source; it keeps nothing out.""",
 )
+SIGMA_YAML_VERSION = _note(
+    "CE810",
+    "value that YAML 1.1 and YAML 1.2 read differently",
+    """Sigma rules are YAML 1.2, in which only `true` and `false` are truth values: `yes`, `no`, `on` and `off` without
+    quotes are texts, `017` is seventeen and `1_000` a text. pySigma and many tools read YAML 1.1, in which they are
+    something else. Quotes make it a text for both.""",
+)
+SIGMA_UPPER_BOUND = _warning(
+    "CE811",
+    "correlation that more events silence",
+    """The condition has a bound from above (`lt`, `lte`, `eq`, `neq`, or `not` in an expression), so that one more event of
+    the kinds that it reads keeps it from matching: whoever can cause such events can evade the rule. The window is
+    asked when it is complete, so that it also matches later than it would with `gt` or `gte`.""",
+)
+SIGMA_ESCAPED_PERCENT = _note(
+    "CE812",
+    "percent that begins no placeholder",
+    r"""With `expand`, Sigma's specification reads `\%` as a plain percent. Some tools read it as a backslash before a
+    placeholder; `\\%name%` is that.""",
+)
 
 # 9xx: translations
 

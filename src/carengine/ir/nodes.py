@@ -474,8 +474,10 @@ class Window:
     * Sliding (not ``complete``): with each row r, the window holds the rows with r's keys that are
       not spent and at most ``span`` microseconds older than r, and r itself. Where the condition is
       true the window fires.
-    * ``complete``: a window opens with the first row that is in none, holds the rows of its keys up
-      to ``span`` microseconds later, and the condition is asked once, when time has passed it.
+    * ``complete``: each row that is not spent opens a window, which holds the rows of its keys up
+      to ``span`` microseconds later that are not spent. The condition is asked once, when time has
+      passed the window, and only of windows that do not lie within an earlier one: of three rows
+      close together it is asked once, and no row before them changes that.
 
     The rows of a window that fired are spent: they are in no later one. With ``ordered`` a window
     fires only if a row of each plan can be picked from it, in the order of the plans, no row older

@@ -67,8 +67,9 @@ def aggregate(
                 n for v in values for x in elements(v) if (n := number_in(x, type_)) is not None
             ]
             if function == "percentile":
-                return _percentile(numbers, 50 if argument is None else argument)
-            return _moment(
+                ordered = sorted(map(Fraction, numbers))
+                return percentile_of(ordered, 50 if argument is None else argument)
+            return moment_of(
                 function,
                 len(numbers),
                 sum(map(Fraction, numbers), Fraction()),
@@ -81,7 +82,7 @@ def number_in(value: Any, type_: ir.Type) -> int | float | None:
     return number_of(value, hexadecimal=type_ is ir.Type.INTEGER)
 
 
-def _moment(function: str, count: int, total: Fraction, squares: Fraction) -> int | float | None:
+def moment_of(function: str, count: int, total: Fraction, squares: Fraction) -> int | float | None:
     """Sum, average or deviation from the count, the sum and the sum of squares."""
     if not count or (function == "standard_deviation" and count < 2):
         return None
@@ -98,11 +99,11 @@ def _moment(function: str, count: int, total: Fraction, squares: Fraction) -> in
         return None
 
 
-def _percentile(numbers: Sequence[int | float], percentage: float) -> int | float | None:
-    """The value below which so many percent of the numbers lie; between two of them, in proportion."""
-    if not numbers:
+def percentile_of(ordered: Sequence[Fraction], percentage: float) -> int | float | None:
+    """The value below which so many percent of the numbers lie; between two of them, in
+    proportion. ``ordered`` is sorted; null where there is none."""
+    if not ordered:
         return None
-    ordered = sorted(map(Fraction, numbers))
     place = Fraction(percentage) / 100 * (len(ordered) - 1)
     below = math.floor(place)
     above = min(below + 1, len(ordered) - 1)
@@ -201,7 +202,7 @@ class Running:
                     return self.number
                 return self.text
             case _:
-                return _moment(self.function, self.count, self.total, self.squares)
+                return moment_of(self.function, self.count, self.total, self.squares)
 
     def save(self, key: Callable[[Any], Any]) -> Any:
         """What it holds as plain data; ``key`` makes plain data of a value that was compared."""

@@ -190,11 +190,16 @@ class Relations:
         """What fires among the rows of one key, in canonical order."""
         unspent = 0
         place = 0
+        asked = 0
         while place < len(rows):
             if window.complete:
-                ends = [r for r in rows[place:] if time_of(r) <= time_of(rows[place]) + window.span]
-                members: list[Row] = list(ends)
-                place += len(members)
+                end = time_of(rows[place]) + window.span
+                members = [row for row in rows[place:] if time_of(row) <= end]
+                within = place + len(members) == asked
+                asked = place + len(members)
+                place += 1
+                if within:
+                    continue
             else:
                 last = rows[place]
                 place += 1
@@ -208,6 +213,8 @@ class Relations:
                 continue
             found = fired(window, group_of_window(window, members), self)
             if found is not None:
+                if window.complete:
+                    place = asked
                 unspent = place
                 yield found
 

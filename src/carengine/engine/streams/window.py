@@ -2,8 +2,9 @@
 
 Rows wait until the clock has passed them, and are then taken in canonical order, so that the order
 of arrival makes no difference. A sliding window keeps the rows that are not spent and not too old;
-counts, distinct counts and sums are kept up to date as rows enter and leave it, so that a row costs
-the same however many the window holds. ::
+one that is asked when it is complete, those from its first row on. What the condition reads
+(counts, distinct counts, sums, averages, percentiles) is kept up to date as rows enter and leave
+the window, so that a row costs the same however many the window holds. ::
 
     span 10 minutes, lateness 5 minutes, row at 10:00   →   looked at when an event from after 10:05 has come,
                                                             let go of when one from after 10:15 has
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -24,7 +25,7 @@ from attrs import define, field
 from ... import ir
 from ...evaluate import Surroundings, holds, value_of
 from ...values import elements
-from .aggregates import number_in
+from .aggregates import moment_of, number_in, percentile_of
 from .memory import Bucket, Memory
 from .node import Around, Node, Restore, Store
 from .relational import fired, group_of_window
@@ -41,13 +42,15 @@ class _Member:
 
 
 class _Tally:
-    """A column of a sliding window that can be kept up to date: a count, a distinct count, a sum."""
+    """A column of a window that is kept up to date while rows enter and leave it."""
 
     def __init__(self, aggregate: ir.Aggregate, around: Surroundings) -> None:
         self._function, self._value, self._around = aggregate.function, aggregate.value, around
         self._type = ir.Type.ANY if self._value is None else ir.type_of(self._value)
+        self._argument = 50 if aggregate.argument is None else aggregate.argument
         self._rows = 0
         self._total = Fraction()
+        self._ordered: list[Fraction] = []
         self._cells: dict[Any, int] = {}
 
     def change(self, row: Row, by: int) -> None:
@@ -69,8 +72,16 @@ class _Tally:
                 for item in found:
                     number = number_in(item, self._type)
                     if number is not None:
-                        self._rows += by
-                        self._total += by * Fraction(number)
+                        self._count_number(Fraction(number), by)
+
+    def _count_number(self, number: Fraction, by: int) -> None:
+        if self._function != "percentile":
+            self._rows += by
+            self._total += by * number
+        elif by > 0:
+            insort(self._ordered, number)
+        else:
+            del self._ordered[bisect_left(self._ordered, number)]
 
     @property
     def value(self) -> Any:
@@ -80,19 +91,16 @@ class _Tally:
                 return self._rows
             case "distinct_count":
                 return len(self._cells)
-        if not self._rows:
-            return None
-        try:
-            return int(self._total) if self._total.denominator == 1 else float(self._total)
-        except OverflowError:
-            return None
+            case "percentile":
+                return percentile_of(self._ordered, self._argument)
+        return moment_of(self._function, self._rows, self._total, Fraction())
 
 
 def _kept_up(value: ir.Value) -> bool:
     match value:
         case ir.Aggregate("count"):
             return True
-        case ir.Aggregate("distinct_count" | "sum", inner):
+        case ir.Aggregate("distinct_count" | "sum" | "average" | "percentile", inner):
             return inner is not None
         case _:
             return False
@@ -113,6 +121,13 @@ class _Moving:
     def __len__(self) -> int:
         return len(self.waiting) + len(self.window)
 
+    @property
+    def opened(self) -> float:
+        """The time of the oldest row; infinite where there is none."""
+        if self.window:
+            return self.window[0].time
+        return self.times[0] if self.times else math.inf
+
     def trim(self, keep: int) -> int:
         """Drop the oldest rows but ``keep``."""
         gone = 0
@@ -132,7 +147,7 @@ class _Moving:
         self.memory.hold(member.row)
 
     def taken(self, count: int) -> list[_Member]:
-        """The first of the waiting rows, in canonical order."""
+        """The first of the waiting rows, in canonical order; they wait no more."""
         found = self.waiting[:count]
         del self.times[:count], self.waiting[:count]
         by_row = {id(member.row): member for member in found}
@@ -172,11 +187,13 @@ class WindowNode(Node):
         self._open: dict[Any, _Moving] = {}
         self._deadlines: list[tuple[float, int, Any]] = []
         self._count = 0
-        sliding = not plan.complete and all(_kept_up(column.value) for column in plan.columns)
+        asked = {field.name for field in ir.fields_of(plan.condition)}
+        read = [column for column in plan.columns if column.name in asked]
+        kept_up = all(_kept_up(column.value) for column in read)
         self._tallied = {
             column.name: column.value
-            for column in plan.columns
-            if sliding and isinstance(column.value, ir.Aggregate)
+            for column in read
+            if kept_up and isinstance(column.value, ir.Aggregate)
         }
 
     def push(self, port: int, row: Row) -> None:
@@ -197,11 +214,9 @@ class WindowNode(Node):
         self._due(keys, moving)
 
     def _due(self, key: Any, moving: _Moving) -> None:
-        due = math.inf
-        if moving.times:
-            due = moving.times[0] + (self._plan.span if self._plan.complete else 0)
-        if moving.window:
-            due = min(due, moving.window[0].time + self._plan.span)
+        due = moving.opened + self._plan.span
+        if moving.times and not self._plan.complete:
+            due = min(due, moving.times[0])
         if due != moving.deadline:
             moving.deadline = due
             if due < math.inf:
@@ -225,14 +240,7 @@ class WindowNode(Node):
 
     def _run(self, moving: _Moving, past: float) -> None:
         if self._plan.complete:
-            while moving.times and moving.times[0] + self._plan.span < past:
-                count = bisect_right(moving.times, moving.times[0] + self._plan.span)
-                members = moving.taken(count)
-                found = self._fires(moving, members)
-                for member in members:
-                    moving.forget(member)
-                if found is not None:
-                    self.emit(found)
+            self._ask_complete(moving, past)
             return
         for member in moving.taken(bisect_left(moving.times, past)):
             self._let_go(moving, member.time)
@@ -243,6 +251,22 @@ class WindowNode(Node):
                     moving.leave()
                 self.emit(found)
         self._let_go(moving, past)
+
+    def _ask_complete(self, moving: _Moving, past: float) -> None:
+        """Ask the windows that the clock has passed.
+
+        A window that no row entered since the one before it was asked lies within that one.
+        """
+        while (opened := moving.opened) + self._plan.span < past:
+            entering = moving.taken(bisect_right(moving.times, opened + self._plan.span))
+            for member in entering:
+                moving.enter(member)
+            found = self._fires(moving, moving.window) if entering else None
+            moving.leave()
+            if found is not None:
+                while moving.window:
+                    moving.leave()
+                self.emit(found)
 
     def _let_go(self, moving: _Moving, time: float) -> None:
         while moving.window and moving.window[0].time + self._plan.span < time:

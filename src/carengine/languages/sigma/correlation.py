@@ -10,7 +10,8 @@
 =====================================  ==============================================================
 
 A bound from above (``lt``, ``lte``, ``eq``, ``neq``, and ``not`` in an expression) is asked of
-complete windows too: until then an event may still come. ``aliases`` give one name to what the
+complete windows too: until then an event may still come. Every event opens one, so that no event
+before a burst hides it; that more events within it do is what such a bound says, and CE811. ``aliases`` give one name to what the
 rules call differently. See `ir.Window` for what a window is.
 """
 
@@ -38,11 +39,13 @@ from sigma.exceptions import SigmaError
 from ... import ir, yamltext
 from ...diagnostics import Code, Diagnostic, Span, codes
 from .condition import negated
-from .document import Document
+from .document import Document, boolean_of
 
 _Operator = SigmaCorrelationConditionOperator
 _Kind = SigmaCorrelationType
 
+_RISING = (_Operator.GT, _Operator.GTE)
+_DILUTED = (_Kind.VALUE_AVG, _Kind.VALUE_MEDIAN, _Kind.VALUE_PERCENTILE)
 _MAX_TEXT = 2_000
 _MAX_DEPTH = 20
 _MAX_RULES = 1_000
@@ -55,13 +58,14 @@ class Correlation:
     """A correlation rule that was read: pySigma's object, and the rules it is about, in order.
 
     ``bounds`` are all that its measure must satisfy; none where the condition is an expression over
-    rules.
+    rules. ``generate`` is whether the rules it is about report their own events as well.
     """
 
     document: Document
     rule: SigmaCorrelationRule
     references: tuple[str, ...]
     bounds: tuple[SigmaCorrelationCondition, ...]
+    generate: bool
 
     @property
     def span(self) -> Span:
@@ -74,11 +78,6 @@ class Correlation:
         """The rules that its aliases name."""
         names = (named.reference for alias in self.rule.aliases for named in alias.mapping)
         return tuple(dict.fromkeys(map(str, names)))
-
-    @property
-    def generates(self) -> bool:
-        """Whether the rules it is about report their own events as well."""
-        return bool(self.rule.generate)
 
 
 def read_correlation(document: Document) -> tuple[Correlation | None, tuple[Diagnostic, ...]]:
@@ -96,7 +95,11 @@ def read_correlation(document: Document) -> tuple[Correlation | None, tuple[Diag
         for key, _ in node.entries
         if key.value not in _KEYS
     )
+    generate, wrong = _generate(document, node)
+    if wrong is not None:
+        return None, (wrong,)
     plain = yamltext.plain(node)
+    plain.pop("generate", None)
     bounds = _bounds(plain.get("condition"))
     if bounds:
         # pySigma takes one bound; a range has two.
@@ -125,7 +128,43 @@ def read_correlation(document: Document) -> tuple[Correlation | None, tuple[Diag
     if not asked and isinstance(rule.condition, SigmaCorrelationCondition):
         # All rules, where nothing is said; a rule that is named twice is one.
         asked = (replace(rule.condition, count=len(references)),)
-    return Correlation(document, rule, references, asked), said
+    made = Correlation(document, rule, references, asked, generate)
+    if (why := _evaded(made)) and condition is not None:
+        said = (*said, Diagnostic(codes.SIGMA_UPPER_BOUND, why, condition.span))
+    return made, said
+
+
+def _evaded(correlation: Correlation) -> str:
+    """Why more events can keep a correlation from matching; empty where they cannot."""
+    rule = correlation.rule
+    if isinstance(rule.condition, SigmaExtendedCorrelationCondition):
+        refused = _negates(rule.condition.parsed)
+        return "an event of a rule behind `not` keeps this correlation from matching" * refused
+    upper = [a.op.name.lower() for a in correlation.bounds if a.op not in _RISING]
+    if upper:
+        return f"more events keep this correlation from matching, by `{'` and `'.join(upper)}`"
+    if rule.type in _DILUTED:
+        return f"events with other values keep this correlation from matching: {rule.type.name.lower()}"
+    return ""
+
+
+def _generate(document: Document, correlation: yamltext.Mapping) -> tuple[bool, Diagnostic | None]:
+    """Whether the rules it is about report too, or what is wrong with saying so.
+
+    The specification has ``generate`` beside ``correlation`` at the top of the document (Sigma
+    Correlation Rules Specification, "Generate"); pySigma reads it within. Both are read.
+    """
+    nodes = [n for n in (document.root.get("generate"), correlation.get("generate")) if n]
+    answers = set()
+    for node in nodes:
+        answer = boolean_of(node)
+        if answer is None:
+            return False, Diagnostic(codes.BAD_SIGMA, "generate is true or false", node.span)
+        answers.add(answer)
+    if len(answers) > 1:
+        message = "generate says one thing at the top of the document and another in `correlation`"
+        return False, Diagnostic(codes.BAD_SIGMA, message, nodes[1].span)
+    return True in answers, None
 
 
 def _bounds(condition: Any) -> list[dict[str, Any]]:
@@ -249,7 +288,7 @@ _Asked = tuple[tuple[ir.Column, ...], ir.Condition, bool]
 def _measured(correlation: Correlation) -> _Asked:
     rule, bounds = correlation.rule, correlation.bounds
     name, aggregate, steady = _measure(rule, bounds[0])
-    rising = [asked for asked in bounds if asked.op in (_Operator.GT, _Operator.GTE)]
+    rising = [asked for asked in bounds if asked.op in _RISING]
     if rule.type is _Kind.TEMPORAL_ORDERED and not any(
         asked.count + (asked.op is _Operator.GT) >= len(correlation.references) for asked in rising
     ):

@@ -50,10 +50,11 @@ from sigma.types import (
 )
 
 from ... import ir, yamltext
-from ...diagnostics import Code, Diagnostic, Span, codes
+from ...diagnostics import Code, Diagnostic, Fix, Span, codes
 from ...evaluate import regex_of
 from ...pattern import Pattern, escape
 from .condition import negated
+from .document import boolean_of, read_otherwise
 from .policy import ITEM_OPTIONS
 
 Placeholders = Dictionary[str, Sequence[str]]
@@ -140,6 +141,20 @@ class DetectionReader:
                 kind = yamltext.kind_of(value)
                 return self._wrong(codes.BAD_SIGMA, f"a value cannot be {kind}", value.span)
             plain = value.value
+            if "exists" in modifiers and isinstance(plain, str):
+                truth = boolean_of(value)
+                plain = plain if truth is None else truth
+            if "expand" in modifiers and _LOOKS_LIKE_PLACEHOLDER.search(value.text):
+                self.found.append(
+                    Diagnostic(
+                        codes.SIGMA_ESCAPED_PERCENT,
+                        r"\% is a plain percent here, and begins no placeholder",
+                        value.span,
+                        fix=Fix(r"for a backslash before a placeholder, write \\%"),
+                    )
+                )
+            if not textual and (otherwise := read_otherwise(value)) is not None:
+                self.found.append(otherwise)
             if isinstance(plain, int | float) and not isinstance(plain, bool):
                 if textual:
                     self.found.append(
@@ -178,9 +193,15 @@ class DetectionReader:
         for."""
         names = [_SYNONYMS.get(name, name) for name in modifiers]
         end = names.index("expand") + 1 if "expand" in names else len(names)
+        mark = ""
+        if "expand" in names:
+            mark = _unused_character(given)
+            given = [_percents_marked(value, mark) for value in given]
         item = SigmaDetectionItem.from_mapping(
             "|".join([field, *names[:end]]), given, **ITEM_OPTIONS
         )
+        if mark:
+            item.value = [_percents_unmarked(value, mark) for value in item.value]
         for plain, number in zip(given, item.original_value or (), strict=True):
             # pySigma keeps large numbers as floats where these differ from them.
             if isinstance(number, SigmaNumber) and isinstance(plain, int):
@@ -401,6 +422,37 @@ class _Reading:
             case starts, _:
                 function = "starts_with" if starts else "ends_with"
                 return ir.Match(ir.Call(function, (field, other)), (Pattern("true"),), self.span)
+
+
+# Escaped percents. pySigma reads `\%` as a backslash and a percent that may begin a placeholder; the
+# specification ("Placeholders") has it as a plain percent. So a character that is in none of the
+# values stands for it while pySigma works.
+
+_ESCAPED_PERCENT = re.compile(r"(?<!\\)((?:\\\\)*)\\%")
+_LOOKS_LIKE_PLACEHOLDER = re.compile(r"(?<!\\)(?:\\\\)*\\%[^\\%]+%(?![^\\%]+%)")
+
+
+def _unused_character(given: Sequence[yamltext.Value]) -> str:
+    texts = [value for value in given if isinstance(value, str)]
+    private = (chr(code) for code in range(0xE000, 0xF900))
+    return next((c for c in private if not any(c in text for text in texts)), "\uf8ff")
+
+
+def _percents_marked(value: yamltext.Value, mark: str) -> yamltext.Value:
+    if not isinstance(value, str):
+        return value
+    return _ESCAPED_PERCENT.sub(lambda found: found[1] + mark, value)
+
+
+def _percents_unmarked(value: SigmaType, mark: str) -> SigmaType:
+    match value:
+        case SigmaExpansion(values):
+            value.values = [_percents_unmarked(inner, mark) for inner in values]
+        case SigmaString():
+            value.s = [p.replace(mark, "%") if isinstance(p, str) else p for p in value.s]
+        case SigmaRegularExpression():
+            _percents_unmarked(value.regexp, mark)
+    return value
 
 
 def _with_text(expression: SigmaRegularExpression, text: SigmaString) -> SigmaRegularExpression:

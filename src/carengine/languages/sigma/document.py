@@ -8,13 +8,14 @@ documents behind it, ``action: repeat`` starts from the one before.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ... import ir, yamltext
-from ...diagnostics import Block, CarError, Diagnostic, Source, Span, codes
+from ...diagnostics import Block, CarError, Diagnostic, Fix, Source, Span, codes
 from ...rule.frontmatter import LEVELS, STATUSES, Fields, technique_of
 from ...rule.model import Metadata
 
@@ -29,11 +30,17 @@ _ANY = "*"
 
 @frozen
 class Document:
-    """One YAML document of a file. ``number`` counts those that hold anything, from 1."""
+    """One YAML document of a file. ``number`` counts those that hold anything, from 1.
+
+    ``sharing`` is the number among those that have their id from one ``action: global`` or from
+    the document that they repeat: several rules are one rule to their author, and each has a name
+    of its own here (``ID``, ``ID#2``, ``ID#3``).
+    """
 
     block: Block
     root: yamltext.Mapping
     number: int
+    sharing: int = 1
 
     @property
     def path(self) -> str:
@@ -49,11 +56,16 @@ class Document:
     def id(self) -> str:
         """The rule's id, or what stands in for it: the file's stem, with the number of a later
         document."""
-        found = self.fields.text("id")
+        found = self.written_id
         if found:
-            return found
+            return found if self.sharing == 1 else f"{found}#{self.sharing}"
         stem = Path(self.path.replace("!", "/")).stem or self.path
         return stem if self.number == 1 else f"{stem}#{self.number}"
+
+    @property
+    def written_id(self) -> str:
+        """The id as the document, or the one it takes its keys from, has it; empty for none."""
+        return self.fields.text("id")
 
     @property
     def place(self) -> Span:
@@ -81,13 +93,14 @@ def documents(text: Source | Block) -> Iterator[Document | Damaged]:
     shared: yamltext.Mapping | None = None
     last: yamltext.Mapping | None = None
     number = 0
+    shared_ids: Counter[str] = Counter()
     for block in _parts(whole):
         if number >= _MAX_DOCUMENTS:
             message = f"more than {_MAX_DOCUMENTS} documents in one file; the rest is not read"
             yield _damaged(block, number, Diagnostic(codes.BAD_SIGMA, message, block.span(0, 1)))
             return
         try:
-            root = yamltext.load_yaml(block, codes.BAD_SIGMA)
+            root = yamltext.load_yaml(block, codes.BAD_SIGMA, version=yamltext.Version.CORE)
         except CarError as error:
             number += 1
             yield _damaged(block, number, *error.diagnostics)
@@ -109,7 +122,13 @@ def documents(text: Source | Block) -> Iterator[Document | Damaged]:
             continue
         base = last if said == "repeat" and last is not None else shared
         last = root if base is None else _merged(base, root)
-        yield Document(block, last, number)
+        document = Document(block, last, number)
+        if id_ := document.written_id.lower():
+            shared_ids[id_] += 1
+            if root.get("id") is None:
+                # A document that writes an id of another itself is a rule with the id of another.
+                document = evolve(document, sharing=shared_ids[id_])
+        yield document
 
 
 def _damaged(block: Block, number: int, *found: Diagnostic) -> Damaged:
@@ -138,6 +157,53 @@ def _merged(base: yamltext.Mapping, over: yamltext.Mapping) -> yamltext.Mapping:
             node = _merged(there, node)
         made[key.value] = (key, node)
     return yamltext.Mapping(tuple(made.values()), over.span)
+
+
+# YAML 1.2, and the YAML 1.1 that other tools read
+
+_WORDS = {"yes": True, "on": True, "no": False, "off": False}
+
+
+def boolean_of(node: yamltext.Node) -> bool | None:
+    """The truth value that is written where only one can stand: also ``yes``, ``on``, ``no`` and
+    ``off``, which are texts in YAML 1.2; None where it is none."""
+    match node:
+        case yamltext.Scalar(bool() as truth):
+            return truth
+        case yamltext.Scalar(str() as text):
+            return _WORDS.get(text.lower())
+    return None
+
+
+def read_otherwise(node: yamltext.Scalar) -> Diagnostic | None:
+    """That a scalar without quotes is another value in YAML 1.1, or None where it is not.
+
+    Sigma's specification ("YAML File") wants YAML 1.2, and pySigma reads YAML 1.1: ``off`` is a
+    text here, and false there. Nobody sees it in the rule.
+    """
+    if not node.is_plain:
+        return None
+    old = yamltext.resolved(node.text, yamltext.Version.YAML_1_1)
+    if type(old) is type(node.value) and old == node.value:
+        return None
+    message = (
+        f"{node.text} without quotes is {_shown(node.value)} in YAML 1.2, as Sigma wants it; "
+        f"YAML 1.1, as other tools read it, has {_shown(old)}"
+    )
+    fix = Fix("put it in quotes to have the text")
+    return Diagnostic(codes.SIGMA_YAML_VERSION, message, node.span, fix=fix)
+
+
+def _shown(value: yamltext.Value) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case None:
+            return "null"
+        case str():
+            return "a text"
+        case _:
+            return f"the number {value}"
 
 
 # What a rule says about itself

@@ -27,7 +27,7 @@ _NOT_DETECTIONS = ("condition", "timeframe", "rules")
 _MAX_NESTING = 20
 
 
-@define
+@define(eq=False)
 class _Rule:
     """A rule while it is being put together. ``conditions`` has one entry for each of the rule's."""
 
@@ -61,7 +61,8 @@ class _Filter:
 
 
 def _is_called(rule: _Rule, name: str) -> bool:
-    return name == rule.name or name.lower() == rule.document.id.lower()
+    document = rule.document
+    return name == rule.name or name.lower() in (document.id.lower(), document.written_id.lower())
 
 
 def read(
@@ -254,12 +255,12 @@ def _correlation(document: Document) -> _Rule:
 
 def _resolve(rules: list[_Rule]) -> None:
     """Make the plans of correlation rules, those they are about first."""
-    known: dict[str, _Rule] = {}
+    known: dict[str, tuple[_Rule, ...]] = {}
     for rule in rules:
-        known.setdefault(rule.document.id.lower(), rule)
+        for name in dict.fromkeys((rule.document.id.lower(), rule.document.written_id.lower())):
+            _name(known, name, rule)
     for rule in rules:
-        if rule.name:
-            known.setdefault(rule.name, rule)
+        _name(known, rule.name, rule)
     done: set[int] = set()
     for rule in rules:
         _resolve_one(rule, known, done, ())
@@ -269,12 +270,10 @@ def _resolve(rules: list[_Rule]) -> None:
         if rule.correlation is None or rule.plan is None:
             continue
         for reference in rule.correlation.references:
-            part = _find(reference, known)
-            if part is None:
-                continue
-            if rule.correlation.generates:
-                reported.add(id(part))
-            parts.setdefault(id(part), (part, rule))
+            for part in _find(reference, known):
+                if rule.correlation.generate:
+                    reported.add(id(part))
+                parts.setdefault(id(part), (part, rule))
     for key, (part, rule) in parts.items():
         if key not in reported:
             part.silent = True
@@ -284,12 +283,35 @@ def _resolve(rules: list[_Rule]) -> None:
             part.found.append(Diagnostic(codes.SIGMA_PART_ONLY, message, part.document.place))
 
 
-def _find(reference: str, known: Mapping[str, _Rule]) -> _Rule | None:
-    return known.get(reference) or known.get(reference.lower())
+def _name(known: dict[str, tuple[_Rule, ...]], name: str, rule: _Rule) -> None:
+    """Let a name stand for a rule, unless it is another's already.
+
+    The documents that share the keys of one ``action: global`` are one rule to their author: its id
+    and name stand for all of them.
+    """
+    if not name:
+        return
+    before = known.get(name, ())
+    document = rule.document
+    if not before or (
+        document.sharing > 1
+        and rule not in before
+        and document.written_id == before[0].document.written_id
+        and document.block.source is before[0].document.block.source
+    ):
+        known[name] = (*before, rule)
+
+
+def _find(reference: str, known: Mapping[str, tuple[_Rule, ...]]) -> tuple[_Rule, ...]:
+    """The rules that a reference stands for: one, or the documents of an ``action: global``."""
+    return known.get(reference) or known.get(reference.lower()) or ()
 
 
 def _resolve_one(
-    rule: _Rule, known: Mapping[str, _Rule], done: set[int], chain: tuple[_Rule, ...]
+    rule: _Rule,
+    known: Mapping[str, tuple[_Rule, ...]],
+    done: set[int],
+    chain: tuple[_Rule, ...],
 ) -> None:
     correlation = rule.correlation
     if correlation is None or id(rule) in done:
@@ -297,25 +319,27 @@ def _resolve_one(
     done.add(id(rule))
     plans: dict[str, ir.Plan] = {}
     for reference in correlation.references:
-        part = _find(reference, known)
+        parts = _find(reference, known)
         problem = ""
-        if part is None:
+        if not parts:
             problem = f"the rule {reference} is not among the loaded ones"
-        elif part is rule or part in chain or len(chain) >= _MAX_NESTING:
+        elif any(p is rule or p in chain for p in parts) or len(chain) >= _MAX_NESTING:
             problem = f"the rule {reference} leads back to this one, or too deep"
         else:
-            _resolve_one(part, known, done, (*chain, rule))
-            if part.plan is None:
+            for part in parts:
+                _resolve_one(part, known, done, (*chain, rule))
+            made = [part.plan for part in parts if part.plan is not None]
+            if len(made) < len(parts):
                 problem = f"the rule {reference} cannot be used itself"
             else:
-                plans[reference] = part.plan
+                plans[reference] = made[0] if len(made) == 1 else ir.Union(tuple(made))
         if problem:
             rule.found.append(Diagnostic(codes.BAD_SIGMA, problem, correlation.span))
     meant: dict[str, str] = {}
     for name in correlation.aliased:
-        part = _find(name, known)
-        same = [one for one in plans if _find(one, known) is part]
-        if part is None or not same:
+        named = _find(name, known)
+        same = [one for one in plans if _find(one, known) == named]
+        if not named or not same:
             problem = f"the aliases name the rule {name}, which the correlation is not about"
             rule.found.append(Diagnostic(codes.BAD_SIGMA, problem, correlation.span))
         else:
