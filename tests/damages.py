@@ -159,15 +159,15 @@ def and_added(text: str, random: Random) -> str | None:
 
 def output_dropped(text: str, random: Random) -> str | None:
     statements = parse_program(Block.of(text)).program.statements
-    outputs = [s for s in statements if isinstance(s, ast.Output) and len(s.names) == 1]
+    outputs = [s for s in statements if isinstance(s, ast.OutputStatement) and len(s.names) == 1]
     if len(outputs) != 1:
         return None
     return Place(outputs[0].span.start, outputs[0].span.end).replaced(text, "")
 
 
 def _conditional(statement: ast.Statement) -> bool:
-    return isinstance(statement, ast.Define) and isinstance(
-        statement.value, ast.Filter | ast.Search | ast.Join
+    return isinstance(statement, ast.DefineStatement) and isinstance(
+        statement.value, ast.FilterExpression | ast.SearchExpression | ast.JoinExpression
     )
 
 
@@ -186,7 +186,7 @@ def mistyped(name: str, random: Random) -> str:
             return name[:at] + random.choice(letters.ascii_lowercase) + name[at + 1 :]
 
 
-def _fields(text: str) -> list[ast.Field]:
+def _fields(text: str) -> list[ast.FieldPath]:
     program = parse_program(Block.of(text)).program
     return [
         item
@@ -214,7 +214,7 @@ def field_foreign(text: str, random: Random) -> str | None:
     objects = {
         kind.object.text.lower()
         for s in program.statements
-        if isinstance(s, ast.Define) and isinstance(s.value, ast.Search)
+        if isinstance(s, ast.DefineStatement) and isinstance(s.value, ast.SearchExpression)
         for kind in s.value.kinds
     }
     if len(objects) != 1:

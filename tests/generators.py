@@ -116,34 +116,34 @@ def _some(
     return st.lists(items, min_size=least, max_size=most).map(lambda found: tuple(found))
 
 
-strings = st.builds(ast.String, _texts)
+strings = st.builds(ast.StringLiteral, _texts)
 numbers = st.one_of(
-    st.builds(ast.Number, st.integers(-(10**30), 10**30)),
-    st.builds(ast.Number, st.floats(allow_nan=False, allow_infinity=False)),
+    st.builds(ast.NumberLiteral, st.integers(-(10**30), 10**30)),
+    st.builds(ast.NumberLiteral, st.floats(allow_nan=False, allow_infinity=False)),
 )
 durations = st.one_of(
-    st.builds(ast.Duration, st.integers(-(10**17), 10**17)),
+    st.builds(ast.DurationLiteral, st.integers(-(10**17), 10**17)),
     st.builds(
-        lambda amount, unit: ast.Duration(amount * unit),
+        lambda amount, unit: ast.DurationLiteral(amount * unit),
         st.integers(0, 400),
         st.sampled_from([1_000, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000]),
     ),
 )
 networks = st.builds(
-    ast.Network,
+    ast.NetworkLiteral,
     st.sampled_from(
         ["10.0.0.0/8", "192.168.1.7", "fe80::/10", "::1", "::", "2001:DB8::1/64", "::ffff:10.0.0.1"]
     ),
 )
-fields = st.builds(ast.Field, _some(names))
+fields = st.builds(ast.FieldPath, _some(names))
 _leaves = st.one_of(
     fields,
     strings,
     numbers,
     durations,
-    st.just(ast.Null()),
-    st.just(ast.Now()),
-    st.booleans().map(ast.Boolean),
+    st.just(ast.NullLiteral()),
+    st.just(ast.NowLiteral()),
+    st.booleans().map(ast.BooleanLiteral),
 )
 
 
@@ -153,20 +153,20 @@ def _compound(inner: st.SearchStrategy[ast.Expression]) -> st.SearchStrategy[ast
     pairs = st.lists(
         st.tuples(st.sampled_from(list(ast.Operator)), inner), min_size=1, max_size=3
     ).map(tuple)
-    lists = st.builds(ast.List, _some(inner | networks, 0, 4))
+    lists = st.builds(ast.ListExpression, _some(inner | networks, 0, 4))
     return st.one_of(
-        st.builds(ast.And, many),
-        st.builds(ast.Or, many),
-        st.builds(ast.Not, inner),
-        st.builds(ast.Comparison, inner, pairs),
-        st.builds(ast.In, inner, st.one_of(lists, inner, networks), negated),
-        st.builds(ast.Contains, inner, st.one_of(lists, inner), negated),
-        st.builds(ast.Match, inner, strings),
-        st.builds(ast.Exists, inner),
-        st.builds(ast.RawContains, strings, negated),
-        st.builds(ast.Rank, inner, st.integers(0, 99), fields, negated, negated),
-        st.builds(ast.Arithmetic, st.sampled_from(list(ast.Sign)), inner, inner),
-        st.builds(ast.Call, names, _some(inner, 0, 3)),
+        st.builds(ast.AndExpression, many),
+        st.builds(ast.OrExpression, many),
+        st.builds(ast.NotExpression, inner),
+        st.builds(ast.ComparisonExpression, inner, pairs),
+        st.builds(ast.InExpression, inner, st.one_of(lists, inner, networks), negated),
+        st.builds(ast.ContainsExpression, inner, st.one_of(lists, inner), negated),
+        st.builds(ast.MatchExpression, inner, strings),
+        st.builds(ast.ExistsExpression, inner),
+        st.builds(ast.RawContainsExpression, strings, negated),
+        st.builds(ast.RankExpression, inner, st.integers(0, 99), fields, negated, negated),
+        st.builds(ast.ArithmeticExpression, st.sampled_from(list(ast.Sign)), inner, inner),
+        st.builds(ast.CallExpression, names, _some(inner, 0, 3)),
         lists,
     )
 
@@ -179,38 +179,42 @@ def expressions() -> st.SearchStrategy[ast.Expression]:
     return _expressions
 
 
-_kinds = st.builds(ast.Kind, _name(), st.none() | _name())
+_kinds = st.builds(ast.KindName, _name(), st.none() | _name())
 _several_actions = st.builds(
-    lambda noun, verbs: tuple(ast.Kind(noun, verb) for verb in verbs), _name(), _some(_name(), 2, 3)
+    lambda noun, verbs: tuple(ast.KindName(noun, verb) for verb in verbs),
+    _name(),
+    _some(_name(), 2, 3),
 )
 _rule_ids = st.builds(ast.Name, st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_.\-]{0,12}\Z"))
 
 streams = st.one_of(
-    st.builds(ast.Search, _some(_kinds) | _several_actions, st.none() | _expressions),
-    st.builds(ast.Filter, _name(), _expressions),
-    st.builds(ast.Join, _some(_name(), 2, 4), _expressions),
+    st.builds(ast.SearchExpression, _some(_kinds) | _several_actions, st.none() | _expressions),
+    st.builds(ast.FilterExpression, _name(), _expressions),
+    st.builds(ast.JoinExpression, _some(_name(), 2, 4), _expressions),
     st.builds(
-        ast.Group,
+        ast.GroupExpression,
         _some(_name()),
         _some(fields),
         st.none() | durations.filter(lambda length: length.microseconds >= 0),
     ),
     st.builds(
-        ast.Select, _name(), _some(st.builds(ast.Item, _expressions, st.none() | _name()), 1, 4)
+        ast.SelectExpression,
+        _name(),
+        _some(st.builds(ast.SelectItem, _expressions, st.none() | _name()), 1, 4),
     ),
-    st.builds(ast.Count, _name(), _some(fields)),
-    st.builds(ast.Run, _rule_ids),
+    st.builds(ast.CountExpression, _name(), _some(fields)),
+    st.builds(ast.RunExpression, _rule_ids),
 )
 
 statements: st.SearchStrategy[ast.Statement] = st.one_of(
-    st.builds(ast.Define, _name(), streams),
-    st.builds(ast.Define, _name(), _expressions),
-    st.builds(ast.Assign, _name(), _some(names), _expressions),
-    st.builds(ast.Input, _name()),
-    st.builds(ast.Output, _some(_name())),
+    st.builds(ast.DefineStatement, _name(), streams),
+    st.builds(ast.DefineStatement, _name(), _expressions),
+    st.builds(ast.AssignStatement, _name(), _some(names), _expressions),
+    st.builds(ast.InputStatement, _name()),
+    st.builds(ast.OutputStatement, _some(_name())),
 )
 
 
-def programs() -> st.SearchStrategy[ast.Program]:
+def programs() -> st.SearchStrategy[ast.SyntaxTree]:
     """Programs of up to five statements."""
-    return st.builds(ast.Program, st.lists(statements, max_size=5).map(tuple))
+    return st.builds(ast.SyntaxTree, st.lists(statements, max_size=5).map(tuple))

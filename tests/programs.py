@@ -55,49 +55,56 @@ def program(random: Random) -> str:
     spec = model().objects[random.choice(list(_STREAMS))]
     action = random.choice(list(spec.actions.values()))
     first = random.choice(_STREAMS[spec.name])
-    kind = ast.Kind(ast.Name(spec.title), ast.Name(action.title))
+    kind = ast.KindName(ast.Name(spec.title), ast.Name(action.title))
     statements: list[ast.Statement] = [
-        ast.Define(ast.Name(first), ast.Search((kind,), _maybe(random, spec)))
+        ast.DefineStatement(ast.Name(first), ast.SearchExpression((kind,), _maybe(random, spec)))
     ]
     names = [first]
     for name in random.sample(_FILTERED, random.randint(1, 3)):
         source = random.choice([names[-1], first])
         condition = _condition(random, spec, random.randint(0, 3))
-        statements.append(ast.Define(ast.Name(name), ast.Filter(ast.Name(source), condition)))
+        statements.append(
+            ast.DefineStatement(ast.Name(name), ast.FilterExpression(ast.Name(source), condition))
+        )
         names.append(name)
     last = names[-1]
     match random.randrange(5):
         case 0:
-            keys = tuple(ast.Field((name,)) for name in _some(random, _plain(spec), 2))
-            within = random.choice([None, ast.Duration(30 * 60_000_000)])
+            keys = tuple(ast.FieldPath((name,)) for name in _some(random, _plain(spec), 2))
+            within = random.choice([None, ast.DurationLiteral(30 * 60_000_000)])
             statements.append(
-                ast.Define(ast.Name("grouped"), ast.Group((ast.Name(last),), keys, within))
+                ast.DefineStatement(
+                    ast.Name("grouped"), ast.GroupExpression((ast.Name(last),), keys, within)
+                )
             )
             names.append("grouped")
         case 1 if "hostname" in spec.fields:
-            match = ast.Comparison(
-                ast.Field((first, "hostname")),
-                ((ast.Operator.EQUAL, ast.Field((last, "hostname"))),),
+            match = ast.ComparisonExpression(
+                ast.FieldPath((first, "hostname")),
+                ((ast.Operator.EQUAL, ast.FieldPath((last, "hostname"))),),
             )
-            later = ast.Comparison(
-                ast.Field((first, "time")), ((ast.Operator.LESS, ast.Field((last, "time"))),)
+            later = ast.ComparisonExpression(
+                ast.FieldPath((first, "time")),
+                ((ast.Operator.LESS, ast.FieldPath((last, "time"))),),
             )
-            joined = ast.Join((ast.Name(first), ast.Name(last)), ast.And((match, later)))
-            statements.append(ast.Define(ast.Name("joined"), joined))
+            joined = ast.JoinExpression(
+                (ast.Name(first), ast.Name(last)), ast.AndExpression((match, later))
+            )
+            statements.append(ast.DefineStatement(ast.Name("joined"), joined))
             names.append("joined")
         case _:
             pass
     used = {name.text for s in statements for name in _read(s)}
     outputs = [name for name in names if name not in used]
-    statements.append(ast.Output(tuple(map(ast.Name, outputs))))
-    return print_program(ast.Program(tuple(statements)))
+    statements.append(ast.OutputStatement(tuple(map(ast.Name, outputs))))
+    return print_program(ast.SyntaxTree(tuple(statements)))
 
 
 def _read(statement: ast.Statement) -> tuple[ast.Name, ...]:
     match statement:
-        case ast.Define(_, ast.Filter(stream)):
+        case ast.DefineStatement(_, ast.FilterExpression(stream)):
             return (stream,)
-        case ast.Define(_, ast.Join(streams) | ast.Group(streams)):
+        case ast.DefineStatement(_, ast.JoinExpression(streams) | ast.GroupExpression(streams)):
             return streams
         case _:
             return ()
@@ -121,15 +128,15 @@ def _condition(random: Random, spec: ObjectSpec, depth: int) -> ast.Expression:
     parts = tuple(_condition(random, spec, depth - 1) for _ in range(random.randint(2, 4)))
     match random.randrange(7):
         case 0:
-            return ast.Not(parts[0])
+            return ast.NotExpression(parts[0])
         case 1 | 2 | 3:
-            return ast.And(_apart(parts, ast.And))
+            return ast.AndExpression(_apart(parts, ast.AndExpression))
         case _:
-            return ast.Or(_apart(parts, ast.Or))
+            return ast.OrExpression(_apart(parts, ast.OrExpression))
 
 
 def _apart(
-    parts: tuple[ast.Expression, ...], kind: type[ast.And] | type[ast.Or]
+    parts: tuple[ast.Expression, ...], kind: type[ast.AndExpression] | type[ast.OrExpression]
 ) -> tuple[ast.Expression, ...]:
     """The parts of nested connectives of one kind, side by side."""
     flat: list[ast.Expression] = []
@@ -140,33 +147,41 @@ def _apart(
 
 def _atom(random: Random, spec: ObjectSpec) -> ast.Expression:
     name = random.choice(_plain(spec))
-    field, known = ast.Field((name,)), spec.fields[name]
+    field, known = ast.FieldPath((name,)), spec.fields[name]
     if known.type in (Type.INTEGER, Type.NUMBER):
         sign = random.choice(list(ast.Operator))
-        return ast.Comparison(field, ((sign, ast.Number(random.randint(0, 70_000))),))
+        return ast.ComparisonExpression(
+            field, ((sign, ast.NumberLiteral(random.randint(0, 70_000))),)
+        )
     if known.type is Type.TIME:
-        value = ast.Arithmetic(ast.Sign.MINUS, ast.Now(), ast.Duration(86_400_000_000))
-        return ast.Comparison(field, ((ast.Operator.GREATER, value),))
+        value = ast.ArithmeticExpression(
+            ast.Sign.MINUS, ast.NowLiteral(), ast.DurationLiteral(86_400_000_000)
+        )
+        return ast.ComparisonExpression(field, ((ast.Operator.GREATER, value),))
     if known.type is Type.ADDRESS and random.random() < 0.5:
-        networks = (ast.Network("10.0.0.0/8"), ast.Network("fe80::/10"))
-        return ast.In(field, ast.List(networks), random.random() < 0.5)
+        networks = (ast.NetworkLiteral("10.0.0.0/8"), ast.NetworkLiteral("fe80::/10"))
+        return ast.InExpression(field, ast.ListExpression(networks), random.random() < 0.5)
     texts = _TEXTS
     if known.base_name_of is not None:
         texts = _FILES
     elif name.endswith("path"):
         texts = _PATHS
-    strings = [ast.String(text) for text in _some(random, texts, 4)]
+    strings = [ast.StringLiteral(text) for text in _some(random, texts, 4)]
     match random.randrange(8):
         case 0:
-            return ast.In(field, ast.List(tuple(strings)), random.random() < 0.3)
+            return ast.InExpression(
+                field, ast.ListExpression(tuple(strings)), random.random() < 0.3
+            )
         case 1:
-            return ast.Contains(field, ast.List(tuple(strings)), random.random() < 0.3)
+            return ast.ContainsExpression(
+                field, ast.ListExpression(tuple(strings)), random.random() < 0.3
+            )
         case 2:
-            return ast.Contains(field, strings[0])
+            return ast.ContainsExpression(field, strings[0])
         case 3:
-            return ast.Exists(field)
+            return ast.ExistsExpression(field)
         case 4:
-            return ast.Match(field, ast.String(random.choice(_REGEXES)))
+            return ast.MatchExpression(field, ast.StringLiteral(random.choice(_REGEXES)))
         case _:
             sign = random.choice([ast.Operator.EQUAL, ast.Operator.EQUAL, ast.Operator.NOT_EQUAL])
-            return ast.Comparison(field, ((sign, strings[0]),))
+            return ast.ComparisonExpression(field, ((sign, strings[0]),))

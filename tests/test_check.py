@@ -325,7 +325,7 @@ def test_a_rule_that_was_made_in_code_is_checked_from_its_meaning() -> None:
     search = ir.Search((ir.EventKind("process", "create"),))
     both = ir.And((ir.Regex(exe, "^a"), ir.Regex(exe, "^b")))
     program = ir.Program((ir.Output("o", ir.Filter(search, both)),))
-    rule = Rule("r", Metadata(), program, ast.Program(()), Block.of("", "made.yml"))
+    rule = Rule("r", Metadata(), program, ast.SyntaxTree(()), Block.of("", "made.yml"))
     (finding,) = check_rule(rule)
     assert finding.code is codes.NEVER_TRUE
     assert finding.origin == "made.yml"

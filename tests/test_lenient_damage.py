@@ -29,7 +29,7 @@ SEED = time.time_ns() if os.environ.get("CARENGINE_DAMAGES") else 20240501
 
 
 @functools.cache
-def trees() -> dict[str, ast.Program]:
+def trees() -> dict[str, ast.SyntaxTree]:
     found = {}
     for path in sorted(RULES.glob("*.car")):
         block = Block.of(path.read_text(encoding="utf-8"))

@@ -340,7 +340,7 @@ def test_rules_that_double_by_running_each_other_are_refused() -> None:
 
 @some(60)
 @given(programs())
-def test_any_program_is_resolved_or_refused(tree: carengine.syntax.ast.Program) -> None:
+def test_any_program_is_resolved_or_refused(tree: carengine.syntax.ast.SyntaxTree) -> None:
     found = resolve(tree)
     assert (found.program is None) == any(d.severity.rank == 0 for d in found.diagnostics)
 

@@ -35,7 +35,7 @@ GOLDEN = Path(__file__).parent / "golden" / "syntax"
 SHARED = Path(__file__).parents[1].parent / "shared"
 
 
-def good(text: str | Block) -> ast.Program:
+def good(text: str | Block) -> ast.SyntaxTree:
     parsed = parse_program(text)
     assert not parsed.diagnostics, "\n".join(map(render, parsed.diagnostics))
     return parsed.program
@@ -53,91 +53,108 @@ def condition(text: str) -> ast.Expression:
     return expression
 
 
-def field(path: str) -> ast.Field:
-    return ast.Field(tuple(path.split(".")))
+def field(path: str) -> ast.FieldPath:
+    return ast.FieldPath(tuple(path.split(".")))
 
 
 def name(text: str) -> ast.Name:
     return ast.Name(text)
 
 
-def kind(noun: str, verb: str | None) -> ast.Kind:
-    return ast.Kind(name(noun), None if verb is None else name(verb))
+def kind(noun: str, verb: str | None) -> ast.KindName:
+    return ast.KindName(name(noun), None if verb is None else name(verb))
 
 
-def equal(path: str, value: ast.Expression) -> ast.Comparison:
-    return ast.Comparison(field(path), ((ast.Operator.EQUAL, value),))
+def equal(path: str, value: ast.Expression) -> ast.ComparisonExpression:
+    return ast.ComparisonExpression(field(path), ((ast.Operator.EQUAL, value),))
 
 
-A_IS_X = equal("a", ast.String("x"))
-B_EXISTS = ast.Exists(field("b"))
+A_IS_X = equal("a", ast.StringLiteral("x"))
+B_EXISTS = ast.ExistsExpression(field("b"))
 
 STREAMS = {
-    "search File:Create": ast.Search((kind("File", "Create"),)),
-    "search File:Create,Modify": ast.Search((kind("File", "Create"), kind("File", "Modify"))),
-    "search (Registry:Add OR Registry:Edit)": ast.Search(
+    "search File:Create": ast.SearchExpression((kind("File", "Create"),)),
+    "search File:Create,Modify": ast.SearchExpression(
+        (kind("File", "Create"), kind("File", "Modify"))
+    ),
+    "search (Registry:Add OR Registry:Edit)": ast.SearchExpression(
         (kind("Registry", "Add"), kind("Registry", "Edit"))
     ),
-    "search Registry:Add or File:*": ast.Search((kind("Registry", "Add"), kind("File", None))),
-    "search File, Process": ast.Search((kind("File", None), kind("Process", None))),
-    "search Process:*": ast.Search((kind("Process", None),)),
-    "search Process": ast.Search((kind("Process", None),)),
-    'SEARCH Process WHERE (a == "x")': ast.Search((kind("Process", None),), A_IS_X),
-    'filter t where a = "x"': ast.Filter(name("t"), A_IS_X),
-    "filter t where ((b exists))": ast.Filter(name("t"), B_EXISTS),
-    'filter where where "lsass" in raw event': ast.Filter(
-        name("where"), ast.RawContains(ast.String("lsass"))
+    "search Registry:Add or File:*": ast.SearchExpression(
+        (kind("Registry", "Add"), kind("File", None))
     ),
-    "join a, b where b exists": ast.Join((name("a"), name("b")), B_EXISTS),
-    "join (a, b, c) where b exists": ast.Join((name("a"), name("b"), name("c")), B_EXISTS),
-    "group t by f": ast.Group((name("t"),), (field("f"),)),
-    "group group by group, a.by within 30 minutes": ast.Group(
-        (name("group"),), (field("group"), field("a.by")), ast.Duration(1_800_000_000)
+    "search File, Process": ast.SearchExpression((kind("File", None), kind("Process", None))),
+    "search Process:*": ast.SearchExpression((kind("Process", None),)),
+    "search Process": ast.SearchExpression((kind("Process", None),)),
+    'SEARCH Process WHERE (a == "x")': ast.SearchExpression((kind("Process", None),), A_IS_X),
+    'filter t where a = "x"': ast.FilterExpression(name("t"), A_IS_X),
+    "filter t where ((b exists))": ast.FilterExpression(name("t"), B_EXISTS),
+    'filter where where "lsass" in raw event': ast.FilterExpression(
+        name("where"), ast.RawContainsExpression(ast.StringLiteral("lsass"))
     ),
-    "group a, b by f within 0.5 h": ast.Group(
-        (name("a"), name("b")), (field("f"),), ast.Duration(1_800_000_000)
+    "join a, b where b exists": ast.JoinExpression((name("a"), name("b")), B_EXISTS),
+    "join (a, b, c) where b exists": ast.JoinExpression(
+        (name("a"), name("b"), name("c")), B_EXISTS
     ),
-    "from t select min(time) as first, f, count(*) as n": ast.Select(
+    "group t by f": ast.GroupExpression((name("t"),), (field("f"),)),
+    "group group by group, a.by within 30 minutes": ast.GroupExpression(
+        (name("group"),), (field("group"), field("a.by")), ast.DurationLiteral(1_800_000_000)
+    ),
+    "group a, b by f within 0.5 h": ast.GroupExpression(
+        (name("a"), name("b")), (field("f"),), ast.DurationLiteral(1_800_000_000)
+    ),
+    "from t select min(time) as first, f, count(*) as n": ast.SelectExpression(
         name("t"),
         (
-            ast.Item(ast.Call("min", (field("time"),)), name("first")),
-            ast.Item(field("f")),
-            ast.Item(ast.Call("count", ()), name("n")),
+            ast.SelectItem(ast.CallExpression("min", (field("time"),)), name("first")),
+            ast.SelectItem(field("f")),
+            ast.SelectItem(ast.CallExpression("count", ()), name("n")),
         ),
     ),
-    "count(t) by f, a.g": ast.Count(name("t"), (field("f"), field("a.g"))),
-    "run Analytic:CAR-2013-05-003": ast.Run(name("CAR-2013-05-003")),
-    "run analytic: my_rule.v2": ast.Run(name("my_rule.v2")),
-    "count(t)": ast.Call("count", (field("t"),)),
-    "average(x)": ast.Call("average", (field("x"),)),
-    "max(t.time)": ast.Call("max", (field("t.time"),)),
-    "unique(t.user)": ast.Call("unique", (field("t.user"),)),
-    "a - b": ast.Arithmetic(ast.Sign.MINUS, field("a"), field("b")),
+    "count(t) by f, a.g": ast.CountExpression(name("t"), (field("f"), field("a.g"))),
+    "run Analytic:CAR-2013-05-003": ast.RunExpression(name("CAR-2013-05-003")),
+    "run analytic: my_rule.v2": ast.RunExpression(name("my_rule.v2")),
+    "count(t)": ast.CallExpression("count", (field("t"),)),
+    "average(x)": ast.CallExpression("average", (field("x"),)),
+    "max(t.time)": ast.CallExpression("max", (field("t.time"),)),
+    "unique(t.user)": ast.CallExpression("unique", (field("t.user"),)),
+    "a - b": ast.ArithmeticExpression(ast.Sign.MINUS, field("a"), field("b")),
     "group.by": field("group.by"),
-    '["a", 1, -2, "b"]': ast.List(
-        (ast.String("a"), ast.Number(1), ast.Number(-2), ast.String("b"))
+    '["a", 1, -2, "b"]': ast.ListExpression(
+        (
+            ast.StringLiteral("a"),
+            ast.NumberLiteral(1),
+            ast.NumberLiteral(-2),
+            ast.StringLiteral("b"),
+        )
     ),
-    "[10.0.0.0/8, fe80::/10, ::1,]": ast.List(
-        (ast.Network("10.0.0.0/8"), ast.Network("fe80::/10"), ast.Network("::1"))
+    "[10.0.0.0/8, fe80::/10, ::1,]": ast.ListExpression(
+        (
+            ast.NetworkLiteral("10.0.0.0/8"),
+            ast.NetworkLiteral("fe80::/10"),
+            ast.NetworkLiteral("::1"),
+        )
     ),
-    "[]": ast.List(()),
+    "[]": ast.ListExpression(()),
 }
 
 
 @pytest.mark.parametrize(("text", "value"), STREAMS.items(), ids=STREAMS)
 def test_what_a_definition_means(text: str, value: object) -> None:
-    assert only(f"x = {text}") == ast.Define(name("x"), value)  # type: ignore[arg-type]
+    assert only(f"x = {text}") == ast.DefineStatement(name("x"), value)  # type: ignore[arg-type]
 
 
 STATEMENTS: dict[str, tuple[ast.Statement, ...]] = {
-    "output a, b": (ast.Output((name("a"), name("b"))),),
-    "return (a, b)": (ast.Output((name("a"), name("b"))),),
-    "Output output": (ast.Output((name("output"),)),),
-    "input a": (ast.Input(name("a")),),
-    "input a, b": (ast.Input(name("a")), ast.Input(name("b"))),
-    "x.f = a.b": (ast.Assign(name("x"), ("f",), field("a.b")),),
-    "output.in.`a b` = 1": (ast.Assign(name("output"), ("in", "a b"), ast.Number(1)),),
-    "output = null": (ast.Define(name("output"), ast.Null()),),
+    "output a, b": (ast.OutputStatement((name("a"), name("b"))),),
+    "return (a, b)": (ast.OutputStatement((name("a"), name("b"))),),
+    "Output output": (ast.OutputStatement((name("output"),)),),
+    "input a": (ast.InputStatement(name("a")),),
+    "input a, b": (ast.InputStatement(name("a")), ast.InputStatement(name("b"))),
+    "x.f = a.b": (ast.AssignStatement(name("x"), ("f",), field("a.b")),),
+    "output.in.`a b` = 1": (
+        ast.AssignStatement(name("output"), ("in", "a b"), ast.NumberLiteral(1)),
+    ),
+    "output = null": (ast.DefineStatement(name("output"), ast.NullLiteral()),),
     "": (),
     " # nothing\n\n": (),
 }
@@ -152,66 +169,86 @@ less, minus, plus, times = ast.Operator.LESS, ast.Sign.MINUS, ast.Sign.PLUS, ast
 a, b, c = field("a"), field("b"), field("c")
 
 CONDITIONS: dict[str, ast.Expression] = {
-    "not a = 'x' and b exists or b exists": ast.Or(
-        (ast.And((ast.Not(A_IS_X), B_EXISTS)), B_EXISTS)
+    "not a = 'x' and b exists or b exists": ast.OrExpression(
+        (ast.AndExpression((ast.NotExpression(A_IS_X), B_EXISTS)), B_EXISTS)
     ),
-    "a AND b aNd (b AND c)": ast.And((a, b, ast.And((b, c)))),
-    "(a or b) or c": ast.Or((ast.Or((a, b)), c)),
-    "(a and b) or c": ast.Or((ast.And((a, b)), c)),
-    "a < b < a + 1 second": ast.Comparison(
-        a, ((less, b), (less, ast.Arithmetic(plus, a, ast.Duration(1_000_000))))
+    "a AND b aNd (b AND c)": ast.AndExpression((a, b, ast.AndExpression((b, c)))),
+    "(a or b) or c": ast.OrExpression((ast.OrExpression((a, b)), c)),
+    "(a and b) or c": ast.OrExpression((ast.AndExpression((a, b)), c)),
+    "a < b < a + 1 second": ast.ComparisonExpression(
+        a, ((less, b), (less, ast.ArithmeticExpression(plus, a, ast.DurationLiteral(1_000_000))))
     ),
-    "a != null": ast.Comparison(a, ((ast.Operator.NOT_EQUAL, ast.Null()),)),
-    "a - b - c * 2": ast.Arithmetic(
-        minus, ast.Arithmetic(minus, a, b), ast.Arithmetic(times, c, ast.Number(2))
+    "a != null": ast.ComparisonExpression(a, ((ast.Operator.NOT_EQUAL, ast.NullLiteral()),)),
+    "a - b - c * 2": ast.ArithmeticExpression(
+        minus,
+        ast.ArithmeticExpression(minus, a, b),
+        ast.ArithmeticExpression(times, c, ast.NumberLiteral(2)),
     ),
-    "a-(b-c)": ast.Arithmetic(minus, a, ast.Arithmetic(minus, b, c)),
-    "a <-5": ast.Comparison(a, ((less, ast.Number(-5)),)),
-    "- a": ast.Arithmetic(minus, ast.Number(0), a),
-    "a in b": ast.In(a, b),
-    'a not in ["x"]': ast.In(a, ast.List((ast.String("x"),)), True),
-    "a in 10.0.0.0/8": ast.In(a, ast.Network("10.0.0.0/8")),
-    "a NOT  IN fe80::/10": ast.In(a, ast.Network("fe80::/10"), True),
-    "a match '^x'": ast.Match(a, ast.String("^x")),
-    "a contains ['x', 'y']": ast.Contains(a, ast.List((ast.String("x"), ast.String("y")))),
-    "a does not\n contain 'x'": ast.Contains(a, ast.String("x"), True),
-    "not a exists": ast.Not(ast.Exists(a)),
-    "'x' not in raw event": ast.RawContains(ast.String("x"), True),
-    "a in raw": ast.In(a, field("raw")),
-    "a in top": ast.In(a, field("top")),
-    "a in top 30 of (user)": ast.Rank(a, 30, field("user")),
-    "a not in bottom 3 of t.user": ast.Rank(a, 3, field("t.user"), True, True),
-    "time > now - 1 day": ast.Comparison(
+    "a-(b-c)": ast.ArithmeticExpression(minus, a, ast.ArithmeticExpression(minus, b, c)),
+    "a <-5": ast.ComparisonExpression(a, ((less, ast.NumberLiteral(-5)),)),
+    "- a": ast.ArithmeticExpression(minus, ast.NumberLiteral(0), a),
+    "a in b": ast.InExpression(a, b),
+    'a not in ["x"]': ast.InExpression(a, ast.ListExpression((ast.StringLiteral("x"),)), True),
+    "a in 10.0.0.0/8": ast.InExpression(a, ast.NetworkLiteral("10.0.0.0/8")),
+    "a NOT  IN fe80::/10": ast.InExpression(a, ast.NetworkLiteral("fe80::/10"), True),
+    "a match '^x'": ast.MatchExpression(a, ast.StringLiteral("^x")),
+    "a contains ['x', 'y']": ast.ContainsExpression(
+        a, ast.ListExpression((ast.StringLiteral("x"), ast.StringLiteral("y")))
+    ),
+    "a does not\n contain 'x'": ast.ContainsExpression(a, ast.StringLiteral("x"), True),
+    "not a exists": ast.NotExpression(ast.ExistsExpression(a)),
+    "'x' not in raw event": ast.RawContainsExpression(ast.StringLiteral("x"), True),
+    "a in raw": ast.InExpression(a, field("raw")),
+    "a in top": ast.InExpression(a, field("top")),
+    "a in top 30 of (user)": ast.RankExpression(a, 30, field("user")),
+    "a not in bottom 3 of t.user": ast.RankExpression(a, 3, field("t.user"), True, True),
+    "time > now - 1 day": ast.ComparisonExpression(
         field("time"),
-        ((ast.Operator.GREATER, ast.Arithmetic(minus, ast.Now(), ast.Duration(86_400_000_000))),),
+        (
+            (
+                ast.Operator.GREATER,
+                ast.ArithmeticExpression(
+                    minus, ast.NowLiteral(), ast.DurationLiteral(86_400_000_000)
+                ),
+            ),
+        ),
     ),
-    "a = TRUE": equal("a", ast.Boolean(True)),
-    'group = "x" and to = "x" and from exists': ast.And(
-        (equal("group", ast.String("x")), equal("to", ast.String("x")), ast.Exists(field("from")))
+    "a = TRUE": equal("a", ast.BooleanLiteral(True)),
+    'group = "x" and to = "x" and from exists': ast.AndExpression(
+        (
+            equal("group", ast.StringLiteral("x")),
+            equal("to", ast.StringLiteral("x")),
+            ast.ExistsExpression(field("from")),
+        )
     ),
-    "in in in and not not = 1": ast.And(
-        (ast.In(field("in"), field("in")), ast.Not(equal("not", ast.Number(1))))
+    "in in in and not not = 1": ast.AndExpression(
+        (
+            ast.InExpression(field("in"), field("in")),
+            ast.NotExpression(equal("not", ast.NumberLiteral(1))),
+        )
     ),
-    "match match 'x'": ast.Match(field("match"), ast.String("x")),
+    "match match 'x'": ast.MatchExpression(field("match"), ast.StringLiteral("x")),
     "email.from = null.x": equal("email.from", field("null.x")),
-    "`id.orig_h` exists": ast.Exists(ast.Field(("id.orig_h",))),
-    "@timestamp = winlog.`user-agent`.`a``b`": ast.Comparison(
-        ast.Field(("@timestamp",)),
-        ((ast.Operator.EQUAL, ast.Field(("winlog", "user-agent", "a`b"))),),
+    "`id.orig_h` exists": ast.ExistsExpression(ast.FieldPath(("id.orig_h",))),
+    "@timestamp = winlog.`user-agent`.`a``b`": ast.ComparisonExpression(
+        ast.FieldPath(("@timestamp",)),
+        ((ast.Operator.EQUAL, ast.FieldPath(("winlog", "user-agent", "a`b"))),),
     ),
-    'a = "C:\\Windows\\"': equal("a", ast.String("C:\\Windows\\")),
-    'a = "say ""x"" it\'s"': equal("a", ast.String('say "x" it\'s')),
-    "a = 'it''s'": equal("a", ast.String("it's")),
-    'a = "# x"# y': equal("a", ast.String("# x")),
-    "a = 1.50": equal("a", ast.Number(1.5)),
-    "a\u00a0=\t1\r\n and\fb": ast.And((equal("a", ast.Number(1)), b)),
-    "first(UtcTime, System.TimeCreated)": ast.Call(
+    'a = "C:\\Windows\\"': equal("a", ast.StringLiteral("C:\\Windows\\")),
+    'a = "say ""x"" it\'s"': equal("a", ast.StringLiteral('say "x" it\'s')),
+    "a = 'it''s'": equal("a", ast.StringLiteral("it's")),
+    'a = "# x"# y': equal("a", ast.StringLiteral("# x")),
+    "a = 1.50": equal("a", ast.NumberLiteral(1.5)),
+    "a\u00a0=\t1\r\n and\fb": ast.AndExpression((equal("a", ast.NumberLiteral(1)), b)),
+    "first(UtcTime, System.TimeCreated)": ast.CallExpression(
         "first", (field("UtcTime"), field("System.TimeCreated"))
     ),
-    'EventID = 12 and EventType in ["DeleteKey"]': ast.And(
+    'EventID = 12 and EventType in ["DeleteKey"]': ast.AndExpression(
         (
-            equal("EventID", ast.Number(12)),
-            ast.In(field("EventType"), ast.List((ast.String("DeleteKey"),))),
+            equal("EventID", ast.NumberLiteral(12)),
+            ast.InExpression(
+                field("EventType"), ast.ListExpression((ast.StringLiteral("DeleteKey"),))
+            ),
         )
     ),
 }
@@ -229,13 +266,13 @@ def test_durations(unit: str, form: str) -> None:
     if unit in ("us", "ms", "s", "m", "h", "d", "w"):
         form = form.replace("{}s", "{}")
     written = form.format(unit.upper())
-    assert condition(written) == ast.Duration(3 * MICROSECONDS[unit])
+    assert condition(written) == ast.DurationLiteral(3 * MICROSECONDS[unit])
 
 
 def test_durations_are_exact() -> None:
-    assert condition("0 s") == condition("0.0 days") == ast.Duration(0)
-    assert condition("0.1 s") == ast.Duration(100_000)
-    assert condition("4.35 days") == ast.Duration(375_840_000_000)
+    assert condition("0 s") == condition("0.0 days") == ast.DurationLiteral(0)
+    assert condition("0.1 s") == ast.DurationLiteral(100_000)
+    assert condition("4.35 days") == ast.DurationLiteral(375_840_000_000)
     assert "whole microseconds" in parse_condition("0.5 us")[1][0].message
     assert "10,000 years" in parse_condition("9999999999 weeks")[1][0].message
 
@@ -267,7 +304,9 @@ def test_spans_point_into_the_source() -> None:
     block = Block(source, source.text[14:], range(14, len(source.text) + 1))
     (statement,) = good(block).statements
     match statement:
-        case ast.Define(defined, ast.Filter(stream, ast.And((first, second)))):
+        case ast.DefineStatement(
+            defined, ast.FilterExpression(stream, ast.AndExpression((first, second)))
+        ):
             assert statement.span.text == 'a = filter t where (exe = "x" and (pid exists))'
             assert (defined.span.text, defined.span.line) == ("a", 4)
             assert stream.span.text == "t"
@@ -338,9 +377,20 @@ def test_the_layout(text: str) -> None:
 
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs())
-@example(ast.Program((ast.Define(name("x"), field("group")), ast.Define(name("by"), c))))
-@example(ast.Program((ast.Define(name("x"), ast.Number(5)), ast.Assign(name("m"), ("f",), c))))
-def test_printing_and_parsing_undo_each_other(program: ast.Program) -> None:
+@example(
+    ast.SyntaxTree(
+        (ast.DefineStatement(name("x"), field("group")), ast.DefineStatement(name("by"), c))
+    )
+)
+@example(
+    ast.SyntaxTree(
+        (
+            ast.DefineStatement(name("x"), ast.NumberLiteral(5)),
+            ast.AssignStatement(name("m"), ("f",), c),
+        )
+    )
+)
+def test_printing_and_parsing_undo_each_other(program: ast.SyntaxTree) -> None:
     text = print_program(program)
     again = good(text)
     assert again == program, text
@@ -355,11 +405,11 @@ def test_printing_and_parsing_an_expression(expression: ast.Expression) -> None:
 
 
 def test_what_no_text_says_is_refused() -> None:
-    for expression in (ast.String("a\nb"), ast.Field(("",)), ast.Field(("a\r",))):
+    for expression in (ast.StringLiteral("a\nb"), ast.FieldPath(("",)), ast.FieldPath(("a\r",))):
         with pytest.raises(ValueError, match=r"line end|written"):
             print_expression(expression)
     with pytest.raises(ValueError, match="id of a rule"):
-        print_statement(ast.Define(name("x"), ast.Run(name("a b"))))
+        print_statement(ast.DefineStatement(name("x"), ast.RunExpression(name("a b"))))
 
 
 COMMENTED = """\
@@ -411,7 +461,7 @@ def test_comments_survive() -> None:
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs(), st.randoms(use_true_random=False))
-def test_no_comment_is_lost_wherever_it_stands(program: ast.Program, random: object) -> None:
+def test_no_comment_is_lost_wherever_it_stands(program: ast.SyntaxTree, random: object) -> None:
     lines = print_program(program).split("\n")
     choose = getattr(random, "choice")  # noqa: B009
     commented = "".join(
@@ -614,9 +664,9 @@ def test_ten_thousand_terms() -> None:
     terms = [f'exe = "{i}"' for i in range(10_000)]
     text = f"x = filter t where {' or '.join(terms)}"
     statement = only(text)
-    assert isinstance(statement, ast.Define)
-    assert isinstance(statement.value, ast.Filter)
-    assert isinstance(statement.value.condition, ast.Or)
+    assert isinstance(statement, ast.DefineStatement)
+    assert isinstance(statement.value, ast.FilterExpression)
+    assert isinstance(statement.value.condition, ast.OrExpression)
     assert len(statement.value.condition.items) == 10_000
     assert only(print_statement(statement)) == statement
 
@@ -714,7 +764,7 @@ def test_the_seed_rule_of_the_corpus_parses() -> None:
 def test_lark_is_imported_only_for_a_parse() -> None:
     code = (
         "import sys, carengine.syntax as s; assert 'lark' not in sys.modules; "
-        "s.print_program(s.ast.Program(())); assert 'lark' not in sys.modules; "
+        "s.print_program(s.ast.SyntaxTree(())); assert 'lark' not in sys.modules; "
         "s.parse_program('output a'); assert 'lark' in sys.modules"
     )
     path = str(Path(__file__).parents[1] / "src")

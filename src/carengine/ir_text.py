@@ -63,12 +63,12 @@ def _printed(expression: ast.Expression) -> str:
     return _REST.sub(r"\1", text)
 
 
-def _string(text: str) -> ast.String:
-    return ast.String(_LINE_ENDS.sub("\ufffd", text))
+def _string(text: str) -> ast.StringLiteral:
+    return ast.StringLiteral(_LINE_ENDS.sub("\ufffd", text))
 
 
-def _field(path: tuple[str, ...]) -> ast.Field:
-    return ast.Field(tuple(_LINE_ENDS.sub("\ufffd", name) or "\ufffd" for name in path))
+def _field(path: tuple[str, ...]) -> ast.FieldPath:
+    return ast.FieldPath(tuple(_LINE_ENDS.sub("\ufffd", name) or "\ufffd" for name in path))
 
 
 def _value(value: ir.Value) -> ast.Expression:
@@ -81,19 +81,19 @@ def _value(value: ir.Value) -> ast.Expression:
         case ir.Constant(constant):
             return _constant(constant)
         case ir.Moment(microseconds):
-            return ast.String(format_time(microseconds))
+            return ast.StringLiteral(format_time(microseconds))
         case ir.Duration(microseconds):
-            return ast.Duration(microseconds)
+            return ast.DurationLiteral(microseconds)
         case ir.Now():
-            return ast.Now()
+            return ast.NowLiteral()
         case ir.Parameter(name):
             return _field((name,))
         case ir.Arithmetic(sign, left, right):
-            return ast.Arithmetic(ast.Sign(sign), _value(left), _value(right))
+            return ast.ArithmeticExpression(ast.Sign(sign), _value(left), _value(right))
         case ir.Call(function, arguments):
-            return ast.Call(function, tuple(map(_value, arguments)))
+            return ast.CallExpression(function, tuple(map(_value, arguments)))
         case ir.Aggregate(function, inner):
-            return ast.Call(function, () if inner is None else (_value(inner),))
+            return ast.CallExpression(function, () if inner is None else (_value(inner),))
         case ir.Whole(aggregate):
             return _value(aggregate)
         case ir.Lookup(_, column):
@@ -103,11 +103,11 @@ def _value(value: ir.Value) -> ast.Expression:
 def _constant(constant: str | float | bool | None) -> ast.Expression:
     match constant:
         case None:
-            return ast.Null()
+            return ast.NullLiteral()
         case bool():
-            return ast.Boolean(constant)
+            return ast.BooleanLiteral(constant)
         case int() | float():
-            return ast.Number(constant)
+            return ast.NumberLiteral(constant)
         case str():
             return _string(constant)
 
@@ -115,50 +115,64 @@ def _constant(constant: str | float | bool | None) -> ast.Expression:
 def _condition(condition: ir.Condition, most: int | None) -> ast.Expression:
     match condition:
         case ir.Truth(value):
-            return ast.Null() if value is None else ast.Boolean(value)
+            return ast.NullLiteral() if value is None else ast.BooleanLiteral(value)
         case ir.And(items):
-            return _connected(ast.And, items, most)
+            return _connected(ast.AndExpression, items, most)
         case ir.Or(items):
-            return _connected(ast.Or, items, most)
+            return _connected(ast.OrExpression, items, most)
         case ir.Not(ir.IsNull(value)):
-            return ast.Exists(_value(value))
+            return ast.ExistsExpression(_value(value))
         case ir.Not(item):
-            return ast.Not(_condition(item, most))
+            return ast.NotExpression(_condition(item, most))
         case ir.IsTrue(item):
-            return ast.Call("is_true", (_condition(item, most),))
+            return ast.CallExpression("is_true", (_condition(item, most),))
         case ir.Match(value, patterns):
             return _match(_value(value), patterns, most)
         case ir.Regex(value, pattern):
-            return ast.Match(_value(value), _string(pattern))
+            return ast.MatchExpression(_value(value), _string(pattern))
         case ir.Compare(left, relation, right):
-            return ast.Comparison(_value(left), ((_RELATIONS[relation], _value(right)),))
+            return ast.ComparisonExpression(_value(left), ((_RELATIONS[relation], _value(right)),))
         case ir.InNetwork(value, networks):
-            nets = [ast.Network(network) for network in networks[:most]]
+            nets = [ast.NetworkLiteral(network) for network in networks[:most]]
             if len(networks) == 1:
-                return ast.In(_value(value), nets[0])
-            return ast.In(_value(value), ast.List((*nets, *_rest(len(networks), most))))
+                return ast.InExpression(_value(value), nets[0])
+            return ast.InExpression(
+                _value(value), ast.ListExpression((*nets, *_rest(len(networks), most)))
+            )
         case ir.IsNull(value):
-            return ast.Comparison(_value(value), ((ast.Operator.EQUAL, ast.Null()),))
+            return ast.ComparisonExpression(
+                _value(value), ((ast.Operator.EQUAL, ast.NullLiteral()),)
+            )
         case ir.Occurs(needle, haystack):
-            return ast.In(_value(needle), _value(haystack))
+            return ast.InExpression(_value(needle), _value(haystack))
         case ir.RawMatch(patterns):
-            texts = tuple(ast.RawContains(_string(_inner(p) or p.text)) for p in patterns[:most])
-            return texts[0] if len(patterns) == 1 else ast.Or((*texts, *_rest(len(patterns), most)))
+            texts = tuple(
+                ast.RawContainsExpression(_string(_inner(p) or p.text)) for p in patterns[:most]
+            )
+            return (
+                texts[0]
+                if len(patterns) == 1
+                else ast.OrExpression((*texts, *_rest(len(patterns), most)))
+            )
         case ir.RawRegex(pattern):
-            return ast.Match(_field(("raw event",)), _string(pattern))
+            return ast.MatchExpression(_field(("raw event",)), _string(pattern))
         case ir.Rank(value, ir.EVERY, of):
-            return ast.In(_value(value), ast.Call("values", (_field((of.name,)),)))
+            return ast.InExpression(
+                _value(value), ast.CallExpression("values", (_field((of.name,)),))
+            )
         case ir.Rank(value, count, of, _, bottom):
-            return ast.Rank(_value(value), count, _field((of.name,)), bottom)
+            return ast.RankExpression(_value(value), count, _field((of.name,)), bottom)
 
 
 def _connected(
-    kind: type[ast.And] | type[ast.Or], items: tuple[ir.Condition, ...], most: int | None
+    kind: type[ast.AndExpression] | type[ast.OrExpression],
+    items: tuple[ir.Condition, ...],
+    most: int | None,
 ) -> ast.Expression:
     made = [_condition(item, most) for item in items]
     match made:
         case []:
-            return ast.Boolean(kind is ast.And)
+            return ast.BooleanLiteral(kind is ast.AndExpression)
         case [only]:
             return only
         case _:
@@ -172,12 +186,14 @@ def _match(
     if patterns and all(text is not None for text in inner):
         texts = [_string(text) for text in inner[:most] if text is not None]
         if len(patterns) == 1:
-            return ast.Contains(value, texts[0])
-        return ast.Contains(value, ast.List((*texts, *_rest(len(patterns), most))))
+            return ast.ContainsExpression(value, texts[0])
+        return ast.ContainsExpression(
+            value, ast.ListExpression((*texts, *_rest(len(patterns), most)))
+        )
     whole = [_string(pattern.text) for pattern in patterns[:most]]
     if len(patterns) == 1:
-        return ast.Comparison(value, ((ast.Operator.EQUAL, whole[0]),))
-    return ast.In(value, ast.List((*whole, *_rest(len(patterns), most))))
+        return ast.ComparisonExpression(value, ((ast.Operator.EQUAL, whole[0]),))
+    return ast.InExpression(value, ast.ListExpression((*whole, *_rest(len(patterns), most))))
 
 
 def _inner(pattern: Pattern) -> str | None:

@@ -53,12 +53,13 @@ def check(rules: Iterable[Rule]) -> tuple[Diagnostic, ...]:
     return ordered(finding for rule in rules for finding in check_rule(rule))
 
 
-def _lists(program: ast.Program) -> dict[str, ast.List]:
+def _lists(program: ast.SyntaxTree) -> dict[str, ast.ListExpression]:
     """The lists that have names."""
     return {
         statement.name.text: statement.value
         for statement in program.statements
-        if isinstance(statement, ast.Define) and isinstance(statement.value, ast.List)
+        if isinstance(statement, ast.DefineStatement)
+        and isinstance(statement.value, ast.ListExpression)
     }
 
 

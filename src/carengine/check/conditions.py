@@ -117,7 +117,7 @@ class _Checker:
 
     def _test_alone(self, part: Part) -> bool | None:
         condition = part.condition
-        if isinstance(condition, ir.Truth) and isinstance(part.syntax, ast.Boolean):
+        if isinstance(condition, ir.Truth) and isinstance(part.syntax, ast.BooleanLiteral):
             # Somebody who writes `true` means it.
             return condition.value
         if not self.can([(condition, Goal.TRUE)]):
@@ -160,7 +160,9 @@ class _Checker:
         if "^" in pattern.lstrip("^("):
             notes.append("`^` is the beginning of the text: nothing can stand before it")
         notes.append(r"for the characters themselves write \$ and \^")
-        place = part.syntax.regex.span if isinstance(part.syntax, ast.Match) else part.span
+        place = (
+            part.syntax.regex.span if isinstance(part.syntax, ast.MatchExpression) else part.span
+        )
         self.found.append(
             Diagnostic(
                 codes.REGEX_NEVER_FOUND,
@@ -195,7 +197,7 @@ class _Checker:
     def _to_path(self, part: Part, path: str) -> tuple[Edit, ...]:
         """Edits that put the path's field in the place of the base name's."""
         match part.syntax:
-            case ast.Comparison(ast.Field(names) as left, _) if not part.item:
+            case ast.ComparisonExpression(ast.FieldPath(names) as left, _) if not part.item:
                 return (Edit(left.span, ".".join((*names[:-1], path))),)
             case _:
                 return ()
@@ -568,7 +570,7 @@ def _connectives(part: Part, old: str, new: str) -> tuple[Edit, ...]:
 
 def _without_anchor(part: Part, condition: ir.Regex) -> Fix | None:
     """The expression without a ``$`` at its start or a ``^`` at its end, if that helps."""
-    if not isinstance(part.syntax, ast.Match):
+    if not isinstance(part.syntax, ast.MatchExpression):
         return None
     pattern = condition.pattern
     better = pattern.lstrip("$") if pattern.startswith("$") else pattern.rstrip("^")

@@ -20,7 +20,7 @@ from ..pattern import Pattern
 from ..syntax import ast
 
 Kind = Literal["and", "or", "not", "test"]
-Lists = Mapping[str, ast.List]
+Lists = Mapping[str, ast.ListExpression]
 
 _MAX_ITEMS = 300
 
@@ -46,15 +46,17 @@ def parts_of(expression: ast.Expression, condition: ir.Condition, lists: Lists) 
     """The parts of a condition as written. ``lists`` are the lists that names stand for."""
     span = expression.span
     match expression, condition:
-        case (ast.And(items), ir.And(conditions)) if len(items) == len(conditions):
+        case (ast.AndExpression(items), ir.And(conditions)) if len(items) == len(conditions):
             inner = _each(items, conditions, lists)
             return Part("and", condition, span, inner, expression)
-        case (ast.Or(items), ir.Or(conditions)) if len(items) == len(conditions):
+        case (ast.OrExpression(items), ir.Or(conditions)) if len(items) == len(conditions):
             inner = _each(items, conditions, lists)
             return Part("or", condition, span, inner, expression)
-        case ast.Not(item), ir.Not(negated):
+        case ast.NotExpression(item), ir.Not(negated):
             return Part("not", condition, span, (parts_of(item, negated, lists),), expression)
-        case ast.Comparison(_, rest), ir.And(conditions) if len(rest) == len(conditions) > 1:
+        case ast.ComparisonExpression(_, rest), ir.And(conditions) if (
+            len(rest) == len(conditions) > 1
+        ):
             return Part("and", condition, span, tuple(map(part_of, conditions)), expression)
         case _, ir.Not(negated) if not isinstance(negated, ir.IsNull):
             test = _test(expression, negated, lists)
@@ -91,10 +93,10 @@ def _test(expression: ast.Expression, condition: ir.Condition, lists: Lists) -> 
     items = _items(expression, lists)
     if items is None or not 1 < len(items) <= _MAX_ITEMS:
         return whole
-    made = _taken_apart(items, condition, inside=isinstance(expression, ast.Contains))
+    made = _taken_apart(items, condition, inside=isinstance(expression, ast.ContainsExpression))
     if made is None:
         return whole
-    if isinstance(_operand(expression), ast.Field):
+    if isinstance(_operand(expression), ast.FieldPath):
         made = tuple(evolve(part, shared=True) for part in made)
     return Part("or", condition, expression.span, made, expression)
 
@@ -102,7 +104,11 @@ def _test(expression: ast.Expression, condition: ir.Condition, lists: Lists) -> 
 def _operand(expression: ast.Expression) -> ast.Expression | None:
     """What stands behind ``in``, ``contains`` or a comparison sign."""
     match expression:
-        case ast.In(_, operand) | ast.Contains(_, operand) | ast.Comparison(_, ((_, operand),)):
+        case (
+            ast.InExpression(_, operand)
+            | ast.ContainsExpression(_, operand)
+            | ast.ComparisonExpression(_, ((_, operand),))
+        ):
             return operand
         case _:
             return None
@@ -110,9 +116,9 @@ def _operand(expression: ast.Expression) -> ast.Expression | None:
 
 def _items(expression: ast.Expression, lists: Lists) -> tuple[ast.Expression, ...] | None:
     operand = _operand(expression)
-    if isinstance(operand, ast.Field):
+    if isinstance(operand, ast.FieldPath):
         operand = lists.get(operand.text, operand)
-    return operand.items if isinstance(operand, ast.List) else None
+    return operand.items if isinstance(operand, ast.ListExpression) else None
 
 
 def _taken_apart(
@@ -127,9 +133,9 @@ def _taken_apart(
     for item in items:
         test: ir.Condition | None = None
         match item:
-            case ast.Network(text) if networks is not None:
+            case ast.NetworkLiteral(text) if networks is not None:
                 test = ir.InNetwork(networks.value, (text,), item.span)
-            case ast.String(text) if matching is not None:
+            case ast.StringLiteral(text) if matching is not None:
                 pattern = _pattern(text, matching.patterns, inside=inside)
                 test = None if pattern is None else ir.Match(matching.value, (pattern,), item.span)
         if test is None:
@@ -142,7 +148,7 @@ def _taken_apart(
 
 def _is_bare(test: ir.Condition, items: Sequence[ast.Expression]) -> bool:
     """Whether the test is the one that the list's bare networks were put into together."""
-    bare = tuple(item.text for item in items if isinstance(item, ast.Network))
+    bare = tuple(item.text for item in items if isinstance(item, ast.NetworkLiteral))
     return isinstance(test, ir.InNetwork) and test.networks == bare
 
 

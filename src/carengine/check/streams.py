@@ -31,7 +31,7 @@ class _Definition:
     reads: tuple[int, ...]
 
 
-def check_names(program: ast.Program) -> list[Diagnostic]:
+def check_names(program: ast.SyntaxTree) -> list[Diagnostic]:
     """Definitions that reach no output."""
     definitions: list[_Definition] = []
     current: dict[str, int] = {}
@@ -42,14 +42,14 @@ def check_names(program: ast.Program) -> list[Diagnostic]:
         for one in read:
             readers.setdefault(one, len(definitions))
         match statement:
-            case ast.Output():
+            case ast.OutputStatement():
                 wanted += read
                 continue
-            case ast.Assign(name):
+            case ast.AssignStatement(name):
                 reads = tuple(dict.fromkeys((*read, *_known(current, name))))
                 for one in reads:
                     readers.setdefault(one, len(definitions))
-            case ast.Define(name) | ast.Input(name):
+            case ast.DefineStatement(name) | ast.InputStatement(name):
                 reads = read
         current[name.text] = len(definitions)
         definitions.append(_Definition(name, len(definitions), reads))
@@ -106,37 +106,37 @@ def _unused(
 def _read(statement: ast.Statement) -> Iterator[str]:
     """The names that a statement may read."""
     match statement:
-        case ast.Output(names):
+        case ast.OutputStatement(names):
             for name in names:
                 yield name.text
-        case ast.Assign(_, _, value):
+        case ast.AssignStatement(_, _, value):
             yield from _read_by(value)
-        case ast.Define(_, value):
+        case ast.DefineStatement(_, value):
             yield from _read_by(value)
 
 
 def _read_by(value: ast.StreamExpression | ast.Expression) -> Iterator[str]:
     match value:
-        case ast.Search(_, condition):
+        case ast.SearchExpression(_, condition):
             if condition is not None:
                 yield from _read_by(condition)
-        case ast.Filter(stream, condition):
+        case ast.FilterExpression(stream, condition):
             yield stream.text
             yield from _read_by(condition)
-        case ast.Join(streams, condition):
+        case ast.JoinExpression(streams, condition):
             for stream in streams:
                 yield stream.text
             yield from _read_by(condition)
-        case ast.Group(streams):
+        case ast.GroupExpression(streams):
             for stream in streams:
                 yield stream.text
-        case ast.Select(stream, items):
+        case ast.SelectExpression(stream, items):
             yield stream.text
             for item in items:
                 yield from _read_by(item.value)
-        case ast.Count(stream):
+        case ast.CountExpression(stream):
             yield stream.text
-        case ast.Run():
+        case ast.RunExpression():
             pass
         case _:
             yield from _names_in(value)
@@ -144,23 +144,32 @@ def _read_by(value: ast.StreamExpression | ast.Expression) -> Iterator[str]:
 
 def _names_in(expression: ast.Expression) -> Iterator[str]:
     match expression:
-        case ast.Field(path):
+        case ast.FieldPath(path):
             yield path[0]
-        case ast.And(items) | ast.Or(items) | ast.List(items) | ast.Call(_, items):
+        case (
+            ast.AndExpression(items)
+            | ast.OrExpression(items)
+            | ast.ListExpression(items)
+            | ast.CallExpression(_, items)
+        ):
             for item in items:
                 yield from _names_in(item)
-        case ast.Not(item) | ast.Exists(item):
+        case ast.NotExpression(item) | ast.ExistsExpression(item):
             yield from _names_in(item)
-        case ast.Match(item, _):
+        case ast.MatchExpression(item, _):
             yield from _names_in(item)
-        case ast.Arithmetic(_, left, right) | ast.In(left, right) | ast.Contains(left, right):
+        case (
+            ast.ArithmeticExpression(_, left, right)
+            | ast.InExpression(left, right)
+            | ast.ContainsExpression(left, right)
+        ):
             yield from _names_in(left)
             yield from _names_in(right)
-        case ast.Comparison(first, rest):
+        case ast.ComparisonExpression(first, rest):
             yield from _names_in(first)
             for _, operand in rest:
                 yield from _names_in(operand)
-        case ast.Rank(item, _, of):
+        case ast.RankExpression(item, _, of):
             yield from _names_in(item)
             yield of.path[0]
 

@@ -26,7 +26,7 @@ _RUN = re.compile(r"(?<!\[)\*{2,}(?!\])")
 
 
 def check_writing(
-    expression: ast.Expression, condition: ir.Condition, lists: dict[str, ast.List]
+    expression: ast.Expression, condition: ir.Condition, lists: dict[str, ast.ListExpression]
 ) -> list[Diagnostic]:
     """The findings about the way a condition is written."""
     found = [finding for part in _expressions(expression) for finding in _wildcards(part, lists)]
@@ -38,49 +38,55 @@ def check_writing(
 def _expressions(expression: ast.Expression) -> Iterator[ast.Expression]:
     """The tests inside a condition."""
     match expression:
-        case ast.And(items) | ast.Or(items):
+        case ast.AndExpression(items) | ast.OrExpression(items):
             for item in items:
                 yield from _expressions(item)
-        case ast.Not(item):
+        case ast.NotExpression(item):
             yield from _expressions(item)
         case _:
             yield expression
 
 
-def _wildcards(expression: ast.Expression, lists: dict[str, ast.List]) -> Iterator[Diagnostic]:
+def _wildcards(
+    expression: ast.Expression, lists: dict[str, ast.ListExpression]
+) -> Iterator[Diagnostic]:
     match expression:
-        case ast.Contains(_, operand):
-            named = isinstance(operand, ast.Field)
+        case ast.ContainsExpression(_, operand):
+            named = isinstance(operand, ast.FieldPath)
             for text in _strings(operand, lists):
                 yield from _around(text, "contains", named=named)
-        case ast.RawContains(text):
+        case ast.RawContainsExpression(text):
             yield from _around(text, "in raw event", named=False)
-        case ast.In(ast.String() as text, ast.Field(path)) if ".".join(path) not in lists:
+        case ast.InExpression(ast.StringLiteral() as text, ast.FieldPath(path)) if (
+            ".".join(path) not in lists
+        ):
             yield from _around(text, "in", named=False)
-        case ast.In(_, operand):
+        case ast.InExpression(_, operand):
             for text in _strings(operand, lists):
                 yield from _runs(text)
-        case ast.Comparison(first, rest):
+        case ast.ComparisonExpression(first, rest):
             for operand in (first, *(operand for _, operand in rest)):
                 for text in _strings(operand, lists):
                     yield from _runs(text)
-        case ast.Match(_, regex):
+        case ast.MatchExpression(_, regex):
             yield from _regex(regex)
 
 
-def _strings(operand: ast.Expression, lists: dict[str, ast.List]) -> Iterator[ast.String]:
-    if isinstance(operand, ast.Field):
+def _strings(
+    operand: ast.Expression, lists: dict[str, ast.ListExpression]
+) -> Iterator[ast.StringLiteral]:
+    if isinstance(operand, ast.FieldPath):
         operand = lists.get(operand.text, operand)
     match operand:
-        case ast.String():
+        case ast.StringLiteral():
             yield operand
-        case ast.List(items):
+        case ast.ListExpression(items):
             for item in items:
-                if isinstance(item, ast.String):
+                if isinstance(item, ast.StringLiteral):
                     yield item
 
 
-def _around(text: ast.String, word: str, *, named: bool) -> Iterator[Diagnostic]:
+def _around(text: ast.StringLiteral, word: str, *, named: bool) -> Iterator[Diagnostic]:
     """A text that is looked for anywhere, with ``*`` at its ends."""
     inner = text.value.lstrip("*")
     while inner.endswith("*") and not inner.endswith("[*"):
@@ -104,7 +110,7 @@ def _looked_for(text: str) -> tuple[object, ...]:
     return tokenize(f"*{text}" if text.endswith("*") and not text.endswith("[*") else f"*{text}*")
 
 
-def _runs(text: ast.String) -> Iterator[Diagnostic]:
+def _runs(text: ast.StringLiteral) -> Iterator[Diagnostic]:
     """Two ``*`` in a row."""
     if "**" not in text.value:
         return
@@ -119,7 +125,7 @@ def _runs(text: ast.String) -> Iterator[Diagnostic]:
     )
 
 
-def _regex(regex: ast.String) -> Iterator[Diagnostic]:
+def _regex(regex: ast.StringLiteral) -> Iterator[Diagnostic]:
     """``.*`` at an end of an expression that is found anywhere."""
     better = regex.value
     if "|" in better or "\\Q" in better or "(?" in better:
@@ -148,7 +154,7 @@ def _escaped(text: str, place: int) -> bool:
     return bool(count % 2) or text.rfind("[", 0, place) > text.rfind("]", 0, place)
 
 
-def _rewritten(text: ast.String, better: str, *, safe: bool) -> Fix:
+def _rewritten(text: ast.StringLiteral, better: str, *, safe: bool) -> Fix:
     """Put another string in a string's place; only words where the source is not what was parsed."""
     new = quoted(better)
     span = text.span

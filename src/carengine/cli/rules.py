@@ -122,7 +122,7 @@ def load(options: argparse.Namespace, screen: Screen) -> RuleSet:
         for rule in rules
         if rule.syntax is not None
         for statement in rule.syntax.statements
-        if isinstance(statement, ast.Input)
+        if isinstance(statement, ast.InputStatement)
     }
     # What is written so in a rule of Sigma's is a placeholder, or might be one.
     placed = [rule.block.text for rule in rules if rule.syntax is None] if parameters else []

@@ -174,10 +174,14 @@ def bare_condition(text: Text, part: Sequence[Lexeme], datamodel: DataModel) -> 
     start, end = part[0].start, part[-1].end
     parsed = parse_program(Block.of(f"{_BEFORE}{text.text[start:end]}\n)\noutput x"))
     statements = parsed.program.statements
-    if parsed.diagnostics or len(statements) != 2 or not isinstance(statements[0], ast.Define):
+    if (
+        parsed.diagnostics
+        or len(statements) != 2
+        or not isinstance(statements[0], ast.DefineStatement)
+    ):
         return []
     search = statements[0].value
-    if not isinstance(search, ast.Search) or search.condition is None:
+    if not isinstance(search, ast.SearchExpression) or search.condition is None:
         return []
     reader = _Reader(text, start - len(_BEFORE), datamodel)
     followed = bool(text.text[end:].strip())
@@ -206,7 +210,7 @@ class _Reader:
     # Conditions on an event code
 
     def _by_event(self, condition: ast.Expression, start: int, end: int) -> list[Repair]:
-        items = condition.items if isinstance(condition, ast.And) else (condition,)
+        items = condition.items if isinstance(condition, ast.AndExpression) else (condition,)
         found = self._event(items)
         if found is None:
             self._refuse(condition, start, end)
@@ -382,18 +386,22 @@ def _equality(expr: ast.Expression) -> tuple[str, list[str]]:
     """The folded field and the texts of ``field = value`` and ``field in [values]``; nothing for
     others."""
     match expr:
-        case ast.Comparison(ast.Field() as field, ((ast.Operator.EQUAL, value),)):
+        case ast.ComparisonExpression(ast.FieldPath() as field, ((ast.Operator.EQUAL, value),)):
             values: Sequence[ast.Expression] = (value,)
-        case ast.In(ast.Field() as field, ast.List(items), False):
+        case ast.InExpression(ast.FieldPath() as field, ast.ListExpression(items), False):
             values = items
         case _:
             return "", []
-    texts = [str(item.value) for item in values if isinstance(item, ast.String | ast.Number)]
+    texts = [
+        str(item.value)
+        for item in values
+        if isinstance(item, ast.StringLiteral | ast.NumberLiteral)
+    ]
     return (fold_name(field.text), texts) if len(texts) == len(values) else ("", [])
 
 
 def _is_sid(expr: ast.Expression) -> bool:
     return any(
-        isinstance(item, ast.String) and item.value.upper().startswith("S-1-")
+        isinstance(item, ast.StringLiteral) and item.value.upper().startswith("S-1-")
         for item in all_in(expr)
     )

@@ -14,7 +14,7 @@ from .editing import Repair, Text
 from .outlines import Outline
 
 
-def mended(kind: ast.Kind, datamodel: DataModel) -> tuple[ObjectSpec | None, list[Repair]]:
+def mended(kind: ast.KindName, datamodel: DataModel) -> tuple[ObjectSpec | None, list[Repair]]:
     """The object of a kind, and the repairs of its name and its action's; None where CAR has no
     such object."""
     made: list[Repair] = []
@@ -50,7 +50,7 @@ def mended(kind: ast.Kind, datamodel: DataModel) -> tuple[ObjectSpec | None, lis
     return spec, made
 
 
-def _listed(kind: ast.Kind) -> bool:
+def _listed(kind: ast.KindName) -> bool:
     """Whether further actions of the same object follow after commas."""
     text = kind.span.source.text
     rest = text[kind.span.end :].lstrip()
@@ -69,7 +69,7 @@ def _read(name: ast.Name, new: str, message: str) -> Repair:
 
 
 def other_objects(
-    program: ast.Program,
+    program: ast.SyntaxTree,
     datamodel: DataModel,
     wanted: Mapping[int, Mapping[str, None]],
     lacking: Mapping[int, Mapping[str, None]],
@@ -82,7 +82,9 @@ def other_objects(
     made: list[Repair] = []
     for number, missing in lacking.items():
         statement = program.statements[number]
-        if not isinstance(statement, ast.Define) or not isinstance(statement.value, ast.Search):
+        if not isinstance(statement, ast.DefineStatement) or not isinstance(
+            statement.value, ast.SearchExpression
+        ):
             continue
         search = statement.value
         spec = datamodel.object(search.kinds[0].object.text)
@@ -141,7 +143,7 @@ def _analogue(other: ObjectSpec, spec: ObjectSpec, action: str) -> str | None:
 
 
 def without_missing(
-    text: Text, program: ast.Program, datamodel: DataModel, env: Mapping[str, Outline]
+    text: Text, program: ast.SyntaxTree, datamodel: DataModel, env: Mapping[str, Outline]
 ) -> list[Repair]:
     """Take out what is built on objects that CAR lacks, if outputs are left that are not."""
     lost, roots = _lost(program, datamodel)
@@ -154,7 +156,9 @@ def without_missing(
         return []
     if not roots:
         return []
-    names = [n.text for s in program.statements if isinstance(s, ast.Output) for n in s.names]
+    names = [
+        n.text for s in program.statements if isinstance(s, ast.OutputStatement) for n in s.names
+    ]
     kept = [name for name in names if name not in lost]
     if not kept or len(kept) == len(names) or any(name not in env for name in kept):
         return []
@@ -162,7 +166,7 @@ def without_missing(
     for number, statement in enumerate(program.statements):
         start, end = statement.span.start, statement.span.end
         match statement:
-            case ast.Define(name) if name.text in lost:
+            case ast.DefineStatement(name) if name.text in lost:
                 message, notes = "", ()
                 if number in roots:
                     objects = ", ".join(roots[number])
@@ -176,9 +180,9 @@ def without_missing(
                         start, _line_end(text.text, end), "", codes.OUTPUT_DROPPED, message, notes
                     )
                 )
-            case ast.Assign(stream) if stream.text in lost:
+            case ast.AssignStatement(stream) if stream.text in lost:
                 made.append(Repair(start, _line_end(text.text, end), "", codes.OUTPUT_DROPPED))
-            case ast.Output(listed) if any(item.text in lost for item in listed):
+            case ast.OutputStatement(listed) if any(item.text in lost for item in listed):
                 left = [item.text for item in listed if item.text not in lost]
                 new = f"output {', '.join(left)}" if left else ""
                 made.append(Repair(start, end, new, codes.OUTPUT_DROPPED))
@@ -190,18 +194,18 @@ def _line_end(text: str, at: int) -> int:
     return at + len(rest) - len(rest.lstrip())
 
 
-def _lost(program: ast.Program, datamodel: DataModel) -> tuple[set[str], dict[int, list[str]]]:
+def _lost(program: ast.SyntaxTree, datamodel: DataModel) -> tuple[set[str], dict[int, list[str]]]:
     """The names built on unknown objects, and the searches for these."""
     lost: set[str] = set()
     roots: dict[int, list[str]] = {}
     for number, statement in enumerate(program.statements):
-        if not isinstance(statement, ast.Define):
+        if not isinstance(statement, ast.DefineStatement):
             continue
         read = {name.text for name in streams_of(statement)}
         read |= {item.path[0] for e in expressions(statement) for item in fields_in(e)}
         value = statement.value
         unknown: list[str] = []
-        if isinstance(value, ast.Search):
+        if isinstance(value, ast.SearchExpression):
             unknown = [
                 k.object.text for k in value.kinds if datamodel.object(k.object.text) is None
             ]

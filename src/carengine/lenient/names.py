@@ -39,7 +39,7 @@ from .outlines import (
     with_field,
 )
 
-Programs = Callable[[str], "ast.Program | None"]
+Programs = Callable[[str], "ast.SyntaxTree | None"]
 """Finds the syntax tree of a rule by its id."""
 
 _MAX_RUNS = 20
@@ -60,7 +60,7 @@ class Scope:
 
 
 def mend_names(
-    text: Text, program: ast.Program, datamodel: DataModel, programs: Programs
+    text: Text, program: ast.SyntaxTree, datamodel: DataModel, programs: Programs
 ) -> list[Repair]:
     """The repairs of names in a program whose spans are places in the present text."""
     walker = _Walker(text, program, datamodel, programs)
@@ -78,7 +78,7 @@ def outline_of(id_: str, datamodel: DataModel, programs: Programs, depth: int = 
     outlines = [
         walker.env.get(name.text, Opaque())
         for statement in program.statements
-        if isinstance(statement, ast.Output)
+        if isinstance(statement, ast.OutputStatement)
         for name in statement.names
     ]
     return together(outlines) if outlines else Opaque()
@@ -87,7 +87,7 @@ def outline_of(id_: str, datamodel: DataModel, programs: Programs, depth: int = 
 @define
 class _Walker:
     text: Text
-    program: ast.Program
+    program: ast.SyntaxTree
     model: DataModel
     programs: Programs
     depth: int = 0
@@ -104,19 +104,19 @@ class _Walker:
         for number, statement in enumerate(self.program.statements):
             self.statement = number
             match statement:
-                case ast.Define(name, value):
+                case ast.DefineStatement(name, value):
                     self.env[name.text] = self._define(name, value)
                     self.defined[name.text] = number
-                case ast.Assign():
+                case ast.AssignStatement():
                     self._assign(statement)
-                case ast.Input(name):
+                case ast.InputStatement(name):
                     self.env[name.text] = Single()
-                case ast.Output(names):
+                case ast.OutputStatement(names):
                     for name in names:
                         self._stream(name)
         if self.depth:
             return
-        if not any(isinstance(item, ast.Output) for item in self.program.statements):
+        if not any(isinstance(item, ast.OutputStatement) for item in self.program.statements):
             self._no_output()
         if not self.made:
             self.made += kinds.other_objects(self.program, self.model, self.wanted, self.lacking)
@@ -125,43 +125,45 @@ class _Walker:
 
     # Repairs
 
-    def _say(self, node: ast.Name | ast.Field, new: str, code: Code, message: str) -> None:
+    def _say(self, node: ast.Name | ast.FieldPath, new: str, code: Code, message: str) -> None:
         if not self.depth:
             self.made.append(Repair(node.span.start, node.span.end, new, code, message))
 
-    def _source(self, node: ast.Name | ast.Field) -> str:
+    def _source(self, node: ast.Name | ast.FieldPath) -> str:
         return self.text.text[node.span.start : node.span.end]
 
     # Definitions
 
     def _define(self, name: ast.Name, value: ast.StreamExpression | ast.Expression) -> Outline:
         match value:
-            case ast.Search():
+            case ast.SearchExpression():
                 return self._search(name, value)
-            case ast.Filter(stream, condition):
+            case ast.FilterExpression(stream, condition):
                 outline = self._stream(stream, condition)
                 self._condition(condition, Scope(outline, stream.text))
                 return outline
-            case ast.Join(streams, condition):
+            case ast.JoinExpression(streams, condition):
                 return self._join(streams, condition)
-            case ast.Group(streams, keys):
+            case ast.GroupExpression(streams, keys):
                 members = together([self._stream(item) for item in streams])
                 names = tuple(self._field(key, Scope(members, streams[0].text)) for key in keys)
                 if not all(has_field(members, name.split(".")) for name in names):
                     return Opaque()
                 return Grouped(names, members)
-            case ast.Select(stream, items):
+            case ast.SelectExpression(stream, items):
                 outline = self._stream(stream)
                 return self._select(stream, outline, items)
-            case ast.Count(stream, keys):
+            case ast.CountExpression(stream, keys):
                 outline = self._stream(stream)
                 names = tuple(self._field(key, Scope(outline, stream.text)) for key in keys)
                 return Rows((*names, "count"))
-            case ast.Run(rule):
+            case ast.RunExpression(rule):
                 return outline_of(rule.text, self.model, self.programs, self.depth)
-            case ast.List():
+            case ast.ListExpression():
                 return Single(several=True)
-            case ast.Arithmetic(ast.Sign.MINUS, ast.Field((a,)) as left, ast.Field((b,)) as right):
+            case ast.ArithmeticExpression(
+                ast.Sign.MINUS, ast.FieldPath((a,)) as left, ast.FieldPath((b,)) as right
+            ):
                 known = [n for n, o in self.env.items() if is_stream(o)]
                 if a in known or b in known:
                     first = self._stream(_as_name(left))
@@ -169,20 +171,20 @@ class _Walker:
                     return first
                 self._expression(value, Scope(None))
                 return Single()
-            case ast.Field((only,)) if only in self.env:
+            case ast.FieldPath((only,)) if only in self.env:
                 return self.env[only]
-            case ast.Call(function, (ast.Field((stream_, *rest), span=span),)) if (
+            case ast.CallExpression(function, (ast.FieldPath((stream_, *rest), span=span),)) if (
                 function.lower() == "unique" and rest
             ):
                 name = ast.Name(stream_, span=_part(span, 0, len(stream_)))
                 outline = self._stream(name)
-                self._field(ast.Field((stream_, *rest), span=span), Scope(outline, stream_))
+                self._field(ast.FieldPath((stream_, *rest), span=span), Scope(outline, stream_))
                 return outline
             case _:
                 self._expression(value, Scope(None))
                 return Single()
 
-    def _search(self, name: ast.Name, search: ast.Search) -> Outline:
+    def _search(self, name: ast.Name, search: ast.SearchExpression) -> Outline:
         found: list[ObjectSpec] = []
         for kind in search.kinds:
             spec, repairs = kinds.mended(kind, self.model)
@@ -232,26 +234,28 @@ class _Walker:
         named.remove(chosen)
         return chosen
 
-    def _select(self, stream: ast.Name, outline: Outline, items: Sequence[ast.Item]) -> Outline:
+    def _select(
+        self, stream: ast.Name, outline: Outline, items: Sequence[ast.SelectItem]
+    ) -> Outline:
         members = outline.members if isinstance(outline, Grouped) else outline
         columns: list[str] = []
         for item in items:
             self._expression(item.value, Scope(outline, stream.text, members=members))
             if item.alias is not None:
                 columns.append(item.alias.text)
-            elif isinstance(item.value, ast.Field):
+            elif isinstance(item.value, ast.FieldPath):
                 path = item.value.path
                 columns.append(
                     ".".join(path[1:] if path[0] == stream.text and len(path) > 1 else path)
                 )
-            elif isinstance(item.value, ast.Call):
+            elif isinstance(item.value, ast.CallExpression):
                 call = item.value
                 first = call.arguments[0] if call.arguments else None
-                last = f"_{first.path[-1]}" if isinstance(first, ast.Field) else ""
+                last = f"_{first.path[-1]}" if isinstance(first, ast.FieldPath) else ""
                 columns.append(call.function.lower() + last)
         return Rows(tuple(columns))
 
-    def _assign(self, statement: ast.Assign) -> None:
+    def _assign(self, statement: ast.AssignStatement) -> None:
         outline = self._stream(statement.stream)
         self._expression(statement.value, Scope(outline, statement.stream.text))
         if statement.stream.text in self.env:
@@ -262,7 +266,8 @@ class _Walker:
         streams = [
             item.name.text
             for item in self.program.statements
-            if isinstance(item, ast.Define) and is_stream(self.env.get(item.name.text, Single()))
+            if isinstance(item, ast.DefineStatement)
+            and is_stream(self.env.get(item.name.text, Single()))
         ]
         loose = [name for name in dict.fromkeys(streams) if self._is_unread(name)]
         if len(loose) != 1:
@@ -330,29 +335,29 @@ class _Walker:
     def _expression(self, expr: ast.Expression, scope: Scope) -> None:
         """Look at the names in an expression."""
         match expr:
-            case ast.Field():
+            case ast.FieldPath():
                 self._field(expr, scope)
-            case ast.And(items) | ast.Or(items) | ast.List(items):
+            case ast.AndExpression(items) | ast.OrExpression(items) | ast.ListExpression(items):
                 for item in items:
                     self._expression(item, scope)
-            case ast.Not(item) | ast.Exists(item) | ast.Match(item):
+            case ast.NotExpression(item) | ast.ExistsExpression(item) | ast.MatchExpression(item):
                 self._expression(item, scope)
-            case ast.Comparison(first, rest):
+            case ast.ComparisonExpression(first, rest):
                 self._comparison(first, rest, scope)
-            case ast.In(value, ast.Field() as items):
+            case ast.InExpression(value, ast.FieldPath() as items):
                 self._expression(value, scope)
                 self._field(items, scope)
-            case ast.In(value, items) | ast.Contains(value, items):
+            case ast.InExpression(value, items) | ast.ContainsExpression(value, items):
                 self._expression(value, scope)
                 self._values(items, scope)
-            case ast.Arithmetic(_, left, right):
+            case ast.ArithmeticExpression(_, left, right):
                 self._expression(left, scope)
                 self._expression(right, scope)
-            case ast.Rank(value, _, of):
+            case ast.RankExpression(value, _, of):
                 self._expression(value, scope)
                 if of.path[0] not in self.env:
                     self._field(of, scope)
-            case ast.Call():
+            case ast.CallExpression():
                 self._call(expr, scope)
             case _:
                 pass
@@ -360,10 +365,10 @@ class _Walker:
     def _values(self, items: ast.Expression, scope: Scope) -> None:
         """The items of a list, of which words that name nothing are texts."""
         match items:
-            case ast.List(inner):
+            case ast.ListExpression(inner):
                 for item in inner:
                     self._values(item, scope)
-            case ast.Field():
+            case ast.FieldPath():
                 self._word(items, scope, None)
             case _:
                 self._expression(items, scope)
@@ -374,30 +379,34 @@ class _Walker:
         rest: Sequence[tuple[ast.Operator, ast.Expression]],
         scope: Scope,
     ) -> None:
-        literal = next((item.value for _, item in rest if isinstance(item, ast.String)), None)
-        if isinstance(first, ast.Field):
+        literal = next(
+            (item.value for _, item in rest if isinstance(item, ast.StringLiteral)), None
+        )
+        if isinstance(first, ast.FieldPath):
             self._field(first, scope, literal)
         else:
             self._expression(first, scope)
         for operator, item in rest:
             equality = operator in (ast.Operator.EQUAL, ast.Operator.NOT_EQUAL)
-            if equality and isinstance(item, ast.Field) and len(rest) == 1:
+            if equality and isinstance(item, ast.FieldPath) and len(rest) == 1:
                 self._word(item, scope, first)
             else:
                 self._expression(item, scope)
 
-    def _call(self, call: ast.Call, scope: Scope) -> None:
+    def _call(self, call: ast.CallExpression, scope: Scope) -> None:
         members = scope.members or scope.outline
         for argument in call.arguments:
             match argument:
-                case ast.Field((only,)) if only in self.env:
+                case ast.FieldPath((only,)) if only in self.env:
                     pass
-                case ast.Field((first, *rest)) if rest and is_stream(self.env.get(first, Single())):
+                case ast.FieldPath((first, *rest)) if rest and is_stream(
+                    self.env.get(first, Single())
+                ):
                     self._field(argument, Scope(self.env[first], first))
                 case _:
                     self._expression(argument, Scope(members, scope.name))
 
-    def _word(self, node: ast.Field, scope: Scope, other: ast.Expression | None) -> None:
+    def _word(self, node: ast.FieldPath, scope: Scope, other: ast.Expression | None) -> None:
         """A path where a value belongs: a field or a constant, or else a text without quotes."""
         if self._is_known(node, scope) or isinstance(scope.outline, Opaque | Missing):
             self._field(node, scope)
@@ -417,21 +426,21 @@ class _Walker:
             return
         self._say(node, quoted(source), codes.UNQUOTED, "a text stands in quotes")
 
-    def _is_spaced(self, node: ast.Field) -> bool:
+    def _is_spaced(self, node: ast.FieldPath) -> bool:
         """Whether more than one blank stands beside a name: as a text it may have begun or ended
         with one."""
         text, span = self.text.text, node.span
         beside = text[max(0, span.start - 2) : span.start], text[span.end : span.end + 2]
         return any(len(gap) == 2 and not gap.strip(" \t\u00a0") for gap in beside)
 
-    def _is_foreign(self, node: ast.Field, scope: Scope) -> bool:
+    def _is_foreign(self, node: ast.FieldPath, scope: Scope) -> bool:
         """Whether a path is another product's name for a field here."""
         outline = scope.outline
         return isinstance(outline, Events) and any(
             _foreign(spec, ".".join(node.path), None) for spec in outline.objects
         )
 
-    def _is_known(self, node: ast.Field, scope: Scope) -> bool:
+    def _is_known(self, node: ast.FieldPath, scope: Scope) -> bool:
         path = node.path
         if scope.outline is not None and has_field(scope.outline, path, scope.name):
             return True
@@ -440,7 +449,7 @@ class _Walker:
 
     # Fields
 
-    def _field(self, node: ast.Field, scope: Scope, literal: str | None = None) -> str:
+    def _field(self, node: ast.FieldPath, scope: Scope, literal: str | None = None) -> str:
         """The field that a path means, repaired where it has to be."""
         path = node.path
         written = ".".join(path)
@@ -461,7 +470,7 @@ class _Walker:
             self._say(node, ".".join(map(_named_as, new)), code, reason % written)
         return ".".join(new)
 
-    def _value(self, node: ast.Field) -> None:
+    def _value(self, node: ast.FieldPath) -> None:
         """A name in a value that nothing defines."""
         if len(node.path) > 1 or "`" in self._source(node):
             return
@@ -613,7 +622,7 @@ def _named_as(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def _as_name(node: ast.Field) -> ast.Name:
+def _as_name(node: ast.FieldPath) -> ast.Name:
     return ast.Name(node.path[0], span=node.span)
 
 

@@ -47,7 +47,7 @@ class Reading:
     """
 
     block: Block
-    program: ast.Program
+    program: ast.SyntaxTree
     diagnostics: tuple[Diagnostic, ...] = ()
 
     @property
@@ -113,7 +113,7 @@ def read(
     return Reading(text.block, parsed.program, said)
 
 
-def _standing(text: Text) -> ast.Program:
+def _standing(text: Text) -> ast.SyntaxTree:
     """The syntax tree with places in the present text instead of the file."""
     return parse_program(Block.of(text.text)).program
 

@@ -47,14 +47,14 @@ _VARIABLE = re.compile(r"%[A-Za-z_][\w()]*%|%%\d+|%[0-9A-Fa-f]{2}(?![A-Za-z])", 
 class _Use:
     """A string, and how it is used: on which field, by which operator, alone or in a list."""
 
-    node: ast.String
+    node: ast.StringLiteral
     left: ast.Expression | None
     how: str
     whole: ast.Expression
     listed: bool = False
 
 
-def mend_values(text: Text, program: ast.Program, datamodel: DataModel) -> list[Repair]:
+def mend_values(text: Text, program: ast.SyntaxTree, datamodel: DataModel) -> list[Repair]:
     """The repairs of strings in a program whose spans are places in the present text."""
     found = list(_uses(program))
     _placeholders(text, found)
@@ -72,7 +72,7 @@ def mend_values(text: Text, program: ast.Program, datamodel: DataModel) -> list[
 # Strings and their uses
 
 
-def _uses(program: ast.Program) -> Iterator[_Use]:
+def _uses(program: ast.SyntaxTree) -> Iterator[_Use]:
     for statement in program.statements:
         for expr in expressions(statement):
             for item in all_in(expr):
@@ -81,36 +81,36 @@ def _uses(program: ast.Program) -> Iterator[_Use]:
 
 def _uses_in(expr: ast.Expression) -> Iterator[_Use]:
     match expr:
-        case ast.Comparison(first, ((sign, ast.String() as node),)):
+        case ast.ComparisonExpression(first, ((sign, ast.StringLiteral() as node),)):
             how = {ast.Operator.EQUAL: "=", ast.Operator.NOT_EQUAL: "!="}.get(sign, "<")
             yield _Use(node, first, how, expr)
-        case ast.Comparison(ast.String() as node, ((sign, other),)):
+        case ast.ComparisonExpression(ast.StringLiteral() as node, ((sign, other),)):
             yield _Use(node, other, "other", expr)
-        case ast.In(value, ast.List(items), negated):
+        case ast.InExpression(value, ast.ListExpression(items), negated):
             for item in items:
-                if isinstance(item, ast.String):
+                if isinstance(item, ast.StringLiteral):
                     yield _Use(item, value, "not in" if negated else "in", expr, True)
-        case ast.In(ast.String() as node, other):
+        case ast.InExpression(ast.StringLiteral() as node, other):
             yield _Use(node, other, "contains", expr)
-        case ast.Contains(value, ast.String() as node):
+        case ast.ContainsExpression(value, ast.StringLiteral() as node):
             yield _Use(node, value, "contains", expr)
-        case ast.Contains(value, ast.List(items)):
+        case ast.ContainsExpression(value, ast.ListExpression(items)):
             for item in items:
-                if isinstance(item, ast.String):
+                if isinstance(item, ast.StringLiteral):
                     yield _Use(item, value, "contains", expr, True)
-        case ast.Match(value, regex):
+        case ast.MatchExpression(value, regex):
             yield _Use(regex, value, "match", expr)
-        case ast.RawContains(node):
+        case ast.RawContainsExpression(node):
             yield _Use(node, None, "raw", expr)
-        case ast.List(items):
+        case ast.ListExpression(items):
             for item in items:
-                if isinstance(item, ast.String):
+                if isinstance(item, ast.StringLiteral):
                     yield _Use(item, None, "list", expr, True)
         case _:
             pass
 
 
-def _rewritten(node: ast.String, value: str) -> tuple[int, int, str]:
+def _rewritten(node: ast.StringLiteral, value: str) -> tuple[int, int, str]:
     return node.span.start, node.span.end, quoted(value)
 
 
@@ -166,7 +166,7 @@ def _backslashes(text: Text, found: list[_Use]) -> Iterator[Repair]:
             )
 
 
-def _all_even(nodes: Iterable[ast.String]) -> bool:
+def _all_even(nodes: Iterable[ast.StringLiteral]) -> bool:
     return all(len(run) % 2 == 0 for node in nodes for run in _RUN.findall(node.value))
 
 
@@ -226,7 +226,7 @@ def _patterns(found: list[_Use]) -> Iterator[Repair]:
 # Paths for base names
 
 
-def _base_names(program: ast.Program, datamodel: DataModel) -> Iterator[Repair]:
+def _base_names(program: ast.SyntaxTree, datamodel: DataModel) -> Iterator[Repair]:
     objects = _objects_of(program, datamodel)
     for statement in program.statements:
         known = objects.get(id(statement), {})
@@ -239,19 +239,19 @@ def _base_name(
     expr: ast.Expression, objects: dict[str, tuple[str, ...]], datamodel: DataModel
 ) -> Iterator[Repair]:
     match expr:
-        case ast.Comparison(ast.Field() as left, rest) if all(
+        case ast.ComparisonExpression(ast.FieldPath() as left, rest) if all(
             sign in (ast.Operator.EQUAL, ast.Operator.NOT_EQUAL) for sign, _ in rest
         ):
             values = [item for _, item in rest]
-        case ast.In(ast.Field() as left, ast.List(items)):
+        case ast.InExpression(ast.FieldPath() as left, ast.ListExpression(items)):
             values = list(items)
-        case ast.Contains(ast.Field() as left, ast.List(items)):
+        case ast.ContainsExpression(ast.FieldPath() as left, ast.ListExpression(items)):
             values = list(items)
-        case ast.Contains(ast.Field() as left, ast.String() as only):
+        case ast.ContainsExpression(ast.FieldPath() as left, ast.StringLiteral() as only):
             values = [only]
         case _:
             return
-    texts = [item.value for item in values if isinstance(item, ast.String)]
+    texts = [item.value for item in values if isinstance(item, ast.StringLiteral)]
     if not texts or len(texts) != len(values):
         return
     if not all("\\" in item or "/" in item for item in texts):
@@ -280,7 +280,7 @@ def _base_name(
 
 
 def _objects_of(
-    program: ast.Program, datamodel: DataModel
+    program: ast.SyntaxTree, datamodel: DataModel
 ) -> dict[int, dict[str, tuple[str, ...]]]:
     """For each statement, the objects of the rows it looks at, by the prefix their fields have."""
     streams: dict[str, tuple[str, ...]] = {}
@@ -289,17 +289,17 @@ def _objects_of(
         scope: dict[str, tuple[str, ...]] = {}
         read = [name.text for name in streams_of(statement)]
         match statement:
-            case ast.Define(name, ast.Search(kinds)):
+            case ast.DefineStatement(name, ast.SearchExpression(kinds)):
                 specs = [datamodel.object(kind.object.text) for kind in kinds]
                 objects = tuple(dict.fromkeys(spec.name for spec in specs if spec is not None))
                 scope = {"": objects, name.text: objects}
                 streams[name.text] = objects
-            case ast.Define(name, ast.Join()):
+            case ast.DefineStatement(name, ast.JoinExpression()):
                 scope = {item: streams.get(item, ()) for item in read}
                 streams[name.text] = ()
                 for item in read:
                     streams[f"{name.text}.{item}"] = streams.get(item, ())
-            case ast.Define(name):
+            case ast.DefineStatement(name):
                 objects = tuple(dict.fromkeys(o for item in read for o in streams.get(item, ())))
                 scope = {"": objects, **{item: streams.get(item, ()) for item in read}}
                 for item in read:

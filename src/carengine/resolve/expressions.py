@@ -32,11 +32,11 @@ class Abandoned(Exception):  # noqa: N818 - it ends a statement, and no caller o
 class ListConstant:
     """A name that stands for a list."""
 
-    items: ast.List
+    items: ast.ListExpression
 
 
 Typed = tuple[ir.Value, Type]
-FieldLookup = Callable[[ast.Field], "Typed | ListConstant"]
+FieldLookup = Callable[[ast.FieldPath], "Typed | ListConstant"]
 
 
 @frozen
@@ -48,9 +48,9 @@ class Scope:
     """
 
     field: FieldLookup
-    call: Callable[[ast.Call], Typed]
-    rank: Callable[[ast.Rank], ir.Condition]
-    column: Callable[[ast.Field | ast.Call], tuple[ir.Field, ir.Plan] | None]
+    call: Callable[[ast.CallExpression], Typed]
+    rank: Callable[[ast.RankExpression], ir.Condition]
+    column: Callable[[ast.FieldPath | ast.CallExpression], tuple[ir.Field, ir.Plan] | None]
     report: Callable[[Diagnostic], None]
     raw: bool = True
 
@@ -84,7 +84,7 @@ def suggestion(names: Sequence[str], span: Span, *, safe: bool = False) -> Fix |
 def value_of(expression: ast.Expression, scope: Scope) -> Typed:
     """An expression as a value and its type. A list or a condition is refused."""
     match expression:
-        case ast.Field():
+        case ast.FieldPath():
             found = scope.field(expression)
             if isinstance(found, ListConstant):
                 fail(
@@ -96,25 +96,25 @@ def value_of(expression: ast.Expression, scope: Scope) -> Typed:
                     notes=("write `in` to test for membership",),
                 )
             return found
-        case ast.String(value):
+        case ast.StringLiteral(value):
             return ir.Constant(value), Type.TEXT
-        case ast.Number(value):
+        case ast.NumberLiteral(value):
             return ir.Constant(value), Type.NUMBER
-        case ast.Boolean(value):
+        case ast.BooleanLiteral(value):
             return ir.Constant(value), Type.BOOLEAN
-        case ast.Null():
+        case ast.NullLiteral():
             return ir.Constant(None), Type.ANY
-        case ast.Duration(microseconds):
+        case ast.DurationLiteral(microseconds):
             return ir.Duration(microseconds), Type.DURATION
-        case ast.Now():
+        case ast.NowLiteral():
             return ir.Now(), Type.TIME
-        case ast.Call():
+        case ast.CallExpression():
             return scope.call(expression)
-        case ast.Arithmetic():
+        case ast.ArithmeticExpression():
             return _arithmetic(expression, scope)
-        case ast.List():
+        case ast.ListExpression():
             what = "a list"
-        case ast.Network():
+        case ast.NetworkLiteral():
             what = "a network"
         case _:
             what = "a condition"
@@ -127,7 +127,7 @@ def value_of(expression: ast.Expression, scope: Scope) -> Typed:
     )
 
 
-def _arithmetic(expression: ast.Arithmetic, scope: Scope) -> Typed:
+def _arithmetic(expression: ast.ArithmeticExpression, scope: Scope) -> Typed:
     left, left_type = value_of(expression.left, scope)
     right, right_type = value_of(expression.right, scope)
     sign = expression.sign
@@ -183,26 +183,26 @@ def _retype(value: ir.Value, type_: Type) -> ir.Value:
 def condition_of(expression: ast.Expression, scope: Scope) -> ir.Condition:
     """An expression as a condition. A value that is compared with nothing is refused."""
     match expression:
-        case ast.And(items):
+        case ast.AndExpression(items):
             return ir.And(tuple(_each(items, scope)))
-        case ast.Or(items):
+        case ast.OrExpression(items):
             return ir.Or(tuple(_each(items, scope)))
-        case ast.Not(item):
+        case ast.NotExpression(item):
             return ir.Not(condition_of(item, scope))
-        case ast.Comparison(first, rest):
+        case ast.ComparisonExpression(first, rest):
             return _chain(first, rest, scope)
-        case ast.In():
+        case ast.InExpression():
             return _negated(expression.negated, _membership(expression, scope))
-        case ast.Contains():
+        case ast.ContainsExpression():
             return _negated(expression.negated, _contains(expression, scope))
-        case ast.Match(value, regex):
+        case ast.MatchExpression(value, regex):
             left, _ = value_of(value, scope)
             check_regex(regex, scope.report)
             return ir.Regex(left, regex.value, span=expression.span)
-        case ast.Exists(value):
+        case ast.ExistsExpression(value):
             left, _ = value_of(value, scope)
             return ir.Not(ir.IsNull(left, expression.span))
-        case ast.RawContains(text):
+        case ast.RawContainsExpression(text):
             if not scope.raw:
                 fail(
                     scope.report,
@@ -212,9 +212,9 @@ def condition_of(expression: ast.Expression, scope: Scope) -> ir.Condition:
                 )
             test = ir.RawMatch((_inside(text.value),), expression.span)
             return _negated(expression.negated, test)
-        case ast.Rank():
+        case ast.RankExpression():
             return _negated(expression.negated, scope.rank(expression))
-        case ast.Boolean(value):
+        case ast.BooleanLiteral(value):
             return ir.Truth(value)
         case _:
             fail(
@@ -277,7 +277,14 @@ _MIRRORED = {
     ast.Operator.GREATER: ast.Operator.LESS,
     ast.Operator.GREATER_EQUAL: ast.Operator.LESS_EQUAL,
 }
-_LITERALS = (ast.String, ast.Number, ast.Boolean, ast.Null, ast.Duration, ast.Network)
+_LITERALS = (
+    ast.StringLiteral,
+    ast.NumberLiteral,
+    ast.BooleanLiteral,
+    ast.NullLiteral,
+    ast.DurationLiteral,
+    ast.NetworkLiteral,
+)
 
 
 def _compare(
@@ -289,7 +296,7 @@ def _compare(
     if operator in (ast.Operator.EQUAL, ast.Operator.NOT_EQUAL):
         test = _equals(left, right, span, scope)
         return _negated(operator is ast.Operator.NOT_EQUAL, test)
-    if isinstance(right, ast.Null):
+    if isinstance(right, ast.NullLiteral):
         fail(scope.report, codes.BAD_TYPE, "null has no order; write = null or != null", span)
     value, type_ = value_of(left, scope)
     other, other_type = value_of(right, scope)
@@ -298,12 +305,12 @@ def _compare(
 
 def _equals(left: ast.Expression, right: ast.Expression, span: Span, scope: Scope) -> ir.Condition:
     value, type_ = value_of(left, scope)
-    if isinstance(right, ast.Field):
+    if isinstance(right, ast.FieldPath):
         found = scope.field(right)
         if isinstance(found, ListConstant):
             return _among(value, type_, found.items.items, span, scope)
         return _ordered_pair((value, type_), Relation.EQUAL, found, span, scope)
-    if isinstance(right, ast.List):
+    if isinstance(right, ast.ListExpression):
         return _among(value, type_, right.items, span, scope)
     return _among(value, type_, (right,), span, scope)
 
@@ -321,21 +328,21 @@ def _among(
     others: list[ir.Condition] = []
     for item in items:
         match item:
-            case ast.String(text):
+            case ast.StringLiteral(text):
                 made = _text_equality(value, type_, text, span)
                 if isinstance(made, Pattern):
                     patterns.append(made)
                 else:
                     others.append(made)
-            case ast.Number(number):
+            case ast.NumberLiteral(number):
                 kind = Type.INTEGER if type_ is Type.INTEGER else Type.NUMBER
                 constant = ir.Constant(number)
                 others.append(ir.Compare(value, Relation.EQUAL, constant, kind, span))
-            case ast.Boolean(truth):
+            case ast.BooleanLiteral(truth):
                 patterns.append(Pattern.literal("true" if truth else "false"))
-            case ast.Null():
+            case ast.NullLiteral():
                 others.append(ir.IsNull(value, span))
-            case ast.Network(text):
+            case ast.NetworkLiteral(text):
                 if network_of(text) is None:
                     fail(
                         scope.report,
@@ -345,7 +352,7 @@ def _among(
                         notes=("a network is written 10.0.0.0/8 or fe80::/10",),
                     )
                 networks.append(text)
-            case ast.List(inner):
+            case ast.ListExpression(inner):
                 others.append(_among(value, type_, inner, span, scope))
             case _:
                 other = value_of(item, scope)
@@ -431,26 +438,26 @@ def _common_type(a: Type, b: Type) -> Type | None:
     return Type.ANY
 
 
-def _membership(expression: ast.In, scope: Scope) -> ir.Condition:
+def _membership(expression: ast.InExpression, scope: Scope) -> ir.Condition:
     span = expression.span
-    if isinstance(expression.items, ast.Field | ast.Call):
+    if isinstance(expression.items, ast.FieldPath | ast.CallExpression):
         column = scope.column(expression.items)
         if column is not None:
             return _in_stream(expression, column, scope)
     match expression.items:
-        case ast.List(items):
+        case ast.ListExpression(items):
             value, type_ = value_of(expression.value, scope)
             return _among(value, type_, items, span, scope)
-        case ast.Network() as network:
+        case ast.NetworkLiteral() as network:
             value, type_ = value_of(expression.value, scope)
             return _among(value, type_, (network,), span, scope)
-        case ast.Field() as name:
+        case ast.FieldPath() as name:
             found = scope.field(name)
             if isinstance(found, ListConstant):
                 value, type_ = value_of(expression.value, scope)
                 return _among(value, type_, found.items.items, span, scope)
             return _occurs(expression, found[0], scope)
-        case ast.Call():
+        case ast.CallExpression():
             haystack, _ = value_of(expression.items, scope)
             return _occurs(expression, haystack, scope)
         case other:
@@ -463,20 +470,22 @@ def _membership(expression: ast.In, scope: Scope) -> ir.Condition:
             )
 
 
-def _occurs(expression: ast.In, haystack: ir.Value, scope: Scope) -> ir.Condition:
+def _occurs(expression: ast.InExpression, haystack: ir.Value, scope: Scope) -> ir.Condition:
     match haystack:
         case ir.Whole(ir.Aggregate("values", ir.Field() as field), plan):
             return _in_stream(expression, (field, plan), scope)
-    if isinstance(expression.value, ast.String):
+    if isinstance(expression.value, ast.StringLiteral):
         return ir.Match(haystack, (_inside(expression.value.value),), expression.span)
     needle, _ = value_of(expression.value, scope)
     return ir.Occurs(needle, haystack, expression.span)
 
 
-def _in_stream(expression: ast.In, column: tuple[ir.Field, ir.Plan], scope: Scope) -> ir.Condition:
+def _in_stream(
+    expression: ast.InExpression, column: tuple[ir.Field, ir.Plan], scope: Scope
+) -> ir.Condition:
     """A value that is to occur among those of a column of a stream, as a whole."""
     value: ir.Value
-    if isinstance(expression.value, ast.String):
+    if isinstance(expression.value, ast.StringLiteral):
         exact = Pattern(expression.value.value).exact
         if exact is None:
             fail(
@@ -492,12 +501,12 @@ def _in_stream(expression: ast.In, column: tuple[ir.Field, ir.Plan], scope: Scop
     return ir.Rank(value, ir.EVERY, *column, span=expression.span)
 
 
-def _contains(expression: ast.Contains, scope: Scope) -> ir.Condition:
+def _contains(expression: ast.ContainsExpression, scope: Scope) -> ir.Condition:
     value, _ = value_of(expression.value, scope)
     items: Sequence[ast.Expression] = (expression.items,)
-    if isinstance(expression.items, ast.List):
+    if isinstance(expression.items, ast.ListExpression):
         items = expression.items.items
-    elif isinstance(expression.items, ast.Field):
+    elif isinstance(expression.items, ast.FieldPath):
         found = scope.field(expression.items)
         if not isinstance(found, ListConstant):
             return ir.Occurs(found[0], value, expression.span)
@@ -505,9 +514,9 @@ def _contains(expression: ast.Contains, scope: Scope) -> ir.Condition:
     patterns = []
     for item in items:
         match item:
-            case ast.String(text):
+            case ast.StringLiteral(text):
                 patterns.append(_inside(text))
-            case ast.Number(number):
+            case ast.NumberLiteral(number):
                 patterns.append(_inside(escape(str(number))))
             case _:
                 fail(
@@ -519,7 +528,7 @@ def _contains(expression: ast.Contains, scope: Scope) -> ir.Condition:
     return ir.Match(value, tuple(dict.fromkeys(patterns)), expression.span)
 
 
-def check_regex(regex: ast.String, report: Callable[[Diagnostic], None]) -> None:
+def check_regex(regex: ast.StringLiteral, report: Callable[[Diagnostic], None]) -> None:
     """Record CE208 and leave the statement when RE2 does not take the expression."""
     message = regex_problem(regex.value)
     if message is not None:

@@ -66,7 +66,7 @@ def _map_scope(
     functions: Mapping[str, tuple[int, int]],
     report: Callable[[Diagnostic], None],
 ) -> Scope:
-    def call(expression: ast.Call) -> Typed:
+    def call(expression: ast.CallExpression) -> Typed:
         name = expression.function.lower()
         if name not in functions:
             near = nearest(name, list(functions), 3)
@@ -90,7 +90,7 @@ def _map_scope(
         arguments = tuple(value_of(argument, scope)[0] for argument in expression.arguments)
         return ir.Call(name, arguments), Type.ANY
 
-    def rank(expression: ast.Rank) -> ir.Condition:
+    def rank(expression: ast.RankExpression) -> ir.Condition:
         fail(report, codes.BAD_TYPE, "a field map looks at one event only", expression.span)
 
     scope = Scope(

@@ -122,7 +122,7 @@ class Names:
         """The objects of these kinds, each once."""
         return [self.model.objects[name] for name in dict.fromkeys(kind.object for kind in kinds)]
 
-    def undefined(self, expression: ast.Field, binding: Binding | None) -> NoReturn:
+    def undefined(self, expression: ast.FieldPath, binding: Binding | None) -> NoReturn:
         """Report a path that stands for no value here."""
         if isinstance(binding, Stream):
             fail(
@@ -140,7 +140,7 @@ class Names:
             fix=suggestion(self.near(expression.path[0], self.bindings), expression.span),
         )
 
-    def field(self, expression: ast.Field, shape: Shape, name: str | None, span: Span) -> Typed:
+    def field(self, expression: ast.FieldPath, shape: Shape, name: str | None, span: Span) -> Typed:
         """A path as a field of a row; unknown and ambiguous ones are errors with suggestions."""
         found = self.lookup(expression.path, shape, name)
         if found is not None:
@@ -199,7 +199,7 @@ class Names:
                     self.spelt.setdefault((span, path, meant))
                 return
 
-    def _unknown_in_join(self, expression: ast.Field, shape: JoinShape, span: Span) -> NoReturn:
+    def _unknown_in_join(self, expression: ast.FieldPath, shape: JoinShape, span: Span) -> NoReturn:
         branches = [name for name, _ in shape.branches]
         holders = [
             name
@@ -221,7 +221,7 @@ class Names:
             )
         if expression.path[0] in branches and len(expression.path) > 1:
             inner = dict(shape.branches)[expression.path[0]]
-            rest = ast.Field(expression.path[1:], span=expression.span)
+            rest = ast.FieldPath(expression.path[1:], span=expression.span)
             self.field(rest, inner, expression.path[0], span)
         near = self.near(expression.path[0], branches, 2)
         fail(

@@ -26,7 +26,7 @@ from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 
 
 def resolve(
-    program: ast.Program,
+    program: ast.SyntaxTree,
     *,
     datamodel: DataModel | None = None,
     analytics: Callable[[str], Analytic | None] = lambda _id: None,
@@ -58,19 +58,19 @@ class _Resolver:
         self.outputs: dict[str, tuple[ir.Output, Shape]] = {}
         self.clauses: list[Clause] = []
 
-    def run(self, program: ast.Program) -> Resolution:
+    def run(self, program: ast.SyntaxTree) -> Resolution:
         for statement in program.statements:
             try:
                 self._statement(statement)
             except Abandoned:
-                if isinstance(statement, ast.Define):
+                if isinstance(statement, ast.DefineStatement):
                     self.names.bindings[statement.name.text] = self._recovered(statement.value)
-                elif isinstance(statement, ast.Assign):
+                elif isinstance(statement, ast.AssignStatement):
                     name = statement.stream.text
                     if self.names.found and self.names.found[-1].code is codes.TOO_LARGE:
                         self.names.bindings[name] = Broken()
                     self.names.bindings.setdefault(name, Broken())
-        if not any(isinstance(item, ast.Output) for item in program.statements):
+        if not any(isinstance(item, ast.OutputStatement) for item in program.statements):
             self.names.found.append(self._no_output(program))
         found = ordered(self.names.found)
         refused = any(item.severity.rank == 0 for item in found)
@@ -96,10 +96,10 @@ class _Resolver:
         if self.names.found and self.names.found[-1].code is codes.TOO_LARGE:
             return Broken()
         match value:
-            case ast.Filter(source):
+            case ast.FilterExpression(source):
                 known = self.names.bindings.get(source.text)
                 return known if isinstance(known, Stream) else Broken()
-            case ast.Search(kinds):
+            case ast.SearchExpression(kinds):
                 specs = [self.names.model.object(kind.object.text) for kind in kinds]
                 found = {
                     ir.EventKind(spec.name, action): None
@@ -111,7 +111,7 @@ class _Resolver:
                     return Stream(ir.Search(tuple(found), value.span), EventShape(tuple(found)))
         return Broken()
 
-    def _no_output(self, program: ast.Program) -> Diagnostic:
+    def _no_output(self, program: ast.SyntaxTree) -> Diagnostic:
         streams = [n for n, b in self.names.bindings.items() if isinstance(b, Stream | Broken)]
         fix = None
         if streams:
@@ -125,13 +125,13 @@ class _Resolver:
 
     def _statement(self, statement: ast.Statement) -> None:
         match statement:
-            case ast.Define(name, value):
+            case ast.DefineStatement(name, value):
                 self.names.bindings[name.text] = self._definition(name, value)
-            case ast.Assign():
+            case ast.AssignStatement():
                 self._assign(statement)
-            case ast.Input(name):
+            case ast.InputStatement(name):
                 self._input(name)
-            case ast.Output(names):
+            case ast.OutputStatement(names):
                 self._output(names)
 
     def _input(self, name: ast.Name) -> None:
@@ -152,7 +152,7 @@ class _Resolver:
             output = ir.Output(name.text, stream.plan, name.span)
             self.outputs[name.text] = (output, stream.shape)
 
-    def _assign(self, statement: ast.Assign) -> None:
+    def _assign(self, statement: ast.AssignStatement) -> None:
         stream = self.names.stream(statement.stream)
         name = ".".join(statement.field)
         value, type_ = Row(self.names, stream, statement.stream.text).value(statement.value)
@@ -178,38 +178,42 @@ class _Resolver:
 
     def _definition(self, name: ast.Name, value: ast.StreamExpression | ast.Expression) -> Binding:
         match value:
-            case ast.Search():
+            case ast.SearchExpression():
                 return self._search(name, value)
-            case ast.Filter(source, condition):
+            case ast.FilterExpression(source, condition):
                 stream = self.names.stream(source)
                 return self._filter(stream, condition, source.text, value.span)
-            case ast.Join():
+            case ast.JoinExpression():
                 return self._join(value)
-            case ast.Group():
+            case ast.GroupExpression():
                 return self._group(value)
-            case ast.Select():
+            case ast.SelectExpression():
                 return self._select(value)
-            case ast.Count():
+            case ast.CountExpression():
                 return self._count(value)
-            case ast.Run(rule):
+            case ast.RunExpression(rule):
                 return self._run_rule(rule)
-            case ast.List():
+            case ast.ListExpression():
                 return ListConstant(value)
-            case ast.Arithmetic(ast.Sign.MINUS, ast.Field((a,)), ast.Field((b,))) if isinstance(
-                self.names.bindings.get(a), Stream
-            ) or isinstance(self.names.bindings.get(b), Stream):
+            case ast.ArithmeticExpression(
+                ast.Sign.MINUS, ast.FieldPath((a,)), ast.FieldPath((b,))
+            ) if isinstance(self.names.bindings.get(a), Stream) or isinstance(
+                self.names.bindings.get(b), Stream
+            ):
                 return self._difference(value)
-            case ast.Field((only,)) if isinstance(
+            case ast.FieldPath((only,)) if isinstance(
                 self.names.bindings.get(only), Stream | ListConstant
             ):
                 return self.names.bindings[only]
-            case ast.Call(function, (ast.Field() as of,)) if function.lower() == "unique":
+            case ast.CallExpression(function, (ast.FieldPath() as of,)) if (
+                function.lower() == "unique"
+            ):
                 return self._unique(of, value.span)
             case _:
                 made, type_ = Row(self.names).value(value)
                 return Scalar(made, type_)
 
-    def _search(self, name: ast.Name, search: ast.Search) -> Stream:
+    def _search(self, name: ast.Name, search: ast.SearchExpression) -> Stream:
         kinds: dict[ir.EventKind, None] = {}
         failed = False
         for kind in search.kinds:
@@ -225,7 +229,7 @@ class _Resolver:
             return stream
         return self._filter(stream, search.condition, name.text, search.span)
 
-    def _kinds(self, kind: ast.Kind) -> list[ir.EventKind]:
+    def _kinds(self, kind: ast.KindName) -> list[ir.EventKind]:
         spec = self.names.model.object(kind.object.text)
         if spec is None:
             near = self.names.near(kind.object.text, self.names.model.objects)
@@ -264,7 +268,7 @@ class _Resolver:
         made = ir.simplify(written)
         return Stream(self.names.sized(ir.Filter(stream.plan, made, span), span), stream.shape)
 
-    def _join(self, join: ast.Join) -> Stream:
+    def _join(self, join: ast.JoinExpression) -> Stream:
         branches: list[tuple[str, Stream]] = []
         for name in join.streams:
             if name.text in dict(branches):
@@ -287,7 +291,7 @@ class _Resolver:
         made = ir.simplify(written)
         return Stream(self.names.sized(evolve(plan, condition=made), join.span), shape)
 
-    def _group(self, group: ast.Group) -> Stream:
+    def _group(self, group: ast.GroupExpression) -> Stream:
         streams = [(name.text, self.names.stream(name)) for name in group.streams]
         keys = self._keys(group.keys, streams)
         within = None if group.within is None else group.within.microseconds
@@ -306,7 +310,7 @@ class _Resolver:
         return Stream(self.names.sized(plan, group.span), shape)
 
     def _keys(
-        self, keys: Sequence[ast.Field], streams: Sequence[tuple[str, Stream]]
+        self, keys: Sequence[ast.FieldPath], streams: Sequence[tuple[str, Stream]]
     ) -> list[tuple[ir.Field, Type]]:
         made: list[tuple[ir.Field, Type]] = []
         for key in keys:
@@ -319,7 +323,7 @@ class _Resolver:
             made.append((value, type_))
         return made
 
-    def _select(self, select: ast.Select) -> Stream:
+    def _select(self, select: ast.SelectExpression) -> Stream:
         stream = self.names.stream(select.stream)
         name = select.stream.text
         row = Row(self.names, stream, name, selecting=True)
@@ -351,7 +355,9 @@ class _Resolver:
             plan = ir.Project(stream.plan, tuple(columns), select.span)
         return Stream(self.names.sized(plan, select.span), RowShape(tuple(types)))
 
-    def _refuse_single_fields(self, columns: Sequence[ir.Column], select: ast.Select) -> None:
+    def _refuse_single_fields(
+        self, columns: Sequence[ir.Column], select: ast.SelectExpression
+    ) -> None:
         """Over a whole stream there is one row: a field of single events has no place beside
         aggregates."""
         for column, item in zip(columns, select.items, strict=True):
@@ -367,7 +373,7 @@ class _Resolver:
                     ),
                 )
 
-    def _count(self, count: ast.Count) -> Stream:
+    def _count(self, count: ast.CountExpression) -> Stream:
         stream = self.names.stream(count.stream)
         keys = self._keys(count.keys, [(count.stream.text, stream)])
         group = ir.Group((stream.plan,), tuple(key for key, _ in keys), None, count.span)
@@ -379,15 +385,15 @@ class _Resolver:
         plan = ir.Aggregated(group, columns, count.span)
         return Stream(self.names.sized(plan, count.span), RowShape(types))
 
-    def _difference(self, value: ast.Arithmetic) -> Stream:
-        assert isinstance(value.left, ast.Field)
-        assert isinstance(value.right, ast.Field)
+    def _difference(self, value: ast.ArithmeticExpression) -> Stream:
+        assert isinstance(value.left, ast.FieldPath)
+        assert isinstance(value.right, ast.FieldPath)
         left = self.names.stream(ast.Name(value.left.text, span=value.left.span))
         right = self.names.stream(ast.Name(value.right.text, span=value.right.span))
         fields = self._difference_fields(left.shape, value.span)
         for compared in fields:
             self.names.field(
-                ast.Field((compared.name,), span=value.right.span),
+                ast.FieldPath((compared.name,), span=value.right.span),
                 right.shape,
                 value.right.text,
                 value.right.span,
@@ -419,7 +425,7 @@ class _Resolver:
             notes=("project the fields to compare: x = from t select image_path",),
         )
 
-    def _unique(self, of: ast.Field, span: Span) -> Stream:
+    def _unique(self, of: ast.FieldPath, span: Span) -> Stream:
         if len(of.path) < 2:
             fail(
                 self.names.report,
@@ -451,11 +457,11 @@ class _Resolver:
 
 def _column_name(expression: ast.Expression, stream: str) -> str:
     match expression:
-        case ast.Field(path):
+        case ast.FieldPath(path):
             return ".".join(path[1:] if path[0] == stream and len(path) > 1 else path)
-        case ast.Call(function, (ast.Field(path),)):
+        case ast.CallExpression(function, (ast.FieldPath(path),)):
             return f"{function.lower()}_{path[-1]}"
-        case ast.Call(function):
+        case ast.CallExpression(function):
             return function.lower()
         case _:
             return "value"

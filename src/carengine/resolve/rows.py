@@ -87,7 +87,7 @@ class Row:
         """An expression as a condition on the row, as it is written: not simplified."""
         return condition_of(expression, self.scope())
 
-    def _field(self, expression: ast.Field) -> Typed | ListConstant:
+    def _field(self, expression: ast.FieldPath) -> Typed | ListConstant:
         """What a path means: a field of the row, a constant, a column of a counted stream."""
         stream, name, path = self.stream, self.name, expression.path
         binding = self.names.bindings.get(path[0])
@@ -114,7 +114,7 @@ class Row:
 
     def _counted(
         self,
-        expression: ast.Field,
+        expression: ast.FieldPath,
         plan: ir.Aggregated,
         columns: tuple[tuple[str, Type], ...],
         stream: Stream,
@@ -144,7 +144,7 @@ class Row:
         found: list[ir.Field] = []
         for key in plan.group.keys:
             value, _ = self.names.field(
-                ast.Field((key.name,), span=expression.span),
+                ast.FieldPath((key.name,), span=expression.span),
                 stream.shape,
                 self.name,
                 expression.span,
@@ -159,7 +159,7 @@ class Row:
             found.append(value)
         return ir.Lookup(plan, column, tuple(found)), type_
 
-    def _call(self, call: ast.Call) -> Typed:
+    def _call(self, call: ast.CallExpression) -> Typed:
         stream, name = self.stream, self.name
         function = _SPELLINGS.get(call.function.lower(), call.function.lower())
         if function not in AGGREGATES:
@@ -173,12 +173,14 @@ class Row:
                 fix=suggestion(near, head_of(call.span, call.function)),
             )
         match call.arguments:
-            case (ast.Field((first, *rest)),) if isinstance(
+            case (ast.FieldPath((first, *rest)),) if isinstance(
                 self.names.bindings.get(first), Stream
             ) and (first != name or not rest or stream is None):
                 if stream is None or self.names.lookup((first, *rest), stream.shape, name) is None:
                     return self._whole(function, call, first, tuple(rest))
-            case (ast.Field((first, *_)),) if isinstance(self.names.bindings.get(first), Broken):
+            case (ast.FieldPath((first, *_)),) if isinstance(
+                self.names.bindings.get(first), Broken
+            ):
                 raise Abandoned
         if stream is None:
             fail(
@@ -191,11 +193,13 @@ class Row:
             return self._aggregate(function, call, stream)
         return self._whole_of_own(function, call, stream)
 
-    def _whole_of_own(self, function: str, call: ast.Call, stream: Stream) -> Typed:
+    def _whole_of_own(self, function: str, call: ast.CallExpression, stream: Stream) -> Typed:
         """An aggregate in a condition on single rows: over the whole of the stream that it speaks
         of."""
         match call.arguments:
-            case (ast.Field((first, *rest)),) if isinstance(self.names.bindings.get(first), Stream):
+            case (ast.FieldPath((first, *rest)),) if isinstance(
+                self.names.bindings.get(first), Stream
+            ):
                 return self._whole(function, call, first, tuple(rest))
         if isinstance(stream.shape, JoinShape):
             fail(
@@ -208,7 +212,7 @@ class Row:
         assert isinstance(made, ir.Aggregate)
         return ir.Whole(made, stream.plan), type_
 
-    def _aggregate(self, function: str, call: ast.Call, stream: Stream) -> Typed:
+    def _aggregate(self, function: str, call: ast.CallExpression, stream: Stream) -> Typed:
         """An aggregate over the rows of the group (or of the stream that is projected)."""
         members = stream
         if isinstance(stream.shape, GroupShape):
@@ -226,20 +230,22 @@ class Row:
             call.span,
         )
 
-    def _whole(self, function: str, call: ast.Call, first: str, rest: tuple[str, ...]) -> Typed:
+    def _whole(
+        self, function: str, call: ast.CallExpression, first: str, rest: tuple[str, ...]
+    ) -> Typed:
         """An aggregate over a whole stream, as a value."""
         stream = self.names.stream(ast.Name(first, span=call.span))
         if not rest and function == "count":
             return ir.Whole(ir.Aggregate("count", None), stream.plan), Type.INTEGER
         if rest:
-            argument = ast.Field(rest, span=call.arguments[0].span)
+            argument = ast.FieldPath(rest, span=call.arguments[0].span)
             value, type_ = self.names.field(argument, stream.shape, None, argument.span)
         else:
             value, type_ = self._only_number(stream, first, call)
         aggregate = ir.Aggregate(function, value)
         return ir.Whole(aggregate, stream.plan), _aggregate_type(function, type_)
 
-    def _only_number(self, stream: Stream, name: str, call: ast.Call) -> Typed:
+    def _only_number(self, stream: Stream, name: str, call: ast.CallExpression) -> Typed:
         if isinstance(stream.shape, RowShape):
             keys: set[str] = set()
             if isinstance(stream.plan, ir.Aggregated):
@@ -254,26 +260,30 @@ class Row:
             call.span,
         )
 
-    def _column(self, items: ast.Field | ast.Call) -> tuple[ir.Field, ir.Plan] | None:
+    def _column(self, items: ast.FieldPath | ast.CallExpression) -> tuple[ir.Field, ir.Plan] | None:
         """The field of a stream's rows that stands behind an `in`; None for what is of the row at
         hand, or no stream."""
         name = items
-        if isinstance(items, ast.Call):
+        if isinstance(items, ast.CallExpression):
             match items.arguments:
-                case (ast.Field() as name,) if items.function.lower() in ("values", "unique"):
+                case (ast.FieldPath() as name,) if items.function.lower() in ("values", "unique"):
                     pass
                 case _:
                     return None
-        assert isinstance(name, ast.Field)
+        assert isinstance(name, ast.FieldPath)
         first, *rest = name.path
         over = self.names.bindings.get(first)
         stream = self.stream
         own = stream is not None and self.names.lookup(name.path, stream.shape, self.name)
-        if isinstance(items, ast.Call) and stream is not None and (own or first == self.name):
+        if (
+            isinstance(items, ast.CallExpression)
+            and stream is not None
+            and (own or first == self.name)
+        ):
             # The values of the group at hand, or those of the whole stream that is filtered.
             if self.selecting or isinstance(stream.shape, GroupShape | JoinShape):
                 return None
-            field = ast.Field(tuple(rest) if first == self.name else name.path, span=name.span)
+            field = ast.FieldPath(tuple(rest) if first == self.name else name.path, span=name.span)
             return self._field_of(stream, field), stream.plan
         if own or not isinstance(over, Stream):
             return None
@@ -283,16 +293,16 @@ class Row:
                 # The column of the group with the keys of the row at hand.
                 return None
         if rest:
-            return self._field_of(over, ast.Field(tuple(rest), span=name.span)), over.plan
+            return self._field_of(over, ast.FieldPath(tuple(rest), span=name.span)), over.plan
         return self._only_column(over, name), over.plan
 
-    def _field_of(self, stream: Stream, field: ast.Field) -> ir.Field:
+    def _field_of(self, stream: Stream, field: ast.FieldPath) -> ir.Field:
         value, _ = self.names.field(field, stream.shape, None, field.span)
         if not isinstance(value, ir.Field):
             fail(self.names.report, codes.BAD_TYPE, f"{field.text} is no field", field.span)
         return value
 
-    def _only_column(self, stream: Stream, name: ast.Field) -> ir.Field:
+    def _only_column(self, stream: Stream, name: ast.FieldPath) -> ir.Field:
         """What a stream of one column has in its rows: that of a projection, or the value that is
         unique."""
         plan = stream.plan
@@ -312,14 +322,14 @@ class Row:
             notes=(f"of which field? write {name.text}.field",),
         )
 
-    def _rank(self, rank: ast.Rank) -> ir.Condition:
+    def _rank(self, rank: ast.RankExpression) -> ir.Condition:
         stream, name = self.stream, self.name
         value, _ = self.value(rank.value)
         first, rest = rank.field.path[0], rank.field.path[1:]
         over = self.names.bindings.get(first)
         if rest and isinstance(over, Stream):
             of, _ = self.names.field(
-                ast.Field(rest, span=rank.field.span), over.shape, None, rank.field.span
+                ast.FieldPath(rest, span=rank.field.span), over.shape, None, rank.field.span
             )
         elif stream is not None:
             over = stream

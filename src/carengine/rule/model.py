@@ -138,7 +138,7 @@ class Draft:
 
     id: str
     metadata: Metadata
-    program: ast.Program | ir.Program | None
+    program: ast.SyntaxTree | ir.Program | None
     block: Block
     diagnostics: tuple[Diagnostic, ...] = ()
     examples: tuple[Example, ...] = ()
@@ -164,7 +164,7 @@ class Rule:
     id: str
     metadata: Metadata
     program: ir.Program
-    syntax: ast.Program | None = field(repr=False)
+    syntax: ast.SyntaxTree | None = field(repr=False)
     block: Block = field(repr=False)
     references: tuple[Reference, ...] = ()
     examples: tuple[Example, ...] = field(default=(), repr=False)
@@ -262,7 +262,7 @@ def from_drafts(
                 draft.id,
                 draft.metadata,
                 outcome.program,
-                draft.program if isinstance(draft.program, ast.Program) else None,
+                draft.program if isinstance(draft.program, ast.SyntaxTree) else None,
                 draft.block,
                 outcome.references,
                 draft.examples,
@@ -333,12 +333,12 @@ def mended(drafts: Mapping[str, Draft]) -> dict[str, Draft]:
     done: dict[str, Draft] = {}
     open_: list[str] = []
 
-    def program(id_: str) -> ast.Program | None:
+    def program(id_: str) -> ast.SyntaxTree | None:
         key = id_.lower()
         if key not in drafts or key in open_ or len(open_) > _MAX_RUNS:
             return None
         found = read(key).program
-        return found if isinstance(found, ast.Program) else None
+        return found if isinstance(found, ast.SyntaxTree) else None
 
     def read(key: str) -> Draft:
         draft = drafts[key]
@@ -374,7 +374,7 @@ class _Resolved:
         return self._done[key]
 
     def _resolve(self, draft: Draft) -> Resolution:
-        if not isinstance(draft.program, ast.Program):
+        if not isinstance(draft.program, ast.SyntaxTree):
             return Resolution(draft.program, ())
         cycles: list[Diagnostic] = []
 
@@ -409,8 +409,8 @@ class _Resolved:
         spans = [
             statement.value.rule.span
             for statement in _statements(draft)
-            if isinstance(statement, ast.Define)
-            and isinstance(statement.value, ast.Run)
+            if isinstance(statement, ast.DefineStatement)
+            and isinstance(statement.value, ast.RunExpression)
             and statement.value.rule.text.lower() == key
         ]
         return Diagnostic(
@@ -425,7 +425,7 @@ def _is_scalar(value: object) -> TypeGuard[str | int | float | bool]:
 
 
 def _statements(draft: Draft) -> tuple[ast.Statement, ...]:
-    return draft.program.statements if isinstance(draft.program, ast.Program) else ()
+    return draft.program.statements if isinstance(draft.program, ast.SyntaxTree) else ()
 
 
 def _as_analytic(program: ir.Program, outcome: Resolution) -> Analytic:
@@ -438,7 +438,7 @@ def _unbound(draft: Draft, name: str) -> Diagnostic:
     spans = [
         statement.span
         for statement in _statements(draft)
-        if isinstance(statement, ast.Input) and statement.name.text == name
+        if isinstance(statement, ast.InputStatement) and statement.name.text == name
     ]
     return Diagnostic(
         codes.UNBOUND_INPUT,

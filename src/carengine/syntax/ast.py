@@ -8,11 +8,15 @@ comparison, so that two programs are equal when they are written alike up to lay
     dump = filter files where file_name = "lsass*.dmp"
     output dump
 
-    Program((
-        Define("files", Search((Kind("File", "Create"),), None)),
-        Define("dump", Filter("files", Comparison(Field(("file_name",)), ((EQUAL, String("lsass*.dmp")),)))),
-        Output(("dump",)),
+    SyntaxTree((
+        DefineStatement("files", SearchExpression((KindName("File", "Create"),), None)),
+        DefineStatement("dump", FilterExpression("files", ComparisonExpression(
+            FieldPath(("file_name",)), ((EQUAL, StringLiteral("lsass*.dmp")),)))),
+        OutputStatement(("dump",)),
     ))
+
+What the IR makes of a program has names of its own: an `AndExpression` is written, an ``ir.And`` is
+meant.
 """
 
 from __future__ import annotations
@@ -66,7 +70,7 @@ class Name:
 
 
 @frozen
-class Field:
+class FieldPath:
     """A dotted path: ``pid``, ``a.pid``, ``proto_info.pipe``, or the name of a constant."""
 
     path: tuple[str, ...]
@@ -79,7 +83,7 @@ class Field:
 
 
 @frozen
-class String:
+class StringLiteral:
     """A string without its quotes, doubled quotes undone. Wildcards are still in it."""
 
     value: str
@@ -87,7 +91,7 @@ class String:
 
 
 @frozen
-class Number:
+class NumberLiteral:
     """A whole or decimal number. ``-5`` is one too; before anything else a sign is an operator."""
 
     value: int | float
@@ -95,7 +99,7 @@ class Number:
 
 
 @frozen
-class Duration:
+class DurationLiteral:
     """A length of time, in microseconds; negative for ``-1 hour``."""
 
     microseconds: int
@@ -103,7 +107,7 @@ class Duration:
 
 
 @frozen
-class Network:
+class NetworkLiteral:
     """A bare network or address, as written: ``10.0.0.0/8``, ``fe80::/10``."""
 
     text: str
@@ -111,21 +115,21 @@ class Network:
 
 
 @frozen
-class Null:
+class NullLiteral:
     """``null``."""
 
     span: Span = _span()
 
 
 @frozen
-class Now:
+class NowLiteral:
     """``now``: the reference time of the run."""
 
     span: Span = _span()
 
 
 @frozen
-class Boolean:
+class BooleanLiteral:
     """``true`` or ``false``."""
 
     value: bool
@@ -133,7 +137,7 @@ class Boolean:
 
 
 @frozen
-class List:
+class ListExpression:
     """``[a, b]``."""
 
     items: tuple[Expression, ...]
@@ -141,7 +145,7 @@ class List:
 
 
 @frozen
-class Call:
+class CallExpression:
     """``average(x)``, ``max(t.time)``, ``count(*)`` (no arguments), ``basename(Image)``."""
 
     function: str
@@ -150,7 +154,7 @@ class Call:
 
 
 @frozen
-class Arithmetic:
+class ArithmeticExpression:
     """``left sign right``. ``a - b`` may also be the difference of two streams."""
 
     sign: Sign
@@ -160,15 +164,15 @@ class Arithmetic:
 
 
 @frozen
-class And:
-    """All of two or more conditions. A nested ``And`` was in parentheses."""
+class AndExpression:
+    """All of two or more conditions. A nested ``AndExpression`` was in parentheses."""
 
     items: tuple[Expression, ...]
     span: Span = _span()
 
 
 @frozen
-class Or:
+class OrExpression:
     """Any of two or more conditions."""
 
     items: tuple[Expression, ...]
@@ -176,7 +180,7 @@ class Or:
 
 
 @frozen
-class Not:
+class NotExpression:
     """Negation of a condition."""
 
     item: Expression
@@ -184,7 +188,7 @@ class Not:
 
 
 @frozen
-class Comparison:
+class ComparisonExpression:
     """``first op x``, or a chain ``a < b < c``: each neighbour pair is compared."""
 
     first: Expression
@@ -193,7 +197,7 @@ class Comparison:
 
 
 @frozen
-class In:
+class InExpression:
     """``value in items`` and ``value not in items``; ``items`` is a list, a field, a constant or a
     network."""
 
@@ -204,7 +208,7 @@ class In:
 
 
 @frozen
-class Contains:
+class ContainsExpression:
     """``value contains item``; a list means any of its items."""
 
     value: Expression
@@ -214,16 +218,16 @@ class Contains:
 
 
 @frozen
-class Match:
+class MatchExpression:
     """``value match "regex"``."""
 
     value: Expression
-    regex: String
+    regex: StringLiteral
     span: Span = _span()
 
 
 @frozen
-class Exists:
+class ExistsExpression:
     """``value exists``."""
 
     value: Expression
@@ -231,55 +235,55 @@ class Exists:
 
 
 @frozen
-class RawContains:
+class RawContainsExpression:
     """``"text" in raw event``."""
 
-    text: String
+    text: StringLiteral
     negated: bool = False
     span: Span = _span()
 
 
 @frozen
-class Rank:
+class RankExpression:
     """``value in top 30 of (field)``: whether the value is among the most (or least) frequent."""
 
     value: Expression
     count: int
-    field: Field
+    field: FieldPath
     bottom: bool = False
     negated: bool = False
     span: Span = _span()
 
 
 Expression = (
-    Field
-    | String
-    | Number
-    | Duration
-    | Network
-    | Null
-    | Now
-    | Boolean
-    | List
-    | Call
-    | Arithmetic
-    | And
-    | Or
-    | Not
-    | Comparison
-    | In
-    | Contains
-    | Match
-    | Exists
-    | RawContains
-    | Rank
+    FieldPath
+    | StringLiteral
+    | NumberLiteral
+    | DurationLiteral
+    | NetworkLiteral
+    | NullLiteral
+    | NowLiteral
+    | BooleanLiteral
+    | ListExpression
+    | CallExpression
+    | ArithmeticExpression
+    | AndExpression
+    | OrExpression
+    | NotExpression
+    | ComparisonExpression
+    | InExpression
+    | ContainsExpression
+    | MatchExpression
+    | ExistsExpression
+    | RawContainsExpression
+    | RankExpression
 )
 
 # What a stream can be defined as
 
 
 @frozen
-class Kind:
+class KindName:
     """``File:Create``; ``action`` is None for ``Process:*`` and ``Process``."""
 
     object: Name
@@ -288,16 +292,16 @@ class Kind:
 
 
 @frozen
-class Search:
+class SearchExpression:
     """``search File:Create,Modify where (…)``."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[KindName, ...]
     condition: Expression | None = None
     span: Span = _span()
 
 
 @frozen
-class Filter:
+class FilterExpression:
     """``filter stream where condition``."""
 
     stream: Name
@@ -306,7 +310,7 @@ class Filter:
 
 
 @frozen
-class Join:
+class JoinExpression:
     """``join (a, b) where condition``."""
 
     streams: tuple[Name, ...]
@@ -315,17 +319,17 @@ class Join:
 
 
 @frozen
-class Group:
+class GroupExpression:
     """``group a, b by f, g within 30 minutes``."""
 
     streams: tuple[Name, ...]
-    keys: tuple[Field, ...]
-    within: Duration | None = None
+    keys: tuple[FieldPath, ...]
+    within: DurationLiteral | None = None
     span: Span = _span()
 
 
 @frozen
-class Item:
+class SelectItem:
     """``min(time) as first``; without ``as`` the name is the field's own."""
 
     value: Expression
@@ -334,38 +338,46 @@ class Item:
 
 
 @frozen
-class Select:
+class SelectExpression:
     """``from stream select item, item``."""
 
     stream: Name
-    items: tuple[Item, ...]
+    items: tuple[SelectItem, ...]
     span: Span = _span()
 
 
 @frozen
-class Count:
+class CountExpression:
     """``count(stream) by f, g``."""
 
     stream: Name
-    keys: tuple[Field, ...]
+    keys: tuple[FieldPath, ...]
     span: Span = _span()
 
 
 @frozen
-class Run:
+class RunExpression:
     """``run Analytic:CAR-2013-05-003``."""
 
     rule: Name
     span: Span = _span()
 
 
-StreamExpression = Search | Filter | Join | Group | Select | Count | Run
+StreamExpression = (
+    SearchExpression
+    | FilterExpression
+    | JoinExpression
+    | GroupExpression
+    | SelectExpression
+    | CountExpression
+    | RunExpression
+)
 
 # Statements
 
 
 @frozen
-class Define:
+class DefineStatement:
     """``name = …``: a stream, or a value (a constant, an aggregate, a difference of streams)."""
 
     name: Name
@@ -374,7 +386,7 @@ class Define:
 
 
 @frozen
-class Assign:
+class AssignStatement:
     """``stream.field = value``. ``field`` is the path behind the stream's name."""
 
     stream: Name
@@ -384,7 +396,7 @@ class Assign:
 
 
 @frozen
-class Input:
+class InputStatement:
     """``input name``."""
 
     name: Name
@@ -392,14 +404,14 @@ class Input:
 
 
 @frozen
-class Output:
+class OutputStatement:
     """``output a, b``; ``return`` is read as the same."""
 
     names: tuple[Name, ...]
     span: Span = _span()
 
 
-Statement = Define | Assign | Input | Output
+Statement = DefineStatement | AssignStatement | InputStatement | OutputStatement
 
 
 @frozen
@@ -411,7 +423,7 @@ class Comment:
 
 
 @frozen
-class Program:
+class SyntaxTree:
     """All statements of one text, in order. ``comments`` are kept for printing only."""
 
     statements: tuple[Statement, ...]

@@ -62,7 +62,7 @@ _LONGEST = 10_000 * 366 * MICROSECONDS["day"]
 class Parsed:
     """A program's statements that are right, and what is wrong with the others."""
 
-    program: ast.Program
+    program: ast.SyntaxTree
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -76,13 +76,13 @@ def parse_program(block: Block | str) -> Parsed:
     scanned = scan(block.text)
     whole = block.span(0, len(block.text))
     if scanned is None:
-        return Parsed(ast.Program((), span=whole), (too_large(block),))
+        return Parsed(ast.SyntaxTree((), span=whole), (too_large(block),))
     lexemes, marks = scanned
     comments = tuple(
         ast.Comment(mark.text.rstrip(), span=block.span(mark.start, mark.end)) for mark in marks
     )
     statements, found = _statements(block, lexemes)
-    program = ast.Program(statements, comments, span=whole)
+    program = ast.SyntaxTree(statements, comments, span=whole)
     return Parsed(program, ordered(found))
 
 
@@ -339,10 +339,10 @@ def _statement(place: _Place, tree: ParseTree) -> list[ast.Statement]:
     span = place.span(tree)
     match _rule(tree), _children(tree, "EQUAL"):
         case "define", [name, value]:
-            return [ast.Define(_name(place, name), _defined(place, value), span=span)]
+            return [ast.DefineStatement(_name(place, name), _defined(place, value), span=span)]
         case "assign", [stream, *path, value]:
             return [
-                ast.Assign(
+                ast.AssignStatement(
                     _name(place, stream),
                     tuple(map(_text, path)),
                     _expression(place, value),
@@ -350,12 +350,12 @@ def _statement(place: _Place, tree: ParseTree) -> list[ast.Statement]:
                 )
             ]
         case "input", [name]:
-            return [ast.Input(_name(place, name), span=span)]
+            return [ast.InputStatement(_name(place, name), span=span)]
         case "input", names:
-            return [ast.Input(_name(place, name), span=place.span(name)) for name in names]
+            return [ast.InputStatement(_name(place, name), span=place.span(name)) for name in names]
         case rule, names:
             assert rule == "output", rule
-            return [ast.Output(_name_list(place, names), span=span)]
+            return [ast.OutputStatement(_name_list(place, names), span=span)]
 
 
 def _text(token: Node) -> str:
@@ -378,26 +378,26 @@ def _defined(place: _Place, tree: Node) -> ast.StreamExpression | ast.Expression
     rule = _rule(tree)
     match rule, [] if isinstance(tree, str) else _children(tree):
         case "search", [*kinds, last] if _rule(last) == "where":
-            return ast.Search(_kinds(place, kinds), _where(place, last), span=span)
+            return ast.SearchExpression(_kinds(place, kinds), _where(place, last), span=span)
         case "search", kinds:
-            return ast.Search(_kinds(place, kinds), span=span)
+            return ast.SearchExpression(_kinds(place, kinds), span=span)
         case "filter", [stream, where]:
-            return ast.Filter(_name(place, stream), _where(place, where), span=span)
+            return ast.FilterExpression(_name(place, stream), _where(place, where), span=span)
         case "join", [*streams, where]:
-            return ast.Join(_name_list(place, streams), _where(place, where), span=span)
+            return ast.JoinExpression(_name_list(place, streams), _where(place, where), span=span)
         case "group", [streams, keys, *within]:
-            return ast.Group(
+            return ast.GroupExpression(
                 _name_list(place, streams.children),
                 _keys(place, keys),
                 _duration(place, within[0]) if within else None,
                 span=span,
             )
         case "select", [stream, *items]:
-            return ast.Select(
+            return ast.SelectExpression(
                 _name(place, stream), tuple(_item(place, item) for item in items), span=span
             )
         case "run", [rule_id]:
-            return ast.Run(_name(place, rule_id), span=span)
+            return ast.RunExpression(_name(place, rule_id), span=span)
         case "count", [call, keys]:
             return _count(place, call, keys, span)
         case _:
@@ -408,34 +408,36 @@ def _where(place: _Place, tree: ParseTree) -> ast.Expression:
     return _expression(place, tree.children[0])
 
 
-def _keys(place: _Place, tree: ParseTree) -> tuple[ast.Field, ...]:
+def _keys(place: _Place, tree: ParseTree) -> tuple[ast.FieldPath, ...]:
     return tuple(_field(place, path) for path in _trees(tree))
 
 
-def _item(place: _Place, tree: ParseTree) -> ast.Item:
+def _item(place: _Place, tree: ParseTree) -> ast.SelectItem:
     value, *alias = tree.children
     name = _name(place, alias[0]) if alias else None
-    return ast.Item(_expression(place, value), name, span=place.span(tree))
+    return ast.SelectItem(_expression(place, value), name, span=place.span(tree))
 
 
-def _kinds(place: _Place, trees: Sequence[ParseTree]) -> tuple[ast.Kind, ...]:
-    kinds: list[ast.Kind] = []
+def _kinds(place: _Place, trees: Sequence[ParseTree]) -> tuple[ast.KindName, ...]:
+    kinds: list[ast.KindName] = []
     for tree in trees:
         span = place.span(tree)
         match _rule(tree), _children(tree, "STAR"):
             case "kind_action", [noun, verb]:
-                kinds.append(ast.Kind(_name(place, noun), _name(place, verb), span=span))
+                kinds.append(ast.KindName(_name(place, noun), _name(place, verb), span=span))
             case "more", [name] if kinds[-1].action is not None:
-                kinds.append(ast.Kind(kinds[-1].object, _name(place, name), span=span))
+                kinds.append(ast.KindName(kinds[-1].object, _name(place, name), span=span))
             case _, [name, *_]:
-                kinds.append(ast.Kind(_name(place, name), None, span=span))
+                kinds.append(ast.KindName(_name(place, name), None, span=span))
     return tuple(kinds)
 
 
-def _count(place: _Place, call: ParseTree, keys: ParseTree, span: Span) -> ast.Count:
+def _count(place: _Place, call: ParseTree, keys: ParseTree, span: Span) -> ast.CountExpression:
     match _expression(place, call):
-        case ast.Call(function, (ast.Field((stream,), span=where),)) if function.lower() == "count":
-            return ast.Count(ast.Name(stream, span=where), _keys(place, keys), span=span)
+        case ast.CallExpression(function, (ast.FieldPath((stream,), span=where),)) if (
+            function.lower() == "count"
+        ):
+            return ast.CountExpression(ast.Name(stream, span=where), _keys(place, keys), span=span)
         case other:
             raise _RefusedError(
                 other.span,
@@ -444,8 +446,8 @@ def _count(place: _Place, call: ParseTree, keys: ParseTree, span: Span) -> ast.C
             )
 
 
-def _field(place: _Place, tree: ParseTree) -> ast.Field:
-    return ast.Field(tuple(map(_text, tree.children)), span=place.span(tree))
+def _field(place: _Place, tree: ParseTree) -> ast.FieldPath:
+    return ast.FieldPath(tuple(map(_text, tree.children)), span=place.span(tree))
 
 
 _OPERATORS = {operator.value: operator for operator in ast.Operator} | {"==": ast.Operator.EQUAL}
@@ -465,29 +467,35 @@ def _expression(place: _Place, tree: Node) -> ast.Expression:
             return _expression(place, children[0])
         case "any_of" | "all_of":
             items = tuple(_expression(place, item) for item in children)
-            return ast.Or(items, span=span) if rule == "any_of" else ast.And(items, span=span)
+            return (
+                ast.OrExpression(items, span=span)
+                if rule == "any_of"
+                else ast.AndExpression(items, span=span)
+            )
         case "negated":
-            return ast.Not(_expression(place, children[0]), span=span)
+            return ast.NotExpression(_expression(place, children[0]), span=span)
         case "comparison":
             first, *rest = children
             pairs = zip(rest[::2], rest[1::2], strict=True)
-            return ast.Comparison(
+            return ast.ComparisonExpression(
                 _expression(place, first),
                 tuple((_OPERATORS[str(sign)], _expression(place, item)) for sign, item in pairs),
                 span=span,
             )
         case "list":
-            return ast.List(tuple(_expression(place, item) for item in children), span=span)
+            return ast.ListExpression(
+                tuple(_expression(place, item) for item in children), span=span
+            )
         case "call":
             function, *arguments = _children(tree, "STAR")
             values = tuple(_expression(place, item) for item in arguments)
-            return ast.Call(_text(function), values, span=span)
+            return ast.CallExpression(_text(function), values, span=span)
         case "arithmetic":
             return _arithmetic(place, children)
         case "negative":
             return _negative(_expression(place, children[1]), span)
         case "exists":
-            return ast.Exists(_expression(place, children[0]), span=span)
+            return ast.ExistsExpression(_expression(place, children[0]), span=span)
         case "in_raw" | "not_in_raw":
             return _raw(_expression(place, children[0]), rule == "not_in_raw", span)
         case "ranked" | "not_ranked":
@@ -503,13 +511,13 @@ def _expression(place: _Place, tree: Node) -> ast.Expression:
 def _two(rule: str, left: ast.Expression, right: ast.Expression, span: Span) -> ast.Expression:
     match rule:
         case "inside" | "outside":
-            return ast.In(left, right, rule == "outside", span=span)
+            return ast.InExpression(left, right, rule == "outside", span=span)
         case "contains" | "contains_not":
-            return ast.Contains(left, right, rule == "contains_not", span=span)
+            return ast.ContainsExpression(left, right, rule == "contains_not", span=span)
         case _:
             assert rule == "matches", rule
-            assert isinstance(right, ast.String)
-            return ast.Match(left, right, span=span)
+            assert isinstance(right, ast.StringLiteral)
+            return ast.MatchExpression(left, right, span=span)
 
 
 def _arithmetic(place: _Place, children: Sequence[Node]) -> ast.Expression:
@@ -517,24 +525,28 @@ def _arithmetic(place: _Place, children: Sequence[Node]) -> ast.Expression:
     left = _expression(place, first)
     for sign, item in zip(rest[::2], rest[1::2], strict=True):
         right = _expression(place, item)
-        left = ast.Arithmetic(ast.Sign(str(sign)), left, right, span=place.span(first, item))
+        left = ast.ArithmeticExpression(
+            ast.Sign(str(sign)), left, right, span=place.span(first, item)
+        )
     return left
 
 
 def _negative(value: ast.Expression, span: Span) -> ast.Expression:
     match value:
-        case ast.Number(number):
-            return ast.Number(-number, span=span)
-        case ast.Duration(microseconds):
-            return ast.Duration(-microseconds, span=span)
+        case ast.NumberLiteral(number):
+            return ast.NumberLiteral(-number, span=span)
+        case ast.DurationLiteral(microseconds):
+            return ast.DurationLiteral(-microseconds, span=span)
         case _:
-            return ast.Arithmetic(ast.Sign.MINUS, ast.Number(0, span=span), value, span=span)
+            return ast.ArithmeticExpression(
+                ast.Sign.MINUS, ast.NumberLiteral(0, span=span), value, span=span
+            )
 
 
 def _raw(value: ast.Expression, negated: bool, span: Span) -> ast.Expression:
-    if not isinstance(value, ast.String):
+    if not isinstance(value, ast.StringLiteral):
         raise _RefusedError(value.span, "only a string can be looked for in the raw event")
-    return ast.RawContains(value, negated, span=span)
+    return ast.RawContainsExpression(value, negated, span=span)
 
 
 def _rank(
@@ -544,7 +556,7 @@ def _rank(
     count = _number(str(number))
     if not isinstance(count, int):
         raise _RefusedError(place.span(number), "a rank is a whole number")
-    return ast.Rank(
+    return ast.RankExpression(
         value, count, _field(place, _trees(tree)[0]), _rule(side) == "BOTTOM", negated, span=span
     )
 
@@ -554,27 +566,27 @@ def _literal(place: _Place, token: Token) -> ast.Expression:
     match token.type:
         case "STRING":
             mark = token[0]
-            return ast.String(token[1:-1].replace(mark * 2, mark), span=span)
+            return ast.StringLiteral(token[1:-1].replace(mark * 2, mark), span=span)
         case "NUMBER":
-            return ast.Number(_number(token), span=span)
+            return ast.NumberLiteral(_number(token), span=span)
         case "DURATION":
             return _duration(place, token)
         case "NETWORK":
-            return ast.Network(str(token), span=span)
+            return ast.NetworkLiteral(str(token), span=span)
         case "NULL":
-            return ast.Null(span=span)
+            return ast.NullLiteral(span=span)
         case "NOW":
-            return ast.Now(span=span)
+            return ast.NowLiteral(span=span)
         case terminal:
             assert terminal in ("TRUE", "FALSE"), terminal
-            return ast.Boolean(terminal == "TRUE", span=span)
+            return ast.BooleanLiteral(terminal == "TRUE", span=span)
 
 
 def _number(token: str) -> int | float:
     return float(token) if "." in token else int(token)
 
 
-def _duration(place: _Place, token: Token) -> ast.Duration:
+def _duration(place: _Place, token: Token) -> ast.DurationLiteral:
     """A length of time, exactly: ``0.5 ms`` is 500 microseconds."""
     amount = token.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     unit = token[len(amount) :].lower()
@@ -587,4 +599,4 @@ def _duration(place: _Place, token: Token) -> ast.Duration:
         )
     if microseconds > _LONGEST:
         raise _RefusedError(place.span(token), "a duration of more than 10,000 years")
-    return ast.Duration(microseconds, span=place.span(token))
+    return ast.DurationLiteral(microseconds, span=place.span(token))

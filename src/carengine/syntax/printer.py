@@ -221,25 +221,25 @@ _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _ATOM = range(7)
 
 def _binding(expr: ast.Expression) -> int:
     match expr:
-        case ast.Or():
+        case ast.OrExpression():
             return _OR
-        case ast.And():
+        case ast.AndExpression():
             return _AND
-        case ast.Not():
+        case ast.NotExpression():
             return _NOT
         case (
-            ast.Comparison()
-            | ast.In()
-            | ast.Contains()
-            | ast.Match()
-            | ast.Exists()
-            | ast.RawContains()
-            | ast.Rank()
+            ast.ComparisonExpression()
+            | ast.InExpression()
+            | ast.ContainsExpression()
+            | ast.MatchExpression()
+            | ast.ExistsExpression()
+            | ast.RawContainsExpression()
+            | ast.RankExpression()
         ):
             return _COMPARE
-        case ast.Arithmetic(ast.Sign.PLUS | ast.Sign.MINUS):
+        case ast.ArithmeticExpression(ast.Sign.PLUS | ast.Sign.MINUS):
             return _SUM
-        case ast.Arithmetic():
+        case ast.ArithmeticExpression():
             return _PRODUCT
         case _:
             return _ATOM
@@ -255,35 +255,35 @@ def _expression(expr: ast.Expression, least: int = _OR) -> _Doc:
 
 def _bare(expr: ast.Expression) -> _Doc:
     match expr:
-        case ast.Or(items):
+        case ast.OrExpression(items):
             return _joined(" or", [_expression(item, _NOT) for item in items])
-        case ast.And(items):
+        case ast.AndExpression(items):
             return _joined(" and", [_expression(item, _NOT) for item in items])
-        case ast.Not(item):
+        case ast.NotExpression(item):
             return "not ", _expression(item, _NOT)
-        case ast.Comparison(first, rest):
+        case ast.ComparisonExpression(first, rest):
             tail = [(f" {sign.value} ", _expression(item, _SUM)) for sign, item in rest]
             return _expression(first, _SUM), *tail
-        case ast.In(value, items, negated):
+        case ast.InExpression(value, items, negated):
             return _expression(value, _SUM), " not in " if negated else " in ", _operand(items)
-        case ast.Contains(value, items, negated):
+        case ast.ContainsExpression(value, items, negated):
             word = " does not contain " if negated else " contains "
             return _expression(value, _SUM), word, _operand(items)
-        case ast.Match(value, regex):
+        case ast.MatchExpression(value, regex):
             return _expression(value, _SUM), " match ", _string(regex.value)
-        case ast.Exists(value):
+        case ast.ExistsExpression(value):
             return _expression(value, _SUM), " exists"
-        case ast.RawContains(text, negated):
+        case ast.RawContainsExpression(text, negated):
             return _string(text.value), " not in raw event" if negated else " in raw event"
-        case ast.Rank(value, count, field, bottom, negated):
+        case ast.RankExpression(value, count, field, bottom, negated):
             words = f"{'not ' if negated else ''}in {'bottom' if bottom else 'top'} {count} of"
             return _expression(value, _SUM), f" {words} {_path(field.path)}"
-        case ast.Arithmetic(sign, left, right):
+        case ast.ArithmeticExpression(sign, left, right):
             level = _binding(expr)
             return _expression(left, level), f" {sign.value} ", _expression(right, level + 1)
-        case ast.List(items):
+        case ast.ListExpression(items):
             return _enclosed("[", [_expression(item) for item in items], "]", _Fill())
-        case ast.Call(function, arguments):
+        case ast.CallExpression(function, arguments):
             name = _name(function, _VALUE_WORDS)
             if not arguments:
                 return name + ("(*)" if function.lower() == "count" else "()")
@@ -304,28 +304,28 @@ def _enclosed(opening: str, items: Sequence[_Doc], closing: str, between: _Doc =
 
 def _leaf(expr: ast.Expression) -> str:
     match expr:
-        case ast.Field(path):
+        case ast.FieldPath(path):
             return _path(path)
-        case ast.String(value):
+        case ast.StringLiteral(value):
             return _string(value)
-        case ast.Number(value):
+        case ast.NumberLiteral(value):
             return _number(value)
-        case ast.Duration(microseconds):
+        case ast.DurationLiteral(microseconds):
             return _duration(microseconds)
-        case ast.Network(text):
+        case ast.NetworkLiteral(text):
             return text
-        case ast.Null():
+        case ast.NullLiteral():
             return "null"
-        case ast.Now():
+        case ast.NowLiteral():
             return "now"
-        case ast.Boolean(truth):
+        case ast.BooleanLiteral(truth):
             return "true" if truth else "false"
         case _:
             raise TypeError(f"not an expression: {expr!r}")
 
 
 def _where(condition: ast.Expression) -> _Doc:
-    if isinstance(condition, ast.And | ast.Or):
+    if isinstance(condition, ast.AndExpression | ast.OrExpression):
         return _Group(("where (", _Nest(2, (_SOFT, _expression(condition))), ")"))
     return "where ", _expression(condition)
 
@@ -337,15 +337,20 @@ def _leftmost(expr: ast.Expression) -> str:
     """The name that an expression's text begins with, if it begins with one."""
     while True:
         match expr:
-            case ast.Field((name,)) | ast.Call(name):
+            case ast.FieldPath((name,)) | ast.CallExpression(name):
                 return name
-            case ast.Arithmetic(_, inner, _) | ast.Comparison(inner):
+            case ast.ArithmeticExpression(_, inner, _) | ast.ComparisonExpression(inner):
                 expr = inner
-            case ast.In(inner) | ast.Contains(inner) | ast.Match(inner) | ast.Exists(inner):
+            case (
+                ast.InExpression(inner)
+                | ast.ContainsExpression(inner)
+                | ast.MatchExpression(inner)
+                | ast.ExistsExpression(inner)
+            ):
                 expr = inner
-            case ast.Rank(inner):
+            case ast.RankExpression(inner):
                 expr = inner
-            case ast.And((inner, *_)) | ast.Or((inner, *_)):
+            case ast.AndExpression((inner, *_)) | ast.OrExpression((inner, *_)):
                 expr = inner
             case _:
                 return ""
@@ -355,12 +360,12 @@ def _value(expr: ast.Expression) -> _Doc:
     """A value behind ``name =``: in parentheses where its first word would begin a stream."""
     if _leftmost(expr).lower() in STREAM_WORDS:
         return "(", _Nest(1, _expression(expr)), ")"
-    if isinstance(expr, ast.And | ast.Or):
+    if isinstance(expr, ast.AndExpression | ast.OrExpression):
         return _Group(_Nest(2, _expression(expr)))
     return _expression(expr)
 
 
-def _kinds(kinds: Sequence[ast.Kind]) -> _Doc:
+def _kinds(kinds: Sequence[ast.KindName]) -> _Doc:
     first = kinds[0]
     if all(kind.action and kind.object == first.object for kind in kinds):
         actions = [_name(kind.action.text) for kind in kinds if kind.action]
@@ -383,30 +388,30 @@ def _flat_names(names: Sequence[ast.Name]) -> str:
     return ", ".join(_name(name.text) for name in names)
 
 
-def _item(item: ast.Item) -> _Doc:
+def _item(item: ast.SelectItem) -> _Doc:
     value = _expression(item.value)
     return (value, f" as {_name(item.alias.text)}") if item.alias is not None else value
 
 
 def _defined(value: ast.StreamExpression | ast.Expression) -> _Doc:
     match value:
-        case ast.Search(kinds, condition):
+        case ast.SearchExpression(kinds, condition):
             where = (" ", _where(condition)) if condition is not None else ""
             return "search ", _kinds(kinds), where
-        case ast.Filter(stream, condition):
+        case ast.FilterExpression(stream, condition):
             return f"filter {_name(stream.text)} ", _where(condition)
-        case ast.Join(streams, condition):
+        case ast.JoinExpression(streams, condition):
             return f"join ({_flat_names(streams)}) ", _where(condition)
-        case ast.Group(streams, keys, within):
+        case ast.GroupExpression(streams, keys, within):
             text = f"group {_flat_names(streams)} by "
             text += ", ".join(_path(key.path) for key in keys)
             return text + (f" within {_duration(within.microseconds)}" if within else "")
-        case ast.Select(stream, items):
+        case ast.SelectExpression(stream, items):
             listed = _joined(",", [_item(item) for item in items])
             return _Group((f"from {_name(stream.text)} select", _Nest(2, (_LINE, listed))))
-        case ast.Count(stream, keys):
+        case ast.CountExpression(stream, keys):
             return f"count({_path((stream.text,))}) by " + ", ".join(_path(x.path) for x in keys)
-        case ast.Run(rule):
+        case ast.RunExpression(rule):
             if not _RULE_ID.match(rule.text):
                 raise ValueError(f"not the id of a rule: {rule.text!r}")
             return f"run Analytic:{rule.text}"
@@ -417,14 +422,14 @@ def _defined(value: ast.StreamExpression | ast.Expression) -> _Doc:
 def _statement(statement: ast.Statement) -> _Doc:
     mark = _Mark(statement.span)
     match statement:
-        case ast.Define(name, value):
+        case ast.DefineStatement(name, value):
             return mark, f"{_name(name.text)} = ", _defined(value)
-        case ast.Assign(stream, path, value):
+        case ast.AssignStatement(stream, path, value):
             left = ".".join(_name(part) for part in (stream.text, *path))
             return mark, f"{left} = ", _value(value)
-        case ast.Input(name):
+        case ast.InputStatement(name):
             return mark, f"input {_name(name.text)}"
-        case ast.Output(names):
+        case ast.OutputStatement(names):
             return mark, "output ", _Group(_Nest(2, _names(names)))
 
 
@@ -436,7 +441,7 @@ def print_expression(expr: ast.Expression) -> str:
 
     Raises ValueError for what no text says: a string with a line end, an empty name.
 
-    >>> print_expression(ast.In(ast.Field(("a", "id.orig_h")), ast.Network("10.0.0.0/8")))
+    >>> print_expression(ast.InExpression(ast.FieldPath(("a", "id.orig_h")), ast.NetworkLiteral("10.0.0.0/8")))
     'a.`id.orig_h` in 10.0.0.0/8'
     """
     return _text(_lay_out(_Group(_expression(expr))))
@@ -447,13 +452,13 @@ def print_statement(statement: ast.Statement) -> str:
     return _text(_lay_out(_statement(statement)))
 
 
-def print_program(program: ast.Program) -> str:
+def print_program(program: ast.SyntaxTree) -> str:
     """The program as a formatter would write it, with its comments; every line has its line end.
 
     One empty line stays where there were some between two statements. The text of an
     empty program is empty. Raises as ``print_expression``.
 
-    >>> print_program(ast.Program((ast.Output((ast.Name("a"), ast.Name("b"))),)))
+    >>> print_program(ast.SyntaxTree((ast.OutputStatement((ast.Name("a"), ast.Name("b"))),)))
     'output a, b\\n'
     """
     lines: list[str] = []

@@ -132,7 +132,7 @@ class _Reader:
             return items[0]
         start, end = items[0][1], items[-1][2]
         parts = tuple(item[0] for item in items)
-        return ast.Or(parts, span=self.block.span(start, end)), start, end
+        return ast.OrExpression(parts, span=self.block.span(start, end)), start, end
 
     def _all_of(self, depth: int) -> Placed:
         items = [self._negation(depth)]
@@ -143,14 +143,14 @@ class _Reader:
             return items[0]
         start, end = items[0][1], items[-1][2]
         parts = tuple(item[0] for item in items)
-        return ast.And(parts, span=self.block.span(start, end)), start, end
+        return ast.AndExpression(parts, span=self.block.span(start, end)), start, end
 
     def _negation(self, depth: int) -> Placed:
         if self.kind != "not":
             return self._predicate(depth)
         start = self.take("not")[2]
         item, _, end = self._negation(depth + 1) if depth < _DEEPEST else self._give_up()
-        return ast.Not(item, span=self.block.span(start, end)), start, end
+        return ast.NotExpression(item, span=self.block.span(start, end)), start, end
 
     def _give_up(self) -> Placed:
         raise _NotPlainError
@@ -164,10 +164,14 @@ class _Reader:
             if self.kind in _OPERATORS:
                 raise _NotPlainError
             pairs = ((_OPERATORS[kind], right),)
-            return ast.Comparison(value, pairs, span=self.block.span(start, end)), start, end
+            return (
+                ast.ComparisonExpression(value, pairs, span=self.block.span(start, end)),
+                start,
+                end,
+            )
         if kind == "exists":
             end = self.take("exists")[3]
-            return ast.Exists(value, span=self.block.span(start, end)), start, end
+            return ast.ExistsExpression(value, span=self.block.span(start, end)), start, end
         if kind in ("in", "not"):
             self.place += 1
             if kind == "not":
@@ -176,7 +180,7 @@ class _Reader:
                 raise _NotPlainError
             right, _, end = self._atom(depth)
             span = self.block.span(start, end)
-            return ast.In(value, right, kind == "not", span=span), start, end
+            return ast.InExpression(value, right, kind == "not", span=span), start, end
         return value, start, end
 
     def _atom(self, depth: int) -> Placed:
@@ -189,16 +193,16 @@ class _Reader:
             case "text":
                 mark = word[0]
                 text = word[1:-1].replace(mark * 2, mark)
-                made = ast.String(text, span=self.block.span(start, end))
+                made = ast.StringLiteral(text, span=self.block.span(start, end))
             case "number" | "-":
                 return self._number(start)
             case "null":
-                made = ast.Null(span=self.block.span(start, end))
+                made = ast.NullLiteral(span=self.block.span(start, end))
             case "true" | "false":
-                made = ast.Boolean(kind == "true", span=self.block.span(start, end))
+                made = ast.BooleanLiteral(kind == "true", span=self.block.span(start, end))
             case "[":
                 items, end = self._several("]", depth)
-                made = ast.List(items, span=self.block.span(start, end))
+                made = ast.ListExpression(items, span=self.block.span(start, end))
             case "(":
                 inner, _, _ = self.any_of(depth + 1)
                 return inner, start, self.take(")")[3]
@@ -215,7 +219,7 @@ class _Reader:
             # A unit of time may follow, or a network.
             raise _NotPlainError
         number = float(word) if "." in word else int(word)
-        made = ast.Number(-number if negative else number, span=self.block.span(start, end))
+        made = ast.NumberLiteral(-number if negative else number, span=self.block.span(start, end))
         return made, start, end
 
     def _path(self, start: int) -> Placed:
@@ -225,13 +229,13 @@ class _Reader:
             self.place += 1
             _, word, _, end = self.take("name")
             path.append(_plain(word))
-        return ast.Field(tuple(path), span=self.block.span(start, end)), start, end
+        return ast.FieldPath(tuple(path), span=self.block.span(start, end)), start, end
 
     def _call(self, word: str, start: int, depth: int) -> Placed:
         self.take("(")
         arguments, end = self._several(")", depth)
         span = self.block.span(start, end)
-        return ast.Call(_plain(word), arguments, span=span), start, end
+        return ast.CallExpression(_plain(word), arguments, span=span), start, end
 
     def _several(self, closing: str, depth: int) -> tuple[tuple[ast.Expression, ...], int]:
         """What stands between brackets and commas, and where the closing bracket ends."""

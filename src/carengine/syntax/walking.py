@@ -11,23 +11,28 @@ from . import ast
 def inner(expr: ast.Expression) -> tuple[ast.Expression, ...]:
     """The expressions directly inside one."""
     match expr:
-        case ast.And(items) | ast.Or(items) | ast.List(items) | ast.Call(_, items):
+        case (
+            ast.AndExpression(items)
+            | ast.OrExpression(items)
+            | ast.ListExpression(items)
+            | ast.CallExpression(_, items)
+        ):
             return items
-        case ast.Not(item) | ast.Exists(item):
+        case ast.NotExpression(item) | ast.ExistsExpression(item):
             return (item,)
-        case ast.Comparison(first, rest):
+        case ast.ComparisonExpression(first, rest):
             found: list[ast.Expression] = [first]
             found += [item for _, item in rest]
             return tuple(found)
-        case ast.In(value, of) | ast.Contains(value, of):
+        case ast.InExpression(value, of) | ast.ContainsExpression(value, of):
             return (value, of)
-        case ast.Match(value, regex):
+        case ast.MatchExpression(value, regex):
             return (value, regex)
-        case ast.Arithmetic(_, left, right):
+        case ast.ArithmeticExpression(_, left, right):
             return (left, right)
-        case ast.RawContains(text):
+        case ast.RawContainsExpression(text):
             return (text,)
-        case ast.Rank(value, _, field):
+        case ast.RankExpression(value, _, field):
             return (value, field)
         case _:
             return ()
@@ -40,27 +45,29 @@ def all_in(expr: ast.Expression) -> Iterator[ast.Expression]:
         yield from all_in(item)
 
 
-def fields_in(expr: ast.Expression) -> Iterator[ast.Field]:
+def fields_in(expr: ast.Expression) -> Iterator[ast.FieldPath]:
     """The paths in an expression."""
-    return (item for item in all_in(expr) if isinstance(item, ast.Field))
+    return (item for item in all_in(expr) if isinstance(item, ast.FieldPath))
 
 
 def expressions(statement: ast.Statement) -> tuple[ast.Expression, ...]:
     """The expressions of a statement, keys and items included."""
     match statement:
-        case ast.Assign(_, _, value):
+        case ast.AssignStatement(_, _, value):
             return (value,)
-        case ast.Define(_, ast.Search(_, condition)):
+        case ast.DefineStatement(_, ast.SearchExpression(_, condition)):
             return () if condition is None else (condition,)
-        case ast.Define(_, ast.Filter(_, condition) | ast.Join(_, condition)):
+        case ast.DefineStatement(
+            _, ast.FilterExpression(_, condition) | ast.JoinExpression(_, condition)
+        ):
             return (condition,)
-        case ast.Define(_, ast.Group(_, keys) | ast.Count(_, keys)):
+        case ast.DefineStatement(_, ast.GroupExpression(_, keys) | ast.CountExpression(_, keys)):
             return keys
-        case ast.Define(_, ast.Select(_, items)):
+        case ast.DefineStatement(_, ast.SelectExpression(_, items)):
             return tuple(item.value for item in items)
-        case ast.Define(_, ast.Run()):
+        case ast.DefineStatement(_, ast.RunExpression()):
             return ()
-        case ast.Define(_, value) if not isinstance(value, ast.StreamExpression):
+        case ast.DefineStatement(_, value) if not isinstance(value, ast.StreamExpression):
             return (value,)
         case _:
             return ()
@@ -69,17 +76,22 @@ def expressions(statement: ast.Statement) -> tuple[ast.Expression, ...]:
 def streams_of(statement: ast.Statement) -> tuple[ast.Name, ...]:
     """The streams that a statement reads by their names alone."""
     match statement:
-        case ast.Define(_, ast.Filter(stream) | ast.Select(stream) | ast.Count(stream)):
+        case ast.DefineStatement(
+            _,
+            ast.FilterExpression(stream)
+            | ast.SelectExpression(stream)
+            | ast.CountExpression(stream),
+        ):
             return (stream,)
-        case ast.Define(_, ast.Join(streams) | ast.Group(streams)):
+        case ast.DefineStatement(_, ast.JoinExpression(streams) | ast.GroupExpression(streams)):
             return streams
-        case ast.Output(names):
+        case ast.OutputStatement(names):
             return names
         case _:
             return ()
 
 
-def reads(program: ast.Program) -> Counter[tuple[str, int]]:
+def reads(program: ast.SyntaxTree) -> Counter[tuple[str, int]]:
     """How often each definition is read, as a stream or as the beginning of a path.
 
     A definition is a name and the number of its statement; -1 stands for names that nothing defined
@@ -90,9 +102,9 @@ def reads(program: ast.Program) -> Counter[tuple[str, int]]:
     for number, statement in enumerate(program.statements):
         names = [name.text for name in streams_of(statement)]
         names += [item.path[0] for expr in expressions(statement) for item in fields_in(expr)]
-        if isinstance(statement, ast.Assign):
+        if isinstance(statement, ast.AssignStatement):
             names = [name for name in names if name != statement.stream.text]
         found.update((name, defined.get(name, -1)) for name in names)
-        if isinstance(statement, ast.Define):
+        if isinstance(statement, ast.DefineStatement):
             defined[statement.name.text] = number
     return found

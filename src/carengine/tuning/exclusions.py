@@ -247,7 +247,8 @@ class _Reader:
         assert parsed.program is not None, parsed.diagnostics
         statements = [
             evolve(statement, value=evolve(statement.value, condition=expression))
-            if isinstance(statement, ast.Define) and isinstance(statement.value, ast.Filter)
+            if isinstance(statement, ast.DefineStatement)
+            and isinstance(statement.value, ast.FilterExpression)
             else statement
             for statement in parsed.program.statements
         ]

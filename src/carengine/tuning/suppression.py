@@ -93,7 +93,7 @@ def key_name(name: str, span: Span) -> str:
 def period_of(text: str, span: Span) -> int:
     """A period in microseconds; raises `CarError`."""
     expression, _ = parse_value(text)
-    if isinstance(expression, ast.Duration) and expression.microseconds > 0:
+    if isinstance(expression, ast.DurationLiteral) and expression.microseconds > 0:
         return expression.microseconds
     raise CarError([_wrong("a period is a number and a unit: 30 minutes, 1 hour, 2 days", span)])
 

@@ -24,7 +24,7 @@ _Spellings = Mapping[Span, tuple[Path, Path]]
 
 
 def format_program(
-    program: ast.Program,
+    program: ast.SyntaxTree,
     datamodel: DataModel | None = None,
     *,
     analytics: Callable[[str], Analytic | None] = lambda _id: None,
@@ -72,9 +72,9 @@ def format_rule(
 
 def _statement(statement: ast.Statement, spellings: _Spellings, known: DataModel) -> ast.Statement:
     match statement:
-        case ast.Define(_, value):
+        case ast.DefineStatement(_, value):
             return evolve(statement, value=_defined(value, spellings, known))
-        case ast.Assign(_, path, value):
+        case ast.AssignStatement(_, path, value):
             written, meant = spellings.get(statement.span, (path, path))
             return evolve(
                 statement,
@@ -89,30 +89,30 @@ def _defined(
     value: ast.StreamExpression | ast.Expression, spellings: _Spellings, known: DataModel
 ) -> ast.StreamExpression | ast.Expression:
     match value:
-        case ast.Search(kinds, condition):
+        case ast.SearchExpression(kinds, condition):
             kinds = tuple(_kind(kind, known) for kind in kinds)
             where = None if condition is None else _expression(condition, spellings)
             return evolve(value, kinds=kinds, condition=where)
-        case ast.Filter(_, condition) | ast.Join(_, condition):
+        case ast.FilterExpression(_, condition) | ast.JoinExpression(_, condition):
             return evolve(value, condition=_expression(condition, spellings))
-        case ast.Group(_, keys) | ast.Count(_, keys):
+        case ast.GroupExpression(_, keys) | ast.CountExpression(_, keys):
             return evolve(value, keys=tuple(_field(key, spellings) for key in keys))
-        case ast.Select(_, items):
+        case ast.SelectExpression(_, items):
             return evolve(value, items=tuple(_item(item, spellings) for item in items))
-        case ast.Run():
+        case ast.RunExpression():
             return value
         case _:
             return _expression(value, spellings)
 
 
-def _item(item: ast.Item, spellings: _Spellings) -> ast.Item:
+def _item(item: ast.SelectItem, spellings: _Spellings) -> ast.SelectItem:
     """Without ``as`` the column is called what the field is called here, so that stays."""
     if item.alias is None:
         return item
     return evolve(item, value=_expression(item.value, spellings))
 
 
-def _kind(kind: ast.Kind, known: DataModel) -> ast.Kind:
+def _kind(kind: ast.KindName, known: DataModel) -> ast.KindName:
     spec = known.object(kind.object.text)
     if spec is None:
         return kind
@@ -123,7 +123,7 @@ def _kind(kind: ast.Kind, known: DataModel) -> ast.Kind:
     return evolve(kind, object=object_, action=evolve(kind.action, text=action.title))
 
 
-def _field(field: ast.Field, spellings: _Spellings) -> ast.Field:
+def _field(field: ast.FieldPath, spellings: _Spellings) -> ast.FieldPath:
     written, meant = spellings.get(field.span, (field.path, field.path))
     kept = len(field.path) - len(written)
     if kept < 0 or field.path[kept:] != written:
@@ -133,34 +133,34 @@ def _field(field: ast.Field, spellings: _Spellings) -> ast.Field:
 
 def _expression(expression: ast.Expression, spellings: _Spellings) -> ast.Expression:
     match expression:
-        case ast.Field():
+        case ast.FieldPath():
             return _field(expression, spellings)
-        case ast.And(items) | ast.Or(items) | ast.List(items):
+        case ast.AndExpression(items) | ast.OrExpression(items) | ast.ListExpression(items):
             return evolve(expression, items=tuple(_expression(x, spellings) for x in items))
-        case ast.Not(item):
+        case ast.NotExpression(item):
             return evolve(expression, item=_expression(item, spellings))
-        case ast.Call(_, arguments):
+        case ast.CallExpression(_, arguments):
             made = tuple(_expression(x, spellings) for x in arguments)
             return evolve(expression, arguments=made)
-        case ast.Arithmetic(_, left, right):
+        case ast.ArithmeticExpression(_, left, right):
             return evolve(
                 expression, left=_expression(left, spellings), right=_expression(right, spellings)
             )
-        case ast.Comparison(first, rest):
+        case ast.ComparisonExpression(first, rest):
             return evolve(
                 expression,
                 first=_expression(first, spellings),
                 rest=tuple((sign, _expression(x, spellings)) for sign, x in rest),
             )
-        case ast.In(value, items) | ast.Contains(value, items):
+        case ast.InExpression(value, items) | ast.ContainsExpression(value, items):
             return evolve(
                 expression,
                 value=_expression(value, spellings),
                 items=_expression(items, spellings),
             )
-        case ast.Match(value) | ast.Exists(value):
+        case ast.MatchExpression(value) | ast.ExistsExpression(value):
             return evolve(expression, value=_expression(value, spellings))
-        case ast.Rank(value, _, field):
+        case ast.RankExpression(value, _, field):
             return evolve(
                 expression, value=_expression(value, spellings), field=_field(field, spellings)
             )
