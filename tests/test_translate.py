@@ -22,7 +22,8 @@ from carengine.evaluate import Alone, RawRow, holds
 from carengine.languages import two_valued as formula
 from carengine.languages.lowered import settle_value
 from carengine.languages.translation import Findings, Untranslatable
-from carengine.languages.two_valued import Formulas, Never, Some, There, every, holds_of, never
+from carengine.languages.two_valued import Never, Some, There, every, holds_of, never
+from carengine.languages.two_valued.rewriter import Formulas
 from carengine.languages.writing import TARGETS, translate
 from carengine.pattern import Pattern
 from carengine.regex import NotPortable, network_to_regex, portable_regex

@@ -4,8 +4,9 @@ A field map says ``exe: basename(Image)``; the same function computes the CAR vi
 the value that a lowered rule tests. A function gets the raw values; unless it says otherwise it is
 *strict*: null in, null out. A list as the first argument is gone through element by element.
 
-``FUNCTIONS`` is the whole table. Adding one means adding an entry here; maps made
-in code and in files find it by its name.
+``FUNCTIONS`` is the whole table. Adding one means adding an entry here, with its traits, and its
+spellings in other languages in ``languages/map_functions/``; maps made in code and in files find it by
+its name.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _MAX_TEXT = 1_000_000
 class Function:
     """One function: its name, the fewest and most arguments, what it gives, and the code.
 
-    ``strict`` functions get texts and numbers only, never null.
+    ``strict`` functions get texts and numbers only, never null. ``text_only`` functions make no
+    difference between one mapping and another: they look into none, and hand one on at most.
+    ``respells`` is for functions that change how a value is spelt, and not what it names.
     """
 
     name: str
@@ -40,18 +43,27 @@ class Function:
     meaning: str
     apply: Callable[..., Any]
     strict: bool = True
+    text_only: bool = False
+    respells: bool = False
 
 
 FUNCTIONS: dict[str, Function] = {}
 
 
 def _function(
-    least: int, most: int | None = None, *, strict: bool = True
+    least: int,
+    most: int | None = None,
+    *,
+    strict: bool = True,
+    text_only: bool = False,
+    respells: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def declare(apply: Callable[..., Any]) -> Callable[..., Any]:
         name = apply.__name__.removeprefix("_")
         meaning = " ".join((apply.__doc__ or "").split())
-        FUNCTIONS[name] = Function(name, least, most or least, meaning, apply, strict)
+        FUNCTIONS[name] = Function(
+            name, least, most or least, meaning, apply, strict, text_only, respells
+        )
         return apply
 
     return declare
@@ -60,6 +72,15 @@ def _function(
 def arities() -> dict[str, tuple[int, int]]:
     """The functions' names with the fewest and the most arguments each takes."""
     return {name: (function.least, function.most) for name, function in FUNCTIONS.items()}
+
+
+def respells(name: str) -> bool:
+    """Whether a function changes how a value is spelt, and not what it names.
+
+    >>> respells("lower"), respells("basename"), respells("no such function")
+    (True, False, False)
+    """
+    return name in FUNCTIONS and FUNCTIONS[name].respells
 
 
 def call(name: str, arguments: list[Any]) -> Any:
@@ -84,21 +105,21 @@ def _path_end(text: str) -> int:
     return max(text.rfind("\\"), text.rfind("/"))
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _basename(path: Any) -> str | None:
     """What stands behind the last ``\\`` or ``/`` of a path."""
     text = text_of(path)
     return None if text is None else text[_path_end(text) + 1 :] or None
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _dirname(path: Any) -> str | None:
     """What stands before the last ``\\`` or ``/`` of a path."""
     text = text_of(path)
     return None if text is None else text[: max(0, _path_end(text))] or None
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _extension(path: Any) -> str | None:
     """A path's extension with its dot: ``.bat``."""
     name = _basename(path)
@@ -108,7 +129,7 @@ def _extension(path: Any) -> str | None:
     return name[dot:] if dot >= 0 else None
 
 
-@_function(2)
+@_function(2, text_only=True)
 def _hash(hashes: Any, algorithm: Any) -> str | None:
     """One hash out of Sysmon's list: ``SHA1=…,MD5=…``."""
     text, wanted = text_of(hashes), text_of(algorithm)
@@ -121,7 +142,7 @@ def _hash(hashes: Any, algorithm: Any) -> str | None:
     return None
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _domain_of(account: Any) -> str | None:
     r"""The domain of ``DOMAIN\user``; null where there is none."""
     text = text_of(account)
@@ -129,7 +150,7 @@ def _domain_of(account: Any) -> str | None:
     return domain if slash and domain else None
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _user_of(account: Any) -> str | None:
     r"""The user of ``DOMAIN\user``, or the whole where there is no domain."""
     text = text_of(account)
@@ -139,7 +160,7 @@ def _user_of(account: Any) -> str | None:
     return (user if slash else domain) or None
 
 
-@_function(1, 2, strict=False)
+@_function(1, 2, strict=False, text_only=True)
 def _account(domain: Any, user: Any = None) -> str | None:
     r"""``DOMAIN\user`` out of its two parts; the user alone where the domain is not known."""
     name, realm = text_of(user), text_of(domain)
@@ -148,7 +169,7 @@ def _account(domain: Any, user: Any = None) -> str | None:
     return f"{realm}\\{name}" if realm else name
 
 
-@_function(1)
+@_function(1, text_only=True, respells=True)
 def _label(name: Any) -> str | None:
     """The first part of a host name: ``WS1`` of ``WS1.corp.example``. An IP address stays whole."""
     text = text_of(name)
@@ -159,14 +180,14 @@ def _label(name: Any) -> str | None:
     return text.partition(".")[0] or None
 
 
-@_function(1)
+@_function(1, text_only=True, respells=True)
 def _qualified(name: Any) -> str | None:
     """A host name if it has a domain, otherwise null."""
     text = text_of(name)
     return text if text is not None and "." in text else None
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _unescape(value: Any) -> Any:
     """The text with doubled backslashes undone, if every backslash in it is doubled."""
     if not isinstance(value, str) or "\\\\" not in value:
@@ -176,41 +197,41 @@ def _unescape(value: Any) -> Any:
     return value.replace("\\\\", "\\")
 
 
-@_function(1, 8, strict=False)
+@_function(1, 8, strict=False, text_only=True)
 def _first(*values: Any) -> Any:
     """The first of the values that is not null."""
     return next((value for value in values if not is_null(value)), None)
 
 
-@_function(1)
+@_function(1, text_only=True, respells=True)
 def _lower(value: Any) -> str | None:
     """The text in lower case."""
     text = text_of(value)
     return None if text is None else text.lower()
 
 
-@_function(1)
+@_function(1, text_only=True, respells=True)
 def _upper(value: Any) -> str | None:
     """The text in upper case."""
     text = text_of(value)
     return None if text is None else text.upper()
 
 
-@_function(2, 9, strict=False)
+@_function(2, 9, strict=False, text_only=True)
 def _concat(*values: Any) -> str | None:
     """The texts one behind the other; null if one is."""
     texts = [text_of(value) for value in values]
     return None if any(text is None for text in texts) else "".join(t for t in texts if t)
 
 
-@_function(1)
+@_function(1, text_only=True, respells=True)
 def _guid(value: Any) -> str | None:
     """A GUID without its braces, in lower case."""
     text = text_of(value)
     return None if text is None else text.strip().strip("{}").lower() or None
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _integer(value: Any) -> int | float | None:
     """The number that a decimal or hexadecimal text spells."""
     return number_of(value, hexadecimal=True)
@@ -248,14 +269,14 @@ def _hashes(*pairs: Any) -> str | None:
     return ",".join(f"{name}={digest}" for name, digest in known if digest) or None
 
 
-@_function(2)
+@_function(2, text_only=True)
 def _starts_with(value: Any, prefix: Any) -> bool | None:
     """Whether a text begins with another, case ignored."""
     text, start = text_of(value), text_of(prefix)
     return None if text is None or start is None else fold(text).startswith(fold(start))
 
 
-@_function(2)
+@_function(2, text_only=True)
 def _ends_with(value: Any, suffix: Any) -> bool | None:
     """Whether a text ends with another, case ignored."""
     text, end = text_of(value), text_of(suffix)
@@ -290,7 +311,7 @@ def _labelled_line(name: str) -> re.Pattern[str]:
     return re.compile(rf"^[ \t]*{re.escape(name)}:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
 
 
-@_function(2)
+@_function(2, text_only=True)
 def _labelled(message: Any, name: Any) -> str | None:
     """What a message says behind a label at the start of a line: ``EventType: CreateKey``."""
     text, wanted = text_of(message), text_of(name)
@@ -300,7 +321,7 @@ def _labelled(message: Any, name: Any) -> str | None:
     return found[1] or None if found else None
 
 
-@_function(3, 99, strict=False)
+@_function(3, 99, strict=False, text_only=True)
 def _choose(value: Any, *pairs: Any) -> Any:
     """A table: ``choose(x, "a", 1, "b", 2, other)``. Null where nothing fits and there is no other."""
     text = text_of(value)
@@ -312,7 +333,7 @@ def _choose(value: Any, *pairs: Any) -> Any:
     return pairs[-1] if len(pairs) % 2 else None
 
 
-@_function(2, 3)
+@_function(2, 3, text_only=True)
 def _part(value: Any, separator: Any, index: Any = 0) -> str | None:
     """One part of a text taken apart at a separator, counted from 0, or from -1 backwards."""
     text, mark, place = text_of(value), text_of(separator), number_of(index)
@@ -337,7 +358,7 @@ _HIVES = {
 _KERNEL_HIVES = {"machine": "HKEY_LOCAL_MACHINE", "user": "HKEY_USERS"}
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _hive(path: Any) -> str | None:
     r"""The hive of a registry path, by its long name: of ``HKLM\…``, ``\REGISTRY\MACHINE\…``."""
     text = text_of(path)
@@ -369,7 +390,7 @@ def _no_number(value: Any) -> Any:
     return None if number_of(value) is not None else value
 
 
-@_function(3)
+@_function(3, text_only=True)
 def _between(value: Any, before: Any, after: Any) -> str | None:
     """What stands in a text behind one mark and before another, or before the end: ``10.0.0.1`` of
     ``{laddr=10.0.0.1 …}``."""
@@ -427,7 +448,7 @@ def _item(values: Any, place: Any) -> Any:
     return several[number]
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _utf16(hexadecimal: Any) -> str | None:
     """The text that hexadecimal digits spell in UTF-16, as the service control manager writes its
     names."""
@@ -441,7 +462,7 @@ def _utf16(hexadecimal: Any) -> str | None:
     return found.rstrip("\0") or None
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _unescape_xml(value: Any) -> str | None:
     """XML that was escaped as a whole (``&lt;Task&gt;``) as XML again; any other text as it is."""
     text = text_of(value)
@@ -453,7 +474,7 @@ def _unescape_xml(value: Any) -> str | None:
 _PROGRAM_END = re.compile(r"\.(?:exe|com|scr|sys|dll|bat|cmd|ps1|vbs|js)(?=[\s,]|$)", re.IGNORECASE)
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _program(command: Any) -> str | None:
     r"""The program that a command line starts: ``C:\a b\c.exe`` of ``"C:\a b\c.exe" -k``, quoted or
     not."""
@@ -472,7 +493,7 @@ def _program(command: Any) -> str | None:
     return first.rstrip(",") or None
 
 
-@_function(1)
+@_function(1, text_only=True)
 def _trim(value: Any) -> str | None:
     """The text without the blanks around it."""
     text = text_of(value)
@@ -490,7 +511,7 @@ _ROOTS = (
 )
 
 
-@_function(1, 2, strict=False)
+@_function(1, 2, strict=False, text_only=True)
 def _registry_path(key: Any, value: Any = None) -> str | None:
     r"""A registry path as Sysmon writes it (``HKLM\…``), of ``\REGISTRY\MACHINE\…``; with a value's
     name behind it."""
@@ -511,7 +532,7 @@ def _separator(folder: str) -> str:
     return "/" if "/" in folder and "\\" not in folder else "\\"
 
 
-@_function(2, strict=False)
+@_function(2, strict=False, text_only=True)
 def _inside(folder: Any, name: Any) -> str | None:
     """A path that may be relative to a folder, in full; where it is and the folder is not known, as
     it is."""
@@ -521,7 +542,7 @@ def _inside(folder: Any, name: Any) -> str | None:
     return base.rstrip("/\\") + _separator(base) + text.removeprefix("./").removeprefix(".\\")
 
 
-@_function(2, strict=False)
+@_function(2, strict=False, text_only=True)
 def _full_path(folder: Any, name: Any) -> str | None:
     """A folder and a name as one path; the folder alone where it ends with the name already."""
     base, text = text_of(folder), text_of(name)

@@ -31,14 +31,13 @@ from ..datamodel import model
 from ..diagnostics import Diagnostic, Span, codes, ordered
 from ..evaluate import Alone, RawRow, holds
 from ..fieldmap import Entry, FieldMap, find_maps, installed_maps
+from ..functions import respells
 from ..pattern import Pattern
 from ..values import number_of
 from .query import Reading, Refusal, names_of, unsupported
 
 _ALONE = Alone()
 _OWN = Path(__file__).parent
-# Functions that change how a value is spelt, and not what it names.
-_SPELLING = frozenset({"guid", "label", "qualified", "lower"})
 _WINDOWS = ("sysmon", "eventlog")
 
 Path_ = tuple[str, ...]
@@ -187,7 +186,7 @@ def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:
         case ir.Call("first", arguments):
             for argument in arguments:
                 yield from _aliases(argument)
-        case ir.Call(function, (argument,)) if function in _SPELLING:
+        case ir.Call(function, (argument,)) if respells(function):
             yield from ((raw, True) for raw, _ in _aliases(argument))
         case ir.Call("choose", (argument, *table, rest)) if argument == rest:
             # Some of its texts are read as another one, or as null.

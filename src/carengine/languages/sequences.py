@@ -15,6 +15,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from .. import ir
+from ..functions import respells
 from .lowered import Log, View, views_of, why_nothing
 from .translation import Findings
 
@@ -154,16 +155,13 @@ def _classes(
     return made if all(set(found) == set(names) for found in made) else None
 
 
-_ALIKE = frozenset({"label", "guid", "lower", "upper", "qualified"})
-
-
 def _raw_key(field: ir.Field, views: tuple[View, ...], log: Log, findings: Findings) -> ir.Raw:
     """The raw field that stands for a key."""
     found: set[ir.Raw] = set()
     for view in views:
         value = view.entry.value(ir.Field(field.name, None, field.type))
         value = ir.Constant(None) if value is None else log.settled_value(value)
-        while isinstance(value, ir.Call) and value.function in _ALIKE:
+        while isinstance(value, ir.Call) and respells(value.function):
             findings.differs(
                 f"{field.name} is compared as the log writes it, not by what {value.function} makes of it"
             )

@@ -40,7 +40,7 @@ class Target:
 
 
 def _sql(name: str, title: str) -> Target:
-    return Target(name, "sql", f"SQL for {title}")
+    return Target(name, "sql.writer", f"SQL for {title}")
 
 
 TARGETS: dict[str, Target] = {

@@ -24,7 +24,8 @@ from ..fieldmap import Entry, FieldMap, lower_for
 from ..languages.lowered import settle
 from ..languages.reading import Reading, asked_of_entries
 from ..languages.translation import Findings, Untranslatable
-from ..languages.two_valued import All, Always, Formula, Formulas, Never, Some, Test, There
+from ..languages.two_valued import All, Always, Formula, Never, Some, Test, There
+from ..languages.two_valued.rewriter import Formulas
 from ..pattern import Pattern
 from ..regex import alternatives, network_to_regex
 from ..solver.texts import Budget

@@ -26,6 +26,7 @@ from attrs import frozen
 from ... import ir
 from ...evaluate import regex_of, searchable
 from ...fieldmap import Get, getter, walker
+from ...functions import FUNCTIONS
 from ...pattern import Any as Wild
 from ...pattern import Test, fold
 from ...values import compare, elements, in_network, text_of
@@ -59,23 +60,17 @@ def paths_in(value: ir.Value) -> frozenset[tuple[str, ...]]:
     return frozenset(path for inner in ir.operands(value) for path in paths_in(inner))
 
 
-# Functions for which all mappings are alike: they have no text. `first` hands one on, to nothing
-# else.
-_TEXT_ONLY = frozenset(
-    (
-        *("account", "basename", "choose", "concat", "dirname", "domain_of", "extension", "first"),
-        *("guid", "hash", "hive", "integer", "label", "labelled", "lower", "part", "qualified"),
-        *("unescape", "upper", "user_of"),
-    )
-)
-
-
 def opaque_paths(value: ir.Value) -> frozenset[tuple[str, ...]]:
     """Those of a value's paths at which a mapping must be there as a whole, since a function looks
     into it."""
-    if isinstance(value, ir.Call) and value.function not in _TEXT_ONLY:
+    if isinstance(value, ir.Call) and not _is_text_only(value):
         return paths_in(value)
     return frozenset(path for inner in ir.operands(value) for path in opaque_paths(inner))
+
+
+def _is_text_only(call: ir.Call) -> bool:
+    """Whether all mappings are alike to the function."""
+    return call.function in FUNCTIONS and FUNCTIONS[call.function].text_only
 
 
 # One value, looked at

@@ -34,7 +34,8 @@ from ...regex import (
 from ..lowered import Log, View, column_name, views_of, why_empty, why_nothing
 from ..sequences import Sequence, sequence_of
 from ..translation import Findings, Query
-from ..two_valued import All, Always, Formula, Formulas, Never, Some, Test, There, possible, some
+from ..two_valued import All, Always, Formula, Never, Some, Test, There, possible, some
+from ..two_valued.rewriter import Formulas
 
 LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 SPELLINGS = "numbers are compared as the data holds them; a text that spells a number in another way is not it"

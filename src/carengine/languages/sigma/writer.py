@@ -33,7 +33,8 @@ from ...pattern import Any, One, Pattern
 from ...regex import tokens_of
 from ..lowered import Log, column_name, views_of, why_nothing
 from ..translation import Findings, Query
-from ..two_valued import All, Always, Formula, Formulas, Never, Some, Test, There, possible, some
+from ..two_valued import All, Always, Formula, Never, Some, Test, There, possible, some
+from ..two_valued.rewriter import Formulas
 
 # Sigma's names for the logs of a family of field maps; of one that Sigma has no names for, the
 # family is the product.

@@ -12,15 +12,13 @@ from attrs import frozen
 from ... import ir
 from ..lowered import View
 from ..reads import fields_of_plan
+from .texts import listed_name, quoted, seconds
 from .writer import (
     LETTERS,
     NUMERIC,
     SPELLINGS,
     TIME,
     Writer,
-    listed_name,
-    quoted,
-    seconds,
     views_in,
 )
 

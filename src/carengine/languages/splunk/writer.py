@@ -24,13 +24,13 @@ from typing import assert_never
 from ... import ir
 from ...pattern import Any, One, Pattern
 from ...regex import NotPortable, alternatives, pattern_to_regex, portable_regex, tokens_of
+from .. import map_functions
 from ..lowered import Log, View, column_name, views_of, why_empty, why_nothing
 from ..translation import Findings, Query
 from ..two_valued import (
     All,
     Always,
     Formula,
-    Formulas,
     Never,
     Some,
     Test,
@@ -39,13 +39,13 @@ from ..two_valued import (
     possible,
     some,
 )
+from ..two_valued.rewriter import Formulas
+from .texts import constant_text, listed_name, quoted, seconds, string
 
 LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 SPELLINGS = "a text that spells a number in another way (11.0, 0x001f) is not equal to it, and only decimals have an order"
 TIME = "the event's time is Splunk's _time"
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_FUNCTIONS = frozenset({"basename", "lower", "upper", "label", "guid", "first"})
 NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
 
 
@@ -86,7 +86,7 @@ class Writer:
     def __init__(self, findings: Findings, log: Log) -> None:
         self.findings = findings
         self.log = log
-        self.formulas = Formulas(findings, _FUNCTIONS)
+        self.formulas = Formulas(findings, map_functions.SPL_COMPARES)
         self.read: set[str] = set()
 
     def search(self, views: tuple[View, ...]) -> list[str]:
@@ -151,7 +151,7 @@ class Writer:
                 return f"{self._term_field(field)}=*"
             case Test(ir.Match(ir.Raw() as field, patterns)):
                 name = self._term_field(field)
-                texts = [_string(_wildcards(pattern)) for pattern in patterns]
+                texts = [string(_wildcards(pattern)) for pattern in patterns]
                 self._letters(patterns)
                 if len(texts) == 1:
                     return f"{name}={texts[0]}"
@@ -232,7 +232,7 @@ class Writer:
                 self.findings.differs("the raw event is its text as Splunk keeps it", atom.span)
                 return self._regex("_raw", atom)
             case ir.InNetwork(value, networks):
-                tests = [f"cidrmatch({_string(net)}, {self.value(value)})" for net in networks]
+                tests = [f"cidrmatch({string(net)}, {self.value(value)})" for net in networks]
                 return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
             case ir.Compare():
                 return self._compare(atom)
@@ -254,7 +254,7 @@ class Writer:
             if chosen:
                 flags = "(?s)" if cased else "(?is)"
                 body = alternatives(pattern_to_regex(pattern) for pattern in chosen)
-                tests.append(f"match({x}, {_string(f'{flags}^{body}' + chr(92) + 'z')})")
+                tests.append(f"match({x}, {string(f'{flags}^{body}' + chr(92) + 'z')})")
         return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
 
     def _regex(self, x: str, test: ir.Regex | ir.RawRegex) -> str:
@@ -265,7 +265,7 @@ class Writer:
             self.findings.refuse(f"{problem} in a regular expression", test.span)
         if not test.cased:
             self.findings.differs(LETTERS, test.span)
-        return f"match({x}, {_string(f'(?{flags}){body}')})"
+        return f"match({x}, {string(f'(?{flags}){body}')})"
 
     def _compare(self, test: ir.Compare) -> str:
         left, right = self.value(test.left), self.value(test.right)
@@ -295,7 +295,7 @@ class Writer:
             case ir.Raw(_, empty):
                 x = self._field(value)
                 for text in empty:
-                    x = f"nullif({x}, {_string(text)})"
+                    x = f"nullif({x}, {string(text)})"
                 return x
             case ir.Field("time", None):
                 self.findings.differs(TIME)
@@ -303,7 +303,7 @@ class Writer:
             case ir.Field(name, source):
                 return quoted(name if source is None else f"{source}.{name}")
             case ir.Constant(constant):
-                return _constant(constant)
+                return constant_text(constant)
             case ir.Moment(microseconds) | ir.Duration(microseconds):
                 return seconds(microseconds)
             case ir.Now():
@@ -314,62 +314,12 @@ class Writer:
                     for v, x in ((left, self.value(left)), (right, self.value(right)))
                 ]
                 return f"({sides[0]} {sign} {sides[1]})"
-            case ir.Call(function, arguments):
-                return self._call(function, arguments)
+            case ir.Call():
+                return map_functions.in_spl(self, value)
             case ir.Aggregate() | ir.Whole() | ir.Lookup() | ir.Parameter():
                 self.findings.refuse(f"a value of the kind {type(value).__name__} here")
             case _:
                 assert_never(value)
-
-    def _call(self, function: str, arguments: tuple[ir.Value, ...]) -> str:
-        match function, arguments:
-            case "first", _:
-                return f"coalesce({', '.join(map(self.value, arguments))})"
-            case "lower" | "upper", (value,):
-                return f"{function}({self.value(value)})"
-            case "basename", (value,):
-                return _without(self.value(value), r"(?s)^.*[\\/]")
-            case "dirname", (value,):
-                return _caught(self.value(value), r"(?s)^(.*)[\\/][^\\/]*$")
-            case "extension", (value,):
-                return _caught(self.value(value), r"(?s)^.*([.][^.\\/]*)$")
-            case "label", (value,):
-                x = self.value(value)
-                like = _string(r"^(?:[0-9.]+|[^\n]*:[^\n]*)\z")
-                return f'if(match({x}, {like}), {x}, nullif(mvindex(split({x}, "."), 0), ""))'
-            case "qualified", (value,):
-                x = self.value(value)
-                return f'if(match({x}, "[.]"), {x}, null())'
-            case "guid", (value,):
-                return f'nullif(lower(trim(trim({self.value(value)}), "{{}}")), "")'
-            case "hash", (value, ir.Constant(str() as algorithm)):
-                name = re.escape(algorithm)
-                return _caught(
-                    self.value(value), rf"(?is)^(?:.*?,)?\s*{name}\s*=\s*([^,]*?)\s*(?:,.*)?$"
-                )
-            case "domain_of", (value,):
-                return _caught(self.value(value), r"(?s)^([^\\]+)\\.*$")
-            case "user_of", (value,):
-                return _without(self.value(value), r"^[^\\]*\\")
-            case "account", (domain, user):
-                d, u = self.value(domain), self.value(user)
-                slash = _string("\\")
-                return f'if({d}!="", {d}.{slash}.{u}, nullif({u}, ""))'
-            case "choose", (value, *pairs):
-                return self._choose(value, pairs)
-            case _:
-                self.findings.refuse(f"the function {function} of field maps")
-
-    def _choose(self, value: ir.Value, pairs: list[ir.Value]) -> str:
-        x = self.value(value)
-        cases = [f"isnull({x}), null()"]
-        for key, found in zip(pairs[::2], pairs[1::2], strict=False):
-            if not isinstance(key, ir.Constant):
-                self.findings.refuse("a table (choose) whose keys are fields")
-            cases.append(f"lower({x})={_string(str(key.value).lower())}, {self.value(found)}")
-        if len(pairs) % 2:
-            cases.append(f"true(), {self.value(pairs[-1])}")
-        return f"case({', '.join(cases)})"
 
     def _field(self, field: ir.Raw) -> str:
         name = column_name(field.path)
@@ -437,51 +387,3 @@ def _is_number(value: ir.Value) -> bool:
             return path[-1].endswith(".time")
         case _:
             return False
-
-
-def _without(x: str, expression: str) -> str:
-    """A text without what an expression matches; null where nothing is left."""
-    return f'nullif(replace({x}, {_string(expression)}, ""), "")'
-
-
-def _caught(x: str, expression: str) -> str:
-    """What the group of an expression for the whole text catches; null where that is nothing."""
-    body, group = _string(expression), _string(r"\1")
-    return f'if(match({x}, {body}), nullif(replace({x}, {body}, {group}), ""), null())'
-
-
-def _constant(constant: object) -> str:
-    match constant:
-        case None:
-            return "null()"
-        case bool():
-            return '"true"' if constant else '"false"'
-        case int() | float():
-            return repr(constant)
-        case _:
-            return _string(str(constant))
-
-
-def seconds(microseconds: int) -> str:
-    """A length of time in seconds."""
-    whole, rest = divmod(microseconds, 1_000_000)
-    return f"{whole}.{rest:06}" if rest else str(whole)
-
-
-def _string(text: str) -> str:
-    """A text in double quotes, backslashes doubled.
-
-    >>> _string('C:\\\\x "y"')
-    '"C:\\\\\\\\x \\\\"y\\\\""'
-    """
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def listed_name(name: str) -> str:
-    """A field's name where fields are listed."""
-    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.*]*", name) else _string(name)
-
-
-def quoted(name: str) -> str:
-    """A field's name within an expression."""
-    return name if _PLAIN.fullmatch(name) else f"'{name}'"

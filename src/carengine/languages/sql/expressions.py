@@ -14,13 +14,12 @@ ranks).
 
 from __future__ import annotations
 
-import enum
 import ipaddress
 import re
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
 from ... import ir
 from ...pattern import Any as AnyRun
@@ -34,8 +33,10 @@ from ...regex import (
     tokens_of,
 )
 from ...values import address_of, number_of, text_of, time_of
+from .. import map_functions
 from ..translation import Findings
 from .dialects import Dialect
+from .values import NULL, Expression, Form
 
 LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 TIMES = (
@@ -50,35 +51,6 @@ _ISO = (
 )
 _ISO_GLOB = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][T ][0-9][0-9]:[0-9][0-9]*"
 _BLANK = r"[\t\n\f\r\v ]*"
-
-
-class Form(enum.Enum):
-    """What an expression gives. A ``NUMBER`` is whole if ``Expression.whole``; lists have no
-    comparisons."""
-
-    TEXT = "text"
-    NUMBER = "number"
-    TIME = "time"
-    LIST = "list"
-
-
-@frozen
-class Expression:
-    """SQL text and the form of its values. ``constant`` is what a constant holds."""
-
-    sql: str
-    form: Form = Form.TEXT
-    whole: bool = False
-    constant: Any = None
-    fixed: bool = False
-
-    @property
-    def null(self) -> bool:
-        """Whether it is NULL for every row."""
-        return self.fixed and self.constant is None
-
-
-NULL = Expression("NULL", fixed=True)
 
 
 @define
@@ -463,9 +435,7 @@ class Writer:
             case ir.Arithmetic():
                 return self._arithmetic(value)
             case ir.Call(_, _, type_):
-                from .functions import written
-
-                return self._typed(written(self, value), type_)
+                return self._typed(map_functions.in_sql(self, value), type_)
             case ir.Now() | ir.Parameter() | ir.Aggregate() | ir.Whole() | ir.Lookup():
                 return self.outside(value)
 

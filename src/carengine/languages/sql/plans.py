@@ -33,7 +33,7 @@ from ..lowered import Log, View, column_name, views_of, why_empty
 from ..reads import atoms_of_plan, fields_of_plan, with_clock
 from ..translation import Findings, Query
 from .dialects import Dialect
-from .expressions import Expression, Form, Writer
+from .expressions import Writer
 from .relations import (
     Column,
     Key,
@@ -45,6 +45,7 @@ from .relations import (
     lookups_of,
     type_in,
 )
+from .values import Expression, Form
 
 _TIES = "rows of one time are taken in the order of their event_id"
 _NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)

@@ -8,7 +8,8 @@ from attrs import field, frozen
 
 from ... import ir
 from ..lowered import View
-from .expressions import NULL, Expression, Form, Writer
+from .expressions import Writer
+from .values import NULL, Expression, Form
 
 Key = tuple[str | None, str]
 """A column of a relation as programs call it: the branch, if any, and the name."""

@@ -1,178 +1,30 @@
-"""Conditions with two truth values, over the log's own fields only.
+"""From conditions of three truth values to those of two: what has to hold of the log's own fields.
 
-Splunk, EQL, Sigma's backends and others do not agree on what a missing field means under a
-negation, and none of them has our functions of field maps. So a condition is first rewritten into a
-``Formula``, in which nothing is ever unknown and every test is of a raw field that is as it stands
-in the log::
-
-    parent_exe != "explorer.exe"        ParentImage is there, is not "-", ends in no separator,
-                                        and does not match *\\explorer.exe, */explorer.exe, explorer.exe
-
-Three-valued logic is gone because two questions are asked instead of one: ``true_of`` gives the
-formula that says when a condition is true, ``false_of`` the one that says when it is false. Under
-``not`` they change places. Functions are gone because each has a preimage (``natives``): what has
-to hold of the argument for the result to match. The formula holds of exactly the events of which
-the condition is true, which the tests check with the reference evaluator.
+Two questions are asked instead of one: ``true_of`` gives what says when a condition is true,
+``false_of`` what says when it is false. Under ``not`` they change places. Functions of field maps
+are gone too, because each has a preimage (``functions``): what has to hold of the argument for the
+result to match. What is made holds of exactly the events of which the condition is true, which the
+tests check with the reference evaluator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any as Anything
 from typing import assert_never
 
-from attrs import evolve, frozen
+from attrs import evolve
 
-from .. import ir
-from ..evaluate import Alone, RawRow, holds, is_fixed
-from ..pattern import Pattern
-from ..values import is_null, number_of, text_of
-from .translation import Findings
-
-
-@frozen
-class Always:
-    """True (or false) of every event."""
-
-    value: bool
-
-
-@frozen
-class All:
-    """All items hold."""
-
-    items: tuple[Formula, ...]
-
-
-@frozen
-class Some:
-    """One item holds."""
-
-    items: tuple[Formula, ...]
-
-
-@frozen
-class Never:
-    """The item does not hold."""
-
-    item: Formula
-
-
-@frozen
-class There:
-    """The field is there, and not JSON's null. What texts it holds does not matter."""
-
-    field: ir.Raw
-
-
-@frozen
-class Test:
-    """The atom is true. It tests raw fields without ``empty`` texts, constants, and functions a
-    target may know."""
-
-    atom: ir.Match | ir.Regex | ir.Compare | ir.InNetwork | ir.Occurs | ir.RawMatch | ir.RawRegex
-
-
-Formula = Always | All | Some | Never | There | Test
-
-Case = tuple[Formula, ir.Value]
-"""Under a guard, a value is another, simpler one."""
+from ... import ir
+from ...evaluate import Alone, RawRow, holds, is_fixed
+from ...pattern import Pattern
+from ...values import number_of, text_of
+from .. import map_functions
+from ..translation import Findings
+from .nodes import Always, Case, Formula, Test, There, every, never, some
 
 # What one value can be in different cases; maps made to exhaust memory stop here.
 _MAX_CASES = 64
-
-
-def every(items: Iterable[Formula]) -> Formula:
-    """All of several formulas, flattened."""
-    return _joined(All, items, absorbing=False)
-
-
-def some(items: Iterable[Formula]) -> Formula:
-    """One of several formulas, flattened; tests of one field that differ in their patterns become
-    one."""
-    return _joined(Some, items, absorbing=True)
-
-
-def never(item: Formula) -> Formula:
-    """The opposite, with ``Never`` standing before single tests only."""
-    match item:
-        case Always(value):
-            return Always(not value)
-        case Never(inner):
-            return inner
-        case All(items):
-            return some(map(never, items))
-        case Some(items):
-            return every(map(never, items))
-        case There() | Test():
-            return Never(item)
-
-
-def _joined(kind: type[All] | type[Some], items: Iterable[Formula], *, absorbing: bool) -> Formula:
-    kept: dict[Formula, None] = {}
-    for item in items:
-        for part in item.items if isinstance(item, kind) else (item,):
-            if part == Always(absorbing):
-                return part
-            if part != Always(not absorbing):
-                kept.setdefault(part)
-    parts = _merged(kept, refused=kind is All)
-    if not parts:
-        return Always(not absorbing)
-    return parts[0] if len(parts) == 1 else kind(tuple(parts))
-
-
-def _merged(parts: Iterable[Formula], *, refused: bool) -> list[Formula]:
-    """Tests of one field's patterns put together: of alternatives those that match, of ``All``
-    those that do not."""
-    made: list[Formula] = []
-    places: dict[ir.Value, int] = {}
-    for part in parts:
-        match_ = _match_in(part, refused)
-        if match_ is not None:
-            place = places.setdefault(match_.value, len(made))
-            if place < len(made):
-                known = _match_in(made[place], refused)
-                assert known is not None
-                patterns = tuple(dict.fromkeys((*known.patterns, *match_.patterns)))
-                test = Test(evolve(known, patterns=patterns))
-                made[place] = Never(test) if refused else test
-                continue
-        made.append(part)
-    return made
-
-
-def _match_in(part: Formula, refused: bool) -> ir.Match | None:
-    match part:
-        case Test(ir.Match() as atom) if not refused:
-            return atom
-        case Never(Test(ir.Match() as atom)) if refused:
-            return atom
-        case _:
-            return None
-
-
-def possible(formula: Formula, findings: Findings) -> None:
-    """Gives up an output whose formula holds of no event."""
-    if formula == Always(False):
-        findings.nothing("no event could be true for it, as the log spells its fields")
-
-
-def holds_of(formula: Formula, event: Mapping[str, Anything]) -> bool:
-    """Whether a formula holds of a raw event: its meaning, for tests."""
-    match formula:
-        case Always(value):
-            return value
-        case All(items):
-            return all(holds_of(item, event) for item in items)
-        case Some(items):
-            return any(holds_of(item, event) for item in items)
-        case Never(item):
-            return not holds_of(item, event)
-        case There(field):
-            return not is_null(RawRow(event).raw(field.path))
-        case Test(atom):
-            return holds(atom, RawRow(event), Alone()) is True
 
 
 class Formulas:
@@ -262,8 +114,6 @@ class Formulas:
         return never(self.there(value))
 
     def _simple_there(self, value: ir.Value) -> Formula:
-        from . import preimages as natives
-
         match value:
             case ir.Constant(constant):
                 return Always(constant is not None)
@@ -276,7 +126,7 @@ class Formulas:
                 texts = tuple(Pattern.literal(text, cased=True) for text in empty)
                 return every((There(plain), never(Test(ir.Match(plain, texts)))))
             case ir.Call():
-                return natives.there(self, value)
+                return map_functions.is_present(self, value)
             case _:
                 self.findings.refuse(f"whether {_described(value)} is null")
 
@@ -284,11 +134,9 @@ class Formulas:
 
     def cases(self, value: ir.Value) -> list[Case]:
         """The simpler values that a value is, each with the guard under which it is."""
-        from . import preimages as natives
-
         match value:
             case ir.Call():
-                made = natives.cases(self, value)
+                made = map_functions.cases_of(self, value)
             case _:
                 made = [(Always(True), value)]
         if len(made) > _MAX_CASES:
@@ -310,8 +158,6 @@ class Formulas:
     # Atoms over simple values
 
     def _tested(self, atom: ir.Match | ir.Regex | ir.InNetwork, value: ir.Value) -> Formula:
-        from . import preimages as natives
-
         match value:
             case ir.Constant() | ir.Moment() | ir.Duration():
                 fixed = evolve(atom, value=value)
@@ -321,9 +167,11 @@ class Formulas:
             case ir.Call():
                 match atom:
                     case ir.Match(_, patterns):
-                        return some(natives.match(self, value, p, atom.span) for p in patterns)
+                        return some(
+                            map_functions.matches(self, value, p, atom.span) for p in patterns
+                        )
                     case ir.Regex():
-                        return natives.regex(self, value, atom)
+                        return map_functions.finds(self, value, atom)
                     case _:
                         self.findings.refuse(
                             f"whether {_described(value)} is in a network", atom.span
@@ -396,12 +244,7 @@ class Formulas:
                 a, a_guard = self._operand(left, atom)
                 b, b_guard = self._operand(right, atom)
                 return evolve(value, left=a, right=b), every((a_guard, b_guard))
-            case ir.Call("integer", (inner,)):
-                return self._operand(inner, atom)
-            case ir.Call("unescape", (inner,)) if isinstance(atom, ir.Compare) and (
-                atom.type in _NUMERIC or number_of(_constant_in(atom)) is not None
-            ):
-                # Nothing that is a number has a backslash to undo.
+            case ir.Call() if (inner := map_functions.operand_of(value, atom)) is not None:
                 return self._operand(inner, atom)
             case _:
                 self.findings.refuse(
@@ -421,11 +264,6 @@ class Formulas:
 
 
 _NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
-
-
-def _constant_in(atom: ir.Compare) -> Anything:
-    """The constant of a comparison with one, or null."""
-    return atom.right.value if isinstance(atom.right, ir.Constant) else None
 
 
 def _compared_as_text(constant: Anything, type_: ir.Type) -> str | None:

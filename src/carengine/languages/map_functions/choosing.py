@@ -1,0 +1,196 @@
+"""The functions of field maps that choose between values, in other languages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ... import ir
+from ...pattern import Pattern
+from ...values import text_of
+from ..splunk.texts import string
+from ..sql.values import NULL, Expression, Form
+from ..two_valued import Case, Formula, every, never
+from .spelling import (
+    Cases,
+    FunctionSpelling,
+    Refused,
+    refuse_arguments,
+    regex,
+)
+from .sql_texts import text
+
+if TYPE_CHECKING:
+    from ..splunk.writer import Writer as SplunkWriter
+    from ..sql.expressions import Writer as SqlWriter
+    from ..two_valued.rewriter import Formulas
+
+
+_NOT_WORKED_OUT = Refused("no way to write it is worked out")
+
+
+# first
+
+
+def _first_cases(f: Formulas, call: ir.Call) -> list[Case]:
+    made: list[Case] = []
+    before: list[Formula] = []
+    for number, argument in enumerate(call.arguments, 1):
+        made += [(every((*before, guard)), v) for guard, v in f.cases(argument)]
+        if number < len(call.arguments):
+            before.append(f.null(argument))
+    return made
+
+
+def _first_sql(w: SqlWriter, call: ir.Call) -> Expression:
+    made = [x for x in map(w.value, call.arguments) if not x.null]
+    if not made:
+        return NULL
+    forms = {x.form for x in made}
+    if len(made) == 1:
+        return made[0]
+    if len(forms) == 1:
+        inner = ", ".join(x.sql for x in made)
+        return Expression(f"COALESCE({inner})", made[0].form, all(x.whole for x in made))
+    return Expression(f"COALESCE({', '.join(w.text(x) for x in made)})")
+
+
+def _first_spl(w: SplunkWriter, call: ir.Call) -> str:
+    return f"coalesce({', '.join(map(w.value, call.arguments))})"
+
+
+FIRST = FunctionSpelling("first", Cases(_first_cases), _first_sql, _first_spl, spl_compares=True)
+
+
+# choose
+
+
+def _choose_cases(f: Formulas, call: ir.Call) -> list[Case]:
+    value, *pairs = call.arguments
+    made: list[Case] = []
+    other: ir.Value = pairs[-1] if len(pairs) % 2 else ir.Constant(None)
+    earlier: list[Pattern] = []
+    for key, chosen in zip(pairs[::2], pairs[1::2], strict=False):
+        if not isinstance(key, ir.Constant):
+            f.findings.refuse("a table (choose) whose keys are fields")
+        pattern = Pattern.literal(text_of(key.value) or "")
+        if pattern in earlier:
+            continue
+        # Keys are different texts: the test of one leaves the others out.
+        test = f.true_of(ir.Match(value, (pattern,)))
+        earlier.append(pattern)
+        made += [(every((test, guard)), v) for guard, v in f.cases(chosen)]
+    if other != ir.Constant(None):
+        rest = f.false_of(ir.Match(value, tuple(earlier)))
+        made += [(every((rest, guard)), v) for guard, v in f.cases(other)]
+    return made
+
+
+def _choose_sql(w: SqlWriter, call: ir.Call) -> Expression:
+    value, *pairs = call.arguments
+    x = text(w, value)
+    other = pairs[-1] if len(pairs) % 2 else None
+    chosen = [w.value(v) for v in [*pairs[1::2], *([other] if other is not None else [])]]
+    numbers = all(c.form is Form.NUMBER or c.null for c in chosen) and any(
+        not c.null for c in chosen
+    )
+
+    def result(found: ir.Value) -> str:
+        c = w.value(found)
+        return c.sql if numbers or c.null else w.text(c)
+
+    cases = []
+    for key, found in zip(pairs[::2], pairs[1::2], strict=False):
+        if not isinstance(key, ir.Constant):
+            w.findings.refuse("a table (choose) whose keys are fields")
+        name = text_of(key.value) or ""
+        test = w.condition(ir.Match(value, (Pattern.literal(name),)), exact=True)
+        cases.append(f"WHEN {test} THEN {result(found)}")
+    last = f" ELSE {result(other)}" if other is not None else ""
+    sql = f"CASE WHEN {x} IS NULL THEN NULL {' '.join(cases)}{last} END"
+    if not numbers:
+        sql = f"CAST({sql} AS {w.dialect.text})"
+    return Expression(sql, Form.NUMBER if numbers else Form.TEXT, numbers)
+
+
+def _choose_spl(w: SplunkWriter, call: ir.Call) -> str:
+    value, *pairs = call.arguments
+    x = w.value(value)
+    cases = [f"isnull({x}), null()"]
+    for key, chosen in zip(pairs[::2], pairs[1::2], strict=False):
+        if not isinstance(key, ir.Constant):
+            w.findings.refuse("a table (choose) whose keys are fields")
+        cases.append(f"lower({x})={string(str(key.value).lower())}, {w.value(chosen)}")
+    if len(pairs) % 2:
+        cases.append(f"true(), {w.value(pairs[-1])}")
+    return f"case({', '.join(cases)})"
+
+
+CHOOSE = FunctionSpelling("choose", Cases(_choose_cases), _choose_sql, _choose_spl)
+
+
+# unless
+
+
+def _unless_cases(f: Formulas, call: ir.Call) -> list[Case]:
+    value, *texts = call.arguments
+    patterns = []
+    for refused in texts:
+        if not isinstance(refused, ir.Constant) or not isinstance(refused.value, str):
+            refuse_arguments(f.findings, call)
+        patterns.append(Pattern.literal(refused.value, cased=True))
+    made = []
+    for guard, v in f.cases(value):
+        no = never(f.true_of(ir.Match(v, tuple(patterns))))
+        made.append((every((guard, no)), v))
+    return made
+
+
+def _unless_sql(w: SqlWriter, call: ir.Call) -> Expression:
+    kept, *texts = (text(w, argument) for argument in call.arguments)
+    for refused in texts:
+        kept = f"NULLIF({kept}, {refused})"
+    return Expression(kept)
+
+
+UNLESS = FunctionSpelling("unless", Cases(_unless_cases), _unless_sql, _NOT_WORKED_OUT)
+
+
+# given
+
+
+def _given_cases(f: Formulas, call: ir.Call) -> list[Case]:
+    value, then = call.arguments
+    given = f.there(value)
+    return [(every((given, guard)), v) for guard, v in f.cases(then)]
+
+
+def _given_sql(w: SqlWriter, call: ir.Call) -> Expression:
+    given, result = map(w.value, call.arguments)
+    sql = f"CASE WHEN {given.sql} IS NOT NULL THEN {result.sql} END"
+    return Expression(sql, result.form, result.whole)
+
+
+GIVEN = FunctionSpelling("given", Cases(_given_cases), _given_sql, _NOT_WORKED_OUT)
+
+
+# no_number
+
+
+def _no_number_cases(f: Formulas, call: ir.Call) -> list[Case]:
+    number = r"^[\s\v]*[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?[\s\v]*$"
+    return [
+        (every((guard, never(f.true_of(regex(v, number))))), v)
+        for guard, v in f.cases(call.arguments[0])
+    ]
+
+
+def _no_number_sql(w: SqlWriter, call: ir.Call) -> Expression:
+    own = text(w, call.arguments[0])
+    number = w.number(Expression(own), ir.Type.NUMBER)
+    return Expression(f"CASE WHEN {number} IS NULL THEN {own} END")
+
+
+NO_NUMBER = FunctionSpelling("no_number", Cases(_no_number_cases), _no_number_sql, _NOT_WORKED_OUT)
+
+
+CHOOSING = (FIRST, CHOOSE, UNLESS, GIVEN, NO_NUMBER)

@@ -1,0 +1,290 @@
+"""The functions of field maps for names of accounts, hosts and things, in other languages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from ... import ir
+from ...pattern import Any, Pattern
+from ...regex import pattern_to_regex, tokens_of
+from ..splunk.texts import captured, removed, string
+from ..sql.values import Expression
+from ..two_valued import Always, Formula, every, never, some
+from .spelling import (
+    BLANK,
+    Cut,
+    FunctionSpelling,
+    Preimage,
+    is_any,
+    is_literal,
+    refuse_arguments,
+    regex,
+    suffix_of,
+)
+from .sql_texts import extract, has_regex, of_text, text
+
+if TYPE_CHECKING:
+    from ..splunk.writer import Writer as SplunkWriter
+    from ..sql.expressions import Writer as SqlWriter
+    from ..two_valued.rewriter import Formulas
+
+
+# domain_of
+
+
+_DOMAIN = Cut(r"^{}\\", r"[^\\]*", r"[^\\]", "\\", r"^[^\\]+\\")
+
+
+def _domain_of_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+    if is_literal(pattern) and tokens_of(pattern) and "\\" not in pattern.text:
+        return f.true_of(ir.Match(value, (Pattern(pattern.text + "\\*", pattern.cased),)))
+    return _DOMAIN.matches(f, value, pattern)
+
+
+def _domain_of_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+    return f.true_of(regex(value, _DOMAIN.present))
+
+
+def _domain_of_sql(w: SqlWriter, x: str) -> str:
+    if not has_regex(w):
+        slash = f"INSTR({x}, {w.literal(chr(92))})"
+        return f"CASE WHEN {slash} > 1 THEN SUBSTR({x}, 1, {slash} - 1) END"
+    return extract(w, x, r"^([^\\]+)\\", 1)
+
+
+def _domain_of_spl(w: SplunkWriter, call: ir.Call) -> str:
+    return captured(w.value(call.arguments[0]), r"(?s)^([^\\]+)\\.*$")
+
+
+DOMAIN_OF = FunctionSpelling(
+    "domain_of",
+    Preimage(_domain_of_match, _domain_of_present),
+    of_text(_domain_of_sql),
+    _domain_of_spl,
+)
+
+
+# user_of
+
+
+def _user_of_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+    if not tokens_of(pattern):
+        return Always(False)
+    if is_any(pattern):
+        return _user_of_present(f, call, value)
+    with_domain = pattern_to_regex(pattern)
+    alone = pattern_to_regex(pattern, run=r"[^\\]*", one=r"[^\\]")
+    made = [f.true_of(regex(value, rf"^[^\\]*\\{with_domain}$", cased=pattern.cased))]
+    if not any(isinstance(token, str) and "\\" in token for token in tokens_of(pattern)):
+        made.append(f.true_of(regex(value, f"^{alone}$", cased=pattern.cased)))
+    return some(made)
+
+
+def _user_of_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+    empty = ir.Match(value, (Pattern(""),))
+    slash = ir.Match(value, (Pattern("*\\"),))
+    only = regex(value, r"^[^\\]*\\$")
+    return every(
+        (
+            f.there(value),
+            never(f.true_of(empty)),
+            never(every((f.true_of(slash), f.true_of(only)))),
+        )
+    )
+
+
+def _user_of_sql(w: SqlWriter, x: str) -> str:
+    if not has_regex(w):
+        return f"NULLIF(SUBSTR({x}, INSTR({x}, {w.literal(chr(92))}) + 1), '')"
+    return (
+        f"CASE WHEN {w.found(x, chr(92) * 2)} THEN "
+        f"{extract(w, x, r'(?s)^[^' + chr(92) * 2 + r']*' + chr(92) * 2 + r'(.*)$', 1)} "
+        f"ELSE NULLIF({x}, '') END"
+    )
+
+
+def _user_of_spl(w: SplunkWriter, call: ir.Call) -> str:
+    return removed(w.value(call.arguments[0]), r"^[^\\]*\\")
+
+
+USER_OF = FunctionSpelling(
+    "user_of", Preimage(_user_of_match, _user_of_present), of_text(_user_of_sql), _user_of_spl
+)
+
+
+# account
+
+
+def _account_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+    if len(call.arguments) != 2:
+        f.findings.refuse("the function account of field maps with one argument")
+    domain, user = call.arguments
+    tokens = tokens_of(pattern)
+    suffix = suffix_of(pattern)
+    if suffix is not None and "\\" not in suffix:
+        return f.true_of(ir.Match(user, (pattern,)))
+    if not is_literal(pattern):
+        f.findings.refuse("a pattern with * over an account that is in two fields")
+    text = "".join(token for token in tokens if isinstance(token, str))
+    if not text:
+        return Always(False)
+    unknown = some((f.null(domain), f.true_of(ir.Match(domain, (Pattern(""),)))))
+    made = [every((unknown, f.true_of(ir.Match(user, (pattern,)))))]
+    for place, character in enumerate(text):
+        if character == "\\" and 0 < place < len(text) - 1:
+            parts = text[:place], text[place + 1 :]
+            left, right = (Pattern.literal(part, cased=pattern.cased) for part in parts)
+            made.append(
+                every((f.true_of(ir.Match(domain, (left,))), f.true_of(ir.Match(user, (right,)))))
+            )
+    return some(made)
+
+
+def _account_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+    return f.true_of(ir.Match(call.arguments[-1], (Pattern("?*"),)))
+
+
+def _account_sql(w: SqlWriter, call: ir.Call) -> Expression:
+    if len(call.arguments) != 2:
+        refuse_arguments(w.findings, call)
+    d, u = (text(w, argument) for argument in call.arguments)
+    return Expression(
+        f"CASE WHEN {u} <> '' THEN CASE WHEN {d} <> '' "
+        f"THEN {d} || {w.literal(chr(92))} || {u} ELSE {u} END END"
+    )
+
+
+def _account_spl(w: SplunkWriter, call: ir.Call) -> str:
+    if len(call.arguments) != 2:
+        refuse_arguments(w.findings, call)
+    d, u = map(w.value, call.arguments)
+    slash = string("\\")
+    return f'if({d}!="", {d}.{slash}.{u}, nullif({u}, ""))'
+
+
+ACCOUNT = FunctionSpelling(
+    "account", Preimage(_account_match, _account_present), _account_sql, _account_spl
+)
+
+
+# label
+
+
+_ADDRESS_LIKE = r"^(?:[0-9.]+|[^\n]*:[^\n]*)$"
+
+
+def _label_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+    like = f.true_of(regex(value, _ADDRESS_LIKE))
+    whole = every((like, f.true_of(ir.Match(value, (pattern,)))))
+    cut = Cut(r"^{}(?:\.|$)", "[^.]*", "[^.]", ".", "^[^.]")
+    return some((whole, every((never(like), cut.matches(f, value, pattern)))))
+
+
+def _label_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+    like = f.true_of(regex(value, _ADDRESS_LIKE))
+    return some((like, f.true_of(regex(value, r"^[^.]"))))
+
+
+def _label_sql(w: SqlWriter, x: str) -> str:
+    if not has_regex(w):
+        whole = f"({x} GLOB '[0-9.]*' AND {x} NOT GLOB '*[^0-9.]*') OR INSTR({x}, ':') > 0"
+        return (
+            f"CASE WHEN {whole} THEN {x} "
+            f"ELSE NULLIF(SUBSTR({x}, 1, INSTR({x} || '.', '.') - 1), '') END"
+        )
+    whole = w.found(x, r"^(?:[0-9.]+|[^\n]*:[^\n]*)$")
+    return f"CASE WHEN {whole} THEN {x} ELSE {extract(w, x, r'^[^.]*')} END"
+
+
+def _label_spl(w: SplunkWriter, call: ir.Call) -> str:
+    x = w.value(call.arguments[0])
+    like = string(r"^(?:[0-9.]+|[^\n]*:[^\n]*)\z")
+    return f'if(match({x}, {like}), {x}, nullif(mvindex(split({x}, "."), 0), ""))'
+
+
+LABEL = FunctionSpelling(
+    "label",
+    Preimage(_label_match, _label_present),
+    of_text(_label_sql),
+    _label_spl,
+    spl_compares=True,
+)
+
+
+# qualified
+
+
+_DOTTED = (Pattern("*.*"),)
+
+
+def _qualified_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+    dotted = f.true_of(ir.Match(value, _DOTTED))
+    return every((dotted, f.true_of(ir.Match(value, (pattern,)))))
+
+
+def _qualified_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+    return f.true_of(ir.Match(value, _DOTTED))
+
+
+def _qualified_regex(f: Formulas, call: ir.Call, test: ir.Regex) -> Formula:
+    value = call.arguments[0]
+    dotted = f.true_of(ir.Match(value, _DOTTED))
+    return every((dotted, f.true_of(evolve(test, value=value))))
+
+
+def _qualified_sql(w: SqlWriter, x: str) -> str:
+    dot = w.literal(".")
+    return f"CASE WHEN {w.dialect.position(x, dot)} > 0 THEN {x} END"
+
+
+def _qualified_spl(w: SplunkWriter, call: ir.Call) -> str:
+    x = w.value(call.arguments[0])
+    return f'if(match({x}, "[.]"), {x}, null())'
+
+
+QUALIFIED = FunctionSpelling(
+    "qualified",
+    Preimage(_qualified_match, _qualified_present, _qualified_regex),
+    of_text(_qualified_sql),
+    _qualified_spl,
+)
+
+
+# guid
+
+
+def _guid_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+    if pattern.cased or "{" in pattern.text or "}" in pattern.text:
+        f.findings.refuse("a GUID with braces, or whose case is heeded")
+    cut = Cut(rf"^{BLANK}[{{}}]*\0[{{}}]*{BLANK}$", ".*", ".", "", r"[^{}\s\v]")
+    tokens = tokens_of(pattern)
+    if not tokens or all(isinstance(token, Any) for token in tokens):
+        return cut.matches(f, value, pattern)
+    expression = cut.around.replace("\\0", pattern_to_regex(pattern))
+    return f.true_of(regex(value, expression))
+
+
+def _guid_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+    return f.true_of(regex(value, r"[^{}\s\v]"))
+
+
+def _guid_sql(w: SqlWriter, x: str) -> str:
+    return f"NULLIF(LOWER({w.dialect.trim(f'TRIM({x})', w.literal('{}'))}), '')"
+
+
+def _guid_spl(w: SplunkWriter, call: ir.Call) -> str:
+    return f'nullif(lower(trim(trim({w.value(call.arguments[0])}), "{{}}")), "")'
+
+
+GUID = FunctionSpelling(
+    "guid",
+    Preimage(_guid_match, _guid_present),
+    of_text(_guid_sql),
+    _guid_spl,
+    spl_compares=True,
+)
+
+
+NAMES = (DOMAIN_OF, USER_OF, ACCOUNT, LABEL, QUALIFIED, GUID)

@@ -1,0 +1,230 @@
+"""The functions of field maps that take paths apart, in other languages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ... import ir
+from ...pattern import Any, One, Pattern
+from ...regex import escape_regex, tokens_of
+from ..splunk.texts import captured, removed
+from ..two_valued import Always, Case, Formula, every, never, some
+from .spelling import (
+    Cases,
+    Cut,
+    FunctionSpelling,
+    Preimage,
+    Refused,
+    is_literal,
+    regex,
+    suffix_of,
+)
+from .sql_texts import extract, has_regex, of_text
+
+if TYPE_CHECKING:
+    from ..splunk.writer import Writer as SplunkWriter
+    from ..sql.expressions import Writer as SqlWriter
+    from ..two_valued.rewriter import Formulas
+
+
+# basename
+
+
+_BASENAME = Cut(r"(?:^|[\\/]){}$", r"[^\\/]*", r"[^\\/]", "\\/", r"[^\\/]$")
+
+
+def _basename_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+    suffix = suffix_of(pattern)
+    if suffix is not None and set(suffix).isdisjoint("\\/"):
+        return f.true_of(ir.Match(value, (pattern,)))
+    if is_literal(pattern) and tokens_of(pattern):
+        [name] = tokens_of(pattern)
+        assert isinstance(name, str)
+        if not set(name).isdisjoint("\\/"):
+            return Always(False)
+        ways = tuple(Pattern(before + pattern.text, pattern.cased) for before in ("*\\", "*/", ""))
+        return f.true_of(ir.Match(value, ways))
+    return _BASENAME.matches(f, value, pattern)
+
+
+def _basename_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+    ends: tuple[Pattern, ...] = (Pattern("*\\"), Pattern("*/"))
+    if not (isinstance(value, ir.Raw) and "" in value.empty):
+        ends = (*ends, Pattern(""))
+    return every((f.there(value), never(f.true_of(ir.Match(value, ends)))))
+
+
+def _separated_sql(w: SqlWriter, x: str) -> str:
+    """SQLite: the text with both separators out, as the set of its other characters."""
+    return f"REPLACE(REPLACE({x}, {w.literal(chr(92))}, ''), '/', '')"
+
+
+def _folder_of_sql(w: SqlWriter, x: str) -> str:
+    """SQLite: a path up to and with its last separator."""
+    return f"RTRIM({x}, {_separated_sql(w, x)})"
+
+
+def _basename_sql(w: SqlWriter, x: str) -> str:
+    if not has_regex(w):
+        return f"NULLIF(SUBSTR({x}, LENGTH({_folder_of_sql(w, x)}) + 1), '')"
+    return extract(w, x, r"[^\\/]*$")
+
+
+def _basename_spl(w: SplunkWriter, call: ir.Call) -> str:
+    return removed(w.value(call.arguments[0]), r"(?s)^.*[\\/]")
+
+
+BASENAME = FunctionSpelling(
+    "basename",
+    Preimage(_basename_match, _basename_present),
+    of_text(_basename_sql),
+    _basename_spl,
+    spl_compares=True,
+)
+
+
+# dirname
+
+
+_DIRNAME = Cut(r"^{}[\\/][^\\/]*$", ".*", ".", "", r"^.+[\\/][^\\/]*$")
+
+
+def _dirname_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+    return _DIRNAME.matches(f, value, pattern)
+
+
+def _dirname_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+    return f.true_of(regex(value, _DIRNAME.present))
+
+
+def _dirname_sql(w: SqlWriter, x: str) -> str:
+    if not has_regex(w):
+        folder = _folder_of_sql(w, x)
+        return f"NULLIF(SUBSTR({folder}, 1, LENGTH({folder}) - 1), '')"
+    return extract(w, x, r"(?s)^(.*)[\\/]", 1)
+
+
+def _dirname_spl(w: SplunkWriter, call: ir.Call) -> str:
+    return captured(w.value(call.arguments[0]), r"(?s)^(.*)[\\/][^\\/]*$")
+
+
+DIRNAME = FunctionSpelling(
+    "dirname", Preimage(_dirname_match, _dirname_present), of_text(_dirname_sql), _dirname_spl
+)
+
+
+# extension
+
+
+def _extension_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+    """The extension begins with its dot and has no other."""
+    tokens = list(tokens_of(pattern))
+    ways: list[list[object]] = []
+    match tokens:
+        case [str() as head, *rest] if head.startswith("."):
+            ways.append([head[1:], *rest])
+        case [One(), *rest]:
+            ways.append(list(rest))
+        case [Any(), str() as head, *rest] if head.startswith("."):
+            ways += [[head[1:], *rest], [Any(), head, *rest]]
+        case [Any(), *rest]:
+            ways += [[Any(), *rest]]
+    made = []
+    for way in ways:
+        texts = [token for token in way if isinstance(token, str)]
+        if any(not set(text).isdisjoint(".\\/") for text in texts):
+            continue
+        if all(isinstance(token, str) for token in way):
+            exact = Pattern("*" + Pattern.literal("." + "".join(texts)).text, pattern.cased)
+            made.append(f.true_of(ir.Match(value, (exact,))))
+            continue
+        inside = "".join(
+            escape_regex(t)
+            if isinstance(t, str)
+            else r"[^.\\/]" + ("*" if isinstance(t, Any) else "")
+            for t in way
+        )
+        made.append(f.true_of(regex(value, rf"\.{inside}$", cased=pattern.cased)))
+    return some(made)
+
+
+def _extension_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+    return f.true_of(regex(value, r"\.[^.\\/]*$"))
+
+
+def _extension_sql(w: SqlWriter, x: str) -> str:
+    if not has_regex(w):
+        name = _basename_sql(w, x)
+        stem = f"RTRIM({name}, REPLACE({name}, '.', ''))"
+        return f"CASE WHEN {stem} <> '' THEN SUBSTR({name}, LENGTH({stem})) END"
+    return extract(w, x, r"(\.[^.\\/]*)$", 1)
+
+
+def _extension_spl(w: SplunkWriter, call: ir.Call) -> str:
+    return captured(w.value(call.arguments[0]), r"(?s)^.*([.][^.\\/]*)$")
+
+
+EXTENSION = FunctionSpelling(
+    "extension",
+    Preimage(_extension_match, _extension_present),
+    of_text(_extension_sql),
+    _extension_spl,
+)
+
+
+# hive
+
+
+_HIVES = {
+    "HKEY_LOCAL_MACHINE": (r"hklm", r"hkey_local_machine", r"registry\\machine"),
+    "HKEY_CURRENT_USER": (r"hkcu", r"hkey_current_user"),
+    "HKEY_USERS": (r"hku", r"hkey_users", r"registry\\user"),
+    "HKEY_CLASSES_ROOT": (r"hkcr", r"hkey_classes_root"),
+    "HKEY_CURRENT_CONFIG": (r"hkcc", r"hkey_current_config"),
+}
+
+
+def _hive_cases(f: Formulas, call: ir.Call) -> list[Case]:
+    return [
+        (
+            f.true_of(regex(call.arguments[0], rf"^\\*(?:{'|'.join(ways)})(?:\\|$)")),
+            ir.Constant(name),
+        )
+        for name, ways in _HIVES.items()
+    ]
+
+
+_HIVES_IN_PARTS = {
+    "HKEY_LOCAL_MACHINE": (("hklm",), ("hkey_local_machine",), ("registry", "machine")),
+    "HKEY_CURRENT_USER": (("hkcu",), ("hkey_current_user",)),
+    "HKEY_USERS": (("hku",), ("hkey_users",), ("registry", "user")),
+    "HKEY_CLASSES_ROOT": (("hkcr",), ("hkey_classes_root",)),
+    "HKEY_CURRENT_CONFIG": (("hkcc",), ("hkey_current_config",)),
+}
+
+
+def _hive_sql(w: SqlWriter, x: str) -> str:
+    cases = []
+    for name, ways in _HIVES_IN_PARTS.items():
+        tests = []
+        for keys in ways:
+            if not has_regex(w):
+                path = f"LTRIM({x}, {w.literal(chr(92))}) || {w.literal(chr(92))}"
+                start = "\\".join(keys) + "\\"
+                tests.append(f"{path} LIKE {w.literal(start.replace('_', '^_') + '%')} ESCAPE '^'")
+            else:
+                tests.append("\\\\".join(map(escape_regex, keys)))
+        if not has_regex(w):
+            test = " OR ".join(tests)
+        else:
+            test = w.found(x, rf"(?i)^\\*(?:{'|'.join(tests)})(?:\\|$)")
+        cases.append(f"WHEN {test} THEN '{name}'")
+    return f"CASE {' '.join(cases)} END"
+
+
+HIVE = FunctionSpelling(
+    "hive", Cases(_hive_cases), of_text(_hive_sql), Refused("no way to write it is worked out")
+)
+
+
+PATHS = (BASENAME, DIRNAME, EXTENSION, HIVE)
