@@ -123,7 +123,7 @@ def measure(
     A point of the curve: hours of the day, rows held, estimated bytes held, MiB of the process.
     """
     alone = Engine([parse_rule(ALONE)], "sysmon").session()
-    joined = Engine([parse_rule(JOINED)], "sysmon").session(StreamOptions(lateness=1_000_000))
+    joined = Engine([parse_rule(JOINED)], "sysmon").session(StreamOptions(lateness="1 second"))
     spent_alone = spent_joined = 0.0
     pairs = fed = 0
     curve: list[tuple[float, int, int, float]] = []

@@ -15,13 +15,30 @@ from typing import Any
 from attrs import define, field
 from hypothesis import strategies as st
 
+from carengine.engine.streams import StreamOptions
 from carengine.values import format_time
 
 SECOND = 1_000_000
 START = 1_714_557_600 * SECOND
+HORIZON = 30 * 86_400 * SECOND
 
 _FIELDS = ("hostname", "user", "exe", "pid", "ppid")
 _KINDS = ("Process:Create", "Process:Terminate", "File:Create", "Process:Create,Terminate")
+
+
+def stream_options(
+    lateness: int | None = None,
+    horizon: int | None = HORIZON,
+    now: int | None = None,
+    *,
+    max_events: int = 1_000_000,
+    max_bytes: int = 1 << 30,
+) -> StreamOptions:
+    """Options whose lengths and times are microseconds, as the tests count them."""
+    ceilings = {"max_events": max_events, "max_bytes": max_bytes}
+    return StreamOptions.from_data(
+        {"lateness": lateness, "horizon": horizon, "now": now, **ceilings}
+    )
 
 
 @define

@@ -86,7 +86,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_the_language_page_shows_every_keyword() -> None:
-    grammar = (Path(carengine.resources.grammar())).read_text(encoding="utf-8")
+    grammar = (Path(carengine.resources.grammar_file())).read_text(encoding="utf-8")
     words = {
         found.lower() for found in re.findall(r"^_?[A-Z_]+(?:\.\d)?: /([a-z]+)", grammar, re.M)
     }

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import carengine
 from carengine import ir
-from carengine.diagnostics import CarError, render
+from carengine.diagnostics import CarError, PathNotFoundError, render
 from carengine.engine import Engine
 from carengine.evaluate import Alone, RawRow, value_of
 from carengine.fieldmap import (
@@ -577,8 +577,9 @@ def test_files_that_are_no_maps(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_map_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(CarError, match="cannot be read"):
+    with pytest.raises(PathNotFoundError, match="no file or folder") as caught:
         load_map(tmp_path / "none.yaml")
+    assert caught.value.filename == str(tmp_path / "none.yaml")
 
 
 # Where maps come from

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from carengine import Engine, load_rules, read_events
-from carengine.resources import rules as shipped_rules
+from carengine.resources import shipped_rules
 from evidence_forms import xml_of
 from evtx_writer import evtx_of
 

@@ -30,7 +30,7 @@ from carengine import gc_control
 from carengine.cli import main, status
 from carengine.cli.results import line_of
 from carengine.diagnostics import render
-from carengine.engine import Engine, Match, StreamOptions
+from carengine.engine import Engine, Match
 from carengine.engine.report.rule_status import FIRST_EVENTS
 from carengine.loading import parse_rule
 from carengine.readers import Limits, pieces
@@ -40,7 +40,7 @@ from carengine.runner import run as hunting
 from carengine.runner import worker as bench
 from carengine.tuning import TimeRange
 from evidence_forms import FORMS
-from streams import SECOND, START, events, programs
+from streams import SECOND, START, events, programs, stream_options
 
 EXAMPLES = int(os.environ.get("CARENGINE_FUZZ") or 40)
 SRC = Path(carengine.__file__).parents[1]
@@ -190,7 +190,7 @@ def _agree_on(
     agree(
         Engine(rules, "auto"),
         [folder],
-        options=StreamOptions(lateness, max_events=rows),
+        options=stream_options(lateness, max_events=rows),
         times=times,
         render=partial(line_of, raw=True) if written else None,
         limits=Limits(record_bytes=260),
@@ -289,7 +289,7 @@ def test_matches_are_there_to_be_compared(tmp_path: Path) -> None:
         found = agree(
             Engine(rules),
             [path],
-            options=StreamOptions(lateness),
+            options=stream_options(lateness),
             limits=Limits(record_bytes=2000),
             piece=2_500,
             warm=3_000,

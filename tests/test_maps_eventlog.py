@@ -10,7 +10,7 @@ import carengine
 from carengine import ir
 from carengine.engine import Engine
 from carengine.fieldmap import find_maps, normalize
-from carengine.resources import rules as rules_folder
+from carengine.resources import shipped_rules as rules_folder
 from map_cases import Expected, missed, seen_as, shape_of
 from windows_shapes import SHAPES, Windows, flat
 

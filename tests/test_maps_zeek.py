@@ -15,7 +15,7 @@ import carengine
 from carengine import ir
 from carengine.engine import Engine
 from carengine.fieldmap import find_maps, lower
-from carengine.resources import rules as rules_folder
+from carengine.resources import shipped_rules as rules_folder
 from map_cases import Case, check, missed, seen_as, shape_of
 
 SHARED = Path(__file__).parents[1].parent / "shared"

@@ -16,7 +16,7 @@ from carengine.cli import main, status
 from carengine.datamodel import model
 from carengine.fieldmap import CarEvent
 from carengine.ir import EventKind
-from carengine.resources import rules as shipped_rules
+from carengine.resources import shipped_rules
 from evidence_forms import EVENTS
 from evtx_writer import evtx_of
 

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carengine.diagnostics import codes
+from carengine.diagnostics import PathNotFoundError, codes
 from carengine.readers import Limits, Reading, Record, json_text, read_events
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -723,7 +723,11 @@ def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
     good = tmp_path / "good"
     good.write_bytes(THREE)
     bad: list[str | Path] = [tmp_path / "missing", "", "nul\0byte", good / "below"]
-    reading = read_events(*bad, good)
+    with pytest.raises(FileNotFoundError) as caught:
+        read_events(*bad, good, "-")
+    assert isinstance(caught.value, PathNotFoundError)
+    assert [item.code.id for item in caught.value.diagnostics] == ["CE501"] * 4
+    reading = read_events(*bad, good, must_exist=False)
     assert len(list(reading)) == 3
     assert said(reading) == ["CE501"] * 4
     if os.geteuid() != 0:

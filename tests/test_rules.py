@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import carengine
 from carengine import ir
 from carengine.check import check, format_rule
-from carengine.diagnostics import CarError, Severity, codes
+from carengine.diagnostics import CarError, PathNotFoundError, Severity, codes
 from carengine.engine import Engine
 from carengine.engine.report.examples import run_examples
 from carengine.fieldmap import (
@@ -300,11 +300,14 @@ def test_two_rules_of_one_id(tmp_path: Path) -> None:
 
 
 def test_paths_that_hold_no_rules(tmp_path: Path) -> None:
-    rules = load_rules(tmp_path, tmp_path / "none.car")
+    with pytest.raises(FileNotFoundError, match=r"none\.car") as missing:
+        load_rules(tmp_path, tmp_path / "none.car")
+    assert isinstance(missing.value, CarError)
+    rules = load_rules(tmp_path, tmp_path / "none.car", must_exist=False)
     assert [item.code.id for item in rules.diagnostics] == ["CE309", "CE301"] or [
         item.code.id for item in rules.diagnostics
     ] == ["CE301", "CE309"]
-    with pytest.raises(CarError):
+    with pytest.raises(PathNotFoundError):
         load_rule(tmp_path / "none.car")
 
 

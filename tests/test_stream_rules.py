@@ -18,10 +18,9 @@ import pytest
 
 from carengine import load_rules, read_events
 from carengine.engine import Engine, Match, Origin, interpret_streams
-from carengine.engine.streams import StreamOptions
-from carengine.engine.streams.flow import HORIZON
 from carengine.fieldmap import find_maps, normalize
 from carengine.rule import RuleSet
+from streams import HORIZON, stream_options
 from test_streams import canonical
 
 HERE = Path(__file__).parent
@@ -138,7 +137,7 @@ def test_log_as_a_stream(name: str, rules: RuleSet) -> None:
     assert rule is not None
     log = sorted(records(name), key=lambda item: normalize(item[0], find_maps("car"))[0].time or 0)
     engine = Engine([rule], "car")
-    session = engine.session(StreamOptions(lateness=0))
+    session = engine.session(stream_options(lateness=0))
     got = [match for event, origin in log for match in session.feed(event, origin)]
     got += session.flush()
     assert session.account.late == 0
@@ -177,7 +176,7 @@ def test_real_logs(archive: Path | None, rules: RuleSet) -> None:
                 last = last if time is None else time
                 keys.append(last + chance.uniform(0, lateness))
             order.sort(key=keys.__getitem__)
-        session = engine.session(StreamOptions(lateness=lateness))
+        session = engine.session(stream_options(lateness=lateness))
         got = [match for number in order for match in session.feed(found[number])]
         got += session.flush()
         assert session.account.late == 0

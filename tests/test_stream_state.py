@@ -14,7 +14,6 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carengine import CarError, ir, parse_rule
-from carengine.engine import Engine, Match, Origin, Session, StreamOptions, interpret_streams
+from carengine.engine import Engine, Match, Origin, Session, interpret_streams
 from carengine.engine.streams.aggregates import Running, aggregate
 from carengine.engine.streams.bounds import limits, stated_limits
 from carengine.engine.streams.memory import level
 from carengine.fieldmap import find_maps
 from carengine.values import format_time
+from streams import stream_options
 
 SECOND = 1_000_000
 MAPS = find_maps("car")
@@ -49,7 +49,7 @@ def event(second: float | None, host: str = "h", exe: str = "a", **more: Any) ->
 
 
 def session(text: str, **options: Any) -> Session:
-    return Engine([parse_rule(text)], "car").session(StreamOptions(**options))
+    return Engine([parse_rule(text)], "car").session(stream_options(**options))
 
 
 def feed(run: Session, *events: dict[str, Any]) -> list[Match]:
@@ -64,14 +64,14 @@ def codes_of(run: Session) -> list[str]:
 
 
 def test_a_join_matches_with_its_last_event_and_a_group_when_it_can_no_longer_change() -> None:
-    run = session(PAIRS, lateness=timedelta(seconds=5))
+    run = session(PAIRS, lateness=5 * SECOND)
     assert [len(feed(run, e)) for e in (event(0), event(3, exe="b"), event(1), event(2))] == [
         0,
         1,
         1,
         1,
     ]
-    run = session(SERIES, lateness=timedelta(seconds=5))
+    run = session(SERIES, lateness=5 * SECOND)
     assert feed(run, event(0), event(10), event(15), event(30)) == []
     [match] = feed(run, event(30.000001))
     assert [e.time for e in match.events] == [START + n * SECOND for n in (0, 10, 15)]
@@ -287,7 +287,7 @@ def test_sessions_of_one_engine_do_not_see_each_other() -> None:
     found: dict[int, int] = {}
 
     def hunt(which: int) -> None:
-        run = engine.session(StreamOptions(lateness=SECOND))
+        run = engine.session(stream_options(lateness=SECOND))
         exe = "a" if which % 2 else "b"
         total = 0
         for number in range(2_000):
@@ -311,7 +311,7 @@ def test_sessions_of_one_engine_do_not_see_each_other() -> None:
 def test_another_process_goes_on(tmp_path: Path) -> None:
     (tmp_path / "r.car").write_text(PAIRS)
     run = Engine([parse_rule(PAIRS, str(tmp_path / "r.car"))], "car").session(
-        StreamOptions(lateness=SECOND)
+        stream_options(lateness=SECOND)
     )
     run.feed(event(0), Origin("log", 7))
     run.attached = {"mine": [1]}
@@ -342,13 +342,13 @@ print(match.events[0].origin.record, match.events[0].stream, match.events[1].str
 def test_states_of_others_are_refused(tmp_path: Path) -> None:
     state = tmp_path / "state"
     engine = Engine([parse_rule(PAIRS)], "car")
-    engine.session(StreamOptions(lateness=SECOND)).save(state)
-    assert engine.load_session(state).options.lateness == SECOND
+    engine.session(stream_options(lateness=SECOND)).save(state)
+    assert engine.load_session(state).options.lateness_us == SECOND
     others: list[Callable[[], Session]] = [
         lambda: Engine([parse_rule(SERIES)], "car").load_session(state),
         lambda: Engine([parse_rule(PAIRS.replace("10 sec", "11 sec"))], "car").load_session(state),
         lambda: Engine([parse_rule(PAIRS)], ["car", "eql"]).load_session(state),
-        lambda: engine.load_session(state, StreamOptions(lateness=2 * SECOND)),
+        lambda: engine.load_session(state, stream_options(lateness=2 * SECOND)),
         lambda: engine.load_session(tmp_path / "none"),
     ]
     for other in others:
@@ -382,11 +382,11 @@ def test_damaged_states_are_refused(tmp_path: Path) -> None:
 def test_what_differs_is_said_in_words(tmp_path: Path) -> None:
     state = tmp_path / "state"
     engine = Engine([parse_rule(PAIRS)], "car")
-    engine.session(StreamOptions(lateness=90 * SECOND)).save(state)
+    engine.session(stream_options(lateness=90 * SECOND)).save(state)
     with pytest.raises(CarError, match="lateness 90 seconds, and 2 minutes is asked for"):
-        engine.load_session(state, StreamOptions(lateness=120 * SECOND))
+        engine.load_session(state, stream_options(lateness=120 * SECOND))
     with pytest.raises(CarError, match=r"reference time none, and .2024-05-01T10:00:00\.000Z. is"):
-        engine.load_session(state, StreamOptions(lateness=90 * SECOND, now=START))
+        engine.load_session(state, stream_options(lateness=90 * SECOND, now=START))
 
 
 def test_hostile_events_can_be_saved(tmp_path: Path) -> None:

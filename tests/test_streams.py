@@ -18,7 +18,7 @@ from carengine.fieldmap import find_maps
 from carengine.loading import parse_rule
 from carengine.rule import Rule
 from carengine.values import time_of
-from streams import SECOND, events, programs
+from streams import SECOND, events, programs, stream_options
 
 # `make soak` looks at many more, and at others each time.
 EXAMPLES = int(os.environ.get("CARENGINE_FUZZ") or 120)
@@ -84,7 +84,7 @@ def test_incremental_equals_reference(
 ) -> None:
     note(text)
     rule = parse_rule(text)
-    options = StreamOptions(lateness=lateness, horizon=horizon, now=now)
+    options = stream_options(lateness=lateness, horizon=horizon, now=now)
     expected = interpret_streams([rule], found, MAPS, now=now, horizon=horizon)
     order = list(found)
     if lateness is None:
@@ -106,7 +106,7 @@ def test_a_saved_session_goes_on(
 ) -> None:
     """Saving and loading in the middle changes nothing, the order of the matches included."""
     engine = Engine([parse_rule(text)], "car")
-    options = StreamOptions(lateness=lateness)
+    options = stream_options(lateness=lateness)
     expected = [canonical(match) for match in engine.run(found, options)]
     session = engine.session(options)
     got = [canonical(m) for event in found[:cut] for m in session.feed(event)]
@@ -129,7 +129,7 @@ def test_lines_give_what_events_give(
     noise = [{"object": "flow", "action": "start", "time": e["time"]} for e in found if "time" in e]
     mixed = [event for pair in zip(found, [*noise, *found], strict=False) for event in pair]
     engine = Engine([parse_rule(text)], "car")
-    options = StreamOptions(lateness=lateness)
+    options = stream_options(lateness=lateness)
     expected = [canonical(match) for match in engine.run(mixed, options)]
     lines = [json.dumps(event).encode() for event in mixed]
     got = [canonical(match) for match in engine.lines(lines, options)]

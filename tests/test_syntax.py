@@ -790,7 +790,7 @@ def test_the_grammar_has_no_conflicts() -> None:
     lark.logger.addHandler(ear)
     lark.logger.setLevel(logging.DEBUG)
     try:
-        text = resources.grammar().read_text(encoding="utf-8")
+        text = resources.grammar_file().read_text(encoding="utf-8")
         lark.Lark(text, parser="lalr", start=["program", "expression"], debug=True)
     finally:
         lark.logger.removeHandler(ear)

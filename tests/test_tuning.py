@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carengine import CarError, Engine, Match, Rule, parse_rule
-from carengine.diagnostics import codes
+from carengine.diagnostics import PathNotFoundError, codes
 from carengine.tuning import (
     RuleFilter,
     Sifter,
@@ -150,7 +150,7 @@ def test_what_is_wrong_has_its_place(text: str, expected: list[tuple[str, int, i
 def test_all_files_are_checked_together(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("- {where: pid = 1, reason: x}\n")
     (tmp_path / "b.yaml").write_text("- {}\n")
-    with pytest.raises(CarError) as caught:
+    with pytest.raises(PathNotFoundError) as caught:
         load_tuning(tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "gone.yaml")
     assert len(caught.value.diagnostics) == 3
     assert len(load_tuning(tmp_path / "a.yaml", tmp_path / "a.yaml").exclusions) == 2

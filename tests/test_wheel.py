@@ -1,5 +1,5 @@
 """An installed wheel, far from the checkout, finds its grammar, its rules, its data model and its
-field maps."""
+field maps, and a type checker finds the same types in it as in the checkout."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+import carengine
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = """
@@ -92,9 +94,9 @@ def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_in_the_wheel(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "carengine/py.typed" in names
-    assert "carengine/shipped/grammar/car.lark" in names
+    assert "carengine/package-data/grammar/car.lark" in names
     for folder, pattern, inside in (
-        ("rules", "*.car", "carengine/shipped/rules"),
+        ("rules", "*.car", "carengine/package-data/rules"),
         ("src/carengine/fieldmap/maps", "*.yaml", "carengine/fieldmap/maps"),
         ("src/carengine/datamodel/objects", "*.yaml", "carengine/datamodel/objects"),
         ("src/carengine", "*.py", "carengine"),
@@ -129,3 +131,97 @@ def test_the_command_works_from_the_wheel(fresh: Path, tmp_path: Path) -> None:
     ids = [json.loads(line)["rule"]["id"] for line in out.splitlines()]
     assert "CAR-2019-08-001" in ids
     assert "carengine" in _run(command, "--version", cwd=tmp_path)
+
+
+# What embedders write, each in a file of its own. They are checked one after another with one
+# cache: what mypy remembers of a program must not change what it says of the next.
+TYPED = {
+    "first.py": """
+import carengine
+
+rules = carengine.load_rules(carengine.shipped_rules())
+reveal_type(carengine.shipped_rules())
+rule = rules["CAR-2019-08-001"]
+reveal_type(rule.attack)
+reveal_type(rules[0:2])
+""",
+    "second.py": """
+from datetime import timedelta
+
+import carengine
+
+folder = carengine.shipped_rules()
+reveal_type(folder / "x.car")
+engine = carengine.Engine(carengine.load_rules(folder))
+options = carengine.StreamOptions(lateness=timedelta(minutes=5), horizon="30 days")
+with engine.session(options) as session:
+    for record in carengine.read_events("-"):
+        for match in session.feed(record.event):
+            reveal_type(match.time)
+    session.flush()
+carengine.StreamOptions(lateness=300)
+""",
+    "third.py": """
+from carengine import CarError, load_rule, shipped_rules, translate
+
+try:
+    rule = load_rule(shipped_rules() / "CAR-2019-08-001.car")
+except CarError as error:
+    reveal_type(error.diagnostics)
+    raise
+reveal_type(translate(rule, "splunk").text)
+rule.titel
+""",
+}
+SAID = {
+    "first.py": ["pathlib.Path", "tuple[str, ...]", "tuple[carengine.rule.model.Rule, ...]"],
+    "second.py": ["pathlib.Path", "int | None", 'has incompatible type "int"'],
+    "third.py": ["Diagnostic, ...]", '"str"', 'has no attribute "titel"; maybe "title"?'],
+}
+
+
+def test_types_are_the_same_in_the_wheel(fresh: Path, tmp_path: Path) -> None:
+    """Strictly checked programs against the installed wheel, in a row, with a warm cache."""
+    if find_spec("mypy") is None:
+        pytest.skip("mypy is not installed")
+    for name, text in TYPED.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--python-executable",
+        fresh / "python",
+    ]
+    for name in (*TYPED, *reversed(TYPED), *TYPED):
+        out = _mypy(*command, tmp_path / name, cwd=tmp_path)
+        lines = [line for line in out.splitlines() if line.startswith(name)]
+        assert len(lines) == len(SAID[name]), out
+        for line, said in zip(lines, SAID[name], strict=True):
+            assert said in line, out
+    # A name that the package exports is never a module to the checker.
+    everything = "import carengine\n" + "".join(
+        f"reveal_type(carengine.{name})\n" for name in carengine.__all__
+    )
+    (tmp_path / "names.py").write_text(everything, encoding="utf-8")
+    out = _mypy(*command, tmp_path / "names.py", cwd=tmp_path)
+    assert out.count("Revealed type") == len(carengine.__all__)
+    assert "ModuleType" not in out
+    assert 'Any"' not in out
+
+
+def _mypy(*command: str | Path, cwd: Path) -> str:
+    """What mypy says of a program, with errors or without."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "MYPYPATH")}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=kept,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode in (0, 1), f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout

@@ -17,13 +17,12 @@ from hypothesis import strategies as st
 import carengine
 from carengine import ir
 from carengine.engine import Engine, Match
-from carengine.engine.streams import StreamOptions
 from carengine.engine.streams.aggregates import aggregate
 from carengine.engine.streams.relational import interpret_streams
 from carengine.fieldmap import find_maps
 from carengine.loading import parse_rule
 from carengine.rule import Rule
-from streams import SECOND, events
+from streams import SECOND, events, stream_options
 from test_streams import EXAMPLES, arrival, canonical
 
 CAR = find_maps("car")
@@ -97,7 +96,7 @@ def test_incremental_equals_reference(
     else:
         order = arrival(found, lateness, seed)
     expected = interpret_streams([rule], found, CAR)
-    got = list(Engine([rule], "car").run(order, StreamOptions(lateness=lateness)))
+    got = list(Engine([rule], "car").run(order, stream_options(lateness=lateness)))
     assert sorted(map(canonical, got)) == sorted(map(canonical, expected))
 
 
@@ -107,7 +106,7 @@ def test_a_saved_session_goes_on(
     window: ir.Window, found: list[dict[str, Any]], lateness: int | None, cut: int
 ) -> None:
     engine = Engine([rule_of(window)], "car")
-    options = StreamOptions(lateness=lateness)
+    options = stream_options(lateness=lateness)
     expected = [canonical(match) for match in engine.run(found, options)]
     session = engine.session(options)
     got = [canonical(m) for event in found[:cut] for m in session.feed(event)]
@@ -124,7 +123,7 @@ def ran(window: ir.Window, times: list[int]) -> list[tuple[list[int], Any]]:
     """What fires: the seconds of its events, and the first column."""
     log = [{**EMPTY, "time": f"2024-05-01T10:00:{second:02}Z"} for second in times]
     rule = rule_of(window)
-    found = list(Engine([rule], "car").run(log, StreamOptions(lateness=0)))
+    found = list(Engine([rule], "car").run(log, stream_options(lateness=0)))
     assert list(map(canonical, found)) == list(map(canonical, interpret_streams([rule], log, CAR)))
     return [([seconds(e.time) for e in m.events], m.fields["n"]) for m in found]
 
@@ -167,7 +166,7 @@ def test_what_is_past_is_let_go_of() -> None:
         (ir.Column("n", ir.Aggregate("count", None)),),
         ir.Compare(ir.Field("n"), ir.Relation.GREATER, ir.Constant(99), ir.Type.NUMBER),
     )
-    session = Engine([rule_of(window)], "car").session(StreamOptions(lateness=0))
+    session = Engine([rule_of(window)], "car").session(stream_options(lateness=0))
     most = 0
     for number in range(3000):
         time = f"2024-05-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z"
@@ -243,7 +242,7 @@ def test_sigma_correlations_run(
     rules = carengine.load_rules(tmp_path)
     assert not rules.refused, rules.diagnostics
     engine = Engine(rules)
-    for options in (StreamOptions(), StreamOptions(lateness=60 * SECOND)):
+    for options in (stream_options(), stream_options(lateness=60 * SECOND)):
         found: list[Match] = list(engine.run(log(*items), options))
         assert [len(match.events) for match in found] == expected
     reference = interpret_streams(rules, log(*items), engine.maps)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .languages.writing import Translation, translate
     from .loading import load_rule, load_rules, parse_rule
     from .readers import Record, read_events
-    from .resources import rules as shipped_rules
+    from .resources import shipped_rules
     from .rule import Rule, RuleSet
     from .runner import Hunting
     from .syntax import parse_program as parse
@@ -60,7 +60,7 @@ _HOMES = {
     "parse": ("syntax", "parse_program"),
     "parse_rule": ("loading", "parse_rule"),
     "read_events": ("readers", "read_events"),
-    "shipped_rules": ("resources", "rules"),
+    "shipped_rules": ("resources", "shipped_rules"),
     "translate": ("languages.writing", "translate"),
 }
 

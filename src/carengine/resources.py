@@ -1,7 +1,8 @@
 """Where the files that come with the package are: the grammar and the rules.
 
-In an installed wheel they lie inside the package, in ``shipped/``; in a checkout they are the
-folders ``grammar/`` and ``rules/`` at the top.
+In an installed wheel they lie inside the package, in ``package-data/``; in a checkout they are the
+folders ``grammar/`` and ``rules/`` at the top. The hyphen is there on purpose: no import and no
+type checker can take the folder for a module, whatever is beside it.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def _folder(name: str) -> Path:
-    packaged = _PACKAGE / "shipped" / name
+    packaged = _PACKAGE / "package-data" / name
     return packaged if packaged.is_dir() else _PACKAGE.parent.parent / name
 
 
-def grammar() -> Path:
+def grammar_file() -> Path:
     """The Lark grammar of the language."""
     return _folder("grammar") / "car.lark"
 
 
-def rules() -> Path:
-    """The folder of the rules that carengine ships."""
+def shipped_rules() -> Path:
+    """The folder of the rules that carengine ships.
+
+    >>> import carengine
+    >>> (carengine.shipped_rules() / "CAR-2019-08-001.car").is_file()
+    True
+    """
     return _folder("rules")

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
 
 def _findings(paths: list[str], lenient: bool) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
     """The rules of some paths and everything there is to say about them."""
-    rules = load_rules(*paths, lenient=lenient)
+    rules = load_rules(*paths, lenient=lenient, must_exist=False)
     refused = (item for one in rules.refused for item in one.diagnostics)
     return rules, ordered((*rules.diagnostics, *refused, *check_rules(rules)))
 

@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, screen: Screen) -> int:
     """Write the page. The exit status."""
-    rules = load_rules(*options.rules, lenient=True)
+    rules = load_rules(*options.rules, lenient=True, must_exist=False)
     screen.show(corpus_report(rules, check_rule).rstrip("\n"))
     if options.languages:
         screen.show()

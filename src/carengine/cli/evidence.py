@@ -52,6 +52,7 @@ def open_events(options: argparse.Namespace) -> Reading:
         password=options.password,
         include=options.include_files,
         exclude=options.exclude_files,
+        must_exist=False,
     )
 
 

@@ -77,7 +77,7 @@ def _together(options: argparse.Namespace, rule: Rule, record: Record) -> list[M
     path, _, _ = _place(options.event)
     if path == "-":
         return None
-    with read_events(path) as reading:
+    with read_events(path, must_exist=False) as reading:
         pairs = ((one.event, Origin(one.source, one.number)) for one in reading)
         origin = Origin(record.source, record.number)
         found = matches_with(rule, pairs, origin, options.mapping or "auto")
@@ -158,7 +158,7 @@ def _raise_refused(rules: RuleSet, wanted: str, in_file: bool) -> None:
 def _record(named: str, screen: Screen) -> Record | None:
     """The record that is meant, or None, which has been said."""
     path, member, number = _place(named)
-    with read_events(path) as reading:
+    with read_events(path, must_exist=False) as reading:
         for record in reading:
             if record.number == number and member in (None, record.source):
                 return record

@@ -123,7 +123,7 @@ def _announce(
 ) -> None:
     """Say what is watched, how long events are waited for, and which rules match long after their
     last event."""
-    lateness = session.options.lateness or 0
+    lateness = session.options.lateness_us or 0
     doing = "reading" if options.finish else "watching"
     told = [f"{doing} {', '.join(map(visible, options.events))}"]
     told[0] += f" with {counted(len(session.engine.rules), 'rule')}"

@@ -18,10 +18,10 @@ from typing import BinaryIO
 from .. import gc_control
 from ..diagnostics import counted
 from ..engine import Engine, Match, StreamOptions
-from ..engine.engine import Session
 from ..engine.report.needs import needs
 from ..engine.report.rule_status import Outcome, Sample, Standing, standings
 from ..engine.report.unrecognised import UnknownShapes
+from ..engine.session import Session
 from ..readers import Reading
 from ..rule import Rule, RuleSet
 from ..runner import Hunting, WorkerError

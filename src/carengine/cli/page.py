@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, screen: Screen) -> int:
     """Write the page. The exit status."""
-    rules = load_rules(options.rule)
+    rules = load_rules(options.rule, must_exist=False)
     if len(rules) != 1 or rules.refused:
         screen.report(rules.diagnostics)
         screen.say(f"carengine: a page shows one rule, and {options.rule} holds {len(rules)}")

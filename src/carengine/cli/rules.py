@@ -9,7 +9,7 @@ from ..diagnostics import Severity, codes, counted, ordered
 from ..engine import compiled
 from ..fieldmap import MapChoice
 from ..loading import load_rules
-from ..resources import rules as shipped_rules
+from ..resources import shipped_rules
 from ..rule import Rule, RuleSet
 from ..rule.frontmatter import LEVELS
 from ..syntax import ast
@@ -115,7 +115,10 @@ def load(options: argparse.Namespace, screen: Screen) -> RuleSet:
         name: several[0] if len(several) == 1 else several for name, several in values.items()
     }
     rules = load_rules(
-        *(options.rules or [shipped_rules()]), parameters=parameters, lenient=options.lenient
+        *(options.rules or [shipped_rules()]),
+        parameters=parameters,
+        lenient=options.lenient,
+        must_exist=False,
     )
     asked = {
         statement.name.text

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
+from datetime import timedelta
 
 from ..engine import Session, StreamOptions
-from ..syntax.parser import MICROSECONDS
-from ..values import time_of
+from ..engine.streams import length_of, moment_of
 from . import UsageError
 from .screen import Screen
 
-FOLLOW_LATENESS = 300_000_000
-"""How late events may be while files are followed, in microseconds: five minutes."""
+FOLLOW_LATENESS = timedelta(minutes=5)
+"""How late events may be while files are followed."""
 
-_LENGTH = re.compile(r"(\d{1,15})(\.\d{1,6})?\s*([a-z]{1,12})", re.ASCII)
 _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -60,28 +59,25 @@ def stream_options(options: argparse.Namespace) -> StreamOptions:
     if options.horizon is not None:
         none = options.horizon.lower() == "none"
         horizon = None if none else _length("--horizon", options.horizon)
-    now = None
-    if options.now is not None:
-        now = time_of(options.now)
-        if now is None:
-            raise UsageError(
-                f"carengine hunt: --now wants a time such as 2024-05-01T10:00:00Z, not {options.now}"
-            )
+    try:
+        now = moment_of(options.now)
+    except ValueError:
+        raise UsageError(
+            f"carengine hunt: --now wants a time such as 2024-05-01T10:00:00Z, not {options.now}"
+        ) from None
     try:
         return StreamOptions(lateness, horizon, now, options.max_events, _size(options.max_bytes))
     except ValueError as error:
         raise UsageError(f"carengine hunt: {error}") from None
 
 
-def _length(name: str, text: str) -> int:
-    """A duration as the language writes it, in microseconds."""
-    found = _LENGTH.fullmatch(text.strip().lower())
-    if found is not None:
-        whole, part, unit = found.groups()
-        size = MICROSECONDS.get(unit) or MICROSECONDS.get(unit.removesuffix("s"))
-        if size is not None:
-            return round(float(whole + (part or "")) * size) if part else int(whole) * size
-    raise UsageError(f"carengine hunt: {name} wants a time such as 30s or '10 minutes', not {text}")
+def _length(name: str, text: str) -> timedelta:
+    try:
+        return length_of(text)
+    except ValueError:
+        raise UsageError(
+            f"carengine hunt: {name} wants a time such as 30s or '10 minutes', not {text}"
+        ) from None
 
 
 def _size(text: str) -> int:

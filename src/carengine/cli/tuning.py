@@ -10,7 +10,7 @@ from typing import Any
 
 from ..diagnostics import counted, visible
 from ..engine import Engine, Match
-from ..engine.engine import Session
+from ..engine.session import Session
 from ..rule.frontmatter import LEVELS
 from ..tuning import (
     InTime,

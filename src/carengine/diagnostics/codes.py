@@ -381,6 +381,13 @@ STATE_IN_USE = _error(
     """Another run holds this state file. Two runs would overwrite each other's state and output; end the other one first, or give
     this one a state file of its own. A run that was killed holds nothing.""",
 )
+UNCLAIMED_MATCHES = _warning(
+    "CE548",
+    "matches that nobody asked for",
+    """A session was closed, or its `with` block left, while joins and groups still held events. The end of the data
+    decided matches, and nobody had asked for them. Call `flush()` after the last event and use the matches that it
+    gives, or `save()` the session to go on later.""",
+)
 
 # 6xx: repairs of the lenient reading, and its reasons for refusing
 

@@ -17,6 +17,8 @@ nothing stops at the first::
 from __future__ import annotations
 
 import enum
+import errno
+import os
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
@@ -88,6 +90,15 @@ class Diagnostic:
 
     ``label`` is the few words under the caret; ``origin`` names what a finding without a
     span is about (a file, a rule's id).
+
+    ``str(diagnostic)`` is one line for logs; `render` shows the text with a caret.
+
+    >>> import carengine
+    >>> try:
+    ...     carengine.parse_rule("a = search Proces:Create output a", "my.car")
+    ... except carengine.CarError as error:
+    ...     print(error.diagnostics[0])
+    my.car:1:12: error CE202: there is no object Proces
     """
 
     code: Code
@@ -110,6 +121,10 @@ class Diagnostic:
         if self.span is None:
             return self.origin
         return f"{self.span.source.name}:{self.span.line}:{self.span.column}"
+
+    def __str__(self) -> str:
+        where = f"{self.where}: " if self.where else ""
+        return visible(f"{where}{self.severity.value} {self.code.id}: {self.message}")
 
     def sort_key(self) -> tuple[str, int, int, int, str, str]:
         """By file, then place, then gravity."""
@@ -137,6 +152,48 @@ class CarError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.diagnostics,)
+
+
+class PathNotFoundError(CarError, FileNotFoundError):
+    """A path that was named and is not there. It is a `FileNotFoundError`, too.
+
+    ``filename`` is the first of the paths; ``diagnostics`` has a finding for each.
+
+    >>> import carengine
+    >>> try:
+    ...     carengine.load_rules("/no/such/folder")
+    ... except FileNotFoundError as error:
+    ...     print(error.filename)
+    /no/such/folder
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        super().__init__(diagnostics)
+        self.errno = errno.ENOENT
+        self.filename = next((item.origin for item in self.diagnostics), None)
+
+    def __str__(self) -> str:
+        return "\n".join(map(render, self.diagnostics))
+
+
+def refuse_missing(paths: Iterable[str | os.PathLike[str]], code: Code) -> None:
+    """Raise `PathNotFoundError`, with a finding of this code for each path that does not exist."""
+    missing = [os.fspath(path) for path in paths if is_missing(path)]
+    if missing:
+        message = "there is no file or folder of this name"
+        raise PathNotFoundError(Diagnostic(code, message, origin=path) for path in missing)
+
+
+def is_missing(path: str | os.PathLike[str]) -> bool:
+    """Whether nothing is at a path. Of one in a folder that may not be looked into that is not
+    known, so that it is not missing."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 @frozen

@@ -11,9 +11,10 @@ data, ``streaming`` comes to the same while events go by, and ``saved`` keeps a 
 
 from .account import Account
 from .classes import Classified, EventClass
-from .engine import Engine, Session
+from .engine import Engine
 from .interpreter import interpret
 from .match import Match, MatchedEvent, Origin
+from .session import Session
 from .streams import StreamOptions
 from .streams.relational import interpret_streams
 from .targets import Gap

@@ -52,7 +52,16 @@ from attrs import evolve, frozen
 
 from .. import ir, yamltext
 from ..datamodel import DataModel, ObjectSpec, model, nearest
-from ..diagnostics import Block, CarError, Diagnostic, Source, Span, codes, has_errors
+from ..diagnostics import (
+    Block,
+    CarError,
+    Diagnostic,
+    Source,
+    Span,
+    codes,
+    has_errors,
+    refuse_missing,
+)
 from ..functions import FUNCTIONS, arities
 from ..resolve import resolve_map_condition, resolve_map_value, suggestion
 from ..syntax import ast, parse_value
@@ -76,8 +85,10 @@ def load_map(path: str | Path, *, deferred: bool = False) -> tuple[FieldMap, ...
     With ``deferred`` the fields of entries are read when they are asked for, and are known to be
     right: so the shipped maps are loaded, which tests have checked.
 
-    Raises `CarError` with everything that is wrong, each with its line and column.
+    Raises `CarError` with everything that is wrong, each with its line and column, and
+    `PathNotFoundError` when there is no such file.
     """
+    refuse_missing([path], codes.BAD_MAP)
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 from attrs import define, field
 
 from .. import gc_control
-from ..diagnostics import Block, CarError, Diagnostic, Source, codes, has_errors
+from ..diagnostics import Block, CarError, Diagnostic, Source, codes, has_errors, refuse_missing
 from ..languages.car import carfile, caryaml, page
 from ..rule.model import Draft, Metadata, Parameters, Rule, RuleSet, from_drafts
 from .files import RuleFile, rule_files
@@ -37,20 +37,29 @@ _Reads = Callable[
 
 
 def load_rules(
-    *paths: str | Path, parameters: Parameters | None = None, lenient: bool = False
+    *paths: str | Path,
+    parameters: Parameters | None = None,
+    lenient: bool = False,
+    must_exist: bool = True,
 ) -> RuleSet:
     """The rules in files, folders (searched through, in sorted order) and archives (tar, zip).
 
     ``parameters`` gives values to the programs' ``input`` names, and lists of values to the
     placeholders of Sigma rules. With ``lenient``, ``.car`` files are repaired where they can be, as
     CAR's YAML and Markdown always are. Markdown and YAML in a folder that is no rule is passed over
-    with a note. Problems are in the set's ``diagnostics`` and ``refused``; nothing is raised.
+    with a note. Problems in what is there are in the set's ``diagnostics`` and ``refused``; nothing
+    is raised for them.
+
+    Raises `PathNotFoundError`, which is a `CarError` and a `FileNotFoundError`, when a path does not
+    exist. With ``must_exist=False`` that is one of the set's diagnostics (CE301), too.
 
     >>> import carengine
     >>> rules = carengine.load_rules(carengine.shipped_rules())
     >>> rules.get("CAR-2019-08-001").attack
     ('T1003.001',)
     """
+    if must_exist:
+        refuse_missing(paths, codes.UNREADABLE_RULE)
     with gc_control.paused():
         loading = _Loading(lenient)
         for path in paths:

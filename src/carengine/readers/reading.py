@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from attrs import define, field, frozen
 
-from ..diagnostics import Code, Diagnostic, codes
+from ..diagnostics import Code, Diagnostic, codes, refuse_missing
 from .auditd import is_audit_log, read_audit_log
 from .event_log import read_event_log
 from .event_xml import is_event_xml, read_event_xml
@@ -215,6 +215,7 @@ def read_events(
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     left: Callable[[list[bytes]], Iterable[int]] | None = None,
+    must_exist: bool = True,
 ) -> Reading:
     """The events in files, folders and archives, one record after another.
 
@@ -227,7 +228,9 @@ def read_events(
     ``exclude`` is not looked into. What is left out is counted (CE508); a path that is given itself
     is always read.
 
-    Nothing is raised for what cannot be read: it is a diagnostic, and the rest is read.
+    Raises `PathNotFoundError`, which is a `CarError` and a `FileNotFoundError`, when a path does not
+    exist; with ``must_exist=False`` that is a diagnostic (CE501). Nothing is raised for what is
+    there and cannot be read: it is a diagnostic, and the rest is read.
 
     Where records are lines of JSON, ``left`` gets some of them at a time before they are decoded,
     and gives the places of those that are to be read, in order. The others are counted and not
@@ -241,6 +244,8 @@ def read_events(
     >>> reading.records, reading.unreadable, [x.where for x in reading.diagnostics]
     (2, 1, ['-:2'])
     """
+    if must_exist:
+        refuse_missing((path for path in paths if os.fspath(path) != "-"), codes.UNREADABLE_FILE)
     account = Account(left=left)
     walk = Walk.of(account, limits, stdin, password, include, exclude)
     return Reading(walk.records([os.fspath(path) for path in paths]), account)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, overload
 
 from attrs import evolve, field, frozen
 
@@ -210,11 +210,29 @@ class RuleSet:
 
     ``diagnostics`` is everything there is to say: about the rules, the refused ones and files
     that hold none.
+
+    It is iterated and indexed like a sequence of the rules that can be used, and is asked for one
+    by its id, case ignored. ``rules[id]`` raises `KeyError` for an id that it does not have,
+    ``rules[number]`` `IndexError`.
+
+    >>> import carengine
+    >>> rules = carengine.load_rules(carengine.shipped_rules())
+    >>> rules["car-2019-08-001"] is rules["CAR-2019-08-001"], "CAR-1999-01-001" in rules
+    (True, False)
+    >>> rules[0] in rules, rules[0] is next(iter(rules)), len(rules[:3])
+    (True, True, 3)
     """
 
     rules: tuple[Rule, ...]
     refused: tuple[Refused, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    _by_id: Mapping[str, Rule] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        by_id: dict[str, Rule] = {}
+        for rule in self.rules:
+            by_id.setdefault(rule.id.lower(), rule)
+        object.__setattr__(self, "_by_id", by_id)
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
@@ -222,10 +240,30 @@ class RuleSet:
     def __len__(self) -> int:
         return len(self.rules)
 
+    def __contains__(self, item: object) -> bool:
+        if isinstance(item, str):
+            return item.lower() in self._by_id
+        return isinstance(item, Rule) and self._by_id.get(item.id.lower()) is item
+
+    @overload
+    def __getitem__(self, key: str | int) -> Rule: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Rule, ...]: ...
+
+    def __getitem__(self, key: str | int | slice) -> Rule | tuple[Rule, ...]:
+        if not isinstance(key, str):
+            return self.rules[key]
+        rule = self._by_id.get(key.lower())
+        if rule is not None:
+            return rule
+        if any(refused.id.lower() == key.lower() for refused in self.refused):
+            raise KeyError(f"the rule {key} was refused; `refused` says why")
+        raise KeyError(f"there is no rule {key}")
+
     def get(self, id_: str) -> Rule | None:
-        """The rule of an id, case ignored."""
-        wanted = id_.lower()
-        return next((rule for rule in self.rules if rule.id.lower() == wanted), None)
+        """The rule of an id, case ignored; None where there is none."""
+        return self._by_id.get(id_.lower())
 
 
 def from_drafts(

@@ -19,10 +19,10 @@ from zlib import crc32
 from attrs import define, field
 
 from ..engine import Match, Origin
-from ..engine.engine import Session
 from ..engine.report.profile import FEEDING, TAKING, Profile
 from ..engine.report.rule_status import FIRST_EVENTS, Sample, Seen
 from ..engine.report.unrecognised import UnknownShapes
+from ..engine.session import Session
 from ..readers import Record
 
 Key = tuple[tuple[str, str, str], ...]

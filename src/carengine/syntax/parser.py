@@ -171,7 +171,7 @@ def _lark() -> Lark:
     from lark import Lark
 
     return Lark(
-        resources.grammar().read_text(encoding="utf-8"),
+        resources.grammar_file().read_text(encoding="utf-8"),
         parser="lalr",
         lexer="contextual",
         start=["program", "expression"],

@@ -29,7 +29,18 @@ from attrs import evolve, field, frozen
 
 from .. import ir, yamltext
 from ..datamodel import model, nearest
-from ..diagnostics import Block, CarError, Diagnostic, Source, Span, codes, has_errors, ordered
+from ..diagnostics import (
+    Block,
+    CarError,
+    Diagnostic,
+    PathNotFoundError,
+    Source,
+    Span,
+    codes,
+    has_errors,
+    is_missing,
+    ordered,
+)
 from ..engine import Match
 from ..engine.interpreter import passes
 from ..fieldmap import CarEvent
@@ -98,8 +109,11 @@ def fits(rule: str, patterns: tuple[str, ...]) -> bool:
 
 
 def load_tuning(*paths: str | Path) -> Tuning:
-    """The exclusions and suppressions of some files. Raises `CarError` with everything that is
-    wrong in all of them."""
+    """The exclusions and suppressions of some files.
+
+    Raises `CarError` with everything that is wrong in all of them, a `PathNotFoundError` where one
+    of them does not exist.
+    """
     made = Tuning()
     found: list[Diagnostic] = []
     for path in paths:
@@ -116,7 +130,7 @@ def load_tuning(*paths: str | Path) -> Tuning:
         except CarError as error:
             found += error.diagnostics
     if found:
-        raise CarError(found)
+        raise (PathNotFoundError if any(map(is_missing, paths)) else CarError)(found)
     return made
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from .. import ir
-from ..diagnostics import Block, CarError, Diagnostic, Label, Source, codes, ordered
+from ..diagnostics import Block, CarError, Diagnostic, Label, Source, codes, ordered, refuse_missing
 from ..engine import Engine
 from ..fieldmap import FieldMap, find_maps, normalize
 from ..languages.car import carfile, caryaml, page
@@ -126,7 +126,8 @@ class Report:
 
 def load_analytics(*paths: str | Path) -> tuple[Analytic, ...]:
     """The analytics in files and folders: CAR's YAML and Markdown, and rule files. Raises
-    `CarError` for what cannot be read."""
+    `CarError` for what cannot be read, and `PathNotFoundError` where there is no such path."""
+    refuse_missing(paths, codes.UNREADABLE_RULE)
     drafts: list[Draft] = []
     found: list[Diagnostic] = []
     for path in map(Path, paths):

@@ -29,9 +29,10 @@ from attrs import frozen
 from ... import ir
 from ..account import Account
 from ..classes import Together
-from ..engine import Engine, Session
+from ..engine import Engine
 from ..matcher.columns import Column, FacetAnchors, Hits, Memory
 from ..matcher.verdicts import Verdict
+from ..session import Session
 from ..streams import StreamOptions
 
 Key = tuple[Any, ...]

@@ -5,7 +5,18 @@ through, ``flow`` puts them together and drives them by event time, ``memory`` k
 bounds. ``relational``, beside this package, says what all of it must come to.
 """
 
-from .flow import Feeding, Flow, Stream, StreamOptions
+from .flow import Feeding, Flow, Stream
+from .options import Length, StreamOptions, length_of, moment_of
 from .plans import prepare, stages_of
 
-__all__ = ["Feeding", "Flow", "Stream", "StreamOptions", "prepare", "stages_of"]
+__all__ = [
+    "Feeding",
+    "Flow",
+    "Length",
+    "Stream",
+    "StreamOptions",
+    "length_of",
+    "moment_of",
+    "prepare",
+    "stages_of",
+]

@@ -23,15 +23,13 @@ import time as machine_time
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
-from attrs import Attribute, field, frozen
+from attrs import frozen
 
 from ... import ir
 from ...evaluate import Row as AnyRow
 from ...evaluate import value_of
-from ...ir_text import value_text
 from ...rule import Rule
 from ...values import elements
 from .group import GroupNode, LookupNode, RankNode, WholeNode
@@ -50,72 +48,14 @@ from .node import (
     Store,
     UnionNode,
 )
+from .options import StreamOptions
 from .plans import ends_of, needs_now, prepare
 from .relational import cells_of_each, chosen_column, keys_of_row, over_members
 from .rows import EventRow, Occurrence, Row
 from .window import WindowNode
 
 DAY = 86_400_000_000
-HORIZON = 30 * DAY
 _AHEAD = DAY
-
-
-def microseconds(length: int | timedelta | None) -> int | None:
-    """A length of time in microseconds."""
-    return length // timedelta(microseconds=1) if isinstance(length, timedelta) else length
-
-
-def _not_negative(_: object, attribute: Attribute[Any], value: int | None) -> None:
-    if value is not None and value < 0:
-        raise ValueError(f"{attribute.name} must not be negative: {value}")
-
-
-def _positive(_: object, attribute: Attribute[int], value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{attribute.name} must be at least 1, not {value}")
-
-
-@frozen
-class StreamOptions:
-    """How a session treats time and memory. Lengths are microseconds or ``timedelta``.
-
-    * ``lateness``: how long after a later event an event may still come. None, the default, is for
-      finished data: events may come in any order, and nothing closes before the end, or before
-      memory is full.
-    * ``horizon``: how far apart rows may be in a join or a group for which the rule itself says
-      nothing; 30 days. None is without bound.
-    * ``now``: the reference time of the run, in microseconds since 1970 UTC; None is the last
-      event's time, which only the end of the data tells.
-    * ``max_events``, ``max_bytes``: the most that may be held, in rows and in estimated bytes.
-    """
-
-    lateness: int | None = field(default=None, converter=microseconds, validator=_not_negative)
-    horizon: int | None = field(default=HORIZON, converter=microseconds, validator=_not_negative)
-    now: int | None = None
-    max_events: int = field(default=1_000_000, validator=_positive)
-    max_bytes: int = field(default=1 << 30, validator=_positive)
-
-    @property
-    def meaning(self) -> tuple[int | None, ...]:
-        """What decides the matches, the ceiling apart."""
-        return (self.lateness, self.horizon, self.now)
-
-    def differences(self, other: StreamOptions) -> str:
-        """The options that differ from another's, in words."""
-        names = ("lateness", "horizon", "reference time")
-        pairs = zip(names, self.meaning, other.meaning, strict=True)
-        return ", ".join(
-            f"{name} {_said(name, a)}, and {_said(name, b)} is asked for"
-            for name, a, b in pairs
-            if a != b
-        )
-
-
-def _said(name: str, value: int | None) -> str:
-    if value is None:
-        return "none"
-    moment = name == "reference time"
-    return value_text(ir.Moment(value) if moment else ir.Duration(value))
 
 
 @frozen
@@ -226,7 +166,7 @@ class Flow:
             case ir.Group(plans):
                 inputs = [self._node(part) for part in dict.fromkeys(plans)]
                 lags = [node.lag for node in inputs]
-                return _fed(GroupNode(plan, self.options.horizon, lags, self), inputs)
+                return _fed(GroupNode(plan, self.options.horizon_us, lags, self), inputs)
             case ir.Window(plans):
                 # A plan may stand in several places: of windows in order each place counts.
                 inputs = [self._node(part) for part in plans]
@@ -234,7 +174,7 @@ class Flow:
             case ir.Join(branches):
                 inputs = [self._node(branch.plan) for branch in branches]
                 lags = [node.lag for node in inputs]
-                return _fed(JoinNode(plan, self.options.horizon, lags, self), inputs)
+                return _fed(JoinNode(plan, self.options.horizon_us, lags, self), inputs)
             case ir.Difference(left, right):
                 inputs = [self._node(left), self._node(right)]
                 return _fed(DifferenceNode(plan, self), inputs)
@@ -246,7 +186,7 @@ class Flow:
 
     def _row_node(self, plan: ir.Filter, condition: ir.Condition, lag: float) -> Node:
         watched = self._watch(condition)
-        if watched or (needs_now(condition) and self.options.now is None):
+        if watched or (needs_now(condition) and self.options.now_us is None):
             return self._watching(HeldNode(plan, self), watched)
         return FilterNode(condition, lag, self)
 
@@ -257,7 +197,7 @@ class Flow:
         lag: float,
     ) -> Node:
         watched = [node for value in values for node in self._watch(value)]
-        if watched or (any(map(needs_now, values)) and self.options.now is None):
+        if watched or (any(map(needs_now, values)) and self.options.now_us is None):
             return self._watching(HeldNode(plan, self), watched)
         return ChangeNode(plan, lag, self)
 
@@ -320,12 +260,12 @@ class Flow:
         """An event of this time has come: the clock may move."""
         if self._latest is None or time > self._latest:
             self._latest = time
-        lateness = self.options.lateness
+        lateness = self.options.lateness_us
         if lateness is not None and time - lateness > self.clock:
             if time > self._ahead:
                 # Looked up only when it could matter.
                 present = int(machine_time.time() * 1_000_000)
-                self._ahead = max(present, self.options.now or present) + _AHEAD
+                self._ahead = max(present, self.options.now_us or present) + _AHEAD
             if time <= self._ahead:
                 self.clock = time - lateness
         if self.clock > self._moved:
@@ -421,7 +361,7 @@ class Flow:
             return
         if (
             self._latest is not None
-            and self.options.lateness is None
+            and self.options.lateness_us is None
             and self._moving_helps(self._latest)
         ):
             # Half of the time that is held is let go of, in steps, the oldest first.
@@ -517,7 +457,7 @@ class Flow:
 
     def now(self) -> int | None:
         """The reference time: what was told, or the last event's time."""
-        return self._latest if self.options.now is None else self.options.now
+        return self._latest if self.options.now_us is None else self.options.now_us
 
     def parameter(self, name: str) -> Any:
         """Null: parameters are bound when a rule is loaded."""

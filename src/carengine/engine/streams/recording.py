@@ -22,8 +22,9 @@ from attrs import define, field
 
 from ... import ir
 from ...fieldmap import CarEvent
-from ..engine import Engine, Session
+from ..engine import Engine
 from ..match import Match, MatchedEvent, Origin
+from ..session import Session
 from . import Feeding, Flow, StreamOptions
 from .rows import Occurrence
 
@@ -146,7 +147,7 @@ class Moves:
         feeds, self._feeds = self._feeds, False
         idle = not feeds and not matches
         # The first event after one that may have filled the memory is where room is made.
-        if idle and not self._after_feed and self.options.lateness is None:
+        if idle and not self._after_feed and self.options.lateness_us is None:
             latest = max(moves)
             self._last = latest if self._last is None else max(latest, self._last)
             return

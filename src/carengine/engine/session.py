@@ -1,0 +1,390 @@
+"""A session: one run of an engine's rules over a stream of events, and what it keeps meanwhile.
+
+The engine never changes; whatever changes while events go by is here: the events that joins and
+groups hold, the clock, and the counts.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from .. import ir
+from ..diagnostics import Diagnostic, codes, counted
+from ..fieldmap import CarEvent, unwrap, view
+from ..jsontext import FAST, UnreadableError, decode
+from ..rule import Rule
+from .account import Account
+from .classes import Classified, Together
+from .interpreter import shown_as_it_is
+from .match import Match, MatchedEvent, Origin
+from .prefilter.prefilter import Sieve
+from .saved_session import FORMAT, Reader, Writer, refused, write_state
+from .streams import Feeding, Flow, StreamOptions
+from .streams.rows import Occurrence, in_order, match_of_row
+from .targets import Found, distinct, match_found
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+# How many late events and events without a time are named.
+_NAMED = 20
+
+
+class Session:
+    """One run of an engine over a stream of events: its state and its account.
+
+    Not to be shared between threads; an engine can have many sessions at once.
+
+    A session is a context manager. `flush` belongs inside the block, since it gives matches and
+    leaving the block cannot::
+
+        with engine.session() as session:
+            for event in events:
+                for match in session.feed(event):
+                    report(match)
+            for match in session.flush():
+                report(match)
+
+    Leaving the block calls `close`. After an exception nothing more is done.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> with carengine.Engine([rule]).session() as session:
+    ...     found = session.feed({"object": "process", "action": "create", "exe": "x.exe"})
+    ...     found += session.flush()
+    >>> [match.output for match in found], session.account.matches["<text>"]
+    (['a'], 1)
+    """
+
+    def __init__(self, engine: Engine, options: StreamOptions | None = None) -> None:
+        self.engine = engine
+        self.options = options or StreamOptions()
+        self.account = Account()
+        self.attached: dict[str, Any] = {}
+        """Plain data of the caller's own that is saved with the session."""
+        self.latest: Classified | None = None
+        """What the event was that was fed last."""
+        self._flow = Flow(engine.streams, self.options) if engine.streams else None
+        self._sieve: Sieve | None = None
+        self._saved_at = -1
+        self._unclaimed = 0
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+
+    def close(self) -> None:
+        """End the session: the matches that only the end of the data decides are decided, and if
+        nobody asked for them, that is said.
+
+        Where `flush` was called after the last event, or `save`, nothing is lost and nothing is
+        said. Otherwise the matches that `flush` would have given are counted in a diagnostic
+        (CE548), and a ``RuntimeWarning`` names their number. The account and the diagnostics can
+        be read afterwards.
+        """
+        if self._flow is None or self._saved_at == self.account.events:
+            return
+        self._flow.finish()
+        lost = len(self._arrived(self._flow))
+        if lost:
+            self._unclaimed += lost
+            warnings.warn(str(self._of_unclaimed()), RuntimeWarning, stacklevel=3)
+
+    def _of_unclaimed(self) -> Diagnostic:
+        message = (
+            f"the session was closed before it was asked for "
+            f"{counted(self._unclaimed, 'match', 'matches')} that the end of the data decided"
+        )
+        note = "call flush() after the last event, or save() to go on later"
+        return Diagnostic(codes.UNCLAIMED_MATCHES, message, notes=(note,))
+
+    def feed(self, event: Mapping[str, Any], origin: Origin | None = None) -> list[Match]:
+        """The matches that an event completes, in the order of the rules, outputs, maps and
+        entries.
+
+        The event is not copied: matches, joins and groups read their fields from it when these are
+        asked for. Do not change it afterwards.
+
+        Raises `TypeError` for what is no mapping.
+        """
+        # The first test is the cheap one, and nearly always enough.
+        if not isinstance(event, dict) and not isinstance(event, Mapping):
+            raise TypeError(
+                f"event {self.account.events + 1:,} is a {type(event).__name__}; an event is a mapping of fields to values"
+            )
+        return self._feed(event, origin, None)
+
+    def _feed(
+        self, event: Mapping[str, Any], origin: Origin | None, line: bytes | None
+    ) -> list[Match]:
+        inner = unwrap(event)
+        leaf = self.engine.leaf(inner)
+        self.account.met(leaf)
+        self.latest = classified = leaf.target
+        assert classified is not None
+        found: list[Found] = []
+        feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
+        for first, together in classified.groups:
+            places = together.matcher.match(inner, event, line=line)
+            if places:
+                self._gather(event, inner, origin, first, together, places, found, feeding)
+        flow: Feeding | None = self._flow
+        if flow is not None:
+            for class_place, event_class in enumerate(classified.classes):
+                fed = feeding.get(class_place)
+                if fed is None:
+                    time = event_class.time(inner)
+                else:
+                    seen, stages = fed
+                    self._feed_flow(flow, Occurrence(seen, origin), stages)
+                    time = seen.time
+                if time is not None:
+                    flow.tick(time)
+            if flow.arrived:
+                placed = self._arrived(flow)
+                placed += [(item[0][:2], match_found(item, origin)) for item in distinct(found)]
+                # An output is decided by single events or by several: no two of these are of one
+                # place.
+                placed.sort(key=itemgetter(0))
+                return self._counted([match for _, match in placed])
+        if not found:
+            return []
+        if len(found) > 1:
+            found = distinct(found)
+        return self._counted([match_found(item, origin) for item in found])
+
+    def _gather(
+        self,
+        event: Mapping[str, Any],
+        inner: Mapping[str, Any],
+        origin: Origin | None,
+        first: int,
+        together: Together,
+        places: list[int],
+        found: list[Found],
+        feeding: dict[int, tuple[CarEvent, list[ir.Stage]]],
+    ) -> None:
+        """What the stages that hold are for: targets to ``found``, stages that feed a stream to
+        ``feeding``."""
+        views: dict[int, CarEvent] = {}
+        shown: dict[int, MatchedEvent] = {}
+        for place in places:
+            class_place, event_class, number = together.stages[place]
+            seen = views.get(class_place)
+            if seen is None:
+                seen = views[class_place] = view(event, inner, event_class.entry)
+            stage, aims = self.engine.stage(number)
+            if aims.feeds:
+                feeding.setdefault(first + class_place, (seen, []))[1].append(stage)
+            for target, plain in aims.alone:
+                matched = None
+                if plain:
+                    matched = shown.get(class_place)
+                    if matched is None:
+                        matched = shown[class_place] = shown_as_it_is(seen, origin)
+                rule, output, stage_place = target.place
+                found.append(
+                    ((rule, output, first + class_place, stage_place), target, seen, matched)
+                )
+
+    def _feed_flow(self, flow: Feeding, occurrence: Occurrence, stages: list[ir.Stage]) -> None:
+        time = occurrence.view.time
+        account = self.account
+        if time is None:
+            account.untimed += 1
+            _name(account.untimed_origins, occurrence.origin)
+        elif flow.is_late(time):
+            account.late += 1
+            account.late_by = max(account.late_by, int(self.clock) - time)
+            _name(account.late_origins, occurrence.origin)
+            return
+        flow.feed(occurrence, stages)
+
+    def _arrived(self, flow: Feeding) -> list[tuple[tuple[int, ...], Match]]:
+        """The matches of rows that have come to outputs, by output and in canonical order."""
+        return [
+            (sink.place, match_of_row(sink.rule, sink.output, row))
+            for sink, rows in flow.take()
+            for row in in_order(rows)
+        ]
+
+    def _counted(self, matches: list[Match]) -> list[Match]:
+        for match in matches:
+            self.account.matches[match.rule.id] += 1
+        return matches
+
+    def feed_line(self, line: bytes, origin: Origin | None = None) -> list[Match]:
+        """`feed` of the event that a line of JSON holds; most lines are not decoded whole for it.
+
+        Raises ``ValueError`` for what is no JSON, or no object; it is not counted.
+
+        >>> import carengine
+        >>> session = carengine.Engine([]).session()
+        >>> session.feed_line(b'{"object": "process", "action": "create"}'), session.account.events
+        ([], 1)
+        """
+        if (self._sieve or self.sieve).take(line):
+            return [] if self._flow is None else self._taken()
+        return self._feed_whole(line, origin)
+
+    def feed_lines(
+        self, lines: Sequence[bytes], origin: Callable[[int], Origin] | None = None
+    ) -> Iterator[tuple[int, list[Match]]]:
+        """`feed_line` of each of some lines, which is faster: the places of those that complete
+        matches, with these.
+
+        Blank lines are left out. ``origin`` tells where the line of a place is from. Raises
+        ``ValueError`` at a line that is no JSON, or no object: those before it have been fed by
+        then, and nothing else.
+
+        >>> import carengine
+        >>> lines = [b'{"object": "process", "action": "create"}', b""]
+        >>> session = carengine.Engine([]).session()
+        >>> list(session.feed_lines(lines)), session.account.events
+        ([], 1)
+        """
+        if self._flow is None:
+            places: Iterable[int] = self.sieve.left(lines)
+        else:
+            # Each line may complete matches by its time.
+            places = range(len(lines))
+        for place in places:
+            line = lines[place]
+            if not line or line.isspace():
+                continue
+            where = None if origin is None else origin(place)
+            if self._flow is None:
+                matches = self._feed_whole(line, where)
+            else:
+                matches = self.feed_line(line, where)
+            if matches:
+                yield place, matches
+
+    def _taken(self) -> list[Match]:
+        """What the time of an event that the sieve took has completed."""
+        assert self._flow is not None
+        return self._counted([match for _, match in self._arrived(self._flow)])
+
+    def _feed_whole(self, line: bytes, origin: Origin | None) -> list[Match]:
+        try:
+            event = (FAST or decode)(line)
+        except (ValueError, RecursionError):
+            event = decode(line)
+        if not isinstance(event, dict):
+            raise UnreadableError("the line is no JSON object")
+        return self._feed(event, origin, line)
+
+    @property
+    def sieve(self) -> Sieve:
+        """What takes lines of JSON that give no match without decoding them whole.
+
+        `readers.read_events` asks its ``take``.
+        """
+        if self._sieve is None:
+            tick = None if self._flow is None else self._flow.tick
+            self._sieve = Sieve(self.engine, self.account, tick)
+        return self._sieve
+
+    @property
+    def clock(self) -> float:
+        """How far the clock of joins and groups has come, in microseconds; minus infinity where it
+        has not moved."""
+        return -math.inf if self._flow is None else self._flow.clock
+
+    def arrived(self) -> list[Match]:
+        """The matches that the clock has decided since the last event was fed: lines that `sieve`
+        takes move it too."""
+        flow = self._flow
+        return [] if flow is None else self._counted([match for _, match in self._arrived(flow)])
+
+    def flush(self) -> list[Match]:
+        """The matches that only the end of the data decides, by rule, output and time.
+
+        The session forgets all events by it; what is fed afterwards is new data.
+        """
+        flow = self._flow
+        if flow is None:
+            return []
+        flow.finish()
+        return self._counted([match for _, match in self._arrived(flow)])
+
+    @property
+    def lags(self) -> tuple[tuple[Rule, str, float], ...]:
+        """The outputs whose matches may come long after their last event: rule, output,
+        microseconds.
+
+        A group waits until nothing can belong to it any more; what only the end of the data decides
+        waits infinitely long. The lateness comes on top of it.
+        """
+        found = () if self._flow is None else self._flow.lags
+        return tuple((stream.rule, stream.output, lag) for stream, lag in found if lag)
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """What the session holds for joins and groups: rows, and their estimated bytes."""
+        return (0, 0) if self._flow is None else (self._flow.memory.rows, self._flow.memory.bytes)
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What there is to say of events that could not take part as they should (CE540 to CE542), and
+        of matches that `close` decided and nobody got (CE548)."""
+        account = self.account
+        found = account.of_times()
+        flow = self._flow
+        if flow is not None and flow.dropped:
+            parts = [f"{counted(n, 'row')} of {what}" for what, n in sorted(flow.dropped.items())]
+            message = (
+                f"memory for joins and groups was full: {counted(flow.dropped.total(), 'row')} dropped, and matches "
+                "with them lost"
+            )
+            found.append(Diagnostic(codes.STATE_CEILING, message, notes=tuple(parts)))
+        if flow is not None and flow.forced and account.late:
+            note = "memory was full before the end, so that the clock had to move on"
+            found[0] = evolve(found[0], notes=(*found[0].notes, note))
+        if self._unclaimed:
+            found.append(self._of_unclaimed())
+        return tuple(found)
+
+    def save(self, path: str | Path) -> None:
+        """Write the session to a file, in one step, for `Engine.load_session`.
+
+        Raises `CarError` (CE543) when it cannot be written.
+        """
+        writer = Writer()
+        try:
+            flow = None if self._flow is None else self._flow.save(writer)
+        except TypeError as error:
+            message = f"the session holds an event that is no plain data: {error}"
+            raise refused(path, message) from None
+        state = {
+            "carengine": FORMAT,
+            "fingerprint": self.engine.fingerprint,
+            "options": self.options.as_data(),
+            "account": self.account.as_data(),
+            "attached": self.attached,
+            "events": writer.events,
+            "flow": flow,
+        }
+        write_state(path, state)
+        self._saved_at = self.account.events
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        self.account.restore(state["account"])
+        self.attached = dict(state["attached"])
+        if self._flow is not None:
+            self._flow.load(state["flow"], Reader(state["events"], self.engine.maps))
+
+
+def _name(origins: list[str], origin: Origin | None) -> None:
+    if origin is not None and len(origins) < _NAMED:
+        origins.append(f"{origin.source}:{origin.record}")
