@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench bench-joins evidence fuzz damage soak soak-sigma verify-translations docs clean
+.PHONY: test lint types unit hunt bench bench-joins evidence fuzz damage soak soak-sigma verify-translations docs site clean
 
 test: lint types unit
 
@@ -62,6 +62,10 @@ verify-translations: $(READY)
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py
+
+# The documentation as a site, in build/site: no dead link, no page outside the navigation.
+site: docs
+	$(BIN)/mkdocs build --strict --site-dir build/site
 
 clean:
 	rm -rf $(VENV) .venv-peers .benchmarks build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

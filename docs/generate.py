@@ -1,20 +1,27 @@
 """Write the parts of the documentation that are declarations elsewhere.
 
 ``python docs/generate.py`` writes ``diagnostics.md`` from the codes, the list of functions in
-``field-maps.md`` from the functions, in ``maps/`` a page for each shipped field map with one of
-what all of them cover, and ``corpus.md`` from CAR's analytics where these are at hand. A test holds
-all to what this gives.
+``field-maps.md`` from the functions, ``command-line.md`` from the commands' help, in ``api/`` the
+public names with a directive each, whose text MkDocs takes from the docstrings, in ``maps/`` a
+page for each shipped field map with one of what all of them cover, and ``corpus.md`` from CAR's
+analytics where these are at hand. A test holds all to what this gives.
 """
 
 from __future__ import annotations
 
+import importlib
+import io
+import os
+from contextlib import redirect_stdout
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import carengine.fieldmap
 from carengine import yamltext
 from carengine.check import check_rule
+from carengine.cli import COMMANDS, main as command_line
 from carengine.datamodel import TIME, ObjectSpec, model
 from carengine.diagnostics import Block, Source, codes
 from carengine.fieldmap import Entry, FieldMap, load_map
@@ -45,9 +52,10 @@ _STAGES = {
 
 _HEAD = """# Diagnostics
 
-Everything carengine says of a rule, a field map or a file has a code. A code keeps its number and its meaning for good. An
-**error** refuses the rule (or the map, or the file); a **warning** and a **note** do not. All findings of a file are told, each with
-file, line and column, and with a fix where one is evident.
+Everything carengine says of a rule, a field map or a file has a code. A code keeps its number and
+its meaning for good. An **error** refuses the rule (or the map, or the file); a **warning** and a
+**note** do not. All diagnostics of a file are given, each with file, line and column, and with a
+fix where one is evident.
 
 This page is generated from `carengine/diagnostics/codes.py` (`make docs`).
 """
@@ -90,6 +98,137 @@ def field_maps(text: str) -> str:
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{functions()}\n{END}{after}"
+
+
+_COMMANDS = """# The command line
+
+Results go to standard output, everything else (diagnostics, progress, the closing account) to
+standard error. Into a pipe `hunt` writes a JSON line for each match; on a terminal, a table.
+`NO_COLOR` is respected.
+
+| exit status | meaning |
+| ---: | --- |
+| 0 | done |
+| 1 | something was found, and the command was asked to fail on it: `check` with errors, `test` with failures, `verify` with a difference, `hunt --fail-on-match` with a match |
+| 2 | a rule was refused (the others ran), or the command itself is not right |
+| 3 | evidence could not be read (the rest was) |
+| 70 | a process of `hunt --jobs` was lost |
+| 130 | interrupted |
+| 141 | whoever read the output went away |
+
+Where several apply, the first of 130, 70, 2, 3, 1 is returned.
+
+This page is generated from the help of the commands (`make docs`).
+"""
+
+
+def commands() -> str:
+    """The text of ``command-line.md``."""
+    parts = [_COMMANDS]
+    for name in COMMANDS:
+        with mock.patch.dict(os.environ, {"COLUMNS": "100"}), redirect_stdout(io.StringIO()) as out:
+            command_line([name, "--help"])
+        parts.append(f"## {name}\n\n```text\n{out.getvalue().rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+# A page of the API: its title, what it begins with, and the parts of the package whose public names
+# are on it; "engine.report" goes before "engine". Then modules that are imported by themselves, all
+# their public names or those behind the colon.
+_API = {
+    "rules": (
+        "Rules",
+        "Loading, parsing and looking into rules.",
+        ("rule", "loading", "resources", "syntax", "attack", "lenient"),
+        (),
+    ),
+    "running": (
+        "Engines, sessions and runs",
+        "An `Engine` is rules and field maps, compiled. A `Session` is one pass of it over events.",
+        ("engine", "runner"),
+        (),
+    ),
+    "evidence": (
+        "Evidence",
+        "Reading records out of files, folders and archives.",
+        ("readers",),
+        (),
+    ),
+    "field-maps": (
+        "Field maps",
+        "Finding and loading field maps, and events in CAR's names.",
+        ("fieldmap", "datamodel"),
+        (),
+    ),
+    "languages": (
+        "Languages",
+        "Reading queries, translating rules, and comparing two of them.",
+        ("languages", "verify", "check"),
+        ("carengine.languages.reading:read,Reading", "carengine.verify"),
+    ),
+    "reports": (
+        "Reports",
+        "Why a rule matches or not, what rules need, what they cost.",
+        ("engine.report",),
+        (),
+    ),
+    "tuning": ("Tuning", "Exclusions and suppression.", ("tuning",), ()),
+    "diagnostics": (
+        "Diagnostics",
+        "What carengine says about rules, maps, files and runs. "
+        "[Diagnostics](../diagnostics.md) lists the codes.",
+        ("diagnostics",),
+        (),
+    ),
+}
+
+
+def api_pages() -> dict[str, str]:
+    """The texts of the pages in ``api/``, by file name."""
+    names: dict[str, list[str]] = {page: [] for page in _API}
+    for name in sorted(carengine.__all__):
+        names[_api_page(name)].append(f"carengine.{name}")
+    pages = {}
+    rows = []
+    for page, (title, text, _, modules) in _API.items():
+        own = names[page]
+        for chosen in modules:
+            module, _, only = chosen.partition(":")
+            public = only.split(",") if only else sorted(importlib.import_module(module).__all__)
+            own += [f"{module}.{one}" for one in public if f"carengine.{one}" not in own]
+        parts = [f"# {title}\n\n{text}\n", *(f"::: {name}\n" for name in own)]
+        pages[f"{page}.md"] = "\n".join(parts)
+        links = ", ".join(f"[`{name.removeprefix('carengine.')}`][{name}]" for name in own)
+        rows.append(f"| [{title}]({page}.md) | {links} |")
+    pages["index.md"] = "\n".join([_API_INDEX, *rows, ""])
+    return pages
+
+
+_API_INDEX = """# Python API
+
+Everything that a program needs is in `carengine` itself; names are imported when they are first
+used, and `import carengine` loads no dependency. What is longer than one name here
+(`verify.compare`) is in that module. Whatever is not on these pages is internal and may change
+with any version.
+
+[Embed it](../embed.md) shows the calls in their order. These pages are made from the docstrings.
+
+| page | names |
+| --- | --- |"""
+
+
+def _api_page(name: str) -> str:
+    """The page that a public name is on: that of the part of the package it comes from."""
+    home = getattr(carengine, name).__module__.removeprefix("carengine.")
+    found = [
+        (len(part), page)
+        for page, (_, _, parts, _) in _API.items()
+        for part in parts
+        if home == part or home.startswith(f"{part}.")
+    ]
+    if not found:
+        raise LookupError(f"no page of the API is for {home}: add it to _API")
+    return max(found)[1]
 
 
 _INDEX = """# What the field maps cover
@@ -233,12 +372,15 @@ def implementations() -> str:
 
 def main() -> None:
     """Write all."""
+    for name, text in api_pages().items():
+        (DOCS / "api" / name).write_text(text, encoding="utf-8")
     (DOCS / "maps").mkdir(exist_ok=True)
     for name, text in map_pages().items():
         (DOCS / "maps" / name).write_text(text, encoding="utf-8")
     if ANALYTICS.is_dir():
         (DOCS / "corpus.md").write_text(f"{corpus()}\n{implementations()}", encoding="utf-8")
     (DOCS / "diagnostics.md").write_text(diagnostics(), encoding="utf-8")
+    (DOCS / "command-line.md").write_text(commands(), encoding="utf-8")
     page = DOCS / "field-maps.md"
     page.write_text(field_maps(page.read_text(encoding="utf-8")), encoding="utf-8")
 
