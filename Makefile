@@ -65,7 +65,7 @@ docs: $(READY)
 
 # The documentation as a site, in build/site: no dead link, no page outside the navigation.
 site: docs
-	$(BIN)/mkdocs build --strict --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
 clean:
 	rm -rf $(VENV) .venv-peers .benchmarks build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,7 +21,8 @@ from unittest import mock
 import carengine.fieldmap
 from carengine import yamltext
 from carengine.check import check_rule
-from carengine.cli import COMMANDS, main as command_line
+from carengine.cli import COMMANDS
+from carengine.cli import main as command_line
 from carengine.datamodel import TIME, ObjectSpec, model
 from carengine.diagnostics import Block, Source, codes
 from carengine.fieldmap import Entry, FieldMap, load_map

@@ -25,6 +25,7 @@ EVENT = {
 def main() -> None:
     """Explain one shipped rule on one event."""
     rule = carengine.load_rules(carengine.shipped_rules()).get("CAR-2019-08-001")
+    assert rule is not None
     explanation = carengine.explain(rule, EVENT)
     print(rule.id, "matches:", explanation.verdict)
     for view in explanation.views:

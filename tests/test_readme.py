@@ -53,6 +53,17 @@ def test_every_command_is_named() -> None:
         assert f"| `{name}" in table
 
 
+def test_all_field_maps_that_ship_are_named() -> None:
+    maps = {path.stem for path in (TOP / "src/carengine/fieldmap/maps").glob("*.yaml")}
+    table = README[README.index("These field maps ship") : README.index("## From Python")]
+    assert set(re.findall(r"^\| \[?`(\w+)`", table, re.MULTILINE)) == maps
+
+
+def test_the_number_of_rules_is_right() -> None:
+    [number] = re.findall(r"the (\d+) detection rules", README)
+    assert int(number) == len(list((TOP / "rules").glob("*.car")))
+
+
 def test_what_it_links_to_is_there() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
     assert links
