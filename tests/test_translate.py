@@ -22,8 +22,8 @@ from carengine.evaluate import Alone, RawRow, holds
 from carengine.languages import two_valued as formula
 from carengine.languages.lowered import settle_value
 from carengine.languages.translation import Findings, Untranslatable
-from carengine.languages.two_valued import Never, Some, There, every, holds_of, never
-from carengine.languages.two_valued.rewriter import Formulas
+from carengine.languages.two_valued import AnyOf, IsPresent, Negated, all_of, holds_for, negation_of
+from carengine.languages.two_valued.rewriter import TwoValuedRewriter
 from carengine.languages.writing import TARGETS, translate
 from carengine.pattern import Pattern
 from carengine.regex import NotPortable, network_to_regex, portable_regex
@@ -173,7 +173,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert sum(d.code.id == "CE901" for d in caught.value.diagnostics) == 2
 
 
-# Formulas
+# TwoValuedRewriter
 
 A, B = (ir.Raw((name,), ("-", "")) for name in "ab")
 
@@ -267,7 +267,7 @@ PATTERNS = st.one_of(
 def test_a_formula_holds_where_the_condition_is_true(
     value: ir.Value, patterns: list[str], events: list[dict[str, str | None]]
 ) -> None:
-    formulas = Formulas(Findings("rule", "target"))
+    formulas = TwoValuedRewriter(Findings("rule", "target"))
     for condition in (ir.Match(value, tuple(map(Pattern, patterns))), ir.IsNull(value)):
         try:
             true, false = formulas.true_of(condition), formulas.false_of(condition)
@@ -275,15 +275,15 @@ def test_a_formula_holds_where_the_condition_is_true(
             return
         for event in events:
             verdict = holds(condition, RawRow(event), Alone())
-            assert holds_of(true, event) == (verdict is True)
-            assert holds_of(false, event) == (verdict is False)
+            assert holds_for(true, event) == (verdict is True)
+            assert holds_for(false, event) == (verdict is False)
 
 
 def test_formulas_are_put_together() -> None:
-    one, other = (formula.Test(ir.Match(A, (Pattern(text),))) for text in ("x", "y"))
-    both = formula.Test(ir.Match(A, (Pattern("x"), Pattern("y"))))
-    assert never(every((one, There(B)))) == Some((Never(one), Never(There(B))))
-    assert every((Never(one), Never(other))) == Never(both)
+    one, other = (formula.AtomHolds(ir.Match(A, (Pattern(text),))) for text in ("x", "y"))
+    both = formula.AtomHolds(ir.Match(A, (Pattern("x"), Pattern("y"))))
+    assert negation_of(all_of((one, IsPresent(B)))) == AnyOf((Negated(one), Negated(IsPresent(B))))
+    assert all_of((Negated(one), Negated(other))) == Negated(both)
 
 
 def test_what_the_data_has_not_is_worked_out() -> None:

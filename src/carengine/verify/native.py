@@ -24,8 +24,8 @@ from ..fieldmap import Entry, FieldMap, lower_for
 from ..languages.lowered import settle
 from ..languages.reading import Reading, asked_of_entries
 from ..languages.translation import Findings, Untranslatable
-from ..languages.two_valued import All, Always, Formula, Never, Some, Test, There
-from ..languages.two_valued.rewriter import Formulas
+from ..languages.two_valued import AllOf, AnyOf, AtomHolds, Const, IsPresent, Negated, TwoValued
+from ..languages.two_valued.rewriter import TwoValuedRewriter
 from ..pattern import Pattern
 from ..regex import alternatives, network_to_regex
 from ..solver.texts import Budget
@@ -69,7 +69,7 @@ def _same(
         """The condition over raw fields alone; None where it cannot be put so."""
         try:
             plain = _renamed(settle(condition, leaf), names)
-            return _condition(Formulas(Findings("", "")).true_of(plain), in_eql=in_eql)
+            return _condition(TwoValuedRewriter(Findings("", "")).true_of(plain), in_eql=in_eql)
         except Untranslatable:
             return None
 
@@ -136,34 +136,34 @@ def _raws_in(condition: ir.Condition) -> Iterator[ir.Raw]:
             yield from ir.raws_in(value)
 
 
-def _condition(formula: Formula, *, in_eql: bool) -> ir.Condition:
+def _condition(formula: TwoValued, *, in_eql: bool) -> ir.Condition:
     """A formula as a condition; ``in_eql`` with networks as expressions and numbers as texts, as
     EQL has them."""
     match formula:
-        case Always(value):
+        case Const(value):
             return ir.Truth(value)
-        case All(items):
+        case AllOf(items):
             return ir.And(tuple(_condition(item, in_eql=in_eql) for item in items))
-        case Some(items):
+        case AnyOf(items):
             return ir.Or(tuple(_condition(item, in_eql=in_eql) for item in items))
-        case Never(There(found)):
+        case Negated(IsPresent(found)):
             return ir.IsNull(found)
-        case Never(item):
+        case Negated(item):
             return ir.Not(ir.IsTrue(_condition(item, in_eql=in_eql)))
-        case There(found):
+        case IsPresent(found):
             return ir.Not(ir.IsNull(found))
-        case Test(ir.Compare(left, ir.Relation.EQUAL, ir.Constant(int() as number))) if in_eql:
+        case AtomHolds(ir.Compare(left, ir.Relation.EQUAL, ir.Constant(int() as number))) if in_eql:
             return ir.Match(left, (Pattern.literal(str(number)),))
-        case Test(ir.Compare(type=ir.Type.INTEGER | ir.Type.NUMBER) as atom):
+        case AtomHolds(ir.Compare(type=ir.Type.INTEGER | ir.Type.NUMBER) as atom):
             # What is spelt in hexadecimal is a test of its own in a formula.
             return evolve(atom, type=ir.Type.ANY)
-        case Test(ir.InNetwork(value, networks) as atom) if in_eql:
+        case AtomHolds(ir.InNetwork(value, networks) as atom) if in_eql:
             found_all = [network_to_regex(network) for network in networks]
             if None in found_all:
                 return atom
             bodies = alternatives(body for body, _ in filter(None, found_all))
             return ir.Regex(value, rf"^(?:{bodies}\z)", dotall=True)
-        case Test(atom):
+        case AtomHolds(atom):
             return atom
 
 

@@ -34,8 +34,18 @@ from ...regex import (
 from ..lowered import Log, View, column_name, views_of, why_empty, why_nothing
 from ..sequences import Sequence, sequence_of
 from ..translation import Findings, Query
-from ..two_valued import All, Always, Formula, Never, Some, Test, There, possible, some
-from ..two_valued.rewriter import Formulas
+from ..two_valued import (
+    AllOf,
+    AnyOf,
+    AtomHolds,
+    Const,
+    IsPresent,
+    Negated,
+    TwoValued,
+    any_of,
+    require_possible,
+)
+from ..two_valued.rewriter import TwoValuedRewriter
 
 LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 SPELLINGS = "numbers are compared as the data holds them; a text that spells a number in another way is not it"
@@ -84,14 +94,14 @@ class _Writer:
     def __init__(self, dialect: _Dialect, findings: Findings) -> None:
         self.dialect = dialect
         self.findings = findings
-        self.formulas = Formulas(findings)
+        self.rewriter = TwoValuedRewriter(findings)
         self.read: set[str] = set()
 
     def event_query(self, views: tuple[View, ...]) -> str:
         """``any where …`` for events of several kinds."""
-        formula = some(self.formulas.true_of(view.condition) for view in views)
-        possible(formula, self.findings)
-        return f"any where {self._written(formula, frozenset(), 0)}"
+        condition = any_of(self.rewriter.true_of(view.condition) for view in views)
+        require_possible(condition, self.findings)
+        return f"any where {self._written(condition, frozenset(), 0)}"
 
     def sequence(self, found: Sequence) -> str:
         """A sequence of event queries by common keys."""
@@ -110,27 +120,27 @@ class _Writer:
             lines.append(f"  [{self.event_query(step.views)}]{by}")
         return "\n".join(lines)
 
-    # Formulas
+    # TwoValuedRewriter
 
-    def _written(self, formula: Formula, known: frozenset[ir.Raw], depth: int) -> str:
-        match formula:
-            case Always(value):
+    def _written(self, condition: TwoValued, known: frozenset[ir.Raw], depth: int) -> str:
+        match condition:
+            case Const(value):
                 return "true" if value else "false"
-            case All(items):
-                there = known | {item.field for item in items if isinstance(item, There)}
+            case AllOf(items):
+                there = known | {item.field for item in items if isinstance(item, IsPresent)}
                 text = " and ".join(self._written(item, there, depth + 1) for item in items)
                 return f"({text})" if depth else text
-            case Some(items):
+            case AnyOf(items):
                 absent = {
                     item.item.field
                     for item in items
-                    if isinstance(item, Never) and isinstance(item.item, There)
+                    if isinstance(item, Negated) and isinstance(item.item, IsPresent)
                 }
                 text = " or ".join(self._written(item, known | absent, depth + 1) for item in items)
                 return f"({text})" if depth else text
-            case Never(There(field)):
+            case Negated(IsPresent(field)):
                 return f"{self._field(field)} == null"
-            case Never(Test(atom)):
+            case Negated(AtomHolds(atom)):
                 missing = [
                     f"{self._field(field)} == null"
                     for field in dict.fromkeys(_fields(atom))
@@ -138,14 +148,14 @@ class _Writer:
                 ]
                 test = f"not {self._atom(atom)}"
                 return f"({' or '.join([*missing, test])})" if missing else test
-            case Never(_):
+            case Negated(_):
                 raise AssertionError("never stands before single tests only")
-            case There(field):
+            case IsPresent(field):
                 return f"{self._field(field)} != null"
-            case Test(atom):
+            case AtomHolds(atom):
                 return self._atom(atom)
             case _:
-                assert_never(formula)
+                assert_never(condition)
 
     def _atom(
         self,

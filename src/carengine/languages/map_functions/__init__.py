@@ -27,7 +27,7 @@ from ... import functions, ir
 from ...diagnostics import Span
 from ...functions import FUNCTIONS
 from ...pattern import Pattern
-from ..two_valued import Always, Case, Formula
+from ..two_valued import Case, Const, TwoValued
 from .choosing import CHOOSING
 from .names import NAMES
 from .paths import PATHS
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..splunk.writer import Writer as SplunkWriter
     from ..sql.expressions import Writer as SqlWriter
     from ..sql.values import Expression
-    from ..two_valued.rewriter import Formulas
+    from ..two_valued.rewriter import TwoValuedRewriter
 
 __all__ = [
     "SPELLINGS",
@@ -90,16 +90,16 @@ SPL_COMPARES = frozenset(name for name, spelling in SPELLINGS.items() if spellin
 """The functions that Splunk computes exactly, where they are compared with other fields."""
 
 
-def cases_of(f: Formulas, call: ir.Call) -> list[Case]:
+def cases_of(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     """A call as guarded values, none of which is a choosing function."""
     spelling = SPELLINGS.get(call.function)
     match call.arguments:
         case _ if spelling is not None and isinstance(spelling.preimage, Cases):
-            return spelling.preimage.of(f, call)
+            return spelling.preimage.of(rewriter, call)
         case (value, *rest) if call.function in FUNCTIONS and FUNCTIONS[call.function].strict:
-            return [(guard, _applied(call, v, rest)) for guard, v in f.cases(value)]
+            return [(guard, _applied(call, v, rest)) for guard, v in rewriter.cases(value)]
         case _:
-            return [(Always(True), call)]
+            return [(Const(True), call)]
 
 
 def _applied(call: ir.Call, value: ir.Value, rest: list[ir.Value]) -> ir.Value:
@@ -122,30 +122,32 @@ def _simple(call: ir.Call) -> ir.Value:
     return call.arguments[0] if call.arguments else ir.Constant(None)
 
 
-def is_present(f: Formulas, call: ir.Call) -> Formula:
+def is_present(rewriter: TwoValuedRewriter, call: ir.Call) -> TwoValued:
     """When a call's result is not null; the call is of a simple value."""
     preimage = _preimage(call)
     if preimage is None:
-        f.findings.refuse(f"whether what {call.function} gives is null")
-    return preimage.present(f, call, _simple(call))
+        rewriter.findings.refuse(f"whether what {call.function} gives is null")
+    return preimage.present(rewriter, call, _simple(call))
 
 
-def matches(f: Formulas, call: ir.Call, pattern: Pattern, span: Span | None) -> Formula:
+def matches(
+    rewriter: TwoValuedRewriter, call: ir.Call, pattern: Pattern, span: Span | None
+) -> TwoValued:
     """When a call's result matches a pattern; the call is of a simple value."""
     preimage = _preimage(call)
     if preimage is None or isinstance(preimage.match, Refused):
-        f.findings.refuse(
+        rewriter.findings.refuse(
             f"the function {call.function} of field maps, which this field needs", span
         )
-    return preimage.match(f, call, _simple(call), pattern)
+    return preimage.match(rewriter, call, _simple(call), pattern)
 
 
-def finds(f: Formulas, call: ir.Call, test: ir.Regex) -> Formula:
+def finds(rewriter: TwoValuedRewriter, call: ir.Call, test: ir.Regex) -> TwoValued:
     """When a regular expression is found in a call's result; the call is of a simple value."""
     preimage = _preimage(call)
     if preimage is None or preimage.regex is None:
-        f.findings.refuse(f"a regular expression over what {call.function} gives", test.span)
-    return preimage.regex(f, call, test)
+        rewriter.findings.refuse(f"a regular expression over what {call.function} gives", test.span)
+    return preimage.regex(rewriter, call, test)
 
 
 def operand_of(call: ir.Call, atom: ir.Compare | ir.Occurs) -> ir.Value | None:

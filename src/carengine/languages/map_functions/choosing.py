@@ -9,7 +9,7 @@ from ...pattern import Pattern
 from ...values import text_of
 from ..splunk.texts import string
 from ..sql.values import NULL, Expression, Form
-from ..two_valued import Case, Formula, every, never
+from ..two_valued import Case, TwoValued, all_of, negation_of
 from .spelling import (
     Cases,
     FunctionSpelling,
@@ -22,7 +22,7 @@ from .sql_texts import text
 if TYPE_CHECKING:
     from ..splunk.writer import Writer as SplunkWriter
     from ..sql.expressions import Writer as SqlWriter
-    from ..two_valued.rewriter import Formulas
+    from ..two_valued.rewriter import TwoValuedRewriter
 
 
 _NOT_WORKED_OUT = Refused("no way to write it is worked out")
@@ -31,13 +31,13 @@ _NOT_WORKED_OUT = Refused("no way to write it is worked out")
 # first
 
 
-def _first_cases(f: Formulas, call: ir.Call) -> list[Case]:
+def _first_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     made: list[Case] = []
-    before: list[Formula] = []
+    before: list[TwoValued] = []
     for number, argument in enumerate(call.arguments, 1):
-        made += [(every((*before, guard)), v) for guard, v in f.cases(argument)]
+        made += [(all_of((*before, guard)), v) for guard, v in rewriter.cases(argument)]
         if number < len(call.arguments):
-            before.append(f.null(argument))
+            before.append(rewriter.null(argument))
     return made
 
 
@@ -64,24 +64,24 @@ FIRST = FunctionSpelling("first", Cases(_first_cases), _first_sql, _first_spl, s
 # choose
 
 
-def _choose_cases(f: Formulas, call: ir.Call) -> list[Case]:
+def _choose_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     value, *pairs = call.arguments
     made: list[Case] = []
     other: ir.Value = pairs[-1] if len(pairs) % 2 else ir.Constant(None)
     earlier: list[Pattern] = []
     for key, chosen in zip(pairs[::2], pairs[1::2], strict=False):
         if not isinstance(key, ir.Constant):
-            f.findings.refuse("a table (choose) whose keys are fields")
+            rewriter.findings.refuse("a table (choose) whose keys are fields")
         pattern = Pattern.literal(text_of(key.value) or "")
         if pattern in earlier:
             continue
         # Keys are different texts: the test of one leaves the others out.
-        test = f.true_of(ir.Match(value, (pattern,)))
+        test = rewriter.true_of(ir.Match(value, (pattern,)))
         earlier.append(pattern)
-        made += [(every((test, guard)), v) for guard, v in f.cases(chosen)]
+        made += [(all_of((test, guard)), v) for guard, v in rewriter.cases(chosen)]
     if other != ir.Constant(None):
-        rest = f.false_of(ir.Match(value, tuple(earlier)))
-        made += [(every((rest, guard)), v) for guard, v in f.cases(other)]
+        rest = rewriter.false_of(ir.Match(value, tuple(earlier)))
+        made += [(all_of((rest, guard)), v) for guard, v in rewriter.cases(other)]
     return made
 
 
@@ -131,17 +131,17 @@ CHOOSE = FunctionSpelling("choose", Cases(_choose_cases), _choose_sql, _choose_s
 # unless
 
 
-def _unless_cases(f: Formulas, call: ir.Call) -> list[Case]:
+def _unless_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     value, *texts = call.arguments
     patterns = []
     for refused in texts:
         if not isinstance(refused, ir.Constant) or not isinstance(refused.value, str):
-            refuse_arguments(f.findings, call)
+            refuse_arguments(rewriter.findings, call)
         patterns.append(Pattern.literal(refused.value, cased=True))
     made = []
-    for guard, v in f.cases(value):
-        no = never(f.true_of(ir.Match(v, tuple(patterns))))
-        made.append((every((guard, no)), v))
+    for guard, v in rewriter.cases(value):
+        no = negation_of(rewriter.true_of(ir.Match(v, tuple(patterns))))
+        made.append((all_of((guard, no)), v))
     return made
 
 
@@ -158,10 +158,10 @@ UNLESS = FunctionSpelling("unless", Cases(_unless_cases), _unless_sql, _NOT_WORK
 # given
 
 
-def _given_cases(f: Formulas, call: ir.Call) -> list[Case]:
+def _given_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     value, then = call.arguments
-    given = f.there(value)
-    return [(every((given, guard)), v) for guard, v in f.cases(then)]
+    given = rewriter.there(value)
+    return [(all_of((given, guard)), v) for guard, v in rewriter.cases(then)]
 
 
 def _given_sql(w: SqlWriter, call: ir.Call) -> Expression:
@@ -176,11 +176,11 @@ GIVEN = FunctionSpelling("given", Cases(_given_cases), _given_sql, _NOT_WORKED_O
 # no_number
 
 
-def _no_number_cases(f: Formulas, call: ir.Call) -> list[Case]:
+def _no_number_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     number = r"^[\s\v]*[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?[\s\v]*$"
     return [
-        (every((guard, never(f.true_of(regex(v, number))))), v)
-        for guard, v in f.cases(call.arguments[0])
+        (all_of((guard, negation_of(rewriter.true_of(regex(v, number))))), v)
+        for guard, v in rewriter.cases(call.arguments[0])
     ]
 
 

@@ -11,7 +11,7 @@ from ...pattern import Any, Pattern
 from ...regex import pattern_to_regex, tokens_of
 from ..splunk.texts import captured, removed, string
 from ..sql.values import Expression
-from ..two_valued import Always, Formula, every, never, some
+from ..two_valued import Const, TwoValued, all_of, any_of, negation_of
 from .spelling import (
     BLANK,
     Cut,
@@ -28,7 +28,7 @@ from .sql_texts import extract, has_regex, of_text, text
 if TYPE_CHECKING:
     from ..splunk.writer import Writer as SplunkWriter
     from ..sql.expressions import Writer as SqlWriter
-    from ..two_valued.rewriter import Formulas
+    from ..two_valued.rewriter import TwoValuedRewriter
 
 
 # domain_of
@@ -37,14 +37,16 @@ if TYPE_CHECKING:
 _DOMAIN = Cut(r"^{}\\", r"[^\\]*", r"[^\\]", "\\", r"^[^\\]+\\")
 
 
-def _domain_of_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+def _domain_of_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
     if is_literal(pattern) and tokens_of(pattern) and "\\" not in pattern.text:
-        return f.true_of(ir.Match(value, (Pattern(pattern.text + "\\*", pattern.cased),)))
-    return _DOMAIN.matches(f, value, pattern)
+        return rewriter.true_of(ir.Match(value, (Pattern(pattern.text + "\\*", pattern.cased),)))
+    return _DOMAIN.matches(rewriter, value, pattern)
 
 
-def _domain_of_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
-    return f.true_of(regex(value, _DOMAIN.present))
+def _domain_of_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    return rewriter.true_of(regex(value, _DOMAIN.present))
 
 
 def _domain_of_sql(w: SqlWriter, x: str) -> str:
@@ -69,28 +71,30 @@ DOMAIN_OF = FunctionSpelling(
 # user_of
 
 
-def _user_of_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+def _user_of_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
     if not tokens_of(pattern):
-        return Always(False)
+        return Const(False)
     if is_any(pattern):
-        return _user_of_present(f, call, value)
+        return _user_of_present(rewriter, call, value)
     with_domain = pattern_to_regex(pattern)
     alone = pattern_to_regex(pattern, run=r"[^\\]*", one=r"[^\\]")
-    made = [f.true_of(regex(value, rf"^[^\\]*\\{with_domain}$", cased=pattern.cased))]
+    made = [rewriter.true_of(regex(value, rf"^[^\\]*\\{with_domain}$", cased=pattern.cased))]
     if not any(isinstance(token, str) and "\\" in token for token in tokens_of(pattern)):
-        made.append(f.true_of(regex(value, f"^{alone}$", cased=pattern.cased)))
-    return some(made)
+        made.append(rewriter.true_of(regex(value, f"^{alone}$", cased=pattern.cased)))
+    return any_of(made)
 
 
-def _user_of_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+def _user_of_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
     empty = ir.Match(value, (Pattern(""),))
     slash = ir.Match(value, (Pattern("*\\"),))
     only = regex(value, r"^[^\\]*\\$")
-    return every(
+    return all_of(
         (
-            f.there(value),
-            never(f.true_of(empty)),
-            never(every((f.true_of(slash), f.true_of(only)))),
+            rewriter.there(value),
+            negation_of(rewriter.true_of(empty)),
+            negation_of(all_of((rewriter.true_of(slash), rewriter.true_of(only)))),
         )
     )
 
@@ -117,33 +121,40 @@ USER_OF = FunctionSpelling(
 # account
 
 
-def _account_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+def _account_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
     if len(call.arguments) != 2:
-        f.findings.refuse("the function account of field maps with one argument")
+        rewriter.findings.refuse("the function account of field maps with one argument")
     domain, user = call.arguments
     tokens = tokens_of(pattern)
     suffix = suffix_of(pattern)
     if suffix is not None and "\\" not in suffix:
-        return f.true_of(ir.Match(user, (pattern,)))
+        return rewriter.true_of(ir.Match(user, (pattern,)))
     if not is_literal(pattern):
-        f.findings.refuse("a pattern with * over an account that is in two fields")
+        rewriter.findings.refuse("a pattern with * over an account that is in two fields")
     text = "".join(token for token in tokens if isinstance(token, str))
     if not text:
-        return Always(False)
-    unknown = some((f.null(domain), f.true_of(ir.Match(domain, (Pattern(""),)))))
-    made = [every((unknown, f.true_of(ir.Match(user, (pattern,)))))]
+        return Const(False)
+    unknown = any_of((rewriter.null(domain), rewriter.true_of(ir.Match(domain, (Pattern(""),)))))
+    made = [all_of((unknown, rewriter.true_of(ir.Match(user, (pattern,)))))]
     for place, character in enumerate(text):
         if character == "\\" and 0 < place < len(text) - 1:
             parts = text[:place], text[place + 1 :]
             left, right = (Pattern.literal(part, cased=pattern.cased) for part in parts)
             made.append(
-                every((f.true_of(ir.Match(domain, (left,))), f.true_of(ir.Match(user, (right,)))))
+                all_of(
+                    (
+                        rewriter.true_of(ir.Match(domain, (left,))),
+                        rewriter.true_of(ir.Match(user, (right,))),
+                    )
+                )
             )
-    return some(made)
+    return any_of(made)
 
 
-def _account_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
-    return f.true_of(ir.Match(call.arguments[-1], (Pattern("?*"),)))
+def _account_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    return rewriter.true_of(ir.Match(call.arguments[-1], (Pattern("?*"),)))
 
 
 def _account_sql(w: SqlWriter, call: ir.Call) -> Expression:
@@ -175,16 +186,18 @@ ACCOUNT = FunctionSpelling(
 _ADDRESS_LIKE = r"^(?:[0-9.]+|[^\n]*:[^\n]*)$"
 
 
-def _label_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
-    like = f.true_of(regex(value, _ADDRESS_LIKE))
-    whole = every((like, f.true_of(ir.Match(value, (pattern,)))))
+def _label_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
+    like = rewriter.true_of(regex(value, _ADDRESS_LIKE))
+    whole = all_of((like, rewriter.true_of(ir.Match(value, (pattern,)))))
     cut = Cut(r"^{}(?:\.|$)", "[^.]*", "[^.]", ".", "^[^.]")
-    return some((whole, every((never(like), cut.matches(f, value, pattern)))))
+    return any_of((whole, all_of((negation_of(like), cut.matches(rewriter, value, pattern)))))
 
 
-def _label_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
-    like = f.true_of(regex(value, _ADDRESS_LIKE))
-    return some((like, f.true_of(regex(value, r"^[^.]"))))
+def _label_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    like = rewriter.true_of(regex(value, _ADDRESS_LIKE))
+    return any_of((like, rewriter.true_of(regex(value, r"^[^.]"))))
 
 
 def _label_sql(w: SqlWriter, x: str) -> str:
@@ -219,19 +232,21 @@ LABEL = FunctionSpelling(
 _DOTTED = (Pattern("*.*"),)
 
 
-def _qualified_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
-    dotted = f.true_of(ir.Match(value, _DOTTED))
-    return every((dotted, f.true_of(ir.Match(value, (pattern,)))))
+def _qualified_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
+    dotted = rewriter.true_of(ir.Match(value, _DOTTED))
+    return all_of((dotted, rewriter.true_of(ir.Match(value, (pattern,)))))
 
 
-def _qualified_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
-    return f.true_of(ir.Match(value, _DOTTED))
+def _qualified_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    return rewriter.true_of(ir.Match(value, _DOTTED))
 
 
-def _qualified_regex(f: Formulas, call: ir.Call, test: ir.Regex) -> Formula:
+def _qualified_regex(rewriter: TwoValuedRewriter, call: ir.Call, test: ir.Regex) -> TwoValued:
     value = call.arguments[0]
-    dotted = f.true_of(ir.Match(value, _DOTTED))
-    return every((dotted, f.true_of(evolve(test, value=value))))
+    dotted = rewriter.true_of(ir.Match(value, _DOTTED))
+    return all_of((dotted, rewriter.true_of(evolve(test, value=value))))
 
 
 def _qualified_sql(w: SqlWriter, x: str) -> str:
@@ -255,19 +270,21 @@ QUALIFIED = FunctionSpelling(
 # guid
 
 
-def _guid_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+def _guid_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
     if pattern.cased or "{" in pattern.text or "}" in pattern.text:
-        f.findings.refuse("a GUID with braces, or whose case is heeded")
+        rewriter.findings.refuse("a GUID with braces, or whose case is heeded")
     cut = Cut(rf"^{BLANK}[{{}}]*\0[{{}}]*{BLANK}$", ".*", ".", "", r"[^{}\s\v]")
     tokens = tokens_of(pattern)
     if not tokens or all(isinstance(token, Any) for token in tokens):
-        return cut.matches(f, value, pattern)
+        return cut.matches(rewriter, value, pattern)
     expression = cut.around.replace("\\0", pattern_to_regex(pattern))
-    return f.true_of(regex(value, expression))
+    return rewriter.true_of(regex(value, expression))
 
 
-def _guid_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
-    return f.true_of(regex(value, r"[^{}\s\v]"))
+def _guid_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    return rewriter.true_of(regex(value, r"[^{}\s\v]"))
 
 
 def _guid_sql(w: SqlWriter, x: str) -> str:

@@ -8,7 +8,7 @@ from ... import ir
 from ...pattern import Any, One, Pattern
 from ...regex import escape_regex, tokens_of
 from ..splunk.texts import captured, removed
-from ..two_valued import Always, Case, Formula, every, never, some
+from ..two_valued import Case, Const, TwoValued, all_of, any_of, negation_of
 from .spelling import (
     Cases,
     Cut,
@@ -24,7 +24,7 @@ from .sql_texts import extract, has_regex, of_text
 if TYPE_CHECKING:
     from ..splunk.writer import Writer as SplunkWriter
     from ..sql.expressions import Writer as SqlWriter
-    from ..two_valued.rewriter import Formulas
+    from ..two_valued.rewriter import TwoValuedRewriter
 
 
 # basename
@@ -33,25 +33,27 @@ if TYPE_CHECKING:
 _BASENAME = Cut(r"(?:^|[\\/]){}$", r"[^\\/]*", r"[^\\/]", "\\/", r"[^\\/]$")
 
 
-def _basename_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+def _basename_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
     suffix = suffix_of(pattern)
     if suffix is not None and set(suffix).isdisjoint("\\/"):
-        return f.true_of(ir.Match(value, (pattern,)))
+        return rewriter.true_of(ir.Match(value, (pattern,)))
     if is_literal(pattern) and tokens_of(pattern):
         [name] = tokens_of(pattern)
         assert isinstance(name, str)
         if not set(name).isdisjoint("\\/"):
-            return Always(False)
+            return Const(False)
         ways = tuple(Pattern(before + pattern.text, pattern.cased) for before in ("*\\", "*/", ""))
-        return f.true_of(ir.Match(value, ways))
-    return _BASENAME.matches(f, value, pattern)
+        return rewriter.true_of(ir.Match(value, ways))
+    return _BASENAME.matches(rewriter, value, pattern)
 
 
-def _basename_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+def _basename_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
     ends: tuple[Pattern, ...] = (Pattern("*\\"), Pattern("*/"))
     if not (isinstance(value, ir.Raw) and "" in value.empty):
         ends = (*ends, Pattern(""))
-    return every((f.there(value), never(f.true_of(ir.Match(value, ends)))))
+    return all_of((rewriter.there(value), negation_of(rewriter.true_of(ir.Match(value, ends)))))
 
 
 def _separated_sql(w: SqlWriter, x: str) -> str:
@@ -89,12 +91,14 @@ BASENAME = FunctionSpelling(
 _DIRNAME = Cut(r"^{}[\\/][^\\/]*$", ".*", ".", "", r"^.+[\\/][^\\/]*$")
 
 
-def _dirname_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
-    return _DIRNAME.matches(f, value, pattern)
+def _dirname_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
+    return _DIRNAME.matches(rewriter, value, pattern)
 
 
-def _dirname_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
-    return f.true_of(regex(value, _DIRNAME.present))
+def _dirname_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    return rewriter.true_of(regex(value, _DIRNAME.present))
 
 
 def _dirname_sql(w: SqlWriter, x: str) -> str:
@@ -116,7 +120,9 @@ DIRNAME = FunctionSpelling(
 # extension
 
 
-def _extension_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+def _extension_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
     """The extension begins with its dot and has no other."""
     tokens = list(tokens_of(pattern))
     ways: list[list[object]] = []
@@ -136,7 +142,7 @@ def _extension_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Patte
             continue
         if all(isinstance(token, str) for token in way):
             exact = Pattern("*" + Pattern.literal("." + "".join(texts)).text, pattern.cased)
-            made.append(f.true_of(ir.Match(value, (exact,))))
+            made.append(rewriter.true_of(ir.Match(value, (exact,))))
             continue
         inside = "".join(
             escape_regex(t)
@@ -144,12 +150,12 @@ def _extension_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Patte
             else r"[^.\\/]" + ("*" if isinstance(t, Any) else "")
             for t in way
         )
-        made.append(f.true_of(regex(value, rf"\.{inside}$", cased=pattern.cased)))
-    return some(made)
+        made.append(rewriter.true_of(regex(value, rf"\.{inside}$", cased=pattern.cased)))
+    return any_of(made)
 
 
-def _extension_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
-    return f.true_of(regex(value, r"\.[^.\\/]*$"))
+def _extension_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    return rewriter.true_of(regex(value, r"\.[^.\\/]*$"))
 
 
 def _extension_sql(w: SqlWriter, x: str) -> str:
@@ -184,10 +190,10 @@ _HIVES = {
 }
 
 
-def _hive_cases(f: Formulas, call: ir.Call) -> list[Case]:
+def _hive_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     return [
         (
-            f.true_of(regex(call.arguments[0], rf"^\\*(?:{'|'.join(ways)})(?:\\|$)")),
+            rewriter.true_of(regex(call.arguments[0], rf"^\\*(?:{'|'.join(ways)})(?:\\|$)")),
             ir.Constant(name),
         )
         for name, ways in _HIVES.items()

@@ -17,13 +17,13 @@ from ... import ir
 from ...pattern import Any, Pattern
 from ...regex import pattern_to_regex, tokens_of
 from ..translation import Findings
-from ..two_valued import Always, Case, Formula
+from ..two_valued import Case, Const, TwoValued
 
 if TYPE_CHECKING:
     from ..splunk.writer import Writer as SplunkWriter
     from ..sql.expressions import Writer as SqlWriter
     from ..sql.values import Expression
-    from ..two_valued.rewriter import Formulas
+    from ..two_valued.rewriter import TwoValuedRewriter
 
 
 @frozen
@@ -42,16 +42,16 @@ class Preimage:
     value, none that chooses between others.
     """
 
-    match: Callable[[Formulas, ir.Call, ir.Value, Pattern], Formula] | Refused
-    present: Callable[[Formulas, ir.Call, ir.Value], Formula]
-    regex: Callable[[Formulas, ir.Call, ir.Regex], Formula] | None = None
+    match: Callable[[TwoValuedRewriter, ir.Call, ir.Value, Pattern], TwoValued] | Refused
+    present: Callable[[TwoValuedRewriter, ir.Call, ir.Value], TwoValued]
+    regex: Callable[[TwoValuedRewriter, ir.Call, ir.Regex], TwoValued] | None = None
 
 
 @frozen
 class Cases:
     """A function that chooses between values: these, each with the guard under which it is."""
 
-    of: Callable[[Formulas, ir.Call], list[Case]]
+    of: Callable[[TwoValuedRewriter, ir.Call], list[Case]]
 
 
 @frozen
@@ -122,14 +122,14 @@ class Cut:
     outside: str
     present: str
 
-    def matches(self, f: Formulas, value: ir.Value, pattern: Pattern) -> Formula:
+    def matches(self, rewriter: TwoValuedRewriter, value: ir.Value, pattern: Pattern) -> TwoValued:
         """When the part matches a pattern; it is never empty."""
         tokens = tokens_of(pattern)
         if any(isinstance(t, str) and not set(self.outside).isdisjoint(t) for t in tokens):
-            return Always(False)
+            return Const(False)
         if not tokens:
-            return Always(False)
+            return Const(False)
         if is_any(pattern):
-            return f.true_of(regex(value, self.present))
+            return rewriter.true_of(regex(value, self.present))
         body = pattern_to_regex(pattern, run=self.run, one=self.one)
-        return f.true_of(regex(value, self.around.replace("{}", body), cased=pattern.cased))
+        return rewriter.true_of(regex(value, self.around.replace("{}", body), cased=pattern.cased))

@@ -13,7 +13,7 @@ from ...regex import escape_regex, pattern_to_regex, tokens_of
 from ...values import number_of, text_of
 from ..splunk.texts import captured
 from ..sql.values import Expression, Form
-from ..two_valued import Always, Formula, every, never, some
+from ..two_valued import Const, TwoValued, all_of, any_of, negation_of
 from .spelling import (
     BLANK,
     Cut,
@@ -29,7 +29,7 @@ from .sql_texts import extract, group_number, has_regex, of_text, text
 if TYPE_CHECKING:
     from ..splunk.writer import Writer as SplunkWriter
     from ..sql.expressions import Writer as SqlWriter
-    from ..two_valued.rewriter import Formulas
+    from ..two_valued.rewriter import TwoValuedRewriter
 
 
 _NOT_WORKED_OUT = Refused("no way to write it is worked out")
@@ -38,21 +38,23 @@ _NOT_WORKED_OUT = Refused("no way to write it is worked out")
 # lower, upper
 
 
-def _in_one_case_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+def _in_one_case_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
     if pattern.cased:
-        f.findings.refuse(f"the case of what {call.function} gives")
-    return f.true_of(ir.Match(value, (pattern,)))
+        rewriter.findings.refuse(f"the case of what {call.function} gives")
+    return rewriter.true_of(ir.Match(value, (pattern,)))
 
 
-def _same_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
+def _same_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
     """The result is there where the argument is."""
-    return f.there(value)
+    return rewriter.there(value)
 
 
-def _in_one_case_regex(f: Formulas, call: ir.Call, test: ir.Regex) -> Formula:
+def _in_one_case_regex(rewriter: TwoValuedRewriter, call: ir.Call, test: ir.Regex) -> TwoValued:
     if test.cased:
-        f.findings.refuse(f"a regular expression over what {call.function} gives", test.span)
-    return f.true_of(evolve(test, value=call.arguments[0]))
+        rewriter.findings.refuse(f"a regular expression over what {call.function} gives", test.span)
+    return rewriter.true_of(evolve(test, value=call.arguments[0]))
 
 
 def _in_one_case_sql(w: SqlWriter, call: ir.Call) -> Expression:
@@ -78,12 +80,16 @@ LOWER, UPPER = (
 # trim
 
 
-def _trim_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
-    return Cut(rf"^{BLANK}{{}}{BLANK}$", ".*", ".", "", r"[^\s\v]").matches(f, value, pattern)
+def _trim_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
+    return Cut(rf"^{BLANK}{{}}{BLANK}$", ".*", ".", "", r"[^\s\v]").matches(
+        rewriter, value, pattern
+    )
 
 
-def _trim_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
-    return f.true_of(regex(value, r"[^\s\v]"))
+def _trim_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    return rewriter.true_of(regex(value, r"[^\s\v]"))
 
 
 def _trim_sql(w: SqlWriter, x: str) -> str:
@@ -101,24 +107,26 @@ TRIM = FunctionSpelling(
 _ODD_BACKSLASHES = r"(?:^|[^\\])(?:\\\\)*\\(?:[^\\]|$)"
 
 
-def _unescape_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
-    plain = f.true_of(ir.Match(value, (pattern,)))
+def _unescape_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
+    plain = rewriter.true_of(ir.Match(value, (pattern,)))
     if not any(isinstance(token, str) and "\\" in token for token in tokens_of(pattern)):
         if not any(isinstance(token, One) for token in tokens_of(pattern)):
             # Runs may stand for backslashes, one or two: doubled or not, the text matches alike.
             return plain
-        f.findings.refuse("a pattern with ? over a field whose backslashes may be doubled")
+        rewriter.findings.refuse("a pattern with ? over a field whose backslashes may be doubled")
     if any(isinstance(token, One) for token in tokens_of(pattern)):
-        f.findings.refuse("a pattern with ? over a field whose backslashes may be doubled")
-    doubled = every(
+        rewriter.findings.refuse("a pattern with ? over a field whose backslashes may be doubled")
+    doubled = all_of(
         (
-            f.true_of(ir.Match(value, (Pattern("*\\\\*"),))),
-            never(f.true_of(regex(value, _ODD_BACKSLASHES))),
+            rewriter.true_of(ir.Match(value, (Pattern("*\\\\*"),))),
+            negation_of(rewriter.true_of(regex(value, _ODD_BACKSLASHES))),
         )
     )
     twice = Pattern(pattern.text.replace("\\", "\\\\"), pattern.cased)
-    matched = f.true_of(ir.Match(value, (twice,)))
-    return some((every((doubled, matched)), every((never(doubled), plain))))
+    matched = rewriter.true_of(ir.Match(value, (twice,)))
+    return any_of((all_of((doubled, matched)), all_of((negation_of(doubled), plain))))
 
 
 def _unescape_sql(w: SqlWriter, x: str) -> str:
@@ -155,8 +163,8 @@ UNESCAPE = FunctionSpelling(
 # concat
 
 
-def _concat_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
-    return every(f.there(argument) for argument in call.arguments)
+def _concat_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    return all_of(rewriter.there(argument) for argument in call.arguments)
 
 
 def _concat_sql(w: SqlWriter, call: ir.Call) -> Expression:
@@ -174,25 +182,27 @@ CONCAT = FunctionSpelling(
 # hash
 
 
-def _hash_around(f: Formulas, call: ir.Call) -> str:
+def _hash_around(rewriter: TwoValuedRewriter, call: ir.Call) -> str:
     algorithm = call.arguments[1] if len(call.arguments) > 1 else None
     if not isinstance(algorithm, ir.Constant) or not isinstance(algorithm.value, str):
-        f.findings.refuse("a hash whose algorithm is a field")
-    f.findings.differs("a list of hashes that holds one algorithm twice is searched whole")
+        rewriter.findings.refuse("a hash whose algorithm is a field")
+    rewriter.findings.differs("a list of hashes that holds one algorithm twice is searched whole")
     return rf"(?:^|,){BLANK}{escape_regex(algorithm.value)}{BLANK}={BLANK}{{}}"
 
 
-def _hash_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
-    around = _hash_around(f, call) + rf"{BLANK}(?:,|$)"
-    empty = _hash_around(f, call).replace("{}", r"[^,\s]")
+def _hash_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
+    around = _hash_around(rewriter, call) + rf"{BLANK}(?:,|$)"
+    empty = _hash_around(rewriter, call).replace("{}", r"[^,\s]")
     cut = Cut(around, "[^,]*", "[^,]", ",", empty)
     if pattern.cased:
-        f.findings.refuse("a hash whose case is heeded")
-    return cut.matches(f, value, pattern)
+        rewriter.findings.refuse("a hash whose case is heeded")
+    return cut.matches(rewriter, value, pattern)
 
 
-def _hash_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
-    return f.true_of(regex(value, _hash_around(f, call).replace("{}", r"[^,\s]")))
+def _hash_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    return rewriter.true_of(regex(value, _hash_around(rewriter, call).replace("{}", r"[^,\s]")))
 
 
 def _hash_sql(w: SqlWriter, call: ir.Call) -> Expression:
@@ -234,33 +244,37 @@ HASH = FunctionSpelling("hash", Preimage(_hash_match, _hash_present), _hash_sql,
 # labelled
 
 
-def _label_around(f: Formulas, call: ir.Call, body: str) -> str:
+def _label_around(rewriter: TwoValuedRewriter, call: ir.Call, body: str) -> str:
     label = call.arguments[1]
     if not isinstance(label, ir.Constant) or not isinstance(label.value, str):
-        f.findings.refuse("a labelled line whose label is a field")
-    f.findings.differs(
+        rewriter.findings.refuse("a labelled line whose label is a field")
+    rewriter.findings.differs(
         f"a message in which several lines begin with {label.value}: is searched whole"
     )
     return rf"^[ \t]*{escape_regex(label.value)}:[ \t]*{body}"
 
 
-def _labelled_match(f: Formulas, call: ir.Call, value: ir.Value, pattern: Pattern) -> Formula:
+def _labelled_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
     if any(
         isinstance(token, str) and ("\r" in token or "\n" in token) for token in tokens_of(pattern)
     ):
-        return Always(False)
+        return Const(False)
     if not tokens_of(pattern):
-        return Always(False)
+        return Const(False)
     if is_any(pattern):
-        return _labelled_present(f, call, value)
+        return _labelled_present(rewriter, call, value)
     body = pattern_to_regex(pattern, run=r"[^\r\n]*", one=r"[^\r\n]") + r"[ \t]*\r?$"
     # The label itself is looked for with case only where the whole expression is.
-    expression = _label_around(f, call, body)
-    return f.true_of(regex(value, expression, cased=pattern.cased, multiline=True))
+    expression = _label_around(rewriter, call, body)
+    return rewriter.true_of(regex(value, expression, cased=pattern.cased, multiline=True))
 
 
-def _labelled_present(f: Formulas, call: ir.Call, value: ir.Value) -> Formula:
-    return f.true_of(regex(value, _label_around(f, call, "[^ \\t\\r\\n]"), multiline=True))
+def _labelled_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    return rewriter.true_of(
+        regex(value, _label_around(rewriter, call, "[^ \\t\\r\\n]"), multiline=True)
+    )
 
 
 def _labelled_sql(w: SqlWriter, call: ir.Call) -> Expression:

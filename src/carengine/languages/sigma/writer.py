@@ -1,6 +1,6 @@
 r"""Sigma rules, as YAML, and through pySigma's backends whatever they write.
 
-An output becomes one rule: its formula as named detections and a condition over them, its field
+An output becomes one rule: its condition as named detections and a condition over them, its field
 names the product's own (``Image``, ``TargetFilename``), its log source that of the field map::
 
     logsource: {product: windows, service: sysmon}
@@ -9,7 +9,7 @@ names the product's own (``Image``, ``TargetFilename``), its log source that of 
       condition: selection
 
 Tests that stand together under an ``and`` are one mapping, alternatives are detections of their
-own. Sigma's ``not`` is true of an event without the field, as a formula's ``Never`` is, so that
+own. Sigma's ``not`` is true of an event without the field, as ``Negated`` is, so that
 both mean the same. Which events are of the log source is the business of whoever runs the rule, so
 that the map's recognition is left out.
 
@@ -33,8 +33,18 @@ from ...pattern import Any, One, Pattern
 from ...regex import tokens_of
 from ..lowered import Log, column_name, views_of, why_nothing
 from ..translation import Findings, Query
-from ..two_valued import All, Always, Formula, Never, Some, Test, There, possible, some
-from ..two_valued.rewriter import Formulas
+from ..two_valued import (
+    AllOf,
+    AnyOf,
+    AtomHolds,
+    Const,
+    IsPresent,
+    Negated,
+    TwoValued,
+    any_of,
+    require_possible,
+)
+from ..two_valued.rewriter import TwoValuedRewriter
 
 # Sigma's names for the logs of a family of field maps; of one that Sigma has no names for, the
 # family is the product.
@@ -65,11 +75,11 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
         findings.nothing(why_nothing(stages, log))
     if any(view.assigned or view.columns is not None for view in views):
         findings.differs(_WHOLE)
-    formulas = Formulas(findings)
-    formula = some(formulas.true_of(_native(view.condition, findings)) for view in views)
-    possible(formula, findings)
+    rewriter = TwoValuedRewriter(findings)
+    truth = any_of(rewriter.true_of(_native(view.condition, findings)) for view in views)
+    require_possible(truth, findings)
     writer = _Writer(findings)
-    condition = writer.condition(formula)
+    condition = writer.condition(truth)
     source = _SOURCES.get(log.fieldmap.family, {"product": log.fieldmap.family})
     rule = {
         "title": f"{findings.rule} {output.name}",
@@ -156,34 +166,34 @@ class _Writer:
     detections: dict[str, Anything] = field(factory=dict)
     read: set[str] = field(factory=set)
 
-    def condition(self, formula: Formula) -> str:
+    def condition(self, truth: TwoValued) -> str:
         """The condition, with its detections named on the way."""
-        return self._written(formula, 0)
+        return self._written(truth, 0)
 
-    def _written(self, formula: Formula, depth: int) -> str:
-        match formula:
-            case Always(value):
+    def _written(self, truth: TwoValued, depth: int) -> str:
+        match truth:
+            case Const(value):
                 # Sigma has no constants: an event either has a field or has not.
                 name = self._named({"EventID|exists": True})
                 return f"{name} or not {name}" if value else f"{name} and not {name}"
-            case All(items):
+            case AllOf(items):
                 return self._all(items, depth)
-            case Some(items):
+            case AnyOf(items):
                 text = " or ".join(self._written(item, depth + 1) for item in items)
                 return f"({text})" if depth else text
-            case Never(item):
+            case Negated(item):
                 return f"not {self._written(item, depth + 1)}"
-            case There() | Test():
-                return self._named(self._detection(formula))
+            case IsPresent() | AtomHolds():
+                return self._named(self._detection(truth))
             case _:
-                assert_never(formula)
+                assert_never(truth)
 
-    def _all(self, items: tuple[Formula, ...], depth: int) -> str:
+    def _all(self, items: tuple[TwoValued, ...], depth: int) -> str:
         """Tests of different fields are one mapping; the rest stands beside it."""
         together: dict[str, Anything] = {}
         parts: list[str] = []
         for item in items:
-            if isinstance(item, There | Test):
+            if isinstance(item, IsPresent | AtomHolds):
                 made = self._detection(item)
                 if isinstance(made, dict) and not set(made) & set(together):
                     together |= made
@@ -212,29 +222,29 @@ class _Writer:
         self.read.add(name)
         return name
 
-    def _detection(self, test: There | Test) -> Anything:
+    def _detection(self, test: IsPresent | AtomHolds) -> Anything:
         """A mapping of one item, or a list of alternatives."""
         match test:
-            case There(raw):
+            case IsPresent(raw):
                 return {f"{self._field(raw)}|exists": True}
-            case Test(ir.Match(value, patterns, span)):
+            case AtomHolds(ir.Match(value, patterns, span)):
                 return self._match(self._field(value, span), patterns)
-            case Test(ir.Regex(value, pattern, cased, dotall, multiline, span)):
+            case AtomHolds(ir.Regex(value, pattern, cased, dotall, multiline, span)):
                 flags = "".join(
                     f"|{flag}"
                     for flag, on in (("i", not cased), ("s", dotall), ("m", multiline))
                     if on
                 )
                 return {f"{self._field(value, span)}|re{flags}": pattern}
-            case Test(ir.RawRegex(span=span)):
+            case AtomHolds(ir.RawRegex(span=span)):
                 self.findings.refuse("a regular expression over the text of an event", span)
-            case Test(ir.InNetwork(value, networks, span)):
+            case AtomHolds(ir.InNetwork(value, networks, span)):
                 return {f"{self._field(value, span)}|cidr": list(networks)}
-            case Test(ir.Compare() as atom):
+            case AtomHolds(ir.Compare() as atom):
                 return self._compare(atom)
-            case Test(ir.Occurs(span=span)):
+            case AtomHolds(ir.Occurs(span=span)):
                 self.findings.refuse("whether one field's text is in another's", span)
-            case Test(ir.RawMatch(patterns, span)):
+            case AtomHolds(ir.RawMatch(patterns, span)):
                 return self._keywords(patterns, span)
             case _:
                 raise AssertionError(test)

@@ -111,8 +111,8 @@ class Pipeline:
     ) -> _Stream:
         source = self._stream(inner, wanted)
         condition = ir.rewrite_condition(condition, _as_column)
-        formula = self.writer.formulas.true_of(condition)
-        text = self.writer.expression(formula, frozenset(), 0)
+        truth = self.writer.rewriter.true_of(condition)
+        text = self.writer.expression(truth, frozenset(), 0)
         return _Stream((*source.lines, f"| where {text}"), source.columns)
 
     def _grouped(self, group: ir.Group, wanted: tuple[ir.Field, ...]) -> tuple[_Stream, list[str]]:
@@ -247,8 +247,8 @@ class Pipeline:
             lines.append("  ]")
         if rest:
             condition = ir.rewrite_condition(ir.conjunction(tuple(rest)), _as_column)
-            formula = self.writer.formulas.true_of(condition)
-            lines.append(f"| where {self.writer.expression(formula, frozenset(), 0)}")
+            truth = self.writer.rewriter.true_of(condition)
+            lines.append(f"| where {self.writer.expression(truth, frozenset(), 0)}")
         times = ", ".join(quoted(f"{name}.time") for name in names)
         lines.append(f"| eval _time=max({times})")
         return _Stream(tuple(lines), ())

@@ -7,11 +7,11 @@ say::
     | where match(TargetFilename, "(?is)(?:^|[\\\\/])lsass[^\\\\/]*\\.dmp$")
 
 Search terms ignore case and know ``*``; ``where`` has regular expressions, other fields,
-arithmetic. ``NOT field="x"`` is true of events without the field, as a formula's ``Never`` is; in
+arithmetic. ``NOT field="x"`` is true of events without the field, as ``Negated`` is; in
 ``where``, null is guarded against by name.
 
 Groups are ``streamstats`` (a new one where an event is too far behind the last with the same keys)
-and ``stats``, joins are ``join`` with the equal fields as keys and a ``where`` for the rest. There,
+and ``stats``, joins are ``join`` with the equal fields as keys and a ``where`` for the rest. IsPresent,
 CAR's fields are made with ``eval``; the event's time is Splunk's ``_time``.
 """
 
@@ -28,18 +28,18 @@ from .. import map_functions
 from ..lowered import Log, View, column_name, views_of, why_empty, why_nothing
 from ..translation import Findings, Query
 from ..two_valued import (
-    All,
-    Always,
-    Formula,
-    Never,
-    Some,
-    Test,
-    There,
-    every,
-    possible,
-    some,
+    AllOf,
+    AnyOf,
+    AtomHolds,
+    Const,
+    IsPresent,
+    Negated,
+    TwoValued,
+    all_of,
+    any_of,
+    require_possible,
 )
-from ..two_valued.rewriter import Formulas
+from ..two_valued.rewriter import TwoValuedRewriter
 from .texts import constant_text, listed_name, quoted, seconds, string
 
 LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
@@ -81,25 +81,25 @@ def views_in(stages: Iterable[ir.Stage], log: Log, findings: Findings) -> tuple[
 
 
 class Writer:
-    """Writes formulas as search terms and as expressions of ``where``."""
+    """Writes conditions as search terms and as expressions of ``where``."""
 
     def __init__(self, findings: Findings, log: Log) -> None:
         self.findings = findings
         self.log = log
-        self.formulas = Formulas(findings, map_functions.SPL_COMPARES)
+        self.rewriter = TwoValuedRewriter(findings, map_functions.SPL_COMPARES)
         self.read: set[str] = set()
 
     def search(self, views: tuple[View, ...]) -> list[str]:
         """The lines of a search for events of several kinds."""
-        formula = some(self.formulas.true_of(view.condition) for view in views)
-        possible(formula, self.findings)
-        items = formula.items if isinstance(formula, All) else (formula,)
+        condition = any_of(self.rewriter.true_of(view.condition) for view in views)
+        require_possible(condition, self.findings)
+        items = condition.items if isinstance(condition, AllOf) else (condition,)
         terms = [item for item in items if _is_term(item)]
         rest = [item for item in items if not _is_term(item)]
         lines = ["search " + (" ".join(self.term(item, 1) for item in terms) or "*")]
         if rest:
             known = frozenset(_known(terms))
-            lines.append(f"| where {self.expression(every(rest), known, 0)}")
+            lines.append(f"| where {self.expression(all_of(rest), known, 0)}")
         return lines
 
     def selected(self, views: tuple[View, ...]) -> list[str]:
@@ -128,41 +128,41 @@ class Writer:
             return written[0][1]
         cases = []
         for view, text in written:
-            admitted = self.formulas.true_of(self.log.admission(view.entry))
+            admitted = self.rewriter.true_of(self.log.admission(view.entry))
             cases.append(f"{self.expression(admitted, frozenset(), 1)}, {text}")
         return f"case({', '.join(cases)})"
 
     # Search terms
 
-    def term(self, formula: Formula, depth: int) -> str:
-        """A formula as search terms; it has to be one that they can say."""
-        match formula:
-            case Always(value):
+    def term(self, condition: TwoValued, depth: int) -> str:
+        """A condition as search terms; it has to be one that they can say."""
+        match condition:
+            case Const(value):
                 return "*" if value else "NOT *"
-            case All(items):
+            case AllOf(items):
                 text = " ".join(self.term(item, depth + 1) for item in items)
                 return f"({text})" if depth else text
-            case Some(items):
+            case AnyOf(items):
                 text = " OR ".join(self.term(item, depth + 1) for item in items)
                 return f"({text})" if depth else text
-            case Never(item):
+            case Negated(item):
                 return f"NOT {self.term(item, depth + 1)}"
-            case There(field):
+            case IsPresent(field):
                 return f"{self._term_field(field)}=*"
-            case Test(ir.Match(ir.Raw() as field, patterns)):
+            case AtomHolds(ir.Match(ir.Raw() as field, patterns)):
                 name = self._term_field(field)
                 texts = [string(_wildcards(pattern)) for pattern in patterns]
                 self._letters(patterns)
                 if len(texts) == 1:
                     return f"{name}={texts[0]}"
                 return f"{name} IN ({', '.join(texts)})"
-            case Test(ir.Compare(ir.Raw() as field, relation, ir.Constant(number), span=span)):
+            case AtomHolds(ir.Compare(ir.Raw() as field, relation, ir.Constant(number), span=span)):
                 self.findings.differs(SPELLINGS, span)
                 return f"{self._term_field(field)}{relation.value}{number}"
-            case Test():
+            case AtomHolds():
                 raise AssertionError("asked for what search terms cannot say")
             case _:
-                assert_never(formula)
+                assert_never(condition)
 
     def _term_field(self, field: ir.Raw) -> str:
         name = column_name(field.path)
@@ -175,28 +175,28 @@ class Writer:
 
     # Expressions
 
-    def expression(self, formula: Formula, known: frozenset[ir.Raw], depth: int) -> str:
-        """A formula as an expression of ``where`` or ``eval``; ``known`` are fields that are there."""
-        match formula:
-            case Always(value):
+    def expression(self, condition: TwoValued, known: frozenset[ir.Raw], depth: int) -> str:
+        """A condition as an expression of ``where`` or ``eval``; ``known`` are fields that are there."""
+        match condition:
+            case Const(value):
                 return "true()" if value else "false()"
-            case All(items):
+            case AllOf(items):
                 there = known | _known(items)
                 text = " AND ".join(self.expression(item, there, depth + 1) for item in items)
                 return f"({text})" if depth else text
-            case Some(items):
+            case AnyOf(items):
                 absent = frozenset(
                     item.item.field
                     for item in items
-                    if isinstance(item, Never) and isinstance(item.item, There)
+                    if isinstance(item, Negated) and isinstance(item.item, IsPresent)
                 )
                 text = " OR ".join(
                     self.expression(item, known | absent, depth + 1) for item in items
                 )
                 return f"({text})" if depth else text
-            case Never(There(field)):
+            case Negated(IsPresent(field)):
                 return f"isnull({self._field(field)})"
-            case Never(Test(atom)):
+            case Negated(AtomHolds(atom)):
                 missing = [
                     f"isnull({self._field(field)})"
                     for field in dict.fromkeys(_fields(atom))
@@ -204,14 +204,14 @@ class Writer:
                 ]
                 test = f"NOT {self._atom(atom)}"
                 return f"({' OR '.join([*missing, test])})" if missing else test
-            case Never(_):
+            case Negated(_):
                 raise AssertionError("never stands before single tests only")
-            case There(field):
+            case IsPresent(field):
                 return f"isnotnull({self._field(field)})"
-            case Test(atom):
+            case AtomHolds(atom):
                 return self._atom(atom)
             case _:
-                assert_never(formula)
+                assert_never(condition)
 
     def _atom(
         self,
@@ -327,18 +327,18 @@ class Writer:
         return quoted(name)
 
 
-def _is_term(formula: Formula) -> bool:
-    """Whether search terms can say a formula."""
-    match formula:
-        case Always() | There():
+def _is_term(condition: TwoValued) -> bool:
+    """Whether search terms can say a condition."""
+    match condition:
+        case Const() | IsPresent():
             return True
-        case All(items) | Some(items):
+        case AllOf(items) | AnyOf(items):
             return all(map(_is_term, items))
-        case Never(item):
+        case Negated(item):
             return _is_term(item)
-        case Test(ir.Match(ir.Raw(), patterns)):
+        case AtomHolds(ir.Match(ir.Raw(), patterns)):
             return all(_is_wildcard(pattern) for pattern in patterns)
-        case Test(ir.Compare(ir.Raw(), _, ir.Constant(number))):
+        case AtomHolds(ir.Compare(ir.Raw(), _, ir.Constant(number))):
             return isinstance(number, int | float) and not isinstance(number, bool)
         case _:
             return False
@@ -359,9 +359,9 @@ def _wildcards(pattern: Pattern) -> str:
     return "".join("*" if isinstance(t, Any) else str(t) for t in tokens_of(pattern))
 
 
-def _known(items: Iterable[Formula]) -> frozenset[ir.Raw]:
+def _known(items: Iterable[TwoValued]) -> frozenset[ir.Raw]:
     """The fields that have to be there."""
-    return frozenset(item.field for item in items if isinstance(item, There))
+    return frozenset(item.field for item in items if isinstance(item, IsPresent))
 
 
 def _fields(atom: ir.Condition) -> list[ir.Raw]:

@@ -8,8 +8,8 @@ name::
     parent_exe != "explorer.exe"        ParentImage is there, is not "-", ends in no separator,
                                         and does not match *\\explorer.exe, */explorer.exe, explorer.exe
 
-``Never`` stands before single tests only, and alternatives are flat; ``every``, ``some`` and
-``never`` see to that. ``holds_of`` is what they mean, for tests.
+``Negated`` stands before single tests only, and alternatives are flat; ``all_of``, ``any_of`` and
+``negation_of`` see to that. ``holds_for`` is what they mean, for tests.
 """
 
 from __future__ import annotations
@@ -26,98 +26,100 @@ from ..translation import Findings
 
 
 @frozen
-class Always:
+class Const:
     """True (or false) of every event."""
 
     value: bool
 
 
 @frozen
-class All:
+class AllOf:
     """All items hold."""
 
-    items: tuple[Formula, ...]
+    items: tuple[TwoValued, ...]
 
 
 @frozen
-class Some:
+class AnyOf:
     """One item holds."""
 
-    items: tuple[Formula, ...]
+    items: tuple[TwoValued, ...]
 
 
 @frozen
-class Never:
+class Negated:
     """The item does not hold."""
 
-    item: Formula
+    item: TwoValued
 
 
 @frozen
-class There:
+class IsPresent:
     """The field is there, and not JSON's null. What texts it holds does not matter."""
 
     field: ir.Raw
 
 
 @frozen
-class Test:
+class AtomHolds:
     """The atom is true. It tests raw fields without ``empty`` texts, constants, and functions a
     target may know."""
 
     atom: ir.Match | ir.Regex | ir.Compare | ir.InNetwork | ir.Occurs | ir.RawMatch | ir.RawRegex
 
 
-Formula = Always | All | Some | Never | There | Test
+TwoValued = Const | AllOf | AnyOf | Negated | IsPresent | AtomHolds
 
-Case = tuple[Formula, ir.Value]
+Case = tuple[TwoValued, ir.Value]
 """Under a guard, a value is another, simpler one."""
 
 
-def every(items: Iterable[Formula]) -> Formula:
-    """All of several formulas, flattened."""
-    return _joined(All, items, absorbing=False)
+def all_of(items: Iterable[TwoValued]) -> TwoValued:
+    """All of several conditions, flattened."""
+    return _joined(AllOf, items, absorbing=False)
 
 
-def some(items: Iterable[Formula]) -> Formula:
-    """One of several formulas, flattened; tests of one field that differ in their patterns become
+def any_of(items: Iterable[TwoValued]) -> TwoValued:
+    """One of several conditions, flattened; tests of one field that differ in their patterns become
     one."""
-    return _joined(Some, items, absorbing=True)
+    return _joined(AnyOf, items, absorbing=True)
 
 
-def never(item: Formula) -> Formula:
-    """The opposite, with ``Never`` standing before single tests only."""
+def negation_of(item: TwoValued) -> TwoValued:
+    """The opposite, with ``Negated`` standing before single tests only."""
     match item:
-        case Always(value):
-            return Always(not value)
-        case Never(inner):
+        case Const(value):
+            return Const(not value)
+        case Negated(inner):
             return inner
-        case All(items):
-            return some(map(never, items))
-        case Some(items):
-            return every(map(never, items))
-        case There() | Test():
-            return Never(item)
+        case AllOf(items):
+            return any_of(map(negation_of, items))
+        case AnyOf(items):
+            return all_of(map(negation_of, items))
+        case IsPresent() | AtomHolds():
+            return Negated(item)
 
 
-def _joined(kind: type[All] | type[Some], items: Iterable[Formula], *, absorbing: bool) -> Formula:
-    kept: dict[Formula, None] = {}
+def _joined(
+    kind: type[AllOf] | type[AnyOf], items: Iterable[TwoValued], *, absorbing: bool
+) -> TwoValued:
+    kept: dict[TwoValued, None] = {}
     for item in items:
         for part in item.items if isinstance(item, kind) else (item,):
-            if part == Always(absorbing):
+            if part == Const(absorbing):
                 return part
-            if part != Always(not absorbing):
+            if part != Const(not absorbing):
                 kept.setdefault(part)
-    parts = _merged(kept, refused=kind is All)
+    parts = _merged(kept, refused=kind is AllOf)
     if not parts:
-        return Always(not absorbing)
+        return Const(not absorbing)
     return parts[0] if len(parts) == 1 else kind(tuple(parts))
 
 
-def _merged(parts: Iterable[Formula], *, refused: bool) -> list[Formula]:
-    """Tests of one field's patterns put together: of alternatives those that match, of ``All``
+def _merged(parts: Iterable[TwoValued], *, refused: bool) -> list[TwoValued]:
+    """Tests of one field's patterns put together: of alternatives those that match, of ``AllOf``
     those that do not."""
-    made: list[Formula] = []
+    made: list[TwoValued] = []
     places: dict[ir.Value, int] = {}
     for part in parts:
         match_ = _match_in(part, refused)
@@ -127,41 +129,41 @@ def _merged(parts: Iterable[Formula], *, refused: bool) -> list[Formula]:
                 known = _match_in(made[place], refused)
                 assert known is not None
                 patterns = tuple(dict.fromkeys((*known.patterns, *match_.patterns)))
-                test = Test(evolve(known, patterns=patterns))
-                made[place] = Never(test) if refused else test
+                test = AtomHolds(evolve(known, patterns=patterns))
+                made[place] = Negated(test) if refused else test
                 continue
         made.append(part)
     return made
 
 
-def _match_in(part: Formula, refused: bool) -> ir.Match | None:
+def _match_in(part: TwoValued, refused: bool) -> ir.Match | None:
     match part:
-        case Test(ir.Match() as atom) if not refused:
+        case AtomHolds(ir.Match() as atom) if not refused:
             return atom
-        case Never(Test(ir.Match() as atom)) if refused:
+        case Negated(AtomHolds(ir.Match() as atom)) if refused:
             return atom
         case _:
             return None
 
 
-def possible(formula: Formula, findings: Findings) -> None:
-    """Gives up an output whose formula holds of no event."""
-    if formula == Always(False):
+def require_possible(condition: TwoValued, findings: Findings) -> None:
+    """Gives up an output whose condition holds of no event."""
+    if condition == Const(False):
         findings.nothing("no event could be true for it, as the log spells its fields")
 
 
-def holds_of(formula: Formula, event: Mapping[str, Anything]) -> bool:
-    """Whether a formula holds of a raw event: its meaning, for tests."""
-    match formula:
-        case Always(value):
+def holds_for(condition: TwoValued, event: Mapping[str, Anything]) -> bool:
+    """Whether a condition holds of a raw event: its meaning, for tests."""
+    match condition:
+        case Const(value):
             return value
-        case All(items):
-            return all(holds_of(item, event) for item in items)
-        case Some(items):
-            return any(holds_of(item, event) for item in items)
-        case Never(item):
-            return not holds_of(item, event)
-        case There(field):
+        case AllOf(items):
+            return all(holds_for(item, event) for item in items)
+        case AnyOf(items):
+            return any(holds_for(item, event) for item in items)
+        case Negated(item):
+            return not holds_for(item, event)
+        case IsPresent(field):
             return not is_null(RawRow(event).raw(field.path))
-        case Test(atom):
+        case AtomHolds(atom):
             return holds(atom, RawRow(event), Alone()) is True

@@ -21,13 +21,13 @@ from ...pattern import Pattern
 from ...values import number_of, text_of
 from .. import map_functions
 from ..translation import Findings
-from .nodes import Always, Case, Formula, Test, There, every, never, some
+from .nodes import AtomHolds, Case, Const, IsPresent, TwoValued, all_of, any_of, negation_of
 
 # What one value can be in different cases; maps made to exhaust memory stop here.
 _MAX_CASES = 64
 
 
-class Formulas:
+class TwoValuedRewriter:
     """Makes formulas of conditions. ``findings`` is told what is not exact and what cannot be said.
 
     ``functions`` are those of field maps that the target can compute itself, where they are
@@ -38,38 +38,38 @@ class Formulas:
         self.findings = findings
         self.functions = functions
 
-    def true_of(self, condition: ir.Condition) -> Formula:
+    def true_of(self, condition: ir.Condition) -> TwoValued:
         """When the condition is true."""
         return self.where(condition, ir.Goal.TRUE)
 
-    def false_of(self, condition: ir.Condition) -> Formula:
+    def false_of(self, condition: ir.Condition) -> TwoValued:
         """When the condition is false: not when it is unknown."""
         return self.where(condition, ir.Goal.FALSE)
 
-    def where(self, condition: ir.Condition, goal: ir.Goal) -> Formula:
+    def where(self, condition: ir.Condition, goal: ir.Goal) -> TwoValued:
         """When the condition is what it has to be."""
         match ir.demand(condition, goal):
             case ir.EveryOf(items, each):
-                return every(self.where(item, each) for item in items)
+                return all_of(self.where(item, each) for item in items)
             case ir.OneOf(items, each):
-                return some(self.where(item, each) for item in items)
+                return any_of(self.where(item, each) for item in items)
             case ir.Decided(met):
-                return Always(met)
+                return Const(met)
             case ir.AtomGoal(atom, ir.Goal.TRUE):
                 return self._true_of_atom(atom)
             case ir.AtomGoal(atom, ir.Goal.FALSE):
                 return self._false_of_atom(atom)
             case ir.AtomGoal(atom, ir.Goal.NOT_TRUE):
-                return never(self._true_of_atom(atom))
+                return negation_of(self._true_of_atom(atom))
             case ir.AtomGoal(atom):
-                return never(self._false_of_atom(atom))
+                return negation_of(self._false_of_atom(atom))
 
-    def _true_of_atom(self, atom: ir.Atom) -> Formula:
+    def _true_of_atom(self, atom: ir.Atom) -> TwoValued:
         match atom:
             case ir.IsNull(value):
                 return self.null(value)
             case ir.RawMatch() | ir.RawRegex():
-                return Test(atom)
+                return AtomHolds(atom)
             case ir.Rank():
                 self.findings.refuse("a rank over a stream", atom.span)
             case ir.Match() | ir.Regex() | ir.InNetwork():
@@ -81,50 +81,50 @@ class Formulas:
             case _:
                 assert_never(atom)
 
-    def _false_of_atom(self, atom: ir.Atom) -> Formula:
+    def _false_of_atom(self, atom: ir.Atom) -> TwoValued:
         match atom:
             case ir.RawMatch() | ir.RawRegex():
-                return never(self._true_of_atom(atom))
+                return negation_of(self._true_of_atom(atom))
             case ir.IsNull(value):
                 return self.there(value)
             case ir.Rank():
                 return self._true_of_atom(atom)
             case ir.Match() | ir.Regex() | ir.InNetwork():
-                return every((self.there(atom.value), never(self._true_of_atom(atom))))
+                return all_of((self.there(atom.value), negation_of(self._true_of_atom(atom))))
             case ir.Compare(left, relation, right):
                 negated = relation.negated
                 if negated is not None:
                     return self._true_of_atom(evolve(atom, relation=negated))
                 both = (self.there(left), self.there(right))
-                return every((*both, never(self._true_of_atom(atom))))
+                return all_of((*both, negation_of(self._true_of_atom(atom))))
             case ir.Occurs(needle, haystack):
                 both = (self.there(needle), self.there(haystack))
-                return every((*both, never(self._true_of_atom(atom))))
+                return all_of((*both, negation_of(self._true_of_atom(atom))))
             case _:
                 assert_never(atom)
 
     # Null and not null
 
-    def there(self, value: ir.Value) -> Formula:
+    def there(self, value: ir.Value) -> TwoValued:
         """When a value is not null."""
-        return some(every((guard, self._simple_there(v))) for guard, v in self.cases(value))
+        return any_of(all_of((guard, self._simple_there(v))) for guard, v in self.cases(value))
 
-    def null(self, value: ir.Value) -> Formula:
+    def null(self, value: ir.Value) -> TwoValued:
         """When a value is null."""
-        return never(self.there(value))
+        return negation_of(self.there(value))
 
-    def _simple_there(self, value: ir.Value) -> Formula:
+    def _simple_there(self, value: ir.Value) -> TwoValued:
         match value:
             case ir.Constant(constant):
-                return Always(constant is not None)
+                return Const(constant is not None)
             case ir.Moment() | ir.Duration():
-                return Always(True)
+                return Const(True)
             case ir.Raw(_, empty):
                 plain = evolve(value, empty=())
                 if not empty:
-                    return There(plain)
+                    return IsPresent(plain)
                 texts = tuple(Pattern.literal(text, cased=True) for text in empty)
-                return every((There(plain), never(Test(ir.Match(plain, texts)))))
+                return all_of((IsPresent(plain), negation_of(AtomHolds(ir.Match(plain, texts)))))
             case ir.Call():
                 return map_functions.is_present(self, value)
             case _:
@@ -138,36 +138,36 @@ class Formulas:
             case ir.Call():
                 made = map_functions.cases_of(self, value)
             case _:
-                made = [(Always(True), value)]
+                made = [(Const(True), value)]
         if len(made) > _MAX_CASES:
             self.findings.refuse(f"a value of more than {_MAX_CASES} cases")
-        return [(guard, v) for guard, v in made if guard != Always(False)]
+        return [(guard, v) for guard, v in made if guard != Const(False)]
 
-    def _of_cases(self, value: ir.Value, test: Callable[[ir.Value], Formula]) -> Formula:
-        return some(every((guard, test(v))) for guard, v in self.cases(value))
+    def _of_cases(self, value: ir.Value, test: Callable[[ir.Value], TwoValued]) -> TwoValued:
+        return any_of(all_of((guard, test(v))) for guard, v in self.cases(value))
 
     def _of_pairs(
-        self, left: ir.Value, right: ir.Value, test: Callable[[ir.Value, ir.Value], Formula]
-    ) -> Formula:
-        return some(
-            every((a_guard, b_guard, test(a, b)))
+        self, left: ir.Value, right: ir.Value, test: Callable[[ir.Value, ir.Value], TwoValued]
+    ) -> TwoValued:
+        return any_of(
+            all_of((a_guard, b_guard, test(a, b)))
             for a_guard, a in self.cases(left)
             for b_guard, b in self.cases(right)
         )
 
     # Atoms over simple values
 
-    def _tested(self, atom: ir.Match | ir.Regex | ir.InNetwork, value: ir.Value) -> Formula:
+    def _tested(self, atom: ir.Match | ir.Regex | ir.InNetwork, value: ir.Value) -> TwoValued:
         match value:
             case ir.Constant() | ir.Moment() | ir.Duration():
                 fixed = evolve(atom, value=value)
-                return Always(holds(fixed, RawRow({}), Alone()) is True)
+                return Const(holds(fixed, RawRow({}), Alone()) is True)
             case ir.Raw():
                 return self._of_raw(atom, value)
             case ir.Call():
                 match atom:
                     case ir.Match(_, patterns):
-                        return some(
+                        return any_of(
                             map_functions.matches(self, value, p, atom.span) for p in patterns
                         )
                     case ir.Regex():
@@ -179,23 +179,23 @@ class Formulas:
             case _:
                 self.findings.refuse(f"a test of {_described(value)}", atom.span)
 
-    def _of_raw(self, atom: ir.Match | ir.Regex | ir.InNetwork, value: ir.Raw) -> Formula:
+    def _of_raw(self, atom: ir.Match | ir.Regex | ir.InNetwork, value: ir.Raw) -> TwoValued:
         plain = evolve(value, empty=(), type=ir.Type.ANY)
         made = evolve(atom, value=plain)
         if isinstance(made, ir.Match) and not made.patterns:
-            return Always(False)
+            return Const(False)
         hit = [t for t in value.empty if holds(made, RawRow(_nested(plain.path, t)), Alone())]
         if not hit:
-            return Test(made)
+            return AtomHolds(made)
         texts = tuple(Pattern.literal(text, cased=True) for text in hit)
-        return every((Test(made), never(Test(ir.Match(plain, texts)))))
+        return all_of((AtomHolds(made), negation_of(AtomHolds(ir.Match(plain, texts)))))
 
-    def _compared(self, atom: ir.Compare, left: ir.Value, right: ir.Value) -> Formula:
+    def _compared(self, atom: ir.Compare, left: ir.Value, right: ir.Value) -> TwoValued:
         if ir.Constant(None) in (left, right):
-            return Always(False)
+            return Const(False)
         if is_fixed(left) and is_fixed(right):
             fixed = evolve(atom, left=left, right=right)
-            return Always(holds(fixed, RawRow({}), Alone()) is True)
+            return Const(holds(fixed, RawRow({}), Alone()) is True)
         if is_fixed(left):
             left, right = right, left
             atom = evolve(atom, relation=atom.relation.mirrored)
@@ -206,10 +206,10 @@ class Formulas:
                 return self._tested(as_text, left)
         a, a_guard = self._operand(left, atom)
         b, b_guard = self._operand(right, atom)
-        test = Test(evolve(atom, left=a, right=b))
-        return every((a_guard, b_guard, some((test, self._hexadecimal(atom, a, b)))))
+        test = AtomHolds(evolve(atom, left=a, right=b))
+        return all_of((a_guard, b_guard, any_of((test, self._hexadecimal(atom, a, b)))))
 
-    def _hexadecimal(self, atom: ir.Compare, left: ir.Value, right: ir.Value) -> Formula:
+    def _hexadecimal(self, atom: ir.Compare, left: ir.Value, right: ir.Value) -> TwoValued:
         """That a whole number stands there as 0x1f, which integers of CAR often do and other
         products do not read."""
         match left, right:
@@ -219,10 +219,12 @@ class Formulas:
                 number = number_of(value, hexadecimal=True)
                 if isinstance(number, int) and number >= 0:
                     plain = evolve(left, type=ir.Type.ANY)
-                    return Test(ir.Match(plain, (Pattern.literal(f"0x{number:x}"),), atom.span))
-        return Always(False)
+                    return AtomHolds(
+                        ir.Match(plain, (Pattern.literal(f"0x{number:x}"),), atom.span)
+                    )
+        return Const(False)
 
-    def _operand(self, value: ir.Value, atom: ir.Compare | ir.Occurs) -> tuple[ir.Value, Formula]:
+    def _operand(self, value: ir.Value, atom: ir.Compare | ir.Occurs) -> tuple[ir.Value, TwoValued]:
         """A side of a comparison without empty texts, and the guard that it is none of them."""
         match value:
             case ir.Raw(_, empty):
@@ -232,18 +234,18 @@ class Formulas:
                     atom.type in _NUMERIC or isinstance(atom.right, ir.Constant)
                 )
                 if not empty or numeric:
-                    return plain, Always(True)
+                    return plain, Const(True)
                 return plain, self._simple_there(value)
             case ir.Constant() | ir.Moment() | ir.Duration():
-                return value, Always(True)
+                return value, Const(True)
             case ir.Call(function, arguments) if function in self.functions:
                 sides = [self._operand(argument, atom) for argument in arguments]
                 made = evolve(value, arguments=tuple(v for v, _ in sides))
-                return made, every((*(g for _, g in sides), self._simple_there(value)))
+                return made, all_of((*(g for _, g in sides), self._simple_there(value)))
             case ir.Arithmetic(_, left, right) if self.functions:
                 a, a_guard = self._operand(left, atom)
                 b, b_guard = self._operand(right, atom)
-                return evolve(value, left=a, right=b), every((a_guard, b_guard))
+                return evolve(value, left=a, right=b), all_of((a_guard, b_guard))
             case ir.Call() if (inner := map_functions.operand_of(value, atom)) is not None:
                 return self._operand(inner, atom)
             case _:
@@ -251,16 +253,16 @@ class Formulas:
                     f"a comparison of {_described(value)} with another field or number", atom.span
                 )
 
-    def _occurs(self, atom: ir.Occurs, needle: ir.Value, haystack: ir.Value) -> Formula:
+    def _occurs(self, atom: ir.Occurs, needle: ir.Value, haystack: ir.Value) -> TwoValued:
         if isinstance(needle, ir.Constant):
             text = text_of(needle.value)
             if text is None:
-                return Always(False)
+                return Const(False)
             inner = Pattern("*" + Pattern.literal(text).text + "*")
             return self._tested(ir.Match(haystack, (inner,), atom.span), haystack)
         a, a_guard = self._operand(needle, atom)
         b, b_guard = self._operand(haystack, atom)
-        return every((a_guard, b_guard, Test(ir.Occurs(a, b, atom.span))))
+        return all_of((a_guard, b_guard, AtomHolds(ir.Occurs(a, b, atom.span))))
 
 
 _NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
