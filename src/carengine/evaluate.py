@@ -215,6 +215,8 @@ def _test_one(test: ir.Match | ir.Regex | ir.InNetwork, value: Any) -> bool | No
             return regex_of(test).search(searchable(text)) is not None
         case ir.InNetwork(_, networks):
             return any(in_network(text, network) for network in networks)
+        case _:
+            assert_never(test)
 
 
 def occurs(needle: Any, haystack: Any) -> bool | None:

@@ -12,6 +12,7 @@ wrote it::
 from __future__ import annotations
 
 import re
+from typing import assert_never
 
 from . import ir
 from .pattern import Pattern
@@ -98,6 +99,8 @@ def _value(value: ir.Value) -> ast.Expression:
             return _value(aggregate)
         case ir.Lookup(_, column):
             return _field((column,))
+        case _:
+            assert_never(value)
 
 
 def _constant(constant: str | float | bool | None) -> ast.Expression:
@@ -162,6 +165,8 @@ def _condition(condition: ir.Condition, most: int | None) -> ast.Expression:
             )
         case ir.Rank(value, count, of, _, bottom):
             return ast.RankExpression(_value(value), count, _field((of.name,)), bottom)
+        case _:
+            assert_never(condition)
 
 
 def _connected(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import assert_never
 
 from attrs import evolve
 
@@ -72,6 +73,15 @@ def _conditions(program: ir.Program) -> list[tuple[ir.Plan, ir.Condition]]:
                 found.setdefault((inner, condition))
             case ir.Join(_, condition):
                 found.setdefault((evolve(plan, condition=ir.Truth(True)), condition))
+            case ir.Window():
+                # Its condition is on aggregates, of which no more is known than their names.
+                continue
+            case ir.Search() | ir.Assign() | ir.Group() | ir.Project() | ir.Aggregated():
+                continue
+            case ir.Difference() | ir.Distinct() | ir.Union():
+                continue
+            case _:
+                assert_never(plan)
     return list(found)
 
 

@@ -200,6 +200,7 @@ class _Checker:
             case ast.ComparisonExpression(ast.FieldPath(names) as left, _) if not part.item:
                 return (Edit(left.span, ".".join((*names[:-1], path))),)
             case _:
+                # Only a comparison names its field where a fix can put another one.
                 return ()
 
     def _certain_test(self, part: Part) -> None:

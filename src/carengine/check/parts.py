@@ -73,19 +73,20 @@ def _each(
 
 def part_of(condition: ir.Condition) -> Part:
     """The parts of a condition of which only the tests know where they are written."""
-    span = getattr(condition, "span", None)
     match condition:
         case ir.And(items):
-            return Part("and", condition, span, tuple(map(part_of, items)))
+            return Part("and", condition, None, tuple(map(part_of, items)))
         case ir.Or(items):
-            return Part("or", condition, span, tuple(map(part_of, items)))
+            return Part("or", condition, None, tuple(map(part_of, items)))
         case ir.Not(ir.IsNull(_, place)):
             return Part("test", condition, place)
         case ir.Not(item):
             inner = part_of(item)
             return Part("not", condition, inner.span, (inner,))
+        case ir.IsTrue() | ir.Truth():
+            return Part("test", condition, None)
         case _:
-            return Part("test", condition, span)
+            return Part("test", condition, condition.span)
 
 
 def _test(expression: ast.Expression, condition: ir.Condition, lists: Lists) -> Part:

@@ -9,6 +9,7 @@ off the plans.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from typing import assert_never
 
 from attrs import evolve, frozen
 
@@ -267,8 +268,12 @@ def _cases(condition: ir.Condition) -> list[tuple[ir.Condition, ...]] | None:
                     return None
                 found += inner
             return found
-        case _:
+        case ir.Not() | ir.IsTrue() | ir.Truth():
+            # They are left whole: nothing is read off what is inside.
             return [(condition,)]
+        case _:
+            atom: ir.Atom = condition
+            return [(atom,)]
 
 
 def _tied(case: tuple[ir.Condition, ...], names: list[str]) -> list[tuple[str, ...]]:
@@ -401,8 +406,10 @@ def _has_columns(plan: ir.Plan) -> bool:
             return _has_columns(inner)
         case ir.Search() | ir.Join() | ir.Group():
             return False
-        case _:
+        case ir.Project() | ir.Aggregated() | ir.Window() | ir.Union():
             return True
+        case _:
+            assert_never(plan)
 
 
 def _bound(plan: ir.Plan, base: Hashable, *, upper: bool) -> Bound | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import assert_never
 
 from .. import ir
 from ..diagnostics import Diagnostic, Edit, Fix, Span, codes
@@ -170,7 +171,7 @@ def _is_literally(span: Span, value: str) -> bool:
     )
 
 
-def _times(atom: ir.Condition) -> Iterator[Diagnostic]:
+def _times(atom: ir.Truth | ir.Atom) -> Iterator[Diagnostic]:
     match atom:
         case ir.Compare(left, _, right, ir.Type.TIME):
             for value in (left, right):
@@ -192,3 +193,9 @@ def _times(atom: ir.Condition) -> Iterator[Diagnostic]:
                 "a time has no one spelling",
                 notes=('write for example: "2024-05-01" <= time < "2024-05-02"',),
             )
+        case ir.Compare() | ir.Match() | ir.Regex() | ir.InNetwork() | ir.IsNull() | ir.Occurs():
+            return
+        case ir.RawMatch() | ir.RawRegex() | ir.Rank() | ir.Truth():
+            return
+        case _:
+            assert_never(atom)

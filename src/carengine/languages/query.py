@@ -242,33 +242,6 @@ def _placed(name: str) -> ir.Value:
 
 def names_of(plan: ir.Plan) -> Iterator[str]:
     """The names of the fields that a plan reads, with repetition."""
-    match plan:
-        case ir.Filter(inner, condition):
-            yield from names_of(inner)
-            yield from (found.name for found in ir.fields_of(condition))
-        case ir.Assign(inner, _, value):
-            yield from names_of(inner)
-            yield from (found.name for found in ir.fields_in(value))
-        case ir.Project(inner, columns):
-            yield from names_of(inner)
-            yield from _column_names(columns)
-        case ir.Distinct(inner, value):
-            yield from names_of(inner)
-            yield value.name
-        case ir.Group(plans, keys):
-            for inner in plans:
-                yield from names_of(inner)
-            yield from (key.name for key in keys)
-        case ir.Aggregated(group, columns):
-            yield from names_of(group)
-            yield from _column_names(columns)
-        case ir.Union(plans):
-            for inner in plans:
-                yield from names_of(inner)
-        case _:
-            return
-
-
-def _column_names(columns: tuple[ir.Column, ...]) -> Iterator[str]:
-    for column in columns:
-        yield from (found.name for found in ir.fields_in(column.value))
+    for part in ir.every_plan((plan,)):
+        for value in ir.values_of_plan(part):
+            yield from (field.name for field in ir.fields_in(value))

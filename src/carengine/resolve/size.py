@@ -20,6 +20,7 @@ numbers a plan, and refuses it past a bound:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import assert_never
 
 from attrs import field, frozen
 
@@ -85,12 +86,22 @@ class Sizes:
                     for name, extent in part.weights.items():
                         other = weights.get(name, (1, 1))
                         weights[name] = (max(extent[0], other[0]), max(extent[1], other[1]))
+            case ir.Search() | ir.Join() | ir.Group() | ir.Aggregated() | ir.Window():
+                # Their rows have no fields that were assigned below them.
+                pass
+            case ir.Difference():
+                pass
+            case _:
+                assert_never(plan)
         own = [_extent(value, weights) for value in _values(plan)]
         match plan:
             case ir.Assign(_, name, value):
                 weights[name] = _extent(value, weights)
             case ir.Project(_, columns):
                 weights = {column.name: _extent(column.value, weights) for column in columns}
+            case _:
+                # No other plan gives a field another value.
+                pass
         everything = [*parts, *inner]
         return _Size(
             plan,
@@ -115,6 +126,11 @@ def _values(plan: ir.Plan) -> Iterator[ir.Value | ir.Rank]:
         case ir.Project(_, columns) | ir.Aggregated(_, columns) | ir.Window(columns=columns):
             for column in columns:
                 yield column.value
+        case ir.Search() | ir.Group() | ir.Difference() | ir.Distinct() | ir.Union():
+            # Keys are plain fields: they weigh nothing.
+            return
+        case _:
+            assert_never(plan)
 
 
 def _extent(value: ir.Value | ir.Rank, weights: Mapping[str, Extent]) -> Extent:

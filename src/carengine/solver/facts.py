@@ -12,6 +12,7 @@ conditions that every row has passed already, with the fields named as the plan'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import assert_never
 
 from attrs import evolve, field, frozen
 
@@ -129,8 +130,10 @@ def _objects(plan: ir.Plan) -> tuple[str, ...]:
             return _objects(inner)
         case ir.Difference(left):
             return _objects(left)
-        case _:
+        case ir.Join() | ir.Group() | ir.Aggregated() | ir.Window() | ir.Union():
             return ()
+        case _:
+            assert_never(plan)
 
 
 def _origin(plan: ir.Plan, wanted: ir.Field) -> Iterator[tuple[ir.Plan, ir.Value]]:
@@ -156,6 +159,11 @@ def _origin(plan: ir.Plan, wanted: ir.Field) -> Iterator[tuple[ir.Plan, ir.Value
                 # Names of branches may hold dots themselves; then nothing is said.
                 if branch.name == first:
                     yield from _origin(branch.plan, evolve(wanted, source=rest or None))
+        case ir.Assign() | ir.Join() | ir.Group() | ir.Aggregated() | ir.Window() | ir.Union():
+            # Nothing is said of them.
+            return
+        case _:
+            assert_never(plan)
 
 
 def _origin_of_value(plan: ir.Plan, value: ir.Value) -> Iterator[tuple[ir.Plan, ir.Value]]:
@@ -212,8 +220,11 @@ def context(plan: ir.Plan) -> tuple[ir.Condition, ...]:
                 if _movable(passed)
             ]
             return (*found, condition)
-        case _:
+        case ir.Aggregated() | ir.Search() | ir.Group() | ir.Window() | ir.Union():
+            # Nothing is said of them.
             return ()
+        case _:
+            assert_never(plan)
 
 
 def _reads(condition: ir.Condition, name: str) -> bool:

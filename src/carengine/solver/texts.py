@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from heapq import heappop, heappush
 from itertools import islice, product
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from attrs import evolve, frozen
 
@@ -175,8 +175,10 @@ def _passes(test: TextTest, text: str, *, doubt: bool) -> bool:
             if doubt:
                 return any(Pattern(pattern.text).matches(text) for pattern in patterns)
             return any(pattern.matches(text) for pattern in patterns if not pattern.cased)
-        case _:
+        case ir.Match() | ir.Regex() | ir.InNetwork():
             return test_value(test, text) is True
+        case _:
+            assert_never(test)
 
 
 _NUMERIC = frozenset("0123456789abcdefx.+-") | frozenset(" \t\n\r\v\f")

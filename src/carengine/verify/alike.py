@@ -14,6 +14,7 @@ Plans of one form have the same rows. Plans of different forms may have them too
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import assert_never
 
 from attrs import define, evolve, field
 
@@ -76,8 +77,11 @@ class Forms:
                 return ("difference", form, theirs, pairs), names
             case ir.Union(plans):
                 return frozenset(self._of(part)[0] for part in plans), {}
-            case _:
+            case ir.Search() | ir.Window():
+                # Its own form: only equal plans are known to be alike.
                 return plan, {}
+            case _:
+                assert_never(plan)
 
     def _leaf(self, stages: Leaf) -> Form:
         for number, known in enumerate(self.leaves):
@@ -163,8 +167,11 @@ def _condition(condition: ir.Condition, names: Names) -> Form:
             return type(condition).__name__, _condition(item, names)
         case ir.Compare(left, relation, right, type_):
             return _compared(_value(left, names), relation, _value(right, names), type_)
+        case ir.Truth():
+            return condition
         case _:
-            return ir.rewrite_condition(condition, lambda leaf: _value(leaf, names))
+            atom: ir.Atom = condition
+            return ir.rewrite_condition(atom, lambda leaf: _value(leaf, names))
 
 
 def _compared(left: ir.Value, relation: ir.Relation, right: ir.Value, type_: ir.Type) -> Form:

@@ -212,8 +212,11 @@ def _alternatives(condition: ir.Condition) -> list[tuple[ir.Condition, Span | No
                 return [(condition, None)]
             rest = tuple(item for item in items if item is not longest)
             return [(ir.conjunction((*rest, item)), place_of(item)) for item in longest.items]
-        case _:
+        case ir.Or() | ir.Not() | ir.IsTrue() | ir.Truth():
             return [(condition, None)]
+        case _:
+            atom: ir.Atom = condition
+            return [(atom, None)]
 
 
 def follows(mine: ir.Condition, other: ir.Condition, of: Kind, budget: Budget) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 from attrs import evolve
 
@@ -31,8 +32,13 @@ def selection(plan: ir.Plan) -> ir.Plan:
         case ir.Group(plans, _, None):
             parts = tuple(selection(part) for part in plans)
             return parts[0] if len(parts) == 1 else ir.Union(parts)
-        case _:
+        case ir.Search() | ir.Filter() | ir.Join() | ir.Union() | ir.Distinct() | ir.Difference():
             return plan
+        case ir.Group() | ir.Aggregated() | ir.Window():
+            # They end where time has passed, which decides what is found.
+            return plan
+        case _:
+            assert_never(plan)
 
 
 def by_kind(program: ir.Program) -> dict[ir.EventKind, ir.Condition] | None:
@@ -79,8 +85,11 @@ def merged(condition: ir.Condition) -> ir.Condition:
                 made[key] = item
             several = tuple(made.values())
             return several[0] if len(several) == 1 else ir.Or(several)
-        case _:
+        case ir.Truth():
             return condition
+        case _:
+            atom: ir.Atom = condition
+            return atom
 
 
 def _in_order(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:

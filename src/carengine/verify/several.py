@@ -20,7 +20,7 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from attrs import evolve, frozen
 
@@ -140,6 +140,7 @@ def _rows(plan: ir.Plan, events: int) -> int:
             each = [_rows(branch.plan, events) for branch in branches]
             return sum(each) + min(math.prod(each), _MOST_WORK)
         case _:
+            # Every other plan looks at each row of what it is made of once.
             inner = (*ir.plans_below(plan), *ir.plans_beside(plan))
             return sum(_rows(part, events) for part in inner)
 
@@ -251,6 +252,13 @@ def _without_one(plan: ir.Plan) -> Iterator[_Loosened]:
             for key in keys:
                 fewer = tuple(other for other in keys if other is not key)
                 yield None, plan.span, evolve(plan, keys=fewer)
+        case ir.Search() | ir.Assign() | ir.Project() | ir.Aggregated() | ir.Distinct():
+            # They let every row through, or the first of each kind.
+            return
+        case ir.Difference() | ir.Union() | ir.Window():
+            return
+        case _:
+            assert_never(plan)
 
 
 # Making events
@@ -485,6 +493,9 @@ def _durations(plans: Sequence[ir.Plan]) -> set[int]:
                 found.add(within)
             case ir.Window(span=span):
                 found.add(span)
+            case _:
+                # No other plan has a duration of its own.
+                continue
     return found
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from attrs import frozen
 
@@ -46,8 +46,12 @@ def single_value(condition: ir.Condition) -> ir.Value | None:
             return value
         case ir.Compare(value, _, ir.Constant() | ir.Moment() | ir.Duration()):
             return value
-        case _:
+        case ir.Compare() | ir.Occurs() | ir.RawMatch() | ir.RawRegex() | ir.Rank():
             return None
+        case ir.Truth() | ir.And() | ir.Or() | ir.Not() | ir.IsTrue():
+            return None
+        case _:
+            assert_never(condition)
 
 
 # Which fields a value reads
@@ -353,8 +357,10 @@ class FacetAnchors:
                     self._finder.add_pattern(pattern, mask)
             case ir.Regex():
                 self._finder.add_regex(atom, mask)
-            case _:
+            case ir.Compare() | ir.InNetwork():
                 self._others.append((judge_of(atom), mask))
+            case _:
+                assert_never(atom)
 
     def of(self, value: Any) -> int:
         """The stages whose atom is true of the value."""

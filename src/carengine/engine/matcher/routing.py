@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, assert_never
 
 from attrs import evolve, frozen
 
@@ -484,8 +484,12 @@ def _about(atom: ir.Condition, value: ir.Value) -> ir.Condition:
             return evolve(atom, left=value)
         case ir.Match() | ir.Regex() | ir.InNetwork() | ir.IsNull():
             return evolve(atom, value=value)
-        case _:
+        case ir.Occurs() | ir.RawMatch() | ir.RawRegex() | ir.Rank():
             return atom
+        case ir.Truth() | ir.And() | ir.Or() | ir.Not() | ir.IsTrue():
+            return atom
+        case _:
+            assert_never(atom)
 
 
 def replaced(condition: ir.Condition, known: Outcomes) -> ir.Condition:

@@ -614,8 +614,10 @@ def _frequency(atom: Atom) -> float:
             return 0.2
         case ir.Compare():
             return 0.5
-        case _:
+        case ir.InNetwork():
             return 0.3
+        case _:
+            assert_never(atom)
 
 
 def _pattern_frequency(pattern: Pattern) -> float:

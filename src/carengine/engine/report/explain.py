@@ -21,7 +21,7 @@ runs the rule over all records and gives the matches that the event is part of.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from attrs import evolve, field, frozen
 
@@ -276,6 +276,10 @@ def _streams(
             yield from _streams(right, "the right side, which is taken away", seen)
         case ir.Assign(inner) | ir.Project(inner) | ir.Distinct(inner):
             yield from _streams(inner, branch or "the stream", seen)
+        case ir.Search():
+            raise AssertionError("a search is a stage")
+        case _:
+            assert_never(plan)
 
 
 def _readable(condition: ir.Condition) -> bool:
@@ -316,8 +320,11 @@ def _node(condition: ir.Condition, seen: _Seen) -> Node:
         case ir.IsTrue(item):
             child = _node(item, seen)
             return Node("is true", child.verdict is True, children=(child,))
-        case _:
+        case ir.Truth():
             return _atom(condition, seen)
+        case _:
+            atom: ir.Atom = condition
+            return _atom(atom, seen)
 
 
 def _decisive(node: Node) -> Node:
@@ -381,6 +388,9 @@ def _reason(
             if is_null(found[0] if found else value_of(value, row, _ALONE)):
                 return _absence(value, seen)
             return "it is there"
+        case _:
+            # What the rest come to hangs on the values that they test.
+            pass
     for value, one in zip(values, found, strict=True):
         if is_null(one):
             return _absence(value, seen)
@@ -407,8 +417,12 @@ def _reason(
             return f"{shown} {'occurs' if verdict else 'does not occur'} in {_quoted(found[1])}"
         case ir.Compare(_, _, right) if not _is_fixed(right):
             return f"it is {shown}, and the other side {_quoted(_shown(right, found[1]))}"
-        case _:
+        case ir.Compare():
             return f"it is {shown}"
+        case ir.And() | ir.Or() | ir.Not() | ir.IsTrue():
+            raise AssertionError("only an atom has a reason of its own")
+        case _:
+            assert_never(condition)
 
 
 def _parts(value: Any) -> list[Any]:

@@ -21,7 +21,7 @@ import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from typing import Any
+from typing import Any, assert_never
 
 from attrs import evolve, frozen
 
@@ -178,6 +178,8 @@ class _Analysis:
                 return self._plan(inner)
             case ir.Search():
                 raise AssertionError("a search is a stage")
+            case _:
+                assert_never(plan)
 
     def _stage(self, stage: ir.Stage) -> _Reason:
         found = self._stages.get(stage)

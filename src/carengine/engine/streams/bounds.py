@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import assert_never
 
 from attrs import evolve
 
@@ -37,10 +38,13 @@ def conjuncts(condition: ir.Condition) -> tuple[ir.Condition, ...]:
     match condition:
         case ir.And(items):
             return tuple(part for item in items for part in conjuncts(item))
-        case ir.Truth(True):
-            return ()
-        case _:
+        case ir.Truth(value):
+            return () if value is True else (condition,)
+        case ir.Or() | ir.Not() | ir.IsTrue():
             return (condition,)
+        case _:
+            atom: ir.Atom = condition
+            return (atom,)
 
 
 def limits(join: ir.Join, horizon: int | None) -> Limits:
@@ -86,11 +90,11 @@ def _distances(
     part: ir.Condition, join: ir.Join, names: Sequence[str]
 ) -> list[tuple[int, int, float]]:
     """What a condition says: (i, j, the most that j's time can be after i's)."""
-    match part:
-        case ir.Compare(left, relation, right):
-            form = _difference(left, right)
-        case _:
-            return []
+    # Only a comparison bounds a distance.
+    if not isinstance(part, ir.Compare):
+        return []
+    left, relation, right = part.left, part.relation, part.right
+    form = _difference(left, right)
     if form is None:
         return []
     plus, minus, constant = form
@@ -157,11 +161,9 @@ def is_distance(part: ir.Condition, join: ir.Join) -> bool:
 
     For events that have a time it is then true exactly within the `limits` of the join.
     """
-    match part:
-        case ir.Compare(left, _, right, ir.Type.TIME | ir.Type.DURATION):
-            form = _difference(left, right)
-        case _:
-            return False
+    if not isinstance(part, ir.Compare) or part.type not in (ir.Type.TIME, ir.Type.DURATION):
+        return False
+    form = _difference(part.left, part.right)
     if form is None:
         return False
     names = [branch.name for branch in join.branches]
@@ -214,6 +216,8 @@ def lag(plan: ir.Plan, value: ir.Field) -> Lag | None:
             return (0, 0) if own and all(key.name != "time" for key in keys) else None
         case ir.Join():
             return (0, 0) if own else _lag_of_part(plan, value)
+        case _:
+            assert_never(plan)
 
 
 def _lag_of_aggregate(group: ir.Group, value: ir.Value) -> Lag | None:

@@ -482,14 +482,12 @@ def _key_getter(value: ir.Value, type_: ir.Type, around: Around) -> Callable[[Ro
 
 def _equality(part: ir.Condition, names: Sequence[str]) -> _Equality | None:
     """A part of a condition that requires a value of one branch to equal one of another."""
-    match part:
-        case ir.Compare(left, ir.Relation.EQUAL, right, type_):
-            a, b = _only(left, names), _only(right, names)
-            if a is None or b is None or a[0] == b[0]:
-                return None
-            return _Equality((a[0], b[0]), (a[1], b[1]), type_)
-        case _:
-            return None
+    if not isinstance(part, ir.Compare) or part.relation is not ir.Relation.EQUAL:
+        return None
+    a, b = _only(part.left, names), _only(part.right, names)
+    if a is None or b is None or a[0] == b[0]:
+        return None
+    return _Equality((a[0], b[0]), (a[1], b[1]), part.type)
 
 
 def _only(value: ir.Value, names: Sequence[str]) -> tuple[int, ir.Value] | None:
@@ -505,6 +503,7 @@ def _only(value: ir.Value, names: Sequence[str]) -> tuple[int, ir.Value] | None:
             case ir.Constant() | ir.Duration() | ir.Moment():
                 pass
             case _:
+                # Anything else may be read from more than one branch's row.
                 return None
     if len(found) != 1:
         return None

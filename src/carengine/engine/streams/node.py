@@ -370,12 +370,10 @@ class _EarliestNow:
 
 def _passes_away(part: ir.Condition) -> bool:
     """Whether a condition on a time and ``now`` stays untrue, as now grows, once it is."""
-    match part:
-        case ir.Compare(left, relation, right):
-            signs = (_sign_of_now(left), _sign_of_now(right))
-        case _:
-            return False
-    match signs:
+    if not isinstance(part, ir.Compare):
+        return False
+    relation = part.relation
+    match (_sign_of_now(part.left), _sign_of_now(part.right)):
         case (0, 1) | (-1, 0):
             return relation in (ir.Relation.GREATER, ir.Relation.GREATER_EQUAL)
         case (1, 0) | (0, -1):
