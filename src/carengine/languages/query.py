@@ -241,7 +241,11 @@ def _placed(name: str) -> ir.Value:
 
 
 def names_of(plan: ir.Plan) -> Iterator[str]:
-    """The names of the fields that a plan reads, with repetition."""
-    for part in ir.every_plan((plan,)):
+    """The names of the fields that a plan reads, with repetition.
+
+    Those of the plans below come first: what a plan adds stands behind the names of what it is
+    built on.
+    """
+    for part in reversed(list(ir.every_plan((plan,)))):
         for value in ir.values_of_plan(part):
             yield from (field.name for field in ir.fields_in(value))
