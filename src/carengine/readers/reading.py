@@ -14,6 +14,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -24,9 +25,11 @@ from ..diagnostics import Code, Diagnostic, codes, refuse_missing
 from .auditd import is_audit_log, read_audit_log
 from .event_log import read_event_log
 from .event_xml import is_event_xml, read_event_xml
-from .json_text import read_json
+from .json_text import UnreadableError, decode, like_json, read_json
+from .line_formats import LINE_FORMATS, PLAIN, LineFormat, first_lines, read_lines
 from .parquet import read_parquet
 from .record import Account, Limits, Record
+from .syslog import SyslogError, event_of_line
 from .tables import read_table, separator_of
 from .unpack import (
     Content,
@@ -92,6 +95,39 @@ def _is_table(head: bytes) -> bool:
     return separator_of(head) is not None
 
 
+def _is_of(form: LineFormat) -> Callable[[bytes], bool]:
+    def test(head: bytes) -> bool:
+        lines = first_lines(head)
+        return bool(lines) and lines[0].lstrip()[:1] not in ("{", "<") and form.test(lines)
+
+    return test
+
+
+def _is_plain(head: bytes) -> bool:
+    """Whether a text has lines, and none of the first looks like something that holds an event."""
+    lines = first_lines(head)
+    return bool(lines) and not like_json(head) and not any(map(_holds_an_event, lines))
+
+
+_LIKE_JSON = re.compile(r"\{|\[\s*(?:[\[{\]]|$)|<[A-Za-z?!]")
+
+
+def _holds_an_event(line: str) -> bool:
+    """Whether a line is like JSON or XML, or one of syslog."""
+    if _LIKE_JSON.match(line.lstrip()):
+        return True
+    try:
+        decode(line.encode())
+    except UnreadableError:
+        pass
+    else:
+        return True
+    try:
+        return event_of_line(line, decode) is not None
+    except SyslogError:
+        return True
+
+
 def _utf16(encoding: str) -> Callable[[Content, Account], Iterator[Content]]:
     return lambda content, account: iter((decode_utf16(content, encoding),))
 
@@ -126,7 +162,9 @@ FORMATS: tuple[Format, ...] = (
     Format("XML", _is_xml),
     Format("a Zeek log", is_zeek, read=read_zeek),
     Format("an audit log", is_audit_log, read=read_audit_log),
+    *(Format(form.title, _is_of(form), read=partial(read_lines, form)) for form in LINE_FORMATS),
     Format("a table", _is_table, read=read_table),
+    Format(PLAIN.title, _is_plain, read=partial(read_lines, PLAIN)),
     Format("JSON or other text", lambda head: True, read=read_json),
 )
 
