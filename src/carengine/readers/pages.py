@@ -4,7 +4,11 @@ What a search returns is one object, and the events are in an array in it::
 
     {"took": 3, "hits": {"total": …, "hits": [{"_source": {…}}, …]}}       Elasticsearch
     {"preview": false, "fields": […], "results": [{…}, …]}                 Splunk
-    {"Records": [{…}, …]}                                                  cloud trails
+    {"Records": [{…}, …]}                                                  AWS CloudTrail
+    {"records": [{…}, …]}                                                  Azure diagnostics
+    {"value": [{…}, …], "@odata.context": …}                               Microsoft Graph
+    {"kind": "EventList", "items": [{…}, …]}                               Kubernetes audit
+    {"resourceLogs": [{"resource": …, "scopeLogs": [{"logRecords": […]}]}]}    OpenTelemetry (OTLP)
 
 Each element is a record. An answer that fills the whole file is read as it streams by, however
 large (``array_at``); answers that stand one a line, or are small, are taken apart after they were
@@ -20,10 +24,19 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .otlp import RESOURCE_KEYS, log_records
 from .record import Record
 from .syslog import SyslogError, event_of_line
 
-_PATHS = (("hits", "hits"), ("results",), ("Records",))
+_PATHS = (
+    ("hits", "hits"),
+    ("results",),
+    ("Records",),
+    ("records",),
+    ("value",),
+    ("items",),
+    ("resourceLogs",),
+)
 _OTHER_KEYS = {
     ("hits", "hits"): frozenset(
         [
@@ -57,11 +70,26 @@ _OTHER_KEYS = {
         ]
     ),
     ("Records",): frozenset({"Records"}),
+    ("records",): frozenset({"records"}),
+    ("value",): frozenset(
+        [
+            "value",
+            "@odata.context",
+            "@odata.count",
+            "@odata.nextLink",
+            "@odata.deltaLink",
+            "nextLink",
+        ]
+    ),
+    ("items",): frozenset({"kind", "apiVersion", "metadata", "items"}),
+    ("resourceLogs",): frozenset({"resourceLogs"}),
 }
+# Keys that tell an envelope from an event that happens to have a list of that name.
+_SIGNS = {("value",): "@odata.context", ("items",): "kind"}
 ANSWER_HEAD = 1 << 14
 # Keys of these names may occur before; so many are looked at.
 _TRIED = 4
-_MARK = re.compile(rb'"(?:hits|results|Records)"\s{0,64}:\s{0,64}\[')
+_MARK = re.compile(rb'"(?:hits|results|[Rr]ecords|value|items|resourceLogs)"\s{0,64}:\s{0,64}\[')
 
 
 def elements(event: dict[str, Any]) -> list[Any] | None:
@@ -70,14 +98,24 @@ def elements(event: dict[str, Any]) -> list[Any] | None:
     >>> elements({"took": 1, "hits": {"total": 1, "hits": [{"_source": {}}]}})
     [{'_source': {}}]
     """
+    if "scopeLogs" in event and event.keys() <= RESOURCE_KEYS:
+        return log_records(event)
     for path in _PATHS:
         if path[0] in event and event.keys() <= _OTHER_KEYS[path]:
             found: Any = event
             for key in path:
                 found = found.get(key) if isinstance(found, dict) else None
-            if isinstance(found, list):
+            if isinstance(found, list) and path == ("resourceLogs",):
+                return [record for part in found for record in _of_resource(part)]
+            if isinstance(found, list) and _SIGNS.get(path, path[0]) in event:
                 return found
     return None
+
+
+def _of_resource(part: Any) -> list[Any]:
+    """The records of one element of ``resourceLogs``; the element itself where it is something
+    else."""
+    return log_records(part) if isinstance(part, dict) and "scopeLogs" in part else [part]
 
 
 def array_at(head: bytes) -> tuple[int, int] | None:

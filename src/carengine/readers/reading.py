@@ -29,7 +29,7 @@ from .json_text import UnreadableError, decode, like_json, read_json
 from .line_formats import LINE_FORMATS, PLAIN, LineFormat, first_lines, read_lines
 from .parquet import read_parquet
 from .record import Account, Limits, Record
-from .syslog import SyslogError, event_of_line
+from .syslog import SYSLOG, SyslogError, event_of_line
 from .tables import read_table, separator_of
 from .unpack import (
     Content,
@@ -162,7 +162,10 @@ FORMATS: tuple[Format, ...] = (
     Format("XML", _is_xml),
     Format("a Zeek log", is_zeek, read=read_zeek),
     Format("an audit log", is_audit_log, read=read_audit_log),
-    *(Format(form.title, _is_of(form), read=partial(read_lines, form)) for form in LINE_FORMATS),
+    *(
+        Format(form.title, _is_of(form), read=partial(read_lines, form))
+        for form in (SYSLOG, *LINE_FORMATS)
+    ),
     Format("a table", _is_table, read=read_table),
     Format(PLAIN.title, _is_plain, read=partial(read_lines, PLAIN)),
     Format("JSON or other text", lambda head: True, read=read_json),

@@ -126,7 +126,7 @@ def _plain_pairs(extension: str) -> list[tuple[str, str]] | None:
         return None
     pairs: list[tuple[str, str]] = []
     first, *pieces = extension.split("=")
-    key = first.strip()
+    key = first.lstrip()
     if not pieces or not _NAME.fullmatch(key) or len(pieces) > _MAX_KEYS:
         return None
     for piece in pieces[:-1]:
@@ -141,6 +141,8 @@ def _plain_pairs(extension: str) -> list[tuple[str, str]] | None:
 
 def _any_pairs(extension: str) -> list[tuple[str, str]]:
     keys = list(_KEY.finditer(extension))[:_MAX_KEYS]
+    if not keys:
+        return []
     ends = [key.start() for key in keys[1:]] + [len(extension)]
     pairs: list[tuple[str, str]] = []
     for key, end in zip(keys, ends, strict=True):

@@ -100,7 +100,7 @@ def _event(line: str) -> Outcome:
     return "is not a line of key=value pairs" if event is None else event
 
 
-def _is_pairs(line: str) -> bool:
+def is_pairs(line: str) -> bool:
     """Whether a line is made of pairs: they fill most of it."""
     return _covered(line) * 10 >= len(line.strip()) * 8 and parse_key_values(line) is not None
 
@@ -112,6 +112,6 @@ def _covered(line: str) -> int:
 KEY_VALUE = LineFormat(
     "key_value",
     "a log of key=value pairs",
-    lambda lines: most(lines, _is_pairs),
+    lambda lines: most(lines, is_pairs),
     lambda: EachLine(_event),
 )
