@@ -85,7 +85,7 @@ _OTHER_KEYS = {
     ("resourceLogs",): frozenset({"resourceLogs"}),
 }
 # Keys that tell an envelope from an event that happens to have a list of that name.
-_SIGNS = {("value",): "@odata.context", ("items",): "kind"}
+_SIGNS: dict[tuple[str, ...], str] = {("value",): "@odata.context", ("items",): "kind"}
 ANSWER_HEAD = 1 << 14
 # Keys of these names may occur before; so many are looked at.
 _TRIED = 4
