@@ -132,6 +132,14 @@ def _utf16(encoding: str) -> Callable[[Content, Account], Iterator[Content]]:
     return lambda content, account: iter((decode_utf16(content, encoding),))
 
 
+_PLAIN_TEXT = Format(PLAIN.title, _is_plain, read=partial(read_lines, PLAIN))
+# Names of text files in which programs write what happens; a folder holds many other texts.
+_LOG_NAME = re.compile(
+    r"(?:.*[._ -])?(?:log|logs|txt|out|err|trace|console|messages|syslog|daemon|kern|secure|auth|cron"
+    r"|maillog|audit|access|error|stdout|stderr)\d*(?:[._ -].*)?",
+    re.DOTALL | re.IGNORECASE,
+)
+
 # The first row that fits is the one.
 FORMATS: tuple[Format, ...] = (
     Format("gzip", _starts(b"\x1f\x8b\x08"), unpack=gunzip),
@@ -167,7 +175,7 @@ FORMATS: tuple[Format, ...] = (
         for form in (SYSLOG, *LINE_FORMATS)
     ),
     Format("a table", _is_table, read=read_table),
-    Format(PLAIN.title, _is_plain, read=partial(read_lines, PLAIN)),
+    _PLAIN_TEXT,
     Format("JSON or other text", lambda head: True, read=read_json),
 )
 
@@ -178,7 +186,11 @@ _TABLE_NAME = re.compile(r".*\.(?:csv|tsv)(?:\.[a-z0-9]{1,4})?", re.DOTALL | re.
 def recognise(head: bytes, name: str = "") -> Format:
     """What a content is, by its first bytes. The name decides only where these leave it open."""
     found = next(row for row in FORMATS if row.test(head))
-    if found is FORMATS[-1] and _TABLE_NAME.fullmatch(name) and separator_of(head, hinted=True):
+    if (
+        found in (_PLAIN_TEXT, FORMATS[-1])
+        and _TABLE_NAME.fullmatch(name)
+        and separator_of(head, hinted=True)
+    ):
         return next(row for row in FORMATS if row.read is read_table)
     return found
 
@@ -458,9 +470,12 @@ class Walk:
 
     def _unwanted(self, content: Content, row: Format) -> str | None:
         """Why a content found in a folder or archive is not to be read, if the filters say so."""
-        if content.name == content.within or not (self.include or self.exclude):
+        if content.name == content.within:
             return None
         inside = content.name.removeprefix(content.within).lstrip("/\\!")
+        last = re.split(r"[/\\!]", inside)[-1]
+        if row is _PLAIN_TEXT and not self.include and not _LOG_NAME.fullmatch(last):
+            return "is text that is not named like a log; it is read where it is named itself"
         if _fits(inside, self.exclude):
             return "is excluded by its name"
         if self.include and row.read is not None and not _fits(inside, self.include):
