@@ -78,10 +78,10 @@ def measure(
 
     lines = made(0)
     first = timed(lambda: run(lines))
-    matches = session.account.matches.total()
+    matches = session.stats.matches.total()
     for turn in range(1, _WARM):
         run(made(turn))
-    whole = sum(1 for _ in session.sieve.left(made(_WARM))) / len(lines)
+    whole = sum(1 for _ in session.prefilter.candidates(made(_WARM))) / len(lines)
     gc.collect()
     floor = ours = float("inf")
     for turn in range(turns):

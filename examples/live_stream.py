@@ -52,7 +52,7 @@ def main() -> None:
         for event in events(0, 4):
             assert session.feed(event) == []
         session.save(state)
-        print("saved after", session.account.events, "events")
+        print("saved after", session.stats.events, "events")
 
         session = engine.load_session(state, options)
         for event in events(4, 20):

@@ -35,11 +35,11 @@ def main() -> None:
     for match in session.flush():  # what only the end of the data decides
         print(f"{match.rule.id}: {match.rule.metadata.title}")
 
-    account = session.account
+    account = session.stats
     print(f"{reading.records} records, {reading.unreadable} unreadable")
     for diagnostic in reading.diagnostics:
         print(f"  {diagnostic.code.id} {Path(diagnostic.where).name}: {diagnostic.message}")
-    print(f"{account.events} events, {account.unrecognised} not recognised by any field map")
+    print(f"{stats.events} events, {stats.unrecognised} not recognised by any field map")
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def test_leaving_the_block_says_what_nobody_asked_for() -> None:
     [found] = session.diagnostics
     assert found.code is codes.UNCLAIMED_MATCHES
     assert "flush()" in found.notes[0]
-    assert session.account.matches.total() == 0
+    assert session.stats.matches.total() == 0
     assert session.held == (0, 0)
 
 

@@ -365,13 +365,13 @@ def test_interrupted(
     path = tmp_path / "x.jsonl"
     path.write_bytes(lines(HIT, MISS, UNKNOWN))
     hunt = importlib.import_module("carengine.cli.hunt")
-    real = hunt.UnknownShapes.add
+    real = hunt.UnrecognisedShapes.add
 
     def add(self: Any, event: Any) -> None:
         real(self, event)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(hunt.UnknownShapes, "add", add)
+    monkeypatch.setattr(hunt.UnrecognisedShapes, "add", add)
     assert main(["hunt", str(path), "-r", rule, "--fail-on-match"]) == status.INTERRUPTED
     out, err = capsys.readouterr()
     assert account(err) == (3, 2, 1, 0)

@@ -16,7 +16,7 @@ from carengine import ir
 from carengine.engine import Engine, interpret
 from carengine.engine.report.examples import run_examples
 from carengine.engine.report.explain import Node, explain, streams_of
-from carengine.engine.report.rule_status import Outcome, Sample, standings
+from carengine.engine.report.rule_status import FieldCoverage, Outcome, rule_statuses
 from carengine.evaluate import Alone, holds
 from carengine.fieldmap import CarRow, find_maps, normalize
 from carengine.ir_text import condition_text, value_text
@@ -239,13 +239,13 @@ def test_wording(text: str, said: str) -> None:
 
 def _standing(text: str, *events: Mapping[str, Any]) -> tuple[Outcome, str]:
     engine = Engine([carengine.parse_rule(text)])
-    session, looked = engine.session(), Sample(engine)
+    session, looked = engine.session(), FieldCoverage(engine)
     for event in events:
         session.feed(event)
-        if looked.wants(session.account):
-            looked.look(event)
+        if looked.wants(session.stats):
+            looked.observe(event)
     session.flush()
-    [found] = standings(engine, session.account, looked)
+    [found] = rule_statuses(engine, session.stats, looked)
     return found.outcome, found.reason
 
 
@@ -285,7 +285,7 @@ def test_outputs_that_never_can_are_told_beside_one_that_can(user: str) -> None:
     engine = Engine([carengine.parse_rule(text)])
     session = engine.session()
     matched = session.feed({**SYSMON, "User": user})
-    [found] = standings(engine, session.account)
+    [found] = rule_statuses(engine, session.stats)
     assert found.outcome is (Outcome.MATCHED if matched else Outcome.NOT_TRUE)
     assert found.partly == (
         "sysmon.flat gives no env_vars for process/create",
@@ -295,14 +295,14 @@ def test_outputs_that_never_can_are_told_beside_one_that_can(user: str) -> None:
 
 def test_only_a_bounded_number_of_events_is_looked_at() -> None:
     engine = Engine(())
-    session, looked = engine.session(), Sample(engine)
+    session, looked = engine.session(), FieldCoverage(engine)
     number = 0
     for _ in range(5_000):
         session.feed(SYSMON)
-        number += looked.wants(session.account)
+        number += looked.wants(session.stats)
     assert 256 <= number < 300
     session.feed(FILE)
-    assert looked.wants(session.account)
+    assert looked.wants(session.stats)
 
 
 # Examples

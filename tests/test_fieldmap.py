@@ -222,7 +222,7 @@ def test_the_event_matches_in_every_shape(name: str) -> None:
     fieldmap, event = SHAPES[name]
     session = ENGINE.session()
     [match] = session.feed(event)
-    assert dict(session.account.recognised) == {fieldmap: 1}
+    assert dict(session.stats.recognised) == {fieldmap: 1}
     [found] = match.events
     assert str(found.kind) == "file/create"
     assert found.fields["file_name"].lower() == "lsass (2).dmp"

@@ -191,7 +191,7 @@ def test_the_last_line_of_a_deleted_file_needs_no_end(tmp_path: Path) -> None:
     assert numbers(follower) == []
     assert numbers(follower) == [3]
     assert numbers(follower) == []
-    assert (follower.account.records, follower.account.unreadable) == (4, 0)
+    assert (follower.report.records, follower.report.unreadable) == (4, 0)
     follower.close()
 
 
@@ -210,7 +210,7 @@ def test_lines_are_read_as_those_of_finished_files_are(tmp_path: Path) -> None:
     reading = read_events(*paths)
     assert [r.event for r in follower.poll()] == [r.event for r in reading]
     assert [d.message for d in follower.diagnostics] == [d.message for d in reading.diagnostics]
-    assert (follower.account.records, follower.account.unreadable) == (5, 1)
+    assert (follower.report.records, follower.report.unreadable) == (5, 1)
     follower.close()
 
 
@@ -246,7 +246,7 @@ def test_a_file_is_read_once_however_it_is_reached(tmp_path: Path, paths: list[s
     assert numbers(follower) == [0, 1]
     write(tmp_path / "a.jsonl", *lines(2, 3))
     assert numbers(follower) == [2]
-    assert (follower.diagnostics, follower.account.records) == ((), 3)
+    assert (follower.diagnostics, follower.report.records) == ((), 3)
     follower.close()
 
 
@@ -292,7 +292,7 @@ def test_other_contents_and_bad_lines_are_named(tmp_path: Path) -> None:
     follower = Follower([str(tmp_path)])
     assert numbers(follower) == [1, 2]
     assert sorted(item.code.id for item in follower.diagnostics) == ["CE502", "CE502", "CE545"]
-    assert (follower.account.records, follower.account.unreadable) == (4, 2)
+    assert (follower.report.records, follower.report.unreadable) == (4, 2)
     follower.close()
 
 

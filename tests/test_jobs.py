@@ -34,10 +34,10 @@ from carengine.engine import Engine, Match
 from carengine.engine.report.rule_status import FIRST_EVENTS
 from carengine.loading import parse_rule
 from carengine.readers import Limits, pieces
-from carengine.runner import Hunting, WorkerError
-from carengine.runner import pool as crew
-from carengine.runner import run as hunting
-from carengine.runner import worker as bench
+from carengine.runner import Run, WorkerError
+from carengine.runner import pool as pool
+from carengine.runner import run as run_module
+from carengine.runner import worker as worker
 from carengine.tuning import TimeRange
 from evidence_forms import FORMS
 from streams import SECOND, START, events, programs, stream_options
@@ -65,22 +65,22 @@ output n
 """
 
 
-def everything(run: Hunting) -> dict[str, Any]:
+def everything(run: Run) -> dict[str, Any]:
     """All that a run gives, as something to compare."""
     with run:
         found = [shown if isinstance(shown, bytes) else canonical(shown) for shown in run]
         return {
             "found": found,
-            "account": run.session.account.as_data(),
+            "account": run.session.stats.as_data(),
             "held": run.session.held,
             "streams": [render(item) for item in run.session.diagnostics],
             "read": (run.reading.records, run.reading.unreadable, run.reading.sources),
             "codes": {code.id: number for code, number in run.reading.found.items()},
             "findings": [render(item) for item in run.reading.diagnostics],
-            "looked": dict(run.sample.looked),
-            "fields": {key: dict(names) for key, names in run.sample.fields.items()},
-            "unknown": run.unknown.commonest(100),
-            "others": run.unknown.others,
+            "looked": dict(run.coverage.observed),
+            "fields": {key: dict(names) for key, names in run.coverage.fields.items()},
+            "unknown": run.unrecognised.commonest(100),
+            "others": run.unrecognised.others,
             "inside": (run.inside.outside, run.inside.timeless),
         }
 
@@ -94,10 +94,10 @@ def agree(engine: Engine, paths: list[Any], *, jobs: int = 3, **how: Any) -> dic
     special = {name: how.pop(name) for name in ("piece", "warm", "start") if name in how}
     stdin = how.pop("stdin", None)
     alone = everything(
-        Hunting(engine, paths, stdin=None if stdin is None else io.BytesIO(stdin), **how)
+        Run(engine, paths, stdin=None if stdin is None else io.BytesIO(stdin), **how)
     )
     several = everything(
-        Hunting(
+        Run(
             engine,
             paths,
             jobs=jobs,
@@ -368,9 +368,9 @@ def test_a_large_file_is_cut_without_a_gap(jobs: int, warm: int, tmp_path: Path)
     line = b'{"object": "process"}\n'
     path.write_bytes(line * 20_000)
     size, piece = path.stat().st_size, 1_000
-    run = Hunting(Engine([]), [path], jobs=jobs, warm=warm, piece=piece)
+    run = Run(Engine([]), [path], jobs=jobs, warm=warm, piece=piece)
     with run:
-        cut = [step for step in run._steps if isinstance(step, pieces.Lines)]
+        cut = [step for step in run._pieces if isinstance(step, pieces.Lines)]
     borders = [(one.start, size if one.end is None else one.end) for one in cut]
     assert borders[0][0] == 0
     assert borders[-1][1] == size
@@ -443,9 +443,9 @@ def test_most_results_of_small_pieces_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Parts of a piece, and waiting for the one whose turn it is, change nothing."""
-    monkeypatch.setattr(bench, "_MATCHES", 3)
-    monkeypatch.setattr(bench, "_RECORDS", 7)
-    monkeypatch.setattr(hunting, "_MOST_WAITING", 1)
+    monkeypatch.setattr(worker, "_MATCHES", 3)
+    monkeypatch.setattr(worker, "_RECORDS", 7)
+    monkeypatch.setattr(run_module, "_MOST_WAITING", 1)
     rules = [parse_rule(text, f"{n}.car") for n, text in enumerate((STATELESS, JOIN))]
     event = b'{"object": "process", "action": "create", "exe": "a.exe", "user": "ann", "n": %d}\n'
     (tmp_path / "x.jsonl").write_bytes(b"".join(event % n for n in range(400)) + b"{\n")
@@ -463,20 +463,20 @@ def _evidence(tmp_path: Path, number: int = 400) -> Path:
     return path
 
 
-def _failing(self: bench.Bench, message: tuple[Any, ...]) -> Any:
+def _failing(self: worker.Worker, message: tuple[Any, ...]) -> Any:
     if os.getpid() != PARENT:
         raise RuntimeError("this cannot be")
     return WORK(self, message)
 
 
-def _killed(self: bench.Bench, message: tuple[Any, ...]) -> Any:
+def _killed(self: worker.Worker, message: tuple[Any, ...]) -> Any:
     if os.getpid() != PARENT:
         os.kill(os.getpid(), signal.SIGKILL)
     return WORK(self, message)
 
 
 PARENT = os.getpid()
-WORK = bench.Bench.work
+WORK = worker.Worker.work
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are forked on Linux")
@@ -491,25 +491,23 @@ def test_a_process_that_is_lost(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It is said, with a code; the numbers are those of what was read before, and nothing hangs."""
-    monkeypatch.setattr(bench.Bench, "work", does)
+    monkeypatch.setattr(worker.Worker, "work", does)
     rule = parse_rule(STATELESS, "R.car")
-    run = Hunting(Engine([rule]), [_evidence(tmp_path)], jobs=2, warm=9_000, piece=3_000)
+    run = Run(Engine([rule]), [_evidence(tmp_path)], jobs=2, warm=9_000, piece=3_000)
     with run, pytest.raises(WorkerError) as caught:
         list(run)
     assert [item.code.id for item in caught.value.diagnostics] == ["CE546"]
     assert said in caught.value.diagnostics[0].message
-    assert run._crew is None
-    before = run.session.account.events
+    assert run._pool is None
+    before = run.session.stats.events
     assert 0 < before < 400
-    assert run.session.account.matches["R"] == before
+    assert run.session.stats.matches["R"] == before
 
     rules = tmp_path / "r.car"
     rules.write_text(STATELESS)
-    monkeypatch.setattr(hunting, "PIECE", 3_000)
-    plain = Hunting.__init__
-    monkeypatch.setattr(
-        Hunting, "__init__", lambda *a, **k: plain(*a, **k, warm=9_000, piece=3_000)
-    )
+    monkeypatch.setattr(run_module, "PIECE", 3_000)
+    plain = Run.__init__
+    monkeypatch.setattr(Run, "__init__", lambda *a, **k: plain(*a, **k, warm=9_000, piece=3_000))
     code = main(["hunt", str(tmp_path / "x.jsonl"), "-r", str(rules), "-j", "2", "-f", "jsonl"])
     out, err = capsys.readouterr()
     assert code == status.FAULT
@@ -538,10 +536,10 @@ def test_an_interrupt_leaves_what_was_counted(tmp_path: Path) -> None:
         if len(given_out) == 150:
             signal.raise_signal(signal.SIGINT)
 
-    run = Hunting(Engine([rule]), [_evidence(tmp_path)], jobs=2, warm=5_000, piece=2_000)
+    run = Run(Engine([rule]), [_evidence(tmp_path)], jobs=2, warm=5_000, piece=2_000)
     with run, pytest.raises(KeyboardInterrupt):
         run.run(emit)
-    assert 150 <= len(given_out) == run.session.account.matches["R"] < 400
+    assert 150 <= len(given_out) == run.session.stats.matches["R"] < 400
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -549,12 +547,12 @@ def test_processes_end_with_the_one_they_work_for(tmp_path: Path) -> None:
     """Also when that one is killed: their pipes end."""
     code = (
         "import os, signal, sys\n"
-        "from carengine.runner.pool import Crew\n"
+        "from carengine.runner.pool import WorkerPool\n"
         "def make():\n"
         "    def work(piece):\n"
         "        yield os.getpid()\n"
         "    return work\n"
-        "crew = Crew(2, 'fork', make, ())\n"
+        "crew = WorkerPool(2, 'fork', make, ())\n"
         "print(*(worker.process.pid for worker in crew._workers), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -581,17 +579,17 @@ def test_threads_are_not_forked() -> None:
     thread = threading.Thread(target=stop.wait)
     thread.start()
     try:
-        assert crew.start_method() == "spawn"
+        assert pool.start_method() == "spawn"
     finally:
         stop.set()
         thread.join()
-    assert crew.start_method("fork") == "fork"
+    assert pool.start_method("fork") == "fork"
 
 
 def test_marks_that_stand_in_an_event(tmp_path: Path) -> None:
     """An event that holds the number which stands for its record's goes over whole."""
     rule = parse_rule(STATELESS, "R.car")
-    run = Hunting(
+    run = Run(
         Engine([rule]),
         [tmp_path / "x.jsonl"],
         jobs=2,
@@ -600,7 +598,7 @@ def test_marks_that_stand_in_an_event(tmp_path: Path) -> None:
         render=partial(line_of, raw=True),
     )
     event = b'{"object": "process", "action": "create", "exe": "a.exe", "user": "ann", "n": %d}\n'
-    (tmp_path / "x.jsonl").write_bytes(event % run._bench._mark * 5)
+    (tmp_path / "x.jsonl").write_bytes(event % run._worker._mark * 5)
     with run:
         found = [json.loads(text) for text in run if isinstance(text, bytes)]
     assert [one["events"][0]["record"] for one in found] == [1, 2, 3, 4, 5]

@@ -91,10 +91,10 @@ def test_the_engine_is_the_interpreter_in_a_mixed_file(data: st.DataObject) -> N
     session = engine.session()
     fed = [match for event in events for match in session.feed(event)]
     assert told(fed) == expected
-    account = session.account
-    assert account.events == len(events)
-    assert account.shaped + account.unrecognised == account.events
-    assert sum(account.matches.values()) == len(expected)
+    stats = session.stats
+    assert stats.events == len(events)
+    assert stats.shaped + stats.unrecognised == stats.events
+    assert sum(stats.matches.values()) == len(expected)
 
 
 @every_map

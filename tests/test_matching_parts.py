@@ -2,7 +2,7 @@
 
 Required texts against RE2, the finder against single tests, the routing tree against the
 conditions, the matcher with hundreds of stages (automaton, splits, changed anchors) against
-``holds``, and the sieve against decoding whole lines.
+``holds``, and the prefilter against decoding whole lines.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from carengine.engine import Engine, interpret
 from carengine.engine.matcher import ClassMatcher, EventClasses, Memory, finder, stages
 from carengine.engine.matcher.finder import Finder
 from carengine.engine.matcher.json_search import any_of
-from carengine.engine.prefilter import prefilter as sieve
+from carengine.engine.prefilter import prefilter
 from carengine.engine.prefilter.decoding import AVAILABLE
 from carengine.evaluate import Alone, RawRow, holds, regex_of, searchable
 from carengine.fieldmap import Entry, FieldMap, find_maps, installed_maps, unwrap
@@ -240,7 +240,7 @@ def test_changing_anchors_changes_no_match(monkeypatch: pytest.MonkeyPatch) -> N
         assert matcher.match(event, event) == expected
     used = {
         column
-        for stage in matcher._hanging
+        for stage in matcher._anchored
         if stage
         for column, _ in stage.anchors[stage.chosen].atoms
     }
@@ -309,8 +309,8 @@ RULES = [
 
 @pytest.fixture(autouse=True)
 def learning_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sieve, "_FIRST_REVIEW", 1)
-    monkeypatch.setattr(sieve, "_BATCH", 5)
+    monkeypatch.setattr(prefilter, "_FIRST_REVIEW", 1)
+    monkeypatch.setattr(prefilter, "_BATCH", 5)
 
 
 def whole(line: bytes) -> Any:
@@ -332,10 +332,10 @@ def outcome(engine: Engine, lines: list[bytes]) -> list[Any]:
         found.append(
             [match.rule.id for match in session.feed(event)] if type(event) is dict else None
         )
-    return [*found, session.account.events, session.account.kinds, session.account.matches]
+    return [*found, session.stats.events, session.stats.kinds, session.stats.matches]
 
 
-def sieved(engine: Engine, lines: list[bytes]) -> list[Any]:
+def prefiltered(engine: Engine, lines: list[bytes]) -> list[Any]:
     session = engine.session()
     found: list[Any] = []
     for line in lines:
@@ -343,7 +343,7 @@ def sieved(engine: Engine, lines: list[bytes]) -> list[Any]:
             found.append([match.rule.id for match in session.feed_line(line)])
         except ValueError:
             found.append(None)
-    made = [*found, session.account.events, session.account.kinds, session.account.matches]
+    made = [*found, session.stats.events, session.stats.kinds, session.stats.matches]
     assert batched(engine, lines) == made
     return made
 
@@ -352,20 +352,20 @@ def batched(engine: Engine, lines: list[bytes]) -> list[Any]:
     session = engine.session()
     found: list[Any] = [[] for _ in lines]
     unreadable = 0
-    for place in session.sieve.left(lines):
-        assert session.account.events == place - unreadable
+    for place in session.prefilter.candidates(lines):
+        assert session.stats.events == place - unreadable
         try:
             found[place] = [match.rule.id for match in session.feed(whole(lines[place]))]
         except (ValueError, TypeError):
             found[place] = None
             unreadable += 1
-    return [*found, session.account.events, session.account.kinds, session.account.matches]
+    return [*found, session.stats.events, session.stats.kinds, session.stats.matches]
 
 
 @pytest.mark.skipif(not AVAILABLE, reason="msgspec is not installed")
 def test_lines_are_let_pass_where_most_of_them_match(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("_FIRST_REVIEW", 8), ("_VAIN", 4), ("_PAUSE", 16)):
-        monkeypatch.setattr(sieve, name, value)
+    for name, value in (("_FIRST_REVIEW", 8), ("_MANY_MATCHED", 4), ("_PAUSE", 16)):
+        monkeypatch.setattr(prefilter, name, value)
     engine = Engine([parse_rule('a = search Process:Create where exe = "a.exe" output a')], "car")
     # Stretches of events that match, of some that do, and of none.
     matching = [
@@ -375,21 +375,21 @@ def test_lines_are_let_pass_where_most_of_them_match(monkeypatch: pytest.MonkeyP
         b'{"object": "process", "action": "create", "exe": "%s.exe"}' % (b"a" if found else b"b")
         for found in matching
     ]
-    assert sieved(engine, lines) == outcome(engine, lines)
+    assert prefiltered(engine, lines) == outcome(engine, lines)
     session = engine.session()
-    taken = [session.sieve.take(line) or session.feed_line(line) for line in lines]
+    taken = [session.prefilter.rejects(line) or session.feed_line(line) for line in lines]
     # It looks again: not one of the last quiet stretch is decoded whole once it has.
     assert taken[-30:] == [True] * 30
     looked_at: list[bytes] = []
-    finding = session.sieve._passes
+    finding = session.prefilter._probe
 
     def looking(known: Any, line: bytes, hits: int) -> bool:
         looked_at.append(line)
         return finding(known, line, hits)
 
-    monkeypatch.setattr(session.sieve, "_passes", looking)
+    monkeypatch.setattr(session.prefilter, "_probe", looking)
     for line in lines[:60]:
-        session.sieve.take(line)
+        session.prefilter.rejects(line)
     assert 0 < len(looked_at) < 30
 
 
@@ -417,8 +417,8 @@ def test_lines_are_their_events(data: st.DataObject) -> None:
             )
             line = line[:place] + put + line[place + data.draw(st.integers(0, 1)) :]
         made += [line] * 8
-    assert sieved(engine, made) == outcome(engine, made)
-    assert sieved(engine, made) == outcome(engine, made)
+    assert prefiltered(engine, made) == outcome(engine, made)
+    assert prefiltered(engine, made) == outcome(engine, made)
 
 
 ODD = (
@@ -447,16 +447,16 @@ def test_odd_lines_are_their_events() -> None:
     engine = Engine(RULES, "sysmon.flat")
     plain = b'{"Channel":"Microsoft-Windows-Sysmon/Operational","EventID":1,"Image":"C:\\\\x.exe"}'
     made = [line for odd in ODD for line in (*[plain] * 4, odd, odd)]
-    assert sieved(engine, made) == outcome(engine, made)
+    assert prefiltered(engine, made) == outcome(engine, made)
     # The next session begins with what was learned, and finds the same.
-    assert sieved(engine, made) == outcome(engine, made)
+    assert prefiltered(engine, made) == outcome(engine, made)
     session = Engine(RULES, "sysmon.flat").session()
-    assert [session.sieve.take(plain) for _ in range(3)] == [False, False, False]
+    assert [session.prefilter.rejects(plain) for _ in range(3)] == [False, False, False]
     # A rule looks into the text of whole events, so that no field says that it does not match.
     others = Engine([RULES[0], RULES[1]], "sysmon.flat").session()
     for _ in range(20):
         others.feed_line(plain)
-    assert others.sieve.take(plain) is AVAILABLE
+    assert others.prefilter.rejects(plain) is AVAILABLE
 
 
 @pytest.mark.parametrize("most", [4, 2_000])
@@ -465,10 +465,10 @@ def test_what_is_remembered_changes_nothing(most: int, monkeypatch: pytest.Monke
     # others; hits that come to nothing; words that are looked for anywhere; and so little room that
     # all is forgotten again and again.
     for name in (
-        *("_MOST_KNOWN", "_MOST_HITS", "_LOOK_AT", "_TRY_AGAIN"),
+        *("_MOST_VALUES", "_MOST_CANDIDATES", "_LOOK_AT", "_TRY_AGAIN"),
         *("_CLEAN_BYTES", "_MOST_REFUSED"),
     ):
-        monkeypatch.setattr(sieve, name, most)
+        monkeypatch.setattr(prefilter, name, most)
     rules = [
         parse_rule('a = search Process:Create where exe = "c*.exe" and user = "x" output a', "a"),
         parse_rule('b = search Process:Create where "needle" in raw event output b', "b"),
@@ -499,8 +499,8 @@ def test_what_is_remembered_changes_nothing(most: int, monkeypatch: pytest.Monke
     for maps in ("sysmon.flat", "auto"):
         engine = Engine(rules, maps)
         expected = outcome(engine, made)
-        assert sieved(engine, made) == expected
-        assert sieved(engine, made) == expected
+        assert prefiltered(engine, made) == expected
+        assert prefiltered(engine, made) == expected
         assert expected[-1].total() > 40
 
 
@@ -510,8 +510,8 @@ def test_one_field_that_is_lacking_says_nothing_about_others(
 ) -> None:
     """Rules that read one field, whose values are too many to be remembered, and which some events
     lack."""
-    monkeypatch.setattr(sieve, "_AGAIN_COST", cost)
-    monkeypatch.setattr(sieve, "_LOOK_AT", 4)
+    monkeypatch.setattr(prefilter, "_AGAIN_COST", cost)
+    monkeypatch.setattr(prefilter, "_LOOK_AT", 4)
     rule = parse_rule('a = search Process:Create where command_line = "x*y" output a')
     engine = Engine([rule], "car")
     head = '{"object": "process", "action": "create"'
@@ -519,8 +519,8 @@ def test_one_field_that_is_lacking_says_nothing_about_others(
     made = [*[head + "}"] * 20, *lines, f'{head}, "command_line": "x1y"}}', head + "}", *lines]
     made += [f'{head}, "command_line": "x{number}y"}}' for number in range(9)]
     encoded = [line.encode() for line in made]
-    assert sieved(engine, encoded) == outcome(engine, encoded)
-    assert sieved(engine, encoded) == outcome(engine, encoded)
+    assert prefiltered(engine, encoded) == outcome(engine, encoded)
+    assert prefiltered(engine, encoded) == outcome(engine, encoded)
 
 
 def test_maps_with_nothing_of_what_rules_search_come_last() -> None:
@@ -531,11 +531,11 @@ def test_maps_with_nothing_of_what_rules_search_come_last() -> None:
     assert [match.rule.id for match in session.feed(both)] == [
         match.rule.id for match in interpret([RULES[0]], [both], find_maps("car"))
     ]
-    assert session.account.recognised == {"car": 1}
+    assert session.stats.recognised == {"car": 1}
     alone = {"_path": "conn", "ts": 1.0, "uid": "C1", "id.orig_h": "10.0.0.1"}
     session.feed(alone)
-    assert session.account.recognised == {"car": 1, "zeek": 1}
-    assert session.account.unrecognised == 0
+    assert session.stats.recognised == {"car": 1, "zeek": 1}
+    assert session.stats.unrecognised == 0
 
 
 def test_a_reader_leaves_taken_lines_out(tmp_path: Path) -> None:
@@ -549,10 +549,10 @@ def test_a_reader_leaves_taken_lines_out(tmp_path: Path) -> None:
     session = engine.session()
     for _ in range(20):
         session.feed_line(lines[0].encode())
-    with read_events(file, left=session.sieve.left) as reading:
+    with read_events(file, candidates=session.prefilter.candidates) as reading:
         found = [(r.number, m.rule.id) for r in reading for m in session.feed(r.event)]
     assert found == [(3, "a"), (8, "a")]
-    assert (reading.records, reading.unreadable, session.account.events) == (9, 1, 28)
+    assert (reading.records, reading.unreadable, session.stats.events) == (9, 1, 28)
 
 
 # What it costs
@@ -604,7 +604,7 @@ def test_real_lines_are_their_events() -> None:
         lines = archive.read(name).splitlines()[::3]
     for maps in ("auto", "sysmon.flat"):
         engine = Engine(RULES, maps)
-        assert sieved(engine, lines) == outcome(engine, lines)
+        assert prefiltered(engine, lines) == outcome(engine, lines)
 
 
 WORDS = ("mimikatz", "sekurlsa::", "a.b", "k=", "event log", "kiwi", "x;y", "sss")

@@ -11,7 +11,7 @@ import pytest
 from carengine import Engine, needs, parse_rule
 from carengine.cli import main, status
 from carengine.engine.report.needs import RuleNeeds
-from carengine.engine.report.rule_status import Outcome, Sample
+from carengine.engine.report.rule_status import FieldCoverage, Outcome
 from carengine.fieldmap import find_maps
 
 RULES = [
@@ -36,17 +36,17 @@ EVENTS: list[dict[str, Any]] = [
 
 def after(events: list[dict[str, Any]], mapping: str = "sysmon") -> dict[str, RuleNeeds]:
     engine = Engine(RULES, mapping)
-    session, sample = engine.session(), Sample(engine)
+    session, sample = engine.session(), FieldCoverage(engine)
     for event in events:
         session.feed(event)
-        sample.look(event)
+        sample.observe(event)
     session.flush()
-    return {found.rule.id: found for found in needs(engine, session.account, sample)}
+    return {found.rule.id: found for found in needs(engine, session.stats, sample)}
 
 
 def test_before_a_run_the_maps_speak() -> None:
     found = {one.rule.id: one for one in needs(Engine(RULES, "sysmon"))}
-    assert {id_: one.standing.outcome.runnable for id_, one in found.items() if id_ != "TWO"} == {
+    assert {id_: one.status.outcome.runnable for id_, one in found.items() if id_ != "TWO"} == {
         "FILE": True,
         "MATCH": True,
         "NO": True,
@@ -65,16 +65,16 @@ def test_after_a_run_the_data_speaks() -> None:
     found = after(EVENTS)
     [need] = found["MATCH"].needs
     [supply] = need.supplies
-    assert (supply.fieldmap, supply.events, supply.looked) == ("sysmon.flat", 2, 2)
+    assert (supply.fieldmap, supply.events, supply.observed) == ("sysmon.flat", 2, 2)
     assert [(field.name, field.seen) for field in supply.fields] == [("exe", 2)]
-    assert found["MATCH"].standing.outcome is Outcome.MATCHED
-    assert found["NO"].standing.outcome is Outcome.NOT_TRUE
+    assert found["MATCH"].status.outcome is Outcome.MATCHED
+    assert found["NO"].status.outcome is Outcome.NOT_TRUE
     [need] = found["FILE"].needs
     assert {f.name: f.seen for s in need.supplies for f in s.fields} == {"file_name": 1, "user": 0}
-    assert found["FILE"].standing.outcome is Outcome.FIELDS_EMPTY
+    assert found["FILE"].status.outcome is Outcome.FIELDS_EMPTY
     [need] = found["REG"].needs
-    assert [(s.events, s.looked) for s in need.supplies] == [(0, 0)]
-    assert found["REG"].standing.outcome is Outcome.NO_EVENTS
+    assert [(s.events, s.observed) for s in need.supplies] == [(0, 0)]
+    assert found["REG"].status.outcome is Outcome.NO_EVENTS
 
 
 def test_a_join_needs_the_kinds_of_all_its_branches() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from carengine.cli import main, status
-from carengine.engine import Engine, Match
+from carengine.engine import Engine, Match, Session
 from carengine.engine.report.profile import Profile
 from carengine.loading import parse_rule
-from carengine.runner import Hunting
+from carengine.runner import Run
 
 RULES = {
     "ONE": 'a = search Process:Create where exe = "a*.exe" and user != "system" output a',
@@ -57,7 +57,7 @@ def test_what_is_counted() -> None:
     session = profile.session()
     matches = [match for event in EVENTS for match in session.feed(event)] + session.flush()
     assert told(matches) == told(engine().run(EVENTS))
-    rows = profile.rows(session.account)
+    rows = profile.rows(session.stats)
     rules = {row.name: row for row in rows if row.kind == "rule"}
     assert set(rules) == set(RULES)
     own = rules["OWN"]
@@ -83,10 +83,10 @@ def test_without_a_profile_nothing_looks_on() -> None:
     session = plain.session()
     for event in EVENTS:
         session.feed(event)
-    assert plain.watch is None
-    assert "feed" not in vars(session)
+    assert plain.observer is None
+    assert type(session) is Session
     assert all(
-        group.matcher.watch is None and "match" not in vars(group.matcher)
+        group.matcher.observer is None and group.match == group.matcher.match
         for _, group in plain.classify(EVENTS[0]).groups
     )
 
@@ -97,12 +97,12 @@ def test_without_a_profile_nothing_looks_on() -> None:
 def test_processes_are_summed(how: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text("\n".join(map(json.dumps, EVENTS)))
-    with Hunting(engine(), [path], profile=True, piece=20_000, **how) as run:
+    with Run(engine(), [path], profile=True, piece=20_000, **how) as run:
         found = told(run)
-    with Hunting(engine(), [path]) as plain:
+    with Run(engine(), [path]) as plain:
         assert told(plain) == found
     assert run.profile is not None
-    rows = run.profile.rows(run.session.account)
+    rows = run.profile.rows(run.session.stats)
     rules = {row.name: row for row in rows if row.kind == "rule"}
     assert (rules["OWN"].events, rules["OWN"].matches) == (300, 15)
     assert 15 <= rules["OWN"].passes <= 30  # lines may be tried in part first

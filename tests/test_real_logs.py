@@ -76,9 +76,9 @@ def test_the_seed_page_matches_nothing_in_the_other_archives(path: Path) -> None
     reading = read_events(path)
     for record in reading:
         assert session.feed(record.event) == []
-    account = session.account
-    assert account.events > 0
-    assert reading.records == account.shaped + account.unrecognised + reading.unreadable
+    stats = session.stats
+    assert stats.events > 0
+    assert reading.records == stats.shaped + stats.unrecognised + reading.unreadable
 
 
 @pytest.mark.parametrize("path", sorted(TRUE.glob("*.json")), ids=stem)
@@ -103,12 +103,12 @@ def test_archives_are_read_and_everything_is_accounted_for(path: Path) -> None:
     for record in reading:
         session.feed(record.event)
     session.flush()
-    account = session.account
+    stats = session.stats
     # One archive holds a packet capture, which is said.
     assert reading.records or reading.diagnostics
-    assert reading.records == account.shaped + account.unrecognised + reading.unreadable
-    assert account.claimed_twice == 0
-    assert sum(account.recognised.values()) == account.shaped
+    assert reading.records == stats.shaped + stats.unrecognised + reading.unreadable
+    assert stats.claimed_twice == 0
+    assert sum(stats.recognised.values()) == stats.shaped
 
 
 @pytest.mark.parametrize("path", [DUMP, *RECENT[:3]], ids=stem)

@@ -1,7 +1,7 @@
 """The ways from a line of JSON to the matches of Sigma rules, held to each other over random rules
 and logs.
 
-A line that the sieve lets go undecoded, a line decoded and fed, and the reference that walks each
+A line that the prefilter lets go undecoded, a line decoded and fed, and the reference that walks each
 rule's condition must find the same, event for event; with engines that are new, and with engines
 that have learned from thousands of lines. ``CARENGINE_FUZZ=200`` tries that many logs.
 """
@@ -22,7 +22,7 @@ from carengine import read_events
 from carengine.diagnostics import Source
 from carengine.engine import Engine, Origin, interpret
 from carengine.engine.matcher import stages
-from carengine.engine.prefilter import prefilter as sieve
+from carengine.engine.prefilter import prefilter
 from carengine.fieldmap import find_maps
 from carengine.languages.sigma import read
 from carengine.rule import RuleSet, from_drafts
@@ -47,10 +47,10 @@ def drawn_rules(chance: random.Random, log: Log, stateful: int) -> RuleSet:
 
 
 def selective(chance: random.Random, rules: RuleSet, data: bytes, maps: Any) -> RuleSet:
-    """The rules without those that match much of a log: where most lines match the sieve lets them
+    """The rules without those that match much of a log: where most lines match the prefilter lets them
     pass."""
     share = chance.choice((0.01, 0.01, 0.05, 1.0))
-    _, (records, *_, matched, _, _, _) = by_file(Engine(rules, maps), data, sieved=False)
+    _, (records, *_, matched, _, _, _) = by_file(Engine(rules, maps), data, prefiltered=False)
     often = {name for name, number in matched.items() if number > share * records}
     return RuleSet(tuple(rule for rule in rules if rule.id not in often), rules.refused)
 
@@ -58,12 +58,12 @@ def selective(chance: random.Random, rules: RuleSet, data: bytes, maps: Any) -> 
 Outcome = tuple[list[tuple[Any, ...]], Any]
 
 
-def by_file(engine: Engine, data: bytes, *, sieved: bool) -> Outcome:
+def by_file(engine: Engine, data: bytes, *, prefiltered: bool) -> Outcome:
     """What reading a file gives: matches with their records' numbers, and the account."""
     session = engine.session()
-    left = session.sieve.left if sieved else None
+    candidates = session.prefilter.candidates if prefiltered else None
     found: list[tuple[Any, ...]] = []
-    with read_events("-", stdin=io.BytesIO(data), left=left) as reading:
+    with read_events("-", stdin=io.BytesIO(data), candidates=candidates) as reading:
         for record in reading:
             for match in (
                 *session.arrived(),
@@ -74,9 +74,9 @@ def by_file(engine: Engine, data: bytes, *, sieved: bool) -> Outcome:
     for match in (*session.arrived(), *session.flush()):
         numbers = [e.origin.record for e in match.events if e.origin is not None]
         found.append((match.rule.id, match.output, numbers, match.time))
-    account = session.account
-    counts = (reading.records, reading.unreadable, account.events, account.kinds, account.matches)
-    return sorted(found, key=repr), (*counts, account.recognised, account.late, account.untimed)
+    stats = session.stats
+    counts = (reading.records, reading.unreadable, stats.events, stats.kinds, stats.matches)
+    return sorted(found, key=repr), (*counts, stats.recognised, stats.late, stats.untimed)
 
 
 def by_reference(rules: RuleSet, maps: Any, data: bytes) -> list[tuple[Any, ...]]:
@@ -104,15 +104,15 @@ def test_all_ways_find_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
         # Learns at once, forgets often, remembers little.
         for name, values in (
             ("_FIRST_REVIEW", (1, 8)),
-            ("_MOST_KNOWN", (4, 100)),
-            ("_MOST_HITS", (4, 100)),
+            ("_MOST_VALUES", (4, 100)),
+            ("_MOST_CANDIDATES", (4, 100)),
             ("_LOOK_AT", (4, 100)),
             ("_TRY_AGAIN", (4, 100)),
             ("_CLEAN_BYTES", (1_000, 100_000)),
             ("_MOST_REFUSED", (1, 20)),
             ("_PAYS", (0, 2)),
         ):
-            monkeypatch.setattr(sieve, name, chance.choice(values))
+            monkeypatch.setattr(prefilter, name, chance.choice(values))
         monkeypatch.setattr(stages, "_FIRST_REVIEW", chance.choice((8, 64)))
         monkeypatch.setattr(stages, "_WORTH_A_MEMO", chance.choice((1, 4)))
     stateful = chance.choice((0, 0, 3))
@@ -122,17 +122,17 @@ def test_all_ways_find_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
     data = b"\n".join(lines(chance, NUMBER, log)) + b"\n"
     more = b"\n".join(lines(chance, NUMBER, log)) + b"\n"
     rules = selective(chance, rules, data, maps)
-    expected = by_file(Engine(rules, maps), data, sieved=False)
+    expected = by_file(Engine(rules, maps), data, prefiltered=False)
     if not stateful:
         single = [found[:3] for found in expected[0]]
         assert single == by_reference(rules, maps, data)
     engine = Engine(rules, maps)
     for turn in range(3):
         # The second time it has learned from these lines, the third time from others besides.
-        assert by_file(engine, data, sieved=True) == expected, turn
+        assert by_file(engine, data, prefiltered=True) == expected, turn
         if turn == 1:
-            by_file(engine, more, sieved=True)
-    assert by_file(engine, data, sieved=False) == expected
+            by_file(engine, more, prefiltered=True)
+    assert by_file(engine, data, prefiltered=False) == expected
 
 
 def test_sessions_in_several_threads() -> None:
@@ -141,7 +141,7 @@ def test_sessions_in_several_threads() -> None:
     rules = drawn_rules(chance, log, 0)
     maps = find_maps("windows")
     logs = [b"\n".join(lines(chance, 60, log)) + b"\n" for _ in range(4)]
-    expected = [by_file(Engine(rules, maps), data, sieved=False) for data in logs]
+    expected = [by_file(Engine(rules, maps), data, prefiltered=False) for data in logs]
     interval = sys.getswitchinterval()
     # Another thread goes on after every few instructions.
     sys.setswitchinterval(1e-6)
@@ -149,7 +149,7 @@ def test_sessions_in_several_threads() -> None:
         for _ in range(5):
             engine = Engine(rules, maps)
             with ThreadPoolExecutor(len(logs)) as threads:
-                found = threads.map(partial(by_file, engine, sieved=True), logs)
+                found = threads.map(partial(by_file, engine, prefiltered=True), logs)
                 assert list(found) == expected
     finally:
         sys.setswitchinterval(interval)

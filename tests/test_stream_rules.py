@@ -140,7 +140,7 @@ def test_log_as_a_stream(name: str, rules: RuleSet) -> None:
     session = engine.session(stream_options(lateness=0))
     got = [match for event, origin in log for match in session.feed(event, origin)]
     got += session.flush()
-    assert session.account.late == 0
+    assert session.stats.late == 0
     assert [m[:2] for m in (shape(m, ()) for m in in_time(got))] == [r[:2] for r in EXPECTED[name]]
 
 
@@ -179,5 +179,5 @@ def test_real_logs(archive: Path | None, rules: RuleSet) -> None:
         session = engine.session(stream_options(lateness=lateness))
         got = [match for number in order for match in session.feed(found[number])]
         got += session.flush()
-        assert session.account.late == 0
+        assert session.stats.late == 0
         assert sorted(map(canonical, got)) == expected

@@ -85,7 +85,7 @@ def test_what_is_later_than_allowed_is_counted_and_named() -> None:
     late = run.feed(event(7.999999), Origin("x", 4))
     assert [match.output for match in late] == ["a"], "rules for single events see it"
     feed(run, event(8.5, exe="b"))
-    assert run.account.late == 1
+    assert run.stats.late == 1
     [told] = run.diagnostics
     assert (told.code.id, told.notes) == ("CE540", ("x:4",))
     assert "1 event came later than allowed, by up to 1 microsecond, and" in told.message
@@ -116,7 +116,7 @@ def test_one_date_in_the_future_makes_nothing_late() -> None:
     far["time"] = "2999-01-01T00:00:00Z"
     feed(run, far, event(0))
     assert len(feed(run, event(1, exe="b"))) == 1
-    assert run.account.late == 0
+    assert run.stats.late == 0
 
 
 def test_now_is_the_last_event_or_what_was_told() -> None:
@@ -322,7 +322,7 @@ from carengine.engine import Engine
 text = open(sys.argv[1]).read()
 run = Engine([carengine.parse_rule(text, sys.argv[1])], "car").load_session(sys.argv[2])
 [match] = run.feed(json.loads(sys.argv[3]))
-assert run.attached == {"mine": [1]} and run.account.events == 2
+assert run.attached == {"mine": [1]} and run.stats.events == 2
 print(match.events[0].origin.record, match.events[0].stream, match.events[1].stream)
 """
     src = Path(__file__).parents[1] / "src"
@@ -705,6 +705,6 @@ def test_trimmed_groups_leave_nothing_behind() -> None:
     run = session(SERIES, max_events=100, lateness=0)
     for number in range(2_000):
         run.feed(event(number / 1_000, host=f"h{number}"))
-    [node] = [node for node in run._flow.nodes if node.name == "group"] if run._flow else []
+    [node] = [node for node in run._streams.nodes if node.name == "group"] if run._streams else []
     assert len(node._open) <= 101  # type: ignore[attr-defined]
     assert len(node._deadlines) <= 202  # type: ignore[attr-defined]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from carengine import CarError, Engine, Match, Rule, parse_rule
 from carengine.diagnostics import PathNotFoundError, codes
 from carengine.tuning import (
+    MatchFilter,
     RuleFilter,
-    Sifter,
     TimeRange,
     Tuning,
     load_tuning,
@@ -41,13 +41,13 @@ def matches(events: Iterable[dict[str, Any]], *rules: Rule) -> list[Match]:
     return list(Engine(rules or [rule_of("R1"), rule_of("R2")], "car").run(events))
 
 
-def sifted(tuning: Tuning, found: list[Match]) -> tuple[list[tuple[str, Any]], Sifter]:
-    sifter = Sifter(tuning, TODAY)
-    kept = [(m.rule.id, m.events[0].fields.get("pid")) for m in found if sifter.admit(m)]
-    taken = sifter.excluded.total() + sifter.suppressed.total()
+def reported(tuning: Tuning, found: list[Match]) -> tuple[list[tuple[str, Any]], MatchFilter]:
+    match_filter = MatchFilter(tuning, TODAY)
+    kept = [(m.rule.id, m.events[0].fields.get("pid")) for m in found if match_filter.admit(m)]
+    taken = match_filter.excluded.total() + match_filter.suppressed.total()
     assert len(kept) + taken == len(found)
-    assert sifter.by_rule.total() == taken
-    return kept, sifter
+    assert match_filter.by_rule.total() == taken
+    return kept, match_filter
 
 
 EXCLUDED = {
@@ -72,10 +72,10 @@ EVENTS = [
 @pytest.mark.parametrize("condition", EXCLUDED)
 def test_exclusions(condition: str) -> None:
     text = f"exclusions:\n  - {{where: '{condition}', reason: known, rules: [R1]}}\n"
-    kept, sifter = sifted(parse_tuning(text), matches(EVENTS))
+    kept, match_filter = reported(parse_tuning(text), matches(EVENTS))
     assert [pid for rule, pid in kept if rule == "R1"] == EXCLUDED[condition]
     assert [pid for rule, pid in kept if rule == "R2"] == [1, 2, 3, 4]
-    assert sifter.excluded["known"] == 4 - len(EXCLUDED[condition])
+    assert match_filter.excluded["known"] == 4 - len(EXCLUDED[condition])
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_exclusions(condition: str) -> None:
 def test_rules_of_an_exclusion(rules: str, expected: set[str]) -> None:
     text = f"- {{where: pid exists, reason: known, rules: {rules}}}"
     tuning = parse_tuning(text)
-    kept, _ = sifted(tuning, matches(EVENTS))
+    kept, _ = reported(tuning, matches(EVENTS))
     assert {rule for rule, _ in kept} == expected
     unknown = [d.code for d in tuning.unknown_rules(["R1", "R2"])]
     assert unknown == ([codes.TUNING_UNUSED] if rules == "[X]" else [])
@@ -100,10 +100,10 @@ def test_rules_of_an_exclusion(rules: str, expected: set[str]) -> None:
 def test_an_exclusion_ends_after_its_last_day() -> None:
     text = "- {where: pid exists, reason: known, name: n, expires: %s}"
     for day, expired in (("2026-05-31", True), ("2026-06-01", False), ("2026-06-02", False)):
-        kept, sifter = sifted(parse_tuning(text % day), matches(EVENTS))
+        kept, match_filter = reported(parse_tuning(text % day), matches(EVENTS))
         assert bool(kept) is expired
-        assert [d.code for d in sifter.diagnostics] == [codes.EXPIRED_EXCLUSION] * expired
-        assert [one.name for one in sifter.expired] == ["n"] * expired
+        assert [d.code for d in match_filter.diagnostics] == [codes.EXPIRED_EXCLUSION] * expired
+        assert [one.name for one in match_filter.expired] == ["n"] * expired
 
 
 def test_a_match_of_several_events_is_excluded_by_one() -> None:
@@ -112,7 +112,7 @@ def test_a_match_of_several_events_is_excluded_by_one() -> None:
         match.rule, "a", match.time, match.events + matches(EVENTS[1:2], rule_of("R"))[0].events
     )
     tuning = parse_tuning("- {where: pid = 2, reason: known}")
-    assert sifted(tuning, [twice])[0] == []
+    assert reported(tuning, [twice])[0] == []
 
 
 WRONG: list[tuple[str, list[tuple[str, int, int]]]] = [
@@ -162,7 +162,7 @@ def test_all_files_are_checked_together(tmp_path: Path) -> None:
 
 def suppressing(text: str, events: list[dict[str, Any]]) -> list[tuple[str, Any]]:
     tuning = Tuning(suppressions=(parse_suppression(text),))
-    return sifted(tuning, matches(events))[0]
+    return reported(tuning, matches(events))[0]
 
 
 def test_repeats_are_reported_once_a_period() -> None:
@@ -189,9 +189,9 @@ def test_what_an_exclusion_takes_suppresses_nothing() -> None:
     tuning = parse_tuning(
         "exclusions: [{where: pid = 1, reason: x}]\nsuppress: [{by: rule, for: 1 day}]"
     )
-    kept, sifter = sifted(tuning, matches(EVENTS))
+    kept, match_filter = reported(tuning, matches(EVENTS))
     assert kept == [("R1", 2), ("R2", 2)]
-    assert (sifter.excluded.total(), sifter.suppressed.total()) == (2, 4)
+    assert (match_filter.excluded.total(), match_filter.suppressed.total()) == (2, 4)
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.sampled_from("ab")), max_size=30))
@@ -206,7 +206,7 @@ def test_suppression_is_what_it_says(rows: list[tuple[int, str]]) -> None:
             expected.append(number)
     found = matches(events, RULE)
     tuning = Tuning(suppressions=(parse_suppression("hostname for 30 minutes"),))
-    assert [pid for _, pid in sifted(tuning, found)[0]] == expected
+    assert [pid for _, pid in reported(tuning, found)[0]] == expected
 
 
 RULE = rule_of("R1")

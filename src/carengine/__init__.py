@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from .readers import Record, read_events
     from .resources import shipped_rules
     from .rule import Rule, RuleSet
-    from .runner import Hunting
+    from .runner import Run
     from .syntax import parse_program as parse
-    from .tuning import Sifter, Tuning, load_tuning
+    from .tuning import MatchFilter, Tuning, load_tuning
 
 __version__ = "0.1.0"
 
@@ -39,13 +39,13 @@ _HOMES = {
     "Diagnostic": ("diagnostics", "Diagnostic"),
     "Engine": ("engine", "Engine"),
     "FieldMap": ("fieldmap", "FieldMap"),
-    "Hunting": ("runner", "Hunting"),
+    "Run": ("runner", "Run"),
     "Match": ("engine", "Match"),
     "Record": ("readers", "Record"),
     "Rule": ("rule", "Rule"),
     "RuleSet": ("rule", "RuleSet"),
     "Session": ("engine", "Session"),
-    "Sifter": ("tuning", "Sifter"),
+    "MatchFilter": ("tuning", "MatchFilter"),
     "StreamOptions": ("engine", "StreamOptions"),
     "Translation": ("languages.translation", "Translation"),
     "Tuning": ("tuning", "Tuning"),
@@ -69,13 +69,13 @@ __all__ = [
     "Diagnostic",
     "Engine",
     "FieldMap",
-    "Hunting",
     "Match",
+    "MatchFilter",
     "Record",
     "Rule",
     "RuleSet",
+    "Run",
     "Session",
-    "Sifter",
     "StreamOptions",
     "Translation",
     "Tuning",

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from ..diagnostics import counted, visible
 from ..engine import Engine
-from ..engine.report.unrecognised import UnknownShapes
+from ..engine.report.unrecognised import UnrecognisedShapes
 from ..fieldmap import unwrap
 from ..ir import EventKind
 from . import status
@@ -43,9 +43,9 @@ class _Source:
     kinds: Counter[tuple[str, EventKind]] = field(factory=Counter)
     without_kind: Counter[str] = field(factory=Counter)
     unrecognised: int = 0
-    unknown: UnknownShapes = field(factory=UnknownShapes)
+    unknown: UnrecognisedShapes = field(factory=UnrecognisedShapes)
     # Of a known shape, and none of CAR's events: what these are.
-    other: UnknownShapes = field(factory=UnknownShapes)
+    other: UnrecognisedShapes = field(factory=UnrecognisedShapes)
     claimants: Counter[tuple[str, ...]] = field(factory=Counter)
 
 

@@ -163,12 +163,12 @@ def _length(microseconds: float) -> str:
 
 def _closing(options: argparse.Namespace, run: _Run, ended: int, *, interrupted: bool) -> str:
     """The last line: what was read in this run, and what became of all that was read so far."""
-    session, read = run.tuned.session, run.follower.account
-    account = session.account
+    session, read = run.tuned.session, run.follower.report
+    stats = session.stats
     held = session.held[0]
     parts = [
         f"{counted(read.records, 'record')} read since the start of this run, {read.unreadable:,} unreadable",
-        f"in all {counted(account.events, 'event')}, {account.unrecognised:,} not recognised",
+        f"in all {counted(stats.events, 'event')}, {stats.unrecognised:,} not recognised",
         f"{counted(run.tuned.shown.total(), 'match', 'matches')}"
         + (f", {ended:,} of them with the end" if ended else ""),
     ]

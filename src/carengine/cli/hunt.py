@@ -17,14 +17,13 @@ from typing import BinaryIO
 
 from .. import gc_control
 from ..diagnostics import counted
-from ..engine import Engine, Match, StreamOptions
+from ..engine import Engine, Match, Session, StreamOptions
 from ..engine.report.needs import needs
-from ..engine.report.rule_status import Outcome, Sample, Standing, standings
-from ..engine.report.unrecognised import UnknownShapes
-from ..engine.session import Session
+from ..engine.report.rule_status import FieldCoverage, Outcome, RuleStatus, rule_statuses
+from ..engine.report.unrecognised import UnrecognisedShapes
 from ..readers import Reading
 from ..rule import Rule, RuleSet
-from ..runner import Hunting, WorkerError
+from ..runner import Run, WorkerError
 from ..tuning import Tuning
 from . import UsageError, status
 from .encode import json_document
@@ -250,7 +249,7 @@ def _hunt(
     # What is written of a match can be made anywhere, unless the order of matches decides which are
     # shown.
     apart = None if tuning.exclusions or tuning.suppressions else writer.apart
-    hunting = Hunting(
+    hunting = Run(
         engine,
         options.events,
         jobs=options.jobs,
@@ -295,18 +294,18 @@ def _hunt(
             stopped, lost = "stopped by a fault: ", status.FAULT
         writer.finish()
         if hunting.profile is not None:
-            rows = hunting.profile.rows(session.account)
+            rows = hunting.profile.rows(session.stats)
             show_profile(rows, profile_form(options, screen), options.rows, screen)
         screen.flush()
         report_input(reading, screen, quiet=options.quiet)
         report_streams(session, screen)
-        became = standings(engine, session.account, hunting.sample)
+        became = rule_statuses(engine, session.stats, hunting.coverage)
         if not options.quiet:
-            _report_standings(became, session, hunting.unknown, screen, why=options.why)
+            _report_standings(became, session, hunting.unrecognised, screen, why=options.why)
         tuned.report(engine, tuning, screen, quiet=options.quiet)
         screen.say(stopped + _account(rules, became, tuned, reading, left_out))
         if options.account is not None:
-            _write_account(options.account, rules, tuned, reading, hunting.sample, left_out)
+            _write_account(options.account, rules, tuned, reading, hunting.coverage, left_out)
         matched = options.fail_on_match and tuned.shown.total() > 0
         return status.gravest(
             lost,
@@ -326,24 +325,24 @@ def _nothing() -> None:
 
 def _account(
     rules: RuleSet,
-    became: list[Standing],
+    became: list[RuleStatus],
     tuned: Tuned,
     reading: Reading,
     left_out: Counter[str],
 ) -> str:
     """The last line: everything that went in, and what became of it."""
-    account = tuned.session.account
-    read = account.events + tuned.outside + reading.unreadable
+    stats = tuned.session.stats
+    read = stats.events + tuned.outside + reading.unreadable
     parts = [
-        f"{counted(read, 'record')} = {account.shaped:,} recognised + {account.unrecognised:,} not recognised"
+        f"{counted(read, 'record')} = {stats.shaped:,} recognised + {stats.unrecognised:,} not recognised"
         f" + {reading.unreadable:,} unreadable"
         + (f" + {tuned.outside:,} outside the time asked for" if tuned.outside else "")
     ]
     if reading.records > read:
         parts[0] += f" ({reading.records - read:,} more were read and not looked at)"
-    if account.claimed_twice:
-        pairs = "; ".join(" and ".join(names) for names, _ in account.claimants.most_common(3))
-        parts[0] += f" ({account.claimed_twice:,} recognised by two maps: {pairs})"
+    if stats.claimed_twice:
+        pairs = "; ".join(" and ".join(names) for names, _ in stats.claimants.most_common(3))
+        parts[0] += f" ({stats.claimed_twice:,} recognised by two maps: {pairs})"
     stuck = sum(not one.outcome.runnable for one in became)
     told = [f"{counted(len(rules), 'rule')} loaded", f"{len(rules.refused):,} refused"]
     told += [f"{number:,} {reason}" for reason, number in sorted(left_out.items())]
@@ -363,24 +362,24 @@ def _write_account(
     rules: RuleSet,
     tuned: Tuned,
     reading: Reading,
-    sample: Sample,
+    sample: FieldCoverage,
     left_out: Counter[str],
 ) -> None:
     """The account as data: everything that the last line has, and more."""
     session, sifter = tuned.session, tuned.sifter
-    account = session.account
+    stats = session.stats
     data = {
         "records": {
-            "read": account.events + tuned.outside + reading.unreadable,
-            "recognised": account.shaped,
-            "not_recognised": account.unrecognised,
+            "read": stats.events + tuned.outside + reading.unreadable,
+            "recognised": stats.shaped,
+            "not_recognised": stats.unrecognised,
             "unreadable": reading.unreadable,
             "outside_time": tuned.outside,
-            "by_map": dict(sorted(account.recognised.items())),
+            "by_map": dict(sorted(stats.recognised.items())),
             "by_kind": [
                 {"map": name, "object": kind.object, "action": kind.action, "events": number}
                 for (name, kind), number in sorted(
-                    account.kinds.items(), key=lambda item: (item[0][0], str(item[0][1]))
+                    stats.kinds.items(), key=lambda item: (item[0][0], str(item[0][1]))
                 )
             ],
         },
@@ -389,7 +388,7 @@ def _write_account(
             "loaded": len(rules),
             "refused": [refused.id for refused in rules.refused],
             "left_out": dict(sorted(left_out.items())),
-            "run": [one.as_json() for one in needs(session.engine, account, sample)],
+            "run": [one.as_json() for one in needs(session.engine, stats, sample)],
         },
         "matches": {
             "shown": dict(sorted(tuned.shown.items())),
@@ -410,9 +409,14 @@ def _write(path: str, text: str) -> None:
 
 
 def _report_standings(
-    became: list[Standing], session: Session, unknown: UnknownShapes, screen: Screen, *, why: bool
+    became: list[RuleStatus],
+    session: Session,
+    unknown: UnrecognisedShapes,
+    screen: Screen,
+    *,
+    why: bool,
 ) -> None:
-    account = session.account
+    stats = session.stats
     stuck = [one for one in became if not one.outcome.runnable]
     if stuck:
         screen.say(f"not runnable on this data: {counted(len(stuck), 'rule')}")
@@ -426,25 +430,25 @@ def _report_standings(
         for text, found in sorted(partly.items()):
             screen.say(f"  {text}: {_ids(found)}")
     if unknown.counts:
-        screen.say(f"not recognised: {counted(account.unrecognised, 'record')}, the commonest")
+        screen.say(f"not recognised: {counted(stats.unrecognised, 'record')}, the commonest")
         for line in unknown.lines():
             screen.say(f"  {line}")
-    if why or not account.matches.total():
+    if why or not stats.matches.total():
         _why(became, session, screen)
 
 
-def _why(became: list[Standing], session: Session, screen: Screen) -> None:
-    account = session.account
+def _why(became: list[RuleStatus], session: Session, screen: Screen) -> None:
+    stats = session.stats
     without = [one for one in became if one.outcome is not Outcome.MATCHED]
-    if not account.events:
+    if not stats.events:
         screen.say("nothing matched: no record was read")
         return
-    if not account.matches.total():
+    if not stats.matches.total():
         screen.say(
-            f"nothing matched: of {counted(account.events, 'record')} {account.shaped:,} have a known shape"
+            f"nothing matched: of {counted(stats.events, 'record')} {stats.shaped:,} have a known shape"
         )
     kinds: dict[str, int] = {}
-    for (_, kind), number in account.kinds.items():
+    for (_, kind), number in stats.kinds.items():
         kinds[str(kind)] = kinds.get(str(kind), 0) + number
     ranked = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
     if ranked:
@@ -455,7 +459,7 @@ def _why(became: list[Standing], session: Session, screen: Screen) -> None:
         _by_reason(open_, screen)
 
 
-def _by_reason(found: Iterable[Standing], screen: Screen) -> None:
+def _by_reason(found: Iterable[RuleStatus], screen: Screen) -> None:
     groups: dict[tuple[Outcome, str], list[Rule]] = {}
     for one in found:
         groups.setdefault((one.outcome, one.reason), []).append(one.rule)

@@ -11,7 +11,7 @@ import argparse
 from ..diagnostics import counted
 from ..engine import Engine
 from ..engine.report.needs import Need, RuleNeeds, Supply, needs
-from ..engine.report.rule_status import Sample
+from ..engine.report.rule_status import FieldCoverage
 from . import status
 from .encode import json_document
 from .evidence import add_reading_options, input_status, open_events, progress, report_input
@@ -56,27 +56,27 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     if not options.events:
         _show(needs(engine), options, screen, ran=False)
         return refused
-    session, sample = engine.session(), Sample(engine)
+    session, sample = engine.session(), FieldCoverage(engine)
     interrupted = False
     with open_events(options) as reading:
         try:
             with progress(reading, options.events, screen) as tick:
                 for record in reading:
                     session.feed(record.event)
-                    if sample.wants(session.account):
-                        sample.look(record.event)
-                    if not (session.account.events & _TICK or options.quiet):
+                    if sample.wants(session.stats):
+                        sample.observe(record.event)
+                    if not (session.stats.events & _TICK or options.quiet):
                         tick()
         except KeyboardInterrupt:
             interrupted = True
         session.flush()
-        _show(needs(engine, session.account, sample), options, screen, ran=True)
+        _show(needs(engine, session.stats, sample), options, screen, ran=True)
         screen.flush()
         report_input(reading, screen, quiet=options.quiet)
-        account = session.account
+        stats = session.stats
         screen.say(
-            f"{counted(account.events + reading.unreadable, 'record')} = {account.shaped:,} recognised + "
-            f"{account.unrecognised:,} not recognised + {reading.unreadable:,} unreadable"
+            f"{counted(stats.events + reading.unreadable, 'record')} = {stats.shaped:,} recognised + "
+            f"{stats.unrecognised:,} not recognised + {reading.unreadable:,} unreadable"
         )
         return status.gravest(
             status.INTERRUPTED if interrupted else status.DONE,
@@ -97,7 +97,7 @@ def _show(
         for need in one.needs:
             supplies: tuple[Supply | None, ...] = need.supplies or (None,)
             for supply in supplies:
-                outcome = one.standing.outcome
+                outcome = one.status.outcome
                 word = outcome.name.lower().replace("_", " ")
                 if not ran:
                     word = "could run" if outcome.runnable else word
@@ -120,12 +120,12 @@ def _cells(need: Need, supply: Supply | None, *, ran: bool) -> list[str]:
     for one in supply.fields:
         if not one.mapped:
             told.append(f"{one.name} not in the map")
-        elif not ran or not supply.looked:
+        elif not ran or not supply.observed:
             told.append(one.name)
         elif not one.seen:
             told.append(f"{one.name} never")
-        elif one.seen < supply.looked:
-            told.append(f"{one.name} {one.seen:,} of {supply.looked:,}")
+        elif one.seen < supply.observed:
+            told.append(f"{one.name} {one.seen:,} of {supply.observed:,}")
         else:
             told.append(f"{one.name} always")
     return [str(need.kind), supply.fieldmap, f"{supply.events:,}" if ran else "", ", ".join(told)]

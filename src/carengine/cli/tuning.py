@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..diagnostics import counted, visible
-from ..engine import Engine, Match
-from ..engine.session import Session
+from ..engine import Engine, Match, Session
 from ..rule.frontmatter import LEVELS
 from ..tuning import (
     InTime,
+    MatchFilter,
     RuleFilter,
-    Sifter,
     TimeRange,
     Tuning,
     load_tuning,
@@ -108,7 +107,7 @@ class Tuned:
     """A session that looks at events of a range of time only and gives the matches that a sifter
     admits."""
 
-    def __init__(self, session: Session, times: TimeRange, sifter: Sifter) -> None:
+    def __init__(self, session: Session, times: TimeRange, sifter: MatchFilter) -> None:
         self.session = session
         self.sifter = sifter
         self.inside = InTime(session.engine, times)
@@ -121,12 +120,12 @@ class Tuned:
     @property
     def shown(self) -> Counter[str]:
         """How many matches of each rule were shown."""
-        return self.session.account.matches - self.sifter.by_rule
+        return self.session.stats.matches - self.sifter.by_rule
 
     @classmethod
     def of(cls, session: Session, options: argparse.Namespace, tuning: Tuning) -> Tuned:
         """The tuned session that a command line asks for."""
-        return cls(session, time_range(options), Sifter(tuning, datetime.now(UTC).date()))
+        return cls(session, time_range(options), MatchFilter(tuning, datetime.now(UTC).date()))
 
     def wants(self) -> Callable[[Mapping[str, Any]], bool] | None:
         """What tells whether an event is to be looked at; None if all are."""

@@ -9,18 +9,17 @@ Joins, groups and baselines have the same pair: ``relational`` says what they me
 data, ``streaming`` comes to the same while events go by, and ``saved`` keeps a session in a file.
 """
 
-from .account import Account
 from .classes import Classified, EventClass
 from .engine import Engine
 from .interpreter import interpret
 from .match import Match, MatchedEvent, Origin
 from .session import Session
+from .stats import SessionStats
 from .streams import StreamOptions
 from .streams.relational import interpret_streams
 from .targets import Gap
 
 __all__ = [
-    "Account",
     "Classified",
     "Engine",
     "EventClass",
@@ -29,6 +28,7 @@ __all__ = [
     "MatchedEvent",
     "Origin",
     "Session",
+    "SessionStats",
     "StreamOptions",
     "interpret",
     "interpret_streams",

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..fieldmap import Entry, FieldMap
-from .matcher import ClassMatcher
+from .matcher import ClassMatcher, Match
 
 
 @frozen(eq=False)
@@ -37,7 +37,7 @@ class EventClass:
 
 
 @frozen(eq=False)
-class Together:
+class ClassGroup:
     """All classes that an event is of through one map, matched at once.
 
     The matcher's numbers are places in ``stages``, which tells the place among these classes, the
@@ -46,6 +46,8 @@ class Together:
 
     matcher: ClassMatcher
     stages: tuple[tuple[int, EventClass, int], ...]
+    match: Match = field(repr=False)
+    """The matcher's own, or what an observer puts in its place."""
 
 
 @frozen(eq=False)
@@ -61,6 +63,6 @@ class Classified:
 
     maps: tuple[FieldMap, ...]
     classes: tuple[EventClass, ...]
-    groups: tuple[tuple[int, Together], ...] = field(repr=False)
+    groups: tuple[tuple[int, ClassGroup], ...] = field(repr=False)
     paths: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False)
     opaque: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False)

@@ -27,13 +27,13 @@ from ..fieldmap import (
 )
 from ..rule import Rule, RuleSet
 from . import compiled
-from .classes import Classified, EventClass, Together
+from .classes import ClassGroup, Classified, EventClass
 from .match import Match
 from .matcher import (
+    AtomTruths,
     ClassMatcher,
     Leaf,
     Memory,
-    Outcomes,
     Route,
     Router,
     Split,
@@ -43,10 +43,14 @@ from .matcher import (
     split_by,
     where_present,
 )
-from .saved_session import fingerprint, read_state, refused
-from .session import Session
+from .observer import Observer
+from .prefilter import LearnedStore
+from .saved_session import (
+    fingerprint,
+)
+from .session import Session, load_session
 from .streams import Stream, StreamOptions, prepare, stages_of
-from .targets import Aims, Gap, Target, searched_kinds
+from .targets import Gap, StageUse, Target, searched_kinds
 
 _NEVER = (ir.Truth(False), ir.Truth(None))
 
@@ -61,8 +65,8 @@ class Engine:
     A map that has nothing of what the rules search for is asked only about events that no other map
     recognises.
 
-    ``unsupported`` tells the outputs that this engine does not execute, ``not_runnable`` those that
-    no map in use could ever make match, ``gaps`` for each map what it lacks.
+    ``not_runnable`` tells the outputs that no map in use could ever make match, ``gaps`` for each
+    map what it lacks. An ``observer`` looks on at everything that is done; see `report.profile`.
 
     >>> import carengine
     >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
@@ -71,7 +75,14 @@ class Engine:
     ['a']
     """
 
-    def __init__(self, rules: RuleSet | Iterable[Rule], fieldmap: MapChoice = "auto") -> None:
+    def __init__(
+        self,
+        rules: RuleSet | Iterable[Rule],
+        fieldmap: MapChoice = "auto",
+        *,
+        observer: Observer | None = None,
+    ) -> None:
+        self.observer = observer
         self.rules: tuple[Rule, ...] = tuple(sorted(rules, key=lambda rule: rule.id))
         self.maps: tuple[FieldMap, ...] = tuple(
             sorted(
@@ -81,16 +92,14 @@ class Engine:
         )
         self._targets: list[list[Target]] = []
         self.streams: tuple[Stream, ...] = ()
-        self.watch: Callable[[Together], None] | None = None
-        """Gets to see each matcher before it is used; see `profile`."""
         self._stages = self._collect()
-        self._aims = tuple(map(Aims.of, self._targets))
+        self._aims = tuple(map(StageUse.of, self._targets))
         self._by_kind: dict[ir.EventKind, list[int]] = {}
         for number, stage in enumerate(self._stages):
             for kind in dict.fromkeys(stage.kinds):
                 self._by_kind.setdefault(kind, []).append(number)
         self.memory = Memory()
-        self.learned: dict[str, Any] | None = None
+        self.learned = LearnedStore()
         """What sessions have learned about the events: it makes the next one fast, and changes
         nothing it finds."""
         self._classes = tuple(
@@ -100,7 +109,7 @@ class Engine:
         # Stages in the terms of a class, once an event of that class or a question asks.
         self._lowered: dict[EventClass, tuple[tuple[int, Lowered], ...]] = {}
         # The router asks for classes at once where there is nothing to decide.
-        self._together: dict[tuple[tuple[tuple[int, int], ...], frozenset[ir.Value]], Together] = {}
+        self._groups: dict[tuple[tuple[tuple[int, int], ...], frozenset[ir.Value]], ClassGroup] = {}
         self._router = Router(self.maps, self._first_of, self._split, self._behind())
         self.classify: Callable[[Mapping[str, Any]], Classified] = self._router.route
         """What an (unwrapped) event is."""
@@ -276,23 +285,7 @@ class Engine:
         reference time. Raises `CarError` (CE543) for a file made with other rules, field maps or
         options, and for a damaged one.
         """
-        state = read_state(path)
-        if state.get("fingerprint") != self.fingerprint:
-            raise refused(
-                path,
-                "the state was made with other rules or field maps",
-                "start afresh with another state file, or go back to those rules",
-            )
-        try:
-            saved = StreamOptions.from_data(state["options"])
-            if options is not None and options.meaning != saved.meaning:
-                message = f"the state was made with other options: {saved.differences(options)}"
-                raise refused(path, message)
-            session = Session(self, options or saved)
-            session._load(state)
-        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise refused(path, f"the state file is damaged: {error!r}") from None
-        return session
+        return load_session(self, path, options)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -317,16 +310,16 @@ class Engine:
         ]
         return split_by(conditions, asked)
 
-    def _first_of(self, route: Route, outcomes: Outcomes) -> Classified:
+    def _first_of(self, route: Route, outcomes: AtomTruths) -> Classified:
         maps = tuple(self.maps[number] for number in route.maps)
         classes = tuple(self._classes[number][place] for number, place in route.entries)
         groups = []
         first = 0
         for number in route.maps:
             entries = tuple(entry for entry in route.entries if entry[0] == number)
-            together = self._grouped(entries, route.present, outcomes)
-            if together.stages:
-                groups.append((first, together))
+            group = self._grouped(entries, route.present, outcomes)
+            if group.stages:
+                groups.append((first, group))
             first += len(entries)
         times: list[ir.Value] = []
         if self.streams:
@@ -345,11 +338,11 @@ class Engine:
         self,
         entries: tuple[tuple[int, int], ...],
         present: frozenset[ir.Value],
-        outcomes: Outcomes,
-    ) -> Together:
+        outcomes: AtomTruths,
+    ) -> ClassGroup:
         """The stages of some entries of a map, with what is known of values and atoms put into
         them."""
-        found = None if outcomes else self._together.get((entries, present))
+        found = None if outcomes else self._groups.get((entries, present))
         if found is None:
             stages = []
             for class_place, (number, place) in enumerate(entries):
@@ -360,17 +353,17 @@ class Engine:
                         condition = ir.simplify(replaced(condition, outcomes))
                     if lowered.possible and condition not in _NEVER:
                         stages.append((class_place, event_class, stage, condition))
-            found = Together(
-                ClassMatcher(
-                    ((place, condition) for place, (*_, condition) in enumerate(stages)),
-                    self.memory,
-                ),
-                tuple((place, owner, stage) for place, owner, stage, _ in stages),
+            placed = tuple((place, owner, stage) for place, owner, stage, _ in stages)
+            observer = None if self.observer is None else self.observer.matcher(placed)
+            matcher = ClassMatcher(
+                ((place, condition) for place, (*_, condition) in enumerate(stages)),
+                self.memory,
+                observer,
             )
-            if self.watch is not None:
-                self.watch(found)
+            match = matcher.match if observer is None else observer.matching(matcher.match)
+            found = ClassGroup(matcher, placed, match)
             if not outcomes:
-                self._together[entries, present] = found
+                self._groups[entries, present] = found
         return found
 
     @property
@@ -387,6 +380,6 @@ class Engine:
         """The outputs that a stage, by its number, belongs to."""
         return tuple(self._targets[number])
 
-    def stage(self, number: int) -> tuple[ir.Stage, Aims]:
+    def stage(self, number: int) -> tuple[ir.Stage, StageUse]:
         """A stage by its number, and what it is for."""
         return self._stages[number], self._aims[number]

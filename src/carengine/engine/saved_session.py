@@ -103,7 +103,7 @@ def _sum(text: str) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-class Writer:
+class RowEncoder:
     """Rows to plain data. `events` is the table that they refer to."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ def pruned(value: Any, depth: int = _DEPTH) -> Any:
             raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-class Reader:
+class RowDecoder:
     """Plain data to rows. ``maps`` give the events of log sources their native names back."""
 
     def __init__(self, events: Iterable[Any], maps: Sequence[FieldMap] = ()) -> None:

@@ -1,7 +1,13 @@
-"""A session: one run of an engine's rules over a stream of events, and what it keeps meanwhile.
+"""Sessions: runs of an engine over a stream of events.
 
-The engine never changes; whatever changes while events go by is here: the events that joins and
-groups hold, the clock, and the counts.
+An event takes this way through a session::
+
+    event ── unwrap ──▶ which maps recognise it ──▶ which entries it fits (event classes)
+          ──▶ which stages of that class hold ──▶ a Match for each output that is decided by it
+                                              └─▶ the flow of joins and groups, and their matches
+
+The flow is handed in. A session of its own accord makes a `Flow`; a worker among several processes
+hands in a `RecordingFlow`, which only writes down what would have been done.
 """
 
 from __future__ import annotations
@@ -20,12 +26,12 @@ from ..diagnostics import Diagnostic, codes, counted
 from ..fieldmap import CarEvent, unwrap, view
 from ..jsontext import FAST, UnreadableError, decode
 from ..rule import Rule
-from .account import Account
-from .classes import Classified, Together
+from .classes import ClassGroup, Classified
 from .interpreter import shown_as_it_is
 from .match import Match, MatchedEvent, Origin
-from .prefilter.prefilter import Sieve
-from .saved_session import FORMAT, Reader, Writer, refused, write_state
+from .prefilter import Prefilter
+from .saved_session import FORMAT, RowDecoder, RowEncoder, read_state, refused, write_state
+from .stats import SessionStats
 from .streams import Feeding, Flow, StreamOptions
 from .streams.rows import Occurrence, in_order, match_of_row
 from .targets import Found, distinct, match_found
@@ -38,9 +44,11 @@ _NAMED = 20
 
 
 class Session:
-    """One run of an engine over a stream of events: its state and its account.
+    """One run of an engine over a stream of events: its state and its statistics.
 
-    Not to be shared between threads; an engine can have many sessions at once.
+    ``flow`` takes the events that joins and groups want in the place of a flow of the session's
+    own; such a session cannot be saved. Not to be shared between threads; an engine can have many
+    sessions at once.
 
     A session is a context manager. `flush` belongs inside the block, since it gives matches and
     leaving the block cannot::
@@ -59,20 +67,30 @@ class Session:
     >>> with carengine.Engine([rule]).session() as session:
     ...     found = session.feed({"object": "process", "action": "create", "exe": "x.exe"})
     ...     found += session.flush()
-    >>> [match.output for match in found], session.account.matches["<text>"]
+    >>> [match.output for match in found], session.stats.matches["<text>"]
     (['a'], 1)
     """
 
-    def __init__(self, engine: Engine, options: StreamOptions | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        options: StreamOptions | None = None,
+        flow: Feeding | None = None,
+    ) -> None:
         self.engine = engine
         self.options = options or StreamOptions()
-        self.account = Account()
+        self.stats = SessionStats()
         self.attached: dict[str, Any] = {}
         """Plain data of the caller's own that is saved with the session."""
         self.latest: Classified | None = None
         """What the event was that was fed last."""
-        self._flow = Flow(engine.streams, self.options) if engine.streams else None
-        self._sieve: Sieve | None = None
+        # The joins and groups that this session runs: none where another flow is handed in, or
+        # where no rule has any.
+        self._streams: Flow | None = None
+        if flow is None and engine.streams:
+            flow = self._streams = Flow(engine.streams, self.options, engine.observer)
+        self._flow: Feeding | None = flow
+        self._prefilter: Prefilter | None = None
         self._saved_at = -1
         self._unclaimed = 0
 
@@ -89,13 +107,13 @@ class Session:
 
         Where `flush` was called after the last event, or `save`, nothing is lost and nothing is
         said. Otherwise the matches that `flush` would have given are counted in a diagnostic
-        (CE548), and a ``RuntimeWarning`` names their number. The account and the diagnostics can
+        (CE548), and a ``RuntimeWarning`` names their number. The statistics and the diagnostics can
         be read afterwards.
         """
-        if self._flow is None or self._saved_at == self.account.events:
+        if self._streams is None or self._saved_at == self.stats.events:
             return
-        self._flow.finish()
-        lost = len(self._arrived(self._flow))
+        self._streams.finish()
+        lost = len(self._arrived(self._streams))
         if lost:
             self._unclaimed += lost
             warnings.warn(str(self._of_unclaimed()), RuntimeWarning, stacklevel=3)
@@ -120,7 +138,7 @@ class Session:
         # The first test is the cheap one, and nearly always enough.
         if not isinstance(event, dict) and not isinstance(event, Mapping):
             raise TypeError(
-                f"event {self.account.events + 1:,} is a {type(event).__name__}; an event is a mapping of fields to values"
+                f"event {self.stats.events + 1:,} is a {type(event).__name__}; an event is a mapping of fields to values"
             )
         return self._feed(event, origin, None)
 
@@ -129,16 +147,16 @@ class Session:
     ) -> list[Match]:
         inner = unwrap(event)
         leaf = self.engine.leaf(inner)
-        self.account.met(leaf)
+        self.stats.met(leaf)
         self.latest = classified = leaf.target
         assert classified is not None
         found: list[Found] = []
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
-        for first, together in classified.groups:
-            places = together.matcher.match(inner, event, line=line)
+        for first, group in classified.groups:
+            places = group.match(inner, event, None, line)
             if places:
-                self._gather(event, inner, origin, first, together, places, found, feeding)
-        flow: Feeding | None = self._flow
+                self._gather(event, inner, origin, first, group, places, found, feeding)
+        flow = self._flow
         if flow is not None:
             for class_place, event_class in enumerate(classified.classes):
                 fed = feeding.get(class_place)
@@ -146,7 +164,7 @@ class Session:
                     time = event_class.time(inner)
                 else:
                     seen, stages = fed
-                    self._feed_flow(flow, Occurrence(seen, origin), stages)
+                    self.feed_occurrence(Occurrence(seen, origin), stages)
                     time = seen.time
                 if time is not None:
                     flow.tick(time)
@@ -169,7 +187,7 @@ class Session:
         inner: Mapping[str, Any],
         origin: Origin | None,
         first: int,
-        together: Together,
+        group: ClassGroup,
         places: list[int],
         found: list[Found],
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]],
@@ -179,7 +197,7 @@ class Session:
         views: dict[int, CarEvent] = {}
         shown: dict[int, MatchedEvent] = {}
         for place in places:
-            class_place, event_class, number = together.stages[place]
+            class_place, event_class, number = group.stages[place]
             seen = views.get(class_place)
             if seen is None:
                 seen = views[class_place] = view(event, inner, event_class.entry)
@@ -197,20 +215,40 @@ class Session:
                     ((rule, output, first + class_place, stage_place), target, seen, matched)
                 )
 
-    def _feed_flow(self, flow: Feeding, occurrence: Occurrence, stages: list[ir.Stage]) -> None:
+    def feed_occurrence(self, occurrence: Occurrence, stages: list[ir.Stage]) -> None:
+        """Feed an event that passed these stages to the joins and groups; it must have some.
+
+        Events that are late are counted and not fed. The clock does not move: see `tick`.
+        """
+        flow = self._flow
+        assert flow is not None
         time = occurrence.view.time
-        account = self.account
+        stats = self.stats
         if time is None:
-            account.untimed += 1
-            _name(account.untimed_origins, occurrence.origin)
+            stats.untimed += 1
+            _name(stats.untimed_origins, occurrence.origin)
         elif flow.is_late(time):
-            account.late += 1
-            account.late_by = max(account.late_by, int(self.clock) - time)
-            _name(account.late_origins, occurrence.origin)
+            stats.late += 1
+            stats.late_by = max(stats.late_by, int(flow.clock) - time)
+            _name(stats.late_origins, occurrence.origin)
             return
         flow.feed(occurrence, stages)
 
-    def _arrived(self, flow: Feeding) -> list[tuple[tuple[int, ...], Match]]:
+    def tick(self, time: int) -> None:
+        """Tell joins and groups that an event of this time (in microseconds) has come."""
+        if self._flow is not None:
+            self._flow.tick(time)
+
+    def arrived_by_place(self) -> list[tuple[tuple[int, int], Match]]:
+        """`arrived`, each match with the place of its rule and of its output."""
+        flow = self._flow
+        if flow is None or not flow.arrived:
+            return []
+        placed = self._arrived(flow)
+        self._counted([match for _, match in placed])
+        return placed
+
+    def _arrived(self, flow: Feeding) -> list[tuple[tuple[int, int], Match]]:
         """The matches of rows that have come to outputs, by output and in canonical order."""
         return [
             (sink.place, match_of_row(sink.rule, sink.output, row))
@@ -220,7 +258,7 @@ class Session:
 
     def _counted(self, matches: list[Match]) -> list[Match]:
         for match in matches:
-            self.account.matches[match.rule.id] += 1
+            self.stats.matches[match.rule.id] += 1
         return matches
 
     def feed_line(self, line: bytes, origin: Origin | None = None) -> list[Match]:
@@ -230,11 +268,11 @@ class Session:
 
         >>> import carengine
         >>> session = carengine.Engine([]).session()
-        >>> session.feed_line(b'{"object": "process", "action": "create"}'), session.account.events
+        >>> session.feed_line(b'{"object": "process", "action": "create"}'), session.stats.events
         ([], 1)
         """
-        if (self._sieve or self.sieve).take(line):
-            return [] if self._flow is None else self._taken()
+        if (self._prefilter or self.prefilter).rejects(line):
+            return [] if self._flow is None else self.arrived()
         return self._feed_whole(line, origin)
 
     def feed_lines(
@@ -247,14 +285,14 @@ class Session:
         ``ValueError`` at a line that is no JSON, or no object: those before it have been fed by
         then, and nothing else.
 
-        >>> import carengine
         >>> lines = [b'{"object": "process", "action": "create"}', b""]
+        >>> import carengine
         >>> session = carengine.Engine([]).session()
-        >>> list(session.feed_lines(lines)), session.account.events
+        >>> list(session.feed_lines(lines)), session.stats.events
         ([], 1)
         """
         if self._flow is None:
-            places: Iterable[int] = self.sieve.left(lines)
+            places: Iterable[int] = self.prefilter.candidates(lines)
         else:
             # Each line may complete matches by its time.
             places = range(len(lines))
@@ -270,11 +308,6 @@ class Session:
             if matches:
                 yield place, matches
 
-    def _taken(self) -> list[Match]:
-        """What the time of an event that the sieve took has completed."""
-        assert self._flow is not None
-        return self._counted([match for _, match in self._arrived(self._flow)])
-
     def _feed_whole(self, line: bytes, origin: Origin | None) -> list[Match]:
         try:
             event = (FAST or decode)(line)
@@ -285,15 +318,18 @@ class Session:
         return self._feed(event, origin, line)
 
     @property
-    def sieve(self) -> Sieve:
+    def prefilter(self) -> Prefilter:
         """What takes lines of JSON that give no match without decoding them whole.
 
         `readers.read_events` asks its ``take``.
         """
-        if self._sieve is None:
+        if self._prefilter is None:
             tick = None if self._flow is None else self._flow.tick
-            self._sieve = Sieve(self.engine, self.account, tick)
-        return self._sieve
+            engine = self.engine
+            self._prefilter = Prefilter(
+                engine.find, engine.opaque, self.stats, engine.learned, tick
+            )
+        return self._prefilter
 
     @property
     def clock(self) -> float:
@@ -302,21 +338,19 @@ class Session:
         return -math.inf if self._flow is None else self._flow.clock
 
     def arrived(self) -> list[Match]:
-        """The matches that the clock has decided since the last event was fed: lines that `sieve`
-        takes move it too."""
-        flow = self._flow
-        return [] if flow is None else self._counted([match for _, match in self._arrived(flow)])
+        """The matches that the clock has decided since the last event was fed: lines that
+        `prefilter` rejects move it too."""
+        return [match for _, match in self.arrived_by_place()]
 
     def flush(self) -> list[Match]:
         """The matches that only the end of the data decides, by rule, output and time.
 
         The session forgets all events by it; what is fed afterwards is new data.
         """
-        flow = self._flow
-        if flow is None:
+        if self._streams is None:
             return []
-        flow.finish()
-        return self._counted([match for _, match in self._arrived(flow)])
+        self._streams.finish()
+        return self.arrived()
 
     @property
     def lags(self) -> tuple[tuple[Rule, str, float], ...]:
@@ -326,21 +360,25 @@ class Session:
         A group waits until nothing can belong to it any more; what only the end of the data decides
         waits infinitely long. The lateness comes on top of it.
         """
-        found = () if self._flow is None else self._flow.lags
+        found = () if self._streams is None else self._streams.lags
         return tuple((stream.rule, stream.output, lag) for stream, lag in found if lag)
 
     @property
     def held(self) -> tuple[int, int]:
         """What the session holds for joins and groups: rows, and their estimated bytes."""
-        return (0, 0) if self._flow is None else (self._flow.memory.rows, self._flow.memory.bytes)
+        return (
+            (0, 0)
+            if self._streams is None
+            else (self._streams.memory.rows, self._streams.memory.bytes)
+        )
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """What there is to say of events that could not take part as they should (CE540 to CE542), and
-        of matches that `close` decided and nobody got (CE548)."""
-        account = self.account
-        found = account.of_times()
-        flow = self._flow
+        """What there is to say of events that could not take part as they should (CE540 to CE542),
+        and of matches that `close` decided and nobody got (CE548)."""
+        stats = self.stats
+        found = stats.of_times()
+        flow = self._streams
         if flow is not None and flow.dropped:
             parts = [f"{counted(n, 'row')} of {what}" for what, n in sorted(flow.dropped.items())]
             message = (
@@ -348,7 +386,7 @@ class Session:
                 "with them lost"
             )
             found.append(Diagnostic(codes.STATE_CEILING, message, notes=tuple(parts)))
-        if flow is not None and flow.forced and account.late:
+        if flow is not None and flow.forced and stats.late:
             note = "memory was full before the end, so that the clock had to move on"
             found[0] = evolve(found[0], notes=(*found[0].notes, note))
         if self._unclaimed:
@@ -360,9 +398,9 @@ class Session:
 
         Raises `CarError` (CE543) when it cannot be written.
         """
-        writer = Writer()
+        writer = RowEncoder()
         try:
-            flow = None if self._flow is None else self._flow.save(writer)
+            flow = None if self._streams is None else self._streams.save(writer)
         except TypeError as error:
             message = f"the session holds an event that is no plain data: {error}"
             raise refused(path, message) from None
@@ -370,19 +408,40 @@ class Session:
             "carengine": FORMAT,
             "fingerprint": self.engine.fingerprint,
             "options": self.options.as_data(),
-            "account": self.account.as_data(),
+            "account": self.stats.as_data(),
             "attached": self.attached,
             "events": writer.events,
             "flow": flow,
         }
         write_state(path, state)
-        self._saved_at = self.account.events
+        self._saved_at = self.stats.events
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        self.account.restore(state["account"])
+        self.stats.restore(state["account"])
         self.attached = dict(state["attached"])
-        if self._flow is not None:
-            self._flow.load(state["flow"], Reader(state["events"], self.engine.maps))
+        if self._streams is not None:
+            self._streams.load(state["flow"], RowDecoder(state["events"], self.engine.maps))
+
+
+def load_session(engine: Engine, path: str | Path, options: StreamOptions | None = None) -> Session:
+    """The session that `Session.save` wrote to a file: see `Engine.load_session`."""
+    state = read_state(path)
+    if state.get("fingerprint") != engine.fingerprint:
+        raise refused(
+            path,
+            "the state was made with other rules or field maps",
+            "start afresh with another state file, or go back to those rules",
+        )
+    try:
+        saved = StreamOptions.from_data(state["options"])
+        if options is not None and options.meaning != saved.meaning:
+            message = f"the state was made with other options: {saved.differences(options)}"
+            raise refused(path, message)
+        session = Session(engine, options or saved)
+        session._load(state)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise refused(path, f"the state file is damaged: {error!r}") from None
+    return session
 
 
 def _name(origins: list[str], origin: Origin | None) -> None:

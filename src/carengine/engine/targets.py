@@ -47,7 +47,7 @@ class Target:
 
 
 @frozen
-class Aims:
+class StageUse:
     """What a stage is for: outputs that it decides alone, and whether it feeds others that look at
     more than one event."""
 
@@ -56,7 +56,7 @@ class Aims:
     feeds: bool
 
     @classmethod
-    def of(cls, targets: Iterable[Target]) -> Aims:
+    def of(cls, targets: Iterable[Target]) -> StageUse:
         """What these outputs make of a stage that they all have."""
         known = tuple(targets)
         alone = tuple((target, target.plain) for target in known if not target.feeds)

@@ -38,7 +38,7 @@ from attrs import define, field
 
 from ..diagnostics import codes
 from .lines import BOM, numbered, without_mark
-from .record import Account, Record, Tally
+from .record import ReadReport, Record, RecordCounter
 from .unpack import Content
 
 _LINE = re.compile(
@@ -100,10 +100,10 @@ class _Event:
     records: list[tuple[str, dict[str, Any]]] = field(factory=list)
 
 
-def read_audit_log(content: Content, account: Account) -> Iterator[Record]:
+def read_audit_log(content: Content, report: ReadReport) -> Iterator[Record]:
     """The events of an audit log. Records are numbered as their events are complete."""
-    tally = Tally(content.name, account, content.meter.limits)
-    limit = tally.limits.record_bytes
+    counter = RecordCounter(content.name, report, content.meter.limits)
+    limit = counter.limits.record_bytes
     open_: dict[tuple[str, str, str], _Event] = {}
     finished: dict[tuple[str, str, str], None] = {}
     latest = 0.0
@@ -113,24 +113,24 @@ def read_audit_log(content: Content, account: Account) -> Iterator[Record]:
         if len(finished) >= _FINISHED_EVENTS:
             del finished[next(iter(finished))]
         finished[key] = None
-        return Record(_joined(event), content.name, tally.count())
+        return Record(_joined(event), content.name, counter.count())
 
     for number, line in numbered(without_mark(content.chunks), limit):
         if not line.strip():
             continue
         if len(line) > limit:
-            tally.count()
-            tally.too_large(number)
+            counter.count()
+            counter.too_large(number)
             continue
         try:
             found = _LINE.fullmatch(line.decode("utf-8"))
         except UnicodeDecodeError as problem:
-            tally.count()
-            tally.unreadable(number, f"is not UTF-8: byte {problem.start + 1} is wrong")
+            counter.count()
+            counter.unreadable(number, f"is not UTF-8: byte {problem.start + 1} is wrong")
             continue
         if found is None:
-            tally.count()
-            tally.unreadable(number, "is not an audit record")
+            counter.count()
+            counter.unreadable(number, "is not an audit record")
             continue
         node, kind = found["node"] or "", found["type"]
         key = (node, found["time"], found["serial"])
@@ -139,7 +139,7 @@ def read_audit_log(content: Content, account: Account) -> Iterator[Record]:
         if event is None:
             if key in finished and kind != "EOE":
                 message = f"a record of an event that was complete already ({kind}) is an event of its own"
-                account.say(codes.LATE_RECORD, content.name, message, line=number)
+                report.say(codes.LATE_RECORD, content.name, message, line=number)
             elif key in finished:
                 continue
             event = open_[key] = _Event(time, int(found["serial"]), node, number)
@@ -158,8 +158,8 @@ def read_audit_log(content: Content, account: Account) -> Iterator[Record]:
             yield finish(oldest)
     while open_:
         yield finish(next(iter(open_)))
-    if not tally.number:
-        account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+    if not counter.number:
+        report.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
 
 
 def _joined(event: _Event) -> dict[str, Any]:

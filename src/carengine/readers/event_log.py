@@ -21,7 +21,7 @@ from typing import Any
 
 from ..diagnostics import codes, counted
 from .json_text import FAST, decode
-from .record import Account, Record, Tally
+from .record import ReadReport, Record, RecordCounter
 from .unpack import Content, DamageError, Feed, needs_package
 
 _HEADER = 4096
@@ -44,14 +44,14 @@ def _own_header() -> bytes:
 _OWN_HEADER = _own_header()
 
 
-def read_event_log(content: Content, account: Account) -> Iterator[Record]:
+def read_event_log(content: Content, report: ReadReport) -> Iterator[Record]:
     """The records of a Windows event log."""
     try:
         from evtx import PyEvtxParser
     except ImportError:
-        needs_package(content, account, "a Windows event log", "evtx")
+        needs_package(content, report, "a Windows event log", "evtx")
         return
-    tally = Tally(content.name, account, content.meter.limits)
+    counter = RecordCounter(content.name, report, content.meter.limits)
     feed = Feed(content.chunks)
     header = feed.take(_HEADER)
     (claimed,) = struct.unpack_from("<H", header.ljust(_HEADER, b"\0"), 42)
@@ -65,17 +65,17 @@ def read_event_log(content: Content, account: Account) -> Iterator[Record]:
         if not data.startswith(_MARK) and data.count(0) == len(data):
             continue  # a log is given room before it needs it
         if len(data) < _CHUNK:
-            _damaged(tally, chunks, "is cut off")
+            _damaged(counter, chunks, "is cut off")
         if data.startswith(_MARK):
-            yield from _read_chunk(tally, chunks, data.ljust(_CHUNK, b"\0"), PyEvtxParser)
+            yield from _read_chunk(counter, chunks, data.ljust(_CHUNK, b"\0"), PyEvtxParser)
         else:
-            _damaged(tally, chunks, "has no header, and is not read")
+            _damaged(counter, chunks, "has no header, and is not read")
     if failure is not None:
         raise failure
     if chunks < claimed:
-        _say(tally, f"is cut off: {claimed - chunks} of its {claimed} chunks are not there")
-    if not tally.number:
-        account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+        _say(counter, f"is cut off: {claimed - chunks} of its {claimed} chunks are not there")
+    if not counter.number:
+        report.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
 
 
 def _chunk(feed: Feed) -> tuple[bytes, DamageError | None]:
@@ -91,21 +91,23 @@ def _chunk(feed: Feed) -> tuple[bytes, DamageError | None]:
     return b"".join(pieces), None
 
 
-def _say(tally: Tally, message: str) -> None:
-    tally.account.say(codes.UNREADABLE_FILE, tally.source, message)
+def _say(counter: RecordCounter, message: str) -> None:
+    counter.report.say(codes.UNREADABLE_FILE, counter.source, message)
 
 
-def _damaged(tally: Tally, chunk: int, message: str) -> None:
-    _say(tally, f"chunk {chunk:,} {message}")
+def _damaged(counter: RecordCounter, chunk: int, message: str) -> None:
+    _say(counter, f"chunk {chunk:,} {message}")
 
 
-def _read_chunk(tally: Tally, chunk: int, data: bytes, parser: Parser) -> Iterator[Record]:
+def _read_chunk(
+    counter: RecordCounter, chunk: int, data: bytes, parser: Parser
+) -> Iterator[Record]:
     first, last = struct.unpack_from("<QQ", data, 8)
     expected = last - first + 1 if 0 < last - first + 1 <= _MOST_RECORDS else 0
-    _check(tally, chunk, data)
+    _check(counter, chunk, data)
     # The package gives text, which orjson takes as it is.
     loads: Callable[[str], Any] = FAST if FAST is not None else _loads
-    source, account = tally.source, tally.account
+    source, report = counter.source, counter.report
     events: Iterator[dict[str, Any]] | None = None
     read = failed = 0
     reason = ""
@@ -116,16 +118,16 @@ def _read_chunk(tally: Tally, chunk: int, data: bytes, parser: Parser) -> Iterat
                 events = parser(file, number_of_threads=1).records_json()
             for item in events:
                 read += 1
-                account.records += 1
-                tally.number += 1
+                report.records += 1
+                counter.number += 1
                 try:
                     event = loads(item["data"])
                 except (ValueError, RecursionError) as problem:
-                    tally.unreadable(
+                    counter.unreadable(
                         0, f"(chunk {chunk:,}) is not JSON after conversion: {problem}"
                     )
                     continue
-                yield Record(event, source, tally.number)
+                yield Record(event, source, counter.number)
             break
         except RuntimeError as problem:
             # One record's, or all that is left of the chunk; iterating then goes on or ends.
@@ -142,27 +144,27 @@ def _read_chunk(tally: Tally, chunk: int, data: bytes, parser: Parser) -> Iterat
             break
     lost = max(failed, expected - read)
     if lost > 0:
-        account.records += lost
-        account.unreadable += lost
-        tally.number += lost
+        report.records += lost
+        report.unreadable += lost
+        counter.number += lost
         of = f" of its {expected:,}" if expected else ""
         why = f": {reason}" if reason else ""
-        _damaged(tally, chunk, f"is damaged; not read: {counted(lost, 'record')}{of}{why}")
+        _damaged(counter, chunk, f"is damaged; not read: {counted(lost, 'record')}{of}{why}")
 
 
 def _loads(text: str) -> Any:
     return decode(text.encode("utf-8", "surrogatepass"))
 
 
-def _check(tally: Tally, chunk: int, data: bytes) -> None:
+def _check(counter: RecordCounter, chunk: int, data: bytes) -> None:
     """Say that a chunk was altered after it was written, or copied while it was being written."""
     (end,) = struct.unpack_from("<I", data, 48)
     (records,) = struct.unpack_from("<I", data, 52)
     (header,) = struct.unpack_from("<I", data, 124)
     wrong = not 512 <= end <= _CHUNK or zlib.crc32(data[512:end]) != records
     if wrong or zlib.crc32(data[128:512], zlib.crc32(data[:120])) != header:
-        tally.account.say(
+        counter.report.say(
             codes.CHECKSUM,
-            tally.source,
+            counter.source,
             f"chunk {chunk:,} fails its checksum: it was altered, or copied while it was written",
         )

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from ..diagnostics import codes
 from ..eventxml import EventXmlError, event_of_xml
 from .lines import Window, without_mark
-from .record import Account, Record, Tally
+from .record import ReadReport, Record, RecordCounter
 from .unpack import Content
 
 # A tag with what must follow it is no longer than this; so much is looked at again when there is
@@ -50,42 +50,42 @@ def _begins_so(text: bytes) -> bool:
     )
 
 
-def read_event_xml(content: Content, account: Account) -> Iterator[Record]:
+def read_event_xml(content: Content, report: ReadReport) -> Iterator[Record]:
     """The events in an XML text."""
-    tally = Tally(content.name, account, content.meter.limits)
+    counter = RecordCounter(content.name, report, content.meter.limits)
     declared = _ENCODING.match(content.head.removeprefix(b"\xef\xbb\xbf").lstrip())
     name = declared[1].decode("ascii").lower() if declared else "utf-8"
     # A text in UTF-16 has been recoded, whatever it still declares.
     encoding = name if name in _SINGLE_BYTE else "utf-8"
     window = Window(without_mark(content.chunks))
-    for line, data, problem in _fragments(tally, window):
-        number = tally.count()
+    for line, data, problem in _fragments(counter, window):
+        number = counter.count()
         if data is None:
-            tally.unreadable(line, problem)
+            counter.unreadable(line, problem)
             continue
-        if len(data) > tally.limits.record_bytes:
-            tally.too_large(line)
+        if len(data) > counter.limits.record_bytes:
+            counter.too_large(line)
             continue
         try:
             event = event_of_xml(data.decode(encoding))
         except UnicodeDecodeError as failure:
-            tally.unreadable(line, f"is not {encoding}: byte {failure.start + 1} of it is wrong")
+            counter.unreadable(line, f"is not {encoding}: byte {failure.start + 1} of it is wrong")
         except EventXmlError as failure:
-            tally.unreadable(line, f"is not an event's XML: {failure}")
+            counter.unreadable(line, f"is not an event's XML: {failure}")
         else:
             yield Record(event, content.name, number)
     if window.failure is not None:
         raise window.failure
-    if not tally.number:
-        account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+    if not counter.number:
+        report.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
 
 
-def _fragments(tally: Tally, window: Window) -> Iterator[tuple[int, bytes | None, str]]:
+def _fragments(counter: RecordCounter, window: Window) -> Iterator[tuple[int, bytes | None, str]]:
     """The line an event begins on and its text, or None and why there is none.
 
     Of an event over the limit, enough bytes to show that it is.
     """
-    limit = tally.limits.record_bytes
+    limit = counter.limits.record_bytes
     inside = ended = large = False
     closes: re.Pattern[bytes] | None = None
     scan = window.at
@@ -103,7 +103,7 @@ def _fragments(tally: Tally, window: Window) -> Iterator[tuple[int, bytes | None
             if large or (not inside and closes is not None):
                 window.at = scan
             elif not inside and scan - window.at > _LONGEST_GAP:
-                _between(tally, window, scan)
+                _between(counter, window, scan)
             scan -= window.at
             ended = not window.more()
             scan += window.at
@@ -120,7 +120,7 @@ def _fragments(tally: Tally, window: Window) -> Iterator[tuple[int, bytes | None
         if mark in _CLOSES:
             closes = _CLOSES[mark]
             if not inside:
-                _between(tally, window, found.start())
+                _between(counter, window, found.start())
         elif mark.startswith(b"</"):
             line = window.line
             data = bytes(limit + 1) if large else bytes(window.data[window.at : found.end()])
@@ -134,22 +134,22 @@ def _fragments(tally: Tally, window: Window) -> Iterator[tuple[int, bytes | None
                 window.at = found.start()
                 yield line, None, "has no end before the next event"
             else:
-                _between(tally, window, found.start())
+                _between(counter, window, found.start())
             inside = True
     if inside:
         yield window.line, None, "has no end"
     elif window.failure is None:
-        _between(tally, window, len(window.data))
+        _between(counter, window, len(window.data))
 
 
-def _between(tally: Tally, window: Window, end: int) -> None:
+def _between(counter: RecordCounter, window: Window, end: int) -> None:
     """Pass over what stands between two events, and say so if it is more than XML's frame."""
     text = bytes(window.data[window.at : end]).decode("utf-8", "replace")
     if not _FRAME.fullmatch(text):
-        tally.account.say(
+        counter.report.say(
             codes.BETWEEN_RECORDS,
-            tally.source,
-            f"what stands after record {tally.number} is no event; it is passed over",
+            counter.source,
+            f"what stands after record {counter.number} is no event; it is passed over",
             line=window.line,
         )
     window.at = end

@@ -41,7 +41,7 @@ from ..diagnostics import Diagnostic, codes
 from .json_text import decode, second_look
 from .pages import opened
 from .reading import recognise
-from .record import Account, Limits, Record, Tally
+from .record import Limits, ReadReport, Record, RecordCounter
 from .zeek import path_of, with_path
 
 _HEAD = 1024
@@ -111,7 +111,7 @@ class Follower:
         self._paths = list(paths)
         self._ignored = {os.path.realpath(path) for path in ignored}
         self._limits = limits or Limits()
-        self.account = Account()
+        self.report = ReadReport()
         self._files: dict[Identity, _File] = {}
         self._told: set[str] = set()
         self._orphans: list[_File] = []
@@ -138,7 +138,7 @@ class Follower:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """What there is to say of the files and of lines that could not be read."""
-        return self.account.diagnostics
+        return self.report.diagnostics
 
     def close(self) -> None:
         """Close all files."""
@@ -309,7 +309,7 @@ class Follower:
             if not orphan.missing:
                 orphan.missing = True
                 continue
-            self.account.say(
+            self.report.say(
                 codes.LOST_REST,
                 orphan.source,
                 f"was cut or written anew after record {orphan.records}; what followed may be lost",
@@ -322,7 +322,7 @@ class Follower:
             yield from self._new_lines(known.source, known, ended=True)
             self._shut(known)
         elif not known.done and self._started:
-            self.account.say(
+            self.report.say(
                 codes.LOST_REST,
                 known.source,
                 f"is gone after record {known.records}; what followed may be lost",
@@ -332,7 +332,7 @@ class Follower:
     def _tell(self, code: Any, path: str, message: str) -> None:
         if path not in self._told:
             self._told.add(path)
-            self.account.say(code, path, message)
+            self.report.say(code, path, message)
 
     # Reading
 
@@ -366,7 +366,7 @@ class Follower:
                 record = self._record(known, line)
                 start += size
                 known.offset = start
-                self.account.bytes_read += size
+                self.report.bytes_read += size
                 if record is not None:
                     yield record
             pending = rest
@@ -399,13 +399,13 @@ class Follower:
         if not skipped and not line.strip():
             return None
         known.records += 1
-        account = self.account
-        account.records += 1
-        tally = Tally(known.source, account, self._limits, known.records)
+        report = self.report
+        report.records += 1
+        counter = RecordCounter(known.source, report, self._limits, known.records)
         if skipped:
-            tally.too_large(0)
+            counter.too_large(0)
             return None
-        event = second_look(tally, line, 0)
+        event = second_look(counter, line, 0)
         if event is None:
             return None
         records = opened(iter((Record(event, known.source, known.records),)), decode)

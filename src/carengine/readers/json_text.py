@@ -35,7 +35,7 @@ from ..diagnostics import codes, counted
 from ..jsontext import DEPTH, FAST, UnreadableError, decode, too_deep
 from .lines import BOM, Window, batches, without_mark
 from .pages import ANSWER_HEAD, array_at, elements, opened, raw_of
-from .record import Account, Record, Tally
+from .record import ReadReport, Record, RecordCounter
 from .syslog import SyslogError, event_of_line
 from .unpack import Content
 from .zeek import path_of, with_path
@@ -63,43 +63,43 @@ def _kind(value: Any) -> str:
             return "an array"
 
 
-def second_look(tally: Tally, data: bytes, line: int) -> dict[str, Any] | None:
+def second_look(counter: RecordCounter, data: bytes, line: int) -> dict[str, Any] | None:
     """The event of a record that did not decode at once, or None when it has none, which is said.
 
     The record must have been counted.
     """
     data = data.rstrip(b"\r\n")
-    if len(data) > tally.limits.record_bytes:
-        tally.too_large(line)
+    if len(data) > counter.limits.record_bytes:
+        counter.too_large(line)
         return None
     try:
-        value = decode(data, tally.limits.json_depth)
+        value = decode(data, counter.limits.json_depth)
     except UnreadableError as problem:
-        return _in_syslog(tally, data, line, problem)
-    tally.met = True
+        return _in_syslog(counter, data, line, problem)
+    counter.met = True
     if isinstance(value, dict):
         return value
-    tally.unreadable(line, f"is {_kind(value)}, not an object")
+    counter.unreadable(line, f"is {_kind(value)}, not an object")
     return None
 
 
 def _in_syslog(
-    tally: Tally, data: bytes, line: int, problem: UnreadableError
+    counter: RecordCounter, data: bytes, line: int, problem: UnreadableError
 ) -> dict[str, Any] | None:
     """The event of a line that is not JSON: of syslog, or one event's XML."""
-    depth = tally.limits.json_depth
+    depth = counter.limits.json_depth
     try:
         event = event_of_line(data.decode("utf-8"), lambda text: decode(text, depth))
     except UnicodeDecodeError:
         event = None
     except SyslogError as broken:
-        tally.met = True
-        tally.unreadable(line, str(broken))
+        counter.met = True
+        counter.unreadable(line, str(broken))
         return None
     if event is None:
-        tally.unreadable(line, f"is not JSON: {problem}")
+        counter.unreadable(line, f"is not JSON: {problem}")
         return None
-    tally.met = True
+    counter.met = True
     return event
 
 
@@ -168,21 +168,21 @@ def _is_object(data: bytes) -> bool:
     return data.lstrip(_SPACE)[:1] == b"{" and _is_json(data)
 
 
-def read_json(content: Content, account: Account) -> Iterator[Record]:
+def read_json(content: Content, report: ReadReport) -> Iterator[Record]:
     """The records of a text, in whichever layout its beginning shows."""
     # A record must not depend on whether a mark stands before the first one.
     chunks = without_mark(content.chunks)
-    tally = Tally(content.name, account, content.meter.limits)
+    counter = RecordCounter(content.name, report, content.meter.limits)
     if array_at(content.head.removeprefix(BOM).lstrip(_SPACE)[:ANSWER_HEAD]) is not None:
-        yield from _adapted(tally, _read_answers(tally, Window(chunks)))
+        yield from _adapted(counter, _read_answers(counter, Window(chunks)))
     elif layout(content.head) == "documents":
-        yield from _adapted(tally, _read_documents(tally, Window(chunks)))
+        yield from _adapted(counter, _read_documents(counter, Window(chunks)))
     else:
-        yield from _adapted(tally, _read_lines(tally, chunks))
-        conclude(tally, content.within, like_json=like_json(content.head))
+        yield from _adapted(counter, _read_lines(counter, chunks))
+        conclude(counter, content.within, like_json=like_json(content.head))
         return
-    if not tally.number:
-        account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+    if not counter.number:
+        report.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
 
 
 def like_json(head: bytes) -> bool:
@@ -190,31 +190,31 @@ def like_json(head: bytes) -> bool:
     return _LIKE_AN_OBJECT.match(head.removeprefix(BOM).lstrip(_SPACE)) is not None
 
 
-def conclude(tally: Tally, within: str, *, like_json: bool) -> None:
+def conclude(counter: RecordCounter, within: str, *, like_json: bool) -> None:
     """After the last line of a text: say whether it held anything at all."""
-    account = tally.account
-    if tally.number and not tally.met and not like_json:
-        account.take_back(codes.UNREADABLE_RECORD, tally.source)
-        account.records -= tally.number
-        account.unreadable -= tally.number
-        account.sources -= 1
-        account.say(
+    report = counter.report
+    if counter.number and not counter.met and not like_json:
+        report.take_back(codes.UNREADABLE_RECORD, counter.source)
+        report.records -= counter.number
+        report.unreadable -= counter.number
+        report.sources -= 1
+        report.say(
             codes.NOT_EVIDENCE,
             within,
-            f"is text of no known format: no JSON in {counted(tally.number, 'line')}",
-            about=tally.source,
+            f"is text of no known format: no JSON in {counted(counter.number, 'line')}",
+            about=counter.source,
         )
-    if not tally.number:
-        account.say(codes.NOT_EVIDENCE, within, "holds no events", about=tally.source)
+    if not counter.number:
+        report.say(codes.NOT_EVIDENCE, within, "holds no events", about=counter.source)
 
 
-def _adapted(tally: Tally, records: Iterator[Record]) -> Iterator[Record]:
+def _adapted(counter: RecordCounter, records: Iterator[Record]) -> Iterator[Record]:
     """The records, after what their first one and the file's name show must be done to them."""
     first = next(records, None)
     if first is None:
         return records
     # The first has been taken; what is done to the others must be done to it.
-    return _treated(tally, chain((first,), records), _treatment(first))
+    return _treated(counter, chain((first,), records), _treatment(first))
 
 
 class Treatment(enum.Enum):
@@ -231,14 +231,16 @@ def _treatment(first: Record) -> Treatment:
     return Treatment.NONE if raw_of(first.event) is None else Treatment.OPENED
 
 
-def _treated(tally: Tally, records: Iterator[Record], treatment: Treatment) -> Iterator[Record]:
+def _treated(
+    counter: RecordCounter, records: Iterator[Record], treatment: Treatment
+) -> Iterator[Record]:
     match treatment:
         case Treatment.TAKEN_APART:
-            return _taken_apart(tally, records)
+            return _taken_apart(counter, records)
         case Treatment.OPENED:
             return opened(records, decode)
         case Treatment.NONE:
-            path = path_of(tally.source)
+            path = path_of(counter.source)
             return with_path(records, path) if path else records
 
 
@@ -259,37 +261,37 @@ def treatment_of_lines(content: Content) -> Treatment | None:
         return None
     # Only whole lines: the last one may go on after the head.
     whole = text[: text.rfind(b"\n") + 1]
-    tally = Tally(content.name, Account(), content.meter.limits)
-    first = next(_read_lines(tally, iter((whole,))), None)
+    counter = RecordCounter(content.name, ReadReport(), content.meter.limits)
+    first = next(_read_lines(counter, iter((whole,))), None)
     return None if first is None else _treatment(first)
 
 
 def read_piece(
-    tally: Tally, chunks: Iterator[bytes], treatment: Treatment, lines: list[int]
+    counter: RecordCounter, chunks: Iterator[bytes], treatment: Treatment, lines: list[int]
 ) -> Iterator[Record]:
-    """The records of some whole lines of a text, numbered by ``tally``. How many lines it were is
+    """The records of some whole lines of a text, numbered by ``counter``. How many lines it were is
     added to ``lines``."""
-    return _treated(tally, _read_lines(tally, chunks, lines), treatment)
+    return _treated(counter, _read_lines(counter, chunks, lines), treatment)
 
 
-def _taken_apart(tally: Tally, records: Iterator[Record]) -> Iterator[Record]:
+def _taken_apart(counter: RecordCounter, records: Iterator[Record]) -> Iterator[Record]:
     """The elements of answers as records of their own, in place of the answers."""
     for record in records:
         found = elements(record.event)
         if found is None:
             yield record
             continue
-        tally.number -= 1
-        tally.account.records -= 1
+        counter.number -= 1
+        counter.report.records -= 1
         for element in found:
-            number = tally.count()
+            number = counter.count()
             if isinstance(element, dict):
                 yield Record(element, record.source, number)
             else:
-                tally.unreadable(0, f"is {_kind(element)}, not an object")
+                counter.unreadable(0, f"is {_kind(element)}, not an object")
 
 
-def _read_answers(tally: Tally, window: Window) -> Iterator[Record]:
+def _read_answers(counter: RecordCounter, window: Window) -> Iterator[Record]:
     """The records of answers one after another, each as it streams by; what is no answer is read as
     it is."""
     while window.skip(_WHITE):
@@ -297,24 +299,24 @@ def _read_answers(tally: Tally, window: Window) -> Iterator[Record]:
             pass
         found = array_at(bytes(window.data[window.at : window.at + ANSWER_HEAD]))
         if found is None:
-            yield from _taken_apart(tally, _read_documents(tally, window))
+            yield from _taken_apart(counter, _read_documents(counter, window))
             return
         start, depth = found
         line = window.line
         before = bytes(window.data[window.at : window.at + start])
         window.at += start
-        if not (yield from _read_documents(tally, window, alone=True)):
+        if not (yield from _read_documents(counter, window, alone=True)):
             return
         after = _up_to_end(window, depth)
         try:
             whole = after is not None and isinstance(
-                decode(before + b"[]" + after, tally.limits.json_depth), dict
+                decode(before + b"[]" + after, counter.limits.json_depth), dict
             )
         except UnreadableError:
             whole = False
         if not whole:
             message = "what follows the array of records is not the rest of one JSON object"
-            tally.account.say(codes.BETWEEN_RECORDS, tally.source, message, line=line)
+            counter.report.say(codes.BETWEEN_RECORDS, counter.source, message, line=line)
         if after is None:
             break
     if window.failure is not None:
@@ -344,15 +346,15 @@ def _up_to_end(window: Window, depth: int) -> bytes | None:
 
 
 def _read_lines(
-    tally: Tally, chunks: Iterator[bytes], read: list[int] | None = None
+    counter: RecordCounter, chunks: Iterator[bytes], read: list[int] | None = None
 ) -> Iterator[Record]:
     # Everything in this loop is paid for every event: names are local, and what is rare is
     # elsewhere.
-    account, limits, source = tally.account, tally.limits, tally.source
+    report, limits, source = counter.report, counter.limits, counter.source
     limit, depth = limits.record_bytes, limits.json_depth
     checked = depth < DEPTH
     loads = FAST if FAST is not None else decode
-    left = None if checked else account.left
+    candidates = None if checked else report.candidates
     position = 0
     for lines in batches(chunks, limit):
         start = position + 1
@@ -361,14 +363,14 @@ def _read_lines(
             read[0] = position
         numbers, lines = _filled(lines, start)
         places: Iterable[int] = range(len(lines))
-        if left is not None and max(map(len, lines), default=0) <= limit:
-            places = left(lines)
+        if candidates is not None and max(map(len, lines), default=0) <= limit:
+            places = candidates(lines)
         begun = 0
         for place in chain(places, (len(lines),)):
             if place > begun:
-                account.records += place - begun
-                tally.number += place - begun
-                tally.met = True
+                report.records += place - begun
+                counter.number += place - begun
+                counter.met = True
             begun = place + 1
             if place == len(lines):
                 break
@@ -382,15 +384,15 @@ def _read_lines(
                 and len(line) <= limit
                 and not (checked and too_deep(line, depth))
             ):
-                account.records += 1
-                tally.number += 1
-                tally.met = True
-                yield Record(event, source, tally.number)
+                report.records += 1
+                counter.number += 1
+                counter.met = True
+                yield Record(event, source, counter.number)
             elif line.strip(_SPACE):
-                tally.count()
-                event = second_look(tally, line, numbers[place])
+                counter.count()
+                event = second_look(counter, line, numbers[place])
                 if event is not None:
-                    yield Record(event, source, tally.number)
+                    yield Record(event, source, counter.number)
 
 
 def _filled(lines: list[bytes], start: int) -> tuple[Sequence[int], list[bytes]]:
@@ -476,7 +478,7 @@ class _Documents:
     and fails.
     """
 
-    tally: Tally
+    counter: RecordCounter
     window: Window
     separator: bytes = b"\n"
     in_array: bool = False
@@ -491,7 +493,7 @@ class _Documents:
         """
         if FAST is None or not self.trust:
             return None
-        window, limits = self.window, self.tally.limits
+        window, limits = self.window, self.counter.limits
         end = window.data.find(b"}" + self.separator + b"{", window.at) + 1
         self.trust -= 1
         if not 0 < end - window.at <= limits.record_bytes:
@@ -513,7 +515,7 @@ class _Documents:
 
         Of a value over the limit, just more bytes than the limit.
         """
-        window, limit = self.window, self.tally.limits.record_bytes
+        window, limit = self.window, self.counter.limits.record_bytes
         if window.base + window.at < self.scanned:
             if not self.second_scans:
                 return None
@@ -540,7 +542,7 @@ class _Documents:
 
     def plain(self, extent: re.Pattern[bytes]) -> bytes:
         """The bytes of a value without brackets, or of what is no value, passed over."""
-        window, limit = self.window, self.tally.limits.record_bytes
+        window, limit = self.window, self.counter.limits.record_bytes
         kept = bytearray()
         while True:
             found = extent.match(window.data, window.at)
@@ -565,14 +567,14 @@ class _Documents:
 
 
 def _read_documents(
-    tally: Tally, window: Window, *, alone: bool = False
+    counter: RecordCounter, window: Window, *, alone: bool = False
 ) -> Generator[Record, None, bool]:
     """The records from where the window stands; whether they end as they should.
 
     ``alone``: only those of the array that begins there; the window is then after it.
     """
-    state = _Documents(tally, window)
-    account, source = tally.account, tally.source
+    state = _Documents(counter, window)
+    report, source = counter.report, counter.source
     wants_comma = False
     while byte := window.skip(_WHITE):
         match byte:
@@ -593,18 +595,18 @@ def _read_documents(
                 window.at += 1
                 wants_comma = window.skip(_WHITE) in (b"]", b",")
                 if wants_comma:
-                    _loose(tally, window.line)
+                    _loose(counter, window.line)
                 continue
             case b"," if state.in_array:
-                _loose(tally, window.line)
+                _loose(counter, window.line)
                 window.at += 1
                 continue
             case _:
                 if wants_comma:
-                    _loose(tally, window.line)
-        number = tally.count()
+                    _loose(counter, window.line)
+        number = counter.count()
         if byte == b"{" and (event := state.guess()) is not None:
-            tally.met = True
+            counter.met = True
             wants_comma = False  # the guess has passed over what separates it from the next
             yield Record(event, source, number)
             continue
@@ -614,16 +616,16 @@ def _read_documents(
         else:
             data = state.plain(_UP_TO_COMMA if state.in_array else _UP_TO_LINE_END)
         if data is None:
-            tally.unreadable(line, "is broken JSON, and has no end")
+            counter.unreadable(line, "is broken JSON, and has no end")
             if not state.resume():
                 where = f"from line {line:,} on"
                 reason = "nothing shows where the next record begins after a broken one"
                 message = f"cannot be read {where}: {reason}"
-                account.say(codes.UNREADABLE_FILE, source, message, line=line)
+                report.say(codes.UNREADABLE_FILE, source, message, line=line)
                 break
             wants_comma = False
             continue
-        event = second_look(tally, data, line)
+        event = second_look(counter, data, line)
         wants_comma = state.in_array
         _learn(state)
         if event is not None:
@@ -631,15 +633,15 @@ def _read_documents(
     else:
         if state.in_array and window.failure is None:
             message = "ends within its JSON array; it may be cut off"
-            account.say(codes.UNREADABLE_FILE, source, message)
+            report.say(codes.UNREADABLE_FILE, source, message)
     if window.failure is not None:
         raise window.failure
     return not alone
 
 
-def _loose(tally: Tally, line: int) -> None:
-    message = f"a comma is missing or too many after record {tally.number}"
-    tally.account.say(codes.LOOSE_ARRAY, tally.source, message, line=line)
+def _loose(counter: RecordCounter, line: int) -> None:
+    message = f"a comma is missing or too many after record {counter.number}"
+    counter.report.say(codes.LOOSE_ARRAY, counter.source, message, line=line)
 
 
 def _white_before(window: Window) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..diagnostics import codes
-from .record import Account, Record, Tally
+from .record import ReadReport, Record, RecordCounter
 from .unpack import Content, DamageError, needs_package, spooled
 
 _ROWS = 1024
@@ -23,15 +23,15 @@ _ROWS = 1024
 _LARGEST_GROUP = 4 << 30
 
 
-def read_parquet(content: Content, account: Account) -> Iterator[Record]:
+def read_parquet(content: Content, report: ReadReport) -> Iterator[Record]:
     """The rows of a Parquet file."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        needs_package(content, account, "a Parquet file", "pyarrow")
+        needs_package(content, report, "a Parquet file", "pyarrow")
         return
-    tally = Tally(content.name, account, content.meter.limits)
+    counter = RecordCounter(content.name, report, content.meter.limits)
     whole = content.file is not None
     file = content.file if content.file is not None else spooled(content)
     failures = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, TypeError)
@@ -57,13 +57,13 @@ def read_parquet(content: Content, account: Account) -> Iterator[Record]:
                     for row in batch.to_pylist(maps_as_pydicts="lossy"):
                         event = _plain(row, 0)
                         read += 1
-                        yield Record(event, content.name, tally.count())
+                        yield Record(event, content.name, counter.count())
             except failures as problem:
                 lost = max(0, min(claimed, 1 << 31) - read)
-                account.records += lost
-                account.unreadable += lost
-                tally.number += lost
-                account.say(
+                report.records += lost
+                report.unreadable += lost
+                counter.number += lost
+                report.say(
                     codes.UNREADABLE_FILE,
                     content.name,
                     f"row group {group + 1} is damaged; {lost:,} of its {claimed:,} rows are not read "
@@ -72,8 +72,8 @@ def read_parquet(content: Content, account: Account) -> Iterator[Record]:
     finally:
         if not whole:
             file.close()
-    if not tally.number:
-        account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+    if not counter.number:
+        report.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
 
 
 def _said(problem: BaseException) -> str:

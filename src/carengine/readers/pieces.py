@@ -23,7 +23,7 @@ from attrs import define, frozen
 from .json_text import Treatment, like_json, read_piece, treatment_of_lines
 from .lines import without_mark
 from .reading import Found, Walk, guarded, recognise, records_of
-from .record import Account, Limits, Record, Tally
+from .record import Limits, ReadReport, Record, RecordCounter
 from .unpack import CHUNK, Content, DamageError, Meter, RefusalError, file_chunks
 
 PIECE = 4 << 20
@@ -112,7 +112,7 @@ def pieces(
         treatment = whole = None
         if path:
             assert content.file is not None
-            walk.account.bytes_read -= content.file.tell()  # whoever reads the pieces counts them
+            walk.report.bytes_read -= content.file.tell()  # whoever reads the pieces counts them
             whole = os.stat(path).st_size
         # A small file needs no cutting, and what its lines are like whoever reads it will see.
         if row.read is not None and row.name == _LINES and (whole is None or whole > size):
@@ -291,33 +291,33 @@ class Progress:
 
 
 def read(
-    piece: Piece, account: Account, limits: Limits, password: bytes, progress: Progress
+    piece: Piece, report: ReadReport, limits: Limits, password: bytes, progress: Progress
 ) -> Iterator[Record]:
     """The records of a piece."""
     if isinstance(piece, Whole):
-        yield from _read_whole(piece, account, limits, password)
+        yield from _read_whole(piece, report, limits, password)
         return
     meter = Meter(limits, piece.size or 0, password=password)
     content = Content(piece.name, b"", iter(()), meter, within=piece.within)
-    tally = Tally(piece.name, account, limits)
+    counter = RecordCounter(piece.name, report, limits)
     lines = [0]
     whole = False
 
     def records() -> Iterator[Record]:
         nonlocal whole
-        chunks = iter((piece.data,)) if piece.data is not None else _stretch(piece, account)
+        chunks = iter((piece.data,)) if piece.data is not None else _stretch(piece, report)
         if piece.opening and piece.data is None:
             chunks = without_mark(chunks)
-        yield from read_piece(tally, chunks, piece.treatment, lines)
+        yield from read_piece(counter, chunks, piece.treatment, lines)
         whole = True
 
     try:
-        yield from guarded(records(), content, account)
+        yield from guarded(records(), content, report)
     finally:
-        progress.lines, progress.met, progress.ended = lines[0], tally.met, not whole
+        progress.lines, progress.met, progress.ended = lines[0], counter.met, not whole
 
 
-def _stretch(piece: Lines, account: Account) -> Iterator[bytes]:
+def _stretch(piece: Lines, report: ReadReport) -> Iterator[bytes]:
     """The bytes of a piece of a file."""
     try:
         with open(piece.path, "rb", buffering=0) as file:
@@ -327,7 +327,7 @@ def _stretch(piece: Lines, account: Account) -> Iterator[bytes]:
                 chunk = file.read(CHUNK if left is None else min(CHUNK, left))
                 if not chunk:
                     return
-                account.bytes_read += len(chunk)
+                report.bytes_read += len(chunk)
                 left = None if left is None else left - len(chunk)
                 yield chunk
     except (OSError, ValueError) as problem:
@@ -335,22 +335,22 @@ def _stretch(piece: Lines, account: Account) -> Iterator[bytes]:
 
 
 def _read_whole(
-    piece: Whole, account: Account, limits: Limits, password: bytes
+    piece: Whole, report: ReadReport, limits: Limits, password: bytes
 ) -> Iterator[Record]:
     meter = Meter(limits, piece.size, password=password)
     if piece.data is not None:
         data = piece.data
         slices = (data[at : at + CHUNK] for at in range(0, len(data), CHUNK))
-        yield from _read_content(piece, slices, meter, None, account)
+        yield from _read_content(piece, slices, meter, None, report)
         return
     try:
         file = open(piece.path, "rb", buffering=0)  # noqa: SIM115 - the next line closes it
     except (OSError, ValueError) as problem:
         failing = _failing(DamageError(f"reading fails: {problem}"))
-        yield from _read_content(piece, failing, meter, None, account)
+        yield from _read_content(piece, failing, meter, None, report)
         return
     with file:
-        yield from _read_content(piece, file_chunks(file, account), meter, file, account)
+        yield from _read_content(piece, file_chunks(file, report), meter, file, report)
 
 
 def _read_content(
@@ -358,7 +358,7 @@ def _read_content(
     chunks: Iterator[bytes],
     meter: Meter,
     file: BinaryIO | None,
-    account: Account,
+    report: ReadReport,
 ) -> Iterator[Record]:
     content = Content.of(piece.name, chunks, meter, piece.depth, file, piece.within)
-    return records_of(recognise(content.head, piece.name), content, account)
+    return records_of(recognise(content.head, piece.name), content, report)

@@ -28,7 +28,7 @@ from .event_xml import is_event_xml, read_event_xml
 from .json_text import UnreadableError, decode, like_json, read_json
 from .line_formats import LINE_FORMATS, PLAIN, LineFormat, first_lines, read_lines
 from .parquet import read_parquet
-from .record import Account, Limits, Record
+from .record import Limits, ReadReport, Record
 from .syslog import SYSLOG, SyslogError, event_of_line
 from .tables import read_table, separator_of
 from .unpack import (
@@ -62,8 +62,8 @@ class Format:
 
     name: str
     test: Callable[[bytes], bool]
-    unpack: Callable[[Content, Account], Iterator[Content]] | None = None
-    read: Callable[[Content, Account], Iterator[Record]] | None = None
+    unpack: Callable[[Content, ReadReport], Iterator[Content]] | None = None
+    read: Callable[[Content, ReadReport], Iterator[Record]] | None = None
 
 
 def _starts(*marks: bytes) -> Callable[[bytes], bool]:
@@ -128,8 +128,8 @@ def _holds_an_event(line: str) -> bool:
         return True
 
 
-def _utf16(encoding: str) -> Callable[[Content, Account], Iterator[Content]]:
-    return lambda content, account: iter((decode_utf16(content, encoding),))
+def _utf16(encoding: str) -> Callable[[Content, ReadReport], Iterator[Content]]:
+    return lambda content, report: iter((decode_utf16(content, encoding),))
 
 
 _PLAIN_TEXT = Format(PLAIN.title, _is_plain, read=partial(read_lines, PLAIN))
@@ -204,7 +204,7 @@ class Reading:
     """
 
     _contents: Generator[Iterator[Record], None, None] = field(repr=False)
-    _account: Account = field(repr=False)
+    _report: ReadReport = field(repr=False)
     _records: Iterator[Record] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -231,33 +231,33 @@ class Reading:
     @property
     def records(self) -> int:
         """How many records were met, readable or not."""
-        return self._account.records
+        return self._report.records
 
     @property
     def unreadable(self) -> int:
         """How many of them gave no event."""
-        return self._account.unreadable
+        return self._report.unreadable
 
     @property
     def sources(self) -> int:
         """How many files, members and streams were of a format that is read."""
-        return self._account.sources
+        return self._report.sources
 
     @property
     def bytes_read(self) -> int:
         """How much was read from disk or standard input, as it is packed there."""
-        return self._account.bytes_read
+        return self._report.bytes_read
 
     @property
     def found(self) -> dict[Code, int]:
         """How many findings there are of each code; unlike ``diagnostics`` without a bound."""
-        return dict(self._account.found)
+        return dict(self._report.found)
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """What there is to say, in the order met: 20 findings a code and file, then their number
         (CE509)."""
-        return self._account.diagnostics
+        return self._report.diagnostics
 
 
 def read_events(
@@ -267,7 +267,7 @@ def read_events(
     password: str | bytes = b"",
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
-    left: Callable[[list[bytes]], Iterable[int]] | None = None,
+    candidates: Callable[[list[bytes]], Iterable[int]] | None = None,
     must_exist: bool = True,
 ) -> Reading:
     """The events in files, folders and archives, one record after another.
@@ -285,10 +285,10 @@ def read_events(
     exist; with ``must_exist=False`` that is a diagnostic (CE501). Nothing is raised for what is
     there and cannot be read: it is a diagnostic, and the rest is read.
 
-    Where records are lines of JSON, ``left`` gets some of them at a time before they are decoded,
-    and gives the places of those that are to be read, in order. The others are counted and not
-    given: whoever took them knows enough of them (the ``left`` of `Session.sieve` takes events that
-    no rule matches). It must take objects of JSON only.
+    Where records are lines of JSON, ``candidates`` gets some of them at a time before they are
+    decoded, and gives the places of those that are to be read, in order. The others are counted as
+    records and not given: the ``candidates`` of `Session.prefilter` leaves out the events that no
+    rule matches. It must leave out objects of JSON only.
 
     >>> import io
     >>> reading = read_events("-", stdin=io.BytesIO(b'{"EventID": 1}\\n5\\n'))
@@ -299,9 +299,9 @@ def read_events(
     """
     if must_exist:
         refuse_missing((path for path in paths if os.fspath(path) != "-"), codes.UNREADABLE_FILE)
-    account = Account(left=left)
-    walk = Walk.of(account, limits, stdin, password, include, exclude)
-    return Reading(walk.records([os.fspath(path) for path in paths]), account)
+    report = ReadReport(candidates=candidates)
+    walk = Walk.of(report, limits, stdin, password, include, exclude)
+    return Reading(walk.records([os.fspath(path) for path in paths]), report)
 
 
 def _shown(path: str) -> str:
@@ -321,7 +321,7 @@ class Walk:
     A content must be dealt with before the next is asked for: they are unpacked as they stream by.
     """
 
-    account: Account
+    report: ReadReport
     limits: Limits
     stdin: BinaryIO | None
     password: bytes
@@ -331,7 +331,7 @@ class Walk:
     @classmethod
     def of(
         cls,
-        account: Account,
+        report: ReadReport,
         limits: Limits | None = None,
         stdin: BinaryIO | None = None,
         password: str | bytes = b"",
@@ -340,7 +340,7 @@ class Walk:
     ) -> Walk:
         """A walk with what `read_events` takes."""
         secret = password.encode() if isinstance(password, str) else password
-        return cls(account, limits or Limits(), stdin, secret, tuple(include), tuple(exclude))
+        return cls(report, limits or Limits(), stdin, secret, tuple(include), tuple(exclude))
 
     def records(self, paths: list[str]) -> Generator[Iterator[Record], None, None]:
         """One iterator of records for each content.
@@ -349,7 +349,7 @@ class Walk:
         would cost more than decoding it. An iterator must be used up before the next is asked for.
         """
         for row, content in self.paths(paths):
-            yield records_of(row, content, self.account)
+            yield records_of(row, content, self.report)
 
     def paths(self, paths: list[str]) -> Iterator[Found]:
         """The contents with records at some paths and in everything there."""
@@ -370,8 +370,8 @@ class Walk:
     def _unreadable(self, path: str, problem: Exception) -> None:
         reason = getattr(problem, "strerror", None) or str(problem)
         name = _shown(path)
-        self.account.say(codes.UNREADABLE_FILE, name, f"cannot be read: {reason}")
-        self.account.close(name)
+        self.report.say(codes.UNREADABLE_FILE, name, f"cannot be read: {reason}")
+        self.report.close(name)
 
     def _folder(self, root: str) -> Iterator[Found]:
         """The files in a folder and the folders in it, each folder once however it is linked."""
@@ -393,7 +393,7 @@ class Walk:
                     continue
                 identity = status.st_dev, status.st_ino
                 if identity in seen:
-                    self.account.say(
+                    self.report.say(
                         codes.DIRECTORY_LOOP,
                         _shown(root),
                         f"is the folder {seen[identity]} again; it is not read twice",
@@ -404,10 +404,10 @@ class Walk:
                 waiting += (os.path.join(path, x) for x in sorted(os.listdir(path), reverse=True))
             except (OSError, ValueError) as problem:
                 self._unreadable(path, problem)
-        self.account.close(_shown(root))
+        self.report.close(_shown(root))
 
     def _left_out(self, root: str, name: str, reason: str) -> None:
-        self.account.say(codes.SKIPPED_FILE, _shown(root), reason, about=name)
+        self.report.say(codes.SKIPPED_FILE, _shown(root), reason, about=name)
 
     def _file(self, path: str, within: str = "") -> Iterator[Found]:
         try:
@@ -422,20 +422,20 @@ class Walk:
         """The records of one open file."""
         regular, size = _regular(file)
         meter = Meter(self.limits, size, password=self.password)
-        chunks = file_chunks(file, self.account, None if regular else meter)
+        chunks = file_chunks(file, self.report, None if regular else meter)
         try:
             content = Content.of(name, chunks, meter, file=file if regular else None, within=within)
             yield from self._content(content)
         except RefusalError as refusal:
-            self.account.say(codes.EXPANSION_LIMIT, name, str(refusal))
-        self.account.close(name)
+            self.report.say(codes.EXPANSION_LIMIT, name, str(refusal))
+        self.report.close(name)
 
     def _content(self, content: Content) -> Iterator[Found]:
         """The records of a content and of everything in it; what is damaged is said."""
-        account, name = self.account, content.name
+        report, name = self.report, content.name
 
         def say(code: Code, message: str) -> None:
-            account.say(code, content.within, message, about=name)
+            report.say(code, content.within, message, about=name)
 
         try:
             if not content.head:
@@ -450,18 +450,18 @@ class Walk:
                 layers = self.limits.archive_depth
                 say(codes.EXPANSION_LIMIT, f"is inside more than {layers} archives; it is not read")
             elif row.read is not None:
-                account.sources += 1
+                report.sources += 1
                 yield row, content
                 if content.meter.refusal is not None:
                     raise content.meter.refusal
             elif row.unpack is not None:
-                empty, before = True, account.found.total()
-                for inner in row.unpack(content, account):
+                empty, before = True, report.found.total()
+                for inner in row.unpack(content, report):
                     empty = False
                     yield from self._content(inner)
                     if inner.name != name:
-                        account.close(inner.name)
-                if empty and account.found.total() == before:
+                        report.close(inner.name)
+                if empty and report.found.total() == before:
                     say(codes.NOT_EVIDENCE, "is an archive without files to read")
             else:
                 say(codes.NOT_EVIDENCE, f"is of no format that is read; it looks like {row.name}")
@@ -483,26 +483,26 @@ class Walk:
         return None
 
 
-def records_of(row: Format, content: Content, account: Account) -> Iterator[Record]:
+def records_of(row: Format, content: Content, report: ReadReport) -> Iterator[Record]:
     """The records of one content, of a format that is read; whatever ends them ends nothing else.
 
     A refusal is about the whole path, and left in the content's meter for the one who walks it.
     """
     assert row.read is not None
-    return guarded(row.read(content, account), content, account)
+    return guarded(row.read(content, report), content, report)
 
 
-def guarded(records: Iterator[Record], content: Content, account: Account) -> Iterator[Record]:
+def guarded(records: Iterator[Record], content: Content, report: ReadReport) -> Iterator[Record]:
     """These records of a content, with what ends them before their time said."""
     try:
         yield from records
     except RefusalError as refusal:
         content.meter.refusal = refusal
     except DamageError as damage:
-        account.say(codes.UNREADABLE_FILE, content.within, str(damage), about=content.name)
+        report.say(codes.UNREADABLE_FILE, content.within, str(damage), about=content.name)
     except Exception as problem:
         reason = f"is not read any further: {type(problem).__name__}: {problem}"
-        account.say(codes.READER_FAILED, content.within, reason, about=content.name)
+        report.say(codes.READER_FAILED, content.within, reason, about=content.name)
 
 
 _PACKED_NAME = re.compile(r"(.+)\.(?:gz|bz2|xz|zst)", re.DOTALL)

@@ -1,7 +1,7 @@
 """What reading gives: records, and an account of everything that was met.
 
 A ``Record`` is one event and where it stood. ``Limits`` are what reading may cost: evidence comes
-from machines that somebody else controlled. The ``Account`` is kept while reading: how many records
+from machines that somebody else controlled. The ``ReadReport`` is kept while reading: how many records
 were met, how many could not be read, and what there is to say of each file. Counts are exact; of
 the findings only the first of a kind are kept for each file, so that a million broken lines take no
 more memory than twenty::
@@ -83,13 +83,13 @@ class Limits:
 
 
 @define(eq=False)
-class Account:
-    """The running account of one reading.
+class ReadReport:
+    """What one reading has come to so far: counts and diagnostics.
 
     ``records`` counts all records met, ``unreadable`` those of them that gave no event, ``sources``
     the files and members whose content was of a known format, ``bytes_read`` what came from disk or
-    standard input (before unpacking), ``found`` the findings by code, shown or not. ``left`` may
-    take lines of JSON before they are decoded, and gives the places of the others, in order.
+    standard input (before unpacking), ``found`` the findings by code, shown or not. ``candidates``
+    may take lines of JSON before they are decoded, and gives the places of the others, in order.
     """
 
     records: int = 0
@@ -97,7 +97,7 @@ class Account:
     sources: int = 0
     bytes_read: int = 0
     found: Counter[Code] = field(factory=Counter)
-    left: Callable[[list[bytes]], Iterable[int]] | None = None
+    candidates: Callable[[list[bytes]], Iterable[int]] | None = None
     _kept: list[tuple[str, Diagnostic]] = field(factory=list)
     _open: Counter[tuple[str, Code]] = field(factory=Counter)
     _dropped: int = 0
@@ -179,8 +179,8 @@ Entry = tuple[str, str, str, str, int, int, str, tuple[str, ...]]
 
 
 @define(eq=False)
-class Minutes(Account):
-    """An account that writes down what is said, for another one that is told later (`replay`).
+class DiagnosticsBuffer(ReadReport):
+    """An account that writes down what is said, for another one that is told later (`replay_diagnostics`).
 
     It keeps as much as that one can need: of the findings of a kind about a source the first ones,
     and the number of the others. `handed_over` gives what was said since the last time.
@@ -235,27 +235,27 @@ class Minutes(Account):
         return (*counts, entries)
 
 
-def replay(
-    account: Account,
-    minutes: tuple[int, int, int, int, Iterable[Entry]],
+def replay_diagnostics(
+    report: ReadReport,
+    buffered: tuple[int, int, int, int, Iterable[Entry]],
     *,
     records: int = 0,
     lines: int = 0,
 ) -> None:
-    """Tell an account what `Minutes.handed_over` gave.
+    """Tell an account what `DiagnosticsBuffer.handed_over` gave.
 
     Where it was about a piece of a source, ``records`` and ``lines`` are how many there were before
     the piece.
     """
-    number, unreadable, sources, size, entries = minutes
-    account.records += number
-    account.unreadable += unreadable
-    account.sources += sources
-    account.bytes_read += size
+    number, unreadable, sources, size, entries = buffered
+    report.records += number
+    report.unreadable += unreadable
+    report.sources += sources
+    report.bytes_read += size
     for what, id_, source, message, line, record, about, notes in entries:
         match what:
             case "say":
-                account.say(
+                report.say(
                     codes.ALL[id_],
                     source,
                     message,
@@ -265,43 +265,39 @@ def replay(
                     notes=tuple(notes),
                 )
             case "more":
-                account.more(codes.ALL[id_], source, line)
+                report.more(codes.ALL[id_], source, line)
             case "take back":
-                account.take_back(codes.ALL[id_], source)
+                report.take_back(codes.ALL[id_], source)
             case _:
-                account.close(source)
+                report.close(source)
 
 
 @define(eq=False)
-class Tally:
+class RecordCounter:
     """The records of one source as they are met, and what there is to say of them.
 
     ``met`` is whether at least one of them was of the format that the source seemed to have.
     """
 
     source: str
-    account: Account
+    report: ReadReport
     limits: Limits
     number: int = 0
     met: bool = False
 
     def count(self) -> int:
         """Count one record more and give its number."""
-        self.account.records += 1
+        self.report.records += 1
         self.number += 1
         return self.number
 
     def unreadable(self, line: int, reason: str) -> None:
         """The record that was counted last gives no event."""
-        self.account.unreadable += 1
-        self.account.say(
-            codes.UNREADABLE_RECORD, self.source, reason, line=line, record=self.number
-        )
+        self.report.unreadable += 1
+        self.report.say(codes.UNREADABLE_RECORD, self.source, reason, line=line, record=self.number)
 
     def too_large(self, line: int) -> None:
         """The record that was counted last is over the limit."""
-        self.account.unreadable += 1
+        self.report.unreadable += 1
         message = f"is larger than {self.limits.record_bytes:,} bytes"
-        self.account.say(
-            codes.RECORD_TOO_LARGE, self.source, message, line=line, record=self.number
-        )
+        self.report.say(codes.RECORD_TOO_LARGE, self.source, message, line=line, record=self.number)

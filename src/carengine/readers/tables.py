@@ -24,7 +24,7 @@ from ..diagnostics import codes
 from .json_text import decode
 from .lines import BOM, batches, without_mark
 from .pages import opened
-from .record import Account, Record, Tally
+from .record import ReadReport, Record, RecordCounter
 from .unpack import Content
 
 _SEPARATORS = (",", "\t", ";", "|")
@@ -145,15 +145,15 @@ def _decoded(content: Content, limit: int) -> Iterator[tuple[int, str]]:
             yield number, line.decode("utf-8", "surrogateescape")
 
 
-def read_table(content: Content, account: Account) -> Iterator[Record]:
+def read_table(content: Content, report: ReadReport) -> Iterator[Record]:
     """The rows of a table as events."""
-    return opened(_read_rows(content, account), decode)
+    return opened(_read_rows(content, report), decode)
 
 
-def _read_rows(content: Content, account: Account) -> Iterator[Record]:
-    tally = Tally(content.name, account, content.meter.limits)
+def _read_rows(content: Content, report: ReadReport) -> Iterator[Record]:
+    counter = RecordCounter(content.name, report, content.meter.limits)
     separator = separator_of(content.head) or separator_of(content.head, hinted=True) or ","
-    limit = min(tally.limits.record_bytes, _LARGEST_ROW)
+    limit = min(counter.limits.record_bytes, _LARGEST_ROW)
     # The csv module's bound on a cell is one for the whole process; it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), 2 * limit))
     names: list[str] = []
@@ -163,30 +163,30 @@ def _read_rows(content: Content, account: Account) -> Iterator[Record]:
         if text is not None and line == 1 and _PREAMBLE.fullmatch(text):
             continue
         if text is not None and not names:
-            names = _header(tally, _cells(text, separator) or text.split(separator))
+            names = _header(counter, _cells(text, separator) or text.split(separator))
             continue
-        number = tally.count()
+        number = counter.count()
         if text is None:
-            tally.unreadable(line, "has a quote that is not closed")
+            counter.unreadable(line, "has a quote that is not closed")
         elif len(text) > limit:
-            tally.too_large(line)
+            counter.too_large(line)
         elif not _is_text(text):
-            tally.unreadable(line, "is not UTF-8")
+            counter.unreadable(line, "is not UTF-8")
         else:
             cells = _cells(text, separator)
             if cells is None:
-                tally.unreadable(line, "has a line end amid a cell")
+                counter.unreadable(line, "has a line end amid a cell")
                 continue
             if len(cells) > len(names):
-                tally.unreadable(line, f"has {len(cells)} cells for {len(names)} columns")
+                counter.unreadable(line, f"has {len(cells)} cells for {len(names)} columns")
                 continue
             if len(cells) < len(names):
                 message = f"record {number} has {len(cells)} cells for {len(names)} columns"
-                account.say(codes.SHORT_ROW, content.name, message, line=line)
+                report.say(codes.SHORT_ROW, content.name, message, line=line)
             event = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
             yield Record(event, content.name, number)
-    if not tally.number:
-        account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+    if not counter.number:
+        report.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
 
 
 def _cells(text: str, separator: str) -> list[str] | None:
@@ -204,7 +204,7 @@ def _is_text(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
 
 
-def _header(tally: Tally, cells: list[str]) -> list[str]:
+def _header(counter: RecordCounter, cells: list[str]) -> list[str]:
     """The columns' names; a number tells apart those that are equal or empty, which is said."""
     names: list[str] = []
     taken = set(cells)
@@ -221,7 +221,7 @@ def _header(tally: Tally, cells: list[str]) -> list[str]:
             while name in taken:
                 name, number = f"{base}_{number}", number + 1
             message = f"column {place} has {'no name' if not cell else 'the name of another'}; it is read as {name}"
-            tally.account.say(codes.COLUMN_NAME, tally.source, message)
+            counter.report.say(codes.COLUMN_NAME, counter.source, message)
         taken.add(name)
         names.append(name)
     return names

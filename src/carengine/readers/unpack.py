@@ -33,7 +33,7 @@ from typing import Any, BinaryIO, Protocol
 from attrs import define, frozen
 
 from ..diagnostics import codes
-from .record import Account, Limits
+from .record import Limits, ReadReport
 
 CHUNK = 1 << 18
 HEAD = 1 << 16
@@ -141,7 +141,7 @@ def _fail(failure: DamageError) -> Iterator[bytes]:
     yield b""
 
 
-def file_chunks(file: BinaryIO, account: Account, meter: Meter | None = None) -> Iterator[bytes]:
+def file_chunks(file: BinaryIO, report: ReadReport, meter: Meter | None = None) -> Iterator[bytes]:
     """A file from where it stands to its end. With a meter, what is read adds to its size."""
     # A pipe gives what it has with read1, where read would wait for a full chunk.
     read: Callable[[int], bytes] = getattr(file, "read1", file.read)
@@ -152,15 +152,15 @@ def file_chunks(file: BinaryIO, account: Account, meter: Meter | None = None) ->
             raise DamageError(f"reading fails: {problem}") from None
         if not chunk:
             return
-        account.bytes_read += len(chunk)
+        report.bytes_read += len(chunk)
         if meter is not None:
             meter.size += len(chunk)
         yield chunk
 
 
-def needs_package(content: Content, account: Account, what: str, package: str) -> None:
+def needs_package(content: Content, report: ReadReport, what: str, package: str) -> None:
     """Say that a content is not read because a package that reads it is not installed."""
-    account.say(
+    report.say(
         codes.MISSING_PACKAGE,
         content.within,
         f"is {what}, and reading it needs the package {package}; it is not read",
@@ -321,8 +321,8 @@ def expand(chunks: Iterable[bytes], step: Step, meter: Meter, *, several: bool) 
         )
 
 
-def _stream(step: Step, name: str) -> Callable[[Content, Account], Iterator[Content]]:
-    def unpack(content: Content, account: Account) -> Iterator[Content]:
+def _stream(step: Step, name: str) -> Callable[[Content, ReadReport], Iterator[Content]]:
+    def unpack(content: Content, report: ReadReport) -> Iterator[Content]:
         chunks = expand(content.chunks, step, content.meter, several=True)
         yield inside(content, content.name, chunks, content.within)
 
@@ -336,12 +336,12 @@ unxz = _stream(xz_step, "xz")
 _unzstandard = _stream(_zstandard_step, "Zstandard")
 
 
-def unzstandard(content: Content, account: Account) -> Iterator[Content]:
+def unzstandard(content: Content, report: ReadReport) -> Iterator[Content]:
     """What a Zstandard file holds, under the same name."""
     if find_spec("zstandard") is None:
-        needs_package(content, account, "a Zstandard file", "zstandard")
+        needs_package(content, report, "a Zstandard file", "zstandard")
         return iter(())
-    return _unzstandard(content, account)
+    return _unzstandard(content, report)
 
 
 # Text in UTF-16
@@ -383,10 +383,10 @@ def is_stub(name: str) -> bool:
     return "__MACOSX" in folders or last.startswith("._") or last in ("__MACOSX", ".DS_Store")
 
 
-def admits(content: Content, name: str, number: int, account: Account) -> bool:
+def admits(content: Content, name: str, number: int, report: ReadReport) -> bool:
     """Whether member ``number`` (from 1) of an archive is to be read; if not, it has been said why."""
     if is_stub(name):
-        account.say(
+        report.say(
             codes.SKIPPED_FILE,
             content.name,
             "is a stub that macOS adds; it is not read",
@@ -396,10 +396,10 @@ def admits(content: Content, name: str, number: int, account: Account) -> bool:
     return number <= content.meter.limits.members
 
 
-def too_many(content: Content, account: Account) -> None:
+def too_many(content: Content, report: ReadReport) -> None:
     """Say that an archive has more members than the limit."""
     limit = content.meter.limits.members
-    account.say(
+    report.say(
         codes.EXPANSION_LIMIT,
         content.name,
         f"has more than {limit:,} members; the rest is not read",
@@ -468,7 +468,7 @@ def _header(block: bytes) -> tarfile.TarInfo | None:
         return None
 
 
-def untar(content: Content, account: Account) -> Iterator[Content]:
+def untar(content: Content, report: ReadReport) -> Iterator[Content]:
     """The files in a tar archive, read in order. Links, folders and devices are not files."""
     feed = Feed(content.chunks)
     number = 0
@@ -517,11 +517,11 @@ def untar(content: Content, account: Account) -> Iterator[Content]:
         portion = _Portion(feed, size)
         name = f"{content.name}!{member}"
         if sparse:
-            account.say(codes.UNREADABLE_FILE, content.name, "is a sparse file", about=name)
-        elif admits(content, member, number, account):
+            report.say(codes.UNREADABLE_FILE, content.name, "is a sparse file", about=name)
+        elif admits(content, member, number, report):
             yield inside(content, name, portion, content.name)
         elif number > content.meter.limits.members:
-            too_many(content, account)
+            too_many(content, report)
             return
         if feed.failed:
             return  # said where it happened: at the member

@@ -29,7 +29,7 @@ from attrs import define, field
 
 from ..diagnostics import codes
 from .lines import BOM, numbered, without_mark
-from .record import Account, Record, Tally
+from .record import ReadReport, Record, RecordCounter
 from .unpack import Content
 
 _DIRECTIVES = (b"#separator ", b"#set_separator", b"#empty_field", b"#path", b"#fields")
@@ -147,10 +147,10 @@ class _Header:
         return event
 
 
-def read_zeek(content: Content, account: Account) -> Iterator[Record]:
+def read_zeek(content: Content, report: ReadReport) -> Iterator[Record]:
     """The rows of a log in Zeek's own form."""
-    tally = Tally(content.name, account, content.meter.limits)
-    limit = tally.limits.record_bytes
+    counter = RecordCounter(content.name, report, content.meter.limits)
+    limit = counter.limits.record_bytes
     header = _Header()
     for number, line in numbered(without_mark(content.chunks), limit):
         if not line.strip():
@@ -162,25 +162,25 @@ def read_zeek(content: Content, account: Account) -> Iterator[Record]:
                 message = (
                     f"its header has {len(header.types)} types for {len(header.fields)} fields"
                 )
-                account.say(codes.UNREADABLE_FILE, content.name, message, line=number)
+                report.say(codes.UNREADABLE_FILE, content.name, message, line=number)
             continue
-        record = tally.count()
+        record = counter.count()
         if len(line) > limit:
-            tally.too_large(number)
+            counter.too_large(number)
             continue
         if not header.columns:
-            tally.unreadable(number, "stands before the line that names the fields")
+            counter.unreadable(number, "stands before the line that names the fields")
             continue
         try:
             event = header.event(line.decode("utf-8"))
         except UnicodeDecodeError as problem:
             event = f"is not UTF-8: byte {problem.start + 1} is wrong"
         if isinstance(event, str):
-            tally.unreadable(number, event)
+            counter.unreadable(number, event)
         else:
             yield Record(event, content.name, record)
-    if not tally.number:
-        account.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+    if not counter.number:
+        report.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
 
 
 # JSON

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from typing import Any, BinaryIO
 
 from ..diagnostics import codes
-from .record import Account
+from .record import ReadReport
 from .unpack import (
     CHUNK,
     Content,
@@ -53,18 +53,18 @@ _ZIP_ERRORS = (
 )
 
 
-def unzip(content: Content, account: Account) -> Iterator[Content]:
+def unzip(content: Content, report: ReadReport) -> Iterator[Content]:
     """The files in a zip archive, in the order of its directory."""
     limits = content.meter.limits
     whole = content.file is not None
     file = content.file if content.file is not None else spooled(content)
     if whole:
-        account.bytes_read -= file.tell()  # its members are counted as they are read
+        report.bytes_read -= file.tell()  # its members are counted as they are read
     try:
         try:
             count, size = _directory(file)
             if size > limits.members * 512:
-                account.say(
+                report.say(
                     codes.EXPANSION_LIMIT,
                     content.name,
                     f"has a directory of {count:,} members in {size:,} bytes "
@@ -79,12 +79,12 @@ def unzip(content: Content, account: Account) -> Iterator[Content]:
             if info.filename.endswith("/"):
                 continue
             number += 1
-            if admits(content, info.filename, number, account):
+            if admits(content, info.filename, number, report):
                 name = f"{content.name}!{info.filename}"
-                chunks = _member(file, info, content.meter, account if whole else None)
+                chunks = _member(file, info, content.meter, report if whole else None)
                 yield inside(content, name, chunks, content.name)
             elif number > limits.members:
-                too_many(content, account)
+                too_many(content, report)
                 return
     finally:
         if not whole:
@@ -114,11 +114,11 @@ def _directory(file: BinaryIO) -> tuple[int, int]:
 
 
 def _member(
-    file: BinaryIO, info: zipfile.ZipInfo, meter: Meter, account: Account | None
+    file: BinaryIO, info: zipfile.ZipInfo, meter: Meter, report: ReadReport | None
 ) -> Iterator[bytes]:
     step = _METHODS.get(info.compress_type)
     if info.flag_bits & 0x41 or info.compress_type == zipfile.ZIP_LZMA:
-        for chunk in _by_library(file, info, meter, account):
+        for chunk in _by_library(file, info, meter, report):
             meter.unpack(len(chunk))
             yield chunk
         return
@@ -126,7 +126,7 @@ def _member(
         raise DamageError(
             f"the member is packed with zip method {info.compress_type}, which is not read"
         )
-    chunks = _packed(file, info, account)
+    chunks = _packed(file, info, report)
     if step is not None:
         chunks = expand(chunks, step, meter, several=False)
     checksum = 0
@@ -139,7 +139,7 @@ def _member(
         raise DamageError("the member is damaged: its checksum is another")
 
 
-def _packed(file: BinaryIO, info: zipfile.ZipInfo, account: Account | None) -> Iterator[bytes]:
+def _packed(file: BinaryIO, info: zipfile.ZipInfo, report: ReadReport | None) -> Iterator[bytes]:
     try:
         file.seek(info.header_offset)
         header = file.read(30)
@@ -154,8 +154,8 @@ def _packed(file: BinaryIO, info: zipfile.ZipInfo, account: Account | None) -> I
             chunk = file.read(min(CHUNK, left))
             if not chunk:
                 raise DamageError("the zip archive ends within this member")
-            if account is not None:
-                account.bytes_read += len(chunk)
+            if report is not None:
+                report.bytes_read += len(chunk)
             left -= len(chunk)
             yield chunk
     except (OSError, ValueError, OverflowError) as problem:
@@ -163,7 +163,7 @@ def _packed(file: BinaryIO, info: zipfile.ZipInfo, account: Account | None) -> I
 
 
 def _by_library(
-    file: BinaryIO, info: zipfile.ZipInfo, meter: Meter, account: Account | None
+    file: BinaryIO, info: zipfile.ZipInfo, meter: Meter, report: ReadReport | None
 ) -> Iterator[bytes]:
     """A member as ``zipfile`` or ``pyzipper`` reads it."""
     encrypted = bool(info.flag_bits & 0x41)
@@ -192,5 +192,5 @@ def _by_library(
             reason = f"the password is not right, or the member is damaged ({problem})"
             raise DamageError(f"the member is encrypted; {reason}") from None
         raise DamageError(f"the member is damaged ({problem})") from None
-    if account is not None:
-        account.bytes_read += info.compress_size
+    if report is not None:
+        report.bytes_read += info.compress_size

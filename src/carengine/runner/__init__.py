@@ -1,10 +1,10 @@
 """Runs over evidence, in one process or several that share the work.
 
-`Hunting` is a run. ``hunting`` puts together what ``bench`` finds in pieces of evidence, in the
+`Run` is a run. ``hunting`` puts together what ``bench`` finds in pieces of evidence, in the
 processes of a ``crew``; ``desk`` is what is done with each record, wherever it is read.
 """
 
 from .pool import WorkerError
-from .run import Hunting, cores
+from .run import Run, cores
 
-__all__ = ["Hunting", "WorkerError", "cores"]
+__all__ = ["Run", "WorkerError", "cores"]

@@ -69,14 +69,14 @@ def start_method(wanted: str = "auto") -> str:
 
 
 @define(eq=False)
-class _Worker:
+class _Process:
     process: Any
     pipe: Connection
     waiting: list[int] = field(factory=list)
     """The numbers of the pieces it has been given and not finished, in order."""
 
 
-class Crew:
+class WorkerPool:
     """The processes of a run. ``make`` is called in each of them with ``arguments`` and gives what
     it works with.
 
@@ -88,7 +88,7 @@ class Crew:
         self, count: int, method: str, make: Callable[..., Work], arguments: Sequence[Any]
     ) -> None:
         context = multiprocessing.get_context(method)
-        self._workers: list[_Worker] = []
+        self._workers: list[_Process] = []
         try:
             for _ in range(count):
                 ours, theirs = context.Pipe()
@@ -99,7 +99,7 @@ class Crew:
                 )
                 process.start()
                 theirs.close()
-                self._workers.append(_Worker(process, ours))
+                self._workers.append(_Process(process, ours))
         except BaseException:
             self.close()
             raise
@@ -153,7 +153,7 @@ class Crew:
                 del worker.waiting[0]
             yield number, body, kind == _LAST
 
-    def _lost(self, worker: _Worker) -> WorkerError:
+    def _lost(self, worker: _Process) -> WorkerError:
         worker.process.join(1.0)
         code = worker.process.exitcode
         how = f"by signal {-code}" if code is not None and code < 0 else f"with status {code}"

@@ -13,20 +13,19 @@ rules did not match. Which ones must not depend on how the work is divided. They
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from attrs import define, field
 
-from ..engine import Match, Origin
+from ..engine import Match, Origin, Session
 from ..engine.report.profile import FEEDING, TAKING, Profile
-from ..engine.report.rule_status import FIRST_EVENTS, Sample, Seen
-from ..engine.report.unrecognised import UnknownShapes
-from ..engine.session import Session
+from ..engine.report.rule_status import FIRST_EVENTS, FieldCoverage, ObservedFields
+from ..engine.report.unrecognised import UnrecognisedShapes
 from ..readers import Record
 
 Key = tuple[tuple[str, str, str], ...]
-Glance = tuple[int, Seen, bool]
+Observation = tuple[int, ObservedFields, bool]
 """An event that was looked at: its number if it is one of the first, its fields, and whether it was
 chosen by chance."""
 
@@ -43,40 +42,40 @@ def _nothing() -> None:
 
 
 @define(eq=False)
-class Sampling:
+class CoverageSampling:
     """Puts together what was looked at, in the order of the run, and keeps what belongs to the
     sample."""
 
-    sample: Sample
+    coverage: FieldCoverage
     _met: set[Key] = field(factory=set)
 
-    def note(self, glance: Glance, before: int) -> None:
+    def note(self, observe: Observation, before: int) -> None:
         """Note an event; ``before`` is how many came before those that its number counts."""
-        number, seen, chosen = glance
+        number, seen, chosen = observe
         key = tuple((name, object_, action) for name, object_, action, _ in seen)
         first = number > 0 and before + number <= FIRST_EVENTS
         new = key not in self._met and len(self._met) < _MOST_COMBINATIONS
         if new:
             self._met.add(key)
         if first or new or chosen:
-            self.sample.note(seen)
+            self.coverage.add(seen)
 
 
 @define(eq=False)
-class Desk:
+class RecordProcessor:
     """Feeds records to a session.
 
     ``inside`` tells which events are in the range of time asked for; with it, no line is taken
-    unread. ``glance`` gets what events have that were looked at, ``emit`` the matches, ``tick`` is
+    unread. ``observe`` gets what events have that were looked at, ``emit`` the matches, ``tick`` is
     called now and then. ``first`` is how many of the next events may be among the first of the run.
     """
 
     session: Session
-    sample: Sample
-    unknown: UnknownShapes
+    coverage: FieldCoverage
+    unrecognised: UnrecognisedShapes
     inside: Callable[[Mapping[str, Any]], bool] | None
     emit: Callable[[Match], None]
-    glance: Callable[[Glance], None]
+    observe: Callable[[Observation], None]
     tick: Callable[[], None] = _nothing
     after: Callable[[int, list[Match]], None] | None = None
     first: int = FIRST_EVENTS
@@ -86,14 +85,9 @@ class Desk:
     _chosen: bool = False
     _met: set[int] = field(factory=set)
     _clock: float = float("-inf")
-    lefts: Callable[[list[bytes]], Iterator[int]] = field(init=False)
-    """`left`, measured where that is wanted."""
-    looks: Callable[[Record], None] = field(init=False)
-    """`look`, likewise."""
     _moving: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.lefts, self.looks = self.left, self.look
         self._moving = bool(self.session.engine.streams)
 
     def begin(self, first: int) -> None:
@@ -102,7 +96,7 @@ class Desk:
         self.first, self._number = first, 0
         self._is_line = self._chosen = False
 
-    def left(self, lines: list[bytes]) -> Iterator[int]:
+    def candidates(self, lines: list[bytes]) -> Iterator[int]:
         """The places of lines of JSON that are to be read, in order; the others are dealt with.
         `read_events` asks for them."""
         begun = 0
@@ -119,7 +113,7 @@ class Desk:
             if not length & _ONE_IN and place >= begun and not crc32(lines[place]) & _ONE_IN
         ]
         for end in (*chosen, number):
-            for place in self._unread(lines[begun:end] if end - begun < number else lines):
+            for place in self._undecided(lines[begun:end] if end - begun < number else lines):
                 self._is_line, self._chosen = True, False
                 yield begun + place
             if end < number:
@@ -127,19 +121,19 @@ class Desk:
                 yield end
             begun = end + 1
 
-    def _unread(self, lines: list[bytes]) -> Iterator[int]:
-        """The places of the lines that the sieve leaves; the others are counted as records."""
+    def _undecided(self, lines: list[bytes]) -> Iterator[int]:
+        """The places of the lines that the prefilter does not reject; the others are counted as records."""
         begun = 0
         if self._moving:
-            take = self.session.sieve.take
+            take = self.session.prefilter.rejects
             for place, line in enumerate(lines):
                 if take(line):
-                    self._moved()
+                    self._clock_moved()
                     self._counted(1)
                 else:
                     yield place
             return
-        for place in self.session.sieve.left(lines):
+        for place in self.session.prefilter.candidates(lines):
             self._counted(place - begun)
             begun = place + 1
             yield place
@@ -151,7 +145,7 @@ class Desk:
         if before // _TICK != self._records // _TICK:
             self.tick()
 
-    def _moved(self) -> None:
+    def _clock_moved(self) -> None:
         """A line that was taken may have moved the clock, and thus decided matches."""
         if self.after is not None:
             self.after(0, [])
@@ -162,8 +156,8 @@ class Desk:
             for match in self.session.arrived():
                 self.emit(match)
 
-    def look(self, record: Record) -> None:
-        """Deal with a record that was read."""
+    def process(self, record: Record) -> None:
+        """Feed a record that was read to the session."""
         chosen = self._chosen if self._is_line else not record.number & _ONE_RECORD_IN
         self._is_line = self._chosen = False
         self._counted(1)
@@ -185,15 +179,26 @@ class Desk:
         latest = session.latest
         assert latest is not None
         if not latest.maps:
-            self.unknown.add(event)
+            self.unrecognised.add(event)
         elif number or chosen or id(latest) not in self._met:
             if len(self._met) > _MOST_COMBINATIONS:
                 self._met.clear()
             self._met.add(id(latest))
-            self.glance((number, self.sample.seen(event), chosen))
+            self.observe((number, self.coverage.observation_of(event), chosen))
 
 
-def watched(desk: Desk, profile: Profile) -> None:
-    """Let a profile measure what a desk does."""
-    desk.lefts = profile.timed_steps(TAKING, desk.left)
-    desk.looks = profile.timed(FEEDING, desk.look)
+class Steps(NamedTuple):
+    """What a run calls for lines, and for records."""
+
+    candidates: Callable[[list[bytes]], Iterator[int]]
+    process: Callable[[Record], None]
+
+
+def steps_of(processor: RecordProcessor, profile: Profile | None) -> Steps:
+    """The steps of a processor, measured where there is a profile."""
+    if profile is None:
+        return Steps(processor.candidates, processor.process)
+    return Steps(
+        profile.timed_steps(TAKING, processor.candidates),
+        profile.timed(FEEDING, processor.process),
+    )

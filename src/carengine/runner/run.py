@@ -9,7 +9,7 @@ their order, findings, numbers::
                           decides single events      counts, findings, matches, moves
 
 It does the first pieces itself, so that the others begin (as copies of it) with rules that are
-compiled and a sieve that has learned; small evidence needs no other process at all. What waits to
+compiled and a prefilter that has learned; small evidence needs no other process at all. What waits to
 be put together is bounded: pieces are handed out when there is room, and when there is none only
 the piece whose turn it is gets on.
 """
@@ -32,19 +32,19 @@ from attrs import define, field, frozen
 from .. import gc_control
 from ..diagnostics import codes
 from ..engine import Engine, Match, Origin, StreamOptions
+from ..engine.recording import replay
 from ..engine.report.profile import MERGING, READING, WRITING, Profile
-from ..engine.report.rule_status import FIRST_EVENTS, Sample
-from ..engine.report.unrecognised import UnknownShapes
-from ..engine.streams.recording import caught_up
+from ..engine.report.rule_status import FIRST_EVENTS, FieldCoverage
+from ..engine.report.unrecognised import UnrecognisedShapes
 from ..readers import Limits, Reading, Record
 from ..readers.json_text import conclude
 from ..readers.pieces import PIECE, Ending, Here, Lines, Piece, Whole, pieces
 from ..readers.reading import Walk
-from ..readers.record import Account, Minutes, Tally, replay
+from ..readers.record import DiagnosticsBuffer, ReadReport, RecordCounter, replay_diagnostics
 from ..tuning import InTime, TimeRange
-from .pool import Crew, Work, start_method, unpack
-from .processor import Desk, Sampling, watched
-from .worker import Bench, Part, Render, Settings, message_of
+from .pool import Work, WorkerPool, start_method, unpack
+from .processor import CoverageSampling, RecordProcessor, steps_of
+from .worker import PartialResult, Render, RunSettings, Worker, message_of
 
 _WARM = 2 * PIECE
 # All processes together work on so many pieces' worth of a file, and on several: whoever reads on
@@ -64,10 +64,10 @@ def cores() -> int:
 
 
 @frozen
-class _Said:
+class _WalkDiagnostics:
     """What the walk had to say."""
 
-    minutes: Any
+    diagnostics: Any
 
 
 @define(eq=False)
@@ -91,7 +91,7 @@ class _Text:
     ended: bool = False
 
 
-class Hunting:
+class Run:
     """One run of an engine over the evidence at some paths.
 
     ``jobs`` is the number of processes that share the work, 0 for as many as there are cores;
@@ -101,7 +101,7 @@ class Hunting:
     or ``auto``. With ``profile``, what rules cost is measured, in all processes together.
 
     `run` hands out matches; iterating gives them. ``reading`` and ``session`` are the accounts of
-    both halves, ``sample`` and ``unknown`` what was looked at closer, ``inside`` counts what the
+    both halves, ``coverage`` and ``unrecognised`` what was looked at closer, ``inside`` counts what the
     range of time left out. They tell of the part that has been dealt with.
 
     `WorkerError` (CE546) is raised when a process is lost.
@@ -133,7 +133,7 @@ class Hunting:
         self.engine = engine = engine if self.profile is None else self.profile.engine
         self.jobs = jobs or cores()
         secret = password.encode() if isinstance(password, str) else password
-        self._settings = Settings(
+        self._settings = RunSettings(
             options or StreamOptions(),
             times or TimeRange(),
             render,
@@ -142,58 +142,55 @@ class Hunting:
             profile,
         )
         self.session = engine.session(self._settings.options)
-        if self.profile is not None:
-            self.profile.attach(self.session)
-        self.sample = Sample(engine)
-        self.unknown = UnknownShapes()
+        self.coverage = FieldCoverage(engine)
+        self.unrecognised = UnrecognisedShapes()
         self.inside = InTime(engine, self._settings.times)
-        self._sampling = Sampling(self.sample)
-        self._account = Account()
+        self._sampling = CoverageSampling(self.coverage)
+        self._report = ReadReport()
         self._paths = [os.fspath(path) for path in paths]
-        account = self._account if self.jobs == 1 else Minutes()
-        self._walk = Walk.of(account, self._settings.limits, stdin, secret, include, exclude)
+        stats = self._report if self.jobs == 1 else DiagnosticsBuffer()
+        self._walk = Walk.of(stats, self._settings.limits, stdin, secret, include, exclude)
         self._found: list[Match | bytes] = []
         if self.jobs == 1:
-            desk = self._desk = self._own_desk()
-            if self.profile is not None:
-                watched(desk, self.profile)
-            self._account.left = desk.lefts
-            self.reading = Reading(self._walk.records(self._paths), self._account)
+            self._processor = self._own_processor()
+            self._steps = steps_of(self._processor, self.profile)
+            self._report.candidates = self._steps.candidates
+            self.reading = Reading(self._walk.records(self._paths), self._report)
             return
-        self.reading = Reading(_nothing_more(), self._account)
-        self._bench = Bench(engine, self._settings, self.profile)
+        self.reading = Reading(_nothing_more(), self._report)
+        self._worker = Worker(engine, self._settings, self.profile)
         self._start = start
         self._piece = piece
         self._warm = warm
         self._stopped: set[int] = set()
-        self._steps = pieces(self._walk, self._paths, self._stopped, piece, self._stretch)
-        self._crew: Crew | None = None
+        self._pieces = pieces(self._walk, self._paths, self._stopped, piece, self._stretch)
+        self._pool: WorkerPool | None = None
         self._engine_file: str | None = None
         self._next: Piece | None = None
         self._here: Here | None = None
         self._walked = False
-        self._order: deque[_Said | Ending | _Slot] = deque()
+        self._order: deque[_WalkDiagnostics | Ending | _Slot] = deque()
         self._slots: dict[int, _Slot] = {}
         self._given = 0
         self._waiting = 0
         self._texts: dict[int, _Text] = {}
 
-    def _own_desk(self) -> Desk:
+    def _own_processor(self) -> RecordProcessor:
         sampling = self._sampling
-        return Desk(
+        return RecordProcessor(
             self.session,
-            self.sample,
-            self.unknown,
+            self.coverage,
+            self.unrecognised,
             self.inside if self._settings.times else None,
             emit=self._emit,
-            glance=lambda glance: sampling.note(glance, 0),
+            observe=lambda observe: sampling.note(observe, 0),
         )
 
     def _emit(self, match: Match) -> None:
         render = self._settings.render
         self._found.append(match if render is None else render(match))
 
-    def __enter__(self) -> Hunting:
+    def __enter__(self) -> Run:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -204,10 +201,10 @@ class Hunting:
         self.reading.close()
         if self.jobs == 1:
             return
-        self._steps.close()
-        if self._crew is not None:
-            self._crew.close()
-            self._crew = None
+        self._pieces.close()
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
         if self._engine_file is not None:
             Path(self._engine_file).unlink(missing_ok=True)
             self._engine_file = None
@@ -217,9 +214,9 @@ class Hunting:
     def __iter__(self) -> Iterator[Match | bytes]:
         """All matches (what ``render`` makes of each, if it was given), in order."""
         if self.jobs == 1:
-            look, found = self._desk.looks, self._found
+            process, found = self._steps.process, self._found
             for record in self._measured(self.reading):
-                look(record)
+                process(record)
                 if found:
                     yield from found
                     found.clear()
@@ -242,16 +239,16 @@ class Hunting:
         if self.profile is not None:
             emit = self.profile.timed(WRITING, emit)
         if self.jobs == 1:
-            desk = self._desk
-            desk.tick = tick
+            processor = self._processor
+            processor.tick = tick
             if self._settings.render is None:
-                desk.emit = emit
+                processor.emit = emit
             else:
                 render = self._settings.render
-                desk.emit = lambda match: emit(render(match))
-            look = desk.looks
+                processor.emit = lambda match: emit(render(match))
+            process = self._steps.process
             for record in self._measured(self.reading):
-                look(record)
+                process(record)
         else:
             with _interrupts() as interrupted:
                 for _ in self._merged(interrupted):
@@ -295,7 +292,7 @@ class Hunting:
             self._warm_up()
             self._warm = 0
             if self._next is not None:
-                self._hire()
+                self._start_workers()
 
     def _warm_up(self) -> None:
         while self._warm > 0 and self._advance():
@@ -309,7 +306,7 @@ class Hunting:
             self._next = None
             slot = _Slot(piece, done=True)
             self._order.append(slot)
-            slot.parts.extend(self._bench.work(message_of(piece, self._first())))
+            slot.parts.extend(self._worker.work(message_of(piece, self._first())))
             for _ in self._put_together():
                 pass  # what was found waits for `run`
 
@@ -323,28 +320,28 @@ class Hunting:
 
     def _first(self) -> int:
         """How many events of the next piece may be among the first of the run."""
-        return FIRST_EVENTS if self.session.account.events < FIRST_EVENTS else 0
+        return FIRST_EVENTS if self.session.stats.events < FIRST_EVENTS else 0
 
-    def _hire(self) -> None:
+    def _start_workers(self) -> None:
         """Start the other processes."""
         method = start_method(self._start)
         if method == "fork":
-            self._crew = Crew(self.jobs, method, _forked, (self._bench,))
+            self._pool = WorkerPool(self.jobs, method, _forked, (self._worker,))
             return
         descriptor, self._engine_file = tempfile.mkstemp(suffix=".carengine")
         os.close(descriptor)
         self.engine.save(self._engine_file)
-        self._crew = Crew(self.jobs, method, _spawned, (self._engine_file, self._settings))
+        self._pool = WorkerPool(self.jobs, method, _spawned, (self._engine_file, self._settings))
 
     def _advance(self) -> bool:
         """Walk on by a step; False where that has to wait."""
         if self._walked or self._next is not None or self._here is not None:
             return False
-        step = next(self._steps, None)
-        assert isinstance(self._walk.account, Minutes)
-        minutes = self._walk.account.handed_over()
-        if any(minutes):
-            self._order.append(_Said(minutes))
+        step = next(self._pieces, None)
+        assert isinstance(self._walk.report, DiagnosticsBuffer)
+        diagnostics = self._walk.report.handed_over()
+        if any(diagnostics):
+            self._order.append(_WalkDiagnostics(diagnostics))
         match step:
             case None:
                 self._walked = True
@@ -368,8 +365,8 @@ class Hunting:
                 here, self._here = self._here, None
                 content = here.found[1]
                 slot = _Slot(Whole(content.name, content.within, content.depth))
-                for part in self._bench.here(here.found, self._first()):
-                    self._merge(slot, Part(*part))
+                for part in self._worker.work_here(here.found, self._first()):
+                    self._merge(slot, PartialResult(*part))
                     yield
                 continue
             if self._next is not None and self._give(self._next):
@@ -384,25 +381,25 @@ class Hunting:
 
     def _give(self, piece: Piece) -> bool:
         """Hand a piece out, if there is room."""
-        if self._crew is None:
-            self._hire()
-        assert self._crew is not None
-        if self._waiting >= _MOST_WAITING or not self._crew.free(idle=piece.data is not None):
+        if self._pool is None:
+            self._start_workers()
+        assert self._pool is not None
+        if self._waiting >= _MOST_WAITING or not self._pool.free(idle=piece.data is not None):
             return False
         slot = self._slots[self._given] = _Slot(piece)
         self._order.append(slot)
-        self._crew.give(self._given, message_of(piece, self._first()))
+        self._pool.give(self._given, message_of(piece, self._first()))
         self._given += 1
         return True
 
     def _wait(self, interrupted: list[bool] | None) -> None:
         """Wait for what comes next, and take it in."""
-        assert self._crew is not None
+        assert self._pool is not None
         head = self._order[0]
         only = None
         if self._waiting >= _MOST_WAITING:
             only = next(number for number, slot in self._slots.items() if slot is head)
-        for number, message, last in self._crew.answers(only, interrupted):
+        for number, message, last in self._pool.answers(only, interrupted):
             slot = self._slots[number]
             slot.parts.append(message)
             self._waiting += len(message) + _MESSAGE
@@ -415,8 +412,8 @@ class Hunting:
         while self._order:
             head = self._order[0]
             match head:
-                case _Said(minutes):
-                    replay(self._account, minutes)
+                case _WalkDiagnostics(diagnostics):
+                    replay_diagnostics(self._report, diagnostics)
                 case Ending():
                     self._end(head)
                 case _Slot():
@@ -425,7 +422,7 @@ class Hunting:
                         if isinstance(part, bytes):
                             self._waiting -= len(part) + _MESSAGE
                             part = unpack(part)
-                        self._merge(head, Part(*part))
+                        self._merge(head, PartialResult(*part))
                         yield
                     if not head.done:
                         return
@@ -434,23 +431,23 @@ class Hunting:
     def _end(self, ending: Ending) -> None:
         """A text that was cut is at its end."""
         text = self._texts.pop(ending.text)
-        account, name, within = self._account, ending.name, ending.within
+        stats, name, within = self._report, ending.name, ending.within
         match ending.failure:
             case _ if text.ended:
                 pass  # it has been said
             case None:
                 limits = self._settings.limits
-                tally = Tally(name, account, limits, text.records, text.met)
-                conclude(tally, within, like_json=ending.like_json)
+                counter = RecordCounter(name, stats, limits, text.records, text.met)
+                conclude(counter, within, like_json=ending.like_json)
             case ("damage", message):
-                account.say(codes.UNREADABLE_FILE, within, message, about=name)
+                stats.say(codes.UNREADABLE_FILE, within, message, about=name)
             case ("fault", message):
                 reason = f"is not read any further: {message}"
-                account.say(codes.READER_FAILED, within, reason, about=name)
+                stats.say(codes.READER_FAILED, within, reason, about=name)
             case _:
                 pass  # a refusal is said by the walk
 
-    def _merge(self, slot: _Slot, part: Part) -> None:
+    def _merge(self, slot: _Slot, part: PartialResult) -> None:
         """Take in a part whose turn it is."""
         profile = self.profile
         if profile is None:
@@ -461,30 +458,30 @@ class Hunting:
         profile.leave(MERGING, start)
         profile.add(part.profile)
 
-    def _take_in(self, slot: _Slot, part: Part) -> None:
+    def _take_in(self, slot: _Slot, part: PartialResult) -> None:
         piece = slot.piece
         text = None
         if isinstance(piece, Lines):
             text = self._texts.setdefault(piece.text, _Text())
             if text.ended:
                 return  # nothing of what follows a failure is read
-        account = self.session.account
+        stats = self.session.stats
         if slot.before is None:
-            slot.before = account.events
+            slot.before = stats.events
         records = 0 if text is None else text.records
-        replay(
-            self._account, part.minutes, records=records, lines=0 if text is None else text.lines
+        replay_diagnostics(
+            self._report, part.diagnostics, records=records, lines=0 if text is None else text.lines
         )
-        account.add(part.account)
+        stats.add(part.stats)
         self.inside.outside += part.outside
         self.inside.timeless += part.timeless
-        for glance in part.glances:
-            self._sampling.note(glance, slot.before)
-        self.unknown.merge(part.unknown)
+        for observe in part.observations:
+            self._sampling.note(observe, slot.before)
+        self.unrecognised.merge(part.unrecognised)
         self._replay(piece.name, part, records)
         if isinstance(piece, Lines) and text is not None:
             # Within a piece numbers go on by themselves.
-            slot.counted += part.minutes[0]
+            slot.counted += part.diagnostics[0]
             if slot.done and not slot.parts:
                 lines, met, ended = part.progress
                 text.records += slot.counted
@@ -494,10 +491,10 @@ class Hunting:
                 if ended:
                     self._stopped.add(piece.text)
 
-    def _replay(self, name: str, part: Part, records: int) -> None:
+    def _replay(self, name: str, part: PartialResult, records: int) -> None:
         """Do what the events of a part did, in order."""
-        places, session, render = self._bench.places, self.session, self._settings.render
-        for number, matches, moves in part.entries:
+        codec, session, render = self._worker.codec, self.session, self._settings.render
+        for number, matches, recording in part.entries:
             origin = Origin(name, number + records)
             placed: list[tuple[Any, Match | bytes]] = []
             for place, *shown in matches:
@@ -507,10 +504,10 @@ class Hunting:
                     case [before, after]:
                         placed.append((place, before + b"%d" % origin.record + after))
                     case [data]:
-                        found = places.match_at(place, data, origin)
+                        found = codec.decode_match(place, data, origin)
                         placed.append((place, found if render is None else render(found)))
-            if moves:
-                arrived = caught_up(session, places, moves, origin)
+            if recording:
+                arrived = replay(session, codec, recording, origin)
                 if arrived:
                     placed += [(p, m if render is None else render(m)) for p, m in arrived]
                     placed.sort(key=lambda item: item[0])
@@ -522,15 +519,15 @@ def _nothing_more() -> Any:
     yield iter(())
 
 
-def _forked(bench: Bench) -> Work:
-    bench.begin()
-    return bench.work
+def _forked(worker: Worker) -> Work:
+    worker.begin()
+    return worker.work
 
 
-def _spawned(engine_file: str, settings: Settings) -> Work:
+def _spawned(engine_file: str, settings: RunSettings) -> Work:
     engine = Engine.load(engine_file)
     profile = Profile(engine) if settings.profiled else None
-    return Bench(engine if profile is None else profile.engine, settings, profile).work
+    return Worker(engine if profile is None else profile.engine, settings, profile).work
 
 
 @contextmanager

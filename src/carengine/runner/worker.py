@@ -14,18 +14,18 @@ from typing import Any
 from attrs import astuple, define, evolve, field
 
 from ..engine import Engine, Match, StreamOptions
-from ..engine.account import difference
+from ..engine.recording import EngineCodec, EventActions, Place, recording_session
 from ..engine.report.profile import READING, Profile
-from ..engine.report.rule_status import Sample
-from ..engine.report.unrecognised import UnknownShapes
-from ..engine.streams.recording import Entry, Place, Places, first_half
+from ..engine.report.rule_status import FieldCoverage
+from ..engine.report.unrecognised import UnrecognisedShapes
+from ..engine.stats import difference
 from ..readers import Limits, Record
 from ..readers.json_text import Treatment
 from ..readers.pieces import Lines, Piece, Progress, Whole, read
 from ..readers.reading import Found, records_of
-from ..readers.record import Minutes
+from ..readers.record import DiagnosticsBuffer
 from ..tuning import InTime, TimeRange
-from .processor import Desk, Glance, watched
+from .processor import Observation, RecordProcessor, steps_of
 
 Render = Callable[[Match], bytes]
 """What a match is to be written as. It may show the origins of events, and nothing else that hangs
@@ -38,7 +38,7 @@ _BYTES = 4 << 20
 
 
 @define(eq=False)
-class Settings:
+class RunSettings:
     """How a run goes, the same in all its processes."""
 
     options: StreamOptions = field(factory=StreamOptions)
@@ -50,57 +50,58 @@ class Settings:
 
 
 @define(eq=False)
-class Part:
+class PartialResult:
     """What was found in a piece of evidence, or in a part of it.
 
-    ``minutes`` is what reading had to say, ``account`` what the session counted; ``outside`` and
-    ``timeless`` are of the range of time; ``glances`` and ``unknown`` are what was looked at
-    closer; ``entries`` is what events did, their matches shown as `Bench` does. ``profile`` is what
+    ``diagnostics`` is what reading had to say, ``stats`` what the session counted; ``outside`` and
+    ``timeless`` are of the range of time; ``observations`` and ``unrecognised`` are what was looked at
+    closer; ``entries`` is what events did, their matches shown as `Worker` does. ``profile`` is what
     was measured. ``progress`` is that of a piece of lines, known when the piece is read to its end.
     """
 
-    minutes: Any
-    account: dict[str, Any]
+    diagnostics: Any
+    stats: dict[str, Any]
     outside: int
     timeless: int
-    glances: list[Glance]
-    unknown: list[Any]
-    entries: list[Entry]
+    observations: list[Observation]
+    unrecognised: list[Any]
+    entries: list[EventActions]
     profile: list[Any]
     progress: tuple[int, bool, bool]
 
 
-class Bench:
+class Worker:
     """The half of a session that a process works with, over one piece after another.
 
     A match is shown as its `Place` and one of: what it is to be written as; that, in two parts,
-    between which the number of its record belongs; or what `Places.match` makes of it.
+    between which the number of its record belongs; or what `EngineCodec.encode_match` makes of it.
     """
 
-    def __init__(self, engine: Engine, settings: Settings, profile: Profile | None = None) -> None:
+    def __init__(
+        self, engine: Engine, settings: RunSettings, profile: Profile | None = None
+    ) -> None:
         self._profile = profile
-        self.places = Places(engine)
+        self.codec = EngineCodec(engine)
         self._settings = settings
-        self._session, self._moves = first_half(engine, self.places, settings.options)
+        self._session, self._recording = recording_session(engine, self.codec, settings.options)
         self._inside = InTime(engine, settings.times)
-        self._unknown = UnknownShapes(most=None)
-        self._glances: list[Glance] = []
+        self._unrecognised = UnrecognisedShapes(most=None)
+        self._observations: list[Observation] = []
         # Nobody who writes events can know it.
         self._mark = 1 << 60 | secrets.randbits(60)
         self._relative = False
         self._matches = self._size = 0
         self._before: dict[str, Any] = {}
-        self.desk = Desk(
+        self.processor = RecordProcessor(
             self._session,
-            Sample(engine),
-            self._unknown,
+            FieldCoverage(engine),
+            self._unrecognised,
             self._inside if settings.times else None,
             emit=lambda match: None,
-            glance=self._glances.append,
+            observe=self._observations.append,
             after=self._after,
         )
-        if profile is not None:
-            watched(self.desk, profile)
+        self._steps = steps_of(self.processor, profile)
 
     def begin(self) -> None:
         """This is a copy of the bench in another process: what was measured there counts there."""
@@ -108,28 +109,32 @@ class Bench:
             self._profile.taken()
 
     def work(self, message: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-        """What is found in a piece, as tuples of what a `Part` has; the last has what is known at
+        """What is found in a piece, as tuples of what a `PartialResult` has; the last has what is known at
         the end."""
         first, piece = read_message(message)
         settings = self._settings
         self._relative = isinstance(piece, Lines) and not piece.opening
-        minutes = Minutes(left=self.desk.lefts)
+        diagnostics = DiagnosticsBuffer(candidates=self._steps.candidates)
         progress = Progress()
-        records = read(piece, minutes, settings.limits, settings.password, progress)
-        yield from self._read(records, minutes, progress, first)
+        records = read(piece, diagnostics, settings.limits, settings.password, progress)
+        yield from self._read(records, diagnostics, progress, first)
 
-    def here(self, found: Found, first: int) -> Iterator[tuple[Any, ...]]:
+    def work_here(self, found: Found, first: int) -> Iterator[tuple[Any, ...]]:
         """The same for a content that is open in this process."""
         self._relative = False
-        minutes = Minutes(left=self.desk.lefts)
-        yield from self._read(records_of(*found, minutes), minutes, Progress(), first)
+        diagnostics = DiagnosticsBuffer(candidates=self._steps.candidates)
+        yield from self._read(records_of(*found, diagnostics), diagnostics, Progress(), first)
 
     def _read(
-        self, records: Iterator[Record], minutes: Minutes, progress: Progress, first: int
+        self,
+        records: Iterator[Record],
+        diagnostics: DiagnosticsBuffer,
+        progress: Progress,
+        first: int,
     ) -> Iterator[tuple[Any, ...]]:
-        desk = self.desk
-        desk.begin(first)
-        look, number, profile = desk.looks, 0, self._profile
+        processor = self.processor
+        processor.begin(first)
+        look, number, profile = self._steps.process, 0, self._profile
         start = None if profile is None else profile.enter()
         for record in records:
             look(record)
@@ -138,42 +143,42 @@ class Bench:
                 number = 0
                 if profile is not None and start is not None:
                     profile.leave(READING, start)
-                yield self._part(minutes, progress)
+                yield self._part(diagnostics, progress)
                 start = None if profile is None else profile.enter()
         if profile is not None and start is not None:
             profile.leave(READING, start)
-        yield self._part(minutes, progress)
+        yield self._part(diagnostics, progress)
 
-    def _part(self, minutes: Minutes, progress: Progress) -> tuple[Any, ...]:
-        account, self._before = difference(self._session.account, self._before)
+    def _part(self, diagnostics: DiagnosticsBuffer, progress: Progress) -> tuple[Any, ...]:
+        stats, self._before = difference(self._session.stats, self._before)
         inside = self._inside
         outside, timeless = inside.outside, inside.timeless
         inside.outside = inside.timeless = 0
-        glances = list(self._glances)
-        self._glances.clear()
+        observations = list(self._observations)
+        self._observations.clear()
         self._matches = self._size = 0
         return (
-            minutes.handed_over(),
-            account,
+            diagnostics.handed_over(),
+            stats,
             outside,
             timeless,
-            glances,
-            self._unknown.taken(),
-            self._moves.taken(),
+            observations,
+            self._unrecognised.taken(),
+            self._recording.taken(),
             [] if self._profile is None else self._profile.taken(),
             (progress.lines, progress.met, progress.ended),
         )
 
     def _after(self, number: int, matches: list[Match]) -> None:
         shown = [self._shown(match) for match in matches]
-        self._moves.done(number, shown)
+        self._recording.end_event(number, shown)
 
     def _shown(self, match: Match) -> tuple[Any, ...]:
         self._matches += 1
-        place: Place = self.places.of(match)
+        place: Place = self.codec.place_of(match)
         render = self._settings.render
         if render is None:
-            return (place, self.places.match(match))
+            return (place, self.codec.encode_match(match))
         if not self._relative:
             made = render(match)
             self._size += len(made)
@@ -184,7 +189,7 @@ class Bench:
         parts = render(evolve(match, events=(marked,))).split(b"%d" % self._mark)
         self._size += sum(map(len, parts))
         if len(parts) != 2:
-            return (place, self.places.match(match))
+            return (place, self.codec.encode_match(match))
         return (place, *parts)
 
 

@@ -3,7 +3,8 @@
 Rules are somebody else's, and come again with the next update; what one knows of one's own network
 is kept apart from them::
 
-    exclusions.yaml ──load_tuning──▶ Tuning ──▶ Sifter ──admit(match)──▶ reported, excluded or suppressed
+    exclusions.yaml ──load_tuning──▶ Tuning ──▶ MatchFilter ──admit(match)──▶ reported, excluded
+                                                                           or suppressed
     --level, --tag, … ──▶ RuleFilter ──choose(rules)──▶ the rules to run, and how many are left out, and why
     --from, --to ──▶ TimeRange ──▶ events outside it are not looked at
 
@@ -15,14 +16,14 @@ is kept apart from them::
 
 from .exclusions import Exclusion, Tuning, load_tuning, parse_tuning
 from .filters import InTime, RuleFilter, TimeRange, time_of_option
-from .sifter import Sifter
+from .match_filter import MatchFilter
 from .suppression import Suppression, parse_suppression
 
 __all__ = [
     "Exclusion",
     "InTime",
+    "MatchFilter",
     "RuleFilter",
-    "Sifter",
     "Suppression",
     "TimeRange",
     "Tuning",

@@ -140,14 +140,14 @@ def parse_tuning(text: str, name: str = "<tuning>") -> Tuning:
     if not text.strip():
         return Tuning()
     root = yamltext.load_yaml(block, codes.BAD_TUNING)
-    reader = _Reader()
+    reader = _TuningReader()
     exclusions, suppressions = reader.file(root)
     if has_errors(reader.found):
         raise CarError(reader.found)
     return Tuning(exclusions, suppressions)
 
 
-class _Reader:
+class _TuningReader:
     """One file being read: what was found to be wrong so far."""
 
     def __init__(self) -> None:

@@ -9,9 +9,9 @@ cost.
 from .columns import Memory, is_key, opaque_paths, paths_in
 from .json_search import Search
 from .routing import (
+    AtomTruths,
     EventClasses,
     Leaf,
-    Outcomes,
     Route,
     Router,
     Split,
@@ -19,16 +19,18 @@ from .routing import (
     split_by,
     where_present,
 )
-from .stages import ClassMatcher, Plan
+from .stages import CandidateIndex, ClassMatcher, Match, MatcherObserver
 from .verdicts import WholeEventNeeded
 
 __all__ = [
+    "AtomTruths",
+    "CandidateIndex",
     "ClassMatcher",
     "EventClasses",
     "Leaf",
+    "Match",
+    "MatcherObserver",
     "Memory",
-    "Outcomes",
-    "Plan",
     "Route",
     "Router",
     "Search",

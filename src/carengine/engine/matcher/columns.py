@@ -7,9 +7,9 @@ and ``basename(Image)`` are facets of the column ``Image``.
 What is asked about a column are *atoms*: conditions that its value alone decides. They are asked in
 two ways:
 
-* ``Hits`` answers "which stages could this value make true?", for the few atoms that stages hang
+* ``CandidateTable`` answers "which stages could this value make true?", for the few atoms that stages hang
   on, with one look into a table for values met before;
-* a ``Cell`` answers single atoms, when somebody asks, and remembers the answers with the value.
+* a ``CellCache`` answers single atoms, when somebody asks, and remembers the answers with the value.
 
 Tables are bounded, each in its entries and all together in bytes (``Memory``), and hold no long
 texts: a stream of values that never come again costs time, never memory.
@@ -225,7 +225,7 @@ class Memory:
         self.tables = [table for table in self.tables if id(table) not in gone]
 
 
-class Hits(dict[Any, int]):
+class CandidateTable(dict[Any, int]):
     """From a value of a column to the stages that it could make true, as a mask.
 
     Keys are texts, null, and numbers, but 0 and 1, which are equal to False and True as keys and
@@ -269,19 +269,25 @@ class Hits(dict[Any, int]):
         return found
 
 
-class HitsByParts(dict[Any, int]):
+class CandidatesByParts(dict[Any, int]):
     """The same for a value that is made of others: from these, a tuple, to the stages.
 
     Where there is one of them only, it is the key itself.
     """
 
-    __slots__ = ("_hits", "_memory", "_paths", "_read")
+    __slots__ = ("_candidates", "_memory", "_paths", "_read")
 
-    def __init__(self, paths: tuple[tuple[str, ...], ...], read: Get, hits: Hits, memory: Memory):
+    def __init__(
+        self,
+        paths: tuple[tuple[str, ...], ...],
+        read: Get,
+        candidates: CandidateTable,
+        memory: Memory,
+    ):
         super().__init__()
         self._paths = paths
         self._read = read
-        self._hits = hits
+        self._candidates = candidates
         self._memory = memory
         memory.tables.append(self)
 
@@ -296,9 +302,9 @@ class HitsByParts(dict[Any, int]):
                 inner[path[-1]] = part
         value = self._read(event)
         try:
-            found = self._hits[value]
+            found = self._candidates[value]
         except TypeError:
-            found = self._hits.of(value)
+            found = self._candidates.of(value)
         sizes = [len(part) for part in parts if type(part) is str]
         if sum(sizes) <= _MEMO_TEXT and all(map(is_key, parts)):
             self._memory.keep(self, key, found, 140 + sum(sizes) + found.bit_length() // 8)
@@ -317,17 +323,17 @@ class Computed:
     ``by_parts`` is a table for the values at ``paths``.
     """
 
-    table: Hits
+    table: CandidateTable
     read: Get
     paths: tuple[tuple[str, ...], ...]
     by_parts: dict[Any, int]
 
     @classmethod
-    def of(cls, column: Column, table: Hits, memory: Memory) -> Computed:
+    def of(cls, column: Column, table: CandidateTable, memory: Memory) -> Computed:
         """A column with its table."""
         paths = tuple(sorted(column.paths))
         same = column.path is not None
-        by_parts = table if same else HitsByParts(paths, column.read, table, memory)
+        by_parts = table if same else CandidatesByParts(paths, column.read, table, memory)
         return cls(table, column.read, paths, by_parts)
 
 
@@ -387,7 +393,7 @@ class FacetAnchors:
         return found
 
 
-class Cell:
+class CellCache:
     """One value of a column, and the atoms that were decided of it."""
 
     __slots__ = ("_column", "_facets", "_value", "known", "true", "unknown")
@@ -444,7 +450,7 @@ class Column:
         self._facets: dict[ir.Value, int] = {}
         self._bits: dict[ir.Condition, int] = {}
         self._memory = memory
-        self._cells: dict[str, Cell] = {}
+        self._cells: dict[str, CellCache] = {}
         memory.tables.append(self._cells)
 
     def facet(self, value: ir.Value) -> int:
@@ -471,14 +477,14 @@ class Column:
             known = self._judges[number] = (facet, judge_of(atom))
         return known
 
-    def cell(self, event: Mapping[str, Any]) -> Cell:
+    def cell(self, event: Mapping[str, Any]) -> CellCache:
         """The value of an event, with what is known of it."""
         value = self.read(event)
         if type(value) is not str or len(value) > _MEMO_TEXT:
-            return Cell(self, value)
+            return CellCache(self, value)
         known = self._cells.get(value)
         if known is None:
-            known = Cell(self, value)
+            known = CellCache(self, value)
             # The folded text, the objects, and three numbers of a bit for each atom.
             size = 3 * len(value) + 500 + len(self._atoms) // 2
             self._memory.keep(self._cells, value, known, size)

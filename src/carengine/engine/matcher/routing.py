@@ -92,7 +92,7 @@ class Route:
     present: frozenset[ir.Value] = frozenset()
 
 
-Outcomes = Mapping[ir.Condition, ir.Condition]
+AtomTruths = Mapping[ir.Condition, ir.Condition]
 """What atoms have come to, as ``Truth``."""
 
 
@@ -177,7 +177,7 @@ class Router(Generic[T]):
     def __init__(
         self,
         maps: Sequence[FieldMap],
-        make: Callable[[Route, Outcomes], T],
+        make: Callable[[Route, AtomTruths], T],
         split: Callable[[Route, frozenset[tuple[str, ...]]], Split | None],
         behind: frozenset[int] = frozenset(),
     ) -> None:
@@ -492,7 +492,7 @@ def _about(atom: ir.Condition, value: ir.Value) -> ir.Condition:
             assert_never(atom)
 
 
-def replaced(condition: ir.Condition, known: Outcomes) -> ir.Condition:
+def replaced(condition: ir.Condition, known: AtomTruths) -> ir.Condition:
     """The condition with what atoms have come to in their place."""
     return ir.map_atoms(condition, lambda atom: known.get(atom, atom))
 
@@ -651,7 +651,7 @@ def _fixed(condition: ir.Condition) -> Iterable[ir.Value]:
                 yield value
 
 
-def _itself(route: Route, outcomes: Outcomes) -> Route:
+def _itself(route: Route, outcomes: AtomTruths) -> Route:
     return route
 
 

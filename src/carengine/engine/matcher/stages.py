@@ -19,7 +19,7 @@ costs, never what it finds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Protocol, assert_never
 
@@ -33,10 +33,10 @@ from ...regex import literals
 from ...values import raw_text
 from .columns import (
     Atom,
+    CandidateTable,
     Column,
     Computed,
     FacetAnchors,
-    Hits,
     Memory,
     column_source,
     opaque_paths,
@@ -46,8 +46,8 @@ from .columns import (
 from .finder import PREPARING, Finder
 from .json_search import Search, any_of
 from .verdicts import (
-    Look,
-    LookRow,
+    ContextRow,
+    EventContext,
     Verdict,
     WholeEventNeeded,
     all_hold,
@@ -94,7 +94,7 @@ class _Compiled:
 
 
 @define(eq=False)
-class _Hanging:
+class AnchoredStage:
     """A stage with anchors: which of them is in use, and what is known of those that were."""
 
     anchors: tuple[_Anchor, ...]
@@ -103,7 +103,7 @@ class _Hanging:
 
 
 @frozen(eq=False)
-class Plan:
+class CandidateIndex:
     """What is done for each event before stages are looked at.
 
     ``text`` finds stages by the event's text; ``search`` says of JSON that an event was decoded
@@ -111,7 +111,7 @@ class Plan:
     fields that it takes. Where it is not ``complete``, some stages can be true whatever these hold.
     """
 
-    plain: tuple[tuple[Hits, str], ...]
+    plain: tuple[tuple[CandidateTable, str], ...]
     computed: tuple[Computed, ...]
     text: Finder | None
     search: Search | None
@@ -128,10 +128,10 @@ class Plan:
 
     @property
     def complete(self) -> bool:
-        """Whether no stage can hold where ``hits`` gives nothing."""
+        """Whether no stage can hold where ``candidates`` gives nothing."""
         return not self.always and (self.text is None or self.search is not None)
 
-    def hits(self, event: Mapping[str, Any]) -> int:
+    def candidates(self, event: Mapping[str, Any]) -> int:
         """The stages, as a mask, that the values of an event could make true; without ``always``
         and ``text``."""
         found = 0
@@ -151,14 +151,28 @@ class Plan:
         return found
 
 
-class Watch(Protocol):
+Match = Callable[[Mapping[str, Any], Mapping[str, Any] | None, int | None, bytes | None], list[int]]
+"""`ClassMatcher.match`, or what stands in its place."""
+
+
+class MatcherObserver(Protocol):
     """What may look on while a matcher works, to tell what it costs."""
 
-    def verdicts(self, made: list[tuple[int, Verdict]]) -> list[tuple[int, Verdict]]:
-        """The verdicts of stages, by their numbers, to be used in place of these."""
+    def compiling(self, compile_: Callable[[], CandidateIndex]) -> Callable[[], CandidateIndex]:
+        """What is to be called in the place of compiling the conditions."""
         ...
 
-    def table(self, column: Column, anchors: tuple[FacetAnchors, ...], memory: Memory) -> Hits:
+    def matching(self, match: Match) -> Match:
+        """What is to be called in the place of `ClassMatcher.match`."""
+        ...
+
+    def verdicts(self, verdicts: list[tuple[int, Verdict]]) -> list[tuple[int, Verdict]]:
+        """The verdicts to be used in the place of these, by the numbers of their stages."""
+        ...
+
+    def table(
+        self, column: Column, anchors: tuple[FacetAnchors, ...], memory: Memory
+    ) -> CandidateTable:
         """The table from a column's values to stages."""
         ...
 
@@ -174,6 +188,7 @@ class ClassMatcher:
         self,
         stages: Iterable[tuple[int, Lowered | ir.Condition]],
         memory: Memory | None = None,
+        observer: MatcherObserver | None = None,
     ) -> None:
         self._conditions: list[tuple[int, ir.Condition]] = []
         for number, stage in sorted(stages, key=lambda pair: pair[0]):
@@ -182,19 +197,19 @@ class ClassMatcher:
             elif stage.possible:
                 self._conditions.append((number, stage.condition))
         self._memory = Memory() if memory is None else memory
-        self.watch: Watch | None = None
+        self.observer = observer
         self._columns: list[Column] = []
-        self._indexes: dict[Any, int] = {}
+        self._column_places: dict[Any, int] = {}
         self._verdicts: list[tuple[int, Verdict]] = []
         # The conditions of the verdicts.
         self._compiled: list[tuple[int, ir.Condition]] = []
-        self._hanging: list[_Hanging | None] = []
+        self._anchored: list[AnchoredStage | None] = []
         # What stages held among some, for the values that these look at; and what reads these
         # values.
         self._outcomes: dict[tuple[int, tuple[Any, ...]], tuple[int, ...]] = {}
         self._reads: dict[int, tuple[Get, ...]] = {}
         self._memory.tables += [self._outcomes, self._reads]
-        self._plan: Plan | None = None
+        self._index: CandidateIndex | None = None
         self._events = 0
         self._review_at = _FIRST_REVIEW
         self._tries: list[int] = []
@@ -244,73 +259,73 @@ class ClassMatcher:
         complete one, gave as hits for the event. ``line`` is the JSON that the event was decoded
         from.
         """
-        plan = self._plan
-        if plan is None:
+        index = self._index
+        if index is None:
             if not self._conditions:
                 return []
-            plan = self._prepare()
+            index = self._prepare()
         self._events += 1
         if known is not None:
             return self._looked_at(known, event, outer)
-        hits = plan.hits(event) | plan.always
-        if plan.text is not None and _worth_a_look(plan, outer, line):
+        candidates = index.candidates(event) | index.always
+        if index.text is not None and _worth_a_look(index, outer, line):
             if outer is None:
                 raise WholeEventNeeded
-            hits |= plan.text.find(raw_text(outer))
-        return self._looked_at(hits, event, outer) if hits else []
+            candidates |= index.text.find(raw_text(outer))
+        return self._looked_at(candidates, event, outer) if candidates else []
 
     @property
-    def plan(self) -> Plan:
+    def candidate_index(self) -> CandidateIndex:
         """What is done at present for each event before stages are looked at.
 
         Whoever keeps it may go on with it after the matcher has changed to another: what stages
         hung on once stays necessary. Events that pass by that way are told of by `passed`.
         """
-        return self._plan or self._prepare()
+        return self._index or self._prepare()
 
-    def passed(self, number: int, vain: Mapping[int, int] | None = None) -> None:
+    def passed(self, number: int, false_rate: Mapping[int, int] | None = None) -> None:
         """So many events were not shown to the matcher: its plan had no hits for them, or was hit
         in vain.
 
-        ``vain`` says how often by which stages, as masks.
+        ``false_rate`` says how often by which stages, as masks.
         """
         self._events += number
-        for hits, times in (vain or {}).items():
-            while hits:
-                bit = hits & -hits
-                hits ^= bit
+        for candidates, times in (false_rate or {}).items():
+            while candidates:
+                bit = candidates & -candidates
+                candidates ^= bit
                 self._tries[bit.bit_length() - 1] += times
-        if self._events >= self._review_at and self._plan is not None:
+        if self._events >= self._review_at and self._index is not None:
             self._review()
 
     def _looked_at(
-        self, hits: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
+        self, candidates: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
     ) -> list[int]:
-        """The stages among ``hits`` that hold. Where they are many, what was found for the same
+        """The stages among ``candidates`` that hold. Where they are many, what was found for the same
         values is remembered."""
         if self._events >= self._review_at:
             self._review()
         # Whoever looks on wants to see each condition tried.
-        if hits.bit_count() < _WORTH_A_MEMO or self.watch is not None:
-            return self._asked(hits, event, outer)
-        key = self._key(hits, event)
+        if candidates.bit_count() < _WORTH_A_MEMO or self.observer is not None:
+            return self._asked(candidates, event, outer)
+        key = self._key(candidates, event)
         if key is None:
-            return self._asked(hits, event, outer)
+            return self._asked(candidates, event, outer)
         known = self._outcomes.get(key)
         if known is None:
-            found = self._asked(hits, event, outer)
+            found = self._asked(candidates, event, outer)
             size = sum(len(part) for part in key[1] if type(part) is str) + 100 * len(key[1])
             if size < _MEMO_SIZE:
                 self._memory.keep(self._outcomes, key, tuple(found), size)
             return found
         return list(known)
 
-    def _key(self, hits: int, event: Mapping[str, Any]) -> tuple[int, tuple[Any, ...]] | None:
+    def _key(self, candidates: int, event: Mapping[str, Any]) -> tuple[int, tuple[Any, ...]] | None:
         """All that decides which of some stages hold; None where that is more than single values."""
-        reads = self._reads.get(hits)
+        reads = self._reads.get(candidates)
         if reads is None:
-            reads = self._reads_of(hits)
-            self._memory.keep(self._reads, hits, reads, 100 + 8 * len(reads))
+            reads = self._reads_of(candidates)
+            self._memory.keep(self._reads, candidates, reads, 100 + 8 * len(reads))
         if not reads:
             return None
         values = []
@@ -322,14 +337,14 @@ class ClassMatcher:
                 # 1, 1.0 and true are equal, and not the same to rules.
                 value = (type(value), value)
             values.append(value)
-        return hits, tuple(values)
+        return candidates, tuple(values)
 
-    def _reads_of(self, hits: int) -> tuple[Get, ...]:
+    def _reads_of(self, candidates: int) -> tuple[Get, ...]:
         """What reads all values that some stages' conditions test; none where one tests the event's
         text."""
         reads: dict[ir.Value | tuple[str, ...], Get] = {}
         for number, (_, condition) in enumerate(self._compiled):
-            for atom in ir.atoms(condition) if hits >> number & 1 else ():
+            for atom in ir.atoms(condition) if candidates >> number & 1 else ():
                 if ir.reads_raw_event(atom):
                     return ()
                 for value in ir.values_of(atom):
@@ -340,33 +355,36 @@ class ClassMatcher:
         return tuple(reads.values())
 
     def _asked(
-        self, hits: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
+        self, candidates: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
     ) -> list[int]:
-        look = Look(self._columns, event, outer)
+        context = EventContext(self._columns, event, outer)
         found: list[int] = []
         tries, passes, verdicts = self._tries, self._passes, self._verdicts
-        while hits:
-            bit = hits & -hits
-            hits ^= bit
+        while candidates:
+            bit = candidates & -candidates
+            candidates ^= bit
             index = bit.bit_length() - 1
             tries[index] += 1
             number, verdict = verdicts[index]
-            if verdict(look):
+            if verdict(context):
                 passes[index] += 1
                 found.append(number)
         return list(dict.fromkeys(found)) if len(found) > 1 else found
 
     # Anchors
 
-    def _prepare(self) -> Plan:
+    def _prepare(self) -> CandidateIndex:
+        compile_ = self._compiled_index
+        if self.observer is not None:
+            compile_ = self.observer.compiling(compile_)
         with PREPARING:
             # Another thread may have been faster.
-            return self._plan or self._compiled_plan()
+            return self._index or compile_()
 
-    def _compiled_plan(self) -> Plan:
+    def _compiled_index(self) -> CandidateIndex:
         verdicts: list[tuple[int, Verdict]] = []
         compiled: list[tuple[int, ir.Condition]] = []
-        hanging: list[_Hanging | None] = []
+        hanging: list[AnchoredStage | None] = []
         used: dict[int | None, int] = {}
         for number, condition in self._conditions:
             made = self._compile(condition, ir.Goal.TRUE)
@@ -378,24 +396,24 @@ class ClassMatcher:
                 hanging.append(None)
                 continue
             ranked = sorted(made.anchors, key=lambda anchor: _with_columns(anchor, used))
-            hanging.append(_Hanging(tuple(ranked)))
+            hanging.append(AnchoredStage(tuple(ranked)))
             for index in {index for index, _ in ranked[0].atoms}:
                 used[index] = used.get(index, 0) + 1
         self._tries = [0] * len(verdicts)
         self._passes = [0] * len(verdicts)
-        if self.watch is not None:
-            verdicts = self.watch.verdicts(verdicts)
-        self._verdicts, self._compiled, self._hanging = verdicts, compiled, hanging
+        if self.observer is not None:
+            verdicts = self.observer.verdicts(verdicts)
+        self._verdicts, self._compiled, self._anchored = verdicts, compiled, hanging
         # Last, since others go on as soon as there is a plan.
-        self._plan = self._planned()
-        return self._plan
+        self._index = self._made_index()
+        return self._index
 
-    def _planned(self) -> Plan:
+    def _made_index(self) -> CandidateIndex:
         always = 0
         facets: dict[int, dict[int, FacetAnchors]] = {}
         text: Finder | None = None
         in_json: set[str | None] = set()
-        for place, stage in enumerate(self._hanging):
+        for place, stage in enumerate(self._anchored):
             mask = 1 << place
             if stage is None:
                 always |= mask
@@ -419,16 +437,16 @@ class ClassMatcher:
         for index, anchors in facets.items():
             column = self._columns[index]
             held = tuple(anchors.values())
-            if self.watch is None:
-                table = Hits(held, self._memory)
+            if self.observer is None:
+                table = CandidateTable(held, self._memory)
             else:
-                table = self.watch.table(column, held, self._memory)
+                table = self.observer.table(column, held, self._memory)
             if column.path is not None and len(column.path) == 1:
                 plain.append((table, column.path[0]))
             else:
                 computed.append(Computed.of(column, table, self._memory))
         paths = frozenset(path for index in facets for path in self._columns[index].paths)
-        return Plan(tuple(plain), tuple(computed), text, _any_of(in_json), always, paths)
+        return CandidateIndex(tuple(plain), tuple(computed), text, _any_of(in_json), always, paths)
 
     def _review(self) -> None:
         """Change anchors that are hit often and in vain."""
@@ -441,13 +459,13 @@ class ClassMatcher:
         last = self._review_at >= _LAST_REVIEW
         self._review_at = self._review_at * _NEXT_REVIEW if not last else sys.maxsize
         changed = False
-        for place, stage in enumerate(self._hanging):
+        for place, stage in enumerate(self._anchored):
             if stage is None or len(stage.anchors) == 1:
                 continue
             rate = self._tries[place] / events
-            vain = rate - self._passes[place] / events
-            stage.measured[stage.chosen] = vain
-            if vain < 0.004:
+            false_rate = rate - self._passes[place] / events
+            stage.measured[stage.chosen] = false_rate
+            if false_rate < 0.004:
                 continue
             untried = [n for n in range(len(stage.anchors)) if n not in stage.measured]
             if untried and not last:
@@ -463,8 +481,8 @@ class ClassMatcher:
         self._passes = [0] * len(self._verdicts)
         self._events = 0
         if changed:
-            old = self._plan
-            self._plan = self._planned()
+            old = self._index
+            self._index = self._made_index()
             if old is not None:
                 self._memory.release(old.tables)
 
@@ -490,7 +508,7 @@ class ClassMatcher:
                 if opposite is None:
                     return _Compiled(_always, ())
                 holds_not = opposite.verdict
-                return _Compiled(lambda look: not holds_not(look), ())
+                return _Compiled(lambda context: not holds_not(context), ())
             case _:
                 assert_never(demand)
 
@@ -511,7 +529,7 @@ class ClassMatcher:
         verdicts: list[Verdict] = []
         atoms: list[tuple[int | None, ir.Condition]] = []
         cost = 0.0
-        hangs = True
+        anchored = True
         for item in items:
             made = self._compile(item, goal)
             if made is None:
@@ -521,7 +539,7 @@ class ClassMatcher:
                 atoms += best.atoms
                 cost += best.cost
             else:
-                hangs = False
+                anchored = False
             value = single_value(item) if goal is ir.Goal.TRUE else None
             if value is None:
                 verdicts.append(made.verdict)
@@ -532,7 +550,7 @@ class ClassMatcher:
         tests = [is_true(index, mask) for index, mask in positive.items()]
         if not tests and not verdicts:
             return None
-        anchors = (_Anchor(tuple(dict.fromkeys(atoms)), cost),) if hangs else ()
+        anchors = (_Anchor(tuple(dict.fromkeys(atoms)), cost),) if anchored else ()
         return _Compiled(any_holds([*tests, *verdicts]), anchors)
 
     def _atom(self, atom: ir.Atom, *, wanted: bool) -> _Compiled:
@@ -540,14 +558,14 @@ class ClassMatcher:
             patterns = atom.patterns
             if wanted:
                 return _Compiled(
-                    lambda look: look.matches_text(patterns), (_Anchor(((None, atom),), 0.8),)
+                    lambda context: context.matches_text(patterns), (_Anchor(((None, atom),), 0.8),)
                 )
-            return _Compiled(lambda look: not look.matches_text(patterns), ())
+            return _Compiled(lambda context: not context.matches_text(patterns), ())
         value = single_value(atom)
         if value is None:
 
-            def by_reference(look: Look) -> bool:
-                return holds(atom, LookRow(look.event, look), _ALONE) is wanted
+            def by_reference(context: EventContext) -> bool:
+                return holds(atom, ContextRow(context.event, context), _ALONE) is wanted
 
             return _Compiled(by_reference, ())
         index, bit = self._bit(atom, value)
@@ -559,14 +577,14 @@ class ClassMatcher:
 
     def _bit(self, atom: ir.Condition, value: ir.Value) -> tuple[int, int]:
         source = column_source(value)
-        index = self._indexes.get(source)
+        index = self._column_places.get(source)
         if index is None:
-            index = self._indexes[source] = len(self._columns)
+            index = self._column_places[source] = len(self._columns)
             self._columns.append(Column(source, self._memory))
         return index, self._columns[index].bit(_as_atom(atom), value)
 
 
-def _always(look: Look) -> bool:
+def _always(context: EventContext) -> bool:
     return True
 
 
@@ -576,16 +594,18 @@ def _any_of(texts: set[str | None]) -> Search | None:
     return any_of(known) if known and len(known) == len(texts) else None
 
 
-def _worth_a_look(plan: Plan, outer: Mapping[str, Any] | None, line: bytes | None) -> bool:
-    if plan.search is None:
+def _worth_a_look(
+    index: CandidateIndex, outer: Mapping[str, Any] | None, line: bytes | None
+) -> bool:
+    if index.search is None:
         return True
-    if line is not None and not plan.search.might_hold(line):
+    if line is not None and not index.search.might_hold(line):
         return False
     if outer is None or dumps is None:
         return True
     # Written afresh it has no escapes but those of control characters.
     try:
-        return plan.search.might_hold(dumps(outer))
+        return index.search.might_hold(dumps(outer))
     except TypeError:
         return True
 

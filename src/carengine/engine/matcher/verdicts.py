@@ -10,14 +10,14 @@ from attrs import frozen
 from ...evaluate import RawRow
 from ...pattern import Pattern, fold
 from ...values import raw_text
-from .columns import Cell, Column
+from .columns import CellCache, Column
 
 
 class WholeEventNeeded(Exception):  # noqa: N818 - a question that cannot be answered yet, no error
     """The text of an event is asked for, and only some of its fields are there."""
 
 
-class Look:
+class EventContext:
     """One event being matched: its cells that were asked for, and its text."""
 
     __slots__ = ("cells", "columns", "event", "folded", "outer", "text")
@@ -28,11 +28,11 @@ class Look:
         self.columns = columns
         self.event = event
         self.outer = outer
-        self.cells: list[Cell | None] = [None] * len(columns)
+        self.cells: list[CellCache | None] = [None] * len(columns)
         self.text: str | None = None
         self.folded: str | None = None
 
-    def cell(self, index: int) -> Cell:
+    def cell(self, index: int) -> CellCache:
         """The event's value in a column, with what is known of it."""
         found = self.cells[index] = self.columns[index].cell(self.event)
         return found
@@ -55,24 +55,24 @@ class Look:
 
 
 @frozen
-class LookRow(RawRow):
+class ContextRow(RawRow):
     """A raw event whose text is that of the record it was wrapped in."""
 
-    look: Look
+    context: EventContext
 
     def text(self) -> str:
         """The text of the record that the event was wrapped in."""
-        return self.look.whole_text()
+        return self.context.whole_text()
 
 
-Verdict = Callable[[Look], bool]
+Verdict = Callable[[EventContext], bool]
 
 
 def is_true(index: int, mask: int) -> Verdict:
     """Whether one of some atoms of a column is true."""
 
-    def verdict(look: Look) -> bool:
-        cell = look.cells[index] or look.cell(index)
+    def verdict(context: EventContext) -> bool:
+        cell = context.cells[index] or context.cell(index)
         return bool(cell.true & mask) or cell.any_true(mask)
 
     return verdict
@@ -80,7 +80,7 @@ def is_true(index: int, mask: int) -> Verdict:
 
 def is_false(index: int, bit: int) -> Verdict:
     """Whether an atom of a column is false: neither true nor unknown."""
-    return lambda look: (look.cells[index] or look.cell(index)).is_false(bit)
+    return lambda context: (context.cells[index] or context.cell(index)).is_false(bit)
 
 
 def all_hold(verdicts: Sequence[Verdict]) -> Verdict:
@@ -88,9 +88,9 @@ def all_hold(verdicts: Sequence[Verdict]) -> Verdict:
     if len(verdicts) == 1:
         return verdicts[0]
 
-    def every(look: Look) -> bool:
+    def every(context: EventContext) -> bool:
         for verdict in verdicts:  # noqa: SIM110 - a generator costs more than the loop
-            if not verdict(look):
+            if not verdict(context):
                 return False
         return True
 
@@ -102,9 +102,9 @@ def any_holds(verdicts: Sequence[Verdict]) -> Verdict:
     if len(verdicts) == 1:
         return verdicts[0]
 
-    def some(look: Look) -> bool:
+    def some(context: EventContext) -> bool:
         for verdict in verdicts:  # noqa: SIM110 - a generator costs more than the loop
-            if verdict(look):
+            if verdict(context):
                 return True
         return False
 

@@ -1,5 +1,12 @@
 """Telling from a line of JSON, without decoding all of it, that no rule matches it.
 
 ``prefilter`` decides for batches of lines, ``leaf_filter`` holds what is known of the lines of one
-leaf of the engine's tree, ``decoding`` decodes the few fields that are asked for.
+leaf of the engine's tree, ``decoding`` decodes the few fields that are asked for, ``learned`` is
+what one session hands on to the next.
 """
+
+from .decoding import AVAILABLE
+from .learned import LearnedStore
+from .prefilter import Prefilter
+
+__all__ = ["AVAILABLE", "LearnedStore", "Prefilter"]

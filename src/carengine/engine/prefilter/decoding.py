@@ -36,7 +36,7 @@ _DEPTH = 1024
 
 
 @frozen(eq=False)
-class Reading:
+class FieldDecoder:
     """Decoding into a structure of a class made for it, which is faster to read from than a
     dictionary.
 
@@ -110,13 +110,13 @@ def _typed_dict(types: dict[str, Any]) -> Any:
     return make("Fields", types, total=False)
 
 
-def reading_of(
+def field_decoder_of(
     paths: frozenset[Path],
     deciding: frozenset[Path],
     lacking: frozenset[Path],
     opaque: frozenset[Path],
     keys: frozenset[Path],
-) -> Reading | None:
+) -> FieldDecoder | None:
     """A decoder to structures for the values at these paths; None if it cannot be made.
 
     It refuses what `decoder_of` refuses, and more: anything but null at ``lacking`` paths, whatever
@@ -137,7 +137,7 @@ def reading_of(
         if not any(path[:end] in attributes for end in range(1, len(path)))
         and not (path in attributes and path in lacking)
     ]
-    return Reading(decode, attributes, attrgetter(*wanted) if wanted else _nothing)
+    return FieldDecoder(decode, attributes, attrgetter(*wanted) if wanted else _nothing)
 
 
 def _nothing(fields: Any) -> None:

@@ -1,11 +1,11 @@
 """What is known of lines of JSON before they are matched, by what the fields say that decide what
 an event is.
 
-All lines of one leaf of the engine's tree have a `Known`. Its *columns* are tables from values of a
+All lines of one leaf of the engine's tree have a `LeafFilter`. Its *columns* are tables from values of a
 line to the rules that these could make true; they need a few fields only::
 
     line ── few fields ──▶ Known ── columns ──▶ nothing is hit: no rule matches
-                                           └──▶ hit: `Further`: all fields that rules read, and what they came to before
+                                           └──▶ hit: `FullProbe`: all fields that rules read, and what they came to before
 
 Both remember what values came to, in bounded tables, as long as that pays.
 """
@@ -20,11 +20,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import define, field
 
-from ..matcher import Leaf, Plan, Search
-from .decoding import Decode, Path, reading_of
+from ..matcher import CandidateIndex, Leaf, Search
+from .decoding import WRAPPERS, Decode, Path, field_decoder_of
 
 if TYPE_CHECKING:
     from ..classes import Classified
+
+
+CandidateTest = Callable[[Any], int]
+"""Gives the stages, as a mask, that the fields of a line could make true."""
+
+# Lines are not decoded faster in part where more fields than this decide what an event is.
+_MOST_DECIDING = 30
+# An event is frequent enough to ask for more fields where it is one of so many.
+_WORTH = 200
 
 
 class Column(NamedTuple):
@@ -40,15 +49,15 @@ Columns = tuple[Column, ...]
 
 
 @define(eq=False)
-class Further:
+class FullProbe:
     """What is done with lines of a leaf for which the fields that are decoded at first do not
     suffice.
 
     ``decode`` gives all fields that rules read of them, ``values`` takes these; ``columns`` and
-    ``searches`` are as in `Known`. ``clean`` says of values whether no rule matches an event with
-    them, but for what the searches look for. That was found out with these ``plans``, and holds no
+    ``searches`` are as in `LeafFilter`. ``clean`` says of values whether no rule matches an event with
+    them, but for what the searches look for. That was found out with these ``indexes``, and holds no
     longer than they do. It ``remembers`` while enough of those that were ``asked`` for are there,
-    and not ``missed``. ``vain`` counts the stages, as masks, that were hit by values that no rule
+    and not ``missed``. ``false_candidates`` counts the stages, as masks, that were hit by values that no rule
     matches.
     """
 
@@ -56,24 +65,24 @@ class Further:
     values: Callable[[Any], Any]
     columns: Columns | None
     searches: tuple[Search, ...]
-    plans: tuple[Plan, ...]
+    indexes: tuple[CandidateIndex, ...]
     clean: dict[Any, bool] = field(factory=dict, repr=False)
     remembers: bool = True
     asked: int = 0
     missed: int = 0
-    vain: Counter[int] = field(factory=Counter, repr=False)
+    false_candidates: Counter[int] = field(factory=Counter, repr=False)
 
 
 @define(eq=False)
-class Known:
+class LeafFilter:
     """What is done with the lines of a leaf of which the deciding fields are known.
 
     ``columns`` are None where the fields that are decoded at first do not suffice for them.
-    ``searches`` tell what must not be found in a line. ``alone`` says that the stages are those of
-    one map, ``idle`` that none hangs on any field. ``further`` is what is done where the columns do
+    ``searches`` tell what must not be found in a line. ``one_map`` says that the stages are those of
+    one map, ``without_fields`` that none hangs on any field. ``probe`` is what is done where the columns do
     not say that no rule matches.
 
-    Where there are ``several`` columns, ``hits`` has for values of all together, as ``key`` takes
+    Where there are ``several`` columns, ``candidates`` has for values of all together, as ``key`` takes
     them, the stages that they could make true, as a mask; it is None while that does not pay.
     ``missed`` counts values of late that were not there; ``since`` is how many events there were
     before.
@@ -85,110 +94,126 @@ class Known:
     leaf: Leaf[Classified]
     columns: Columns | None
     searches: tuple[Search, ...]
-    alone: bool
-    further: Further | None
+    one_map: bool
+    probe: FullProbe | None
     key: Callable[[Any], Any] = lambda fields: None
     several: bool = False
-    hits: dict[Any, int] | None = field(default=None, repr=False)
+    candidates: dict[Any, int] | None = field(default=None, repr=False)
     missed: int = 0
     since: int = 0
     decided: Columns = ()
-    otherwise: Known | None = None
-    idle: bool = field(init=False)
+    otherwise: LeafFilter | None = None
+    without_fields: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.idle = self.columns == ()
+        self.without_fields = self.columns == ()
 
     def forget(self) -> None:
         """Forget what values came to."""
         for one in (self, self.otherwise):
-            if one is not None and one.hits is not None:
-                one.hits.clear()
-        if self.further is not None:
-            self.further.clean.clear()
+            if one is not None and one.candidates is not None:
+                one.candidates.clear()
+        if self.probe is not None:
+            self.probe.clean.clear()
 
 
-def known_of(
+def leaf_filter_of(
     leaf: Leaf[Classified],
     columns: Columns | None,
     searches: tuple[Search, ...],
-    further: Further | None,
+    probe: FullProbe | None,
     attributes: Mapping[Path, str],
     deciding: frozenset[Path],
     events: int,
-) -> Known:
+) -> LeafFilter:
     """What is done with the lines of a leaf; ``attributes`` lead to their fields, and so many
     ``events`` were met so far."""
     assert leaf.target is not None
-    alone = len(leaf.target.groups) == 1
+    one_map = len(leaf.target.groups) == 1
 
-    def made(columns: Columns | None) -> Known:
-        known = Known(leaf, columns, searches, alone, further)
+    def made(columns: Columns | None) -> LeafFilter:
+        leaf_filter = LeafFilter(leaf, columns, searches, one_map, probe)
         paths = sorted({path for column in columns or () for path in column.paths})
         # One look into one table needs no help.
         if len(columns or ()) > 1 and len(paths) > 1:
-            known.key = attrgetter(*(attributes[path] for path in paths))
-            known.several = True
-            known.hits = {}
-            known.since = events
-        return known
+            leaf_filter.key = attrgetter(*(attributes[path] for path in paths))
+            leaf_filter.several = True
+            leaf_filter.candidates = {}
+            leaf_filter.since = events
+        return leaf_filter
 
     decided = tuple(column for column in columns or () if deciding.issuperset(column.paths))
     if not columns or not decided:
         return made(columns)
-    known = made(tuple(column for column in columns if column not in decided))
-    known.decided, known.otherwise = decided, made(columns)
-    return known
+    leaf_filter = made(tuple(column for column in columns if column not in decided))
+    leaf_filter.decided, leaf_filter.otherwise = decided, made(columns)
+    return leaf_filter
 
 
-def further_of(leaf: Leaf[Classified], opaque: frozenset[Path]) -> Further | None:
+def full_probe_of(leaf: Leaf[Classified], opaque: frozenset[Path]) -> FullProbe | None:
     """How lines of a leaf are decoded to all that rules read of them; None where that is not known."""
     assert leaf.target is not None
     matchers = [group.matcher for _, group in leaf.target.groups]
-    plans = [matcher.plan for matcher in matchers]
+    indexes = [matcher.candidate_index for matcher in matchers]
     paths = frozenset[Path]().union(*(matcher.paths for matcher in matchers))
-    if any(plan.text is not None and plan.search is None for plan in plans) or not paths:
+    if any(index.text is not None and index.search is None for index in indexes) or not paths:
         return None
     nothing = frozenset[Path]()
-    reading = reading_of(paths, nothing, nothing, opaque, paths)
-    if reading is None or not reading.attributes.keys() >= paths:
+    field_decoder = field_decoder_of(paths, nothing, nothing, opaque, paths)
+    if field_decoder is None or not field_decoder.attributes.keys() >= paths:
         return None
-    return Further(
-        reading.decode,
-        attrgetter(*(reading.attributes[path] for path in sorted(paths))),
-        columns_of(plans, reading.attributes) if all(p.complete for p in plans) else None,
-        searches_of(plans),
-        tuple(plans),
+    return FullProbe(
+        field_decoder.decode,
+        attrgetter(*(field_decoder.attributes[path] for path in sorted(paths))),
+        columns_of(indexes, field_decoder.attributes) if all(p.complete for p in indexes) else None,
+        searches_of(indexes),
+        tuple(indexes),
     )
 
 
-def searches_of(plans: Iterable[Plan]) -> tuple[Search, ...]:
+def searches_of(indexes: Iterable[CandidateIndex]) -> tuple[Search, ...]:
     """What must not be found in a line if plans without hits are to say that no rule matches."""
-    return tuple(p.search for p in plans if p.text is not None and p.search is not None)
+    return tuple(p.search for p in indexes if p.text is not None and p.search is not None)
 
 
-def columns_of(plans: Iterable[Plan], attributes: Mapping[Path, str]) -> Columns | None:
+def columns_of(indexes: Iterable[CandidateIndex], attributes: Mapping[Path, str]) -> Columns | None:
     """The columns of plans, for structures with these attributes; None where a plan needs more."""
     found: list[Column] = []
-    for plan in plans:
-        if not attributes.keys() >= plan.paths:
+    for index in indexes:
+        if not attributes.keys() >= index.paths:
             return None
-        for table, key in plan.plain:
+        for table, key in index.plain:
             found.append(Column(table, attrgetter(attributes[key,]), ((key,),)))
-        for one in plan.computed:
+        for one in index.computed:
             get = attrgetter(*(attributes[path] for path in one.paths))
             found.append(Column(one.by_parts, get, one.paths))
     return tuple(found)
 
 
-def hung_on(leaf: Leaf[Classified]) -> frozenset[Path] | None:
+def probe_fields(leaf: Leaf[Classified]) -> frozenset[Path] | None:
     """The fields that can show that no rule matches an event of a leaf; None where no few fields
     can."""
     assert leaf.target is not None
-    plans = [group.matcher.plan for _, group in leaf.target.groups]
-    if not all(plan.complete for plan in plans):
+    indexes = [group.matcher.candidate_index for _, group in leaf.target.groups]
+    if not all(index.complete for index in indexes):
         return None
-    return leaf.target.paths.union(*(plan.paths for plan in plans))
+    return leaf.target.paths.union(*(index.paths for index in indexes))
+
+
+def deciding_fields(
+    counts: Mapping[Leaf[Classified], int],
+) -> tuple[list[Leaf[Classified]], frozenset[Path]]:
+    """The leaves that are worth it to decode lines in part for, the most frequent first, and the
+    fields that decide that an event is of them. ``counts`` has the events of each leaf."""
+    total = sum(counts.values())
+    deciding = WRAPPERS
+    leaves = []
+    for leaf in sorted(counts, key=lambda leaf: -counts[leaf]):
+        more = deciding | leaf.asked
+        if len(more) <= _MOST_DECIDING and (not more - deciding or counts[leaf] * _WORTH > total):
+            deciding = more
+            leaves.append(leaf)
+    return leaves, deciding
 
 
 def decoded(decode: Decode, lines: Sequence[bytes]) -> list[Any]:

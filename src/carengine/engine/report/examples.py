@@ -67,8 +67,8 @@ def _run(rule: Rule, example: Example, engine: Engine | CarError) -> Result:
     wanted = "should match and does not" if example.match else "should not match and does"
     message = f"the example {example.name!r} of {rule.id} {wanted}"
     notes = []
-    if session.account.unrecognised:
-        unknown, events = session.account.unrecognised, session.account.events
+    if session.stats.unrecognised:
+        unknown, events = session.stats.unrecognised, session.stats.events
         notes.append(
             f"no field map recognises the shape of {unknown:,} of {counted(events, 'event')} in it"
         )

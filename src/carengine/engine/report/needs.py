@@ -10,8 +10,8 @@ these, what the field maps give and what was in the data::
                       registry/add: key, user
                         sysmon.evtx    469 events; key 256 of 256, user never
 
-Before a run only the maps speak (no ``account``). After one, the session's account tells how many
-events of each kind there were, and a `Sample` how often each field was there, among those events
+Before a run only the maps speak (no ``stats``). After one, the session's account tells how many
+events of each kind there were, and a `FieldCoverage` how often each field was there, among those events
 that it looked at.
 """
 
@@ -27,9 +27,9 @@ from attrs import frozen
 from ... import ir
 from ...fieldmap import Entry
 from ...rule import Rule
-from ..account import Account
 from ..engine import Engine
-from .rule_status import Sample, Standing, standings
+from ..stats import SessionStats
+from .rule_status import FieldCoverage, RuleStatus, rule_statuses
 
 
 @frozen
@@ -44,12 +44,12 @@ class FieldSupply:
 
 @frozen
 class Supply:
-    """What one map gives of a kind: ``events`` were of it, ``looked`` of them were looked at field
+    """What one map gives of a kind: ``events`` were of it, ``observed`` of them were looked at field
     by field."""
 
     fieldmap: str
     events: int
-    looked: int
+    observed: int
     fields: tuple[FieldSupply, ...]
 
 
@@ -74,17 +74,17 @@ class RuleNeeds:
 
     rule: Rule
     needs: tuple[Need, ...]
-    standing: Standing
+    status: RuleStatus
 
     def as_json(self) -> dict[str, Any]:
         """The needs as plain data."""
-        standing = self.standing
+        status = self.status
         return {
             "rule": self.rule.id,
-            "outcome": standing.outcome.name.lower(),
-            "runnable": standing.outcome.runnable,
-            "reason": standing.reason,
-            "blind": list(standing.partly),
+            "outcome": status.outcome.name.lower(),
+            "runnable": status.outcome.runnable,
+            "reason": status.reason,
+            "blind": list(status.partly),
             "needs": [
                 {
                     "object": need.kind.object,
@@ -102,14 +102,14 @@ def _supply_as_json(supply: Supply) -> dict[str, Any]:
     return {
         "map": supply.fieldmap,
         "events": supply.events,
-        "looked_at": supply.looked,
+        "looked_at": supply.observed,
         "missing": [field.name for field in supply.fields if not field.mapped],
         "seen": {field.name: field.seen for field in supply.fields if field.mapped},
     }
 
 
 def needs(
-    engine: Engine, account: Account | None = None, sample: Sample | None = None
+    engine: Engine, stats: SessionStats | None = None, coverage: FieldCoverage | None = None
 ) -> list[RuleNeeds]:
     """What each rule of an engine needs, in the order of the rules, and what there is of it.
 
@@ -121,7 +121,7 @@ def needs(
     >>> [(str(need.kind), need.fields, need.events) for need in found.needs]
     [('process/create', ('exe',), 0)]
     """
-    met = account if account is not None else Account()
+    met = stats if stats is not None else SessionStats()
     seen = [one for one in engine.maps if met.recognised[one.name]] or list(engine.maps)
     entries: dict[tuple[str, ir.EventKind], list[Entry]] = {}
     for fieldmap in seen:
@@ -130,7 +130,9 @@ def needs(
 
     def supply(fieldmap: str, kind: ir.EventKind, names: tuple[str, ...]) -> Supply:
         key = fieldmap, kind
-        there: Counter[str] = sample.fields.get(key, Counter()) if sample is not None else Counter()
+        there: Counter[str] = (
+            coverage.fields.get(key, Counter()) if coverage is not None else Counter()
+        )
         fields = tuple(
             FieldSupply(
                 name,
@@ -139,11 +141,11 @@ def needs(
             )
             for name in names
         )
-        return Supply(fieldmap, met.kinds[key], sample.looked[key] if sample else 0, fields)
+        return Supply(fieldmap, met.kinds[key], coverage.observed[key] if coverage else 0, fields)
 
     made = []
-    for standing in standings(engine, met, sample):
-        rule = standing.rule
+    for status in rule_statuses(engine, met, coverage):
+        rule = status.rule
         reads: dict[ir.EventKind, dict[str, None]] = {kind: {} for kind in _kinds(rule)}
         for reference in rule.references:
             kind = ir.EventKind(reference.object, reference.action)
@@ -155,7 +157,7 @@ def needs(
                 supply(one.name, kind, names) for one in seen if (one.name, kind) in entries
             ]
             listed.append(Need(kind, names, tuple(supplies)))
-        made.append(RuleNeeds(rule, tuple(listed), standing))
+        made.append(RuleNeeds(rule, tuple(listed), status))
     return made
 
 

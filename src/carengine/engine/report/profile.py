@@ -1,6 +1,6 @@
 """What rules cost: where the time of a run goes.
 
-A `Profile` makes an engine that tells it of everything it does. What belongs to one rule is counted
+A `Profile` is the observer of an engine of its own, which asks it for everything that it does. What belongs to one rule is counted
 for that rule: how often one of its conditions was tried on an event, how often it held, and how
 long that took; of a rule with joins or groups also what these took. The rest is *shared*: finding
 out what an event is and which stages it could make true is done once for all rules, and is told by
@@ -10,7 +10,7 @@ classes of events and by columns::
     session = profile.session()
     for event in events:
         session.feed(event)
-    for row in profile.rows(session.account):
+    for row in profile.rows(session.stats):
         print(row.kind, row.name, row.seconds)
 
 Time is that of the clock on the wall. Looking at it costs time itself, so that rules are to be
@@ -20,19 +20,21 @@ nothing is slower.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any, TypeVar, cast
 
 from attrs import frozen
 
 from ... import ir
-from ..account import Account
-from ..classes import Together
+from ..classes import EventClass
 from ..engine import Engine
-from ..matcher.columns import Column, FacetAnchors, Hits, Memory
+from ..match import Match, Origin
+from ..matcher import MatcherObserver
+from ..matcher.columns import CandidateTable, Column, FacetAnchors, Memory
 from ..matcher.verdicts import Verdict
 from ..session import Session
+from ..stats import SessionStats
 from ..streams import StreamOptions
 
 Key = tuple[Any, ...]
@@ -91,7 +93,7 @@ class Cost:
         return data
 
 
-class _TimedHits(Hits):
+class _TimedTable(CandidateTable):
     """A table that notes what it takes to look into a value."""
 
     __slots__ = ("_key", "_profile")
@@ -122,60 +124,79 @@ class _TimedHits(Hits):
             profile.leave(self._key, start)
 
 
+class _ProfiledSession(Session):
+    """A session of which the whole of `feed` is measured."""
+
+    def __init__(self, profile: Profile, options: StreamOptions | None) -> None:
+        super().__init__(profile.engine, options)
+        self._measured = profile.timed(FEEDING, super().feed)
+
+    def feed(self, event: Mapping[str, Any], origin: Origin | None = None) -> list[Match]:
+        """The matches that an event completes; see `Session.feed`."""
+        return self._measured(event, origin)
+
+
 @frozen(eq=False)
-class _Watch:
+class _MatcherProfile:
     """Looks on at one matcher. ``stages`` has the numbers of its stages by their places."""
 
     profile: Profile
     name: str
     stages: tuple[int, ...]
 
-    def verdicts(self, made: list[tuple[int, Verdict]]) -> list[tuple[int, Verdict]]:
+    def compiling(self, compile_: Call) -> Call:
+        """The same, timed."""
+        return self.profile.timed(COMPILING, compile_)
+
+    def matching(self, match: Call) -> Call:
+        """The same, timed."""
+        return self.profile.timed(("class", self.name), match)
+
+    def verdicts(self, verdicts: list[tuple[int, Verdict]]) -> list[tuple[int, Verdict]]:
         """The same verdicts, counted and timed."""
         return [
             (place, self.profile.judging(("stage", self.stages[place]), verdict))
-            for place, verdict in made
+            for place, verdict in verdicts
         ]
 
-    def table(self, column: Column, anchors: tuple[FacetAnchors, ...], memory: Memory) -> Hits:
+    def table(
+        self, column: Column, anchors: tuple[FacetAnchors, ...], memory: Memory
+    ) -> CandidateTable:
         """The same table, timed."""
         path = column.path
         shown = ".".join(path) if path else ", ".join(sorted(map(".".join, column.paths)))
-        return _TimedHits(anchors, memory, self.profile, ("column", self.name, shown))
+        return _TimedTable(anchors, memory, self.profile, ("column", self.name, shown))
 
 
 class Profile:
-    """Measures what the rules of an engine cost. ``engine`` is one of the same rules and maps, that
-    tells of what it does.
+    """Measures what the rules of an engine cost: an observer of ``engine``, which is another one of
+    the same rules and maps.
 
     One profile is for one thread. What other processes measured can be added: `taken` and `add`.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = Engine(engine.rules, engine.maps)
-        self.engine.watch = self._watch
         # Nanoseconds, how often, and how often that held; by what it was for.
         self._counts: dict[Key, list[int]] = {}
         # The time of everything that was measured inside of what is being measured.
         self._inner = 0
+        self.engine = Engine(engine.rules, engine.maps, observer=self)
 
     def session(self, options: StreamOptions | None = None) -> Session:
         """A session of the engine whose every step is measured."""
-        session = self.engine.session(options)
-        self.attach(session)
-        session.feed = self.timed(FEEDING, session.feed)  # type: ignore[method-assign]
-        return session
+        return _ProfiledSession(self, options)
 
-    def attach(self, session: Session) -> None:
-        """Measure what the joins and groups of a session cost."""
-        flow = session._flow
-        if flow is None:
-            return
-        for node in flow.nodes:
-            key = ("node", *flow.rules_of(node))
-            for name in ("push", "take", "advance", "finish", "sweep"):
-                if hasattr(node, name):
-                    setattr(node, name, self.timed(key, getattr(node, name)))
+    # What the engine asks for: see `Observer`
+
+    def matcher(self, stages: Sequence[tuple[int, EventClass, int]]) -> MatcherObserver:
+        """Who looks on at the matcher of these stages."""
+        owners = dict.fromkeys(owner.name for _, owner, _ in stages)
+        name = ", ".join(owners) or "no class"
+        return _MatcherProfile(self, name, tuple(number for _, _, number in stages))
+
+    def step(self, rules: Sequence[str], step: Call) -> Call:
+        """A step of a node that works for these rules, measured."""
+        return self.timed(("node", *rules), step)
 
     # Measuring
 
@@ -239,14 +260,6 @@ class Profile:
 
         return measured
 
-    def _watch(self, together: Together) -> None:
-        owners = dict.fromkeys(owner.name for _, owner, _ in together.stages)
-        name = ", ".join(owners) or "no class"
-        matcher = together.matcher
-        matcher.watch = _Watch(self, name, tuple(number for _, _, number in together.stages))
-        matcher._prepare = self.timed(COMPILING, matcher._prepare)  # type: ignore[method-assign]
-        matcher.match = self.timed(("class", name), matcher.match)  # type: ignore[method-assign]
-
     # From one process to another
 
     def taken(self) -> list[tuple[Key, list[int]]]:
@@ -264,7 +277,7 @@ class Profile:
 
     # What came out
 
-    def rows(self, account: Account | None = None) -> list[Cost]:
+    def rows(self, stats: SessionStats | None = None) -> list[Cost]:
         """What everything cost, the dearest first; every rule has a row, whatever it cost.
 
         With the account of the run, rules have the numbers of their events and matches.
@@ -293,7 +306,7 @@ class Profile:
         ) -> Cost:
             return Cost(kind, name, title, rules, spent / _BILLION, spent / total, **more)
 
-        met = account or Account()
+        met = stats or SessionStats()
         kinds = self._kinds()
         number_of = _events_by_kind(met)
         matches = met.matches
@@ -335,8 +348,8 @@ def _sum(own: dict[tuple[str, ...], list[int]], ids: tuple[str, ...], numbers: l
         found[place] += number
 
 
-def _events_by_kind(account: Account) -> Mapping[ir.EventKind, int]:
+def _events_by_kind(stats: SessionStats) -> Mapping[ir.EventKind, int]:
     found: dict[ir.EventKind, int] = {}
-    for (_, kind), number in account.kinds.items():
+    for (_, kind), number in stats.kinds.items():
         found[kind] = found.get(kind, 0) + number
     return found

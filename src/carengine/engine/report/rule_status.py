@@ -1,8 +1,8 @@
 """What became of each rule in a run: it matched, or why it did not.
 
 A rule that does not match says nothing by itself: the attack was not there, or the events were not,
-or a field that the rule reads is nowhere in this log. `standings` tells these apart, from what the
-session counted and from a `Sample` of the events that went through it::
+or a field that the rule reads is nowhere in this log. `rule_statuses` tells these apart, from what the
+session counted and from a `FieldCoverage` of the events that went through it::
 
     CAR-2019-08-001  MATCHED
     CAR-2013-05-003  NO_SUCH_LOG     no log of this shape (sysmon.flat) has flow/message
@@ -28,8 +28,8 @@ from attrs import evolve, frozen
 from ... import ir
 from ...fieldmap import Entry, FieldMap, Lowered, lower, unwrap, view
 from ...rule import Rule
-from ..account import Account
 from ..engine import Engine
+from ..stats import SessionStats
 
 FIRST_EVENTS = 256
 _STEP = 1024
@@ -53,7 +53,7 @@ class Outcome(enum.IntEnum):
 
 
 @frozen
-class Standing:
+class RuleStatus:
     """What became of a rule, and a sentence why; rules with the same sentence belong together.
 
     ``partly`` names shapes and kinds of the data through which the rule could not match although
@@ -67,12 +67,12 @@ class Standing:
     partly: tuple[str, ...] = ()
 
 
-Seen = list[tuple[str, str, str, list[str]]]
+ObservedFields = list[tuple[str, str, str, list[str]]]
 """The fields that an event had as what it is: map, object, action, names; several where it is
 several."""
 
 
-class Sample:
+class FieldCoverage:
     """Which fields the events of each kind really had, from a bounded look at some of them.
 
     `wants` says whether the next event should be looked at: the first few hundred, the first of
@@ -83,25 +83,25 @@ class Sample:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._classes = 0
-        self.looked: Counter[tuple[str, ir.EventKind]] = Counter()
+        self.observed: Counter[tuple[str, ir.EventKind]] = Counter()
         self.fields: dict[tuple[str, ir.EventKind], Counter[str]] = {}
 
-    def wants(self, account: Account) -> bool:
+    def wants(self, stats: SessionStats) -> bool:
         """Whether to look at the event that was just fed."""
-        events = account.events
-        if len(account.recent) == self._classes and events > FIRST_EVENTS and events % _STEP:
+        events = stats.events
+        if len(stats.recent) == self._classes and events > FIRST_EVENTS and events % _STEP:
             return False
-        self._classes = len(account.recent)
+        self._classes = len(stats.recent)
         return True
 
-    def look(self, event: Mapping[str, Any]) -> None:
+    def observe(self, event: Mapping[str, Any]) -> None:
         """Note the fields that an event has."""
-        self.note(self.seen(event))
+        self.add(self.observation_of(event))
 
-    def seen(self, event: Mapping[str, Any]) -> Seen:
-        """The fields that an event has, for `note`; plain data."""
+    def observation_of(self, event: Mapping[str, Any]) -> ObservedFields:
+        """The fields that an event has, for `add`; plain data."""
         inner = unwrap(event)
-        found: Seen = []
+        found: ObservedFields = []
         for event_class in self._engine.classify(inner).classes:
             made = view(event, inner, event_class.entry)
             names = [*made.fields, *(("time",) if made.time is not None else ())]
@@ -109,11 +109,11 @@ class Sample:
             found.append((event_class.fieldmap.name, kind.object, kind.action, names))
         return found
 
-    def note(self, seen: Seen) -> None:
-        """Note what `seen` gave, here or in another process."""
-        for name, object_, action, names in seen:
+    def add(self, observation_of: ObservedFields) -> None:
+        """Note what `observation_of` gave, here or in another process."""
+        for name, object_, action, names in observation_of:
             key = name, ir.EventKind(object_, action)
-            self.looked[key] += 1
+            self.observed[key] += 1
             self.fields.setdefault(key, Counter()).update(names)
 
 
@@ -124,41 +124,43 @@ class _Reason:
     partly: tuple[str, ...] = ()
 
 
-def standings(engine: Engine, account: Account, sample: Sample | None = None) -> list[Standing]:
+def rule_statuses(
+    engine: Engine, stats: SessionStats, coverage: FieldCoverage | None = None
+) -> list[RuleStatus]:
     """What became of each rule of an engine, in the order of the rules.
 
-    Without a ``sample``, fields that are empty in all events are not told from conditions that are
+    Without a ``coverage``, fields that are empty in all events are not told from conditions that are
     false.
     """
-    analysis = _Analysis(engine, account, sample)
-    return [analysis.standing(rule) for rule in engine.rules]
+    analysis = _StatusAnalysis(engine, stats, coverage)
+    return [analysis.status(rule) for rule in engine.rules]
 
 
-class _Analysis:
-    def __init__(self, engine: Engine, account: Account, sample: Sample | None) -> None:
-        self.account = account
-        self.sample = sample
-        seen = [m for m in engine.maps if account.recognised[m.name]]
-        self.maps = seen or list(engine.maps)
-        self._kinds = account.kinds
+class _StatusAnalysis:
+    def __init__(self, engine: Engine, stats: SessionStats, coverage: FieldCoverage | None) -> None:
+        self.stats = stats
+        self.coverage = coverage
+        observation_of = [m for m in engine.maps if stats.recognised[m.name]]
+        self.maps = observation_of or list(engine.maps)
+        self._kinds = stats.kinds
         # By the identity of the entry, which the engine keeps: comparing entries is comparing
         # trees.
         self._reduced: dict[int, FieldMap] = {}
         self._stages: dict[ir.Stage, _Reason] = {}
         self._lowered: dict[ir.Stage, list[tuple[FieldMap, Lowered]]] = {}
 
-    def standing(self, rule: Rule) -> Standing:
+    def status(self, rule: Rule) -> RuleStatus:
         reasons = [self._plan(output.plan) for output in rule.program.outputs]
         # Where one output can match, the others that never could are told all the same.
         stuck = _merged(r.partly or (r.text,) for r in reasons if not r.outcome.runnable)
-        if self.account.matches[rule.id]:
+        if self.stats.matches[rule.id]:
             blind = _merged([*(r.partly for r in reasons), stuck])
-            return Standing(rule, Outcome.MATCHED, "", blind)
+            return RuleStatus(rule, Outcome.MATCHED, "", blind)
         if not reasons:
-            return Standing(rule, Outcome.NOT_TRUE, "the rule has no output")
+            return RuleStatus(rule, Outcome.NOT_TRUE, "the rule has no output")
         best = reduce(_better, reasons)
         partly = _merged([best.partly, stuck]) if best.outcome.runnable else best.partly
-        return Standing(rule, best.outcome, best.text, partly)
+        return RuleStatus(rule, best.outcome, best.text, partly)
 
     def _plan(self, plan: ir.Plan) -> _Reason:
         """The most hopeful reason for a plan: a join is as hopeless as its worst branch."""
@@ -226,11 +228,11 @@ class _Analysis:
         """That a field which the stage cannot do without was null in all events looked at, or
         nothing."""
         key = fieldmap.name, lowered.entry.kind
-        if self.sample is None or not self.sample.looked[key]:
+        if self.coverage is None or not self.coverage.observed[key]:
             return ""
         reduced = self._reduced.get(id(lowered.entry))
         if reduced is None:
-            reduced = _with_only(self.sample.fields[key], fieldmap, lowered.entry)
+            reduced = _with_only(self.coverage.fields[key], fieldmap, lowered.entry)
             self._reduced[id(lowered.entry)] = reduced
         [again] = lower(stage, reduced)
         if again.possible:
@@ -238,10 +240,10 @@ class _Analysis:
         names = [name for name in again.missing if name not in lowered.missing]
         if not names:
             return ""
-        looked = self.sample.looked[key]
+        observed = self.coverage.observed[key]
         return (
             f"{_listed(names, 'and')} {'is' if len(names) == 1 else 'are'} empty in every "
-            f"{lowered.entry.kind} of {fieldmap.name} looked at ({looked:,})"
+            f"{lowered.entry.kind} of {fieldmap.name} looked at ({observed:,})"
         )
 
 

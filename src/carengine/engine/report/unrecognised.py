@@ -48,7 +48,7 @@ _NUMBERS = (
 
 
 @frozen
-class Look:
+class Shape:
     """What a record looks like: a telling field with its value, if there is one, and its first
     keys."""
 
@@ -57,7 +57,7 @@ class Look:
 
 
 @define
-class UnknownShapes:
+class UnrecognisedShapes:
     """What records look like that no field map recognises, counted.
 
     Records with the same telling field are one look, whatever their keys; the others are told apart
@@ -107,11 +107,11 @@ class UnknownShapes:
             else:
                 self._first(look, keys, number)
 
-    def commonest(self, most: int = 3) -> list[tuple[Look, int]]:
+    def commonest(self, most: int = 3) -> list[tuple[Shape, int]]:
         """The commonest looks with their numbers, the commonest first."""
         ranked = sorted(self.counts.items(), key=lambda item: (-item[1], str(item[0])))
         return [
-            (Look(look if isinstance(look, str) else "", self._keys[look]), number)
+            (Shape(look if isinstance(look, str) else "", self._keys[look]), number)
             for look, number in ranked[:most]
         ]
 

@@ -5,13 +5,14 @@ through, ``flow`` puts them together and drives them by event time, ``memory`` k
 bounds. ``relational``, beside this package, says what all of it must come to.
 """
 
-from .flow import Feeding, Flow, Stream
+from .flow import Feeding, Flow, FlowObserver, Stream
 from .options import Length, StreamOptions, length_of, moment_of
 from .plans import prepare, stages_of
 
 __all__ = [
     "Feeding",
     "Flow",
+    "FlowObserver",
     "Length",
     "Stream",
     "StreamOptions",

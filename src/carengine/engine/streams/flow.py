@@ -22,7 +22,7 @@ import math
 import time as machine_time
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
@@ -68,11 +68,16 @@ class Stream:
     plan: ir.Plan
 
 
+Take = Callable[[ir.Stage, Occurrence], None]
 Watched = TypeVar("Watched", WholeNode, RankNode, LookupNode)
 
 
 class Feeding(Protocol):
     """What a session asks of its flow while events are fed; `Flow` is one."""
+
+    @property
+    def clock(self) -> float:
+        """How far the clock has come, in microseconds; minus infinity where it has not moved."""
 
     @property
     def arrived(self) -> Sequence[Sink]:
@@ -91,11 +96,31 @@ class Feeding(Protocol):
         """The rows that have arrived at outputs."""
 
 
-class Flow:
-    """The nodes of one session. It is also what conditions see around a row."""
+Step = TypeVar("Step", bound=Callable[..., None])
 
-    def __init__(self, streams: Sequence[Stream], options: StreamOptions) -> None:
+
+class FlowObserver(Protocol):
+    """What may look on while a flow works, to tell what its nodes cost."""
+
+    def step(self, rules: Sequence[str], step: Step) -> Step:
+        """What is to be called in the place of a step of a node that works for these rules."""
+        ...
+
+
+class Flow:
+    """The nodes of one session. It is also what conditions see around a row.
+
+    An ``observer`` is told of every step that a node takes.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        options: StreamOptions,
+        observer: FlowObserver | None = None,
+    ) -> None:
         self.options = options
+        self._observer = observer
         self.memory = Memory(options.max_events, options.max_bytes)
         self.nodes: list[Node] = []
         self.clock: float = -math.inf
@@ -107,9 +132,9 @@ class Flow:
         self._ended = False
         self._untimed: list[tuple[EventRow, tuple[ir.Stage, ...]]] = []
         self._leaves: dict[ir.Stage, list[Leaf]] = {}
-        # The same by the stages' identity: comparing them costs more than what follows. They are
-        # kept, so that no other object can have it.
-        self._known: dict[int, tuple[ir.Stage, list[Leaf]]] = {}
+        # What takes the events of a stage, by its identity: comparing stages costs more than what
+        # follows. They are kept, so that no other object can have it.
+        self._takes: dict[int, tuple[ir.Stage, list[Take]]] = {}
         self._by_plan: dict[ir.Plan, Node] = {}
         self._wholes: dict[ir.Whole, WholeNode] = {}
         self._ranks: dict[tuple[ir.Field, ir.Plan], RankNode] = {}
@@ -126,7 +151,24 @@ class Flow:
             node = self._node(stream.plan)
             node.feed(sink)
             self.lags.append((stream, node.lag))
-        self._timed = [node for node in self.nodes if type(node).advance is not Node.advance]
+        # Nothing is built after this: the rules that a node works for are known.
+        if observer is not None:
+            for node in self.nodes:
+                node.observe(self._observed)
+        self._advances = [
+            (node, self._observed(node, node.advance))
+            for node in self.nodes
+            if type(node).advance is not Node.advance
+        ]
+        self._sweeps = [self._observed(node, node.sweep) for node in self.nodes]
+        self._finishes = [self._observed(node, node.finish) for node in self.nodes]
+
+    def _observed(self, node: Node, step: Step) -> Step:
+        """What is called for a step of a node: itself, or what the observer puts in its place."""
+        # Rows that have come to an output are the session's.
+        if self._observer is None or isinstance(node, Sink):
+            return step
+        return self._observer.step(self.rules_of(node), step)
 
     # Building
 
@@ -250,11 +292,13 @@ class Flow:
                 self._make_room()
             return
         for stage in stages:
-            known = self._known.get(id(stage))
+            known = self._takes.get(id(stage))
             if known is None:
-                known = self._known[id(stage)] = (stage, self._leaves.get(stage, []))
-            for leaf in known[1]:
-                leaf.take(stage, occurrence)
+                leaves = self._leaves.get(stage, [])
+                takes: list[Take] = [self._observed(leaf, leaf.take) for leaf in leaves]
+                known = self._takes[id(stage)] = (stage, takes)
+            for take in known[1]:
+                take(stage, occurrence)
 
     def tick(self, time: int) -> None:
         """An event of this time has come: the clock may move."""
@@ -275,9 +319,9 @@ class Flow:
 
     def _move(self) -> None:
         clock = self._moved = self.clock
-        for node in self._timed:
+        for node, advance in self._advances:
             if node.deadline < clock:
-                node.advance(clock)
+                advance(clock)
 
     def latest(self) -> int | None:
         """The last event time so far."""
@@ -299,8 +343,8 @@ class Flow:
         self.memory.release(row for row, _ in untimed)
         for row, stages in untimed:
             self.feed(row.occurrence, stages)
-        for fed in self.nodes:
-            fed.finish()
+        for finish in self._finishes:
+            finish()
         watched: list[WholeNode | RankNode | LookupNode] = [
             *self._wholes.values(),
             *self._ranks.values(),
@@ -355,8 +399,8 @@ class Flow:
         (`_moving_helps`). If it does not, some keys hold too much within their windows, and moving
         it would only make others late. Where a lateness was told, it is kept to.
         """
-        for node in self.nodes:
-            node.sweep(self.clock)
+        for sweep in self._sweeps:
+            sweep(self.clock)
         if self._has_room():
             return
         if (
@@ -372,8 +416,8 @@ class Flow:
                     self.clock = math.floor(ahead)
                     self.forced += 1
                     self._move()
-                for node in self.nodes:
-                    node.sweep(self.clock)
+                for sweep in self._sweeps:
+                    sweep(self.clock)
                 if self._has_room():
                     return
         self._trim()
@@ -407,8 +451,8 @@ class Flow:
     def _trim(self) -> None:
         for number, bucket, keep in self._too_much():
             self.dropped[self._described(number)] += bucket.trim(keep)
-        for node in self.nodes:
-            node.sweep(self.clock)
+        for sweep in self._sweeps:
+            sweep(self.clock)
 
     def _too_much(self) -> list[tuple[int, Bucket, int]]:
         """The buckets that hold more than the rest leaves room for: their node's number, and how
@@ -449,7 +493,7 @@ class Flow:
             seen.add(id(node))
             if isinstance(node, Sink):
                 rules.setdefault(node.rule.id)
-            work += [target for target, _ in node.targets]
+            work += node.targets
             work += self._watchers.get(id(node), ())
         return sorted(rules)
 

@@ -70,6 +70,10 @@ class Restore(Protocol):
         """The value of what `Store.key` gave."""
 
 
+Push = Callable[[int, Row], None]
+"""How a node takes a row: the number of its input, and the row."""
+
+
 class Node:
     """A node without state: the base of all. ``name`` says what it is, for reports."""
 
@@ -79,16 +83,23 @@ class Node:
     """When `advance` has something to do: once the clock is past it."""
 
     def __init__(self) -> None:
-        self.targets: list[tuple[Node, int]] = []
+        self.targets: list[Node] = []
+        self._pushes: list[tuple[Push, int]] = []
 
     def feed(self, node: Node, port: int = 0) -> None:
         """Hand the rows of this node on to another."""
-        self.targets.append((node, port))
+        self.targets.append(node)
+        self._pushes.append((node.push, port))
+
+    def observe(self, observed: Callable[[Node, Push], Push]) -> None:
+        """Hand rows on to what ``observed`` gives for each target and its `push`."""
+        pushes = zip(self.targets, self._pushes, strict=True)
+        self._pushes = [(observed(target, push), port) for target, (push, port) in pushes]
 
     def emit(self, row: Row) -> None:
         """Hand a row on."""
-        for node, port in self.targets:
-            node.push(port, row)
+        for push, port in self._pushes:
+            push(port, row)
 
     def push(self, port: int, row: Row) -> None:
         """Take a row from the input of this number."""

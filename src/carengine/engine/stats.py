@@ -59,7 +59,7 @@ class _Sums:
         )
 
 
-class Account:
+class SessionStats:
     """What went through a session.
 
     ``events`` is how many were fed; ``recognised`` counts them by field map, ``kinds`` by map and
@@ -189,7 +189,9 @@ class Account:
         self.matches.update(data["matches"])
 
 
-def difference(after: Account, before: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def difference(
+    after: SessionStats, before: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What an account has met since ``before``, and the ``before`` of the next time; both are plain
     data.
 

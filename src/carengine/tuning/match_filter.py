@@ -13,7 +13,7 @@ from .exclusions import Exclusion, Tuning, fits
 from .suppression import Repeats
 
 
-class Sifter:
+class MatchFilter:
     """Decides of each match whether it is reported, and counts the others.
 
     ``excluded`` and ``suppressed`` count by the name of what took the match away, ``by_rule`` both
@@ -74,7 +74,7 @@ class Sifter:
             if item.suppression.name in data["repeats"]:
                 item.load(data["repeats"][item.suppression.name])
 
-    def sift(self, matches: Iterable[Match]) -> Iterable[Match]:
+    def reported(self, matches: Iterable[Match]) -> Iterable[Match]:
         """The matches that are to be reported."""
         return filter(self.admit, matches)
 
