@@ -35,7 +35,7 @@ def main() -> None:
     for match in session.flush():  # what only the end of the data decides
         print(f"{match.rule.id}: {match.rule.metadata.title}")
 
-    account = session.stats
+    stats = session.stats
     print(f"{reading.records} records, {reading.unreadable} unreadable")
     for diagnostic in reading.diagnostics:
         print(f"  {diagnostic.code.id} {Path(diagnostic.where).name}: {diagnostic.message}")

@@ -176,14 +176,14 @@ def _report(account: _Account, reading: Reading, screen: Screen, *, quiet: bool)
         ranked = sorted(account.kinds.items(), key=lambda item: (-item[1], item[0]))
         screen.say("written: " + ", ".join(f"{kind} {number:,}" for kind, number in ranked))
     if account.unknown.counts and not quiet:
-        screen.say(f"not recognised: {counted(stats.unrecognised, 'record')}, the commonest")
+        screen.say(f"not recognised: {counted(account.unrecognised, 'record')}, the commonest")
         for line in account.unknown.lines():
             screen.say(f"  {line}")
     shaped = account.looked - account.unrecognised
     screen.say(
-        f"{counted(stats.looked + reading.unreadable, 'record')} = {shaped:,} recognised "
-        f"({stats.without_kind:,} of no CAR kind) + {stats.unrecognised:,} not recognised "
-        f"+ {reading.unreadable:,} unreadable; {counted(stats.kinds.total(), 'CAR event')} written"
+        f"{counted(account.looked + reading.unreadable, 'record')} = {shaped:,} recognised "
+        f"({account.without_kind:,} of no CAR kind) + {account.unrecognised:,} not recognised "
+        f"+ {reading.unreadable:,} unreadable; {counted(account.kinds.total(), 'CAR event')} written"
     )
 
 

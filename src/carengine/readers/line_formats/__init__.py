@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..lines import BOM, batches, without_mark
-from ..record import Account, Record, Tally
+from ..record import ReadReport, Record, RecordCounter
 from ..unpack import Content
 from .access_log import ACCESS_LOG
 from .cef import CEF, parse_cef, parse_leef
@@ -70,10 +70,10 @@ def line_format(head: bytes) -> LineFormat | None:
     return next((row for row in LINE_FORMATS if row.test(lines)), None)
 
 
-def read_lines(form: LineFormat, content: Content, account: Account) -> Iterator[Record]:
+def read_lines(form: LineFormat, content: Content, report: ReadReport) -> Iterator[Record]:
     """The records of a text of a line format. Bytes that are not UTF-8 stand in them as ``\\xff``."""
-    tally = Tally(content.name, account, content.meter.limits)
-    limit = tally.limits.record_bytes
+    counter = RecordCounter(content.name, report, content.meter.limits)
+    limit = counter.limits.record_bytes
     reader = form.reader()
     source = content.name
     line = 0
@@ -81,17 +81,17 @@ def read_lines(form: LineFormat, content: Content, account: Account) -> Iterator
         start = line + 1
         line += len(lines)
         if max(map(len, lines)) > limit:
-            yield from _with_long_lines(tally, reader, lines, start)
+            yield from _with_long_lines(counter, reader, lines, start)
             continue
         outcomes = reader.read(texts_of(lines))
         for place, outcome in enumerate(outcomes):
             if type(outcome) is dict:
-                account.records += 1
-                tally.number += 1
-                yield Record(outcome, source, tally.number)
+                report.records += 1
+                counter.number += 1
+                yield Record(outcome, source, counter.number)
             elif outcome is not None:
-                tally.count()
-                tally.unreadable(start + place, str(outcome))
+                counter.count()
+                counter.unreadable(start + place, str(outcome))
 
 
 def texts_of(lines: list[bytes]) -> list[str]:
@@ -106,17 +106,17 @@ def texts_of(lines: list[bytes]) -> list[str]:
 
 
 def _with_long_lines(
-    tally: Tally, reader: LineReader, lines: list[bytes], start: int
+    counter: RecordCounter, reader: LineReader, lines: list[bytes], start: int
 ) -> Iterator[Record]:
-    limit = tally.limits.record_bytes
+    limit = counter.limits.record_bytes
     for number, line in enumerate(lines, start):
         if len(line) > limit:
-            tally.count()
-            tally.too_large(number)
+            counter.count()
+            counter.too_large(number)
             continue
         for outcome in reader.read(texts_of([line])):
             if isinstance(outcome, dict):
-                yield Record(outcome, tally.source, tally.count())
+                yield Record(outcome, counter.source, counter.count())
             elif outcome is not None:
-                tally.count()
-                tally.unreadable(number, outcome)
+                counter.count()
+                counter.unreadable(number, outcome)
