@@ -17,37 +17,30 @@ every ``not`` stands beside a test that the field is there, or an alternative th
 from __future__ import annotations
 
 import re
-from typing import assert_never
+from typing import NoReturn
 
 from attrs import frozen
 
 from ... import ir
-from ...pattern import Any, One, Pattern
-from ...regex import (
-    NotPortable,
-    alternatives,
-    network_to_regex,
-    pattern_to_regex,
-    portable_regex,
-    tokens_of,
-)
-from ..lowered import Log, View, column_name, views_of, why_empty, why_nothing
+from ...regex import alternatives, pattern_to_regex, tokens_of
+from ..lowered import Log, View, column_name
 from ..sequences import Sequence, sequence_of
-from ..translation import Findings, Query
-from ..two_valued import (
-    AllOf,
-    AnyOf,
-    AtomHolds,
-    Const,
-    IsPresent,
-    Negated,
-    TwoValued,
-    any_of,
-    require_possible,
+from ..text_writing import (
+    LETTERS,
+    ConditionSpelling,
+    Notation,
+    condition_of_views,
+    double_quoted,
+    networks_regex,
+    note_whole_events,
+    portable_body,
+    titled,
+    wildcard_text,
+    written_output,
 )
+from ..translation import Findings, Query
 from ..two_valued.rewriter import TwoValuedRewriter
 
-LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 SPELLINGS = "numbers are compared as the data holds them; a text that spells a number in another way is not it"
 _HEXADECIMAL = re.compile(r"0x[0-9a-f]{1,32}")
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
@@ -56,52 +49,62 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @frozen
-class _Dialect:
+class EqlDialect:
+    """One of the two: whether it has Lucene's expressions, as Elasticsearch has."""
+
     name: str
     lucene: bool
 
 
-_DIALECTS = {d.name: d for d in (_Dialect("eql", False), _Dialect("elastic-eql", True))}
+_DIALECTS = {d.name: d for d in (EqlDialect("eql", False), EqlDialect("elastic-eql", True))}
 
 
 def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query:
     """The EQL query of an output."""
-    writer = _Writer(_DIALECTS[target], findings)
-    stages = ir.as_stages(output.plan)
-    if stages is not None:
-        views = views_of(stages, log)
-        if not views:
-            findings.nothing(why_nothing(stages, log))
-        if any(view.assigned or view.columns is not None for view in views):
-            findings.differs(
-                "whole events are returned: fields that a rule adds or selects are not"
-            )
-        text = writer.event_query(views)
-    else:
-        reason = why_empty(output.plan, log)
-        if reason:
-            findings.nothing(reason)
-        text = writer.sequence(sequence_of(output.plan, log, findings))
+    writer = EqlWriter(_DIALECTS[target], findings)
+
+    def events(views: tuple[View, ...]) -> str:
+        note_whole_events(views, findings)
+        return writer.event_query(views)
+
+    def streams(plan: ir.Plan) -> str:
+        return writer.sequence(sequence_of(plan, log, findings))
+
+    text = written_output(output, log, findings, events, streams)
     return Query(output.name, text, tuple(sorted(writer.read)))
 
 
 def text_of(queries: tuple[Query, ...]) -> str:
     """All queries of a rule, each under its output's name."""
-    return "\n".join(f"// {made.output}\n{made.text}\n" for made in queries)
+    return titled(queries, "// {}")
 
 
-class _Writer:
-    def __init__(self, dialect: _Dialect, findings: Findings) -> None:
+_NOTATION = Notation(" and ", " or ", "not ", "true", "false", "{} != null", "{} == null")
+
+
+class EqlWriter:
+    """Writes the event queries and sequences of one output in a dialect of EQL."""
+
+    def __init__(self, dialect: EqlDialect, findings: Findings) -> None:
         self.dialect = dialect
         self.findings = findings
         self.rewriter = TwoValuedRewriter(findings)
         self.read: set[str] = set()
+        self.spelling = ConditionSpelling(
+            _NOTATION,
+            field=self._field,
+            match=self._match,
+            regex=self._regex,
+            compare=self._compare,
+            network=self._network,
+            occurs=self._occurs,
+            raw=self._raw,
+        )
 
     def event_query(self, views: tuple[View, ...]) -> str:
         """``any where …`` for events of several kinds."""
-        condition = any_of(self.rewriter.true_of(view.condition) for view in views)
-        require_possible(condition, self.findings)
-        return f"any where {self._written(condition, frozenset(), 0)}"
+        condition = condition_of_views(views, self.rewriter, self.findings)
+        return f"any where {self.spelling.write(condition)}"
 
     def sequence(self, found: Sequence) -> str:
         """A sequence of event queries by common keys."""
@@ -122,93 +125,31 @@ class _Writer:
 
     # TwoValuedRewriter
 
-    def _written(self, condition: TwoValued, known: frozenset[ir.Raw], depth: int) -> str:
-        match condition:
-            case Const(value):
-                return "true" if value else "false"
-            case AllOf(items):
-                there = known | {item.field for item in items if isinstance(item, IsPresent)}
-                text = " and ".join(self._written(item, there, depth + 1) for item in items)
-                return f"({text})" if depth else text
-            case AnyOf(items):
-                absent = {
-                    item.item.field
-                    for item in items
-                    if isinstance(item, Negated) and isinstance(item.item, IsPresent)
-                }
-                text = " or ".join(self._written(item, known | absent, depth + 1) for item in items)
-                return f"({text})" if depth else text
-            case Negated(IsPresent(field)):
-                return f"{self._field(field)} == null"
-            case Negated(AtomHolds(atom)):
-                missing = [
-                    f"{self._field(field)} == null"
-                    for field in dict.fromkeys(_fields(atom))
-                    if field not in known
-                ]
-                test = f"not {self._atom(atom)}"
-                return f"({' or '.join([*missing, test])})" if missing else test
-            case Negated(_):
-                raise AssertionError("never stands before single tests only")
-            case IsPresent(field):
-                return f"{self._field(field)} != null"
-            case AtomHolds(atom):
-                return self._atom(atom)
-            case _:
-                assert_never(condition)
+    # Tests
 
-    def _atom(
-        self,
-        atom: ir.Match
-        | ir.Regex
-        | ir.Compare
-        | ir.InNetwork
-        | ir.Occurs
-        | ir.RawMatch
-        | ir.RawRegex,
-    ) -> str:
-        match atom:
-            case ir.Match(value, patterns):
-                field = self._operand(value)
-                if self.dialect.lucene and all(_HEXADECIMAL.fullmatch(p.text) for p in patterns):
-                    field = f"string({field})"
-                return self._match(field, patterns)
-            case ir.Regex(value):
-                return self._regex(self._operand(value), atom)
-            case ir.Compare():
-                return self._compare(atom)
-            case ir.InNetwork(value, networks):
-                return self._networks(self._operand(value), networks, atom)
-            case ir.Occurs(needle, haystack):
-                self.findings.differs(LETTERS, atom.span)
-                a, b = self._operand(needle), self._operand(haystack)
-                tilde = "~" if self.dialect.lucene else ""
-                return f"stringContains{tilde}({b}, {a})"
-            case ir.RawMatch() | ir.RawRegex():
-                self.findings.refuse("a search in the text of the raw event", atom.span)
-            case _:
-                assert_never(atom)
-
-    def _match(self, field: str, patterns: tuple[Pattern, ...]) -> str:
+    def _match(self, test: ir.Match) -> str:
+        field = self._operand(test.value)
+        if self.dialect.lucene and all(_HEXADECIMAL.fullmatch(p.text) for p in test.patterns):
+            field = f"string({field})"
         plain, other = [], []
-        for pattern in patterns:
-            tokens = tokens_of(pattern)
-            text = "".join(t for t in tokens if isinstance(t, str))
+        for pattern in test.patterns:
+            text = "".join(t for t in tokens_of(pattern) if isinstance(t, str))
             letters = text.upper() != text.lower()
             if letters and not text.isascii():
                 self.findings.differs(LETTERS)
             if pattern.cased and letters:
                 self.findings.refuse("a comparison that heeds case")
-            if any(isinstance(t, One) for t in tokens) or "*" in text or "?" in text:
+            written = wildcard_text(pattern, special="*?")
+            if written is None:
                 other.append(pattern)
             else:
-                plain.append("".join("*" if isinstance(t, Any) else str(t) for t in tokens))
-        made = []
+                plain.append(written)
+        tests = []
         if plain:
-            made.append(self._one_of(field, plain))
+            tests.append(self._one_of(field, plain))
         if other:
-            made.append(self._whole(field, alternatives(pattern_to_regex(p) for p in other)))
-        return made[0] if len(made) == 1 else f"({' or '.join(made)})"
+            tests.append(self._whole(field, alternatives(pattern_to_regex(p) for p in other)))
+        return tests[0] if len(tests) == 1 else f"({' or '.join(tests)})"
 
     def _one_of(self, field: str, texts: list[str]) -> str:
         """That the value is one of some texts with ``*``, case ignored."""
@@ -238,23 +179,17 @@ class _Writer:
             return f"{field} regex~ {_string(_lucene(body))}"
         return f"match({field}, {_string(body + chr(92) + 'Z')})"
 
-    def _regex(self, field: str, test: ir.Regex) -> str:
+    def _regex(self, test: ir.Regex) -> str:
+        field = self._operand(test.value)
         if test.cased:
             self.findings.refuse("a regular expression that heeds case", test.span)
         self.findings.differs(LETTERS, test.span)
-        try:
-            if self.dialect.lucene:
-                if test.multiline:
-                    raise NotPortable("an expression that works line by line")
-                return f"{field} regex~ {_string(_unanchored(test))}"
-            body = portable_regex(
-                test.pattern, dotall=test.dotall, multiline=test.multiline, end=r"\Z"
-            )
-            if test.multiline:
-                # Python has flags within an expression; the package sets none for lines.
-                body = f"(?m:{body})"
-        except NotPortable as problem:
-            self.findings.refuse(f"{problem} in a regular expression", test.span)
+        if self.dialect.lucene:
+            return f"{field} regex~ {_string(_unanchored(test, self.findings))}"
+        body = portable_body(test, self.findings, end=r"\Z")
+        if test.multiline:
+            # Python has flags within an expression; the package sets none for lines.
+            body = f"(?m:{body})"
         if body.startswith("^") and "|" not in body and not test.multiline:
             return f"match({field}, {_string(body[1:])})"
         return f"match({field}, {_string('.*?(?:' + body + ')')})"
@@ -286,22 +221,20 @@ class _Writer:
             return f"{f'string({left})' if typed else left} : {_string(str(number))}"
         return f"({left} == {number} or {left} == {_string(str(number))})"
 
-    def _networks(self, field: str, networks: tuple[str, ...], test: ir.InNetwork) -> str:
+    def _network(self, test: ir.InNetwork) -> str:
+        field = self._operand(test.value)
         if self.dialect.lucene:
-            return f"cidrMatch({field}, {', '.join(map(_string, networks))})"
-        bodies = []
-        for network in networks:
-            found = network_to_regex(network)
-            if found is None:
-                self.findings.refuse(f"the network {network}", test.span)
-            body, exact = found
-            if not exact:
-                self.findings.differs(
-                    f"addresses in {network} are recognised in their usual spelling (RFC 5952) only",
-                    test.span,
-                )
-            bodies.append(body)
-        return self._whole(field, alternatives(bodies))
+            return f"cidrMatch({field}, {', '.join(map(_string, test.networks))})"
+        return self._whole(field, networks_regex(test.networks, self.findings, test.span))
+
+    def _occurs(self, test: ir.Occurs) -> str:
+        self.findings.differs(LETTERS, test.span)
+        needle, haystack = self._operand(test.needle), self._operand(test.haystack)
+        tilde = "~" if self.dialect.lucene else ""
+        return f"stringContains{tilde}({haystack}, {needle})"
+
+    def _raw(self, test: ir.RawMatch | ir.RawRegex) -> str:
+        self.findings.refuse("a search in the text of the raw event", test.span)
 
     def _operand(self, value: ir.Value) -> str:
         match value:
@@ -344,8 +277,7 @@ _WORDS = frozenset(
 )
 
 
-def _fields(atom: ir.Condition) -> list[ir.Raw]:
-    return [ir.Raw(value.path) for value in ir.values_of(atom) if isinstance(value, ir.Raw)]
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def _string(text: str) -> str:
@@ -354,8 +286,7 @@ def _string(text: str) -> str:
     >>> _string('C:\\\\x "y"')
     '"C:\\\\\\\\x \\\\"y\\\\""'
     """
-    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return '"' + "".join(escapes.get(character, character) for character in text) + '"'
+    return double_quoted(text, _ESCAPES)
 
 
 def _duration(microseconds: int) -> str:
@@ -381,12 +312,14 @@ def _lucene(body: str) -> str:
     return re.sub(r'(?<!\\)([~@&<>#"])', r"\\\1", made)
 
 
-def _unanchored(test: ir.Regex) -> str:
+def _unanchored(test: ir.Regex, findings: Findings) -> str:
     """An expression that is to be found anywhere, as one for the whole value; ``^`` and ``$`` only
     at the ends."""
-    body = portable_regex(test.pattern, dotall=test.dotall, end="$", word_boundary="\0")
+    if test.multiline:
+        _refuse_in_regex("an expression that works line by line", test, findings)
+    body = portable_body(test, findings, end="$", word_boundary="\0")
     if "\0" in body:
-        raise NotPortable("the word boundary \\b")
+        _refuse_in_regex("the word boundary \\b", test, findings)
     head, tail = ".*", ".*"
     opened = re.match(r"\(\?:\^\|((?:\\.|\[[^\]]*\]|[^()\\])+)\)", body)
     if opened:
@@ -400,5 +333,9 @@ def _unanchored(test: ir.Regex) -> str:
         tail, body = "", body[:-1]
     bare = re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "", body)
     if "^" in bare or "$" in bare:
-        raise NotPortable("an anchor inside")
+        _refuse_in_regex("an anchor inside", test, findings)
     return _lucene(f"{head}({body}){tail}" if "|" in bare else head + body + tail)
+
+
+def _refuse_in_regex(what: str, test: ir.Regex, findings: Findings) -> NoReturn:
+    findings.refuse(f"{what} in a regular expression", test.span)

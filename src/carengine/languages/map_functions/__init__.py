@@ -35,8 +35,8 @@ from .spelling import Cases, FunctionSpelling, Preimage, Refused
 from .texts import TEXTS
 
 if TYPE_CHECKING:
-    from ..splunk.writer import Writer as SplunkWriter
-    from ..sql.expressions import Writer as SqlWriter
+    from ..splunk.writer import SplunkWriter
+    from ..sql.expressions import SqlWriter
     from ..sql.values import Expression
     from ..two_valued.rewriter import TwoValuedRewriter
 

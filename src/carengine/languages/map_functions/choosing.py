@@ -20,8 +20,8 @@ from .spelling import (
 from .sql_texts import text
 
 if TYPE_CHECKING:
-    from ..splunk.writer import Writer as SplunkWriter
-    from ..sql.expressions import Writer as SqlWriter
+    from ..splunk.writer import SplunkWriter
+    from ..sql.expressions import SqlWriter
     from ..two_valued.rewriter import TwoValuedRewriter
 
 

@@ -20,8 +20,8 @@ from ..translation import Findings
 from ..two_valued import Case, Const, TwoValued
 
 if TYPE_CHECKING:
-    from ..splunk.writer import Writer as SplunkWriter
-    from ..sql.expressions import Writer as SqlWriter
+    from ..splunk.writer import SplunkWriter
+    from ..sql.expressions import SqlWriter
     from ..sql.values import Expression
     from ..two_valued.rewriter import TwoValuedRewriter
 

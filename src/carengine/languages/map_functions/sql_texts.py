@@ -13,21 +13,21 @@ from ... import ir
 from ..sql.values import Expression
 
 if TYPE_CHECKING:
-    from ..sql.expressions import Writer
+    from ..sql.expressions import SqlWriter
 
 
-def has_regex(w: Writer) -> bool:
+def has_regex(w: SqlWriter) -> bool:
     """Whether the product takes a part out of a text by a regular expression."""
     return w.dialect.extract is not None
 
 
-def text(w: Writer, value: ir.Value) -> str:
+def text(w: SqlWriter, value: ir.Value) -> str:
     """A value as SQL text."""
     return w.text(w.value(value))
 
 
-def extract(w: Writer, x: str, expression: str, group: int = 0, *, empty: bool = False) -> str:
-    """What an expression (of ours, see ``Writer.own``) takes out of x; null where that is nothing.
+def extract(w: SqlWriter, x: str, expression: str, group: int = 0, *, empty: bool = False) -> str:
+    """What an expression (of ours, see ``SqlWriter.own``) takes out of x; null where that is nothing.
 
     ``empty`` keeps an empty text, which the caller has made sure of.
     """
@@ -37,11 +37,11 @@ def extract(w: Writer, x: str, expression: str, group: int = 0, *, empty: bool =
     return part if empty else f"NULLIF({part}, '')"
 
 
-def group_number(w: Writer, number: int) -> int:
+def group_number(w: SqlWriter, number: int) -> int:
     """The number of a group where the dialect counts the ones before it as well."""
     return number if w.dialect.group == "(?:" else number + 1
 
 
-def of_text(write: Callable[[Writer, str], str]) -> Callable[[Writer, ir.Call], Expression]:
+def of_text(write: Callable[[SqlWriter, str], str]) -> Callable[[SqlWriter, ir.Call], Expression]:
     """The SQL spelling of a function of one text, from how the text becomes another."""
     return lambda w, call: Expression(write(w, text(w, call.arguments[0])))

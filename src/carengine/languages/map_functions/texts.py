@@ -27,8 +27,8 @@ from .spelling import (
 from .sql_texts import extract, group_number, has_regex, of_text, text
 
 if TYPE_CHECKING:
-    from ..splunk.writer import Writer as SplunkWriter
-    from ..sql.expressions import Writer as SqlWriter
+    from ..splunk.writer import SplunkWriter
+    from ..sql.expressions import SqlWriter
     from ..two_valued.rewriter import TwoValuedRewriter
 
 

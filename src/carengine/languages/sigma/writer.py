@@ -31,7 +31,8 @@ from ... import ir
 from ...diagnostics import CarError, Diagnostic, codes
 from ...pattern import Any, One, Pattern
 from ...regex import tokens_of
-from ..lowered import Log, column_name, views_of, why_nothing
+from ..lowered import Log, column_name
+from ..text_writing import note_whole_events, required_views
 from ..translation import Findings, Query
 from ..two_valued import (
     AllOf,
@@ -62,7 +63,6 @@ _RELATIONS = {
     ir.Relation.GREATER: "gt",
     ir.Relation.GREATER_EQUAL: "gte",
 }
-_WHOLE = "whole events are returned: fields that a rule adds or selects are not"
 
 
 def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query:
@@ -70,15 +70,12 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
     stages = ir.as_stages(output.plan)
     if stages is None:
         findings.refuse("a stream that looks at more than single events", output.span)
-    views = views_of(stages, evolve(log, recognise=False))
-    if not views:
-        findings.nothing(why_nothing(stages, log))
-    if any(view.assigned or view.columns is not None for view in views):
-        findings.differs(_WHOLE)
+    views = required_views(stages, evolve(log, recognise=False), findings)
+    note_whole_events(views, findings)
     rewriter = TwoValuedRewriter(findings)
     truth = any_of(rewriter.true_of(_native(view.condition, findings)) for view in views)
     require_possible(truth, findings)
-    writer = _Writer(findings)
+    writer = SigmaWriter(findings)
     condition = writer.condition(truth)
     source = _SOURCES.get(log.fieldmap.family, {"product": log.fieldmap.family})
     rule = {
@@ -159,7 +156,7 @@ def _native(condition: ir.Condition, findings: Findings) -> ir.Condition:
 
 
 @define
-class _Writer:
+class SigmaWriter:
     """The detections of a rule while its condition is written."""
 
     findings: Findings

@@ -12,29 +12,23 @@ from attrs import frozen
 from ... import ir
 from ..lowered import View
 from ..reads import fields_of_plan
+from ..text_writing import LETTERS, required_views
 from .texts import listed_name, quoted, seconds
-from .writer import (
-    LETTERS,
-    NUMERIC,
-    SPELLINGS,
-    TIME,
-    Writer,
-    views_in,
-)
+from .writer import NUMERIC, SPELLINGS, TIME, SplunkWriter
 
 
 @frozen
-class _Stream:
+class StreamLines:
     """The lines of a stream so far, and the names of its columns."""
 
     lines: tuple[str, ...]
     columns: tuple[str, ...]
 
 
-class Pipeline:
+class StreamWriter:
     """Writes plans that look at more than one event."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: SplunkWriter) -> None:
         self.writer = writer
         self.findings = writer.findings
 
@@ -42,7 +36,7 @@ class Pipeline:
         """The lines of a plan."""
         return list(self._stream(plan, tuple(fields_of_plan(plan))).lines)
 
-    def _stream(self, plan: ir.Plan, wanted: tuple[ir.Field, ...]) -> _Stream:
+    def _stream(self, plan: ir.Plan, wanted: tuple[ir.Field, ...]) -> StreamLines:
         stages = ir.as_stages(plan)
         if stages is not None:
             return self._searched(stages, wanted)
@@ -60,11 +54,11 @@ class Pipeline:
                 made = ", ".join(f"{quoted(c.name)}={self.writer.value(c.value)}" for c in columns)
                 names = tuple(c.name for c in columns)
                 table = f"| table _time {' '.join(map(listed_name, names))}"
-                return _Stream((*source.lines, f"| eval {made}", table), names)
+                return StreamLines((*source.lines, f"| eval {made}", table), names)
             case ir.Assign(inner, name, value):
                 source = self._stream(inner, wanted)
                 line = f"| eval {quoted(name)}={self.writer.value(value)}"
-                return _Stream((*source.lines, line), (*source.columns, name))
+                return StreamLines((*source.lines, line), (*source.columns, name))
             case ir.Difference(span=span):
                 self.findings.refuse("a difference of two streams", span)
             case ir.Distinct(inner, value):
@@ -75,12 +69,12 @@ class Pipeline:
                     "| sort 0 _time",
                     "| dedup distinct_key",
                 )
-                return _Stream((*source.lines, *lines), source.columns)
+                return StreamLines((*source.lines, *lines), source.columns)
             case _:
                 self.findings.refuse(f"the operation {type(plan).__name__} of streams with state")
 
-    def _searched(self, stages: tuple[ir.Stage, ...], wanted: tuple[ir.Field, ...]) -> _Stream:
-        views = views_in(stages, self.writer.log, self.findings)
+    def _searched(self, stages: tuple[ir.Stage, ...], wanted: tuple[ir.Field, ...]) -> StreamLines:
+        views = required_views(stages, self.writer.log, self.findings)
         lines = self.writer.search(views)
         made = []
         names = []
@@ -100,7 +94,7 @@ class Pipeline:
             made.append(f"{quoted(field.name)}={self.writer.by_view(cells)}")
         if made:
             lines.append(f"| eval {', '.join(made)}")
-        return _Stream(tuple(lines), tuple(names))
+        return StreamLines(tuple(lines), tuple(names))
 
     def _filtered(
         self,
@@ -108,14 +102,16 @@ class Pipeline:
         condition: ir.Condition,
         wanted: tuple[ir.Field, ...],
         span: object,
-    ) -> _Stream:
+    ) -> StreamLines:
         source = self._stream(inner, wanted)
         condition = ir.rewrite_condition(condition, _as_column)
         truth = self.writer.rewriter.true_of(condition)
-        text = self.writer.expression(truth, frozenset(), 0)
-        return _Stream((*source.lines, f"| where {text}"), source.columns)
+        text = self.writer.expressions.write(truth)
+        return StreamLines((*source.lines, f"| where {text}"), source.columns)
 
-    def _grouped(self, group: ir.Group, wanted: tuple[ir.Field, ...]) -> tuple[_Stream, list[str]]:
+    def _grouped(
+        self, group: ir.Group, wanted: tuple[ir.Field, ...]
+    ) -> tuple[StreamLines, list[str]]:
         stages: list[ir.Stage] = []
         for plan in group.plans:
             found = ir.as_stages(plan)
@@ -140,11 +136,11 @@ class Pipeline:
                 f"| eval begins=if(isnull(previous) OR _time - previous > {seconds(group.within)}, 1, 0)",
                 f"| streamstats sum(begins) AS group_number BY {by}",
             ]
-        return _Stream(tuple(lines), source.columns), keys
+        return StreamLines(tuple(lines), source.columns), keys
 
     def _aggregated(
         self, group: ir.Group, columns: tuple[ir.Column, ...], wanted: tuple[ir.Field, ...]
-    ) -> _Stream:
+    ) -> StreamLines:
         source, keys = self._grouped(group, wanted)
         stats: list[str] = []
         evals: list[str] = []
@@ -163,7 +159,7 @@ class Pipeline:
             lines.append(f"| eval {', '.join(evals)}")
         stats.append("max(_time) AS _time")
         lines.append(f"| stats {', '.join(stats)} BY {' '.join([*keys, 'group_number'])}")
-        return _Stream(tuple(lines), tuple(column.name for column in columns))
+        return StreamLines(tuple(lines), tuple(column.name for column in columns))
 
     def _aggregate(self, wanted: ir.Aggregate, name: str) -> tuple[str, list[str]]:
         """An aggregate of ``stats``, and the fields to make for it."""
@@ -191,7 +187,7 @@ class Pipeline:
             case function:
                 self.findings.refuse(f"the aggregate {function}")
 
-    def _joined(self, join: ir.Join, wanted: tuple[ir.Field, ...]) -> _Stream:
+    def _joined(self, join: ir.Join, wanted: tuple[ir.Field, ...]) -> StreamLines:
         names = [branch.name for branch in join.branches]
         items = join.condition.items if isinstance(join.condition, ir.And) else (join.condition,)
         pairs: dict[str, list[tuple[ir.Field, ir.Field]]] = {name: [] for name in names[1:]}
@@ -248,10 +244,10 @@ class Pipeline:
         if rest:
             condition = ir.rewrite_condition(ir.conjunction(tuple(rest)), _as_column)
             truth = self.writer.rewriter.true_of(condition)
-            lines.append(f"| where {self.writer.expression(truth, frozenset(), 0)}")
+            lines.append(f"| where {self.writer.expressions.write(truth)}")
         times = ", ".join(quoted(f"{name}.time") for name in names)
         lines.append(f"| eval _time=max({times})")
-        return _Stream(tuple(lines), ())
+        return StreamLines(tuple(lines), ())
 
     def _join_key(self, field: ir.Field) -> str:
         name = quoted(f"{field.source}.{field.name}")

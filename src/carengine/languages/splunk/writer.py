@@ -18,14 +18,25 @@ CAR's fields are made with ``eval``; the event's time is Splunk's ``_time``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import assert_never
 
 from ... import ir
-from ...pattern import Any, One, Pattern
-from ...regex import NotPortable, alternatives, pattern_to_regex, portable_regex, tokens_of
+from ...pattern import Pattern
+from ...regex import alternatives, pattern_to_regex
 from .. import map_functions
-from ..lowered import Log, View, column_name, views_of, why_empty, why_nothing
+from ..lowered import Log, View, column_name
+from ..text_writing import (
+    LETTERS,
+    ConditionSpelling,
+    Notation,
+    condition_of_views,
+    note_letters,
+    portable_body,
+    present_in,
+    titled,
+    wildcard_text,
+    written_output,
+)
 from ..translation import Findings, Query
 from ..two_valued import (
     AllOf,
@@ -34,15 +45,13 @@ from ..two_valued import (
     Const,
     IsPresent,
     Negated,
+    TestedAtom,
     TwoValued,
     all_of,
-    any_of,
-    require_possible,
 )
 from ..two_valued.rewriter import TwoValuedRewriter
 from .texts import constant_text, listed_name, quoted, seconds, string
 
-LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 SPELLINGS = "a text that spells a number in another way (11.0, 0x001f) is not equal to it, and only decimals have an order"
 TIME = "the event's time is Splunk's _time"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -51,36 +60,30 @@ NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
 
 def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query:
     """The search of an output."""
-    writer = Writer(findings, log)
-    stages = ir.as_stages(output.plan)
-    if stages is not None:
-        lines = writer.search(views_in(stages, log, findings))
-        lines += writer.selected(views_in(stages, log, findings))
-    else:
-        reason = why_empty(output.plan, log)
-        if reason:
-            findings.nothing(reason)
-        from .stream_writer import Pipeline
+    writer = SplunkWriter(findings, log)
 
-        lines = Pipeline(writer).of(output.plan)
-    return Query(output.name, "\n".join(lines), tuple(sorted(writer.read)))
+    def events(views: tuple[View, ...]) -> str:
+        return "\n".join([*writer.search(views), *writer.selected(views)])
+
+    def streams(plan: ir.Plan) -> str:
+        from .stream_writer import StreamWriter
+
+        return "\n".join(StreamWriter(writer).of(plan))
+
+    text = written_output(output, log, findings, events, streams)
+    return Query(output.name, text, tuple(sorted(writer.read)))
 
 
 def text_of(queries: tuple[Query, ...]) -> str:
     """All searches of a rule, each under its output's name as a comment."""
-    return "\n".join(f"`comment({made.output})`\n{made.text}\n" for made in queries)
+    return titled(queries, "`comment({})`")
 
 
-def views_in(stages: Iterable[ir.Stage], log: Log, findings: Findings) -> tuple[View, ...]:
-    """The views of stages; refuses where there are none."""
-    several = tuple(stages)
-    views = views_of(several, log)
-    if not views:
-        findings.nothing(why_nothing(several, log))
-    return views
+_TERMS = Notation(" ", " OR ", "NOT ", "*", "NOT *", "{}=*", "NOT {}=*", guarded=False)
+_EXPRESSIONS = Notation(" AND ", " OR ", "NOT ", "true()", "false()", "isnotnull({})", "isnull({})")
 
 
-class Writer:
+class SplunkWriter:
     """Writes conditions as search terms and as expressions of ``where``."""
 
     def __init__(self, findings: Findings, log: Log) -> None:
@@ -88,18 +91,36 @@ class Writer:
         self.log = log
         self.rewriter = TwoValuedRewriter(findings, map_functions.SPL_COMPARES)
         self.read: set[str] = set()
+        self.terms = ConditionSpelling(
+            _TERMS,
+            field=self._term_field,
+            match=self._match_term,
+            regex=_no_term,
+            compare=self._compare_term,
+            network=_no_term,
+            occurs=_no_term,
+            raw=_no_term,
+        )
+        self.expressions = ConditionSpelling(
+            _EXPRESSIONS,
+            field=self._field,
+            match=lambda test: self._match(self.value(test.value), test.patterns),
+            regex=lambda test: self._regex(self.value(test.value), test),
+            compare=self._compare,
+            network=self._network,
+            occurs=self._occurs,
+            raw=self._raw,
+        )
 
     def search(self, views: tuple[View, ...]) -> list[str]:
         """The lines of a search for events of several kinds."""
-        condition = any_of(self.rewriter.true_of(view.condition) for view in views)
-        require_possible(condition, self.findings)
+        condition = condition_of_views(views, self.rewriter, self.findings)
         items = condition.items if isinstance(condition, AllOf) else (condition,)
         terms = [item for item in items if _is_term(item)]
         rest = [item for item in items if not _is_term(item)]
-        lines = ["search " + (" ".join(self.term(item, 1) for item in terms) or "*")]
+        lines = ["search " + (" ".join(self.terms.write(item, depth=1) for item in terms) or "*")]
         if rest:
-            known = frozenset(_known(terms))
-            lines.append(f"| where {self.expression(all_of(rest), known, 0)}")
+            lines.append(f"| where {self.expressions.write(all_of(rest), present_in(terms))}")
         return lines
 
     def selected(self, views: tuple[View, ...]) -> list[str]:
@@ -129,125 +150,50 @@ class Writer:
         cases = []
         for view, text in written:
             admitted = self.rewriter.true_of(self.log.admission(view.entry))
-            cases.append(f"{self.expression(admitted, frozenset(), 1)}, {text}")
+            cases.append(f"{self.expressions.write(admitted, depth=1)}, {text}")
         return f"case({', '.join(cases)})"
 
     # Search terms
 
-    def term(self, condition: TwoValued, depth: int) -> str:
-        """A condition as search terms; it has to be one that they can say."""
-        match condition:
-            case Const(value):
-                return "*" if value else "NOT *"
-            case AllOf(items):
-                text = " ".join(self.term(item, depth + 1) for item in items)
-                return f"({text})" if depth else text
-            case AnyOf(items):
-                text = " OR ".join(self.term(item, depth + 1) for item in items)
-                return f"({text})" if depth else text
-            case Negated(item):
-                return f"NOT {self.term(item, depth + 1)}"
-            case IsPresent(field):
-                return f"{self._term_field(field)}=*"
-            case AtomHolds(ir.Match(ir.Raw() as field, patterns)):
-                name = self._term_field(field)
-                texts = [string(_wildcards(pattern)) for pattern in patterns]
-                self._letters(patterns)
-                if len(texts) == 1:
-                    return f"{name}={texts[0]}"
-                return f"{name} IN ({', '.join(texts)})"
-            case AtomHolds(ir.Compare(ir.Raw() as field, relation, ir.Constant(number), span=span)):
-                self.findings.differs(SPELLINGS, span)
-                return f"{self._term_field(field)}{relation.value}{number}"
-            case AtomHolds():
-                raise AssertionError("asked for what search terms cannot say")
-            case _:
-                assert_never(condition)
+    def _match_term(self, test: ir.Match) -> str:
+        name = self._term_field(test.value)
+        texts = [string(wildcard_text(pattern) or "") for pattern in test.patterns]
+        note_letters(test.patterns, self.findings)
+        if len(texts) == 1:
+            return f"{name}={texts[0]}"
+        return f"{name} IN ({', '.join(texts)})"
 
-    def _term_field(self, field: ir.Raw) -> str:
+    def _compare_term(self, test: ir.Compare) -> str:
+        self.findings.differs(SPELLINGS, test.span)
+        number = test.right.value if isinstance(test.right, ir.Constant) else None
+        return f"{self._term_field(test.left)}{test.relation.value}{number}"
+
+    def _term_field(self, field: ir.Value) -> str:
+        assert isinstance(field, ir.Raw), "search terms test fields"
         name = column_name(field.path)
         self.read.add(name)
         return listed_name(name)
 
-    def _letters(self, patterns: Iterable[Pattern]) -> None:
-        if any(not pattern.text.isascii() for pattern in patterns):
-            self.findings.differs(LETTERS)
-
     # Expressions
 
-    def expression(self, condition: TwoValued, known: frozenset[ir.Raw], depth: int) -> str:
-        """A condition as an expression of ``where`` or ``eval``; ``known`` are fields that are there."""
-        match condition:
-            case Const(value):
-                return "true()" if value else "false()"
-            case AllOf(items):
-                there = known | _known(items)
-                text = " AND ".join(self.expression(item, there, depth + 1) for item in items)
-                return f"({text})" if depth else text
-            case AnyOf(items):
-                absent = frozenset(
-                    item.item.field
-                    for item in items
-                    if isinstance(item, Negated) and isinstance(item.item, IsPresent)
-                )
-                text = " OR ".join(
-                    self.expression(item, known | absent, depth + 1) for item in items
-                )
-                return f"({text})" if depth else text
-            case Negated(IsPresent(field)):
-                return f"isnull({self._field(field)})"
-            case Negated(AtomHolds(atom)):
-                missing = [
-                    f"isnull({self._field(field)})"
-                    for field in dict.fromkeys(_fields(atom))
-                    if field not in known
-                ]
-                test = f"NOT {self._atom(atom)}"
-                return f"({' OR '.join([*missing, test])})" if missing else test
-            case Negated(_):
-                raise AssertionError("never stands before single tests only")
-            case IsPresent(field):
-                return f"isnotnull({self._field(field)})"
-            case AtomHolds(atom):
-                return self._atom(atom)
-            case _:
-                assert_never(condition)
+    def _network(self, test: ir.InNetwork) -> str:
+        x = self.value(test.value)
+        tests = [f"cidrmatch({string(network)}, {x})" for network in test.networks]
+        return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
 
-    def _atom(
-        self,
-        atom: ir.Match
-        | ir.Regex
-        | ir.Compare
-        | ir.InNetwork
-        | ir.Occurs
-        | ir.RawMatch
-        | ir.RawRegex,
-    ) -> str:
-        match atom:
-            case ir.Match(value, patterns):
-                return self._match(self.value(value), patterns)
-            case ir.Regex():
-                return self._regex(self.value(atom.value), atom)
-            case ir.RawRegex():
-                self.findings.differs("the raw event is its text as Splunk keeps it", atom.span)
-                return self._regex("_raw", atom)
-            case ir.InNetwork(value, networks):
-                tests = [f"cidrmatch({string(net)}, {self.value(value)})" for net in networks]
-                return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
-            case ir.Compare():
-                return self._compare(atom)
-            case ir.Occurs(needle, haystack, span):
-                self.findings.differs(LETTERS, span)
-                a, b = f"lower({self.value(needle)})", f"lower({self.value(haystack)})"
-                return f'({a}="" OR mvcount(split({b}, {a})) > 1)'
-            case ir.RawMatch(patterns, span):
-                self.findings.differs("the raw event is its text as Splunk keeps it", span)
-                return self._match("_raw", patterns)
-            case _:
-                assert_never(atom)
+    def _occurs(self, test: ir.Occurs) -> str:
+        self.findings.differs(LETTERS, test.span)
+        a, b = f"lower({self.value(test.needle)})", f"lower({self.value(test.haystack)})"
+        return f'({a}="" OR mvcount(split({b}, {a})) > 1)'
+
+    def _raw(self, test: ir.RawMatch | ir.RawRegex) -> str:
+        self.findings.differs("the raw event is its text as Splunk keeps it", test.span)
+        if isinstance(test, ir.RawMatch):
+            return self._match("_raw", test.patterns)
+        return self._regex("_raw", test)
 
     def _match(self, x: str, patterns: tuple[Pattern, ...]) -> str:
-        self._letters(patterns)
+        note_letters(patterns, self.findings)
         tests = []
         for cased in (False, True):
             chosen = [pattern for pattern in patterns if pattern.cased == cased]
@@ -259,10 +205,7 @@ class Writer:
 
     def _regex(self, x: str, test: ir.Regex | ir.RawRegex) -> str:
         flags = ("" if test.cased else "i") + "s" + ("m" if test.multiline else "")
-        try:
-            body = portable_regex(test.pattern, dotall=test.dotall, multiline=test.multiline)
-        except NotPortable as problem:
-            self.findings.refuse(f"{problem} in a regular expression", test.span)
+        body = portable_body(test, self.findings)
         if not test.cased:
             self.findings.differs(LETTERS, test.span)
         return f"match({x}, {string(f'(?{flags}){body}')})"
@@ -345,34 +288,15 @@ def _is_term(condition: TwoValued) -> bool:
 
 
 def _is_wildcard(pattern: Pattern) -> bool:
-    tokens = tokens_of(pattern)
-    text = "".join(token for token in tokens if isinstance(token, str))
-    if pattern.cased and text.upper() != text.lower():
+    text = wildcard_text(pattern)
+    if text is None or (pattern.cased and text.upper() != text.lower()):
         return False
-    if _NUMBER.fullmatch(text) and tokens == (text,):
-        # A search compares it as a number.
-        return False
-    return "*" not in text and not any(isinstance(token, One) for token in tokens)
+    # A search compares it as a number.
+    return not _NUMBER.fullmatch(text)
 
 
-def _wildcards(pattern: Pattern) -> str:
-    return "".join("*" if isinstance(t, Any) else str(t) for t in tokens_of(pattern))
-
-
-def _known(items: Iterable[TwoValued]) -> frozenset[ir.Raw]:
-    """The fields that have to be there."""
-    return frozenset(item.field for item in items if isinstance(item, IsPresent))
-
-
-def _fields(atom: ir.Condition) -> list[ir.Raw]:
-    found: list[ir.Raw] = []
-    work = list(ir.values_of(atom))
-    while work:
-        value = work.pop(0)
-        if isinstance(value, ir.Raw):
-            found.append(ir.Raw(value.path))
-        work += ir.operands(value)
-    return found
+def _no_term(test: TestedAtom) -> str:
+    raise AssertionError(f"search terms cannot say {test}")
 
 
 def _is_number(value: ir.Value) -> bool:

@@ -7,7 +7,7 @@ expression may be FALSE for NULL or the other way round, if it reads better so.
 
 An ``Expression`` is SQL text with the form of what it gives: columns of events are text, as is
 everything that functions of field maps make of them; numbers and times (microseconds since 1970)
-come of reading texts and of counting. A ``Writer`` writes expressions; it is told where a leaf is
+come of reading texts and of counting. A ``SqlWriter`` writes expressions; it is told where a leaf is
 found (``column``) and how to write what lies outside the row (``outside``: the clock, aggregates,
 ranks).
 """
@@ -25,20 +25,17 @@ from ... import ir
 from ...pattern import Any as AnyRun
 from ...pattern import One, Pattern, fold
 from ...regex import (
-    NotPortable,
     alternatives,
-    network_to_regex,
     pattern_to_regex,
-    portable_regex,
     tokens_of,
 )
 from ...values import address_of, number_of, text_of, time_of
 from .. import map_functions
+from ..text_writing import LETTERS, networks_regex, portable_body
 from ..translation import Findings
 from .dialects import Dialect
 from .values import NULL, Expression, Form
 
-LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 TIMES = (
     "times are read from ISO 8601 texts (UTC where no zone stands there) and from seconds, milliseconds or "
     "microseconds since 1970; other spellings are null"
@@ -54,7 +51,7 @@ _BLANK = r"[\t\n\f\r\v ]*"
 
 
 @define
-class Writer:
+class SqlWriter:
     """Writes the expressions of one query for a dialect.
 
     ``column`` gives the expression of a leaf (a raw field, a column of a relation). ``outside``
@@ -65,7 +62,7 @@ class Writer:
     findings: Findings
     column: Callable[[ir.Raw | ir.Field], Expression]
     outside: Callable[[ir.Value], Expression]
-    rank: Callable[[ir.Rank, Writer], str]
+    rank: Callable[[ir.Rank, SqlWriter], str]
     raw: Callable[[], str]
 
     # Conditions
@@ -170,17 +167,14 @@ class Writer:
         else:
             if test.multiline:
                 self.findings.refuse("a regular expression that works line by line", test.span)
-            try:
-                body = portable_regex(
-                    test.pattern,
-                    dotall=test.dotall,
-                    word_boundary=d.boundary,
-                    end=d.end,
-                    group=d.group,
-                    lazy=d.lazy,
-                )
-            except NotPortable as problem:
-                self.findings.refuse(f"{problem} in a regular expression", test.span)
+            body = portable_body(
+                test,
+                self.findings,
+                word_boundary=d.boundary,
+                end=d.end,
+                group=d.group,
+                lazy=d.lazy,
+            )
             if not d.flags and test.cased:
                 self.findings.refuse("a regular expression that heeds case", test.span)
             if not test.cased:
@@ -188,19 +182,7 @@ class Writer:
         return d.found(x, self.literal(f"(?{flags}){body}" if flags and d.flags else body))
 
     def _networks(self, x: str, networks: tuple[str, ...], span: Any) -> str:
-        bodies = []
-        for network in networks:
-            found = network_to_regex(network)
-            if found is None:
-                self.findings.refuse(f"the network {network}", span)
-            body, exact = found
-            if not exact:
-                self.findings.differs(
-                    f"addresses in {network} are recognised in their usual spelling (RFC 5952) only",
-                    span,
-                )
-            bodies.append(body)
-        return self.found(x, f"(?s)^{alternatives(bodies)}$", span)
+        return self.found(x, f"(?s)^{networks_regex(networks, self.findings, span)}$", span)
 
     def found(self, x: str, expression: str, span: Any = None) -> str:
         """Whether an expression of ours (RE2 and plain enough for all) is found in x."""

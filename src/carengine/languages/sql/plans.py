@@ -33,7 +33,7 @@ from ..lowered import Log, View, column_name, views_of, why_empty
 from ..reads import atoms_of_plan, fields_of_plan, with_clock
 from ..translation import Findings, Query
 from .dialects import Dialect
-from .expressions import Writer
+from .expressions import SqlWriter
 from .relations import (
     Column,
     Key,
@@ -67,7 +67,7 @@ class Plans:
 
     # Writers
 
-    def over_events(self) -> Writer:
+    def over_events(self) -> SqlWriter:
         """A writer of expressions over the table's own columns."""
 
         def column(leaf: ir.Raw | ir.Field) -> Expression:
@@ -83,10 +83,10 @@ class Plans:
             self.read.add("raw")
             return writer.name("raw")
 
-        writer = Writer(self.dialect, self.findings, column, self._outside, self._rank, raw)
+        writer = SqlWriter(self.dialect, self.findings, column, self._outside, self._rank, raw)
         return writer
 
-    def over(self, relation: Relation, alias: str | None = None) -> Writer:
+    def over(self, relation: Relation, alias: str | None = None) -> SqlWriter:
         """A writer of expressions over a relation's columns."""
         prefix = f"{alias or self.over_events().name(relation.name)}."
 
@@ -105,7 +105,7 @@ class Plans:
                 self.findings.refuse("the raw text of a row that is no single event")
             return prefix + writer.name(found.name)
 
-        writer = Writer(self.dialect, self.findings, column, outside, self._rank, raw)
+        writer = SqlWriter(self.dialect, self.findings, column, outside, self._rank, raw)
         return writer
 
     def _column(self, relation: Relation, leaf: ir.Field, prefix: str) -> Expression:
@@ -215,7 +215,7 @@ class Plans:
     def _sql_type(self, wanted: ir.Field) -> str:
         return self.dialect.integer if wanted.type is ir.Type.TIME else self.dialect.text
 
-    def _time_text(self, view: View, writer: Writer) -> str:
+    def _time_text(self, view: View, writer: SqlWriter) -> str:
         """The text that the event's time is read from: read once, further on, it is not repeated."""
         value = view.entry.value(ir.Field("time"))
         found = None if value is None else writer.value(self.log.settled_value(value))
@@ -223,7 +223,7 @@ class Plans:
             return f"CAST(NULL AS {self.dialect.text})"
         return writer.text(found)
 
-    def _field(self, view: View, wanted: ir.Field, writer: Writer) -> str:
+    def _field(self, view: View, wanted: ir.Field, writer: SqlWriter) -> str:
         value = view.entry.value(wanted)
         found = None if value is None else writer.value(self.log.settled_value(value))
         if found is None or found.null:
@@ -317,7 +317,7 @@ class Plans:
 
         if lookups_of(join.condition):
             self.findings.refuse("a count of another stream in the condition of a join", join.span)
-        writer = Writer(self.dialect, self.findings, column_of, self._outside, self._rank, raw)
+        writer = SqlWriter(self.dialect, self.findings, column_of, self._outside, self._rank, raw)
         condition = writer.condition(join.condition)
         sql = f"SELECT {', '.join(cells)} FROM {' CROSS JOIN '.join(tables)} WHERE {condition}"
         return Relation(self._add("joined", sql), columns, tuple(ids))
@@ -431,7 +431,7 @@ class Plans:
                 return self._aggregate(value, inner, collected)
             return self._outside(value)
 
-        writer = Writer(self.dialect, self.findings, column_of, outside, self._rank, inner.raw)
+        writer = SqlWriter(self.dialect, self.findings, column_of, outside, self._rank, inner.raw)
         made: dict[Key, Column] = {}
         cells = []
         for column in plan.columns:
@@ -453,7 +453,7 @@ class Plans:
         return Relation(self._add("aggregated", sql), made, ids, keys, shown)
 
     def _aggregate(
-        self, wanted: ir.Aggregate, w: Writer, collected: tuple[ir.Value, ...] = ()
+        self, wanted: ir.Aggregate, w: SqlWriter, collected: tuple[ir.Value, ...] = ()
     ) -> Expression:
         function = wanted.function
         if wanted.value is None:
@@ -566,7 +566,9 @@ class Plans:
         word = self.dialect.union
         return Relation(self._add("together", word.join(parts)), columns, ids)
 
-    def _with_lookups(self, source: Relation, lookups: Iterable[ir.Lookup]) -> tuple[str, Writer]:
+    def _with_lookups(
+        self, source: Relation, lookups: Iterable[ir.Lookup]
+    ) -> tuple[str, SqlWriter]:
         """What joins the groups that are looked up to a relation, and a writer for both."""
         writer = self.over(source)
         quoted = writer.name
@@ -596,7 +598,7 @@ class Plans:
         sql = f"{quoted(f'of_{groups.name}')}.{quoted(found.name)}"
         return Expression(sql, found.form, found.whole)
 
-    def _rank(self, rank: ir.Rank, writer: Writer) -> str:
+    def _rank(self, rank: ir.Rank, writer: SqlWriter) -> str:
         source = self.relation(rank.plan)
         inner = self.over(source)
         quoted = inner.name

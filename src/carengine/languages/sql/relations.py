@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from ... import ir
 from ..lowered import View
-from .expressions import Writer
+from .expressions import SqlWriter
 from .values import NULL, Expression, Form
 
 Key = tuple[str | None, str]
@@ -73,12 +73,12 @@ def type_in(value: ir.Value, source: Relation) -> ir.Type:
     return ir.type_of(value)
 
 
-def cell(made: Expression, writer: Writer) -> str:
+def cell(made: Expression, writer: SqlWriter) -> str:
     """A column as SQL; what is always null as a text."""
     return f"CAST(NULL AS {writer.dialect.text})" if made.null else made.sql
 
 
-def _alike(own: Expression, views: Sequence[Expression], writer: Writer) -> str:
+def _alike(own: Expression, views: Sequence[Expression], writer: SqlWriter) -> str:
     """A column as SQL, of the type that it has in the query's other parts, which are among
     ``views``."""
     there = [made for made in views if not made.null]
@@ -93,7 +93,7 @@ def _alike(own: Expression, views: Sequence[Expression], writer: Writer) -> str:
     return f"CAST(NULL AS {writer.dialect.double if double else writer.dialect.integer})"
 
 
-def cells_of_views(views: Sequence[View], writer: Writer) -> Iterator[list[str]]:
+def cells_of_views(views: Sequence[View], writer: SqlWriter) -> Iterator[list[str]]:
     """What is selected of each kind of event that a query looks at: its number, its kind, and the
     fields that are added or shown."""
     shown: list[dict[str, Expression]] = []

@@ -60,12 +60,15 @@ class IsPresent:
     field: ir.Raw
 
 
+TestedAtom = ir.Match | ir.Regex | ir.Compare | ir.InNetwork | ir.Occurs | ir.RawMatch | ir.RawRegex
+
+
 @frozen
 class AtomHolds:
     """The atom is true. It tests raw fields without ``empty`` texts, constants, and functions a
     target may know."""
 
-    atom: ir.Match | ir.Regex | ir.Compare | ir.InNetwork | ir.Occurs | ir.RawMatch | ir.RawRegex
+    atom: TestedAtom
 
 
 TwoValued = Const | AllOf | AnyOf | Negated | IsPresent | AtomHolds
