@@ -434,7 +434,7 @@ SYSMON = {
         (
             'a = search File:Create where user = "x"\noutput a',
             SYSMON,
-            "user is empty in every file/create of sysmon.flat looked at (1): r",
+            "user is empty in the one file/create of sysmon.flat: r",
         ),
         (
             'a = search Email:Deliver where subject = "x"\noutput a',

@@ -7,11 +7,12 @@ With events, how many of each kind there are, and how often each field that a ru
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 
 from ..diagnostics import counted
 from ..engine import Engine
 from ..engine.report.needs import Need, RuleNeeds, Supply, needs
-from ..engine.report.rule_status import FieldCoverage
+from ..engine.report.rule_status import RARE, FieldCoverage
 from . import status
 from .encode import json_document
 from .evidence import add_reading_options, input_status, open_events, progress, report_input
@@ -57,14 +58,18 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         _show(needs(engine), options, screen, ran=False)
         return refused
     session, sample = engine.session(), FieldCoverage(engine)
+    met: Counter[int] = Counter()
     interrupted = False
     with open_events(options) as reading:
         try:
             with progress(reading, options.events, screen) as tick:
                 for record in reading:
                     session.feed(record.event)
-                    if sample.wants(session.stats):
-                        sample.observe(record.event)
+                    latest = session.latest
+                    sampled = sample.wants(session.stats)
+                    if sampled or (latest is not None and met[id(latest)] < RARE):
+                        met[id(latest)] += 1
+                        sample.observe(record.event, sampled=sampled)
                     if not (session.stats.events & _TICK or options.quiet):
                         tick()
         except KeyboardInterrupt:

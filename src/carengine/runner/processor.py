@@ -5,13 +5,15 @@ A desk feeds a session, and looks closer at a few events, so that afterwards it 
 rules did not match. Which ones must not depend on how the work is divided. They are
 
 * the first few hundred events of the run,
-* the first event of each combination of kinds,
+* the first event of each combination of kinds, and, so that it can be said of rare kinds what no
+  event has, the first few hundred of each,
 * and of all others about one in a thousand: of lines those whose check sum says so, elsewhere by
   the record's number.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -20,7 +22,7 @@ from attrs import define, field
 
 from ..engine import Match, Origin, Session
 from ..engine.report.profile import FEEDING, TAKING, Profile
-from ..engine.report.rule_status import FIRST_EVENTS, FieldCoverage, ObservedFields
+from ..engine.report.rule_status import FIRST_EVENTS, RARE, FieldCoverage, ObservedFields
 from ..engine.report.unrecognised import UnrecognisedShapes
 from ..readers import Record
 
@@ -57,8 +59,7 @@ class CoverageSampling:
         new = key not in self._met and len(self._met) < _MOST_COMBINATIONS
         if new:
             self._met.add(key)
-        if first or new or chosen:
-            self.coverage.add(seen)
+        self.coverage.add(seen, sampled=first or new or chosen)
 
 
 @define(eq=False)
@@ -83,7 +84,7 @@ class RecordProcessor:
     _records: int = 0
     _is_line: bool = False
     _chosen: bool = False
-    _met: set[int] = field(factory=set)
+    _met: Counter[int] = field(factory=Counter)
     _clock: float = float("-inf")
     _moving: bool = field(init=False)
 
@@ -180,10 +181,10 @@ class RecordProcessor:
         assert latest is not None
         if not latest.maps:
             self.unrecognised.add(event)
-        elif number or chosen or id(latest) not in self._met:
+        elif number or chosen or self._met[id(latest)] < RARE:
             if len(self._met) > _MOST_COMBINATIONS:
                 self._met.clear()
-            self._met.add(id(latest))
+            self._met[id(latest)] += 1
             self.observe((number, self.coverage.observation_of(event), chosen))
 
 

@@ -8,7 +8,7 @@ session counted and from a `FieldCoverage` of the events that went through it::
     CAR-2013-05-003  NO_SUCH_LOG     no log of this shape (sysmon.flat) has flow/message
     CAR-2021-12-001  FIELDS_UNMAPPED sysmon.flat gives no content for file/create
     CAR-2014-11-005  NO_EVENTS       no event is registry/add
-    CAR-2020-09-001  FIELDS_EMPTY    user is empty in every file/create of sysmon.flat looked at
+    CAR-2020-09-001  FIELDS_EMPTY    user is empty in all 12 file/create of sysmon.flat
     CAR-2016-03-001  NOT_TRUE        the events were there, and the conditions were not true
 
 Only shapes that the data really has count: a rule is *not runnable on this data* when none of them
@@ -32,6 +32,8 @@ from ..engine import Engine
 from ..stats import SessionStats
 
 FIRST_EVENTS = 256
+RARE = 256
+"""Of kinds with fewer events than this, each event is looked at."""
 _STEP = 1024
 _MOST_NAMES = 8
 
@@ -78,6 +80,11 @@ class FieldCoverage:
     `wants` says whether the next event should be looked at: the first few hundred, the first of
     each kind, and a few of all others. What is kept is the names of fields and how often each was
     there, never an event.
+
+    A sample says how often a field is there; that it never is, it cannot say: the events with the
+    field may be those that a rule wants. So of kinds with fewer than `RARE` events each event is
+    looked at, and only of these it is said that a field is empty in all of them. ``every`` and
+    ``present`` count these, also beyond the sample.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -85,18 +92,20 @@ class FieldCoverage:
         self._classes = 0
         self.observed: Counter[tuple[str, ir.EventKind]] = Counter()
         self.fields: dict[tuple[str, ir.EventKind], Counter[str]] = {}
+        self.every: Counter[tuple[str, ir.EventKind]] = Counter()
+        self.present: dict[tuple[str, ir.EventKind], set[str]] = {}
 
     def wants(self, stats: SessionStats) -> bool:
-        """Whether to look at the event that was just fed."""
+        """Whether the event that was just fed belongs to the sample."""
         events = stats.events
         if len(stats.recent) == self._classes and events > FIRST_EVENTS and events % _STEP:
             return False
         self._classes = len(stats.recent)
         return True
 
-    def observe(self, event: Mapping[str, Any]) -> None:
+    def observe(self, event: Mapping[str, Any], *, sampled: bool = True) -> None:
         """Note the fields that an event has."""
-        self.add(self.observation_of(event))
+        self.add(self.observation_of(event), sampled=sampled)
 
     def observation_of(self, event: Mapping[str, Any]) -> ObservedFields:
         """The fields that an event has, for `add`; plain data."""
@@ -109,12 +118,24 @@ class FieldCoverage:
             found.append((event_class.fieldmap.name, kind.object, kind.action, names))
         return found
 
-    def add(self, observation_of: ObservedFields) -> None:
-        """Note what `observation_of` gave, here or in another process."""
-        for name, object_, action, names in observation_of:
+    def add(self, observation: ObservedFields, *, sampled: bool = True) -> None:
+        """Note what `observation_of` gave, here or in another process; each event once.
+
+        What is not ``sampled`` was looked at because its kind was rare so far.
+        """
+        for name, object_, action, names in observation:
             key = name, ir.EventKind(object_, action)
-            self.observed[key] += 1
-            self.fields.setdefault(key, Counter()).update(names)
+            self.every[key] += 1
+            self.present.setdefault(key, set()).update(names)
+            if sampled:
+                self.observed[key] += 1
+                self.fields.setdefault(key, Counter()).update(names)
+
+    def all_fields(self, key: tuple[str, ir.EventKind], events: int) -> set[str] | None:
+        """The fields that any of all ``events`` of a kind had; None where not all were looked at."""
+        if not 0 < events < RARE or self.every[key] != events:
+            return None
+        return self.present[key]
 
 
 @frozen
@@ -225,14 +246,18 @@ class _StatusAnalysis:
         )
 
     def _empty(self, stage: ir.Stage, fieldmap: FieldMap, lowered: Lowered) -> str:
-        """That a field which the stage cannot do without was null in all events looked at, or
+        """That a field which the stage cannot do without was null in all events there were, or
         nothing."""
         key = fieldmap.name, lowered.entry.kind
-        if self.coverage is None or not self.coverage.observed[key]:
+        if self.coverage is None:
+            return ""
+        events = self._kinds[key]
+        present = self.coverage.all_fields(key, events)
+        if present is None:
             return ""
         reduced = self._reduced.get(id(lowered.entry))
         if reduced is None:
-            reduced = _with_only(self.coverage.fields[key], fieldmap, lowered.entry)
+            reduced = _with_only(present, fieldmap, lowered.entry)
             self._reduced[id(lowered.entry)] = reduced
         [again] = lower(stage, reduced)
         if again.possible:
@@ -240,10 +265,10 @@ class _StatusAnalysis:
         names = [name for name in again.missing if name not in lowered.missing]
         if not names:
             return ""
-        observed = self.coverage.observed[key]
+        where = "the one" if events == 1 else f"all {events:,}"
         return (
-            f"{_listed(names, 'and')} {'is' if len(names) == 1 else 'are'} empty in every "
-            f"{lowered.entry.kind} of {fieldmap.name} looked at ({observed:,})"
+            f"{_listed(names, 'and')} {'is' if len(names) == 1 else 'are'} empty in {where} "
+            f"{lowered.entry.kind} of {fieldmap.name}"
         )
 
 
