@@ -25,6 +25,7 @@ from .. import ir
 from ..diagnostics import Diagnostic, codes, counted
 from ..fieldmap import CarEvent, unwrap, view
 from ..jsontext import FAST, UnreadableError, decode
+from ..pyvalues import plain_event
 from ..rule import Rule
 from .classes import ClassGroup, Classified
 from .interpreter import shown_as_it_is
@@ -131,16 +132,17 @@ class Session:
         entries.
 
         The event is not copied: matches, joins and groups read their fields from it when these are
-        asked for. Do not change it afterwards.
+        asked for. Do not change it afterwards. Of one that holds what JSON has not (a ``datetime``)
+        matches have a copy, see `carengine.pyvalues`.
 
-        Raises `TypeError` for what is no mapping.
+        Raises `TypeError` for what is no mapping, `ValueError` for what is nested without end.
         """
         # The first test is the cheap one, and nearly always enough.
         if not isinstance(event, dict) and not isinstance(event, Mapping):
             raise TypeError(
                 f"event {self.stats.events + 1:,} is a {type(event).__name__}; an event is a mapping of fields to values"
             )
-        return self._feed(event, origin, None)
+        return self._feed(plain_event(event), origin, None)
 
     def _feed(
         self, event: Mapping[str, Any], origin: Origin | None, line: bytes | None

@@ -31,6 +31,7 @@ from attrs import evolve, field, frozen
 from .. import functions, ir
 from ..diagnostics import Span
 from ..evaluate import Alone, RawRow, as_time, decided, holds, is_fixed, value_of
+from ..pyvalues import plain_event
 from ..values import format_time, raw_text
 from .fields import Fields, Reader
 from .getters import Get, getter
@@ -351,6 +352,7 @@ def normalize(
     >>> str(found.kind), found.fields["exe"]
     ('process/create', 'a.exe')
     """
+    event = plain_event(event)
     inner = unwrap(event)
     made: list[CarEvent] = []
     for fieldmap in recognise(inner, maps):

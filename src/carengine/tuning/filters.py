@@ -18,6 +18,7 @@ from attrs import frozen
 
 from ..engine import Engine
 from ..fieldmap import time_at, unwrap
+from ..pyvalues import plain_event
 from ..rule import Rule
 from ..rule.frontmatter import LEVELS
 from ..values import time_of
@@ -105,7 +106,7 @@ class InTime:
 
     def __call__(self, event: Mapping[str, Any]) -> bool:
         """Whether an event is to be looked at."""
-        inner = unwrap(event)
+        inner = unwrap(plain_event(event))
         classes = self._classify(inner).classes
         if not classes:
             return True  # to be counted as what it is

@@ -41,6 +41,7 @@ from ...fieldmap import (
     view,
 )
 from ...ir_text import condition_text, pattern_text, value_text
+from ...pyvalues import plain_event
 from ...rule import Rule
 from ...values import format_time, is_null, text_of
 from ..engine import Engine
@@ -211,6 +212,7 @@ def explain(rule: Rule, event: Mapping[str, Any], fieldmap: MapChoice = "auto") 
     >>> found.verdict, found.views[0].tests[0].tree.reason
     (False, '"y.exe" does not match it')
     """
+    event = plain_event(event)
     inner = unwrap(event)
     searched = {kind for output in rule.program.outputs for kind in ir.searched(output.plan)}
     shapes = recognise(inner, useful(find_maps(fieldmap), searched))

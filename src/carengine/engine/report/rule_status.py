@@ -27,6 +27,7 @@ from attrs import evolve, frozen
 
 from ... import ir
 from ...fieldmap import Entry, FieldMap, Lowered, lower, unwrap, view
+from ...pyvalues import plain_event
 from ...rule import Rule
 from ..engine import Engine
 from ..stats import SessionStats
@@ -109,6 +110,7 @@ class FieldCoverage:
 
     def observation_of(self, event: Mapping[str, Any]) -> ObservedFields:
         """The fields that an event has, for `add`; plain data."""
+        event = plain_event(event)
         inner = unwrap(event)
         found: ObservedFields = []
         for event_class in self._engine.classify(inner).classes:

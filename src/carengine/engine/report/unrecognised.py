@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 
 from ...diagnostics import visible
 from ...fieldmap import unwrap
+from ...pyvalues import plain_event
 
 # Names of fields come from the evidence: neither many nor long ones are kept.
 _KEYS = 12
@@ -74,7 +75,7 @@ class UnrecognisedShapes:
     def add(self, event: Mapping[str, Any], *, detailed: bool = False) -> None:
         """Note one record. ``detailed`` tells the events of one Windows channel apart by their
         numbers."""
-        inner = unwrap(event)
+        inner = unwrap(plain_event(event))
         mark = _mark(inner)
         if detailed and mark and (number := _number(inner)):
             mark = f"{mark}, event {number}"

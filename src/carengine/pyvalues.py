@@ -1,0 +1,243 @@
+"""Values of Python objects in events, as the values that JSON has.
+
+Events that come from a program and not from a file hold what the program has: `datetime`, `UUID`,
+rows of pandas. Everything else here works on what JSON knows, so such an event is read into that
+form once, where it enters::
+
+    plain_event({"UtcTime": datetime(2026, 3, 1, 8), "Id": Decimal("4688")})
+        {"UtcTime": "2026-03-01T08:00:00.000Z", "Id": 4688}
+
+==========================================  =====================================================
+``datetime``, ``pandas.Timestamp``,         ISO 8601 in UTC; without a zone it is UTC already
+``numpy.datetime64``
+``date``, ``time``                          ISO 8601
+``timedelta`` and the like                  seconds
+``Decimal``, ``Fraction``, numpy numbers    a number; text where no float holds it
+``NaN``, ``NaT``, ``pandas.NA``             null
+``bytes``, ``bytearray``, ``memoryview``    text in UTF-8, other bytes as ``\\xNN``
+``Enum``                                    its value
+mappings, dataclasses, attrs classes        a mapping; keys are texts
+lists, tuples, sets, deques, arrays         a list; of a set in the order of its texts
+``UUID``, paths, IP addresses, …            the text that `str` gives
+other objects                               an empty mapping: it is there, and equal to nothing
+==========================================  =====================================================
+
+An event that holds none of these is handed on as it is, and not copied.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import math
+from collections.abc import Mapping, Sequence, Set
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import attrs
+
+from .values import format_time
+
+MOST_LEVELS = 1024
+"""How deep mappings and lists may lie in each other: what readers take from JSON."""
+
+_AS_IT_IS = frozenset((str, int, bool, type(None)))
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)
+_MICROSECOND = timedelta(microseconds=1)
+_MOST_ITEMS = 1_000_000
+_MOST_CONTAINERS = 1_000_000
+# A float holds no more.
+_MOST_DIGITS = 300
+
+
+def plain_event(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The event with every value as one that JSON has; the same object where all of them are.
+
+    Raises ``ValueError`` where mappings and lists lie deeper in each other than `MOST_LEVELS`, or
+    are more than a million, as they are where one holds itself.
+
+    >>> plain_event({"Image": "a", "tags": {"b", "a"}})
+    {'Image': 'a', 'tags': ['a', 'b']}
+    """
+    return event if _is_plain(event) else _copied(event)
+
+
+def _is_plain(event: Mapping[str, Any]) -> bool:
+    level: list[Any] = [event]
+    for _ in range(MOST_LEVELS + 1):
+        below: list[Any] = []
+        for container in level:
+            if isinstance(container, list | tuple):
+                values: Any = container
+            else:
+                values = container.values()
+                for key in container:
+                    if type(key) is not str:
+                        return False
+            for value in values:
+                kind = type(value)
+                if kind in _AS_IT_IS:
+                    continue
+                if kind is dict or kind is list or kind is tuple:
+                    below.append(value)
+                elif kind is not float or value != value:
+                    return False
+        if not below:
+            return True
+        level = below
+        if len(level) > _MOST_CONTAINERS:
+            break
+    raise _too_large()
+
+
+def _too_large() -> ValueError:
+    return ValueError(
+        f"the event is nested deeper than {MOST_LEVELS} levels, or has more than "
+        f"{_MOST_CONTAINERS:,} mappings and lists"
+    )
+
+
+def _copied(event: Mapping[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    # A stack instead of recursion: what is copied, into what, and how deep it lies.
+    open_: list[tuple[Any, dict[str, Any] | list[Any], int]] = [(event, made, 1)]
+    copied = 0
+    while open_:
+        source, target, depth = open_.pop()
+        copied += 1
+        if depth > MOST_LEVELS or copied > _MOST_CONTAINERS:
+            raise _too_large()
+        if isinstance(target, dict):
+            for key, value in source.items():
+                target[_key(key)] = _begun(value, open_, depth)
+        else:
+            target += [_begun(value, open_, depth) for value in source]
+    return made
+
+
+def _begun(value: Any, open_: list[tuple[Any, Any, int]], depth: int) -> Any:
+    """A value as it is read; of a mapping or a list the new one, which is filled later."""
+    read = _read(value)
+    if isinstance(read, Mapping):
+        made: Any = {}
+    elif isinstance(read, list | tuple):
+        made = []
+    else:
+        return read
+    open_.append((read, made, depth + 1))
+    return made
+
+
+def _key(key: Any) -> str:
+    if type(key) is str:
+        return key
+    read = _read(key)
+    if isinstance(read, bool):
+        return "true" if read else "false"
+    return read if isinstance(read, str) else "null" if read is None else str(read)
+
+
+def _read(value: Any) -> Any:
+    """A value as a scalar of JSON, or as a mapping or list whose values are not read yet."""
+    kind = type(value)
+    if kind in _AS_IT_IS:
+        return value
+    try:
+        return _read_object(value)
+    except Exception:
+        return {}
+
+
+def _read_object(value: Any) -> Any:
+    package = type(value).__module__.partition(".")[0]
+    if package == "numpy":
+        return _read_numpy(value)
+    if package == "pandas" and (found := _read_pandas(value)) is not value:
+        return found
+    match value:
+        case enum.Enum():
+            return _read(value.value)
+        case str():
+            return str.__add__(value, "")
+        case int():
+            return int.__add__(value, 0)
+        case float():
+            number = float.__add__(value, 0.0)
+            return None if math.isnan(number) else number
+        case datetime():
+            return _moment(value)
+        case date() | time():
+            return value.isoformat()
+        case timedelta():
+            return _number(Fraction(value // _MICROSECOND, 1_000_000))
+        case Decimal():
+            if value.is_nan():
+                return None
+            # Its exponent may be larger than any memory.
+            near = value.is_finite() and abs(value.adjusted()) < _MOST_DIGITS
+            return _number(Fraction(value)) if near else str(value)
+        case Fraction():
+            return _number(value)
+        case bytes() | bytearray() | memoryview():
+            return bytes(value).decode("utf-8", "backslashreplace")
+        case Mapping():
+            return value
+        case list() | tuple():
+            return value
+        case Set():
+            return _in_order(value)
+        case collections.deque() | Sequence() if len(value) <= _MOST_ITEMS:
+            return list(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if attrs.has(type(value)):
+        return {a.name: getattr(value, a.name) for a in attrs.fields(type(value))}
+    if not isinstance(value, type) and _has_text(type(value)):
+        return str.__add__(str(value), "")
+    return {}
+
+
+def _has_text(kind: type) -> bool:
+    """Whether a class says what its text is; `object`'s is the place in memory."""
+    return any("__str__" in vars(base) for base in kind.__mro__ if base is not object)
+
+
+def _moment(value: datetime) -> str | None:
+    if value != value:
+        # pandas.NaT is a datetime.
+        return None
+    since = value - (_NAIVE_EPOCH if value.utcoffset() is None else _EPOCH)
+    return format_time((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+
+
+def _number(value: Fraction) -> int | float | str:
+    if value.denominator == 1:
+        return int(value) if value.numerator.bit_length() <= 64 else str(int(value))
+    return float(value)
+
+
+def _in_order(values: Set[Any]) -> list[Any]:
+    """The members of a set in an order that does not depend on their hashes."""
+    return sorted(map(_read, values), key=lambda item: (type(item).__name__, str(item)))
+
+
+def _read_numpy(value: Any) -> Any:
+    kind = value.dtype.kind
+    if kind in "mM":
+        # Its own conversion gives nanoseconds as a number without a unit.
+        value = value.astype(f"{'datetime' if kind == 'M' else 'timedelta'}64[us]")
+    found = value.tolist()
+    if kind == "M" and isinstance(found, int):
+        # Before the year 1 or after 9999.
+        return format_time(found)
+    return found if isinstance(found, list) else _read(found)
+
+
+def _read_pandas(value: Any) -> Any:
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    return value.tolist() if hasattr(value, "tolist") else value
