@@ -121,6 +121,8 @@ def number_of(value: Any, *, hexadecimal: bool = False) -> int | float | None:
                 return float(digits) if "." in digits else int(digits)
             if hexadecimal and (found := _HEXADECIMAL.fullmatch(value)):
                 return int(found[1], 16)
+        case _:
+            pass
     return None
 
 

@@ -19,6 +19,7 @@ from ..ir import Relation, Type
 from ..solver.differences import NOW, ZERO, Bound, Differences, Term, less, term
 from ..solver.facts import context
 from ..syntax import ast
+from ..syntax.walking import expressions, fields_in, streams_of
 
 # Names
 
@@ -106,73 +107,14 @@ def _unused(
 
 def _read(statement: ast.Statement) -> Iterator[str]:
     """The names that a statement may read."""
+    yield from (name.text for name in streams_of(statement))
     match statement:
-        case ast.OutputStatement(names):
-            for name in names:
-                yield name.text
-        case ast.AssignStatement(_, _, value):
-            yield from _read_by(value)
-        case ast.DefineStatement(_, value):
-            yield from _read_by(value)
-
-
-def _read_by(value: ast.StreamExpression | ast.Expression) -> Iterator[str]:
-    match value:
-        case ast.SearchExpression(_, condition):
-            if condition is not None:
-                yield from _read_by(condition)
-        case ast.FilterExpression(stream, condition):
-            yield stream.text
-            yield from _read_by(condition)
-        case ast.JoinExpression(streams, condition):
-            for stream in streams:
-                yield stream.text
-            yield from _read_by(condition)
-        case ast.GroupExpression(streams):
-            for stream in streams:
-                yield stream.text
-        case ast.SelectExpression(stream, items):
-            yield stream.text
-            for item in items:
-                yield from _read_by(item.value)
-        case ast.CountExpression(stream):
-            yield stream.text
-        case ast.RunExpression():
-            pass
+        case ast.DefineStatement(_, ast.GroupExpression() | ast.CountExpression()):
+            # Their keys are fields of the stream's rows.
+            return
         case _:
-            yield from _names_in(value)
-
-
-def _names_in(expression: ast.Expression) -> Iterator[str]:
-    match expression:
-        case ast.FieldPath(path):
-            yield path[0]
-        case (
-            ast.AndExpression(items)
-            | ast.OrExpression(items)
-            | ast.ListExpression(items)
-            | ast.CallExpression(_, items)
-        ):
-            for item in items:
-                yield from _names_in(item)
-        case ast.NotExpression(item) | ast.ExistsExpression(item):
-            yield from _names_in(item)
-        case ast.MatchExpression(item, _):
-            yield from _names_in(item)
-        case (
-            ast.ArithmeticExpression(_, left, right)
-            | ast.InExpression(left, right)
-            | ast.ContainsExpression(left, right)
-        ):
-            yield from _names_in(left)
-            yield from _names_in(right)
-        case ast.ComparisonExpression(first, rest):
-            yield from _names_in(first)
-            for _, operand in rest:
-                yield from _names_in(operand)
-        case ast.RankExpression(item, _, of):
-            yield from _names_in(item)
-            yield of.path[0]
+            for expression in expressions(statement):
+                yield from (path.path[0] for path in fields_in(expression))
 
 
 # Plans

@@ -15,6 +15,7 @@ from ..diagnostics import Diagnostic, Edit, Fix, Span, codes
 from ..pattern import tokenize
 from ..syntax import ast
 from ..syntax.lexical import quoted
+from ..syntax.walking import tests_in
 from ..values import format_time
 
 _FIRST_YEAR = 631_152_000_000_000
@@ -30,22 +31,10 @@ def check_writing(
     expression: ast.Expression, condition: ir.Condition, lists: dict[str, ast.ListExpression]
 ) -> list[Diagnostic]:
     """The findings about the way a condition is written."""
-    found = [finding for part in _expressions(expression) for finding in _wildcards(part, lists)]
+    found = [finding for part in tests_in(expression) for finding in _wildcards(part, lists)]
     for atom in ir.atoms(condition):
         found += _times(atom)
     return found
-
-
-def _expressions(expression: ast.Expression) -> Iterator[ast.Expression]:
-    """The tests inside a condition."""
-    match expression:
-        case ast.AndExpression(items) | ast.OrExpression(items):
-            for item in items:
-                yield from _expressions(item)
-        case ast.NotExpression(item):
-            yield from _expressions(item)
-        case _:
-            yield expression
 
 
 def _wildcards(
@@ -71,6 +60,8 @@ def _wildcards(
                     yield from _runs(text)
         case ast.MatchExpression(_, regex):
             yield from _regex(regex)
+        case _:
+            pass
 
 
 def _strings(
@@ -85,6 +76,8 @@ def _strings(
             for item in items:
                 if isinstance(item, ast.StringLiteral):
                     yield item
+        case _:
+            pass
 
 
 def _around(text: ast.StringLiteral, word: str, *, named: bool) -> Iterator[Diagnostic]:

@@ -44,6 +44,8 @@ def _given(offered: object) -> list[FieldMap]:
             return list(find_maps(offered))
         case Iterable():
             return [found for item in offered for found in _given(item)]
+        case _:
+            pass
     message = f"an entry point of {_GROUP} gives {type(offered).__name__}, not a field map"
     raise CarError([Diagnostic(codes.BAD_MAP, message, origin=_GROUP)])
 

@@ -206,9 +206,8 @@ class ExpressionReader:
             self._take()
             arguments = self._arguments(depth)
             return self._in([left, *arguments], self._span(first))
-        match left:
-            case ir.Call("len"):
-                raise unsupported("`len`, but compared with a number", self._span(first))
+        if isinstance(left, ir.Call) and left.function == "len":
+            raise unsupported("`len`, but compared with a number", self._span(first))
         return left
 
     def _sum(self, depth: int) -> Operand:

@@ -17,6 +17,7 @@ is an error.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import assert_never
 
 from attrs import evolve, frozen
 
@@ -139,6 +140,8 @@ def why_empty(plan: ir.Plan, log: Log) -> str:
             return why_empty(inner, log)
         case ir.Search(kinds):
             return why_nothing((ir.Stage(kinds, ir.Truth(True)),), log)
+        case _:
+            assert_never(plan)
 
 
 def column_name(path: tuple[str, ...]) -> str:
@@ -198,6 +201,8 @@ def _called(function: str, arguments: tuple[ir.Value, ...], type_: ir.Type) -> i
             return _first(arguments, type_)
         case "choose", (ir.Constant(None), *_):
             return _NULL
+        case _:
+            pass
     known = FUNCTIONS.get(function)
     if known is not None:
         if all(isinstance(argument, ir.Constant) for argument in arguments):

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from functools import cache
 from pathlib import Path
+from typing import assert_never
 
 from attrs import evolve, frozen
 
@@ -230,6 +231,12 @@ def _mentions(recognise: ir.Condition) -> Iterator[tuple[ir.Value, tuple[Plain, 
                 yield from _mentions(item)
         case ir.Match() | ir.Compare():
             yield from _demands(recognise)
+        case ir.Not() | ir.IsTrue() | ir.Truth() | ir.IsNull() | ir.Regex() | ir.InNetwork():
+            return
+        case ir.Occurs() | ir.RawMatch() | ir.RawRegex() | ir.Rank():
+            return
+        case _:
+            assert_never(recognise)
 
 
 def _demands(when: ir.Condition) -> Iterator[tuple[ir.Value, tuple[Plain, ...]]]:
@@ -248,6 +255,12 @@ def _demands(when: ir.Condition) -> Iterator[tuple[ir.Value, tuple[Plain, ...]]]
             texts = [pattern.exact for pattern in patterns]
             if all(text is not None for text in texts):
                 yield of, tuple(text for text in texts if text is not None)
+        case ir.Not() | ir.IsTrue() | ir.Truth() | ir.IsNull() | ir.Regex() | ir.InNetwork():
+            return
+        case ir.Compare() | ir.Occurs() | ir.RawMatch() | ir.RawRegex() | ir.Rank():
+            return
+        case _:
+            assert_never(when)
 
 
 class _Raising:
@@ -344,8 +357,10 @@ class _Raising:
                 assert isinstance(made, ir.Group)
                 change = self._renaming(names, (), plan)
                 return evolve(plan, group=made, columns=_with_columns(columns, change)), names
-            case _:
+            case ir.Search() | ir.Join() | ir.Window() | ir.Difference() | ir.Union():
                 raise unsupported("this part of the query", _plan_span(plan))
+            case _:
+                assert_never(plan)
 
     def _selection(self, condition: ir.Condition, plan: ir.Plan) -> tuple[ir.Plan, list[_Names]]:
         by_condition: dict[ir.Condition, list[_Names]] = {}
@@ -391,11 +406,14 @@ class _Raising:
                 return ir.Not(self._condition(item, names, not positive))
             case ir.IsTrue(item):
                 return ir.IsTrue(self._condition(item, names, positive))
+            case ir.Truth():
+                return condition
             case _:
-                made = self._decided(condition, names, positive)
+                atom: ir.Atom = condition
+                made = self._decided(atom, names, positive)
                 if made is not None:
                     return made
-                return _with_raw_names(condition) if self.native else self._atom(condition, names)
+                return _with_raw_names(atom) if self.native else self._atom(atom, names)
 
     def _decided(self, condition: ir.Condition, names: _Names, positive: bool) -> ir.Truth | None:
         """What the entry's own condition says of a condition, if it decides it.
@@ -439,8 +457,14 @@ class _Raising:
             case ir.IsNull(ir.Field(name)):
                 found_absent = names.absent.get(tuple(name.split(".")))
                 return None if found_absent is None else ir.Truth(found_absent)
-            case _:
+            case ir.Match() | ir.Regex() | ir.Compare() | ir.IsNull() | ir.InNetwork():
                 return None
+            case ir.Occurs() | ir.RawMatch() | ir.RawRegex() | ir.Rank():
+                return None
+            case ir.Not() | ir.IsTrue() | ir.Truth():
+                return None
+            case _:
+                assert_never(condition)
 
     def _for_each(self, condition: ir.Condition, names: _Names) -> ir.Truth | None:
         """What a condition on one name comes to, where it is the same whatever the entry allows the
@@ -479,6 +503,9 @@ class _Raising:
                     if not kept:
                         return null
                     return ir.Or((null, self._renamed(evolve(atom, patterns=kept), names)))
+            case _:
+                # Only patterns can spell what the log writes for "not known".
+                pass
         return self._renamed(atom, names)
 
     def _renamed(self, atom: ir.Condition, names: _Names) -> ir.Condition:
@@ -490,11 +517,15 @@ class _Raising:
                 known = names.computed.get(_bare(call))
                 if known is not None:
                     return evolve(atom, value=known)
+            case _:
+                pass
         made = ir.rewrite_condition(atom, change)
         values = ir.values_of(made)
         match made:
             case ir.Match(ir.Field(type=ir.Type.INTEGER) as of, patterns):
                 return _as_numbers(made, of, patterns)
+            case _:
+                pass
         if any(value == ir.Constant(None) for value in values):
             return ir.Truth(isinstance(made, ir.IsNull) or None)
         if isinstance(made, ir.Compare):
@@ -568,8 +599,12 @@ def _shown_group(plan: ir.Plan) -> ir.Group | None:
             return _shown_group(inner)
         case ir.Aggregated(group):
             return group
-        case _:
+        case ir.Search() | ir.Filter() | ir.Join() | ir.Group() | ir.Window() | ir.Union():
             return None
+        case ir.Distinct() | ir.Difference():
+            return None
+        case _:
+            assert_never(plan)
 
 
 def _with_raw_names(atom: ir.Condition) -> ir.Condition:
@@ -618,8 +653,12 @@ def _conditions(plan: ir.Plan) -> ir.Condition | None:
         case ir.Filter(inner, condition):
             below = _conditions(inner)
             return None if below is None else ir.conjunction((below, condition))
-        case _:
+        case ir.Assign() | ir.Join() | ir.Group() | ir.Project() | ir.Aggregated():
             return None
+        case ir.Window() | ir.Difference() | ir.Distinct() | ir.Union():
+            return None
+        case _:
+            assert_never(plan)
 
 
 def _columns(plan: ir.Plan) -> tuple[str, ...]:
@@ -631,8 +670,10 @@ def _columns(plan: ir.Plan) -> tuple[str, ...]:
             return (*_columns(inner), name)
         case ir.Filter(inner) | ir.Distinct(inner):
             return _columns(inner)
-        case _:
+        case ir.Search() | ir.Join() | ir.Group() | ir.Window() | ir.Difference() | ir.Union():
             return ()
+        case _:
+            assert_never(plan)
 
 
 def _with_columns(

@@ -12,6 +12,8 @@ Each key has to be one raw field of the log.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from attrs import frozen
 
 from .. import ir
@@ -60,8 +62,10 @@ def sequence_of(plan: ir.Plan, log: Log, findings: Findings) -> Sequence:
         case ir.Assign(inner) | ir.Project(inner):
             findings.differs("fields that a rule adds or selects are not in the result")
             return sequence_of(inner, log, findings)
-        case _:
+        case ir.Search() | ir.Window() | ir.Union():
             findings.refuse(f"the operation {type(plan).__name__}")
+        case _:
+            assert_never(plan)
 
 
 def _of_join(join: ir.Join, log: Log, findings: Findings) -> Sequence:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import assert_never
 
 from attrs import define, field, frozen
 
@@ -359,8 +360,14 @@ class _Walker:
                     self._field(of, scope)
             case ast.CallExpression():
                 self._call(expr, scope)
+            case ast.StringLiteral() | ast.NumberLiteral() | ast.DurationLiteral():
+                return
+            case ast.NetworkLiteral() | ast.NullLiteral() | ast.NowLiteral():
+                return
+            case ast.BooleanLiteral() | ast.RawContainsExpression():
+                return
             case _:
-                pass
+                assert_never(expr)
 
     def _values(self, items: ast.Expression, scope: Scope) -> None:
         """The items of a list, of which words that name nothing are texts."""

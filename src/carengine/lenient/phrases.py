@@ -345,6 +345,8 @@ def _missing_where(lexemes: Sequence[Lexeme]) -> Iterator[Repair]:
                 break
             if names < len(lexemes) and lexemes[names].text == "(" and names > 3:
                 place = lexemes[names]
+        case _:
+            pass
     if place is not None:
         message = "the condition of a stream stands behind `where`"
         yield Repair(place.start, place.start, "where ", codes.STATEMENT_SHAPE, message)

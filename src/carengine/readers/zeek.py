@@ -109,6 +109,8 @@ class _Header:
                 self.types = []
             case "#types", _:
                 self.types = values
+            case _:
+                pass
         if name in ("#fields", "#types"):
             types = self.types + ["string"] * (len(self.fields) - len(self.types))
             self.columns = [(x, self.reader(y)) for x, y in zip(self.fields, types, strict=False)]

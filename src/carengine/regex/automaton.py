@@ -232,6 +232,8 @@ class Searcher:
                     work.extend(to)
                 case _Check(anchor, to) if _holds(anchor, before, following):
                     work.append(to)
+                case _:
+                    pass
         return reached
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, assert_never
 
 import re2
 from attrs import evolve, frozen
@@ -116,8 +116,16 @@ def value_of(expression: ast.Expression, scope: Scope) -> Typed:
             what = "a list"
         case ast.NetworkLiteral():
             what = "a network"
-        case _:
+        case ast.AndExpression() | ast.OrExpression() | ast.NotExpression():
             what = "a condition"
+        case ast.ComparisonExpression() | ast.InExpression() | ast.ContainsExpression():
+            what = "a condition"
+        case ast.MatchExpression() | ast.ExistsExpression() | ast.RawContainsExpression():
+            what = "a condition"
+        case ast.RankExpression():
+            what = "a condition"
+        case _:
+            assert_never(expression)
     fail(
         scope.report,
         codes.BAD_TYPE,
@@ -216,15 +224,25 @@ def condition_of(expression: ast.Expression, scope: Scope) -> ir.Condition:
             return _negated(expression.negated, scope.rank(expression))
         case ast.BooleanLiteral(value):
             return ir.Truth(value)
+        case ast.FieldPath() | ast.CallExpression() | ast.ArithmeticExpression():
+            _no_condition(expression, scope)
+        case ast.StringLiteral() | ast.NumberLiteral() | ast.DurationLiteral():
+            _no_condition(expression, scope)
+        case ast.NetworkLiteral() | ast.NullLiteral() | ast.NowLiteral() | ast.ListExpression():
+            _no_condition(expression, scope)
         case _:
-            fail(
-                scope.report,
-                codes.BAD_TYPE,
-                "this is a value, and a condition is needed",
-                expression.span,
-                "compare it with something",
-                notes=("for 'is present' write `… exists`",),
-            )
+            assert_never(expression)
+
+
+def _no_condition(expression: ast.Expression, scope: Scope) -> NoReturn:
+    fail(
+        scope.report,
+        codes.BAD_TYPE,
+        "this is a value, and a condition is needed",
+        expression.span,
+        "compare it with something",
+        notes=("for 'is present' write `… exists`",),
+    )
 
 
 def _each(items: Sequence[ast.Expression], scope: Scope) -> list[ir.Condition]:
@@ -471,9 +489,12 @@ def _membership(expression: ast.InExpression, scope: Scope) -> ir.Condition:
 
 
 def _occurs(expression: ast.InExpression, haystack: ir.Value, scope: Scope) -> ir.Condition:
-    match haystack:
-        case ir.Whole(ir.Aggregate("values", ir.Field() as field), plan):
-            return _in_stream(expression, (field, plan), scope)
+    if isinstance(haystack, ir.Whole):
+        match haystack.aggregate:
+            case ir.Aggregate("values", ir.Field() as field):
+                return _in_stream(expression, (field, haystack.plan), scope)
+            case _:
+                pass
     if isinstance(expression.value, ast.StringLiteral):
         return ir.Match(haystack, (_inside(expression.value.value),), expression.span)
     needle, _ = value_of(expression.value, scope)

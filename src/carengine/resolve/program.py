@@ -10,6 +10,7 @@ like, and what is built on a broken name stays silent, so that each mistake is r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import assert_never
 
 from attrs import evolve
 
@@ -109,6 +110,9 @@ class _Resolver:
                 }
                 if None not in specs:
                     return Stream(ir.Search(tuple(found), value.span), EventShape(tuple(found)))
+            case _:
+                # What the rows of anything else would look like is not known.
+                pass
         return Broken()
 
     def _no_output(self, program: ast.SyntaxTree) -> Diagnostic:
@@ -417,6 +421,10 @@ class _Resolver:
                     return tuple(
                         ir.Field(name, None, spec.type) for name, spec in found if spec is not None
                     )
+            case JoinShape() | GroupShape():
+                pass
+            case _:
+                assert_never(shape)
         fail(
             self.names.report,
             codes.BAD_TYPE,

@@ -223,6 +223,8 @@ class Row:
             case (argument,):
                 value, type_ = evolve(self, stream=members, selecting=False).value(argument)
                 return ir.Aggregate(function, value), _aggregate_type(function, type_)
+            case _:
+                pass
         fail(
             self.names.report,
             codes.BAD_ARGUMENTS,
@@ -308,9 +310,8 @@ class Row:
         plan = stream.plan
         while isinstance(plan, ir.Filter):
             plan = plan.plan
-        match plan:
-            case ir.Distinct():
-                return plan.value
+        if isinstance(plan, ir.Distinct):
+            return plan.value
         if isinstance(stream.shape, RowShape) and len(stream.shape.columns) == 1:
             [(column, type_)] = stream.shape.columns
             return ir.Field(column, None, type_)

@@ -153,6 +153,8 @@ class Fields:
                     else:
                         self.wrong(f"{key} is a list of texts", item.span)
                 return tuple(made)
+            case _:
+                pass
         self.wrong(f"{key} is a list of texts", node.span)
         return ()
 

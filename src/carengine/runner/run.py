@@ -506,6 +506,8 @@ class Run:
                     case [data]:
                         found = codec.decode_match(place, data, origin)
                         placed.append((place, found if render is None else render(found)))
+                    case _:
+                        pass
             if recording:
                 arrived = replay(session, codec, recording, origin)
                 if arrived:

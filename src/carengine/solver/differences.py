@@ -56,6 +56,9 @@ def term(value: ir.Value) -> Term | None:
                 return Term(a.variable, a.offset + (b.offset if sign == "+" else -b.offset))
             if a is not None and b is not None and a.variable == ZERO and sign == "+":
                 return Term(b.variable, a.offset + b.offset)
+        case _:
+            # Anything else is a variable of its own.
+            pass
     return Term(variable(value))
 
 

@@ -501,8 +501,12 @@ def _readers(texts: Texts) -> list[_Reader] | None:
                     searcher = regexes.searcher(test)
                     if searcher is not None:
                         made.append(_Expression(searcher, wanted))
-                case ir.InNetwork() if wanted:
-                    made.append(_Address())
+                case ir.InNetwork():
+                    # That a text is in no network says nothing about its characters.
+                    if wanted:
+                        made.append(_Address())
+                case _:
+                    assert_never(test)
     if texts.base_name:
         made.append(_Characters(_SEPARATORS, digit=False))
     if texts.number:

@@ -297,6 +297,8 @@ def _wrong_lexemes(block: Block, lexemes: Sequence[Lexeme]) -> Finding:
                 else:
                     before = _before(lexemes, index, start)
                     yield _stray(block, lexeme, start, end, before)
+            case _:
+                pass
 
 
 def _before(lexemes: Sequence[Lexeme], index: int, position: int) -> Lexeme | None:

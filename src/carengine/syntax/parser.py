@@ -429,6 +429,8 @@ def _kinds(place: _Place, trees: Sequence[ParseTree]) -> tuple[ast.KindName, ...
                 kinds.append(ast.KindName(kinds[-1].object, _name(place, name), span=span))
             case _, [name, *_]:
                 kinds.append(ast.KindName(_name(place, name), None, span=span))
+            case _:
+                pass
     return tuple(kinds)
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from typing import assert_never
 
 from attrs import frozen
 
@@ -241,8 +242,14 @@ def _binding(expr: ast.Expression) -> int:
             return _SUM
         case ast.ArithmeticExpression():
             return _PRODUCT
-        case _:
+        case ast.ListExpression() | ast.CallExpression() | ast.FieldPath() | ast.StringLiteral():
             return _ATOM
+        case ast.NumberLiteral() | ast.DurationLiteral() | ast.NetworkLiteral():
+            return _ATOM
+        case ast.NullLiteral() | ast.NowLiteral() | ast.BooleanLiteral():
+            return _ATOM
+        case _:
+            assert_never(expr)
 
 
 def _expression(expr: ast.Expression, least: int = _OR) -> _Doc:
@@ -302,7 +309,19 @@ def _enclosed(opening: str, items: Sequence[_Doc], closing: str, between: _Doc =
     return _Group((opening, _Nest(2, (_SOFT, _joined(",", items, between))), closing))
 
 
-def _leaf(expr: ast.Expression) -> str:
+_Leaf = (
+    ast.FieldPath
+    | ast.StringLiteral
+    | ast.NumberLiteral
+    | ast.DurationLiteral
+    | ast.NetworkLiteral
+    | ast.NullLiteral
+    | ast.NowLiteral
+    | ast.BooleanLiteral
+)
+
+
+def _leaf(expr: _Leaf) -> str:
     match expr:
         case ast.FieldPath(path):
             return _path(path)
@@ -321,7 +340,7 @@ def _leaf(expr: ast.Expression) -> str:
         case ast.BooleanLiteral(truth):
             return "true" if truth else "false"
         case _:
-            raise TypeError(f"not an expression: {expr!r}")
+            assert_never(expr)
 
 
 def _where(condition: ast.Expression) -> _Doc:

@@ -1,29 +1,31 @@
-"""Walking over syntax trees: which names and texts are in them, and where."""
+"""Walking over syntax trees: what is in an expression or a statement, and the same with other parts.
+
+Each function names every node class and ends in ``assert_never``, so that mypy tells whoever adds a
+node which of them have to learn it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import assert_never
+
+from attrs import evolve
 
 from . import ast
 
 
-def inner(expr: ast.Expression) -> tuple[ast.Expression, ...]:
-    """The expressions directly inside one."""
+def children(expr: ast.Expression) -> tuple[ast.Expression, ...]:
+    """The expressions directly inside one, from left to right."""
     match expr:
-        case (
-            ast.AndExpression(items)
-            | ast.OrExpression(items)
-            | ast.ListExpression(items)
-            | ast.CallExpression(_, items)
-        ):
+        case ast.AndExpression(items) | ast.OrExpression(items) | ast.ListExpression(items):
             return items
+        case ast.CallExpression(_, arguments):
+            return arguments
         case ast.NotExpression(item) | ast.ExistsExpression(item):
             return (item,)
         case ast.ComparisonExpression(first, rest):
-            found: list[ast.Expression] = [first]
-            found += [item for _, item in rest]
-            return tuple(found)
+            return (first, *(item for _, item in rest))
         case ast.InExpression(value, of) | ast.ContainsExpression(value, of):
             return (value, of)
         case ast.MatchExpression(value, regex):
@@ -34,14 +36,56 @@ def inner(expr: ast.Expression) -> tuple[ast.Expression, ...]:
             return (text,)
         case ast.RankExpression(value, _, field):
             return (value, field)
-        case _:
+        case ast.FieldPath() | ast.StringLiteral() | ast.NumberLiteral() | ast.DurationLiteral():
             return ()
+        case ast.NetworkLiteral() | ast.NullLiteral() | ast.NowLiteral() | ast.BooleanLiteral():
+            return ()
+        case _:
+            assert_never(expr)
+
+
+def map_children(
+    expr: ast.Expression, change: Callable[[ast.Expression], ast.Expression]
+) -> ast.Expression:
+    """The expression with another one in the place of each directly inside it.
+
+    The texts of ``match`` and ``in raw event`` stay as they are, and what a rank counts has to stay
+    a path.
+    """
+    match expr:
+        case ast.AndExpression(items) | ast.OrExpression(items) | ast.ListExpression(items):
+            return evolve(expr, items=tuple(map(change, items)))
+        case ast.CallExpression(_, arguments):
+            return evolve(expr, arguments=tuple(map(change, arguments)))
+        case ast.NotExpression(item):
+            return evolve(expr, item=change(item))
+        case ast.ComparisonExpression(first, rest):
+            changed = tuple((sign, change(item)) for sign, item in rest)
+            return evolve(expr, first=change(first), rest=changed)
+        case ast.InExpression(value, items) | ast.ContainsExpression(value, items):
+            return evolve(expr, value=change(value), items=change(items))
+        case ast.MatchExpression(value) | ast.ExistsExpression(value):
+            return evolve(expr, value=change(value))
+        case ast.ArithmeticExpression(_, left, right):
+            return evolve(expr, left=change(left), right=change(right))
+        case ast.RankExpression(value, _, field):
+            counted = change(field)
+            assert isinstance(counted, ast.FieldPath), "a rank counts the values of a field"
+            return evolve(expr, value=change(value), field=counted)
+        case ast.RawContainsExpression() | ast.FieldPath() | ast.StringLiteral():
+            return expr
+        case ast.NumberLiteral() | ast.DurationLiteral() | ast.NetworkLiteral():
+            return expr
+        case ast.NullLiteral() | ast.NowLiteral() | ast.BooleanLiteral():
+            return expr
+        case _:
+            assert_never(expr)
 
 
 def all_in(expr: ast.Expression) -> Iterator[ast.Expression]:
     """The expression and all inside it."""
     yield expr
-    for item in inner(expr):
+    for item in children(expr):
         yield from all_in(item)
 
 
@@ -50,44 +94,73 @@ def fields_in(expr: ast.Expression) -> Iterator[ast.FieldPath]:
     return (item for item in all_in(expr) if isinstance(item, ast.FieldPath))
 
 
+def tests_in(expr: ast.Expression) -> Iterator[ast.Expression]:
+    """The tests that ``and``, ``or`` and ``not`` put together to a condition."""
+    if isinstance(expr, ast.AndExpression | ast.OrExpression | ast.NotExpression):
+        for item in children(expr):
+            yield from tests_in(item)
+    else:
+        yield expr
+
+
 def expressions(statement: ast.Statement) -> tuple[ast.Expression, ...]:
     """The expressions of a statement, keys and items included."""
     match statement:
         case ast.AssignStatement(_, _, value):
             return (value,)
-        case ast.DefineStatement(_, ast.SearchExpression(_, condition)):
-            return () if condition is None else (condition,)
-        case ast.DefineStatement(
-            _, ast.FilterExpression(_, condition) | ast.JoinExpression(_, condition)
-        ):
-            return (condition,)
-        case ast.DefineStatement(_, ast.GroupExpression(_, keys) | ast.CountExpression(_, keys)):
-            return keys
-        case ast.DefineStatement(_, ast.SelectExpression(_, items)):
-            return tuple(item.value for item in items)
-        case ast.DefineStatement(_, ast.RunExpression()):
+        case ast.DefineStatement(_, defined):
+            return _expressions_of(defined)
+        case ast.InputStatement() | ast.OutputStatement():
             return ()
-        case ast.DefineStatement(_, value) if not isinstance(value, ast.StreamExpression):
-            return (value,)
         case _:
+            assert_never(statement)
+
+
+def _expressions_of(
+    defined: ast.StreamExpression | ast.Expression,
+) -> tuple[ast.Expression, ...]:
+    match defined:
+        case ast.SearchExpression(_, condition):
+            return () if condition is None else (condition,)
+        case ast.FilterExpression(_, condition) | ast.JoinExpression(_, condition):
+            return (condition,)
+        case ast.GroupExpression(_, keys) | ast.CountExpression(_, keys):
+            return keys
+        case ast.SelectExpression(_, items):
+            return tuple(item.value for item in items)
+        case ast.RunExpression():
             return ()
+        case _:
+            value: ast.Expression = defined
+            return (value,)
 
 
 def streams_of(statement: ast.Statement) -> tuple[ast.Name, ...]:
     """The streams that a statement reads by their names alone."""
     match statement:
-        case ast.DefineStatement(
-            _,
-            ast.FilterExpression(stream)
-            | ast.SelectExpression(stream)
-            | ast.CountExpression(stream),
-        ):
-            return (stream,)
-        case ast.DefineStatement(_, ast.JoinExpression(streams) | ast.GroupExpression(streams)):
-            return streams
+        case ast.DefineStatement(_, defined):
+            return _streams_in(defined)
         case ast.OutputStatement(names):
             return names
+        case ast.AssignStatement() | ast.InputStatement():
+            return ()
         case _:
+            assert_never(statement)
+
+
+def _streams_in(defined: ast.StreamExpression | ast.Expression) -> tuple[ast.Name, ...]:
+    match defined:
+        case ast.FilterExpression(stream):
+            return (stream,)
+        case ast.SelectExpression(stream) | ast.CountExpression(stream):
+            return (stream,)
+        case ast.JoinExpression(streams) | ast.GroupExpression(streams):
+            return streams
+        case ast.SearchExpression() | ast.RunExpression():
+            return ()
+        case _:
+            # A value reads streams only as the beginnings of paths.
+            _value: ast.Expression = defined
             return ()
 
 
@@ -97,14 +170,14 @@ def reads(program: ast.SyntaxTree) -> Counter[tuple[str, int]]:
     A definition is a name and the number of its statement; -1 stands for names that nothing defined
     before. What a stream gives to its own fields (``x.f = x.g``) does not count.
     """
-    found: Counter[tuple[str, int]] = Counter()
+    counts: Counter[tuple[str, int]] = Counter()
     defined: dict[str, int] = {}
     for number, statement in enumerate(program.statements):
         names = [name.text for name in streams_of(statement)]
         names += [item.path[0] for expr in expressions(statement) for item in fields_in(expr)]
         if isinstance(statement, ast.AssignStatement):
             names = [name for name in names if name != statement.stream.text]
-        found.update((name, defined.get(name, -1)) for name in names)
+        counts.update((name, defined.get(name, -1)) for name in names)
         if isinstance(statement, ast.DefineStatement):
             defined[statement.name.text] = number
-    return found
+    return counts

@@ -181,6 +181,8 @@ class _TuningReader:
                 return ()
             case yamltext.Sequence(items):
                 return items
+            case _:
+                pass
         self.wrong(f"a list is needed here, not {yamltext.kind_of(node)}", node.span)
         return ()
 

@@ -433,6 +433,8 @@ class CellCache:
                 self.true |= bit
             case None:
                 self.unknown |= bit
+            case _:
+                pass
         self.known |= bit
 
 

@@ -649,6 +649,9 @@ def _fixed(condition: ir.Condition) -> Iterable[ir.Value]:
                 yield value
             case ir.Compare(value, ir.Relation.EQUAL, ir.Constant()):
                 yield value
+            case _:
+                # Any other test leaves open which texts or numbers there can be.
+                pass
 
 
 def _itself(route: Route, outcomes: AtomTruths) -> Route:

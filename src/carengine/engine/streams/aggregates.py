@@ -155,6 +155,8 @@ class Running:
                     self._compare(item)
                 case "sum" | "average" | "standard_deviation":
                     self._sum(item)
+                case _:
+                    pass
 
     def _appear(self, item: Any, order: Any) -> None:
         key = cell(item, self.type)

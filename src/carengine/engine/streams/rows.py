@@ -357,6 +357,8 @@ def projected(
             base = row.base
         case EventRow(occurrence):
             base = EventRow(occurrence)
+        case _:
+            pass
     return RecordRow({c.name: value_of(c.value, row, around) for c in columns}, base, times)
 
 
@@ -411,3 +413,5 @@ def _gather(
         case GroupRow(values, _, timed):
             keys |= {prefix + name: value for name, value in values.items()}
             times |= {prefix + name for name in timed}
+        case _:
+            pass

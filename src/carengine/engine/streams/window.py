@@ -93,6 +93,8 @@ class _Tally:
                 return len(self._cells)
             case "percentile":
                 return percentile_of(self._ordered, self._argument)
+            case _:
+                pass
         return moment_of(self._function, self._rows, self._total, Fraction())
 
 

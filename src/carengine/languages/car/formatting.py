@@ -11,6 +11,7 @@ called in its results is kept, even where it is spelt otherwise than the data mo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import assert_never
 
 from attrs import evolve
 
@@ -19,6 +20,7 @@ from ...diagnostics import Block, CarError, Source, Span, has_errors
 from ...resolve import Analytic, Path, resolve
 from ...rule import frontmatter
 from ...syntax import ast, parse_program, print_program
+from ...syntax.walking import map_children
 
 _Spellings = Mapping[Span, tuple[Path, Path]]
 
@@ -81,8 +83,10 @@ def _statement(statement: ast.Statement, spellings: _Spellings, known: DataModel
                 field=meant if written == path else path,
                 value=_expression(value, spellings),
             )
-        case _:
+        case ast.InputStatement() | ast.OutputStatement():
             return statement
+        case _:
+            assert_never(statement)
 
 
 def _defined(
@@ -102,7 +106,8 @@ def _defined(
         case ast.RunExpression():
             return value
         case _:
-            return _expression(value, spellings)
+            expression: ast.Expression = value
+            return _expression(expression, spellings)
 
 
 def _item(item: ast.SelectItem, spellings: _Spellings) -> ast.SelectItem:
@@ -132,37 +137,6 @@ def _field(field: ast.FieldPath, spellings: _Spellings) -> ast.FieldPath:
 
 
 def _expression(expression: ast.Expression, spellings: _Spellings) -> ast.Expression:
-    match expression:
-        case ast.FieldPath():
-            return _field(expression, spellings)
-        case ast.AndExpression(items) | ast.OrExpression(items) | ast.ListExpression(items):
-            return evolve(expression, items=tuple(_expression(x, spellings) for x in items))
-        case ast.NotExpression(item):
-            return evolve(expression, item=_expression(item, spellings))
-        case ast.CallExpression(_, arguments):
-            made = tuple(_expression(x, spellings) for x in arguments)
-            return evolve(expression, arguments=made)
-        case ast.ArithmeticExpression(_, left, right):
-            return evolve(
-                expression, left=_expression(left, spellings), right=_expression(right, spellings)
-            )
-        case ast.ComparisonExpression(first, rest):
-            return evolve(
-                expression,
-                first=_expression(first, spellings),
-                rest=tuple((sign, _expression(x, spellings)) for sign, x in rest),
-            )
-        case ast.InExpression(value, items) | ast.ContainsExpression(value, items):
-            return evolve(
-                expression,
-                value=_expression(value, spellings),
-                items=_expression(items, spellings),
-            )
-        case ast.MatchExpression(value) | ast.ExistsExpression(value):
-            return evolve(expression, value=_expression(value, spellings))
-        case ast.RankExpression(value, _, field):
-            return evolve(
-                expression, value=_expression(value, spellings), field=_field(field, spellings)
-            )
-        case _:
-            return expression
+    if isinstance(expression, ast.FieldPath):
+        return _field(expression, spellings)
+    return map_children(expression, lambda inner: _expression(inner, spellings))

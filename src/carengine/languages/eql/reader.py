@@ -298,6 +298,8 @@ class _Reader:
                 case None:
                     false = ir.Not(ir.IsTrue(ir.Not(condition)))
                     return ir.And((ir.Not(ir.IsTrue(condition)), false))
+                case _:
+                    pass
         raise unsupported("the outcome of a condition, compared with a value", span)
 
     def _numeric(self, a: ir.Value, relation: Relation, b: ir.Value, span: Span) -> ir.Condition:

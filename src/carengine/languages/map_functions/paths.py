@@ -135,6 +135,8 @@ def _extension_match(
             ways += [[head[1:], *rest], [Any(), head, *rest]]
         case [Any(), *rest]:
             ways += [[Any(), *rest]]
+        case _:
+            pass
     made = []
     for way in ways:
         texts = [token for token in way if isinstance(token, str)]

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_never
 
 from attrs import evolve, frozen
 from sigma.correlations import (
@@ -271,7 +271,12 @@ def _with_fields(plan: ir.Plan, names: Sequence[str]) -> ir.Plan:
                 plans=tuple(_with_fields(inner, added) for inner in plans),
                 columns=(*columns, *(ir.Column(name, _agreed(ir.Field(name))) for name in added)),
             )
-    return plan
+        case ir.Search() | ir.Filter() | ir.Join() | ir.Group() | ir.Project() | ir.Aggregated():
+            return plan
+        case ir.Difference() | ir.Distinct() | ir.Union():
+            return plan
+        case _:
+            assert_never(plan)
 
 
 def _agreed(field: ir.Field) -> ir.Value:
@@ -390,6 +395,8 @@ def _over_rules(node: CorrelationConditionItem | SigmaRuleReference) -> ir.Condi
             return ir.And(tuple(map(_over_rules, parts)))
         case CorrelationConditionOR(args=parts):
             return ir.Or(tuple(map(_over_rules, parts)))
+        case _:
+            pass
     raise CorrelationError(codes.SIGMA_UNSUPPORTED, f"{type(node).__name__} has no meaning here")
 
 

@@ -125,6 +125,8 @@ class DetectionReader:
                 return _joined(ir.Or, [self.read(item) for item in items])
             case yamltext.Scalar():
                 return self._item(None, node)
+            case _:
+                pass
         return self._wrong(codes.BAD_SIGMA, "the detection is empty", node.span)
 
     def _item(self, key: yamltext.Scalar | None, node: yamltext.Node) -> ir.Condition:
@@ -335,6 +337,8 @@ class _Reading:
                 if self.field is None:
                     return self._whole(Pattern(str(value.number)))
                 return self._compare(self.field, ir.Relation.EQUAL, value.number)
+            case _:
+                pass
         if self.field is None:
             kind = type(value).__name__.removeprefix("Sigma")
             raise _RefusedError(codes.BAD_SIGMA, f"a keyword is text, and this is a {kind}")
@@ -356,6 +360,8 @@ class _Reading:
                 return self._compare(left, _RELATIONS[operator], number.number)
             case SigmaFieldReference():
                 return self._reference(self.field, value)
+            case _:
+                pass
         raise _RefusedError(codes.SIGMA_UNSUPPORTED, f"{type(value).__name__} has no meaning here")
 
     def _text(self, text: SigmaString) -> Pattern | ir.Condition:
@@ -452,6 +458,8 @@ def _percents_unmarked(value: SigmaType, mark: str) -> SigmaType:
             value.s = [p.replace(mark, "%") if isinstance(p, str) else p for p in value.s]
         case SigmaRegularExpression():
             _percents_unmarked(value.regexp, mark)
+        case _:
+            pass
     return value
 
 

@@ -172,6 +172,8 @@ def boolean_of(node: yamltext.Node) -> bool | None:
             return truth
         case yamltext.Scalar(str() as text):
             return _WORDS.get(text.lower())
+        case _:
+            pass
     return None
 
 

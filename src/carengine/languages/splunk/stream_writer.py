@@ -7,6 +7,8 @@ that follows is in their names.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from attrs import frozen
 
 from ... import ir
@@ -70,8 +72,10 @@ class StreamWriter:
                     "| dedup distinct_key",
                 )
                 return StreamLines((*source.lines, *lines), source.columns)
-            case _:
+            case ir.Search() | ir.Window() | ir.Union():
                 self.findings.refuse(f"the operation {type(plan).__name__} of streams with state")
+            case _:
+                assert_never(plan)
 
     def _searched(self, stages: tuple[ir.Stage, ...], wanted: tuple[ir.Field, ...]) -> StreamLines:
         views = required_views(stages, self.writer.log, self.findings)

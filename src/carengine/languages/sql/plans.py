@@ -25,6 +25,7 @@ Rows of one time are in the order of their ``event_id``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import assert_never
 
 from attrs import define, evolve, field
 
@@ -160,8 +161,10 @@ class Plans:
                 return self._first_of_each(self.relation(inner), (value,), None)
             case ir.Union(plans):
                 return self._union([self.relation(part) for part in plans])
-            case _:
+            case ir.Window():
                 self.findings.refuse(f"the operation {type(plan).__name__}")
+            case _:
+                assert_never(plan)
 
     def _derived(self, source: Relation, rest: str, hint: str) -> Relation:
         quoted = self.over_events().name(source.name)
