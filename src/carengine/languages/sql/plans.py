@@ -486,13 +486,11 @@ class Plans:
             case "values":
                 if wanted.value not in collected:
                     self.findings.refuse("the values of a whole stream")
-                number_of_value = collected.index(wanted.value) + 1
-                name = w.name(f"occurrence_{number_of_value}")
-                order = f"{w.name('time')}"
+                name = w.name(f"occurrence_{collected.index(wanted.value) + 1}")
                 if not self.dialect.ordered_lists:
                     self.findings.differs("the elements of values are in no certain order")
                 when = f"{found.sql} IS NOT NULL AND {name} = 1"
-                return Expression(self.dialect.collect(found.sql, order, when), Form.LIST)
+                return Expression(self.dialect.collect(found.sql, w.name("time"), when), Form.LIST)
             case _:
                 self.findings.refuse(f"the aggregate {function}")
 
@@ -632,10 +630,8 @@ class Plans:
                 )
             case ir.Whole(aggregate, plan):
                 source = self.relation(plan)
-                inner = self.over(source)
-                found = self._aggregate(aggregate, inner)
-                sql = f"(SELECT {found.sql} FROM {quoted(source.name)})"
-                return evolve(found, sql=sql)
+                found = self._aggregate(aggregate, self.over(source))
+                return evolve(found, sql=f"(SELECT {found.sql} FROM {quoted(source.name)})")
             case ir.Parameter(name):
                 self.findings.refuse(f"the unbound parameter {name}")
             case _:
