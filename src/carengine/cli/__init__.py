@@ -1,13 +1,16 @@
 """The command line: a thin face on the library's calls.
 
-``COMMANDS`` is the table of what there is. A command is a module of this package with two
+``COMMANDS`` is the table of what there is. A command is a module of this package with three
 functions::
 
-    def arguments(parser: argparse.ArgumentParser) -> None     # what it takes, with examples in its help
-    def run(options: argparse.Namespace, screen: Screen) -> int    # does it, returns the exit status
+    def arguments(parser: argparse.ArgumentParser) -> None    # what it takes; examples in its help
+    def settings(values: argparse.Namespace) -> CheckSettings    # what was given, read once
+    def run(settings: CheckSettings, screen: Screen) -> int    # does it, returns the exit status
 
-A further command is a further row and a further module. The module is imported when its command is
-called, and no other.
+The settings are a frozen class of the command's own. ``options`` has the groups of options that
+several commands share, each with the class of its settings. Nothing but ``settings`` and ``options``
+gets to see what argparse gives. A further command is a further row and a further module. The module
+is imported when its command is called, and no other.
 
 Results go to standard output, everything else to standard error. The exit status is one of
 ``status``: 0 done, 1 findings where asked to fail on them, 2 a rule or usage error, 3 unreadable
@@ -53,7 +56,7 @@ exit status: 0 done, 1 findings where asked to fail on them, 2 a rule or usage e
 """
 
 
-class _Parser(argparse.ArgumentParser):
+class _CommandParser(argparse.ArgumentParser):
     """A parser that raises instead of ending the process."""
 
     def error(self, message: str) -> NoReturn:
@@ -91,11 +94,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _main(arguments: list[str], screen: Screen) -> int:
     try:
-        options = _parser(arguments).parse_args(arguments)
-        if options.command is None:
+        values = _parser(arguments).parse_args(arguments)
+        if values.command is None:
             raise UsageError("carengine: which command? `carengine --help` lists them")
-        run = importlib.import_module(f".{COMMANDS[options.command][0]}", __name__).run
-        code: int = run(options, screen)
+        command = importlib.import_module(f".{COMMANDS[values.command][0]}", __name__)
+        code: int = command.run(command.settings(values), screen)
         return code
     except UsageError as error:
         screen.say(str(error))
@@ -107,10 +110,10 @@ def _main(arguments: list[str], screen: Screen) -> int:
         return done.code if isinstance(done.code, int) else status.DONE
 
 
-def _parser(arguments: list[str]) -> _Parser:
+def _parser(arguments: list[str]) -> _CommandParser:
     """The parser. Only the command that is called gets its arguments: the others need not be
     imported."""
-    parser = _Parser(
+    parser = _CommandParser(
         "carengine",
         description=_DESCRIPTION,
         epilog=_EPILOG,

@@ -6,6 +6,8 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+from attrs import frozen
+
 from ..check import apply_fixes, to_sarif
 from ..check import check as check_rules
 from ..diagnostics import Diagnostic, Severity, as_json, counted, ordered
@@ -13,7 +15,7 @@ from ..loading import load_rules
 from ..rule import RuleSet
 from . import status
 from .encode import json_document
-from .rules import add_lenient_option
+from .options import add_lenient_option
 from .screen import Screen
 
 _EXAMPLES = """\
@@ -31,6 +33,17 @@ exit status: 0 no errors, 1 errors (with --strict: or warnings), 2 the command i
 _ROUNDS = 10
 
 
+@frozen
+class CheckSettings:
+    """What ``check`` was asked for."""
+
+    paths: tuple[str, ...]
+    lenient: bool = False
+    format: str = "text"
+    strict: bool = False
+    fix: bool = False
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``check`` takes."""
     parser.epilog = _EXAMPLES
@@ -45,13 +58,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
+def settings(values: argparse.Namespace) -> CheckSettings:
+    """What the command line asks for."""
+    return CheckSettings(
+        tuple(values.rules), values.lenient, values.format, values.strict, values.fix
+    )
+
+
+def run(settings: CheckSettings, screen: Screen) -> int:
     """Check. The exit status."""
-    rules, found = _findings(options.rules, options.lenient)
-    if options.fix:
-        rules, found = _fix(options, rules, found, screen)
+    rules, found = _findings(settings)
+    if settings.fix:
+        rules, found = _fix(settings, rules, found, screen)
     counts = Counter(item.severity for item in found)
-    if options.format == "json":
+    if settings.format == "json":
         data = {
             "rules": len(rules),
             "refused": [{"id": one.id, "path": one.path} for one in rules.refused],
@@ -59,7 +79,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
             "diagnostics": [as_json(item) for item in found],
         }
         screen.show(json_document(data))
-    elif options.format == "sarif":
+    elif settings.format == "sarif":
         screen.show(json_document(to_sarif(found)))
     else:
         for item in found:
@@ -70,19 +90,19 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         f"{counted(len(rules) + len(rules.refused), 'rule')}: {len(rules):,} usable, {len(rules.refused):,} refused; "
         f"{counted(errors, 'error')}, {counted(warnings, 'warning')}, {counted(counts[Severity.NOTE], 'note')}"
     )
-    failed = errors or (options.strict and warnings)
+    failed = errors or (settings.strict and warnings)
     return status.FINDINGS if failed else status.DONE
 
 
-def _findings(paths: list[str], lenient: bool) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
+def _findings(settings: CheckSettings) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
     """The rules of some paths and everything there is to say about them."""
-    rules = load_rules(*paths, lenient=lenient, must_exist=False)
+    rules = load_rules(*settings.paths, lenient=settings.lenient, must_exist=False)
     refused = (item for one in rules.refused for item in one.diagnostics)
     return rules, ordered((*rules.diagnostics, *refused, *check_rules(rules)))
 
 
 def _fix(
-    options: argparse.Namespace, rules: RuleSet, found: tuple[Diagnostic, ...], screen: Screen
+    settings: CheckSettings, rules: RuleSet, found: tuple[Diagnostic, ...], screen: Screen
 ) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
     """Put safe fixes into the files, round after round until nothing changes; what is found then."""
     fixed: Counter[str] = Counter()
@@ -91,7 +111,7 @@ def _fix(
         if not changed:
             break
         fixed.update(changed)
-        rules, found = _findings(options.rules, options.lenient)
+        rules, found = _findings(settings)
     for name, count in sorted(fixed.items()):
         screen.say(f"fixed: {name} ({count} fix{'es' if count > 1 else ''})")
     if not fixed:

@@ -10,11 +10,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from attrs import frozen
+
 from ..diagnostics import counted
 from ..engine import Engine
 from . import UsageError, status
 from .evidence import same_place
-from .rules import add_input_option, add_map_option, add_rules_option, load, report_refused
+from .options import (
+    RuleSettings,
+    add_input_option,
+    add_map_option,
+    add_rules_option,
+    map_choice,
+    rule_settings,
+)
+from .rules import load, report_refused
 from .screen import Screen
 
 _EXAMPLES = """\
@@ -28,6 +38,15 @@ exit status: 0 done, 2 a rule was refused (the others are in the file), or nothi
 """
 
 
+@frozen
+class CompileSettings:
+    """What ``compile`` was asked for. ``output`` is the file to write."""
+
+    output: str
+    rules: RuleSettings
+    maps: tuple[str, ...] = ()
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``compile`` takes."""
     parser.epilog = _EXAMPLES
@@ -39,26 +58,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
-    """Compile. The exit status."""
-    clash = same_place(options.output, [*(options.rules or []), *_map_files(options.mapping or [])])
+def settings(values: argparse.Namespace) -> CompileSettings:
+    """What the command line asks for. Raises `UsageError` for an output among the input."""
+    rules, maps = rule_settings(values), tuple(values.mapping)
+    files = [name for name in maps if Path(name).exists()]
+    clash = same_place(values.output, [*rules.paths, *files])
     if clash:
-        raise UsageError(f"carengine compile: -o {options.output} would write into {clash}")
-    rules = load(options, screen)
+        raise UsageError(f"carengine compile: -o {values.output} would write into {clash}")
+    return CompileSettings(values.output, rules, maps)
+
+
+def run(settings: CompileSettings, screen: Screen) -> int:
+    """Compile. The exit status."""
+    rules = load(settings.rules)
     broken = report_refused(rules, screen)
     if not rules.rules:
         screen.say("there is no rule to compile, and nothing was written")
         return status.USAGE
-    engine = Engine(rules, options.mapping or "auto")
-    engine.save(options.output)
+    engine = Engine(rules, map_choice(settings.maps))
+    engine.save(settings.output)
     refused = f", {len(rules.refused):,} refused" if rules.refused else ""
-    size = Path(options.output).stat().st_size / 1e6
+    size = Path(settings.output).stat().st_size / 1e6
     screen.say(
-        f"{options.output}: {counted(len(rules), 'rule')}{refused}, "
+        f"{settings.output}: {counted(len(rules), 'rule')}{refused}, "
         f"{counted(len(engine.maps), 'field map')}, {size:,.1f} MB"
     )
     return status.USAGE if broken else status.DONE
-
-
-def _map_files(named: list[str]) -> list[str]:
-    return [name for name in named if Path(name).exists()]

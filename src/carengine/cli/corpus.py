@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from attrs import frozen
+
 from ..check import check_rule
 from ..diagnostics import counted
 from ..loading import load_rules
@@ -21,6 +23,14 @@ exit status: 0 done, 2 the command is not right.
 """
 
 
+@frozen
+class CorpusSettings:
+    """What ``corpus`` was asked for. ``languages``: compare the blocks in other languages, too."""
+
+    paths: tuple[str, ...]
+    languages: bool = False
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``corpus`` takes."""
     parser.epilog = _EXAMPLES
@@ -34,13 +44,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
+def settings(values: argparse.Namespace) -> CorpusSettings:
+    """What the command line asks for."""
+    return CorpusSettings(tuple(values.rules), values.languages)
+
+
+def run(settings: CorpusSettings, screen: Screen) -> int:
     """Write the page. The exit status."""
-    rules = load_rules(*options.rules, lenient=True, must_exist=False)
+    rules = load_rules(*settings.paths, lenient=True, must_exist=False)
     screen.show(corpus_report(rules, check_rule).rstrip("\n"))
-    if options.languages:
+    if settings.languages:
         screen.show()
-        screen.show(corpus_table(load_analytics(*options.rules)).rstrip("\n"))
+        screen.show(corpus_table(load_analytics(*settings.paths)).rstrip("\n"))
     screen.say(
         f"{counted(len(rules) + len(rules.refused), 'rule')}: {len(rules):,} usable, {len(rules.refused):,} refused"
     )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ..diagnostics import counted, visible
 from ..engine import Engine
@@ -16,8 +16,14 @@ from ..fieldmap import unwrap
 from ..ir import EventKind
 from . import status
 from .encode import json_document
-from .evidence import add_events_argument, input_status, open_events, progress, report_input
-from .rules import add_map_option
+from .evidence import input_status, open_events, progress, report_input
+from .options import (
+    EvidenceSettings,
+    add_events_argument,
+    add_map_option,
+    evidence_settings,
+    map_choice,
+)
 from .screen import Screen
 from .table import Table, cell, draw
 
@@ -34,7 +40,7 @@ _OTHERS = 5
 
 
 @define
-class _Source:
+class _SourceContents:
     """What one source holds."""
 
     name: str
@@ -49,6 +55,16 @@ class _Source:
     claimants: Counter[tuple[str, ...]] = field(factory=Counter)
 
 
+@frozen
+class DetectSettings:
+    """What ``detect`` was asked for."""
+
+    evidence: EvidenceSettings
+    maps: tuple[str, ...] = ()
+    format: str = "table"
+    quiet: bool = False
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``detect`` takes."""
     parser.epilog = _EXAMPLES
@@ -60,25 +76,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
+def settings(values: argparse.Namespace) -> DetectSettings:
+    """What the command line asks for."""
+    evidence, maps = evidence_settings(values), tuple(values.mapping)
+    return DetectSettings(evidence, maps, values.format, values.quiet)
+
+
+def run(settings: DetectSettings, screen: Screen) -> int:
     """Detect. The exit status."""
-    engine = Engine((), options.mapping or "auto")
-    sources: dict[str, _Source] = {}
+    engine = Engine((), map_choice(settings.maps))
+    sources: dict[str, _SourceContents] = {}
     interrupted = False
-    with open_events(options) as reading:
+    with open_events(settings.evidence) as reading:
         try:
-            with progress(reading, options.events, screen) as tick:
+            with progress(reading, settings.evidence.paths, screen) as tick:
                 for number, record in enumerate(reading):
                     source = sources.get(record.source)
                     if source is None:
-                        source = sources[record.source] = _Source(record.source)
+                        source = sources[record.source] = _SourceContents(record.source)
                     _look(engine, record.event, source)
-                    if not (number & _TICK or options.quiet):
+                    if not (number & _TICK or settings.quiet):
                         tick()
         except KeyboardInterrupt:
             interrupted = True
         found = sorted(sources.values(), key=lambda source: source.name)
-        if options.format == "json":
+        if settings.format == "json":
             data = {
                 "sources": [_as_json(source) for source in found],
                 "records": reading.records,
@@ -88,7 +110,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         else:
             _show(found, screen)
         screen.flush()
-        report_input(reading, screen, quiet=options.quiet)
+        report_input(reading, screen, quiet=settings.quiet)
         looked = sum(source.records for source in found)
         unknown = sum(source.unrecognised for source in found)
         screen.say(
@@ -97,11 +119,11 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         )
         return status.gravest(
             status.INTERRUPTED if interrupted else status.DONE,
-            input_status(reading, options.events),
+            input_status(reading, settings.evidence.paths),
         )
 
 
-def _look(engine: Engine, event: dict[str, Any], source: _Source) -> None:
+def _look(engine: Engine, event: dict[str, Any], source: _SourceContents) -> None:
     source.records += 1
     classified = engine.classify(unwrap(event))
     shapes, classes = classified.maps, classified.classes
@@ -119,7 +141,7 @@ def _look(engine: Engine, event: dict[str, Any], source: _Source) -> None:
         source.kinds[event_class.fieldmap.name, event_class.entry.kind] += 1
 
 
-def _as_json(source: _Source) -> dict[str, Any]:
+def _as_json(source: _SourceContents) -> dict[str, Any]:
     return {
         "source": source.name,
         "records": source.records,
@@ -156,12 +178,12 @@ def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _kinds(source: _Source, shape: str) -> list[tuple[EventKind, int]]:
+def _kinds(source: _SourceContents, shape: str) -> list[tuple[EventKind, int]]:
     counts = {kind: number for (name, kind), number in source.kinds.items() if name == shape}
     return sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
 
 
-def _show(found: Iterable[_Source], screen: Screen) -> None:
+def _show(found: Iterable[_SourceContents], screen: Screen) -> None:
     for number, source in enumerate(found):
         if number:
             screen.show()

@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..diagnostics import Severity, codes
 from ..readers import Reading, read_events
 from . import status
+from .options import EvidenceSettings
 from .screen import Screen
 
 _LOST = frozenset({codes.UNREADABLE_RECORD, codes.RECORD_TOO_LARGE})
 
 
-def add_events_argument(parser: argparse.ArgumentParser) -> None:
-    """``EVENTS…``, and how they are to be read."""
-    parser.add_argument(
-        "events", nargs="+", metavar="EVENTS", help="files, folders, archives, or - for stdin"
-    )
-    add_reading_options(parser)
-
-
-def add_reading_options(parser: argparse.ArgumentParser) -> None:
-    """``--password``, ``--include-files``, ``--exclude-files``."""
-    parser.add_argument(
-        "--password", default="", metavar="TEXT", help="the password of encrypted zip archives"
-    )
-    parser.add_argument(
-        "--include-files",
-        "--include",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="in folders and archives, read only files of such names ('*.evtx'); may be repeated",
-    )
-    parser.add_argument(
-        "--exclude-files",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="in folders and archives, do not look into files of such names; may be repeated",
-    )
-
-
-def open_events(options: argparse.Namespace) -> Reading:
+def open_events(settings: EvidenceSettings) -> Reading:
     """The events that a command line names."""
     return read_events(
-        *options.events,
-        password=options.password,
-        include=options.include_files,
-        exclude=options.exclude_files,
+        *settings.paths,
+        password=settings.password,
+        include=settings.include,
+        exclude=settings.exclude,
         must_exist=False,
     )
 
@@ -100,7 +70,9 @@ def same_place(path: str, paths: Iterable[str]) -> str | None:
 
 
 @contextmanager
-def progress(reading: Reading, paths: list[str], screen: Screen) -> Iterator[Callable[[], None]]:
+def progress(
+    reading: Reading, paths: Sequence[str], screen: Screen
+) -> Iterator[Callable[[], None]]:
     """Show how far reading is while the block runs; call what it gives now and then.
 
     Nothing is shown where nobody looks on, or where rich is not installed.
@@ -136,7 +108,7 @@ def progress(reading: Reading, paths: list[str], screen: Screen) -> Iterator[Cal
         yield lambda: drawn.update(task, completed=reading.bytes_read, records=reading.records)
 
 
-def _size(paths: list[str]) -> int | None:
+def _size(paths: Iterable[str]) -> int | None:
     """How many bytes are to be read, or None where that cannot be known before."""
     total = 0
     for path in paths:

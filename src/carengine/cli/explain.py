@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 
+from attrs import evolve, frozen
+
 from ..diagnostics import CarError, counted, has_errors
 from ..engine import Match, Origin
 from ..engine.report.explain import Explanation, Node, Test, View, explain, matches_with
@@ -16,7 +18,15 @@ from ..values import format_time
 from . import UsageError, status
 from .encode import json_document, json_line
 from .evidence import report_input
-from .rules import add_input_option, add_map_option, add_rules_option, load
+from .options import (
+    RuleSettings,
+    add_input_option,
+    add_map_option,
+    add_rules_option,
+    map_choice,
+    rule_settings,
+)
+from .rules import load
 from .screen import Screen
 from .table import cell
 
@@ -40,6 +50,17 @@ _MATCHES = 20
 _EVENTS = 20
 
 
+@frozen
+class ExplainSettings:
+    """What ``explain`` was asked for: a rule's file or id, and a file or a place in one."""
+
+    rule: str
+    event: str
+    rules: RuleSettings
+    maps: tuple[str, ...] = ()
+    json: bool = False
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``explain`` takes."""
     parser.epilog = _EXAMPLES
@@ -51,15 +72,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
+def settings(values: argparse.Namespace) -> ExplainSettings:
+    """What the command line asks for. Raises `UsageError`."""
+    rules, maps = rule_settings(values), tuple(values.mapping)
+    return ExplainSettings(values.rule, values.event, rules, maps, values.json)
+
+
+def run(settings: ExplainSettings, screen: Screen) -> int:
     """Explain. The exit status."""
-    rule = _rule(options, screen)
-    record = _record(options.event, screen)
+    rule = _rule(settings)
+    record = _record(settings.event, screen)
     if record is None:
         return status.UNREADABLE
-    found = explain(rule, record.event, options.mapping or "auto")
-    together = _together(options, rule, record) if found.verdict is None else None
-    if options.json:
+    found = explain(rule, record.event, map_choice(settings.maps))
+    together = _together(settings, rule, record) if found.verdict is None else None
+    if settings.json:
         data = {"source": record.source, "record": record.number, **found.as_json()}
         if together is not None:
             data["matches"] = [match.as_json(raw=False) for match in together]
@@ -71,16 +98,16 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     return status.DONE
 
 
-def _together(options: argparse.Namespace, rule: Rule, record: Record) -> list[Match] | None:
+def _together(settings: ExplainSettings, rule: Rule, record: Record) -> list[Match] | None:
     """The first matches that the record has a part in, with all others of its evidence; None for
     standard input."""
-    path, _, _ = _place(options.event)
+    path, _, _ = _place(settings.event)
     if path == "-":
         return None
     with read_events(path, must_exist=False) as reading:
         pairs = ((one.event, Origin(one.source, one.number)) for one in reading)
         origin = Origin(record.source, record.number)
-        found = matches_with(rule, pairs, origin, options.mapping or "auto")
+        found = matches_with(rule, pairs, origin, map_choice(settings.maps))
         return list(islice(found, _MATCHES))
 
 
@@ -118,13 +145,14 @@ def _show_json(data: dict[str, object], screen: Screen) -> None:
     screen.show(text)
 
 
-def _rule(options: argparse.Namespace, screen: Screen) -> Rule:
+def _rule(settings: ExplainSettings) -> Rule:
     """The rule that is meant: of a file, or of an id among the loaded or shipped ones."""
-    wanted = options.rule
+    wanted = settings.rule
     in_file = os.path.isfile(wanted)
-    if in_file and not options.rules:
-        options.rules = [wanted]
-    rules = load(options, screen)
+    chosen = settings.rules
+    if in_file and not chosen.paths:
+        chosen = evolve(chosen, paths=(wanted,))
+    rules = load(chosen)
     named = [rule for rule in rules if _is(rule, wanted)] if in_file else []
     by_id = rules.get(wanted)
     if by_id is not None and not named:
@@ -137,7 +165,7 @@ def _rule(options: argparse.Namespace, screen: Screen) -> Rule:
             f"carengine explain: {wanted} holds several rules: {ids}; name one with -r"
         )
     _raise_refused(rules, wanted, in_file)
-    hint = "" if options.rules else " among the shipped rules (-r names others)"
+    hint = "" if chosen.paths else " among the shipped rules (-r names others)"
     raise UsageError(
         f"carengine explain: there is no rule {wanted}{hint}, and no file of that name"
     )

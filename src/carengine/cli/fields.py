@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from attrs import frozen
+
 from ..datamodel import TIME, Action, FieldSpec, ObjectSpec, model
 from ..fieldmap import Entry, FieldMap, find_maps
 from ..ir_text import condition_text, value_text
 from . import UsageError, status
 from .encode import json_document
-from .rules import add_map_option
+from .options import add_map_option
 from .screen import Screen
 from .table import Table, cell, draw
 
@@ -24,6 +26,15 @@ examples:
 
 exit status: 0 done, 2 there is no such object, action or map.
 """
+
+
+@frozen
+class FieldsSettings:
+    """What ``fields`` was asked for. ``kind`` is an object, or one with an action; None: all."""
+
+    kind: str | None = None
+    maps: tuple[str, ...] = ()
+    format: str = "table"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +52,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
+def settings(values: argparse.Namespace) -> FieldsSettings:
+    """What the command line asks for."""
+    return FieldsSettings(values.kind, tuple(values.mapping), values.format)
+
+
+def run(settings: FieldsSettings, screen: Screen) -> int:
     """List. The exit status."""
-    spec, action = _wanted(options.kind)
-    maps = find_maps(options.mapping) if options.mapping else ()
-    if options.format == "json":
+    spec, action = _wanted(settings.kind)
+    maps = find_maps(settings.maps) if settings.maps else ()
+    if settings.format == "json":
         objects = model().objects.values() if spec is None else [spec]
         data = {
             "objects": [_object_as_json(one, action) for one in objects],

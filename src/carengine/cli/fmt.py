@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from attrs import frozen
 
 from ..check import format_rule
 from ..diagnostics import CarError, counted
@@ -29,6 +31,14 @@ exit status: 0 done, 1 (with --check) a file is not canonical, 2 syntax errors, 
 _BOM = "\ufeff"
 
 
+@frozen
+class FormatSettings:
+    """What ``fmt`` was asked for. ``mode`` is ``print``, ``check``, ``diff`` or ``write``."""
+
+    paths: tuple[str, ...]
+    mode: str = "print"
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``fmt`` takes."""
     parser.epilog = _EXAMPLES
@@ -36,18 +46,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "rules", nargs="+", metavar="RULES", help=".car files, folders of them, or - for a text"
     )
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--check", action="store_true", help="only say which files are not canonical")
-    how.add_argument("--diff", action="store_true", help="show what would change")
-    how.add_argument("--write", action="store_true", help="change the files")
+    for mode, text in (
+        ("check", "only say which files are not canonical"),
+        ("diff", "show what would change"),
+        ("write", "change the files"),
+    ):
+        how.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode, help=text)
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
-    """Format. The exit status."""
-    files = list(_files(options.rules))
-    if not (options.check or options.diff or options.write) and len(files) > 1:
-        raise UsageError("carengine fmt: of several files, say --check, --diff or --write")
-    if options.write and "-" in options.rules:
+def settings(values: argparse.Namespace) -> FormatSettings:
+    """What the command line asks for. Raises `UsageError`."""
+    if values.mode == "write" and "-" in values.rules:
         raise UsageError("carengine fmt: a text from standard input has no file to --write to")
+    return FormatSettings(tuple(values.rules), values.mode or "print")
+
+
+def run(settings: FormatSettings, screen: Screen) -> int:
+    """Format. The exit status."""
+    files = list(_files(settings.paths))
+    mode = settings.mode
+    if mode == "print" and len(files) > 1:
+        raise UsageError("carengine fmt: of several files, say --check, --diff or --write")
     codes = {status.DONE}
     different = failed = 0
     for name in files:
@@ -67,19 +86,19 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         if text.startswith(_BOM):
             better = _BOM + better
         different += better != text
-        if options.check:
+        if mode == "check":
             if better != text:
                 screen.show(name)
                 codes.add(status.FINDINGS)
-        elif options.diff:
+        elif mode == "diff":
             _show_difference(name, text, better, screen)
-        elif options.write:
+        elif mode == "write":
             if better != text:
                 Path(name).write_bytes(better.encode("utf-8"))
         else:
             screen.write_bytes(better.encode("utf-8"))
-    if options.check or options.diff or options.write:
-        what = "changed" if options.write else "not canonical"
+    if mode != "print":
+        what = "changed" if mode == "write" else "not canonical"
         screen.say(
             f"{counted(len(files), 'file')}: {different:,} {what}, {len(files) - different - failed:,} canonical, "
             f"{failed:,} with errors"
@@ -87,7 +106,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     return status.gravest(*codes)
 
 
-def _files(paths: list[str]) -> Iterator[str]:
+def _files(paths: Iterable[str]) -> Iterator[str]:
     """The files to format. A folder stands for the ``.car`` files in it."""
     for path in paths:
         if path != "-" and Path(path).is_dir():

@@ -21,7 +21,6 @@ itself, since each checkpoint puts a new file in its place.
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import signal
@@ -32,7 +31,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import Any, BinaryIO
 
-from attrs import define, field
+from attrs import define, evolve, field, frozen
 
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, codes, counted, visible
@@ -40,6 +39,7 @@ from ..engine import Engine, Match, Origin, Session, StreamOptions
 from ..ir_text import value_text
 from ..readers.follow import Follower
 from . import UsageError, status
+from .options import OutputSettings
 from .results import Writer, writer_for
 from .screen import Screen
 from .tuning import Tuned
@@ -53,32 +53,43 @@ _SHARE = 0.05
 _TOLD = 60.0
 
 
-def follow(options: argparse.Namespace, screen: Screen, tuned: Tuned) -> int:
+@frozen
+class FollowSettings:
+    """What is watched, and how.
+
+    ``state`` is the file that the run is saved in; with ``finish`` what is there by now is the end
+    of the data.
+    """
+
+    paths: tuple[str, ...]
+    output: OutputSettings
+    state: str | None = None
+    finish: bool = False
+    quiet: bool = False
+
+
+def follow(settings: FollowSettings, screen: Screen, tuned: Tuned) -> int:
     """Hunt until interrupted, with the session that `open_session` gave. The exit status."""
-    if options.format == "table":
-        raise UsageError("carengine hunt: a table is drawn at the end; --follow has none")
-    if "-" in options.events:
-        raise UsageError("carengine hunt: standard input ends by itself; --follow is for files")
     session = tuned.session
     saved = session.attached.get("positions")
     if "sifter" in session.attached:
         tuned.sifter.load(session.attached["sifter"])
-    output = _output(options, session, resumed=saved is not None)
-    with output or nullcontext(), _follower(options, saved) as follower:
-        writer = _writer(options, tuned, screen, output)
-        run = _Run(tuned, follower, writer, screen, output, options.state)
-        if not options.quiet:
-            _announce(options, session, screen, resumed=saved is not None)
-        return _follow(options, run)
+    output = _output(settings, session, resumed=saved is not None)
+    with output or nullcontext(), _follower(settings, saved) as follower:
+        writer = _writer(settings.output, tuned, screen, output)
+        run = _FollowRun(tuned, follower, writer, screen, output, settings.state)
+        if not settings.quiet:
+            _announce(settings, session, screen, resumed=saved is not None)
+        return _follow(settings, run)
 
 
-def _follower(options: argparse.Namespace, saved: list[Any] | None) -> closing[Follower]:
+def _follower(settings: FollowSettings, saved: list[Any] | None) -> closing[Follower]:
     """What watches the files; not the run's own ones, which may be called like rotated ones
     (``app.jsonl.state``)."""
-    own = [] if options.output is None else [options.output]
-    if options.state is not None:
-        own += [options.state, *beside(options.state)]
-    return closing(Follower(options.events, saved, ignored=own))
+    own = [] if settings.output.path is None else [settings.output.path]
+    if settings.state is not None:
+        own += [settings.state, *beside(settings.state)]
+    return closing(Follower(settings.paths, saved, ignored=own))
 
 
 def beside(state: str) -> tuple[str, str]:
@@ -88,14 +99,14 @@ def beside(state: str) -> tuple[str, str]:
 
 
 def _writer(
-    options: argparse.Namespace, tuned: Tuned, screen: Screen, output: _Output | None
+    settings: OutputSettings, tuned: Tuned, screen: Screen, output: _OutputFile | None
 ) -> Writer:
     rules, before = tuned.session.engine.rules, tuned.shown.total()
     if output is None:
-        if options.format is None:
-            options.format = "jsonl"
-        return writer_for(options, rules, screen, None, before)
-    writer = writer_for(options, rules, screen, output.file, before)
+        # A table is drawn at the end, which does not come.
+        lines = evolve(settings, format=settings.format or "jsonl")
+        return writer_for(lines, rules, screen, None, before)
+    writer = writer_for(settings, rules, screen, output.file, before)
     if output.length:
         # What stands at the head of an output (the names of CSV columns) is there already.
         output.file.seek(output.length)
@@ -103,35 +114,33 @@ def _writer(
     return writer
 
 
-def _follow(options: argparse.Namespace, run: _Run) -> int:
+def _follow(settings: FollowSettings, run: _FollowRun) -> int:
     with _interrupts() as stop:
         run.checkpoint()
-        run.until(stop, finish=options.finish)
+        run.until(stop, finish=settings.finish)
     interrupted = bool(stop)
     ended = 0
-    if options.state is None or not interrupted:
+    if settings.state is None or not interrupted:
         ended = run.end()
     run.checkpoint()
     run.screen.flush()
     run.tell(last=True)
-    run.screen.say(_closing(options, run, ended, interrupted=interrupted))
+    run.screen.say(_closing(settings, run, ended, interrupted=interrupted))
     return status.INTERRUPTED if interrupted else status.DONE
 
 
-def _announce(
-    options: argparse.Namespace, session: Session, screen: Screen, *, resumed: bool
-) -> None:
+def _announce(settings: FollowSettings, session: Session, screen: Screen, *, resumed: bool) -> None:
     """Say what is watched, how long events are waited for, and which rules match long after their
     last event."""
     lateness = session.options.lateness_us or 0
-    doing = "reading" if options.finish else "watching"
-    told = [f"{doing} {', '.join(map(visible, options.events))}"]
+    doing = "reading" if settings.finish else "watching"
+    told = [f"{doing} {', '.join(map(visible, settings.paths))}"]
     told[0] += f" with {counted(len(session.engine.rules), 'rule')}"
     if session.engine.streams:
         told.append(f"events may come up to {_length(lateness)} after later ones (--lateness)")
-    if resumed:
-        told.append(f"going on from {visible(options.state)}")
-    if not options.finish:
+    if resumed and settings.state is not None:
+        told.append(f"going on from {visible(settings.state)}")
+    if not settings.finish:
         told.append("Ctrl-C ends it")
     screen.say("; ".join(told))
     waiting: dict[float, dict[str, None]] = {}
@@ -141,11 +150,11 @@ def _announce(
         screen.say(
             "matches that wait, beside the lateness, until nothing can change them any more:"
         )
-    brings = "an interrupt" if options.state is None else "a run with --finish"
+    brings = "an interrupt" if settings.state is None else "a run with --finish"
     for lag, ids in sorted(waiting.items()):
         if math.isfinite(lag):
             when = _length(lag)
-        elif options.finish:
+        elif settings.finish:
             when = "to the end of the data"
         else:
             when = f"to the end of the data, which {brings} brings"
@@ -161,7 +170,7 @@ def _length(microseconds: float) -> str:
     return value_text(ir.Duration(int(microseconds)))
 
 
-def _closing(options: argparse.Namespace, run: _Run, ended: int, *, interrupted: bool) -> str:
+def _closing(settings: FollowSettings, run: _FollowRun, ended: int, *, interrupted: bool) -> str:
     """The last line: what was read in this run, and what became of all that was read so far."""
     session, read = run.tuned.session, run.follower.report
     stats = session.stats
@@ -172,9 +181,9 @@ def _closing(options: argparse.Namespace, run: _Run, ended: int, *, interrupted:
         f"{counted(run.tuned.shown.total(), 'match', 'matches')}"
         + (f", {ended:,} of them with the end" if ended else ""),
     ]
-    if held:
+    if held and settings.state is not None:
         parts.append(
-            f"{counted(held, 'row')} held in {visible(options.state)} for what is still to come: "
+            f"{counted(held, 'row')} held in {visible(settings.state)} for what is still to come: "
             "the same command goes on, and with --finish decides what waits"
         )
     return ("interrupted: " if interrupted else "finished: ") + "; ".join(
@@ -223,15 +232,15 @@ def _lock(file: BinaryIO) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def open_session(options: argparse.Namespace, asked: StreamOptions, engine: Engine) -> Session:
+def open_session(state: str | None, asked: StreamOptions, engine: Engine) -> Session:
     """The session of the state that a command line names, or a new one. Raises `CarError`."""
-    if options.state is None or not os.path.exists(options.state):
+    if state is None or not os.path.exists(state):
         return engine.session(asked)
-    return engine.load_session(options.state, asked)
+    return engine.load_session(state, asked)
 
 
 @define
-class _Output:
+class _OutputFile:
     """A file that matches go to. ``length`` is how much of it is safe; None for what cannot be cut
     back (a pipe, a device)."""
 
@@ -239,7 +248,7 @@ class _Output:
     name: str
     length: int | None
 
-    def __enter__(self) -> _Output:
+    def __enter__(self) -> _OutputFile:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -255,16 +264,16 @@ class _Output:
             self.length = self.file.tell()
 
 
-def _output(options: argparse.Namespace, session: Session, *, resumed: bool) -> _Output | None:
+def _output(settings: FollowSettings, session: Session, *, resumed: bool) -> _OutputFile | None:
     """The output file, cut back to where the state says it ended."""
-    name = options.output
+    name = settings.output.path
     if name is None:
         return None
     try:
         if os.path.exists(name) and not os.path.isfile(name):
-            return _Output(open(name, "wb"), name, None)
+            return _OutputFile(open(name, "wb"), name, None)
         if not resumed:
-            return _Output(open(name, "w+b"), name, 0)
+            return _OutputFile(open(name, "w+b"), name, 0)
         length = session.attached["output"]
         file = open(name, "r+b" if os.path.exists(name) else "w+b")  # noqa: SIM115
     except OSError as error:
@@ -278,10 +287,10 @@ def _output(options: argparse.Namespace, session: Session, *, resumed: bool) -> 
             else f"it has {size:,} bytes where {length:,} were written"
         )
         message = f"{name} is not the output that this state was saved with: {reason}"
-        raise CarError([Diagnostic(codes.BAD_STATE, message, origin=options.state)])
+        raise CarError([Diagnostic(codes.BAD_STATE, message, origin=settings.state or "")])
     file.truncate(length)
     file.seek(length)
-    return _Output(file, name, length)
+    return _OutputFile(file, name, length)
 
 
 def _cannot_write(name: str, error: OSError) -> UsageError:
@@ -289,14 +298,14 @@ def _cannot_write(name: str, error: OSError) -> UsageError:
 
 
 @define
-class _Run:
+class _FollowRun:
     """One run: what is read, what is written, and when it was last made safe."""
 
     tuned: Tuned
     follower: Follower
     writer: Writer
     screen: Screen
-    output: _Output | None
+    output: _OutputFile | None
     state: str | None
     next_checkpoint: float = 0.0
     changed: bool = True

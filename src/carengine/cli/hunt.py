@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import BinaryIO
 
+from attrs import evolve, frozen
+
 from .. import gc_control
 from ..diagnostics import counted
 from ..engine import Engine, Match, Session, StreamOptions
@@ -27,21 +29,33 @@ from ..runner import Run, WorkerError
 from ..tuning import Tuning
 from . import UsageError, status
 from .encode import json_document
-from .evidence import add_events_argument, input_status, progress, report_input, same_place
-from .follow import beside, follow, held, open_session
-from .profile import Unwritten, add_profile_option, profile_form, show_profile
-from .results import Writer, writer_for
-from .rules import (
+from .evidence import input_status, progress, report_input, same_place
+from .follow import FollowSettings, beside, follow, held, open_session
+from .options import (
+    EvidenceSettings,
+    OutputSettings,
+    RuleSettings,
+    TuningSettings,
     add_engine_option,
+    add_events_argument,
     add_input_option,
     add_map_option,
+    add_output_options,
     add_rules_option,
-    load_with_maps,
-    report_refused,
+    add_stream_options,
+    add_tuning_options,
+    engine_file,
+    evidence_settings,
+    output_settings,
+    rule_settings,
+    stream_options,
+    tuning_settings,
 )
+from .profile import Unwritten, add_profile_option, profile_form, show_profile
+from .results import Writer, writer_for
+from .rules import load_with_maps, report_refused
 from .screen import Screen
-from .streams import add_stream_options, report_streams, stream_options
-from .tuning import Tuned, add_tuning_options, rule_filter, time_range, tuning_of
+from .tuning import Tuned, tuning_of
 
 _EXAMPLES = """\
 examples:
@@ -67,6 +81,31 @@ Of several, 130 comes first, then 70, 2, 3, 1.
 _IDS = 12
 
 
+@frozen
+class HuntSettings:
+    """What ``hunt`` was asked for.
+
+    ``engine`` is the file of a compiled engine, ``follow`` is there where files are watched,
+    ``account`` is the file that the account is written to. ``jobs`` is the number of processes (0:
+    one for each core).
+    """
+
+    evidence: EvidenceSettings
+    rules: RuleSettings
+    maps: tuple[str, ...]
+    engine: str | None
+    output: OutputSettings
+    tuning: TuningSettings
+    streams: StreamOptions
+    follow: FollowSettings | None = None
+    jobs: int = 1
+    profile: bool = False
+    account: str | None = None
+    fail_on_match: bool = False
+    why: bool = False
+    quiet: bool = False
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``hunt`` takes."""
     parser.epilog = _EXAMPLES
@@ -74,18 +113,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_rules_option(parser)
     add_map_option(parser)
     add_engine_option(parser)
-    parser.add_argument(
-        "-f",
-        "--format",
-        choices=["table", "jsonl", "csv"],
-        help="how matches are shown (default: a table on a terminal, JSON lines otherwise)",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="write the matches to a file (not one inside the folders that are read)",
-    )
+    add_output_options(parser)
     add_input_option(parser)
     add_tuning_options(parser)
     parser.add_argument(
@@ -118,17 +146,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=_jobs,
         default=1,
         metavar="N",
-        help="share the work between N processes (auto: one for each core); the results are the same",
+        help="share the work between N processes (auto: one for each core); the results are the "
+        "same",
     )
     add_profile_option(parser)
-    parser.add_argument("--no-raw", action="store_true", help="leave the events' own text out")
-    parser.add_argument(
-        "--rows",
-        type=int,
-        default=50,
-        metavar="N",
-        help="rows shown for a rule in the table (default: 50; 0: all)",
-    )
     parser.add_argument(
         "-w", "--why", action="store_true", help="say of every rule without a match why"
     )
@@ -146,68 +167,55 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
-    """Hunt. The exit status."""
-    if options.output == "-":
-        options.output = None
-    for option, path in (
-        ("-o", options.output),
-        ("--account", options.account),
-        ("--state", options.state),
-    ):
-        clash = path and same_place(
-            path,
-            [*options.events, *(options.rules or []), *options.exclude, *_named(options.engine)],
-        )
+def settings(values: argparse.Namespace) -> HuntSettings:
+    """What the command line asks for. Raises `UsageError`."""
+    settings = HuntSettings(
+        evidence_settings(values),
+        rule_settings(values),
+        tuple(values.mapping),
+        engine_file(values),
+        output_settings(values),
+        tuning_settings(values),
+        stream_options(values, follow=values.follow),
+        jobs=values.jobs,
+        profile=values.profile,
+        account=values.account,
+        fail_on_match=values.fail_on_match,
+        why=values.why,
+        quiet=values.quiet,
+    )
+    state = values.state
+    _refuse_overwriting(settings, state)
+    if values.follow:
+        _refuse_what_is_for_finished_evidence(settings)
+        paths, output = settings.evidence.paths, settings.output
+        follow = FollowSettings(paths, output, state, values.finish, settings.quiet)
+        return evolve(settings, follow=follow)
+    if state is not None or values.finish:
+        name = "--finish" if state is None else "--state"
+        raise UsageError(f"carengine hunt: {name} is for --follow")
+    if settings.profile and settings.output.path is None and settings.output.format == "csv":
+        raise UsageError("carengine hunt: a profile is a table or JSON lines; CSV is for -o FILE")
+    return settings
+
+
+def _refuse_overwriting(settings: HuntSettings, state: str | None) -> None:
+    """Raise `UsageError` where a file to be written is among what is read, or where two of them are
+    one."""
+    output, account = settings.output.path, settings.account
+    read = [
+        *settings.evidence.paths,
+        *settings.rules.paths,
+        *settings.tuning.exclusions,
+        *([] if settings.engine is None else [settings.engine]),
+    ]
+    for option, path in (("-o", output), ("--account", account), ("--state", state)):
+        clash = path and same_place(path, read)
         if clash:
             raise UsageError(f"carengine hunt: {option} {path} would write into {clash}")
-    _refuse_one_file_for_two(options)
-    if options.follow:
-        _refuse_what_is_for_finished_evidence(options)
-    if options.account is not None:
-        _write(options.account, "")  # what cannot be written is known before hours of work
-    if not options.follow and (options.state is not None or options.finish):
-        name = "--finish" if options.state is None else "--state"
-        raise UsageError(f"carengine hunt: {name} is for --follow")
-    if options.follow and options.jobs != 1:
-        raise UsageError("carengine hunt: --follow is one process; --jobs is for finished evidence")
-    if options.profile:
-        profile_form(options, screen)
-    settings = stream_options(options)
-    rules, maps = load_with_maps(options, screen)
-    broken = report_refused(rules, screen)
-    tuning = tuning_of(options)
-    time_range(options)  # what is wrong with it is said before anything is read
-    chosen, left_out = rule_filter(options).choose(rules)
-    if not chosen:
-        screen.say("there is no rule to run, and nothing was read")
-        return status.USAGE
-    with gc_control.paused():
-        engine = Engine(chosen, maps)
-        gc_control.settle()  # rules are there to the end; looking them through again and again takes long
-    if options.follow:
-        with held(options.state):
-            tuned = Tuned.of(open_session(options, settings, engine), options, tuning)
-            return follow(options, screen, tuned)
-    try:
-        target = open(options.output, "wb") if options.output else None  # noqa: SIM115
-    except OSError as error:
-        raise UsageError(
-            f"carengine hunt: cannot write {options.output}: {error.strerror}"
-        ) from None
-    with target or nullcontext():
-        return _hunt(options, screen, rules, engine, target, broken, tuning, left_out, settings)
-
-
-def _refuse_one_file_for_two(options: argparse.Namespace) -> None:
-    """Raise `UsageError` where two of the files to be written are one."""
+    states = [] if state is None else [state, *beside(state)]
     written: dict[str, str] = {}
-    state = [] if options.state is None else [options.state, *beside(options.state)]
-    for option, paths in (
-        ("-o", [options.output]),
-        ("--account", [options.account]),
-        ("--state", state),
-    ):
+    for option, paths in (("-o", [output]), ("--account", [account]), ("--state", states)):
         for path in paths:
             if path is None or (os.path.exists(path) and not os.path.isfile(path)):
                 continue
@@ -216,22 +224,60 @@ def _refuse_one_file_for_two(options: argparse.Namespace) -> None:
                 raise UsageError(f"carengine hunt: {other} and {option} would both write {path}")
 
 
-def _refuse_what_is_for_finished_evidence(options: argparse.Namespace) -> None:
-    """Raise `UsageError` for options that would do nothing while files are followed."""
+def _refuse_what_is_for_finished_evidence(settings: HuntSettings) -> None:
+    """Raise `UsageError` for what cannot be, or would do nothing, while files are followed."""
+    evidence = settings.evidence
     for name, value in (
-        ("--account", options.account),
-        ("--why", options.why),
-        ("--fail-on-match", options.fail_on_match),
-        ("--password", options.password),
-        ("--include-files", options.include_files),
-        ("--exclude-files", options.exclude_files),
+        ("--account", settings.account),
+        ("--why", settings.why),
+        ("--fail-on-match", settings.fail_on_match),
+        ("--password", evidence.password),
+        ("--include-files", evidence.include),
+        ("--exclude-files", evidence.exclude),
     ):
         if value:
             raise UsageError(f"carengine hunt: {name} is for finished evidence, not for --follow")
+    if settings.jobs != 1:
+        raise UsageError("carengine hunt: --follow is one process; --jobs is for finished evidence")
+    if settings.profile:
+        raise UsageError("carengine hunt: --profile is shown at the end; --follow has none")
+    if settings.output.format == "table":
+        raise UsageError("carengine hunt: a table is drawn at the end; --follow has none")
+    if "-" in evidence.paths:
+        raise UsageError("carengine hunt: standard input ends by itself; --follow is for files")
+
+
+def run(settings: HuntSettings, screen: Screen) -> int:
+    """Hunt. The exit status."""
+    if settings.account is not None:
+        _write(settings.account, "")  # what cannot be written is known before hours of work
+    rules, maps = load_with_maps(settings.rules, settings.maps, settings.engine)
+    broken = report_refused(rules, screen)
+    tuning = tuning_of(settings.tuning)
+    chosen, left_out = settings.tuning.rules.choose(rules)
+    if not chosen:
+        screen.say("there is no rule to run, and nothing was read")
+        return status.USAGE
+    with gc_control.paused():
+        engine = Engine(chosen, maps)
+        # Rules are there to the end; looking them through again and again takes long.
+        gc_control.settle()
+    if settings.follow is not None:
+        state = settings.follow.state
+        with held(state):
+            session = open_session(state, settings.streams, engine)
+            return follow(settings.follow, screen, Tuned.of(session, settings.tuning.times, tuning))
+    path = settings.output.path
+    try:
+        target = open(path, "wb") if path else None  # noqa: SIM115
+    except OSError as error:
+        raise UsageError(f"carengine hunt: cannot write {path}: {error.strerror}") from None
+    with target or nullcontext():
+        return _hunt(settings, screen, rules, engine, target, broken, tuning, left_out)
 
 
 def _hunt(
-    options: argparse.Namespace,
+    settings: HuntSettings,
     screen: Screen,
     rules: RuleSet,
     engine: Engine,
@@ -239,30 +285,30 @@ def _hunt(
     broken: bool,
     tuning: Tuning,
     left_out: Counter[str],
-    settings: StreamOptions,
 ) -> int:
+    paths = settings.evidence.paths
     writer: Writer
-    if options.profile and target is None:
+    if settings.profile and target is None:
         writer = Unwritten()
     else:
-        writer = writer_for(options, engine.rules, screen, target)
+        writer = writer_for(settings.output, engine.rules, screen, target)
     # What is written of a match can be made anywhere, unless the order of matches decides which are
     # shown.
     apart = None if tuning.exclusions or tuning.suppressions else writer.apart
     hunting = Run(
         engine,
-        options.events,
-        jobs=options.jobs,
-        options=settings,
-        times=time_range(options),
+        paths,
+        jobs=settings.jobs,
+        options=settings.streams,
+        times=settings.tuning.times,
         render=None if apart is None else apart.render,
-        password=options.password,
-        include=options.include_files,
-        exclude=options.exclude_files,
-        profile=options.profile,
+        password=settings.evidence.password,
+        include=settings.evidence.include,
+        exclude=settings.evidence.exclude,
+        profile=settings.profile,
     )
     engine = hunting.engine
-    tuned = Tuned.of(hunting.session, options, tuning)
+    tuned = Tuned.of(hunting.session, settings.tuning.times, tuning)
     tuned.inside = hunting.inside
 
     def emit(found: Match | bytes) -> None:
@@ -277,14 +323,12 @@ def _hunt(
     with hunting:
         reading, session = hunting.reading, hunting.session
         streams_to_terminal = screen.out_terminal and target is None and writer.streaming
-        silent = options.quiet or streams_to_terminal
+        silent = settings.quiet or streams_to_terminal
         try:
             with gc_control.paused():
                 hunting.begin()
                 gc_control.settle()  # so is what was compiled for the first events
-            watching = (
-                nullcontext(_nothing) if silent else progress(reading, options.events, screen)
-            )
+            watching = nullcontext(_nothing) if silent else progress(reading, paths, screen)
             with watching as tick:
                 hunting.run(emit, tick)
         except KeyboardInterrupt:
@@ -295,28 +339,25 @@ def _hunt(
         writer.finish()
         if hunting.profile is not None:
             rows = hunting.profile.rows(session.stats)
-            show_profile(rows, profile_form(options, screen), options.rows, screen)
+            form = profile_form(settings.output, screen)
+            show_profile(rows, form, settings.output.rows, screen)
         screen.flush()
-        report_input(reading, screen, quiet=options.quiet)
-        report_streams(session, screen)
+        report_input(reading, screen, quiet=settings.quiet)
+        screen.report(session.diagnostics)
         became = rule_statuses(engine, session.stats, hunting.coverage)
-        if not options.quiet:
-            _report_standings(became, session, hunting.unrecognised, screen, why=options.why)
-        tuned.report(engine, tuning, screen, quiet=options.quiet)
+        if not settings.quiet:
+            _report_standings(became, session, hunting.unrecognised, screen, why=settings.why)
+        tuned.report(engine, tuning, screen, quiet=settings.quiet)
         screen.say(stopped + _account(rules, became, tuned, reading, left_out))
-        if options.account is not None:
-            _write_account(options.account, rules, tuned, reading, hunting.coverage, left_out)
-        matched = options.fail_on_match and tuned.shown.total() > 0
+        if settings.account is not None:
+            _write_account(settings.account, rules, tuned, reading, hunting.coverage, left_out)
+        matched = settings.fail_on_match and tuned.shown.total() > 0
         return status.gravest(
             lost,
             status.USAGE if broken else status.DONE,
-            input_status(reading, options.events),
+            input_status(reading, paths),
             status.FINDINGS if matched else status.DONE,
         )
-
-
-def _named(path: str | None) -> list[str]:
-    return [] if path is None else [path]
 
 
 def _nothing() -> None:

@@ -9,14 +9,27 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
+from attrs import frozen
+
 from ..diagnostics import counted
 from ..engine import Engine
 from ..engine.report.needs import Need, RuleNeeds, Supply, needs
 from ..engine.report.rule_status import RARE, FieldCoverage
 from . import status
 from .encode import json_document
-from .evidence import add_reading_options, input_status, open_events, progress, report_input
-from .rules import add_input_option, add_map_option, add_rules_option, load, report_refused
+from .evidence import input_status, open_events, progress, report_input
+from .options import (
+    EvidenceSettings,
+    RuleSettings,
+    add_events_argument,
+    add_input_option,
+    add_map_option,
+    add_rules_option,
+    evidence_settings,
+    map_choice,
+    rule_settings,
+)
+from .rules import load, report_refused
 from .screen import Screen
 from .table import Table, draw
 
@@ -32,13 +45,21 @@ rest was), 130 interrupted
 _TICK = 1023
 
 
+@frozen
+class NeedsSettings:
+    """What ``needs`` was asked for. Without evidence the field maps alone speak."""
+
+    evidence: EvidenceSettings
+    rules: RuleSettings
+    maps: tuple[str, ...] = ()
+    format: str = "table"
+    quiet: bool = False
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``needs`` takes."""
     parser.epilog = _EXAMPLES
-    parser.add_argument(
-        "events", nargs="*", metavar="EVENTS", help="files, folders, archives, or - for stdin"
-    )
-    add_reading_options(parser)
+    add_events_argument(parser, needed=False)
     add_rules_option(parser)
     add_map_option(parser)
     add_input_option(parser)
@@ -48,36 +69,42 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
+def settings(values: argparse.Namespace) -> NeedsSettings:
+    """What the command line asks for. Raises `UsageError`."""
+    evidence, rules = evidence_settings(values), rule_settings(values)
+    return NeedsSettings(evidence, rules, tuple(values.mapping), values.format, values.quiet)
+
+
+def run(settings: NeedsSettings, screen: Screen) -> int:
     """Tell what rules need. The exit status."""
-    rules = load(options, screen)
+    rules = load(settings.rules)
     broken = report_refused(rules, screen)
-    engine = Engine(rules, options.mapping or "auto")
+    engine = Engine(rules, map_choice(settings.maps))
     refused = status.USAGE if broken else status.DONE
-    if not options.events:
-        _show(needs(engine), options, screen, ran=False)
+    if not settings.evidence.paths:
+        _show(needs(engine), settings, screen, ran=False)
         return refused
-    session, sample = engine.session(), FieldCoverage(engine)
+    session, coverage = engine.session(), FieldCoverage(engine)
     met: Counter[int] = Counter()
     interrupted = False
-    with open_events(options) as reading:
+    with open_events(settings.evidence) as reading:
         try:
-            with progress(reading, options.events, screen) as tick:
+            with progress(reading, settings.evidence.paths, screen) as tick:
                 for record in reading:
                     session.feed(record.event)
                     latest = session.latest
-                    sampled = sample.wants(session.stats)
+                    sampled = coverage.wants(session.stats)
                     if sampled or (latest is not None and met[id(latest)] < RARE):
                         met[id(latest)] += 1
-                        sample.observe(record.event, sampled=sampled)
-                    if not (session.stats.events & _TICK or options.quiet):
+                        coverage.observe(record.event, sampled=sampled)
+                    if not (session.stats.events & _TICK or settings.quiet):
                         tick()
         except KeyboardInterrupt:
             interrupted = True
         session.flush()
-        _show(needs(engine, session.stats, sample), options, screen, ran=True)
+        _show(needs(engine, session.stats, coverage), settings, screen, ran=True)
         screen.flush()
-        report_input(reading, screen, quiet=options.quiet)
+        report_input(reading, screen, quiet=settings.quiet)
         stats = session.stats
         screen.say(
             f"{counted(stats.events + reading.unreadable, 'record')} = {stats.shaped:,} recognised + "
@@ -86,14 +113,12 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         return status.gravest(
             status.INTERRUPTED if interrupted else status.DONE,
             refused,
-            input_status(reading, options.events),
+            input_status(reading, settings.evidence.paths),
         )
 
 
-def _show(
-    found: list[RuleNeeds], options: argparse.Namespace, screen: Screen, *, ran: bool
-) -> None:
-    if options.format == "json":
+def _show(found: list[RuleNeeds], settings: NeedsSettings, screen: Screen, *, ran: bool) -> None:
+    if settings.format == "json":
         screen.show(json_document({"rules": [one.as_json() for one in found]}))
         return
     rows = []

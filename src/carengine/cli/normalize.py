@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, BinaryIO, Protocol
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ..datamodel import model
 from ..diagnostics import counted
@@ -29,15 +29,15 @@ from ..readers import Reading
 from ..values import text_of, time_of
 from . import UsageError, status
 from .encode import json_line, safe_for_terminal
-from .evidence import (
+from .evidence import input_status, open_events, progress, report_input, same_place
+from .options import (
+    EvidenceSettings,
     add_events_argument,
-    input_status,
-    open_events,
-    progress,
-    report_input,
-    same_place,
+    add_map_option,
+    evidence_settings,
+    map_choice,
+    output_path,
 )
-from .rules import add_map_option
 from .screen import Screen
 
 _EXAMPLES = """\
@@ -50,6 +50,18 @@ exit status: 0 done, 2 the command is not right, 3 evidence could not be read (t
 """
 _TICK = 1023
 _ROWS = 4096
+
+
+@frozen
+class NormalizeSettings:
+    """What ``normalize`` was asked for. ``format`` is ``jsonl`` or ``parquet``; ``output`` is None
+    for standard output."""
+
+    evidence: EvidenceSettings
+    format: str
+    maps: tuple[str, ...] = ()
+    output: str | None = None
+    quiet: bool = False
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +81,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class _Writer(Protocol):
+class _EventWriter(Protocol):
     def write(self, event: dict[str, Any]) -> None:
         """Take one CAR event."""
 
@@ -78,7 +90,7 @@ class _Writer(Protocol):
 
 
 @define
-class _Account:
+class _NormalizedCounts:
     """What became of the records that were read."""
 
     looked: int = 0
@@ -88,47 +100,57 @@ class _Account:
     unknown: UnrecognisedShapes = field(factory=UnrecognisedShapes)
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
-    """Normalise. The exit status."""
-    if options.output == "-":
-        options.output = None
-    if options.output is not None and (clash := same_place(options.output, options.events)):
-        raise UsageError(f"carengine normalize: -o {options.output} would write into {clash}")
-    chosen = options.format
+def settings(values: argparse.Namespace) -> NormalizeSettings:
+    """What the command line asks for. Raises `UsageError`."""
+    output = output_path(values.output)
+    if output is not None and (clash := same_place(output, values.events)):
+        raise UsageError(f"carengine normalize: -o {output} would write into {clash}")
+    chosen = values.format
     if chosen is None:
-        named_so = options.output is not None and options.output.lower().endswith(".parquet")
+        named_so = output is not None and output.lower().endswith(".parquet")
         chosen = "parquet" if named_so else "jsonl"
-    engine = Engine((), options.mapping or "auto")
-    if chosen == "parquet" and options.output is None:
+    if chosen == "parquet" and output is None:
         raise UsageError("carengine normalize: Parquet goes to a file: -o FILE")
+    evidence, maps = evidence_settings(values), tuple(values.mapping)
+    return NormalizeSettings(evidence, chosen, maps, output, values.quiet)
+
+
+def run(settings: NormalizeSettings, screen: Screen) -> int:
+    """Normalise. The exit status."""
+    engine = Engine((), map_choice(settings.maps))
+    output = settings.output
     try:
-        target = open(options.output, "wb") if options.output else None  # noqa: SIM115
+        target = open(output, "wb") if output else None  # noqa: SIM115
     except OSError as error:
-        raise UsageError(
-            f"carengine normalize: cannot write {options.output}: {error.strerror}"
-        ) from None
+        raise UsageError(f"carengine normalize: cannot write {output}: {error.strerror}") from None
     with target or nullcontext():
-        writer: _Writer
-        if chosen == "parquet":
+        writer: _EventWriter
+        if settings.format == "parquet":
             assert target is not None
             writer = _parquet(target)
         elif target is not None:
-            writer = _Lines(target.write)
+            writer = _JsonEventWriter(target.write)
         elif screen.out_terminal:
-            writer = _Lines(lambda line: screen.write_bytes(safe_for_terminal(line[:-1]) + b"\n"))
+            writer = _JsonEventWriter(
+                lambda line: screen.write_bytes(safe_for_terminal(line[:-1]) + b"\n")
+            )
         else:
-            writer = _Lines(screen.write_bytes)
-        return _normalize(options, screen, engine, writer)
+            writer = _JsonEventWriter(screen.write_bytes)
+        return _normalize(settings, screen, engine, writer)
 
 
-def _normalize(options: argparse.Namespace, screen: Screen, engine: Engine, writer: _Writer) -> int:
-    account = _Account()
+def _normalize(
+    settings: NormalizeSettings, screen: Screen, engine: Engine, writer: _EventWriter
+) -> int:
+    account = _NormalizedCounts()
     interrupted = False
-    with open_events(options) as reading:
+    with open_events(settings.evidence) as reading:
         try:
-            silent = options.quiet or (options.output is None and screen.out_terminal)
+            silent = settings.quiet or (settings.output is None and screen.out_terminal)
             watching = (
-                nullcontext(_nothing) if silent else progress(reading, options.events, screen)
+                nullcontext(_nothing)
+                if silent
+                else progress(reading, settings.evidence.paths, screen)
             )
             with watching as tick:
                 for record in reading:
@@ -141,11 +163,11 @@ def _normalize(options: argparse.Namespace, screen: Screen, engine: Engine, writ
             interrupted = True
         writer.finish()
         screen.flush()
-        report_input(reading, screen, quiet=options.quiet)
-        _report(account, reading, screen, quiet=options.quiet)
+        report_input(reading, screen, quiet=settings.quiet)
+        _report(account, reading, screen, quiet=settings.quiet)
         return status.gravest(
             status.INTERRUPTED if interrupted else status.DONE,
-            input_status(reading, options.events),
+            input_status(reading, settings.evidence.paths),
         )
 
 
@@ -153,7 +175,9 @@ def _nothing() -> None:
     pass
 
 
-def _events(engine: Engine, event: Mapping[str, Any], account: _Account) -> list[dict[str, Any]]:
+def _events(
+    engine: Engine, event: Mapping[str, Any], account: _NormalizedCounts
+) -> list[dict[str, Any]]:
     """The CAR events that a record is, as plain data."""
     inner = unwrap(event)
     classified = engine.classify(inner)
@@ -171,7 +195,7 @@ def _events(engine: Engine, event: Mapping[str, Any], account: _Account) -> list
     return made
 
 
-def _report(account: _Account, reading: Reading, screen: Screen, *, quiet: bool) -> None:
+def _report(account: _NormalizedCounts, reading: Reading, screen: Screen, *, quiet: bool) -> None:
     if account.kinds and not quiet:
         ranked = sorted(account.kinds.items(), key=lambda item: (-item[1], item[0]))
         screen.say("written: " + ", ".join(f"{kind} {number:,}" for kind, number in ranked))
@@ -188,7 +212,7 @@ def _report(account: _Account, reading: Reading, screen: Screen, *, quiet: bool)
 
 
 @define
-class _Lines:
+class _JsonEventWriter:
     put: Callable[[bytes], object]
 
     def write(self, event: dict[str, Any]) -> None:
@@ -198,7 +222,7 @@ class _Lines:
         pass
 
 
-def _parquet(target: BinaryIO) -> _Writer:
+def _parquet(target: BinaryIO) -> _EventWriter:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -217,11 +241,11 @@ def _parquet(target: BinaryIO) -> _Writer:
     origin = [pa.field("source", pa.string()), pa.field("record", pa.int64())]
     columns.append(pa.field("origin", pa.struct(origin)))
     schema = pa.schema(columns)
-    return _Parquet(pq.ParquetWriter(target, schema, compression="zstd"), pa, schema)
+    return _ParquetEventWriter(pq.ParquetWriter(target, schema, compression="zstd"), pa, schema)
 
 
 @define
-class _Parquet:
+class _ParquetEventWriter:
     writer: Any
     pa: Any
     schema: Any

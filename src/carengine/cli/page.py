@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from attrs import frozen
+
 from ..languages.car.implementations import SHOWN, translations_of
 from ..languages.car.page_writer import write_page
 from ..loading import load_rules
@@ -21,6 +23,14 @@ exit status: 0 done, 2 a rule that cannot be used.
 """
 
 
+@frozen
+class PageSettings:
+    """What ``page`` was asked for. ``output`` is None for standard output."""
+
+    rule: str
+    output: str | None = None
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``page`` takes."""
     parser.epilog = _EXAMPLES
@@ -28,12 +38,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="where the page is written to")
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
+def settings(values: argparse.Namespace) -> PageSettings:
+    """What the command line asks for."""
+    return PageSettings(values.rule, values.output)
+
+
+def run(settings: PageSettings, screen: Screen) -> int:
     """Write the page. The exit status."""
-    rules = load_rules(options.rule, must_exist=False)
+    rules = load_rules(settings.rule, must_exist=False)
     if len(rules) != 1 or rules.refused:
         screen.report(rules.diagnostics)
-        screen.say(f"carengine: a page shows one rule, and {options.rule} holds {len(rules)}")
+        screen.say(f"carengine: a page shows one rule, and {settings.rule} holds {len(rules)}")
         return status.USAGE
     [rule] = rules.rules
     made, said = translations_of(rule)
@@ -42,8 +57,8 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     if without:
         screen.say(f"the page has no translation into {' and '.join(without)}")
     text = write_page(rule, made)
-    if options.output is None:
+    if settings.output is None:
         screen.show(text.rstrip("\n"))
     else:
-        Path(options.output).write_text(text, encoding="utf-8")
+        Path(settings.output).write_text(text, encoding="utf-8")
     return status.DONE

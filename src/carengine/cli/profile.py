@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from ..diagnostics import counted
 from ..engine import Match
 from ..engine.report.profile import Cost
-from . import UsageError
 from .encode import json_line
+from .options import OutputSettings
 from .results import Apart
 from .screen import Screen
 from .table import Table, cell, draw
@@ -45,14 +45,10 @@ def add_profile_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def profile_form(options: argparse.Namespace, screen: Screen) -> str:
-    """``table`` or ``jsonl``. Raises `UsageError` for what a profile cannot be shown as."""
-    if options.follow:
-        raise UsageError("carengine hunt: --profile is shown at the end; --follow has none")
-    if options.output is None and options.format == "csv":
-        raise UsageError("carengine hunt: a profile is a table or JSON lines; CSV is for -o FILE")
-    if options.output is None and options.format is not None:
-        return str(options.format)
+def profile_form(output: OutputSettings, screen: Screen) -> str:
+    """How a profile is shown: as ``table`` or ``jsonl``."""
+    if output.path is None and output.format is not None:
+        return output.format
     return "table" if screen.out_terminal else "jsonl"
 
 

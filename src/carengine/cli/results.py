@@ -6,7 +6,6 @@ matches; the table keeps a bounded number of rows for each rule and is drawn at 
 
 from __future__ import annotations
 
-import argparse
 import codecs
 import csv
 import io
@@ -21,6 +20,7 @@ from ..engine import Match, MatchedEvent
 from ..rule import Rule
 from ..values import format_time, text_of
 from .encode import json_line, safe_for_terminal
+from .options import OutputSettings
 from .rules import rank
 from .screen import Screen
 from .table import Table, cell, draw
@@ -56,31 +56,32 @@ class Writer(Protocol):
 
 
 def writer_for(
-    options: argparse.Namespace,
+    settings: OutputSettings,
     rules: Sequence[Rule],
     screen: Screen,
     target: BinaryIO | None,
     before: int = 0,
 ) -> Writer:
-    """The writer that ``-f`` and ``-o`` ask for. ``before`` is how many matches the output has
+    """The writer that is asked for; to ``target``, or to the screen. ``before`` is how many matches the output has
     already."""
-    chosen = options.format
+    chosen = settings.format
     if chosen is None:
         if target is not None:
-            chosen = "csv" if options.output.lower().endswith(".csv") else "jsonl"
+            named_so = settings.path is not None and settings.path.lower().endswith(".csv")
+            chosen = "csv" if named_so else "jsonl"
         else:
             chosen = "table" if screen.out_terminal else "jsonl"
-    raw = not options.no_raw
+    raw = settings.raw
     put = _to_terminal(screen) if target is None and screen.out_terminal else screen.write_bytes
     if target is not None:
         put = target.write
     match chosen:
         case "jsonl":
-            return _Lines(put, raw)
+            return _JsonLinesWriter(put, raw)
         case "csv":
-            return _Csv(put, raw, rules, before)
+            return _CsvWriter(put, raw, rules, before)
         case _:
-            return _Tables(screen if target is None else _on(target, screen), options.rows)
+            return _TableWriter(screen if target is None else _on(target, screen), settings.rows)
 
 
 def _to_terminal(screen: Screen) -> Callable[[bytes], object]:
@@ -104,7 +105,7 @@ def line_of(match: Match, *, raw: bool) -> bytes:
 
 
 @define
-class _Lines:
+class _JsonLinesWriter:
     put: Callable[[bytes], object]
     raw: bool
     streaming: bool = True
@@ -121,7 +122,7 @@ class _Lines:
 
 
 @define
-class _Csv:
+class _CsvWriter:
     """A row for each event of a match; ``match`` numbers the matches."""
 
     put: Callable[[bytes], object]
@@ -203,18 +204,18 @@ def _host(event: MatchedEvent) -> str:
 
 
 @define
-class _Kept:
+class _RuleRows:
     """The rows that are kept of a rule's matches: what the table shows, and nothing else of the
     events."""
 
     rule: Rule
     matches: int = 0
     shown: int = 0
-    rows: list[_Row] = field(factory=list)
+    rows: list[_TableRow] = field(factory=list)
 
 
 @frozen
-class _Row:
+class _TableRow:
     match: int
     output: str
     stream: str
@@ -225,15 +226,15 @@ class _Row:
 
 
 @define
-class _Tables:
+class _TableWriter:
     screen: Screen
     most: int
     streaming: bool = False
     apart: Apart | None = None
-    _kept: dict[str, _Kept] = field(factory=dict)
+    _kept: dict[str, _RuleRows] = field(factory=dict)
 
     def write(self, match: Match) -> None:
-        kept = self._kept.setdefault(match.rule.id, _Kept(match.rule))
+        kept = self._kept.setdefault(match.rule.id, _RuleRows(match.rule))
         kept.matches += 1
         if self.most and len(kept.rows) >= self.most:
             return
@@ -245,7 +246,7 @@ class _Tables:
             values = {name: cell(event.fields.get(name)) for name in read if name not in _ELSEWHERE}
             origin = event.origin
             kept.rows.append(
-                _Row(
+                _TableRow(
                     kept.shown,
                     match.output,
                     cell(event.stream),
@@ -265,7 +266,7 @@ class _Tables:
         self.screen.flush()
 
 
-def _table(kept: _Kept) -> Table:
+def _table(kept: _RuleRows) -> Table:
     rule, rows = kept.rule, kept.rows
     number = counted(kept.matches, "match", "matches")
     head = [rule.id, rule.title, rule.metadata.level, " ".join(rule.attack), number]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 from .. import gc_control
 from ..diagnostics import Severity, codes, counted, ordered
 from ..engine import compiled
@@ -14,110 +12,37 @@ from ..rule import Rule, RuleSet
 from ..rule.frontmatter import LEVELS
 from ..syntax import ast
 from . import UsageError
+from .options import RuleSettings, map_choice
 from .screen import Screen
 
 _MOST_FINDINGS = 50
 _NAMED = 5
 
 
-def add_rules_option(parser: argparse.ArgumentParser) -> None:
-    """``-r RULES``, as often as wanted."""
-    parser.add_argument(
-        "-r",
-        "--rules",
-        action="append",
-        metavar="RULES",
-        help="a rule file or a folder of them; may be repeated (default: the shipped rules)",
-    )
-    add_lenient_option(parser)
+def load_with_maps(
+    settings: RuleSettings, maps: tuple[str, ...], engine: str | None
+) -> tuple[RuleSet, MapChoice]:
+    """The rules and field maps to run: those in the file of a compiled engine, or those named.
 
-
-def add_lenient_option(parser: argparse.ArgumentParser) -> None:
-    """``--lenient``."""
-    parser.add_argument(
-        "--lenient",
-        action="store_true",
-        help="repair .car files where it is certain what is meant, and say so; CAR's YAML and Markdown always are",
-    )
-
-
-def add_map_option(parser: argparse.ArgumentParser) -> None:
-    """``-m MAP``, as often as wanted."""
-    parser.add_argument(
-        "-m",
-        "--mapping",
-        action="append",
-        metavar="MAP",
-        help="field map: a name (sysmon, sysmon.flat), a YAML file or a folder of them; "
-        "may be repeated (default: auto, which recognises each event's shape)",
-    )
-
-
-def add_input_option(parser: argparse.ArgumentParser) -> None:
-    """``--input NAME=VALUE``, as often as wanted."""
-    parser.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="the value of an `input` of the rules, or of a placeholder of Sigma rules, which takes "
-        "several; may be repeated",
-    )
-
-
-def add_engine_option(parser: argparse.ArgumentParser) -> None:
-    """``--engine FILE``, instead of ``-r`` and ``-m``."""
-    parser.add_argument(
-        "--engine",
-        metavar="FILE",
-        help="rules and field maps that `carengine compile` put into a file, instead of -r and -m: "
-        "thousands of rules start at once",
-    )
-
-
-def load_with_maps(options: argparse.Namespace, screen: Screen) -> tuple[RuleSet, MapChoice]:
-    """The rules and field maps to run: those in the file of ``--engine``, or what ``-r`` and ``-m``
-    name.
-
-    Raises `CarError` (CE550) for a file that is no engine, and `UsageError` where something else is
-    given beside it.
+    Raises `CarError` (CE550) for a file that is no engine.
     """
-    if options.engine is None:
-        return load(options, screen), options.mapping or "auto"
-    beside = (
-        ("-r", options.rules),
-        ("-m", options.mapping),
-        ("--input", options.input),
-        ("--lenient", options.lenient),
-    )
-    for option, given in beside:
-        if given:
-            raise UsageError(
-                f"carengine: {option} has no place beside --engine; compile anew with it"
-            )
+    if engine is None:
+        return load(settings), map_choice(maps)
     with gc_control.paused():
-        rules, maps = compiled.read(options.engine)
-    return RuleSet(rules), maps
+        rules, compiled_maps = compiled.read(engine)
+    return RuleSet(rules), compiled_maps
 
 
-def load(options: argparse.Namespace, screen: Screen) -> RuleSet:
-    """The rules that ``-r`` names or that are shipped, with ``--input`` bound.
+def load(settings: RuleSettings) -> RuleSet:
+    """The rules that are named, or those that are shipped, with their inputs bound.
 
-    Raises `UsageError` for an ``--input`` without ``=`` or that no rule asks for.
+    Raises `UsageError` for an input that no rule asks for.
     """
-    values: dict[str, list[str]] = {}
-    for given in options.input:
-        name, equals, value = given.partition("=")
-        if not equals or not name:
-            raise UsageError(f"carengine: --input wants NAME=VALUE, not {given}")
-        values.setdefault(name, []).append(value)
-    parameters: dict[str, str | list[str]] = {
-        name: several[0] if len(several) == 1 else several for name, several in values.items()
-    }
+    parameters = settings.inputs
     rules = load_rules(
-        *(options.rules or [shipped_rules()]),
+        *(settings.paths or [shipped_rules()]),
         parameters=parameters,
-        lenient=options.lenient,
+        lenient=settings.lenient,
         must_exist=False,
     )
     asked = {

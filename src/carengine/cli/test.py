@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
+from attrs import frozen
+
 from ..diagnostics import as_json, counted
 from ..engine.report.examples import Result, run_examples
 from ..rule import RuleSet
 from . import status
 from .encode import json_document
-from .rules import add_input_option, add_lenient_option, load, report_refused
+from .options import RuleSettings, add_input_option, add_lenient_option, rule_settings
+from .rules import load, report_refused
 from .screen import Screen
 
 _EXAMPLES = """\
@@ -22,6 +25,15 @@ examples:
 exit status: 0 all examples come out as they say, 1 some do not, 2 a rule was refused or the command is not right
 (also when there are failures).
 """
+
+
+@frozen
+class ExampleSettings:
+    """What ``test`` was asked for. ``verbose``: name every example."""
+
+    rules: RuleSettings
+    format: str = "text"
+    verbose: bool = False
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,15 +53,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="name every example")
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
+def settings(values: argparse.Namespace) -> ExampleSettings:
+    """What the command line asks for. Raises `UsageError`."""
+    return ExampleSettings(rule_settings(values), values.format, values.verbose)
+
+
+def run(settings: ExampleSettings, screen: Screen) -> int:
     """Run the examples. The exit status."""
-    rules = load(options, screen)
+    rules = load(settings.rules)
     broken = report_refused(rules, screen)
     results = list(run_examples(rules))
-    if options.format == "json":
+    if settings.format == "json":
         screen.show(json_document(_as_json(rules, results)))
     else:
-        _show(results, screen, verbose=options.verbose)
+        _show(results, screen, verbose=settings.verbose)
     counts = Counter(result.passed for result in results)
     without = [rule.id for rule in rules if not rule.examples]
     if without:

@@ -6,12 +6,15 @@ import argparse
 import os
 from collections import Counter
 
+from attrs import evolve, frozen
+
 from ..diagnostics import CarError, Diagnostic, Severity
 from ..languages.writing import TARGETS, Translation, translate
 from ..rule import Rule, RuleSet
 from . import UsageError, status
 from .encode import json_line
-from .rules import add_input_option, add_rules_option, load, report_refused
+from .options import RuleSettings, add_input_option, add_rules_option, rule_settings
+from .rules import load, report_refused
 from .screen import Screen
 
 _TARGETS = "\n".join(f"  {target.name:<12} {target.title}" for target in TARGETS.values())
@@ -33,6 +36,25 @@ so, both on standard error (--quiet leaves the notes out).
 exit status: 0 done, 1 with --strict if a rule is refused, 2 if no rule could be translated or the command is not right.
 """
 _MOST = 200
+
+
+@frozen
+class TranslateSettings:
+    """What ``translate`` was asked for.
+
+    ``chosen`` are files, folders and ids. ``present`` is a file with the names of the fields that
+    the data has; ``recognise`` asks in the query whether an event has the map's shape.
+    """
+
+    chosen: tuple[str, ...]
+    target: str
+    rules: RuleSettings
+    mapping: str = "sysmon"
+    present: str | None = None
+    recognise: bool = True
+    format: str = "text"
+    quiet: bool = False
+    strict: bool = False
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,20 +91,35 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a rule is refused")
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
+def settings(values: argparse.Namespace) -> TranslateSettings:
+    """What the command line asks for. Raises `UsageError`."""
+    return TranslateSettings(
+        tuple(values.chosen),
+        values.target,
+        rule_settings(values),
+        values.mapping,
+        values.present,
+        not values.any_shape,
+        values.format,
+        values.quiet,
+        values.strict,
+    )
+
+
+def run(settings: TranslateSettings, screen: Screen) -> int:
     """Translate. The exit status."""
-    rules, broken = _rules(options, screen)
-    present = _present(options.present)
+    rules, broken = _rules(settings, screen)
+    present = _present(settings.present)
     done = 0
     refused: Counter[str] = Counter()
     for rule in rules:
         try:
             found = translate(
                 rule,
-                options.target,
-                options.mapping,
+                settings.target,
+                settings.mapping,
                 present=present,
-                recognise=not options.any_shape,
+                recognise=settings.recognise,
             )
         except CarError as error:
             errors = [item for item in error.diagnostics if item.severity is Severity.ERROR]
@@ -92,15 +129,15 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
             refused.update({item.code.title for item in errors})
             continue
         done += 1
-        if not options.quiet:
+        if not settings.quiet:
             screen.report(found.notes, _MOST)
-        _show(rule, found, options.format, screen)
+        _show(rule, found, settings.format, screen)
     left = len(rules) - done
     reasons = "".join(f"; {count} × {title}" for title, count in sorted(refused.items()))
     screen.say(f"{done} of {len(rules)} rules translated, {left} refused{reasons}")
     if not done or broken:
         return status.USAGE
-    return status.FINDINGS if left and options.strict else status.DONE
+    return status.FINDINGS if left and settings.strict else status.DONE
 
 
 def _show(rule: Rule, found: Translation, form: str, screen: Screen) -> None:
@@ -124,16 +161,16 @@ def _note(note: Diagnostic) -> dict[str, str]:
     return {"code": note.code.id, "message": note.message, "where": note.where}
 
 
-def _rules(options: argparse.Namespace, screen: Screen) -> tuple[list[Rule], bool]:
+def _rules(settings: TranslateSettings, screen: Screen) -> tuple[list[Rule], bool]:
     """The rules that are meant, in order, and whether some that were named cannot be used."""
-    paths = [name for name in options.chosen if os.path.exists(name)]
-    ids = [name for name in options.chosen if not os.path.exists(name)]
-    if paths and not ids and not options.rules:
-        options.rules = paths
+    paths = [name for name in settings.chosen if os.path.exists(name)]
+    ids = [name for name in settings.chosen if not os.path.exists(name)]
+    sources = settings.rules
+    if paths:
+        sources = evolve(sources, paths=(*sources.paths, *paths))
+    if not settings.rules.paths and not ids:
         paths = []
-    elif paths:
-        options.rules = [*(options.rules or []), *paths]
-    rules: RuleSet = load(options, screen)
+    rules: RuleSet = load(sources)
     broken = report_refused(rules, screen)
     if not ids:
         return list(rules), broken
@@ -141,7 +178,7 @@ def _rules(options: argparse.Namespace, screen: Screen) -> tuple[list[Rule], boo
     for name in ids:
         rule = rules.get(name)
         if rule is None:
-            hint = "" if options.rules else " among the shipped rules"
+            hint = "" if sources.paths else " among the shipped rules"
             raise UsageError(
                 f"carengine translate: there is no rule {name}{hint}, and no such file"
             )

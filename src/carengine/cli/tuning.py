@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -10,97 +9,22 @@ from typing import Any
 
 from ..diagnostics import counted, visible
 from ..engine import Engine, Match, Session
-from ..rule.frontmatter import LEVELS
 from ..tuning import (
     InTime,
     MatchFilter,
-    RuleFilter,
     TimeRange,
     Tuning,
     load_tuning,
     parse_suppression,
-    time_of_option,
 )
-from . import UsageError
+from .options import TuningSettings
 from .screen import Screen
 
 
-def add_tuning_options(parser: argparse.ArgumentParser) -> None:
-    """Filters of rules and events, ``--exclude`` and ``--suppress``."""
-    group = parser.add_argument_group(
-        "what to leave out", "everything that is left out is counted in the closing account"
-    )
-    group.add_argument(
-        "--level",
-        choices=LEVELS,
-        help="only rules of this level and above; those that state none are left out",
-    )
-    for name, what in (
-        ("status", "of this status"),
-        ("tag", "with this tag"),
-        ("technique", "for this ATT&CK technique (T1003 includes T1003.001)"),
-        ("platform", "for this platform"),
-    ):
-        group.add_argument(
-            f"--{name}",
-            action="append",
-            default=[],
-            metavar=name.upper(),
-            help=f"only rules {what}; may be repeated",
-        )
-    group.add_argument(
-        "--from",
-        dest="start",
-        metavar="TIME",
-        help="only events from this time on (2024-05-01, 2024-05-01T10:00:00Z; UTC)",
-    )
-    group.add_argument("--to", dest="end", metavar="TIME", help="only events before this time")
-    group.add_argument(
-        "--exclude",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="a file of exclusions and suppressions (YAML); may be repeated",
-    )
-    group.add_argument(
-        "--suppress",
-        action="append",
-        default=[],
-        metavar="'FIELDS for PERIOD'",
-        help="report one of the matches that agree in these fields within the period: "
-        "'rule, hostname for 1 hour'; may be repeated",
-    )
-
-
-def rule_filter(options: argparse.Namespace) -> RuleFilter:
-    """The filter of rules that a command line asks for."""
-    return RuleFilter(
-        options.level,
-        tuple(options.status),
-        tuple(options.tag),
-        tuple(options.technique),
-        tuple(options.platform),
-    )
-
-
-def time_range(options: argparse.Namespace) -> TimeRange:
-    """The range of time that a command line asks for. Raises `UsageError`."""
-    try:
-        start, end = (
-            time_of_option(text) if text is not None else None
-            for text in (options.start, options.end)
-        )
-    except ValueError as problem:
-        raise UsageError(f"carengine: {problem}") from None
-    if start is not None and end is not None and start >= end:
-        raise UsageError("carengine: --from is not before --to, so that no event could fit")
-    return TimeRange(start, end)
-
-
-def tuning_of(options: argparse.Namespace) -> Tuning:
+def tuning_of(settings: TuningSettings) -> Tuning:
     """The exclusions and suppressions that a command line asks for. Raises `CarError`."""
-    made = load_tuning(*options.exclude)
-    return made + Tuning(suppressions=tuple(map(parse_suppression, options.suppress)))
+    suppressions = tuple(map(parse_suppression, settings.suppressions))
+    return load_tuning(*settings.exclusions) + Tuning(suppressions=suppressions)
 
 
 class Tuned:
@@ -123,9 +47,9 @@ class Tuned:
         return self.session.stats.matches - self.sifter.by_rule
 
     @classmethod
-    def of(cls, session: Session, options: argparse.Namespace, tuning: Tuning) -> Tuned:
+    def of(cls, session: Session, times: TimeRange, tuning: Tuning) -> Tuned:
         """The tuned session that a command line asks for."""
-        return cls(session, time_range(options), MatchFilter(tuning, datetime.now(UTC).date()))
+        return cls(session, times, MatchFilter(tuning, datetime.now(UTC).date()))
 
     def wants(self) -> Callable[[Mapping[str, Any]], bool] | None:
         """What tells whether an event is to be looked at; None if all are."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from attrs import frozen
+
 from ..diagnostics import Diagnostic, Severity, Span, as_json, codes
 from ..verify import Candidate, Difference, Direction, Report, findings, load_analytics, verify
 from . import status
@@ -26,6 +28,15 @@ all implementations could be read and compared to the end.
 _LONGEST = 72
 
 
+@frozen
+class VerifySettings:
+    """What ``verify`` was asked for."""
+
+    paths: tuple[str, ...]
+    format: str = "text"
+    quiet: bool = False
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``verify`` takes."""
     parser.epilog = _EXAMPLES
@@ -36,14 +47,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no notes and no warnings")
 
 
-def run(options: argparse.Namespace, screen: Screen) -> int:
+def settings(values: argparse.Namespace) -> VerifySettings:
+    """What the command line asks for."""
+    return VerifySettings(tuple(values.analytics), values.format, values.quiet)
+
+
+def run(settings: VerifySettings, screen: Screen) -> int:
     """Verify. The exit status."""
-    reports = [verify(analytic) for analytic in load_analytics(*options.analytics)]
-    if options.format == "json":
+    reports = [verify(analytic) for analytic in load_analytics(*settings.paths)]
+    if settings.format == "json":
         screen.show(json_document([_as_data(report) for report in reports]))
     else:
         for report in reports:
-            _show(report, screen, quiet=options.quiet)
+            _show(report, screen, quiet=settings.quiet)
     pairs = [pair.equivalent for report in reports for pair in report.pairs]
     screen.say(
         f"{len(reports):,} analytics, {sum(len(r.implementations) for r in reports):,} implementations, "
