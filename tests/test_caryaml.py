@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carengine.diagnostics import Severity, Source, codes
-from carengine.engine.report.examples import run_examples
+from carengine.engine.report import run_examples
 from carengine.languages.car import caryaml
 from carengine.loading import load_rules
 from carengine.resolve import Reference

@@ -13,7 +13,7 @@ import yaml
 from carengine import Engine, load_rules
 from carengine.cli import main
 from carengine.diagnostics import Severity, codes
-from carengine.engine.report.examples import run_examples
+from carengine.engine.report import run_examples
 from carengine.lenient import REPAIRS
 from carengine.loading.corpus import report_rows
 from carengine.resolve import resolve

@@ -33,7 +33,7 @@ import pytest
 import carengine
 from carengine.cli import main
 from carengine.diagnostics import Source, codes, render
-from carengine.engine.report.examples import run_examples
+from carengine.engine.report import run_examples
 from carengine.languages.car import carfile
 from carengine.rule import from_drafts
 

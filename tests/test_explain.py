@@ -14,9 +14,15 @@ from hypothesis import strategies as st
 import carengine
 from carengine import ir
 from carengine.engine import Engine, interpret
-from carengine.engine.report.examples import run_examples
-from carengine.engine.report.explain import Node, explain, streams_of
-from carengine.engine.report.rule_status import FieldCoverage, Outcome, rule_statuses
+from carengine.engine.report import (
+    FieldCoverage,
+    Node,
+    Outcome,
+    explain,
+    rule_statuses,
+    run_examples,
+    streams_of,
+)
 from carengine.evaluate import Alone, holds
 from carengine.fieldmap import CarRow, find_maps, normalize
 from carengine.ir_text import condition_text, value_text

@@ -31,7 +31,7 @@ from carengine.cli import main, status
 from carengine.cli.results import line_of
 from carengine.diagnostics import render
 from carengine.engine import Engine, Match
-from carengine.engine.report.rule_status import FIRST_EVENTS
+from carengine.engine.report import FIRST_EVENTS
 from carengine.loading import parse_rule
 from carengine.readers import Limits, pieces
 from carengine.runner import Run, WorkerError

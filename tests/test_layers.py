@@ -104,6 +104,128 @@ def test_no_part_imports_in_a_circle() -> None:
             del edges[part]
 
 
+# Modules that others may import from, past the face of their package: each is a subject of its own.
+PUBLIC_MODULES = {
+    "datamodel": {"model", "nearest"},
+    "diagnostics": {"codes"},
+    "engine": {"compiled", "recording"},
+    "languages": {"lowered", "reading", "translation", "writing"},
+    "languages.car": {
+        *("carfile", "caryaml", "formatting", "implementations", "page", "page_writer"),
+        "published",
+    },
+    "languages.sigma": {"query_reader"},
+    "languages.two_valued": {"rewriter"},
+    "loading": {"corpus", "files"},
+    "readers": {"follow", "pieces"},
+    "regex": {"automaton", "literals"},
+    "rule": {"frontmatter", "model"},
+    "solver": {"differences", "facts", "satisfiability", "texts"},
+    "syntax": {"ast", "lexical", "parser", "walking"},
+    "verify": {"corpus"},
+}
+
+
+def reached(module: Path) -> Iterator[tuple[int, str, str]]:
+    """The modules of other parts that a module imports from: package, module, with the lines."""
+    own = module.relative_to(PACKAGE).with_suffix("").parts
+    package = own[:-1]
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        match node:
+            case ast.ImportFrom(target, aliases, level) if level:
+                base = (*package[: len(package) - level + 1], *(target or "").split("."))
+                whole = tuple(filter(None, base))
+                for name in [whole, *((*whole, alias.name) for alias in aliases)]:
+                    is_module = PACKAGE.joinpath(*name).with_suffix(".py").is_file()
+                    if is_module and len(name) > 1 and name[0] != own[0]:
+                        yield node.lineno, ".".join(name[:-1]), name[-1]
+            case _:
+                pass
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_parts_are_used_by_their_faces(module: Path) -> None:
+    """What another part needs is in the face of a package, or in a module meant for it."""
+    if module.parent == PACKAGE:
+        return
+    for line, package, name in reached(module):
+        allowed = PUBLIC_MODULES.get(package, set())
+        assert name in allowed, f"{module}:{line}: {name} is not in the face of {package}"
+
+
+def private_uses(source: str) -> Iterator[tuple[int, str]]:
+    """Where a module sets a private attribute of another object, or uses one that is not its own.
+
+    Objects of one module may know each other, and a class method knows the objects that it makes.
+    Patching by ``setattr`` or by ``vars(…).update`` counts too.
+    """
+    tree = ast.parse(source)
+    own: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name) | ast.AnnAssign(ast.Name(name)):
+                own.add(name)
+            case ast.Assign(targets):
+                own.update(target.id for target in targets if isinstance(target, ast.Name))
+            case ast.Attribute(ast.Name("self" | "cls"), name):
+                own.add(name)
+            case _:
+                pass
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(ast.Name("self" | "cls")):
+                pass
+            case ast.Attribute(ast.Call(ast.Name("super"))):
+                pass
+            case ast.Attribute(attr=name) if not name.startswith("_") or name.endswith("__"):
+                pass
+            case ast.Attribute(ctx=ast.Store() | ast.Del()):
+                yield node.lineno, ast.unparse(node)
+            case ast.Attribute(value, name):
+                known = ast.unparse(value) in ("os", "zlib")  # `os._exit`, `zlib._Decompress`
+                if name not in own and not known:
+                    yield node.lineno, ast.unparse(node)
+            case ast.Call(ast.Name("setattr" | "delattr")):
+                yield node.lineno, ast.unparse(node)
+            case ast.Call(ast.Attribute(ast.Call(ast.Name("vars")), "update")):
+                yield node.lineno, ast.unparse(node)
+            case _:
+                pass
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_reaches_into_other_objects(module: Path) -> None:
+    assert not list(private_uses(module.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("session._flow = flow", True),
+        ("self.session._flow = flow", True),
+        ("del session._flow", True),
+        ("session._flow += 1", True),
+        ("print(session._flow)", True),
+        ("setattr(node, 'push', timed)", True),
+        ("vars(self).update(learned)", True),
+        ("self._flow = flow", False),
+        ("super()._flow()", False),
+        ("session.flow = flow", False),
+        ("type(value).__name__", False),
+    ],
+)
+def test_what_reaches_into_other_objects(line: str, refused: bool) -> None:
+    assert bool(list(private_uses(line))) is refused
+
+
+def test_no_module_is_called() -> None:
+    """A module whose class was changed, so that it could be called like a function."""
+    for module in MODULES:
+        text = module.read_text(encoding="utf-8")
+        assert "ModuleType" not in text, module
+        assert "__class__ =" not in text, module
+
+
 def test_files_are_short() -> None:
     long = {
         str(module.relative_to(PACKAGE)): lines

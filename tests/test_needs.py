@@ -10,8 +10,7 @@ import pytest
 
 from carengine import Engine, needs, parse_rule
 from carengine.cli import main, status
-from carengine.engine.report.needs import RuleNeeds
-from carengine.engine.report.rule_status import FieldCoverage, Outcome
+from carengine.engine.report import FieldCoverage, Outcome, RuleNeeds
 from carengine.fieldmap import find_maps
 
 RULES = [

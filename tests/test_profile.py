@@ -11,7 +11,7 @@ import pytest
 
 from carengine.cli import main, status
 from carengine.engine import Engine, Match, Session
-from carengine.engine.report.profile import Profile
+from carengine.engine.report import Profile
 from carengine.loading import parse_rule
 from carengine.runner import Run
 

@@ -21,10 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import carengine
-from carengine.engine import interpret
-from carengine.engine.report.explain import explain
-from carengine.engine.report.rule_status import FieldCoverage
-from carengine.engine.streams.relational import interpret_streams
+from carengine.engine import interpret, interpret_streams
+from carengine.engine.report import FieldCoverage, explain
 from carengine.fieldmap import find_maps, normalize
 from carengine.pyvalues import MOST_LEVELS, plain_event
 from carengine.values import time_of

@@ -22,7 +22,7 @@ from carengine import ir
 from carengine.check import check, format_rule
 from carengine.diagnostics import CarError, PathNotFoundError, Severity, codes
 from carengine.engine import Engine
-from carengine.engine.report.examples import run_examples
+from carengine.engine.report import run_examples
 from carengine.fieldmap import (
     CarEvent,
     CarRow,

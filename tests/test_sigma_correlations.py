@@ -10,7 +10,7 @@ import pytest
 import carengine
 from carengine import ir
 from carengine.check import check
-from carengine.engine.streams.relational import interpret_streams
+from carengine.engine import interpret_streams
 from carengine.rule import RuleSet
 from sigma_rules import FLAT, HEAD, SYSMON, hits, load, with_detection
 

@@ -11,9 +11,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from carengine.engine import Engine, Match
+from carengine.engine import Engine, Match, interpret_streams
 from carengine.engine.streams import StreamOptions
-from carengine.engine.streams.relational import interpret_streams
 from carengine.fieldmap import find_maps
 from carengine.loading import parse_rule
 from carengine.rule import Rule

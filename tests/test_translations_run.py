@@ -26,8 +26,7 @@ from hypothesis import strategies as st
 import carengine
 from carengine import ir
 from carengine.diagnostics import Block, CarError, Severity
-from carengine.engine import Engine, Match
-from carengine.engine.streams.relational import interpret_streams
+from carengine.engine import Engine, Match, interpret_streams
 from carengine.evaluate import Alone, RawRow, holds
 from carengine.fieldmap import FieldMap, find_maps, unwrap
 from carengine.languages.lowered import Log, raw_names

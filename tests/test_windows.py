@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 import carengine
 from carengine import ir
-from carengine.engine import Engine, Match
+from carengine.engine import Engine, Match, interpret_streams
 from carengine.engine.streams.aggregates import aggregate
-from carengine.engine.streams.relational import interpret_streams
 from carengine.fieldmap import find_maps
 from carengine.loading import parse_rule
 from carengine.rule import Rule

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .diagnostics import CarError, Diagnostic
     from .engine import Engine, Match, Session, StreamOptions
-    from .engine.report.explain import explain
-    from .engine.report.needs import needs
+    from .engine.report import explain, needs
     from .fieldmap import FieldMap, find_maps, load_map, normalize
     from .languages.writing import Translation, translate
     from .loading import load_rule, load_rules, parse_rule
@@ -49,13 +48,13 @@ _HOMES = {
     "StreamOptions": ("engine", "StreamOptions"),
     "Translation": ("languages.translation", "Translation"),
     "Tuning": ("tuning", "Tuning"),
-    "explain": ("engine.report.explain", "explain"),
+    "explain": ("engine.report", "explain"),
     "find_maps": ("fieldmap", "find_maps"),
     "load_map": ("fieldmap", "load_map"),
     "load_rule": ("loading", "load_rule"),
     "load_rules": ("loading", "load_rules"),
     "load_tuning": ("tuning", "load_tuning"),
-    "needs": ("engine.report.needs", "needs"),
+    "needs": ("engine.report", "needs"),
     "normalize": ("fieldmap", "normalize"),
     "parse": ("syntax", "parse_program"),
     "parse_rule": ("loading", "parse_rule"),

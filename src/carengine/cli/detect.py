@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from ..diagnostics import counted, visible
 from ..engine import Engine
-from ..engine.report.unrecognised import UnrecognisedShapes
+from ..engine.report import UnrecognisedShapes
 from ..fieldmap import unwrap
 from ..ir import EventKind
 from . import status

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 
 from ..diagnostics import CarError, counted, has_errors
 from ..engine import Match, Origin
-from ..engine.report.explain import Explanation, Node, Test, View, explain, matches_with
+from ..engine.report import Explanation, Node, Test, View, explain, matches_with
 from ..readers import Record, read_events
 from ..rule import Rule, RuleSet
 from ..values import format_time

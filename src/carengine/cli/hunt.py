@@ -20,9 +20,14 @@ from attrs import evolve, frozen
 from .. import gc_control
 from ..diagnostics import counted
 from ..engine import Engine, Match, Session, StreamOptions
-from ..engine.report.needs import needs
-from ..engine.report.rule_status import FieldCoverage, Outcome, RuleStatus, rule_statuses
-from ..engine.report.unrecognised import UnrecognisedShapes
+from ..engine.report import (
+    FieldCoverage,
+    Outcome,
+    RuleStatus,
+    UnrecognisedShapes,
+    needs,
+    rule_statuses,
+)
 from ..readers import Reading
 from ..rule import Rule, RuleSet
 from ..runner import Run, WorkerError

@@ -13,8 +13,7 @@ from attrs import frozen
 
 from ..diagnostics import counted
 from ..engine import Engine
-from ..engine.report.needs import Need, RuleNeeds, Supply, needs
-from ..engine.report.rule_status import RARE, FieldCoverage
+from ..engine.report import RARE, FieldCoverage, Need, RuleNeeds, Supply, needs
 from . import status
 from .encode import json_document
 from .evidence import input_status, open_events, progress, report_input

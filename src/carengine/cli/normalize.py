@@ -23,7 +23,7 @@ from attrs import define, field, frozen
 from ..datamodel import model
 from ..diagnostics import counted
 from ..engine import Engine
-from ..engine.report.unrecognised import UnrecognisedShapes
+from ..engine.report import UnrecognisedShapes
 from ..fieldmap import unwrap, view
 from ..readers import Reading
 from ..values import text_of, time_of

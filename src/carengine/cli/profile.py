@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ..diagnostics import counted
 from ..engine import Match
-from ..engine.report.profile import Cost
+from ..engine.report import Cost
 from .encode import json_line
 from .options import OutputSettings
 from .results import Apart

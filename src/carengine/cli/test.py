@@ -8,7 +8,7 @@ from collections import Counter
 from attrs import frozen
 
 from ..diagnostics import as_json, counted
-from ..engine.report.examples import Result, run_examples
+from ..engine.report import ExampleResult, run_examples
 from ..rule import RuleSet
 from . import status
 from .encode import json_document
@@ -85,7 +85,7 @@ def _more(found: list[str], most: int) -> str:
     return f" and {len(found) - most} more" if len(found) > most else ""
 
 
-def _show(results: list[Result], screen: Screen, *, verbose: bool) -> None:
+def _show(results: list[ExampleResult], screen: Screen, *, verbose: bool) -> None:
     words = {True: "passed", False: "FAILED"}
     styles = {True: "green", False: "red"}
     for result in results:
@@ -97,7 +97,7 @@ def _show(results: list[Result], screen: Screen, *, verbose: bool) -> None:
                 screen.show_finding(item)
 
 
-def _as_json(rules: RuleSet, results: list[Result]) -> dict[str, object]:
+def _as_json(rules: RuleSet, results: list[ExampleResult]) -> dict[str, object]:
     return {
         "rules": len(rules),
         "refused": [{"id": one.id, "path": one.path} for one in rules.refused],

@@ -1,22 +1,21 @@
 """Running rules over events.
 
-``interpreter`` says what a rule means, ``matcher`` decides the same for all rules at once,
-``engine`` holds the compiled rules and the sessions, ``match`` what comes out. ``explain`` tells of
-one event why, ``standing`` of a whole run why not, ``examples`` holds rules to the examples they
-carry.
-
-Joins, groups and baselines have the same pair: ``relational`` says what they mean over finished
-data, ``streaming`` comes to the same while events go by, and ``saved`` keeps a session in a file.
+``engine`` holds the compiled rules, ``session`` a run of them over a stream of events, ``match``
+what comes out. ``interpreter`` says what a rule means, ``matcher`` decides the same for all rules
+at once, ``prefilter`` leaves out lines of JSON before they are decoded, and ``streams`` runs joins,
+groups and windows. ``recording`` is a session in several processes, ``saved_session`` a session in
+a file, ``compiled`` an engine in a file, ``observer`` what may look on. ``report`` tells of one
+event why, of a whole run why not, and what rules cost.
 """
 
 from .classes import Classified, EventClass
 from .engine import Engine
-from .interpreter import interpret
+from .interpreter import interpret, passes
 from .match import Match, MatchedEvent, Origin
+from .observer import Observer
 from .session import Session
-from .stats import SessionStats
-from .streams import StreamOptions
-from .streams.relational import interpret_streams
+from .stats import SessionStats, difference
+from .streams import StreamOptions, interpret_streams
 from .targets import Gap
 
 __all__ = [
@@ -26,10 +25,13 @@ __all__ = [
     "Gap",
     "Match",
     "MatchedEvent",
+    "Observer",
     "Origin",
     "Session",
     "SessionStats",
     "StreamOptions",
+    "difference",
     "interpret",
     "interpret_streams",
+    "passes",
 ]

@@ -66,7 +66,7 @@ class Engine:
     recognises.
 
     ``not_runnable`` tells the outputs that no map in use could ever make match, ``gaps`` for each
-    map what it lacks. An ``observer`` looks on at everything that is done; see `report.profile`.
+    map what it lacks. An ``observer`` looks on at everything that is done; see `report.Profile`.
 
     >>> import carengine
     >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')

@@ -159,8 +159,16 @@ class SessionStats:
         """The account as plain data, for `restore`."""
         sums = self._summed()
         return {
-            **{name: getattr(sums, name) for name in _SUMMED},
-            **{name: getattr(self, name) for name in _PLAIN},
+            "events": sums.events,
+            "unrecognised": sums.unrecognised,
+            "claimed_twice": sums.claimed_twice,
+            "recognised": sums.recognised,
+            "matches": self.matches,
+            "late": self.late,
+            "late_by": self.late_by,
+            "untimed": self.untimed,
+            "late_origins": self.late_origins,
+            "untimed_origins": self.untimed_origins,
             "claimants": [[list(names), number] for names, number in sums.claimants.items()],
             "kinds": kinds_as_data(sums.kinds),
         }
@@ -169,13 +177,18 @@ class SessionStats:
         """Take over the counts that `as_data` gave. Raises what comes of data that are not such."""
         self.recent.clear()
         self._sums = _Sums(
+            events=int(data["events"]),
+            unrecognised=int(data["unrecognised"]),
+            claimed_twice=int(data["claimed_twice"]),
             claimants=Counter({tuple(names): number for names, number in data["claimants"]}),
+            recognised=Counter(data["recognised"]),
             kinds=kinds_from_data(data["kinds"]),
         )
-        for target, names in ((self._sums, _SUMMED), (self, _PLAIN)):
-            for name in names:
-                kind = type(getattr(target, name))
-                setattr(target, name, kind(data[name]))
+        self.matches = Counter(data["matches"])
+        self.late, self.late_by = int(data["late"]), int(data["late_by"])
+        self.untimed = int(data["untimed"])
+        self.late_origins = list(data["late_origins"])
+        self.untimed_origins = list(data["untimed_origins"])
 
     def add(self, data: Mapping[str, Any]) -> None:
         """Count in what another account had met in the meantime, as `difference` gave it."""
@@ -221,10 +234,6 @@ def difference(
     found["claimants"] = [[list(names), number] for names, number in found["claimants"].items()]
     found["kinds"] = [[*key, number] for key, number in found["kinds"].items()]
     return found, plain
-
-
-_SUMMED = ("events", "unrecognised", "claimed_twice", "recognised")
-_PLAIN = ("matches", "late", "late_by", "untimed", "late_origins", "untimed_origins")
 
 
 def _length(microseconds: int) -> str:

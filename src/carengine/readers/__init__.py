@@ -11,11 +11,33 @@ Three layers, each an iterator over the one below: ``unpack`` and ``zipped`` giv
 a module for each format (``json_text``, ``event_log``, ``event_xml``, ``tables``, ``zeek``,
 ``auditd``, ``syslog``, ``parquet``) gives the records in one content; ``reading`` decides what a
 content is and walks. ``record`` holds what all of them share: the record, the limits and the
-account. Evidence is untrusted: nothing in it raises, and nothing in it is left out without being
+report. Evidence is untrusted: nothing in it raises, and nothing in it is left out without being
 counted and named.
 """
 
-from .reading import Reading, read_events
-from .record import Limits, Record
+from .json_text import Treatment, conclude
+from .reading import FormattedContent, Reading, Walk, read_events, records_of
+from .record import (
+    DiagnosticsBuffer,
+    Limits,
+    ReadReport,
+    Record,
+    RecordCounter,
+    replay_diagnostics,
+)
 
-__all__ = ["Limits", "Reading", "Record", "read_events"]
+__all__ = [
+    "DiagnosticsBuffer",
+    "FormattedContent",
+    "Limits",
+    "ReadReport",
+    "Reading",
+    "Record",
+    "RecordCounter",
+    "Treatment",
+    "Walk",
+    "conclude",
+    "read_events",
+    "records_of",
+    "replay_diagnostics",
+]

@@ -22,7 +22,7 @@ from attrs import define, frozen
 
 from .json_text import Treatment, like_json, read_piece, treatment_of_lines
 from .lines import without_mark
-from .reading import Found, Walk, guarded, recognise, records_of
+from .reading import FormattedContent, Walk, guarded, recognise, records_of
 from .record import Limits, ReadReport, Record, RecordCounter
 from .unpack import CHUNK, Content, DamageError, Meter, RefusalError, file_chunks
 
@@ -87,7 +87,7 @@ class Whole:
 class Here:
     """One content that must be read before the walk goes on."""
 
-    found: Found
+    found: FormattedContent
 
 
 Piece = Lines | Whole

@@ -309,7 +309,7 @@ def _shown(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-Found = tuple[Format, Content]
+FormattedContent = tuple[Format, Content]
 """A content with records in it, and the format that it is of."""
 
 
@@ -351,7 +351,7 @@ class Walk:
         for row, content in self.paths(paths):
             yield records_of(row, content, self.report)
 
-    def paths(self, paths: list[str]) -> Iterator[Found]:
+    def paths(self, paths: list[str]) -> Iterator[FormattedContent]:
         """The contents with records at some paths and in everything there."""
         for path in paths:
             if path == "-":
@@ -373,7 +373,7 @@ class Walk:
         self.report.say(codes.UNREADABLE_FILE, name, f"cannot be read: {reason}")
         self.report.close(name)
 
-    def _folder(self, root: str) -> Iterator[Found]:
+    def _folder(self, root: str) -> Iterator[FormattedContent]:
         """The files in a folder and the folders in it, each folder once however it is linked."""
         seen: dict[tuple[int, int], str] = {}
         waiting = [root]
@@ -409,7 +409,7 @@ class Walk:
     def _left_out(self, root: str, name: str, reason: str) -> None:
         self.report.say(codes.SKIPPED_FILE, _shown(root), reason, about=name)
 
-    def _file(self, path: str, within: str = "") -> Iterator[Found]:
+    def _file(self, path: str, within: str = "") -> Iterator[FormattedContent]:
         try:
             file = open(path, "rb", buffering=0)  # noqa: SIM115 (the next lines close it)
         except (OSError, ValueError) as problem:
@@ -418,7 +418,7 @@ class Walk:
         with file:
             yield from self._stream(_shown(path), file, within)
 
-    def _stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[Found]:
+    def _stream(self, name: str, file: BinaryIO, within: str = "") -> Iterator[FormattedContent]:
         """The records of one open file."""
         regular, size = _regular(file)
         meter = Meter(self.limits, size, password=self.password)
@@ -430,7 +430,7 @@ class Walk:
             self.report.say(codes.EXPANSION_LIMIT, name, str(refusal))
         self.report.close(name)
 
-    def _content(self, content: Content) -> Iterator[Found]:
+    def _content(self, content: Content) -> Iterator[FormattedContent]:
         """The records of a content and of everything in it; what is damaged is said."""
         report, name = self.report, content.name
 

@@ -21,9 +21,16 @@ from zlib import crc32
 from attrs import define, field
 
 from ..engine import Match, Origin, Session
-from ..engine.report.profile import FEEDING, TAKING, Profile
-from ..engine.report.rule_status import FIRST_EVENTS, RARE, FieldCoverage, ObservedFields
-from ..engine.report.unrecognised import UnrecognisedShapes
+from ..engine.report import (
+    FEEDING,
+    FIRST_EVENTS,
+    PREFILTERING,
+    RARE,
+    FieldCoverage,
+    ObservedFields,
+    Profile,
+    UnrecognisedShapes,
+)
 from ..readers import Record
 
 Key = tuple[tuple[str, str, str], ...]
@@ -200,6 +207,6 @@ def steps_of(processor: RecordProcessor, profile: Profile | None) -> Steps:
     if profile is None:
         return Steps(processor.candidates, processor.process)
     return Steps(
-        profile.timed_steps(TAKING, processor.candidates),
+        profile.timed_steps(PREFILTERING, processor.candidates),
         profile.timed(FEEDING, processor.process),
     )

@@ -33,14 +33,27 @@ from .. import gc_control
 from ..diagnostics import codes
 from ..engine import Engine, Match, Origin, StreamOptions
 from ..engine.recording import replay
-from ..engine.report.profile import MERGING, READING, WRITING, Profile
-from ..engine.report.rule_status import FIRST_EVENTS, FieldCoverage
-from ..engine.report.unrecognised import UnrecognisedShapes
-from ..readers import Limits, Reading, Record
-from ..readers.json_text import conclude
+from ..engine.report import (
+    FIRST_EVENTS,
+    MERGING,
+    READING,
+    WRITING,
+    FieldCoverage,
+    Profile,
+    UnrecognisedShapes,
+)
+from ..readers import (
+    DiagnosticsBuffer,
+    Limits,
+    Reading,
+    ReadReport,
+    Record,
+    RecordCounter,
+    Walk,
+    conclude,
+    replay_diagnostics,
+)
 from ..readers.pieces import PIECE, Ending, Here, Lines, Piece, Whole, pieces
-from ..readers.reading import Walk
-from ..readers.record import DiagnosticsBuffer, ReadReport, RecordCounter, replay_diagnostics
 from ..tuning import InTime, TimeRange
 from .pool import Work, WorkerPool, start_method, unpack
 from .processor import CoverageSampling, RecordProcessor, steps_of

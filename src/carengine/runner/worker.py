@@ -13,17 +13,11 @@ from typing import Any
 
 from attrs import astuple, define, evolve, field
 
-from ..engine import Engine, Match, StreamOptions
+from ..engine import Engine, Match, StreamOptions, difference
 from ..engine.recording import EngineCodec, EventActions, Place, recording_session
-from ..engine.report.profile import READING, Profile
-from ..engine.report.rule_status import FieldCoverage
-from ..engine.report.unrecognised import UnrecognisedShapes
-from ..engine.stats import difference
-from ..readers import Limits, Record
-from ..readers.json_text import Treatment
+from ..engine.report import READING, FieldCoverage, Profile, UnrecognisedShapes
+from ..readers import DiagnosticsBuffer, FormattedContent, Limits, Record, Treatment, records_of
 from ..readers.pieces import Lines, Piece, Progress, Whole, read
-from ..readers.reading import Found, records_of
-from ..readers.record import DiagnosticsBuffer
 from ..tuning import InTime, TimeRange
 from .processor import Observation, RecordProcessor, steps_of
 
@@ -119,7 +113,7 @@ class Worker:
         records = read(piece, diagnostics, settings.limits, settings.password, progress)
         yield from self._read(records, diagnostics, progress, first)
 
-    def work_here(self, found: Found, first: int) -> Iterator[tuple[Any, ...]]:
+    def work_here(self, found: FormattedContent, first: int) -> Iterator[tuple[Any, ...]]:
         """The same for a content that is open in this process."""
         self._relative = False
         diagnostics = DiagnosticsBuffer(candidates=self._steps.candidates)

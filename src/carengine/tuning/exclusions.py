@@ -41,8 +41,7 @@ from ..diagnostics import (
     is_missing,
     ordered,
 )
-from ..engine import Match
-from ..engine.interpreter import passes
+from ..engine import Match, passes
 from ..fieldmap import CarEvent
 from ..resolve import resolve, suggestion
 from ..syntax import ast, parse_condition, parse_program

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from .. import ir
 from ..datamodel import model
-from ..engine.interpreter import passes
+from ..engine import passes
 from ..evaluate import Alone, holds
 from ..fieldmap import CarEvent, CarRow, find_maps
 from ..fieldmap import view as view_of

@@ -27,7 +27,7 @@ from attrs import evolve, frozen
 from .. import ir
 from ..datamodel import model
 from ..diagnostics import Span
-from ..engine.streams.relational import Relations
+from ..engine.streams import Relations
 from ..fieldmap import CarEvent, find_maps
 from ..fieldmap import view as view_of
 from ..ir import Goal, Wish

@@ -19,7 +19,7 @@ from ..engine import Engine
 
 
 @frozen
-class Result:
+class ExampleResult:
     """How an example came out.
 
     ``findings`` say what went wrong.
@@ -32,7 +32,7 @@ class Result:
     findings: tuple[Diagnostic, ...] = ()
 
 
-def run_examples(rules: Iterable[Rule]) -> Iterator[Result]:
+def run_examples(rules: Iterable[Rule]) -> Iterator[ExampleResult]:
     """The outcome of every example of every rule, in their order.
 
     >>> import carengine
@@ -52,18 +52,18 @@ def run_examples(rules: Iterable[Rule]) -> Iterator[Result]:
             yield _run(rule, example, engines[name])
 
 
-def _run(rule: Rule, example: Example, engine: Engine | CarError) -> Result:
+def _run(rule: Rule, example: Example, engine: Engine | CarError) -> ExampleResult:
     if isinstance(engine, CarError):
         reason = engine.diagnostics[0].message
         message = f"the example {example.name!r} of {rule.id} cannot be run: {reason}"
-        return Result(rule, example, False, 0, (_finding(example, rule, message),))
+        return ExampleResult(rule, example, False, 0, (_finding(example, rule, message),))
     session = engine.session()
     matches = 0
     for event in example.events:
         matches += len(session.feed(event))
     matches += len(session.flush())
     if (matches > 0) is example.match:
-        return Result(rule, example, True, matches)
+        return ExampleResult(rule, example, True, matches)
     wanted = "should match and does not" if example.match else "should not match and does"
     message = f"the example {example.name!r} of {rule.id} {wanted}"
     notes = []
@@ -72,7 +72,9 @@ def _run(rule: Rule, example: Example, engine: Engine | CarError) -> Result:
         notes.append(
             f"no field map recognises the shape of {unknown:,} of {counted(events, 'event')} in it"
         )
-    return Result(rule, example, False, matches, (_finding(example, rule, message, tuple(notes)),))
+    return ExampleResult(
+        rule, example, False, matches, (_finding(example, rule, message, tuple(notes)),)
+    )
 
 
 def _finding(example: Example, rule: Rule, message: str, notes: tuple[str, ...] = ()) -> Diagnostic:

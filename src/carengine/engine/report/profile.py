@@ -335,7 +335,7 @@ class Profile:
 
 
 READING = ("phase", "reading evidence")
-TAKING = ("phase", "telling of lines that no rule can match")
+PREFILTERING = ("phase", "telling of lines that no rule can match")
 FEEDING = ("phase", "telling what events are, and making matches")
 COMPILING = ("phase", "compiling conditions for a class of events")
 WRITING = ("phase", "writing matches")

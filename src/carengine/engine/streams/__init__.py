@@ -2,20 +2,23 @@
 
 ``plans`` makes a rule's plan ready, ``node``, ``join`` and ``group`` are the machines that rows run
 through, ``flow`` puts them together and drives them by event time, ``memory`` keeps them within
-bounds. ``relational``, beside this package, says what all of it must come to.
+bounds. ``relational`` says, over finished data, what all of it must come to.
 """
 
 from .flow import Feeding, Flow, FlowObserver, Stream
 from .options import Length, StreamOptions, length_of, moment_of
 from .plans import prepare, stages_of
+from .relational import Relations, interpret_streams
 
 __all__ = [
     "Feeding",
     "Flow",
     "FlowObserver",
     "Length",
+    "Relations",
     "Stream",
     "StreamOptions",
+    "interpret_streams",
     "length_of",
     "moment_of",
     "prepare",
