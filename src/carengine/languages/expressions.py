@@ -12,12 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from attrs import frozen
-
 from .. import ir
 from ..diagnostics import Block, Diagnostic, Span, codes
 from ..ir import Relation
 from ..pattern import Pattern, escape
+from ..syntax import END, Token, TokenCursor
 from ..values import network_of
 from .query import Refusal, length_test, regex_test, unsupported, wrong
 
@@ -62,14 +61,6 @@ _RELATIONS = {
 }
 
 
-@frozen
-class _Token:
-    kind: str
-    text: str
-    start: int
-    end: int
-
-
 class ExpressionReader:
     """Reads one expression from the characters ``start`` to ``end`` of a block. Raises `Refusal`.
 
@@ -78,11 +69,11 @@ class ExpressionReader:
 
     def __init__(self, block: Block, start: int, end: int) -> None:
         self.block = block
-        self.tokens = list(self._scan(start, end))
-        self.at = 0
+        tokens = list(self._scan(start, end))
+        self.cursor = TokenCursor(tokens, lambda said, *place: wrong(said, block.span(*place)))
         self.said: list[Diagnostic] = []
 
-    def _scan(self, start: int, end: int) -> Iterator[_Token]:
+    def _scan(self, start: int, end: int) -> Iterator[Token]:
         while start < end:
             found = _TOKEN.match(self.block.text, start, end)
             if found is None:
@@ -90,62 +81,57 @@ class ExpressionReader:
                 raise wrong(f"`{self.block.text[start]}` cannot stand here", span)
             kind = found.lastgroup or ""
             if kind != "space":
-                yield _Token(kind, found[0], found.start(), found.end())
+                yield Token(kind, found[0], found.start(), found.end())
             start = found.end()
-        yield _Token("end", "", end, end)
+        yield Token(END, "", end, end)
 
     def whole_condition(self) -> ir.Condition:
         """The expression as a condition."""
-        made = self._condition(self._either(0), self.tokens[0])
+        first = self.cursor.next
+        condition = self._condition(self._either(0), first)
         self._finish()
-        return of_raw_text(made)
+        return of_raw_text(condition)
 
     def whole_value(self) -> ir.Value:
         """The expression as a value."""
-        made = self._value(self._either(0), self.tokens[0])
+        first = self.cursor.next
+        value = self._value(self._either(0), first)
         self._finish()
-        return made
+        return value
 
     def _finish(self) -> None:
-        if self._next.kind != "end":
-            raise wrong(f"`{self._next.text}` cannot stand here", self._span(self._next))
+        if self.cursor.left:
+            token = self.cursor.next
+            raise self.cursor.error(f"`{token.text}` cannot stand here", token)
 
-    @property
-    def _next(self) -> _Token:
-        return self.tokens[self.at]
+    def _span(self, first: Token) -> Span:
+        return self.block.span(first.start, max(first.end, self.cursor.previous.end))
 
-    def _span(self, first: _Token) -> Span:
-        last = self.tokens[max(self.at - 1, 0)]
-        return self.block.span(first.start, max(first.end, last.end))
-
-    def _take(self) -> _Token:
-        token = self._next
-        if token.kind == "end":
-            span = self.block.span(token.start, token.end)
-            raise wrong("the expression ends too early", span)
-        self.at += 1
-        return token
+    def _take(self) -> Token:
+        if not self.cursor.left:
+            raise self.cursor.error("the expression ends too early", self.cursor.next)
+        return self.cursor.take()
 
     def _is(self, *texts: str) -> bool:
-        return self._next.kind in ("sign", "name") and self._next.text.lower() in texts
+        return self.cursor.next.kind in ("sign", "name") and self.cursor.next.text.lower() in texts
 
-    def _condition(self, found: Operand, first: _Token) -> ir.Condition:
+    def _condition(self, found: Operand, first: Token) -> ir.Condition:
         if isinstance(found, ir.Condition):
             return found
         raise unsupported("a value where a condition belongs", self._span(first))
 
-    def _value(self, found: Operand, first: _Token) -> ir.Value:
+    def _value(self, found: Operand, first: Token) -> ir.Value:
         if isinstance(found, ir.Condition):
             raise unsupported("a condition used as a value", self._span(first))
         return found
 
     def _either(self, depth: int) -> Operand:
-        first = self._next
+        first = self.cursor.next
         made = self._chain("or", ir.Or, self._both, depth)
         while self._is("xor"):
             one = self._condition(made, first)
             self._take()
-            first = self._next
+            first = self.cursor.next
             other = self._condition(self._chain("or", ir.Or, self._both, depth), first)
             made = ir.Or((ir.And((one, ir.Not(other))), ir.And((ir.Not(one), other))))
         return made
@@ -160,40 +146,40 @@ class ExpressionReader:
         part: Callable[[int], Operand],
         depth: int,
     ) -> Operand:
-        first = self._next
+        first = self.cursor.next
         made = part(depth)
         if not self._is(word):
             return made
         items = [self._condition(made, first)]
         while self._is(word):
             self._take()
-            first = self._next
+            first = self.cursor.next
             items.append(self._condition(part(depth), first))
         return kind(tuple(items))
 
-    def _too_deep(self, token: _Token) -> Refusal:
+    def _too_deep(self, token: Token) -> Refusal:
         message = f"the expression is nested deeper than {_MAX_DEPTH} levels"
         return wrong(message, self.block.span(token.start, token.end))
 
     def _negated(self, depth: int) -> Operand:
         if depth > _MAX_DEPTH:
-            raise self._too_deep(self._next)
+            raise self._too_deep(self.cursor.next)
         if not self._is("not", "!"):
             return self._compared(depth)
         self._take()
-        first = self._next
+        first = self.cursor.next
         return ir.Not(self._condition(self._negated(depth + 1), first))
 
     def _compared(self, depth: int) -> Operand:
-        first = self._next
+        first = self.cursor.next
         left = self._sum(depth)
         if self._is(*_RELATIONS):
             sign = self._take().text
             a = self._value(left, first)
-            b = self._value(self._sum(depth), self._next)
+            b = self._value(self._sum(depth), self.cursor.next)
             made = self._comparison(a, _RELATIONS[sign], b, self._span(first))
             return ir.Not(made) if sign == "!=" else made
-        if self._is("not") and self.tokens[self.at + 1].text.lower() in ("in", "like"):
+        if self._is("not") and self.cursor.peek(1).text.lower() in ("in", "like"):
             negation = self._take()
             what = f"`NOT {self._take().text}` behind a field"
             span = self.block.span(negation.start, negation.end)
@@ -211,26 +197,26 @@ class ExpressionReader:
         return left
 
     def _sum(self, depth: int) -> Operand:
-        first = self._next
+        first = self.cursor.next
         made = self._product(depth)
         while self._is("+", "-", "."):
             sign = self._take()
             depth += 1
             if sign.text == ".":
                 raise unsupported("joining texts", self.block.span(sign.start, sign.end))
-            right = self._value(self._product(depth), self._next)
+            right = self._value(self._product(depth), self.cursor.next)
             made = ir.Arithmetic(sign.text, self._value(made, first), right)
         return made
 
     def _product(self, depth: int) -> Operand:
-        first = self._next
+        first = self.cursor.next
         made = self._atom(depth)
         while self._is("*", "/", "%"):
             sign = self._take()
             depth += 1
             if sign.text == "%":
                 raise unsupported("the rest of a division", self._span(sign))
-            right = self._value(self._atom(depth), self._next)
+            right = self._value(self._atom(depth), self.cursor.next)
             made = ir.Arithmetic(sign.text, self._value(made, first), right)
         return made
 
@@ -239,11 +225,10 @@ class ExpressionReader:
         if depth > _MAX_DEPTH:
             raise self._too_deep(token)
         if token.kind == "sign" and token.text == "(":
-            made = self._either(depth + 1)
-            if not self._is(")"):
-                raise wrong("this `(` is never closed", self.block.span(token.start, token.end))
-            self._take()
-            return made
+            inner = self._either(depth + 1)
+            message = "this `(` is never closed"
+            self.cursor.expect("sign", ")", message=message, place=token)
+            return inner
         if token.kind == "sign" and token.text == "-":
             return ir.Arithmetic("-", ir.Constant(0), self._value(self._atom(depth + 1), token))
         if token.kind == "name" and self._is("("):
@@ -259,7 +244,7 @@ class ExpressionReader:
             return ir.Field(token.text[1:-1])
         return self._constant(token)
 
-    def _constant(self, token: _Token) -> ir.Value:
+    def _constant(self, token: Token) -> ir.Value:
         if token.kind == "string":
             return ir.Constant(re.sub(r'\\([\\"])', r"\1", token.text[1:-1]))
         if token.kind == "number":
@@ -270,7 +255,7 @@ class ExpressionReader:
         opened = self._take()
         made: list[ir.Value] = []
         while not self._is(")"):
-            first = self._next
+            first = self.cursor.next
             made.append(self._value(self._either(depth + 1), first))
             if self._is(","):
                 self._take()
@@ -279,7 +264,7 @@ class ExpressionReader:
         self._take()
         return made
 
-    def _call(self, name: _Token, depth: int) -> Operand:
+    def _call(self, name: Token, depth: int) -> Operand:
         known = name.text.lower()
         where = self.block.span(name.start, name.end)
         if known not in _FUNCTIONS:

@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Literal
 
-from attrs import field, frozen
+from attrs import frozen
 
 from .. import ir
 from ..diagnostics import Block, Diagnostic, Span, codes
 from ..ir import Relation
 from ..pattern import Pattern
+from ..syntax import END, Token, TokenCursor
 from .query import unsupported, wrong
-
-Kind = Literal["word", "string", "sign", "macro", "end"]
 
 _MAX_TEXT = 100_000
 _MAX_DEPTH = 100
@@ -83,25 +81,13 @@ class Dialect:
     saved: frozenset[str]
 
 
-@frozen
-class Token:
-    """A piece of a query: ``text`` is what it means, ``start`` and ``end`` where it stands in the
-    block."""
-
-    kind: Kind
-    text: str
-    start: int
-    end: int
-    tight: bool = field(default=False)
-    """Nothing stands between this token and the one before."""
-
-
 _SIGNS = ("!=", "<=", ">=", "=", "<", ">", "(", ")", "[", "]", ",", "|")
 _STOPS = frozenset('()[],|=<>"` \t\r\n')
 
 
 def scan(block: Block, dialect: Dialect) -> list[Token]:
-    """The tokens of a query, the last one its end. Raises `Refusal`."""
+    """The tokens of a query: words, strings, signs and macros, the last one its end. Raises
+    `Refusal`."""
     text = block.text
     if len(text) > _MAX_TEXT:
         raise wrong(f"the query is longer than {_MAX_TEXT} characters", block.span(0, 0))
@@ -132,9 +118,9 @@ def scan(block: Block, dialect: Dialect) -> list[Token]:
         else:
             end = _word_end(text, at, dialect)
             kind, meant = "word", text[at:end]
-        tokens.append(Token(kind, meant, at, end, tight))  # type: ignore[arg-type]
+        tokens.append(Token(kind, meant, at, end, tight))
         at = end
-    tokens.append(Token("end", "", len(text.rstrip()), len(text.rstrip())))
+    tokens.append(Token(END, "", len(text.rstrip()), len(text.rstrip())))
     return tokens
 
 
@@ -159,50 +145,37 @@ def _word_end(text: str, at: int, dialect: Dialect) -> int:
 
 
 class TermReader:
-    """Reads search terms from tokens; ``at`` is the place of the next one."""
+    """Reads search terms from tokens. ``said`` is what there is to say of what was read."""
 
     def __init__(self, block: Block, tokens: list[Token], dialect: Dialect) -> None:
         self.block = block
-        self.tokens = tokens
+        self.cursor = TokenCursor(tokens, lambda said, *place: wrong(said, block.span(*place)))
         self.dialect = dialect
-        self.at = 0
         self.said: list[Diagnostic] = []
         # How many terms say where data lies.
         self.sourced = 0
 
     # Tokens
 
-    @property
-    def next(self) -> Token:
-        """The token at hand."""
-        return self.tokens[min(self.at, len(self.tokens) - 1)]
-
     def span(self, first: Token, last: Token | None = None) -> Span:
         """Where tokens stand."""
         return self.block.span(first.start, (last or first).end)
 
-    def take(self) -> Token:
-        """The token at hand; goes on to the next."""
-        token = self.next
-        self.at += 1
-        return token
-
     def sign(self, *texts: str) -> bool:
         """Whether one of these signs is next."""
-        return self.next.kind == "sign" and self.next.text in texts
+        return self.cursor.is_next("sign", *texts)
 
     def keyword(self, *words: str) -> bool:
         """Whether one of these words is next, in capitals where the dialect wants them."""
-        token = self.next
+        token = self.cursor.next
         if token.kind != "word":
             return False
         return (token.text.upper() if self.dialect.folded else token.text) in words
 
     def close(self, bracket: str, opened: Token) -> Token:
         """The closing bracket of an opened one."""
-        if not self.sign(bracket):
-            raise wrong(f"this `{opened.text}` is never closed", self.span(opened))
-        return self.take()
+        message = f"this `{opened.text}` is never closed"
+        return self.cursor.expect("sign", bracket, message=message, place=opened)
 
     # Terms
 
@@ -210,20 +183,20 @@ class TermReader:
         """The condition of the terms up to a closing bracket, a pipe or the end."""
         if depth > _MAX_DEPTH:
             message = f"the query is nested deeper than {_MAX_DEPTH} levels"
-            raise wrong(message, self.span(self.next))
+            raise wrong(message, self.span(self.cursor.next))
         items: list[ir.Condition] = []
-        while not (self.next.kind == "end" or self.sign(")", "]", "|")):
+        while not (self.cursor.next.kind == END or self.sign(")", "]", "|")):
             if items and self.keyword("AND"):
-                self.take()
+                self.cursor.take()
             items.append(self._alternatives(depth))
         if not items:
-            raise wrong("a search term is missing here", self.span(self.next))
+            raise wrong("a search term is missing here", self.span(self.cursor.next))
         return items[0] if len(items) == 1 else ir.And(tuple(items))
 
     def _alternatives(self, depth: int) -> ir.Condition:
         items = [self._item(depth, positive=True)]
         while self.keyword("OR"):
-            self.take()
+            self.cursor.take()
             items.append(self._item(depth, positive=True))
         return items[0] if len(items) == 1 else ir.Or(tuple(items))
 
@@ -233,14 +206,14 @@ class TermReader:
             if self._minus():
                 self._drop_minus()
             else:
-                self.take()
+                self.cursor.take()
             negations += 1
-        first = self.at
+        first = self.cursor.at
         sourced = self.sourced
         made = self._plain(depth)
         if negations and self.sourced > sourced:
             what = "the exclusion of a place where data lies"
-            raise unsupported(what, self.span(self.tokens[first], self.tokens[self.at - 1]))
+            raise unsupported(what, self.span(self.cursor.token_at(first), self.cursor.previous))
         for _ in range(negations % 2):
             made = ir.Not(ir.IsTrue(made))
         if negations and negations % 2 == 0:
@@ -248,19 +221,19 @@ class TermReader:
         return made
 
     def _minus(self) -> bool:
-        token = self.next
+        token = self.cursor.next
         return self.dialect.minus and token.kind == "word" and token.text.startswith("-")
 
     def _drop_minus(self) -> None:
-        token = self.next
+        token = self.cursor.next
         if len(token.text) == 1:
-            self.take()
+            self.cursor.take()
             return
         shorter = Token("word", token.text[1:], token.start + 1, token.end)
-        self.tokens[self.at] = shorter
+        self.cursor.replace_next(shorter)
 
     def _plain(self, depth: int) -> ir.Condition:
-        token = self.take()
+        token = self.cursor.take()
         if token.kind == "macro" and (said := shipped_macro(token.text)):
             self.sourced += 1
             self.said.append(Diagnostic(codes.DATA_SOURCE, said, self.span(token)))
@@ -290,9 +263,9 @@ class TermReader:
     def _refuse_lookalikes(self, token: Token) -> None:
         """Refuses what is no word to be looked for, though it would read as one."""
         directive = token.text in _DIRECTIVES and not self.dialect.minus
-        if directive and self.next.tight and self.sign("("):
+        if directive and self.cursor.next.tight and self.sign("("):
             raise unsupported(f"the directive `{token.text}`", self.span(token))
-        ahead = self.tokens[self.at + 1 : self.at + 3]
+        ahead = [self.cursor.peek(1), self.cursor.peek(2)]
         words = [t.text.upper() for t in ahead]
         if self.keyword("NOT", "not") and words == ["IN", self.dialect.brackets[0]]:
             note = f"`NOT` stands before the field: `NOT {token.text} IN`"
@@ -316,11 +289,11 @@ class TermReader:
         return ir.Field(token.text)
 
     def _test(self, name: Token) -> ir.Condition:
-        sign = self.take()
-        token = self.next
+        sign = self.cursor.take()
+        token = self.cursor.next
         if token.kind not in ("word", "string"):
             raise wrong("a value is missing here", self.span(sign))
-        self.take()
+        self.cursor.take()
         span = self.span(name, token)
         key = name.text.lower() if self.dialect.folded else name.text
         if key in self.dialect.saved:
@@ -361,31 +334,31 @@ class TermReader:
         return made[0] if len(made) == 1 else ir.Or(tuple(made))
 
     def _listed(self, name: Token) -> ir.Condition:
-        self.take()
-        opened = self.next
+        self.cursor.take()
+        opened = self.cursor.next
         opening, closing = self.dialect.brackets[0], self.dialect.brackets[1]
         texts: list[str] = []
         last = opened
         if self.dialect.minus and opened.kind == "string":
             # LogPoint also takes one value without brackets; a bare word is the name of a list.
-            texts.append(self.take().text)
+            texts.append(self.cursor.take().text)
         elif self.dialect.minus and opened.kind == "word":
             note = "only the installation that the query was written for knows what is in it"
             raise unsupported(f"the list `{opened.text}`", self.span(opened), note)
         else:
             if not self.sign(opening):
                 raise wrong(f"a list begins with `{opening}`", self.span(opened))
-            self.take()
+            self.cursor.take()
             while not self.sign(closing):
-                token = self.next
+                token = self.cursor.next
                 if token.kind not in ("word", "string"):
                     raise wrong(f"this `{opening}` is never closed", self.span(opened))
-                self.take()
+                self.cursor.take()
                 text = token.text if token.kind == "string" else self.dialect.word(token.text)
                 texts.append(text)
                 if self.sign(","):
-                    self.take()
-            last = self.take()
+                    self.cursor.take()
+            last = self.cursor.take()
         if not texts:
             raise wrong("the list is empty", self.span(opened))
         return self._equal(self._name(name), tuple(texts), self.span(name, last))

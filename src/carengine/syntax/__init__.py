@@ -6,11 +6,15 @@ Lark is imported when the first text is parsed, not before.
 """
 
 from . import ast
+from .cursor import END, Token, TokenCursor
 from .parser import Parsed, parse_condition, parse_program, parse_value
 from .printer import print_expression, print_program, print_statement
 
 __all__ = [
+    "END",
     "Parsed",
+    "Token",
+    "TokenCursor",
     "ast",
     "parse_condition",
     "parse_program",

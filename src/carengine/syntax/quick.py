@@ -20,6 +20,7 @@ import re
 
 from ..diagnostics import Block
 from . import ast
+from .cursor import END, Token, TokenCursor
 
 _LONGEST = 10_000
 _DEEPEST = 20
@@ -46,14 +47,17 @@ _WORDS = frozenset(
 """Words that the grammar reads as keywords at some place; as names they are left to it."""
 
 _OPERATORS = {operator.value: operator for operator in ast.Operator} | {"==": ast.Operator.EQUAL}
-_AFTER_NUMBER = frozenset(["", ")", "]", ",", "and", "or", "exists", "in", "not", *_OPERATORS])
+_AFTER_NUMBER = frozenset([END, ")", "]", ",", "and", "or", "exists", "in", "not", *_OPERATORS])
 
-Token = tuple[str, str, int, int]
 Placed = tuple[ast.Expression, int, int]
 
 
 class _NotPlainError(Exception):
     """The grammar has to read it."""
+
+
+def _not_plain(message: str, start: int, end: int) -> _NotPlainError:
+    return _NotPlainError()
 
 
 def read(block: Block) -> ast.Expression | None:
@@ -67,9 +71,9 @@ def read(block: Block) -> ast.Expression | None:
     if len(block.text) > _LONGEST:
         return None
     try:
-        reader = _Reader(block, _tokens(block.text))
+        reader = PlainExpressionReader(block, _tokens(block.text))
         expression, _, _ = reader.any_of(0)
-        reader.take("")
+        reader.take(END)
     except _NotPlainError:
         return None
     return expression
@@ -78,7 +82,7 @@ def read(block: Block) -> ast.Expression | None:
 def _tokens(text: str) -> list[Token]:
     """The tokens as kind, text and place. The kind of a keyword is the word, that of a sign the
     sign."""
-    made: list[Token] = []
+    tokens: list[Token] = []
     place = 0
     while True:
         found = _TOKEN.match(text, place)
@@ -88,45 +92,43 @@ def _tokens(text: str) -> list[Token]:
         word = found[kind]
         start, place = found.span(kind)
         if kind == "end":
-            made.append(("", "", start, place))
-            return made
+            tokens.append(Token(END, "", start, place))
+            return tokens
         if kind == "name" and word.lower() in _WORDS:
             kind = word.lower()
         elif kind == "sign":
             kind = word
-            if made and made[-1][0] in _WORDS:
+            if tokens and tokens[-1].kind in _WORDS:
                 # A keyword before one of these is a name.
-                constant = made[-1][0] in ("null", "true", "false")
+                constant = tokens[-1].kind in ("null", "true", "false")
                 if word == "." or (word in ("=", "==") and not constant):
                     raise _NotPlainError
-        made.append((kind, word, start, place))
+        tokens.append(Token(kind, word, start, place))
 
 
-class _Reader:
-    """Tokens being read, by recursive descent: one method for each rule of the grammar."""
+class PlainExpressionReader:
+    """Reads tokens by recursive descent: one method for each rule of the grammar."""
 
     def __init__(self, block: Block, tokens: list[Token]) -> None:
         self.block = block
-        self.tokens = tokens
-        self.place = 0
+        self.cursor = TokenCursor(tokens, _not_plain)
 
     @property
     def kind(self) -> str:
-        return self.tokens[self.place][0]
+        """The kind of the token at hand."""
+        return self.cursor.next.kind
 
     def take(self, kind: str) -> Token:
-        token = self.tokens[self.place]
-        if token[0] != kind:
-            raise _NotPlainError
-        self.place += 1
-        return token
+        """The token at hand, which has to be of a kind."""
+        return self.cursor.expect(kind, message="")
 
     def any_of(self, depth: int) -> Placed:
+        """Alternatives between ``or``, with where they begin and end."""
         if depth > _DEEPEST:
             raise _NotPlainError
         items = [self._all_of(depth)]
         while self.kind == "or":
-            self.place += 1
+            self.cursor.take()
             items.append(self._all_of(depth))
         if len(items) == 1:
             return items[0]
@@ -137,7 +139,7 @@ class _Reader:
     def _all_of(self, depth: int) -> Placed:
         items = [self._negation(depth)]
         while self.kind == "and":
-            self.place += 1
+            self.cursor.take()
             items.append(self._negation(depth))
         if len(items) == 1:
             return items[0]
@@ -148,7 +150,7 @@ class _Reader:
     def _negation(self, depth: int) -> Placed:
         if self.kind != "not":
             return self._predicate(depth)
-        start = self.take("not")[2]
+        start = self.take("not").start
         item, _, end = self._negation(depth + 1) if depth < _DEEPEST else self._give_up()
         return ast.NotExpression(item, span=self.block.span(start, end)), start, end
 
@@ -159,7 +161,7 @@ class _Reader:
         value, start, end = self._atom(depth)
         kind = self.kind
         if kind in _OPERATORS:
-            self.place += 1
+            self.cursor.take()
             right, _, end = self._atom(depth)
             if self.kind in _OPERATORS:
                 raise _NotPlainError
@@ -170,10 +172,10 @@ class _Reader:
                 end,
             )
         if kind == "exists":
-            end = self.take("exists")[3]
+            end = self.take("exists").end
             return ast.ExistsExpression(value, span=self.block.span(start, end)), start, end
         if kind in ("in", "not"):
-            self.place += 1
+            self.cursor.take()
             if kind == "not":
                 self.take("in")
             if self.kind not in ("[", "name"):
@@ -184,8 +186,7 @@ class _Reader:
         return value, start, end
 
     def _atom(self, depth: int) -> Placed:
-        kind, word, start, end = self.tokens[self.place]
-        self.place += 1
+        kind, word, start, end, _ = self.cursor.take()
         made: ast.Expression
         match kind:
             case "name":
@@ -205,16 +206,16 @@ class _Reader:
                 made = ast.ListExpression(items, span=self.block.span(start, end))
             case "(":
                 inner, _, _ = self.any_of(depth + 1)
-                return inner, start, self.take(")")[3]
+                return inner, start, self.take(")").end
             case _:
                 raise _NotPlainError
         return made, start, end
 
     def _number(self, start: int) -> Placed:
-        negative = self.tokens[self.place - 1][0] == "-"
+        negative = self.cursor.previous.kind == "-"
         if negative:
             self.take("number")
-        _, word, _, end = self.tokens[self.place - 1]
+        _, word, _, end, _ = self.cursor.previous
         if self.kind not in _AFTER_NUMBER:
             # A unit of time may follow, or a network.
             raise _NotPlainError
@@ -223,11 +224,11 @@ class _Reader:
         return made, start, end
 
     def _path(self, start: int) -> Placed:
-        path = [_plain(self.tokens[self.place - 1][1])]
-        end = self.tokens[self.place - 1][3]
+        first = self.cursor.previous
+        path, end = [_plain(first.text)], first.end
         while self.kind == ".":
-            self.place += 1
-            _, word, _, end = self.take("name")
+            self.cursor.take()
+            _, word, _, end, _ = self.take("name")
             path.append(_plain(word))
         return ast.FieldPath(tuple(path), span=self.block.span(start, end)), start, end
 
@@ -246,7 +247,7 @@ class _Reader:
                 self.take(",")
                 if self.kind == closing:
                     raise _NotPlainError
-        return tuple(items), self.take(closing)[3]
+        return tuple(items), self.take(closing).end
 
 
 def _plain(word: str) -> str:

@@ -16,9 +16,10 @@ from collections.abc import Callable
 
 from ... import ir
 from ...diagnostics import Block, Diagnostic
+from ...syntax import Token
 from ..query import Reading, Refusal, finished
 from ..splunk.reader import CommandReader
-from ..terms import Dialect, Token, scan
+from ..terms import Dialect, scan
 
 LANGUAGE = "logpoint"
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 from ... import ir
 from ...pattern import Pattern
+from ...syntax import END, Token, TokenCursor
 
 _TOKEN = re.compile(r"\s*(?:([()])|([A-Za-z0-9_*.-]+)|(\S))")
 _MAX_LENGTH = 20_000
@@ -46,10 +47,10 @@ def parse_condition(text: str, detections: Mapping[str, ir.Condition]) -> ir.Con
     >>> parse_condition("a or b", {"a": ir.Truth(True), "b": ir.Truth(None)})
     Or(items=(Truth(value=True), Truth(value=None)))
     """
-    return _Parser(text, detections).parse()
+    return SigmaConditionReader(text, detections).read()
 
 
-class _Parser:
+class SigmaConditionReader:
     """Operators wait on one stack until their operands, on the other, are complete."""
 
     def __init__(self, text: str, detections: Mapping[str, ir.Condition]) -> None:
@@ -58,15 +59,15 @@ class _Parser:
         self.operands: list[ir.Condition] = []
         self.waiting: list[tuple[str, int]] = []
 
-    def parse(self) -> ir.Condition:
+    def read(self) -> ir.Condition:
+        """The condition. Raises `ConditionError`."""
         if len(self.text) > _MAX_LENGTH:
             raise ConditionError(f"it is longer than {_MAX_LENGTH} characters", 0, 0)
-        tokens = self._tokens()
+        cursor = TokenCursor(self._tokens(), ConditionError)
         wanted = True  # an operand has to come next
-        place = 0
-        while place < len(tokens):
-            word, start, end = tokens[place]
-            place += 1
+        while cursor.left:
+            token = cursor.take()
+            word, start = token.text, token.start
             lower = word.lower() if word not in self.detections else word
             if wanted:
                 if lower == "not":
@@ -74,14 +75,14 @@ class _Parser:
                 elif word == "(":
                     self._wait("(", start)
                 elif word == ")" or lower in ("and", "or"):
-                    raise ConditionError(f"a detection is missing before {word}", start, end)
-                elif place + 1 < len(tokens) and tokens[place][0].lower() == "of":
-                    pattern, _, last = tokens[place + 1]
-                    self.operands.append(self._several(lower, pattern, start, last))
-                    place += 2
+                    raise cursor.error(f"a detection is missing before {word}", token)
+                elif cursor.left > 1 and cursor.next.text.lower() == "of":
+                    cursor.take()
+                    pattern = cursor.take()
+                    self.operands.append(self._several(lower, pattern.text, start, pattern.end))
                     wanted = False
                 else:
-                    self.operands.append(self._one(word, start, end))
+                    self.operands.append(self._one(word, start, token.end))
                     wanted = False
             elif lower in ("and", "or"):
                 self._reduce(_BINDING[lower])
@@ -90,10 +91,10 @@ class _Parser:
             elif word == ")":
                 self._reduce(0)
                 if not self.waiting:
-                    raise ConditionError("this parenthesis closes none", start, end)
+                    raise cursor.error("this parenthesis closes none", token)
                 self.waiting.pop()
             else:
-                raise ConditionError(f"`and` or `or` is missing before {word}", start, end)
+                raise cursor.error(f"`and` or `or` is missing before {word}", token)
         if wanted:
             raise ConditionError(
                 "a detection is missing at the end", len(self.text), len(self.text)
@@ -102,11 +103,11 @@ class _Parser:
         if self.waiting:
             start = self.waiting[-1][1]
             raise ConditionError("this parenthesis is never closed", start, start + 1)
-        [made] = self.operands
-        return made
+        [condition] = self.operands
+        return condition
 
-    def _tokens(self) -> list[tuple[str, int, int]]:
-        found = []
+    def _tokens(self) -> list[Token]:
+        tokens = []
         end = len(self.text.rstrip())
         place = 0
         while place < end:
@@ -121,8 +122,9 @@ class _Parser:
             if token[3]:
                 raise ConditionError(f"{token[3]} means nothing here", token.start(3), place)
             group = 1 if token[1] else 2
-            found.append((token[group], token.start(group), place))
-        return found
+            kind = "sign" if token[1] else "word"
+            tokens.append(Token(kind, token[group], token.start(group), place))
+        return [*tokens, Token(END, "", end, end)]
 
     def _wait(self, operator: str, start: int) -> None:
         if len(self.waiting) >= _MAX_DEPTH:

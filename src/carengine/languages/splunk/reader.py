@@ -25,6 +25,7 @@ from attrs import evolve
 from ... import ir
 from ...diagnostics import Block, Diagnostic, Span, codes
 from ...pattern import Pattern
+from ...syntax import END, Token
 from ..expressions import ExpressionReader, of_raw_text
 from ..query import (
     Reading,
@@ -36,7 +37,7 @@ from ..query import (
     unsupported,
     wrong,
 )
-from ..terms import Dialect, TermReader, Token, scan, shipped_macro
+from ..terms import Dialect, TermReader, scan, shipped_macro
 
 LANGUAGE = "splunk"
 
@@ -114,15 +115,15 @@ class CommandReader:
         """The plan of the whole query."""
         terms = self.terms
         plan: ir.Plan = native_search(terms.dialect.name)
-        if len(terms.tokens) == 1:
-            raise wrong("the query is empty", terms.span(terms.next))
+        if not terms.cursor.left:
+            raise wrong("the query is empty", terms.span(terms.cursor.next))
         if not terms.sign("|"):
-            if terms.keyword("search") or terms.next.text == "search":
-                terms.take()
+            if terms.keyword("search") or terms.cursor.next.text == "search":
+                terms.cursor.take()
             plan = self._searched(plan)
         while terms.sign("|"):
-            terms.take()
-            name = terms.take()
+            terms.cursor.take()
+            name = terms.cursor.take()
             if name.kind == "macro" and (said := shipped_macro(name.text)):
                 terms.said.append(Diagnostic(codes.DATA_SOURCE, said, terms.span(name)))
                 continue
@@ -143,12 +144,14 @@ class CommandReader:
             for used in list(names_of(plan))[before:]:
                 if used in self.opaque:
                     raise self.opaque[used]
-        if terms.next.kind != "end":
-            raise wrong(f"`{terms.next.text}` was never opened", terms.span(terms.next))
+        if terms.cursor.next.kind != END:
+            raise wrong(
+                f"`{terms.cursor.next.text}` was never opened", terms.span(terms.cursor.next)
+            )
         return plan
 
     def _searched(self, plan: ir.Plan) -> ir.Plan:
-        first = self.terms.next
+        first = self.terms.cursor.next
         condition = ir.simplify(of_raw_text(self.terms.search()))
         return ir.Filter(plan, condition, self._since(first))
 
@@ -160,7 +163,7 @@ class CommandReader:
         return evolve(plan, columns=columns)
 
     def _since(self, first: Token) -> Span:
-        return self.terms.span(first, self.terms.tokens[self.terms.at - 1])
+        return self.terms.span(first, self.terms.cursor.previous)
 
     def search(self, plan: ir.Plan, _: Token) -> ir.Plan:
         """``search TERMS``."""
@@ -177,9 +180,9 @@ class CommandReader:
     def regex(self, plan: ir.Plan, name: Token) -> ir.Plan:
         """``regex field="expression"``, or the expression alone for the text of the event."""
         terms = self.terms
-        field = terms.take()
+        field = terms.cursor.take()
         if terms.sign("=", "!="):
-            of, sign, token = field.text, terms.take().text, terms.take()
+            of, sign, token = field.text, terms.cursor.take().text, terms.cursor.take()
         else:
             of, sign, token = "_raw", "=", field
         if token.kind not in ("string", "word"):
@@ -197,14 +200,14 @@ class CommandReader:
     def eval(self, plan: ir.Plan, name: Token) -> ir.Plan:
         """``eval field=EXPRESSION``, several between commas."""
         while True:
-            target = self.terms.take()
+            target = self.terms.cursor.take()
             if not self.terms.sign("="):
-                raise wrong("`=` is missing here", self.terms.span(self.terms.next))
-            self.terms.take()
+                raise wrong("`=` is missing here", self.terms.span(self.terms.cursor.next))
+            self.terms.cursor.take()
             plan = self._computed(plan, target, name)
             if not self.terms.sign(","):
                 return plan
-            self.terms.take()
+            self.terms.cursor.take()
 
     def _computed(self, plan: ir.Plan, target: Token, name: Token) -> ir.Plan:
         start, end = self._rest(",")
@@ -232,12 +235,14 @@ class CommandReader:
     def _rest(self, stop: str = "") -> tuple[int, int]:
         """Where the rest of a command stands: up to a pipe, or ``stop`` outside brackets."""
         terms = self.terms
-        start = terms.next.start
+        start = terms.cursor.next.start
         depth = 0
-        while not (terms.next.kind == "end" or terms.sign("|") or (not depth and terms.sign(stop))):
+        while not (
+            terms.cursor.next.kind == END or terms.sign("|") or (not depth and terms.sign(stop))
+        ):
             depth += terms.sign("(") - terms.sign(")")
-            terms.take()
-        return start, terms.tokens[terms.at - 1].end
+            terms.cursor.take()
+        return start, terms.cursor.previous.end
 
     def fields(self, plan: ir.Plan, name: Token) -> ir.Plan:
         """``table`` or ``fields``: the columns that are shown."""
@@ -266,9 +271,9 @@ class CommandReader:
     def sort(self, plan: ir.Plan, _: Token) -> ir.Plan:
         """``sort FIELDS``: the order in which results are shown."""
         terms = self.terms
-        first = terms.next
-        while not (terms.next.kind == "end" or terms.sign("|", "]")):
-            terms.take()
+        first = terms.cursor.next
+        while not (terms.cursor.next.kind == END or terms.sign("|", "]")):
+            terms.cursor.take()
         if first.text != "0":
             message = (
                 "Splunk's `sort` without a 0 leaves out what is behind the first 10,000 results"
@@ -280,8 +285,8 @@ class CommandReader:
     def _names(self) -> list[Token]:
         terms = self.terms
         found = []
-        while not (terms.next.kind == "end" or terms.sign("|", ")", "]")):
-            token = terms.take()
+        while not (terms.cursor.next.kind == END or terms.sign("|", ")", "]")):
+            token = terms.cursor.take()
             if token.kind in ("word", "string"):
                 found.append(token)
             elif token.text != ",":
@@ -339,12 +344,12 @@ class CommandReader:
         terms = self.terms
         columns: list[ir.Column] = []
         while not (
-            terms.next.kind == "end" or terms.sign("|") or self._word("by", "from", "where")
+            terms.cursor.next.kind == END or terms.sign("|") or self._word("by", "from", "where")
         ):
             if terms.sign(","):
-                terms.take()
+                terms.cursor.take()
                 continue
-            name = terms.take()
+            name = terms.cursor.take()
             if name.kind == "macro" and (said := shipped_macro(name.text)):
                 terms.said.append(Diagnostic(codes.DATA_SOURCE, said, terms.span(name)))
                 continue
@@ -354,12 +359,12 @@ class CommandReader:
             value: ir.Value | None = None
             label = name.text
             if terms.sign("("):
-                opened = terms.take()
+                opened = terms.cursor.take()
                 if terms.sign(")") and terms.dialect.minus:
                     # LogPoint calls the column as the query does.
                     label = f"{name.text}()"
                 if not terms.sign(")"):
-                    of = terms.take()
+                    of = terms.cursor.take()
                     if of.text == "eval" and terms.sign("("):
                         raise unsupported("an aggregate over `eval`", terms.span(name, of))
                     self._plain_name(of)
@@ -369,8 +374,8 @@ class CommandReader:
             if function != "count" and value is None:
                 raise wrong(f"`{name.text}` needs a field", terms.span(name))
             if self._word("as"):
-                terms.take()
-                label = terms.take().text
+                terms.cursor.take()
+                label = terms.cursor.take().text
             if isinstance(value, ir.Field) and value.name in self.opaque:
                 self.opaque[label] = self.opaque[value.name]
             else:
@@ -378,12 +383,14 @@ class CommandReader:
         return columns
 
     def _word(self, *words: str) -> bool:
-        return self.terms.next.kind == "word" and self.terms.next.text.lower() in words
+        return (
+            self.terms.cursor.next.kind == "word" and self.terms.cursor.next.text.lower() in words
+        )
 
     def _keys(self) -> list[str]:
         if not self._word("by"):
             return []
-        self.terms.take()
+        self.terms.cursor.take()
         return [token.text for token in self._names()]
 
     def tstats(self, plan: ir.Plan, name: Token) -> ir.Plan:
@@ -392,36 +399,32 @@ class CommandReader:
         terms = self.terms
         columns = self._aggregates()
         if self._word("from"):
-            terms.take()
-            key = terms.take()
+            terms.cursor.take()
+            key = terms.cursor.take()
             if key.text.lower() != "datamodel" or not terms.sign("="):
                 raise unsupported("`tstats` over anything but a data model", terms.span(key))
-            terms.take()
-            model = terms.take()
+            terms.cursor.take()
+            model = terms.cursor.take()
             dataset = model.text.rpartition(".")[2]
             chosen = ir.Match(ir.Field("datamodel"), (Pattern.literal(dataset),), terms.span(model))
             plan = ir.Filter(plan, chosen, terms.span(model))
         if self._word("where"):
-            terms.take()
-            until = self._until_by()
-            whole, terms.tokens = (
-                terms.tokens,
-                [*terms.tokens[:until], _end_at(terms.tokens[until])],
-            )
-            condition = terms.search()
-            terms.tokens = whole
+            terms.cursor.take()
+            with terms.cursor.until(self._before_by()):
+                condition = terms.search()
             plan = ir.Filter(plan, ir.simplify(condition), self._since(name))
         return self._aggregated(plan, columns, self._keys(), name)
 
-    def _until_by(self) -> int:
-        tokens = self.terms.tokens
-        for place in range(self.terms.at, len(tokens)):
-            token = tokens[place]
-            if token.kind == "end" or (token.kind == "sign" and token.text == "|"):
-                return place
+    def _before_by(self) -> int:
+        """How many tokens stand before ``by``, or before the end of the command."""
+        cursor = self.terms.cursor
+        for ahead in range(cursor.left):
+            token = cursor.peek(ahead)
+            if token.kind == "sign" and token.text == "|":
+                return ahead
             if token.kind == "word" and token.text.lower() == "by":
-                return place
-        return len(tokens) - 1
+                return ahead
+        return cursor.left
 
 
 _DROPPED = re.compile(r"""`drop_dm_object_name\(["']?(\w+)["']?\)`""")
@@ -434,10 +437,6 @@ def _computes_text(value: ir.Value) -> bool:
             return True
         case _:
             return any(map(_computes_text, ir.operands(value)))
-
-
-def _end_at(token: Token) -> Token:
-    return Token("end", "", token.start, token.start)
 
 
 def _time(name: str) -> str:
