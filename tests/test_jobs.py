@@ -302,7 +302,7 @@ def test_matches_are_there_to_be_compared(tmp_path: Path) -> None:
         assert found["codes"] == {"CE502": 2, "CE503": 1}
         assert found["looked"]
     origins = [json.loads(text)["events"][0]["record"] for text in found["found"][:-3]]
-    assert max(origins) == 602
+    assert max(origins) == 603
 
 
 def test_every_form_is_read(tmp_path: Path) -> None:

@@ -114,7 +114,9 @@ LAYOUTS = {
 def test_every_layout_gives_the_same_records(layout: str) -> None:
     for stream in (io.BytesIO(LAYOUTS[layout]), io.BufferedReader(Pipe(LAYOUTS[layout]))):
         reading = read_events("-", stdin=stream)
-        assert list(reading) == [Record(x, "-", n) for n, x in enumerate((A, B, C), 1)]
+        # Where a record is a line it has the line's number.
+        numbers = (3, 6, 9) if layout == "blank lines" else (1, 2, 3)
+        assert list(reading) == [Record(x, "-", n) for n, x in zip(numbers, (A, B, C), strict=True)]
         assert (reading.records, reading.unreadable, reading.sources) == (3, 0, 1)
         assert reading.diagnostics == ()
 
@@ -138,7 +140,7 @@ HOSTILE: dict[str, tuple[bytes, list[int], int, list[str]]] = {
     "cut last": (b'{}\n{"a', [1], 2, ["CE502"]),
     "text amid": (b"<13>Oct 1 x\n{}\nOct 2 y\n{}\n", [1, 2, 4], 4, ["CE502"]),
     "log lines amid": (b'[10:15] INFO\n{"a":1}\n', [2], 2, ["CE502"]),
-    "blank lines do not count": (b"{}\n\n \n5\n\n{}\n", [1, 3], 3, ["CE502"]),
+    "blank lines are no records": (b"{}\n\n \n5\n\n{}\n", [1, 6], 3, ["CE502"]),
     "NaN": (b'{"a":NaN}\n{}\n{"a":-Infinity}\n', [2], 3, ["CE502"] * 2),
     "too large a number": (b'{"a":1e999}\n{}\n{"a":' + b"9" * 5000 + b"}", [1, 2, 3], 3, []),
     "NUL bytes": (b'{"a":"\0"}\n{}\n\0\0\n{"a":1}\0\n', [2], 4, ["CE502"] * 3),
@@ -211,12 +213,16 @@ def test_hostile_text(case: str) -> None:
     assert all(diagnostic.where.startswith("-") for diagnostic in reading.diagnostics)
 
 
-def test_positions_are_lines_and_numbers_leave_blank_lines_out() -> None:
+def test_positions_are_lines_and_so_are_numbers_where_a_record_is_a_line() -> None:
     _, reading = read(b'{}\n\n5\n{}\n{"a"\n')
     assert [(x.where, x.message.split(" is ")[0]) for x in reading.diagnostics] == [
-        ("-:3", "record 2"),
-        ("-:5", "record 4"),
+        ("-:3", "record 3"),
+        ("-:5", "record 5"),
     ]
+    many = b"\n" * 500
+    records, reading = read(b"{}\n" + many + b"{}\nx\n" + many + b"{}")
+    assert [record.number for record in records] == [1, 502, 1004]
+    assert (reading.records, reading.diagnostics[0].where) == (4, "-:503")
     _, reading = read(b'[\n{},\n\n5,\n{}\n,{"a"}]')
     assert [x.where for x in reading.diagnostics] == ["-:4", "-:6"]
 

@@ -10,9 +10,9 @@ map fits both::
     {"Event": {"System": {"EventID": 1, …}, "EventData": {"Image": "C:\\x.exe"}}}
 
 * Attributes are under ``#attributes``, and the text of an element that has any under ``#text``.
-* A ``Data`` element with a ``Name`` is a key of its own; those without one are ``Data: {"#text":
-  …}``, a list if there are several.
-* An element that is repeated gets a number: ``x``, ``x_1``, ``x_2``.
+* A ``Data`` element with a ``Name`` is a key of its own, with a list of values if it is repeated;
+  those without one are ``Data: {"#text": …}``, a list if there are several.
+* Another element that is repeated gets a number: ``x``, ``x_1``, ``x_2``.
 * What ``System`` holds of numbers are integers; XML says no more about types, so that other
   values are text.
 
@@ -121,6 +121,7 @@ def _mapping(element: _Element, *, in_system: bool) -> dict[str, Any]:
             for name, value in element.attributes.items()
         }
     unnamed: list[str] = []
+    named: set[str] = set()
     repeated: dict[str, int] = {}
     for child in element.children:
         name = child.name
@@ -129,6 +130,15 @@ def _mapping(element: _Element, *, in_system: bool) -> dict[str, Any]:
                 unnamed.append("".join(child.text))
                 continue
             name, value = child.attributes["Name"], "".join(child.text)
+            if name in named:
+                several = made[name]
+                if isinstance(several, list):
+                    several.append(value)
+                else:
+                    made[name] = [several, value]
+                continue
+            if name not in made:
+                named.add(name)
         else:
             value = _value(child, in_system=in_system or name == "System")
         if name in made:

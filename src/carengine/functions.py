@@ -113,6 +113,14 @@ def _basename(path: Any) -> str | None:
 
 
 @_function(1, text_only=True)
+def _value_name(path: Any) -> str | None:
+    """The name of a registry value: what stands behind the last ``\\`` of a path, in which ``/`` is
+    a character like any other."""
+    text = text_of(path)
+    return None if text is None else text[text.rfind("\\") + 1 :] or None
+
+
+@_function(1, text_only=True)
 def _dirname(path: Any) -> str | None:
     """What stands before the last ``\\`` or ``/`` of a path."""
     text = text_of(path)
@@ -417,6 +425,36 @@ def _later(start: Any, seconds: Any) -> float | None:
     if first is None:
         return None
     return (first + (0 if length is None else round(length * 1_000_000))) / 1_000_000
+
+
+_QUARTER = 900_000_000
+_SECOND = 1_000_000
+# Local times are at most so far from UTC, and what is forwarded arrives within minutes.
+_FARTHEST = 14 * 3_600 * _SECOND
+_ARRIVES = 300 * _SECOND
+_ZONE = re.compile(r"(?:[Zz]|[+-]\d\d:?\d\d|UTC|GMT)\s*\Z")
+
+
+@_function(3, strict=False)
+def _local_time(event: Any, received: Any, arrived: Any) -> Any:
+    """An event's time that says no zone, as NXLog's ``EventTime`` does: moved by the quarter hours
+    between when it was received by the same clock, and when it arrived in UTC. The time as it is
+    where it has a zone, or where these do not tell."""
+    time, end = time_of(event), time_of(arrived)
+    if time is None or end is None or (isinstance(event, str) and _ZONE.search(event)):
+        return event if time is not None else None
+    if not isinstance(event, str):
+        return event
+    local = time_of(received)
+    behind = end - (time if local is None else local)
+    moved = round(behind / _QUARTER) * _QUARTER
+    if abs(moved) > _FARTHEST or not -_SECOND <= behind - moved <= _ARRIVES:
+        return event
+    time += moved
+    if time % _SECOND == 0 and 0 <= end - time < _SECOND:
+        # The same second, written with more digits.
+        return arrived
+    return event if moved == 0 else time / _SECOND
 
 
 @_function(3, 3, strict=False)

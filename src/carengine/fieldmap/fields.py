@@ -164,6 +164,8 @@ def _read(native: NativeNames, name: str, event: Mapping[str, Any]) -> Any:
 
 def _is_direct(name: str, native: NativeNames) -> bool:
     """Whether an event has a native name exactly where reading it gives something."""
+    if native.folded and name.lower() in native.folded:
+        return False
     if name in native.names:
         return True
     if native.prefix is None or native.whole is not None or "*" in native.prefix:

@@ -35,6 +35,9 @@ written in these::
         (optional) when: Channel = "Security" and EventID = 4688 names: {Image: NewProcessName}
         native names that this source has another name for (optional)
 
+    any_case: {md5: 'hash(Hashes, "MD5")'}  names of log sources that rules write in any case, for
+                                            what a field of that name does not say
+
 A shape with ``only: true`` has the fields in its ``names`` and no others.
 
 Where CAR says that one field is the base name of another (``exe`` of ``image_path``), a map need
@@ -70,7 +73,7 @@ from .model import Entry, FieldMap, NativeNames
 
 _MAP_KEYS = (
     *("name", "title", "description", "references", "empty", "shapes", "shared", "common"),
-    "without",
+    *("without", "any_case"),
 )
 _SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text", "dotted", "within", "only")
 _ENTRY_KEYS = ("kind", "when", "use", "fields", "note")
@@ -261,7 +264,8 @@ class _Reader:
         elif shared is not None:
             self._wrong("shared is a mapping of groups of fields", shared.span)
         common = self._makers(root.get("common"), shape.native)
-        made = self._sources(root.get("logsources"), shape, common)
+        folded = self._makers(root.get("any_case"), shape.native)
+        made = self._sources(root.get("logsources"), shape, common, folded)
         listed = root.get("entries")
         if listed is None and made:
             return tuple(made)
@@ -281,7 +285,11 @@ class _Reader:
         return tuple(made)
 
     def _sources(
-        self, listed: yamltext.Node | None, shape: _Shape, common: Mapping[str, Maker]
+        self,
+        listed: yamltext.Node | None,
+        shape: _Shape,
+        common: Mapping[str, Maker],
+        folded: Mapping[str, Maker],
     ) -> list[Entry]:
         """The entries of ``logsources``."""
         if listed is None:
@@ -307,9 +315,10 @@ class _Reader:
             service = self._text(node, "service", default="").lower()
             if service:
                 own[ir.SERVICE] = _constant(service)
-            native = evolve(shape.names, names=Deferred({**_makers(shape.names.names), **own}))
+            names = Deferred({**_makers(shape.names.names), **own})
+            native = evolve(shape.names, names=names, folded=Deferred(folded))
             if not self.deferred:
-                native = evolve(native, names=dict(native.names))
+                native = evolve(native, names=dict(native.names), folded=dict(native.folded))
             fields = self._entry_fields(time)
             made.append(Entry(ir.EventKind(product, kind), when, fields, node.span, native))
         if not self.deferred:

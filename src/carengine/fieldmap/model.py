@@ -35,6 +35,7 @@ from ..pyvalues import plain_event
 from ..values import format_time, raw_text
 from .fields import Fields, Reader
 from .getters import Get, getter
+from .shapes import in_known_shape
 
 _ALONE = Alone()
 
@@ -50,7 +51,8 @@ class NativeNames:
     there is. It is None where the shape has only the ``names``. ``function``, if any, is applied to
     what is found below the prefix; ``empty`` lists the texts that are read as null. With ``dotted``
     a path is one key, dots and all. ``whole``, if any, gives the mapping that all paths are looked
-    up in: an event that is written as XML in a field of another one.
+    up in: an event that is written as XML in a field of another one. ``folded`` are values of names
+    that may be written in any case, by these in lower case: what a field of that name does not say.
 
     >>> NativeNames(("winlog", "event_data")).value("Image")
     Raw(path=('winlog', 'event_data', 'Image'), empty=(), type=<Type.ANY: 'any'>)
@@ -62,6 +64,7 @@ class NativeNames:
     function: str = ""
     dotted: bool = False
     whole: ir.Value | None = None
+    folded: Mapping[str, ir.Value] = field(factory=dict, hash=False)
 
     def at(self, path: tuple[str, ...]) -> ir.Value:
         """The value that a path means whose first key is a native name."""
@@ -96,8 +99,16 @@ class NativeNames:
         rules for one shipper's own names have it: ``winlog.event_data.Image``.
         """
         found = self.names.get(name)
+        other = self.folded.get(name.lower()) if self.folded else None
+        if other is not None:
+            own = found if found is not None or self.prefix is None else self._below(name)
+            return other if own is None else ir.Call("first", (own, other))
         if found is not None or self.prefix is None:
             return found
+        return self._below(name)
+
+    def _below(self, name: str) -> ir.Value:
+        assert self.prefix is not None
         keys = tuple(name.split("."))
         if len(keys) > 1 and all(keys):
             return self.placed(keys)
@@ -314,7 +325,8 @@ _SPLUNK = frozenset({"preview", "offset", "result", "lastrow"})
 
 
 def unwrap(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The event inside an Elasticsearch hit (``_source``) or a Splunk result (``result``).
+    """The event inside an Elasticsearch hit (``_source``) or a Splunk result (``result``), in a
+    shape that field maps know (`shapes`).
 
     >>> unwrap({"_index": "x", "_source": {"EventID": 1}})
     {'EventID': 1}
@@ -322,11 +334,11 @@ def unwrap(event: Mapping[str, Any]) -> Mapping[str, Any]:
     inner = event.get("_source")
     # Asking for None first saves most events the look-up of abstract classes.
     if inner is not None and isinstance(inner, Mapping):
-        return inner
+        return in_known_shape(inner)
     inner = event.get("result")
     if inner is not None and isinstance(inner, Mapping) and _SPLUNK.issuperset(event):
-        return inner
-    return event
+        return in_known_shape(inner)
+    return in_known_shape(event)
 
 
 def recognise(event: Mapping[str, Any], maps: Iterable[FieldMap]) -> tuple[FieldMap, ...]:

@@ -397,6 +397,8 @@ class Follower:
             line = line.removeprefix(_BOM)
         skipped, known.skipping = known.skipping, False
         if not skipped and not line.strip():
+            # A record has the number of its line.
+            known.records += 1
             return None
         known.records += 1
         report = self.report

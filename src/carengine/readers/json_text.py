@@ -193,18 +193,18 @@ def like_json(head: bytes) -> bool:
 def conclude(counter: RecordCounter, within: str, *, like_json: bool) -> None:
     """After the last line of a text: say whether it held anything at all."""
     report = counter.report
-    if counter.number and not counter.met and not like_json:
+    if counter.records and not counter.met and not like_json:
         report.take_back(codes.UNREADABLE_RECORD, counter.source)
-        report.records -= counter.number
-        report.unreadable -= counter.number
+        report.records -= counter.records
+        report.unreadable -= counter.records
         report.sources -= 1
         report.say(
             codes.NOT_EVIDENCE,
             within,
-            f"is text of no known format: no JSON in {counted(counter.number, 'line')}",
+            f"is text of no known format: no JSON in {counted(counter.records, 'line')}",
             about=counter.source,
         )
-    if not counter.number:
+    if not counter.records:
         report.say(codes.NOT_EVIDENCE, within, "holds no events", about=counter.source)
 
 
@@ -362,11 +362,17 @@ def _read_lines(
         if read is not None:
             read[0] = position
         numbers, lines = _filled(lines, start)
+        # Blank lines that are not among the lines, and how many of them were passed.
+        without, passed = position + 1 - start - len(lines), 0
         places: Iterable[int] = range(len(lines))
         if candidates is not None and max(map(len, lines), default=0) <= limit:
             places = candidates(lines)
         begun = 0
         for place in chain(places, (len(lines),)):
+            if without:
+                before = without if place == len(lines) else numbers[place] - start - place
+                counter.pass_over(before - passed)
+                passed = before
             if place > begun:
                 report.records += place - begun
                 counter.number += place - begun
@@ -393,6 +399,8 @@ def _read_lines(
                 event = second_look(counter, line, numbers[place])
                 if event is not None:
                     yield Record(event, source, counter.number)
+            else:
+                counter.pass_over(1)
 
 
 def _filled(lines: list[bytes], start: int) -> tuple[Sequence[int], list[bytes]]:

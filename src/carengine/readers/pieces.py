@@ -279,13 +279,14 @@ def _failing(problem: Exception) -> Iterator[bytes]:
 
 @define
 class Progress:
-    """How far reading a piece has come: its ``lines``, if it is one of lines, and whether any was
-    ``met`` that is JSON.
+    """How far reading a piece has come: its ``lines``, if it is one of lines, how many of them are
+    ``blank``, and whether any was ``met`` that is JSON.
 
     ``ended`` tells that nothing of the text that follows the piece is to be read.
     """
 
     lines: int = 0
+    blank: int = 0
     met: bool = False
     ended: bool = False
 
@@ -314,7 +315,8 @@ def read(
     try:
         yield from guarded(records(), content, report)
     finally:
-        progress.lines, progress.met, progress.ended = lines[0], counter.met, not whole
+        progress.lines, progress.blank = lines[0], counter.blank
+        progress.met, progress.ended = counter.met, not whole
 
 
 def _stretch(piece: Lines, report: ReadReport) -> Iterator[bytes]:

@@ -27,6 +27,7 @@ from .event_log import read_event_log
 from .event_xml import is_event_xml, read_event_xml
 from .json_text import UnreadableError, decode, like_json, read_json
 from .line_formats import LINE_FORMATS, PLAIN, LineFormat, first_lines, read_lines
+from .lines import without_mark
 from .parquet import read_parquet
 from .record import Limits, ReadReport, Record
 from .syslog import SYSLOG, SyslogError, event_of_line
@@ -128,6 +129,41 @@ def _holds_an_event(line: str) -> bool:
         return True
 
 
+_NUMBERED = re.compile(rb"(?:\xef\xbb\xbf)?\s*Record [0-9]{1,20}\r?\n\s*[<{]")
+_NUMBER_LINE = re.compile(rb"^Record [0-9]{1,20}\r?(?:\n|\Z)", re.MULTILINE)
+
+
+def _is_numbered(head: bytes) -> bool:
+    """Whether a text is what evtx_dump writes, which has a line with its number before each record."""
+    return _NUMBERED.match(head) is not None
+
+
+def _without_numbers(content: Content, report: ReadReport) -> Iterator[Content]:
+    """What evtx_dump writes without the lines before the records: JSON, or XML."""
+    yield Content.of(
+        content.name,
+        _lines_without_numbers(without_mark(content.chunks)),
+        content.meter,
+        content.depth,
+        within=content.within,
+    )
+
+
+def _lines_without_numbers(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        data = rest + chunk
+        end = data.rfind(b"\n") + 1
+        # A line that is longer than this is no such line, and need not be kept.
+        if len(data) - end > _SAMPLE:
+            end = len(data) - 1 if data.endswith(b"\r") else len(data)
+        rest = data[end:]
+        if end:
+            yield _NUMBER_LINE.sub(b"", data[:end])
+    if rest:
+        yield _NUMBER_LINE.sub(b"", rest)
+
+
 def _utf16(encoding: str) -> Callable[[Content, ReadReport], Iterator[Content]]:
     return lambda content, report: iter((decode_utf16(content, encoding),))
 
@@ -165,6 +201,7 @@ FORMATS: tuple[Format, ...] = (
     Format("UTF-16 text", _starts(b"\xff\xfe", b"\xfe\xff"), unpack=_utf16("utf-16")),
     Format("UTF-16 text", _starts(b"{\0", b"[\0", b"<\0"), unpack=_utf16("utf-16-le")),
     Format("UTF-16 text", _starts(b"\0{", b"\0[", b"\0<"), unpack=_utf16("utf-16-be")),
+    Format("records of evtx_dump", _is_numbered, unpack=_without_numbers),
     Format("binary data", _is_binary),
     Format("Windows events in XML", is_event_xml, read=read_event_xml),
     Format("XML", _is_xml),

@@ -32,7 +32,8 @@ class Record:
     """One event as its file has it.
 
     ``source`` is ``path``, ``path!member`` (``path!inner.zip!member``), or ``-`` for standard
-    input; ``number`` counts the source's records from 1, unreadable ones too and blank lines not.
+    input; ``number`` counts the source's records from 1, unreadable ones too; where a record is a
+    line, it is the number of that line.
     """
 
     # Not frozen: one is made for every event, and being frozen would make that twice as dear.
@@ -277,6 +278,8 @@ class RecordCounter:
     """The records of one source as they are met, and what there is to say of them.
 
     ``met`` is whether at least one of them was of the format that the source seemed to have.
+    ``blank`` of the ``number`` were no records but blank lines: where a record is a line, it has the
+    line's number.
     """
 
     source: str
@@ -284,6 +287,17 @@ class RecordCounter:
     limits: Limits
     number: int = 0
     met: bool = False
+    blank: int = 0
+
+    @property
+    def records(self) -> int:
+        """How many records there were."""
+        return self.number - self.blank
+
+    def pass_over(self, lines: int) -> None:
+        """Count some blank lines."""
+        self.number += lines
+        self.blank += lines
 
     def count(self) -> int:
         """Count one record more and give its number."""

@@ -99,6 +99,7 @@ class _Text:
     """How far a text that was cut has been put together."""
 
     records: int = 0
+    blank: int = 0
     lines: int = 0
     met: bool = False
     ended: bool = False
@@ -450,7 +451,7 @@ class Run:
                 pass  # it has been said
             case None:
                 limits = self._settings.limits
-                counter = RecordCounter(name, stats, limits, text.records, text.met)
+                counter = RecordCounter(name, stats, limits, text.records, text.met, text.blank)
                 conclude(counter, within, like_json=ending.like_json)
             case ("damage", message):
                 stats.say(codes.UNREADABLE_FILE, within, message, about=name)
@@ -496,8 +497,9 @@ class Run:
             # Within a piece numbers go on by themselves.
             slot.counted += part.diagnostics[0]
             if slot.done and not slot.parts:
-                lines, met, ended = part.progress
-                text.records += slot.counted
+                lines, blank, met, ended = part.progress
+                text.records += slot.counted + blank
+                text.blank += blank
                 text.lines += lines
                 text.met = text.met or met
                 text.ended = ended

@@ -61,7 +61,7 @@ class PartialResult:
     unrecognised: list[Any]
     entries: list[EventActions]
     profile: list[Any]
-    progress: tuple[int, bool, bool]
+    progress: tuple[int, int, bool, bool]
 
 
 class Worker:
@@ -160,7 +160,7 @@ class Worker:
             self._unrecognised.taken(),
             self._recording.taken(),
             [] if self._profile is None else self._profile.taken(),
-            (progress.lines, progress.met, progress.ended),
+            (progress.lines, progress.blank, progress.met, progress.ended),
         )
 
     def _after(self, number: int, matches: list[Match]) -> None:

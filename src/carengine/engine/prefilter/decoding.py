@@ -28,8 +28,12 @@ AVAILABLE = msgspec is not None
 Path = tuple[str, ...]
 Decode = Callable[[bytes], Any]
 
-WRAPPERS: frozenset[Path] = frozenset({("_source",), ("result",)})
-"""A wrapped event is decoded whole: these keys must not hold a mapping."""
+WRAPPERS: frozenset[Path] = frozenset(
+    {("_source",), ("result",), ("Event", "EventData", "Data"), ("EventData", "Data")}
+)
+"""A wrapped event is decoded whole, and one whose fields are a list of elements: these keys must not
+hold a mapping or a list. (Other shapes that are brought into a known one first, no field map
+recognises as they are; see `fieldmap.shapes`.)"""
 
 # Whole decoders give up at 1024 brackets in brackets.
 _DEPTH = 1024

@@ -18,7 +18,7 @@ from itertools import compress, count
 from operator import attrgetter, not_
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ..matcher import CandidateIndex, Leaf, Search
 from .decoding import WRAPPERS, Decode, Path, field_decoder_of
@@ -34,7 +34,7 @@ CandidateTest = Callable[[Any], int]
 # none of them has it.
 _RARE = 256
 # Lines are not decoded faster in part where more fields than this decide what an event is.
-_MOST_DECIDING = 30
+_MOST_DECIDING = 32
 # An event is frequent enough to ask for more fields where it is one of so many.
 _WORTH = 200
 
@@ -92,6 +92,9 @@ class LeafFilter:
 
     ``decided`` are columns that are left out, since the deciding fields are all they read; where
     they say that a rule could match, ``otherwise`` is meant instead.
+
+    ``searching_names`` says that a line is looked through for names of fields that are found under
+    another name as well (`odd_names`): ``with_odd_names`` is the one for such lines.
     """
 
     leaf: Leaf[Classified]
@@ -106,14 +109,25 @@ class LeafFilter:
     since: int = 0
     decided: Columns = ()
     otherwise: LeafFilter | None = None
+    searching_names: bool = False
+    _with_odd_names: LeafFilter | None = None
     without_fields: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.without_fields = self.columns == ()
 
+    @property
+    def with_odd_names(self) -> LeafFilter:
+        """The same for lines of events whose names may be odd."""
+        if self._with_odd_names is None:
+            candidates: dict[Any, int] | None = None if self.candidates is None else {}
+            self._with_odd_names = evolve(self, searching_names=True, candidates=candidates)
+        return self._with_odd_names
+
     def forget(self) -> None:
         """Forget what values came to."""
-        for one in (self, self.otherwise):
+        others = (self, self.otherwise)
+        for one in (*others, *(one._with_odd_names for one in others if one is not None)):
             if one is not None and one.candidates is not None:
                 one.candidates.clear()
         if self.probe is not None:

@@ -50,6 +50,7 @@ from .leaf_filter import (
     searches_of,
 )
 from .learned import Learned, LearnedStore
+from .odd_names import never_odd, never_odd_event, odd_names
 
 if TYPE_CHECKING:
     from ..classes import Classified
@@ -168,6 +169,8 @@ class Prefilter:
             for search in leaf_filter.searches:
                 if search.might_hold(line):
                     return self._missed()
+            if leaf_filter.searching_names and odd_names(line):
+                return self._missed()
         except WholeEventNeeded:
             return self._missed()
         except (ValueError, TypeError, AttributeError, RecursionError):
@@ -265,12 +268,15 @@ class Prefilter:
                     others.append(place)
             else:
                 others.append(place)
-        searches = {
-            search
-            for leaf_filter in set(rejected)
-            if leaf_filter
-            for search in leaf_filter.searches
-        }
+        different = {leaf_filter for leaf_filter in set(rejected) if leaf_filter}
+        searching = any(leaf_filter.searching_names for leaf_filter in different)
+        if searching:
+            for place, leaf_filter in enumerate(rejected):
+                if leaf_filter and leaf_filter.searching_names and odd_names(lines[place]):
+                    self._missed()
+                    rejected[place] = False
+                    others.append(place)
+        searches = {search for leaf_filter in different for search in leaf_filter.searches}
         for search in searches:
             for place in compress(count(), map(search.glance, lines)):
                 leaf_filter = rejected[place]
@@ -282,7 +288,7 @@ class Prefilter:
                     self._missed()
                     rejected[place] = False
                     others.append(place)
-        if searches:
+        if searches or searching:
             others.sort()
         return rejected, others
 
@@ -324,6 +330,8 @@ class Prefilter:
                     for search in self._searches.get(leaf, ()):  # type: ignore[arg-type]
                         if search.might_hold(line):
                             return self._missed()
+            if not never_odd_event(partial) and odd_names(line):
+                return self._missed()
         except (ValueError, RecursionError, WholeEventNeeded):
             return self._missed()
         if self._count_brackets and line.count(b"{") + line.count(b"[") > _MOST_BRACKETS:
@@ -480,6 +488,8 @@ class Prefilter:
         if leaf_filter.decided and any(table[get(fields)] for table, get, _ in leaf_filter.decided):
             assert leaf_filter.otherwise is not None
             leaf_filter = leaf_filter.otherwise
+        if not never_odd(parts):
+            leaf_filter = leaf_filter.with_odd_names
         self._by_values[values] = leaf_filter
         self._entries[leaf] = self._entries.get(leaf, 0) + 1
         if len(self._by_values) >= _MOST_VALUES:

@@ -85,6 +85,56 @@ BASENAME = FunctionSpelling(
 )
 
 
+# value_name
+
+
+_VALUE_NAME = Cut(r"(?:^|\\){}$", r"[^\\]*", r"[^\\]", "\\", r"[^\\]$")
+
+
+def _value_name_match(
+    rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
+) -> TwoValued:
+    suffix = suffix_of(pattern)
+    if suffix is not None and "\\" not in suffix:
+        return rewriter.true_of(ir.Match(value, (pattern,)))
+    if is_literal(pattern) and tokens_of(pattern):
+        [name] = tokens_of(pattern)
+        assert isinstance(name, str)
+        if "\\" in name:
+            return Const(False)
+        ways = tuple(Pattern(before + pattern.text, pattern.cased) for before in ("*\\", ""))
+        return rewriter.true_of(ir.Match(value, ways))
+    return _VALUE_NAME.matches(rewriter, value, pattern)
+
+
+def _value_name_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -> TwoValued:
+    ends: tuple[Pattern, ...] = (Pattern("*\\"),)
+    if not (isinstance(value, ir.Raw) and "" in value.empty):
+        ends = (*ends, Pattern(""))
+    return all_of((rewriter.there(value), negation_of(rewriter.true_of(ir.Match(value, ends)))))
+
+
+def _value_name_sql(w: SqlWriter, x: str) -> str:
+    if not has_regex(w):
+        backslash = w.literal("\\")
+        others = f"REPLACE({x}, {backslash}, '')"
+        return f"NULLIF(SUBSTR({x}, LENGTH(RTRIM({x}, {others})) + 1), '')"
+    return extract(w, x, r"[^\\]*$")
+
+
+def _value_name_spl(w: SplunkWriter, call: ir.Call) -> str:
+    return removed(w.value(call.arguments[0]), r"(?s)^.*\\")
+
+
+VALUE_NAME = FunctionSpelling(
+    "value_name",
+    Preimage(_value_name_match, _value_name_present),
+    of_text(_value_name_sql),
+    _value_name_spl,
+    spl_compares=True,
+)
+
+
 # dirname
 
 
@@ -235,4 +285,4 @@ HIVE = FunctionSpelling(
 )
 
 
-PATHS = (BASENAME, DIRNAME, EXTENSION, HIVE)
+PATHS = (BASENAME, DIRNAME, EXTENSION, HIVE, VALUE_NAME)

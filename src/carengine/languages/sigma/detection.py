@@ -56,6 +56,7 @@ from ...pattern import Pattern, escape
 from .condition import negated
 from .document import boolean_of, read_otherwise
 from .policy import ITEM_OPTIONS
+from .spellings import with_spellings
 
 Placeholders = Dictionary[str, Sequence[str]]
 """The values of placeholders by their names, for ``expand``."""
@@ -234,9 +235,9 @@ class DetectionReader:
                 raise _RefusedError(codes.BAD_SIGMA, "a keyword needs a value")
             made: ir.Condition = ir.IsNull(reading.field, span)
         elif item.value_linking is ConditionAND:
-            made = _joined(ir.And, [reading.any_of([value]) for value in values])
+            made = _joined(ir.And, [reading.spelled([value]) for value in values])
         else:
-            made = reading.any_of(values)
+            made = reading.spelled(values)
         return negated(made) if item.negated else made
 
     def _expanded(self, value: SigmaType) -> list[SigmaType]:
@@ -304,6 +305,11 @@ class _Reading:
         self.hexadecimal = hexadecimal
         self.edges = edges
         self.span = span
+
+    def spelled(self, values: Sequence[SigmaType]) -> ir.Condition:
+        """`any_of`, in all spellings that Windows has for the values."""
+        made = self.any_of(values)
+        return made if self.field is None else with_spellings(self.field, made)
 
     def any_of(self, values: Sequence[SigmaType]) -> ir.Condition:
         """The condition that one of the values fits; all patterns among them are one atom."""

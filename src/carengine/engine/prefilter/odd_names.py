@@ -1,0 +1,59 @@
+"""Lines with names of fields that are found under another name as well.
+
+``New Value`` is found as ``NewValue`` too, and of an EVTX record as JSON ``Lat_1`` is another value of
+``Lat`` (see `fieldmap.shapes`). A line that is decoded to a few fields would lack these, so that one
+with such a name is decoded whole. To look for one costs about as much as to decode a few fields.
+
+The events of some channels are not looked at: their providers' manifests have no such names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_STRUCTURE = b'" :'
+_OTHERS = bytes(set(range(256)) - set(_STRUCTURE))
+# What is left of `"a b":` when all but quotes, blanks and colons is gone.
+_BLANK_IN_NAME = re.compile(rb' [ :]*" *:')
+
+_WITHOUT = frozenset(
+    {
+        *("Security", "Windows PowerShell", "Microsoft-Windows-PowerShell/Operational"),
+        *("PowerShellCore/Operational", "Microsoft-Windows-Sysmon/Operational"),
+        *("Linux-Sysmon/Operational", "Microsoft-Windows-Sysmon", "Linux-Sysmon"),
+    }
+)
+_CHANNELS = (
+    *(("Channel",), ("winlog", "channel"), ("Event", "System", "Channel")),
+    *(("winlog.channel",), ("log_name",), ("System", "Channel"), ("SourceName",)),
+)
+
+
+def odd_names(line: bytes) -> bool:
+    """Whether a line of JSON has such a name. It may also be said of a line that has none, where
+    JSON is written in one of its values.
+
+    >>> odd_names(b'{"New Value": 1}'), odd_names(b'{"New": "a b"}')
+    (True, False)
+    """
+    if b'_1":' in line:
+        return True
+    return _BLANK_IN_NAME.search(line.translate(None, _OTHERS)) is not None
+
+
+def never_odd(values: Iterable[Any]) -> bool:
+    """Whether values that decide what an event is tell that it has no such name."""
+    return any(type(value) is str and value in _WITHOUT for value in values)
+
+
+def never_odd_event(event: Mapping[str, Any]) -> bool:
+    """The same of an event."""
+    for path in _CHANNELS:
+        value: Any = event
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if type(value) is str and value in _WITHOUT:
+            return True
+    return False

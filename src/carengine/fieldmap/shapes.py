@@ -1,0 +1,443 @@
+"""Events in shapes that no field map describes, brought into one that field maps do.
+
+Tools write the same Windows event in many ways. Most ways are a shape of a field map; those here
+need more than another path::
+
+    EventData.Data: [{"@Name": "Image", "#text": "a.exe"}]   xmltodict and other XML converters
+    System.EventID: {"Value": 1}                             Velociraptor's parse_evtx()
+    Provider_attributes: {"Name": …}                         evtx_dump --separate-json-attributes
+    Payload: "{\\"EventData\\": …}"                            EvtxECmd, as JSON or CSV
+    EventData: "<EventData>…" or "{…}" beside EventID        Microsoft Sentinel's tables
+    EventData: {…} beside EventID and Channel                Velociraptor's hunts
+    data.win: {"system": …, "eventdata": …}                  Wazuh's alerts
+    Id, LogName, ProviderName, Message                       Get-WinEvent | ConvertTo-Json, CSV
+    "New Value"                                              a name with blanks, in any shape
+
+Sigma's specification strips the blanks of field names ("Field Usage"), so that a field is found
+under its name with and without them. Nothing that the event had is taken away.
+
+The engine reads lines of JSON in part (`engine.prefilter`). For that a shape here must be one that
+no field map recognises as it is, or whose line the prefilter refuses: the ``recognise`` conditions
+of the maps, and ``prefilter.decoding.WRAPPERS``, see to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from ..eventxml import EventXmlError, event_of_xml
+from ..jsontext import UnreadableError, decode
+from .messages import fields_of_message
+
+Event = Mapping[str, Any]
+
+_DEPTH = 16
+_MOST_TEXT = 1_000_000
+_JSON_DEPTH = 64
+
+# What XML converters call an attribute, the mapping of all of them, and an element's text.
+_NAME_KEYS = ("@Name", "Name", "-Name", "_Name", "@name", "name")
+_ATTRIBUTE_KEYS = ("#attributes", "$", "_attributes", "attributes", "@")
+_TEXT_KEYS = ("#text", "_", "$t", "$value", "_text", "@Value", "Value", "value", "text", "content")
+
+
+def in_known_shape(event: Event) -> Event:
+    """The event in a shape that field maps know; the event itself where it has one.
+
+    >>> in_known_shape({"System": {"EventID": {"Value": 1}}, "EventData": {"New Value": "x"}})
+    {'System': {'EventID': 1}, 'EventData': {'New Value': 'x', 'NewValue': 'x'}}
+    """
+    found = event
+    if not _TRIGGERS.isdisjoint(event):
+        for key, change in _CHANGES.items():
+            if key in event:
+                changed = change(found)
+                if changed is not None:
+                    found = changed
+                    break
+    return _without_blanks(found, _DEPTH)
+
+
+# Names with blanks
+
+
+def _without_blanks(event: Event, depth: int) -> Event:
+    """The mapping with every name that has blanks also under the name without them."""
+    changed: dict[str, Any] | None = None
+    # One look at all names together is what an event without blanks costs.
+    if " " in _joined(event):
+        changed = dict(event)
+        for name, value in event.items():
+            if isinstance(name, str) and " " in name and (bare := name.replace(" ", "")):
+                changed.setdefault(bare, value)
+    if depth:
+        for name, value in list((changed or event).items()):
+            if type(value) is dict and value:
+                inner = _without_blanks(value, depth - 1)
+                if inner is not value:
+                    changed = dict(event) if changed is None else changed
+                    changed[name] = inner
+    return event if changed is None else changed
+
+
+def _joined(names: Iterable[Any]) -> str:
+    try:
+        return "".join(names)
+    except TypeError:
+        return "".join(name for name in names if isinstance(name, str))
+
+
+# One Windows event in other words
+
+
+def _of_event(event: Event) -> Event | None:
+    """An event below ``Event`` (EVTX as JSON)."""
+    inner = event.get("Event")
+    if not isinstance(inner, Mapping):
+        return None
+    changed = _of_system(inner)
+    return None if changed is None else {**event, "Event": changed}
+
+
+def _of_system(event: Event) -> Event | None:
+    """An event with ``System`` and ``EventData`` or ``UserData``."""
+    changed: dict[str, Any] = {}
+    system = event.get("System")
+    if isinstance(system, Mapping):
+        again = _system(system)
+        if again is not None:
+            changed["System"] = again
+    data = event.get("EventData")
+    if isinstance(data, Mapping):
+        listed = data.get("Data")
+        # The text alone, as a list or below `#text`, is what fields without a name are.
+        if isinstance(listed, list | Mapping) and (named := _named(listed)):
+            changed["EventData"] = {**{k: v for k, v in data.items() if k != "Data"}, **named}
+    elif isinstance(data, list) and (named := _named(data)):
+        changed["EventData"] = named
+    elif isinstance(data, str) and (read := _data_of_text(data)) is not None:
+        changed["EventData"] = read
+    return {**event, **changed} if changed else None
+
+
+def _system(system: Event) -> Event | None:
+    changed: dict[str, Any] | None = None
+    number = system.get("EventID")
+    if isinstance(number, Mapping) and number.get("Value") is not None:
+        changed = {**system, "EventID": number["Value"]}
+    if system.get("Provider_attributes") is not None:
+        changed = dict(system) if changed is None else changed
+        for name, attributes in system.items():
+            if isinstance(name, str) and name.endswith("_attributes") and attributes:
+                plain = name.removesuffix("_attributes")
+                if changed.get(plain) is None:
+                    changed[plain] = {"#attributes": attributes}
+        del changed["Provider_attributes"]
+    return changed
+
+
+def _named(listed: Any) -> dict[str, Any]:
+    """The fields of a list of elements that have names; what has none stays ``Data``."""
+    made: dict[str, Any] = {}
+    unnamed: list[Any] = []
+    for item in listed if isinstance(listed, list) else (listed,):
+        name, value = _element(item)
+        if name is None:
+            unnamed.append(value)
+        else:
+            add_repeated(made, name, value)
+    if not made:
+        return {}
+    if unnamed:
+        made["Data"] = {"#text": unnamed[0] if len(unnamed) == 1 else unnamed}
+    return made
+
+
+def _element(item: Any) -> tuple[str | None, Any]:
+    if not isinstance(item, Mapping):
+        return None, item
+    places = [item, *(item[key] for key in _ATTRIBUTE_KEYS if isinstance(item.get(key), Mapping))]
+    for place in places:
+        for key in _NAME_KEYS:
+            if isinstance(name := place.get(key), str):
+                return name, next((item[key] for key in _TEXT_KEYS if key in item), None)
+    return None, next((item[key] for key in _TEXT_KEYS if key in item), None)
+
+
+def add_repeated(made: dict[str, Any], name: str, value: Any) -> None:
+    """Add a field; one whose name is there already makes a list of its values.
+
+    >>> made = {"a": 1}
+    >>> add_repeated(made, "a", 2); made
+    {'a': [1, 2]}
+    """
+    if name not in made:
+        made[name] = value
+    elif isinstance(made[name], list):
+        made[name].append(value)
+    else:
+        made[name] = [made[name], value]
+
+
+# EvtxECmd
+
+
+def _of_evtxecmd(event: Event) -> Event | None:
+    """A record of EvtxECmd, whose event data is a JSON text in ``Payload``."""
+    if event.get("EventId") is None:
+        return None
+    payload = event.get("Payload")
+    read = _json(payload) if isinstance(payload, str) else None
+    body = read if isinstance(read, Mapping) else {}
+    if "Event" in body and isinstance(body["Event"], Mapping):
+        body = body["Event"]
+    if not ("EventData" in body or "UserData" in body):
+        # Flat events, which may write the event's number so; this name the maps have for all.
+        return {**{k: v for k, v in event.items() if k != "EventId"}, "EventID": event["EventId"]}
+    made = _framed(event, body)
+    return {"Event": _of_system(made) or made}
+
+
+def _framed(event: Event, body: Event) -> dict[str, Any]:
+    """An event out of columns and a body with ``EventData`` or ``UserData``."""
+    first = _first_of(event)
+    system = {
+        "Provider": {"#attributes": {"Name": first("Provider", "ProviderName", "SourceName")}},
+        "EventID": first("EventID", "EventId", "Id"),
+        "Level": first("Level"),
+        "Task": first("Task"),
+        "Opcode": first("Opcode"),
+        "Keywords": first("Keywords"),
+        "TimeCreated": {
+            "#attributes": {
+                "SystemTime": first(
+                    "TimeCreated", "EventTime", "SystemTime", "TimeGenerated", "@timestamp"
+                )
+            }
+        },
+        "EventRecordID": first("EventRecordID", "EventRecordId", "RecordId"),
+        "Execution": {
+            "#attributes": {"ProcessID": first("ProcessId"), "ThreadID": first("ThreadId")}
+        },
+        "Channel": first("Channel", "LogName"),
+        "Computer": first("Computer", "MachineName", "Hostname"),
+        "Security": {"#attributes": {"UserID": first("UserId", "UserSID", "SystemUserId")}},
+    }
+    made: dict[str, Any] = {"System": system}
+    for key in ("EventData", "UserData"):
+        if body.get(key) not in (None, ""):
+            made[key] = body[key]
+    return made
+
+
+def _first_of(event: Event) -> Callable[..., Any]:
+    def first(*names: str) -> Any:
+        return next((event[name] for name in names if event.get(name) not in (None, "")), None)
+
+    return first
+
+
+# EventData beside the columns of a table
+
+
+_COLUMNS = frozenset({"EventID", "Channel", "Computer", "Provider", "EventSourceName"})
+
+
+def _of_table(event: Event) -> Event | None:
+    """A row of a table whose columns are the event's frame, and whose ``EventData`` is a mapping, or
+    one as JSON or XML in a text."""
+    if "System" in event:
+        return _of_system(event)
+    data = event.get("EventData")
+    if isinstance(data, str):
+        data = _data_of_text(data)
+        if data is None:
+            # Not read; the columns are what there is.
+            return {key: value for key, value in event.items() if key != "EventData"}
+    elif isinstance(data, list):
+        data = _named(data)
+    elif isinstance(data, Mapping):
+        again = _of_system({"EventData": data})
+        data = data if again is None else again["EventData"]
+    if not isinstance(data, Mapping):
+        return None
+    # What is the event's own goes before the table's, but for what says which event it is.
+    rest = {key: value for key, value in event.items() if key != "EventData"}
+    own = {key: value for key, value in data.items() if key not in _COLUMNS or not rest.get(key)}
+    user = event.get("UserData")
+    if isinstance(user, str):
+        user = _data_of_text(user)
+    if isinstance(user, Mapping):
+        inner = [value for value in user.values() if isinstance(value, Mapping)]
+        own = {**(inner[0] if len(inner) == 1 else user), **own}
+        rest.pop("UserData", None)
+    return {**rest, **own}
+
+
+def _data_of_text(text: str) -> Event | None:
+    """The fields of an ``EventData`` that is written as JSON or XML."""
+    start = text.lstrip()[:1]
+    if start == "{" or start == "[":
+        read = _json(text)
+        if isinstance(read, list):
+            return _named(read) or None
+        if not isinstance(read, Mapping):
+            return None
+        inner = read.get("EventData", read)
+        again = _of_system({"EventData": inner})
+        found = inner if again is None else again["EventData"]
+        return found if isinstance(found, Mapping) else None
+    if start == "<":
+        return _xml_data(text)
+    return None
+
+
+_DATA_ITEM = re.compile(r"<(EventData|UserData)(?=[\s/>]).*</\1\s*>", re.DOTALL)
+
+
+@lru_cache(maxsize=64)
+def _xml_data(text: str) -> Event | None:
+    if len(text) > _MOST_TEXT:
+        return None
+    found = _DATA_ITEM.search(text)
+    if found is None:
+        return None
+    try:
+        event = event_of_xml(f"<Event>{found[0]}</Event>")["Event"]
+    except EventXmlError:
+        return None
+    data = event.get(found[1])
+    if found[1] == "UserData" and isinstance(data, Mapping):
+        data = next((value for value in data.values() if isinstance(value, Mapping)), data)
+    return data if isinstance(data, Mapping) else None
+
+
+@lru_cache(maxsize=64)
+def _json(text: str) -> Any:
+    if len(text) > _MOST_TEXT:
+        return None
+    try:
+        return decode(text.encode("utf-8", "surrogatepass"), _JSON_DEPTH)
+    except UnreadableError:
+        return None
+
+
+# Wazuh
+
+
+def _of_wazuh(event: Event) -> Event | None:
+    """An alert of Wazuh about a Windows event: ``data.win``, names with a small first letter."""
+    data = event.get("data")
+    windows = data.get("win") if isinstance(data, Mapping) else None
+    if not isinstance(windows, Mapping):
+        return None
+    given = windows.get("system")
+    system = given if isinstance(given, Mapping) else {}
+    first = _first_of(system)
+    made: dict[str, Any] = {
+        "System": {
+            "Provider": {"#attributes": {"Name": first("providerName")}},
+            "EventID": first("eventID"),
+            "Level": first("level"),
+            "Task": first("task"),
+            "Opcode": first("opcode"),
+            "Keywords": first("keywords"),
+            "TimeCreated": {
+                "#attributes": {"SystemTime": first("systemTime") or event.get("timestamp")}
+            },
+            "EventRecordID": first("eventRecordID"),
+            "Execution": {
+                "#attributes": {"ProcessID": first("processID"), "ThreadID": first("threadID")}
+            },
+            "Channel": first("channel"),
+            "Computer": first("computer"),
+        }
+    }
+    for key, name in (("eventdata", "EventData"), ("eventData", "EventData")):
+        if isinstance(fields := windows.get(key), Mapping):
+            made[name] = _own_names(fields)
+    for key in ("userdata", "userData"):
+        if isinstance(fields := windows.get(key), Mapping):
+            made["UserData"] = {
+                name: _own_names(value) if isinstance(value, Mapping) else value
+                for name, value in fields.items()
+            }
+    if "EventData" not in made and "UserData" not in made:
+        # Of some providers Wazuh has one element whose name it made up from theirs.
+        others = [v for k, v in windows.items() if k != "system" and isinstance(v, Mapping)]
+        if others:
+            made["EventData"] = _own_names(others[0])
+    return {"Event": made}
+
+
+def _own_names(fields: Event) -> dict[str, Any]:
+    """The fields under the names that Windows has for them: ``commandLine`` is ``CommandLine``.
+
+    Some are small there as well (``param1``): these are found under both names.
+    """
+    made: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, str) and "\\\\" in value and "\\" not in value.replace("\\\\", ""):
+            # Wazuh escapes the backslashes of values before it writes them as JSON.
+            value = value.replace("\\\\", "\\")
+        if isinstance(name, str) and name:
+            made.setdefault(name[0].upper() + name[1:], value)
+            made.setdefault(name, value)
+    return made
+
+
+# Get-WinEvent
+
+
+def _of_winevent(event: Event) -> Event | None:
+    """What PowerShell's ``Get-WinEvent`` gives, as ``ConvertTo-Json`` or ``Export-Csv`` write it.
+
+    Its fields have no names but in the message.
+    """
+    if event.get("LogName") in (None, "") or event.get("Id") in (None, ""):
+        return None
+    if any(event.get(name) not in (None, "") for name in ("EventID", "EventId", "EventCode")):
+        return None
+    time = event.get("TimeCreated")
+    if isinstance(time, Mapping):
+        # Windows PowerShell puts what it shows beside the date.
+        time = time.get("value", time.get("DateTime"))
+    if isinstance(time, str) and (
+        dated := re.fullmatch(r"/Date\((-?\d{1,17})(?:[+-]\d{4})?\)/", time)
+    ):
+        time = int(dated[1]) / 1000
+    number, log = event.get("Id"), event.get("LogName")
+    message = event.get("Message")
+    user = event.get("UserId")
+    if isinstance(user, Mapping):
+        user = user.get("Value")
+    columns = {**event, "TimeCreated": time, "UserId": user}
+    values = _property_values(event.get("Properties"))
+    data = fields_of_message(
+        str(log), str(number), message if isinstance(message, str) else "", values
+    )
+    made = _framed(columns, {"EventData": data})
+    if isinstance(message, str):
+        made["Message"] = message
+    return {"Event": made}
+
+
+def _property_values(properties: Any) -> tuple[Any, ...]:
+    if not isinstance(properties, list):
+        return ()
+    return tuple(p.get("Value") if isinstance(p, Mapping) else p for p in properties)
+
+
+# Which key leads to which change; the first that applies is the one.
+_CHANGES: dict[str, Callable[[Event], Event | None]] = {
+    "Event": _of_event,
+    "System": _of_system,
+    "Payload": _of_evtxecmd,
+    "EventData": _of_table,
+    "data": _of_wazuh,
+    "LogName": _of_winevent,
+}
+_TRIGGERS = frozenset(_CHANGES)

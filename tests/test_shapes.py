@@ -1,0 +1,313 @@
+"""Windows events as tools write them: each shape is read, by the engine and by its prefilter."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from carengine import Engine, read_events
+from carengine.eventxml import event_of_xml
+from carengine.fieldmap import find_maps, normalize, unwrap
+from sigma_rules import load
+
+SYSMON = "Microsoft-Windows-Sysmon/Operational"
+DEFENDER = "Microsoft-Windows-Windows Defender/Operational"
+TIME = "2026-03-01T08:00:00.000Z"
+
+
+def rules(logsource: str, *detections: str) -> Any:
+    """One Sigma rule for each detection, entitled by its number."""
+    loaded = load(
+        *(
+            f"title: '{number}'\nid: 00000000-0000-4000-8000-{number:012}\nstatus: test\n"
+            f"logsource: {{product: windows, {logsource}}}\n"
+            f"detection:\n  s: {{{detection}}}\n  condition: s\nlevel: low\n"
+            for number, detection in enumerate(detections)
+        )
+    )
+    assert not loaded.diagnostics
+    return loaded
+
+
+def fired(engine: Engine, event: Mapping[str, Any]) -> list[str]:
+    """The titles of the rules that match an event, fed as a mapping, and as one of many lines."""
+    session = engine.session()
+    found = sorted(match.rule.metadata.title for match in session.feed(event))
+    lines = engine.session()
+    line = json.dumps(event).encode()
+    # Lines that give nothing teach the prefilter what such events are.
+    plain = json.dumps(dict.fromkeys(event, "x") | {"Channel": "Other", "EventID": 9}).encode()
+    for number in range(400):
+        if number % 2:
+            lines.feed_line(plain)
+        else:
+            shown = sorted(match.rule.metadata.title for match in lines.feed_line(line))
+            assert shown == found
+    return found
+
+
+def _evtx(channel: str, number: Any, data: Any, provider: str = "P") -> dict[str, Any]:
+    return {
+        "System": {
+            "Provider": {"#attributes": {"Name": provider}},
+            "EventID": number,
+            "TimeCreated": {"#attributes": {"SystemTime": TIME}},
+            "Channel": channel,
+            "Computer": "ws1",
+        },
+        "EventData": data,
+    }
+
+
+def _elements(name: str, value: str) -> list[dict[str, str]]:
+    return [{name: "Image", value: "C:\\a.exe"}, {name: "CommandLine", value: "needle"}]
+
+
+DATA = {"Image": "C:\\a.exe", "CommandLine": "needle"}
+PAYLOAD = {"EventData": {"Data": _elements("@Name", "#text")}}
+XML = "<EventData><Data Name='Image'>C:\\a.exe</Data><Data Name='CommandLine'>needle</Data></EventData>"
+EVTXECMD = {
+    "ChunkNumber": 0,
+    "Computer": "ws1",
+    "Channel": SYSMON,
+    "Provider": "Microsoft-Windows-Sysmon",
+    "EventId": 1,
+    "TimeCreated": "2026-03-01T08:00:00.0000000+00:00",
+}
+TABLE = {"Computer": "ws1", "Channel": SYSMON, "EventID": 1, "TimeGenerated": TIME}
+WINEVENT = {
+    "Id": 1,
+    "ProviderName": "Microsoft-Windows-Sysmon",
+    "LogName": SYSMON,
+    "MachineName": "ws1",
+    "TimeCreated": "/Date(1772352000000)/",
+    "Message": "Process Create:\r\nRuleName: -\r\nImage: C:\\a.exe\r\nCommandLine: needle\r\n",
+}
+PROCESS_CREATIONS: dict[str, Any] = {
+    "xmltodict": {"Event": _evtx(SYSMON, "1", {"Data": _elements("@Name", "#text")})},
+    "attributes": {
+        "Event": _evtx(
+            SYSMON, 1, {"Data": [{"#attributes": {"Name": "CommandLine"}, "#text": "needle"}]}
+        )
+    },
+    "one element": {
+        "Event": _evtx(SYSMON, 1, {"Data": {"@Name": "CommandLine", "#text": "needle"}})
+    },
+    "xml2js": {
+        "Event": _evtx(SYSMON, 1, {"Data": [{"$": {"Name": "CommandLine"}, "_": "needle"}]})
+    },
+    "name and value": _evtx(SYSMON, 1, {"Data": _elements("Name", "Value")}),
+    "Velociraptor": _evtx(SYSMON, {"Value": 1}, DATA),
+    "Velociraptor within Event": {"Event": _evtx(SYSMON, {"Value": 1}, DATA)},
+    "Velociraptor's hunts": {**TABLE, "EventData": DATA},
+    "Sentinel, JSON": {**TABLE, "EventData": json.dumps(DATA)},
+    "Sentinel, XML": {**TABLE, "EventData": XML},
+    "EvtxECmd": {**EVTXECMD, "Payload": json.dumps(PAYLOAD)},
+    "EvtxECmd, one": {
+        **EVTXECMD,
+        "Payload": '{"EventData": {"Data": {"@Name": "CommandLine", "#text": "needle"}}}',
+    },
+    "Get-WinEvent": WINEVENT,
+    "Get-WinEvent, PowerShell 5": {
+        **WINEVENT,
+        "TimeCreated": {"value": "/Date(1772352000000)/", "DateTime": "Sunday"},
+    },
+    "Get-WinEvent, CSV": {**WINEVENT, "Id": "1", "TimeCreated": "3/1/2026 8:00:00 AM"},
+    "Wazuh": {
+        "timestamp": "2026-03-01T08:00:00.000+0000",
+        "rule": {"level": 3, "description": "x"},
+        "id": "1.2",
+        "data": {
+            "win": {
+                "system": {
+                    "providerName": "Microsoft-Windows-Sysmon",
+                    "eventID": "1",
+                    "channel": SYSMON,
+                    "computer": "ws1",
+                },
+                "eventdata": {"image": "C:\\\\a.exe", "commandLine": "needle"},
+            }
+        },
+    },
+    "separate attributes": {
+        "Event": {
+            "System": {
+                "Provider_attributes": {"Name": "Microsoft-Windows-Sysmon"},
+                "EventID": 1,
+                "TimeCreated_attributes": {"SystemTime": TIME},
+                "Channel": SYSMON,
+                "Computer": "ws1",
+            },
+            "EventData": DATA,
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("shape", PROCESS_CREATIONS)
+def test_a_process_creation_in_every_shape(shape: str) -> None:
+    event = PROCESS_CREATIONS[shape]
+    engine = Engine(
+        rules("category: process_creation", "CommandLine|contains: needle", "CommandLine: other")
+    )
+    assert fired(engine, event) == ["0"]
+    [seen] = normalize(event, find_maps())
+    assert str(seen.kind) == "process/create"
+    assert (seen.fields["command_line"], seen.fields["hostname"]) == ("needle", "ws1")
+    if "CSV" not in shape:
+        assert seen.time == 1_772_352_000_000_000
+
+
+def test_what_has_a_known_shape_is_not_copied() -> None:
+    for event in (
+        {"Channel": SYSMON, "EventID": 1, "Image": "a b"},
+        {"Event": _evtx(SYSMON, 1, {**DATA, "Data": {"#text": ["a", "b"]}})},
+        {"winlog": {"channel": SYSMON, "event_data": DATA}},
+    ):
+        assert unwrap(event) is event
+
+
+SPACED = {"Product Name": "x", "Old Value": "", "New Value": "HKLM\\Exclusions = 0x0"}
+SPACED_SHAPES: dict[str, Any] = {
+    "EVTX": {"Event": _evtx(DEFENDER, 5007, SPACED)},
+    "EVTX, inner": _evtx(DEFENDER, 5007, SPACED),
+    "XML": event_of_xml(
+        f"<Event><System><EventID>5007</EventID><Channel>{DEFENDER}</Channel></System><EventData>"
+        + "".join(f"<Data Name='{name}'>{value}</Data>" for name, value in SPACED.items())
+        + "</EventData></Event>"
+    ),
+    "Winlogbeat": {
+        "winlog": {"channel": DEFENDER, "event_id": 5007, "event_data": SPACED},
+        "@timestamp": TIME,
+    },
+    "Winlogbeat, dotted": {
+        "winlog.channel": DEFENDER,
+        "winlog.event_id": 5007,
+        **{f"winlog.event_data.{name}": value for name, value in SPACED.items()},
+    },
+    "Winlogbeat 6": {"log_name": DEFENDER, "event_id": 5007, "event_data": SPACED},
+    "NXLog": {"Channel": DEFENDER, "EventID": 5007, **SPACED},
+    "user data": {
+        "Event": {**_evtx(DEFENDER, 5007, None), "UserData": {"EventXML": SPACED}},
+    },
+    "EvtxECmd": {
+        **EVTXECMD,
+        "Channel": DEFENDER,
+        "EventId": 5007,
+        "Payload": json.dumps(
+            {"EventData": {"Data": [{"@Name": k, "#text": v} for k, v in SPACED.items()]}}
+        ),
+    },
+    "Elasticsearch": {"_source": {"Channel": DEFENDER, "EventID": 5007, **SPACED}},
+}
+
+
+@pytest.mark.parametrize("shape", SPACED_SHAPES)
+def test_names_are_found_without_their_blanks(shape: str) -> None:
+    engine = Engine(
+        rules(
+            "service: windefend",
+            "NewValue|contains: Exclusions",
+            "NewValue|contains: other",
+            "ProductName: x",
+            "'New Value|contains': Exclusions",
+        )
+    )
+    assert {"0", "2"} <= set(fired(engine, SPACED_SHAPES[shape])) <= {"0", "2", "3"}
+
+
+def test_a_name_without_blanks_comes_first() -> None:
+    event = {"Channel": DEFENDER, "EventID": 1, "New Value": "a", "NewValue": "b"}
+    assert unwrap(event)["NewValue"] == "b"
+
+
+HASHES = "SHA1=AA,MD5=BB,SHA256=CC,IMPHASH=DD"
+
+
+@pytest.mark.parametrize(
+    "name", ["md5", "MD5", "Md5", "sha1", "SHA256", "sha256", "imphash", "ImpHash"]
+)
+def test_hashes_by_sigmas_names(name: str) -> None:
+    value = {"md5": "bb", "sha1": "aa", "sha256": "cc", "imphash": "dd"}[name.lower()]
+    engine = Engine(rules("category: process_creation", f"{name}: {value}", f"{name}: ee"))
+    flat = {"Channel": SYSMON, "EventID": 1, "Image": "a", "Hashes": HASHES}
+    assert fired(engine, flat) == ["0"]
+    assert fired(engine, {"Event": _evtx(SYSMON, 1, {"Hashes": HASHES})}) == ["0"]
+    # Where an event has a field of that name, that is meant.
+    assert fired(engine, {**flat, name: "ee"}) == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({"Channel": "Security", "EventID": 4688, "MandatoryLabel": "S-1-16-12288"}, "0124"),
+        ({"Channel": SYSMON, "EventID": 1, "IntegrityLevel": "High"}, "0124"),
+        ({"Channel": SYSMON, "EventID": 1, "IntegrityLevel": "S-1-16-12288"}, "0124"),
+        ({"Channel": SYSMON, "EventID": 1, "IntegrityLevel": "Medium"}, "3"),
+        ({"Channel": "Security", "EventID": 4688, "MandatoryLabel": "S-1-16-8448"}, "3"),
+    ],
+)
+def test_integrity_levels_as_words_and_as_sids(event: dict[str, Any], expected: str) -> None:
+    engine = Engine(
+        rules(
+            "category: process_creation",
+            "IntegrityLevel: High",
+            "IntegrityLevel: S-1-16-12288",
+            "IntegrityLevel|endswith: '-12288'",
+            "IntegrityLevel: Medium",
+            "IntegrityLevel|re: 'S-1-16-(12288|16384)'",
+        )
+    )
+    assert "".join(fired(engine, event)) == expected
+
+
+def test_a_repeated_name_is_a_list() -> None:
+    data = "<Data Name='A'>1</Data><Data Name='B'>x</Data><Data Name='A'>2</Data><Data Name='A'>3</Data>"
+    event = event_of_xml(f"<Event><EventData>{data}</EventData></Event>")
+    assert event["Event"]["EventData"] == {"A": ["1", "2", "3"], "B": "x"}
+
+
+XML_EVENT = (
+    "<Event>\n  <System>\n    <EventID>1</EventID>\n"
+    f"    <Channel>{SYSMON}</Channel>\n  </System>\n"
+    '  <EventData>\n    <Data Name="CommandLine">needle</Data>\n  </EventData>\n</Event>\n'
+)
+JSON_EVENT = {"Event": _evtx(SYSMON, 1, {"CommandLine": "needle"})}
+DUMPS = {
+    "XML": 'Record 1\n<?xml version="1.0" encoding="utf-8"?>\n'
+    + XML_EVENT
+    + "Record 2\n"
+    + XML_EVENT,
+    "JSON": "".join(f"Record {n}\n{json.dumps(JSON_EVENT, indent=2)}\n" for n in (1, 2)),
+    "JSON, CRLF": "".join(
+        f"Record {n}\r\n{json.dumps(JSON_EVENT, indent=2)}\r\n".replace("\n", "\r\n")
+        for n in (1, 2)
+    ),
+    "JSON, no indent": "".join(f"Record {n}\n{json.dumps(JSON_EVENT)}\n" for n in (1, 20)),
+    "jsonl": "".join(f"{json.dumps(JSON_EVENT)}\n" for _ in range(2)),
+}
+
+
+@pytest.mark.parametrize("form", DUMPS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_what_evtx_dump_writes(form: str, encoding: str) -> None:
+    data = DUMPS[form].replace("\r\r", "\r").encode(encoding)
+    reading = read_events("-", stdin=io.BytesIO(data))
+    records = list(reading)
+    assert [record.number for record in records] == [1, 2]
+    assert (reading.diagnostics, reading.unreadable) == ((), 0)
+    assert all(r.event["Event"]["EventData"]["CommandLine"] == "needle" for r in records)
+
+
+@pytest.mark.parametrize("length", [1, 7, 4096, 70_000])
+def test_numbers_of_records_that_chunks_cut(length: int) -> None:
+    text = "".join(
+        f"Record {n}\n{json.dumps({'a': n, 'Record 1': 'x' * length}, indent=1)}\n"
+        for n in range(40)
+    )
+    records = list(read_events("-", stdin=io.BytesIO(text.encode())))
+    assert [record.event["a"] for record in records] == list(range(40))
