@@ -20,7 +20,7 @@ from carengine.engine import Engine
 from carengine.fieldmap import find_maps
 from carengine.languages.reading import (
     LANGUAGES,
-    Reading,
+    QueryReading,
     as_rule,
     language_of,
     native_map,
@@ -517,7 +517,7 @@ def test_sigma_is_read_by_log_source() -> None:
     assert {"process/create"} < {str(k) for k in kinds_of(sysmon)}
 
 
-def kinds_of(reading: Reading) -> frozenset[ir.EventKind]:
+def kinds_of(reading: QueryReading) -> frozenset[ir.EventKind]:
     assert reading.program is not None
     return frozenset().union(*(ir.searched(o.plan) for o in reading.program.outputs))
 

@@ -16,7 +16,7 @@ from carengine.syntax import parse_program
 P = "p = search Process:Create\n"
 
 
-def read(text: str) -> lenient.Reading:
+def read(text: str) -> lenient.LenientReading:
     return lenient.read(text)
 
 

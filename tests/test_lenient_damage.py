@@ -53,7 +53,7 @@ def meaning(text: str) -> ir.Program | None:
     return None if parsed.diagnostics else resolve(parsed.program, analytics=analytic).program
 
 
-def read(text: str) -> lenient.Reading:
+def read(text: str) -> lenient.LenientReading:
     return lenient.read(text, programs=trees().get)
 
 

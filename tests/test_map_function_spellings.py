@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carengine.functions import FUNCTIONS, call
-from carengine.languages.map_functions import SPELLINGS, Cases, Preimage, Refused
+from carengine.languages.map_functions import SPELLINGS, Cases, Preimage, Unspelled
 from strategies import values
 
 TEXT_ONLY = sorted(name for name, function in FUNCTIONS.items() if function.text_only)
@@ -24,12 +24,12 @@ def test_every_function_has_its_spellings_or_a_reason() -> None:
         if isinstance(preimage, Preimage):
             parts.append(preimage.match)
         for part in parts:
-            if isinstance(part, Refused):
+            if isinstance(part, Unspelled):
                 assert part.reason, name
             else:
                 assert isinstance(part, Preimage | Cases) or callable(part), name
         if spelling.spl_compares:
-            assert not isinstance(spelling.spl, Refused), name
+            assert not isinstance(spelling.spl, Unspelled), name
 
 
 def test_what_changes_a_spelling_takes_one_text() -> None:

@@ -32,7 +32,7 @@ from carengine.fieldmap import FieldMap, find_maps, unwrap
 from carengine.languages.lowered import Log, raw_names
 from carengine.languages.reading import as_rule, native_map, read
 from carengine.languages.sql.dialects import DIALECTS
-from carengine.languages.sql.plans import Plans
+from carengine.languages.sql.plans import SqlPlans
 from carengine.languages.translation import Findings, Untranslatable
 from carengine.languages.writing import Translation, translate
 from carengine.pattern import Pattern
@@ -184,7 +184,7 @@ def conditions(*, regexes: bool) -> st.SearchStrategy[ir.Condition]:
 
 def check(target: str, condition: ir.Condition, events: Sequence[Event]) -> None:
     findings = Findings("rule", target)
-    writer = Plans(DIALECTS[target], findings, Log(FLAT), "events").over_events()
+    writer = SqlPlans(DIALECTS[target], findings, Log(FLAT), "events").over_events()
     try:
         exact, plain = writer.condition(condition, exact=True), writer.condition(condition)
     except Untranslatable:

@@ -1,9 +1,9 @@
 """A rule in the terms of one log, ready to be written down in any language.
 
 Every translator begins here. The program's streams that look at one event at a time become
-``View``s, one for each entry of the field map that can give such events::
+``EntryView``s, one for each entry of the field map that can give such events::
 
-    View(kind=file/create,
+    EntryView(kind=file/create,
          condition=Channel is Sysmon's and EventID = 11 and basename(TargetFilename) matches "lsass*.dmp" …,
          assigned=(), columns=None)
 
@@ -67,7 +67,7 @@ class Log:
 
 
 @frozen
-class View:
+class EntryView:
     """One kind of event of a stream, in the log's own fields. See the module's docstring."""
 
     entry: Entry
@@ -90,9 +90,9 @@ def log_of(choice: MapChoice, present: Iterable[str] | None, recognise: bool) ->
     return log, len(maps)
 
 
-def views_of(stages: Iterable[ir.Stage], log: Log) -> tuple[View, ...]:
+def views_of(stages: Iterable[ir.Stage], log: Log) -> tuple[EntryView, ...]:
     """The views of a stream: those entries whose events could pass, each with its whole condition."""
-    made: dict[View, None] = {}
+    made: dict[EntryView, None] = {}
     for stage in stages:
         for lowered in lower(stage, log.fieldmap):
             admitted = log.admission(lowered.entry)
@@ -100,7 +100,7 @@ def views_of(stages: Iterable[ir.Stage], log: Log) -> tuple[View, ...]:
             if True not in outcomes(condition):
                 continue
             assigned = tuple((name, log.settled_value(value)) for name, value in lowered.assigned)
-            made.setdefault(View(lowered.entry, condition, assigned, lowered.columns))
+            made.setdefault(EntryView(lowered.entry, condition, assigned, lowered.columns))
     return tuple(made)
 
 

@@ -1,7 +1,7 @@
 """Queries in other languages, as they were read: the same IR, under the names that the query itself
 uses.
 
-A reader turns a text into a ``Reading``. Its program searches for events of one kind, ``(language,
+A reader turns a text into a ``QueryReading``. Its program searches for events of one kind, ``(language,
 "event")``, and its fields are the query's own::
 
     file where file_name == "lsass*.dmp"
@@ -38,7 +38,7 @@ language."""
 
 
 @frozen
-class Reading:
+class QueryReading:
     """A query as it was read: its program, or None, and everything there is to say about it.
 
     ``raised`` tells that the program is in CAR's names; otherwise it is in the query's own.
@@ -191,16 +191,16 @@ def native_search(language: str) -> ir.Search:
 
 def finished(
     language: str, block: Block, plan: ir.Plan | None, said: list[Diagnostic], name: str = "matches"
-) -> Reading:
+) -> QueryReading:
     """The reading of a query whose rows are those of ``plan``; no program where there is an error."""
     diagnostics = ordered(said)
     if plan is None or has_errors(diagnostics):
-        return Reading(language, block, None, diagnostics)
+        return QueryReading(language, block, None, diagnostics)
     span = block.span(0, len(block.text))
-    return Reading(language, block, ir.Program((ir.Output(name, plan, span),)), diagnostics)
+    return QueryReading(language, block, ir.Program((ir.Output(name, plan, span),)), diagnostics)
 
 
-def as_rule(reading: Reading, id_: str, title: str = "") -> Rule:
+def as_rule(reading: QueryReading, id_: str, title: str = "") -> Rule:
     """The reading as a rule that an engine runs. The reading must have a program."""
     assert reading.program is not None
     nothing = parse_program(Block(reading.block.source, "", range(1))).program
@@ -214,7 +214,7 @@ def as_rule(reading: Reading, id_: str, title: str = "") -> Rule:
     )
 
 
-def native_map(reading: Reading) -> FieldMap:
+def native_map(reading: QueryReading) -> FieldMap:
     """A field map for events that have the names of the query: every event is one, and every name
     is itself."""
     assert reading.program is not None

@@ -35,7 +35,7 @@ from ..fieldmap import Entry, FieldMap, find_maps, installed_maps
 from ..functions import respells
 from ..pattern import Pattern
 from ..values import number_of
-from .query import Reading, Refusal, names_of, unsupported
+from .query import QueryReading, Refusal, names_of, unsupported
 
 _ALONE = Alone()
 _OWN = Path(__file__).parent
@@ -65,7 +65,7 @@ def _flat_names() -> tuple[str, ...]:
     return tuple(f"{family}.flat" for family in _WINDOWS)
 
 
-def raised(reading: Reading, maps: Iterable[FieldMap] | None = None) -> Reading:
+def raised(reading: QueryReading, maps: Iterable[FieldMap] | None = None) -> QueryReading:
     """The reading in CAR's names; without a program where that is not possible.
 
     ``maps`` are the field maps to read backwards; by default those of the language (`maps_of`).
@@ -101,7 +101,7 @@ def raised(reading: Reading, maps: Iterable[FieldMap] | None = None) -> Reading:
 
 
 def asked_of_entries(
-    reading: Reading, maps: Iterable[FieldMap] | None = None
+    reading: QueryReading, maps: Iterable[FieldMap] | None = None
 ) -> tuple[tuple[FieldMap, Entry, ir.Condition], ...]:
     """What a query that was read under its own names asks of the events of each entry of field
     maps.

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from ..diagnostics import Block
 from .eql import reader as eql
 from .logpoint import reader as logpoint
-from .query import Reading, as_rule, native_map
+from .query import QueryReading, as_rule, native_map
 from .raising import asked_of_entries, maps_of, raised
 from .sigma import query_reader as sigma
 from .splunk import reader as splunk
 
-LANGUAGES: dict[str, Callable[[Block], Reading]] = {
+LANGUAGES: dict[str, Callable[[Block], QueryReading]] = {
     "splunk": splunk.read,
     "eql": eql.read,
     "logpoint": logpoint.read,
@@ -42,7 +42,7 @@ def language_of(type_: str) -> str | None:
     return name if name in LANGUAGES else None
 
 
-def read(block: Block, language: str, *, raise_names: bool = True) -> Reading:
+def read(block: Block, language: str, *, raise_names: bool = True) -> QueryReading:
     """A query as IR, in CAR's names or (``raise_names`` False) in its own. Nothing is raised.
 
     >>> reading = read(Block.of('EventCode=11 TargetFilename="*lsass*.dmp"'), "splunk")
@@ -55,7 +55,7 @@ def read(block: Block, language: str, *, raise_names: bool = True) -> Reading:
 
 __all__ = [
     "LANGUAGES",
-    "Reading",
+    "QueryReading",
     "as_rule",
     "asked_of_entries",
     "language_of",

@@ -5,7 +5,7 @@ has to be a conjunction of equalities between fields of neighbouring branches an
 times::
 
     join (a, b) where a.hostname = b.hostname and a.time < b.time < a.time + 1 hour
-    Sequence(steps=(Step(a's views, keys=(Hostname,)), Step(b's views, keys=(Hostname,))), span=1 hour)
+    EventSequence(steps=(SequenceStep(a's views, keys=(Hostname,)), SequenceStep(b's views, keys=(Hostname,))), span=1 hour)
 
 Each key has to be one raw field of the log.
 """
@@ -18,29 +18,29 @@ from attrs import frozen
 
 from .. import ir
 from ..functions import respells
-from .lowered import Log, View, views_of, why_nothing
+from .lowered import EntryView, Log, views_of, why_nothing
 from .translation import Findings
 
 
 @frozen
-class Step:
+class SequenceStep:
     """One event of a sequence: what it can be, and the fields that it shares with the others."""
 
     name: str
-    views: tuple[View, ...]
+    views: tuple[EntryView, ...]
     keys: tuple[ir.Raw, ...]
 
 
 @frozen
-class Sequence:
+class EventSequence:
     """Events in the order of time. ``span`` is the most time between first and last, in
     microseconds, or None."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[SequenceStep, ...]
     span: int | None
 
 
-def sequence_of(plan: ir.Plan, log: Log, findings: Findings) -> Sequence:
+def sequence_of(plan: ir.Plan, log: Log, findings: Findings) -> EventSequence:
     """The sequence that a plan is. Refuses all other plans, by what they do."""
     match plan:
         case ir.Join():
@@ -68,7 +68,7 @@ def sequence_of(plan: ir.Plan, log: Log, findings: Findings) -> Sequence:
             assert_never(plan)
 
 
-def _of_join(join: ir.Join, log: Log, findings: Findings) -> Sequence:
+def _of_join(join: ir.Join, log: Log, findings: Findings) -> EventSequence:
     names = [branch.name for branch in join.branches]
     equal: list[tuple[ir.Field, ir.Field]] = []
     before: dict[tuple[str, str], int | None] = {}
@@ -102,8 +102,8 @@ def _of_join(join: ir.Join, log: Log, findings: Findings) -> Sequence:
         if not views:
             findings.nothing(why_nothing(stages, log))
         keys = tuple(_raw_key(found[name], views, log, findings) for found in classes)
-        steps.append(Step(name, views, keys))
-    return Sequence(tuple(steps), span)
+        steps.append(SequenceStep(name, views, keys))
+    return EventSequence(tuple(steps), span)
 
 
 def _order(
@@ -159,7 +159,7 @@ def _classes(
     return made if all(set(found) == set(names) for found in made) else None
 
 
-def _raw_key(field: ir.Field, views: tuple[View, ...], log: Log, findings: Findings) -> ir.Raw:
+def _raw_key(field: ir.Field, views: tuple[EntryView, ...], log: Log, findings: Findings) -> ir.Raw:
     """The raw field that stands for a key."""
     found: set[ir.Raw] = set()
     for view in views:

@@ -7,7 +7,7 @@ event::
 
 ``or`` binds tighter than the "and" between terms, in both products. ``not`` is true where the item
 is not true, so that ``NOT User=x`` keeps an event without a user, while ``User!=x`` does not. A
-value is a pattern with ``*``; case is ignored. What differs between the two is a ``Dialect``.
+value is a pattern with ``*``; case is ignored. What differs between the two is a ``SearchDialect``.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def shipped_macro(text: str) -> str:
 
 
 @frozen
-class Dialect:
+class SearchDialect:
     """What one product writes in its own way.
 
     ``quotes`` are the characters that strings stand in; ``string`` gives the text of what stands
@@ -85,7 +85,7 @@ _SIGNS = ("!=", "<=", ">=", "=", "<", ">", "(", ")", "[", "]", ",", "|")
 _STOPS = frozenset('()[],|=<>"` \t\r\n')
 
 
-def scan(block: Block, dialect: Dialect) -> list[Token]:
+def scan(block: Block, dialect: SearchDialect) -> list[Token]:
     """The tokens of a query: words, strings, signs and macros, the last one its end. Raises
     `Refusal`."""
     text = block.text
@@ -124,7 +124,7 @@ def scan(block: Block, dialect: Dialect) -> list[Token]:
     return tokens
 
 
-def _string_end(text: str, at: int, dialect: Dialect) -> int:
+def _string_end(text: str, at: int, dialect: SearchDialect) -> int:
     quote = text[at]
     place = at + 1
     while place < len(text):
@@ -137,7 +137,7 @@ def _string_end(text: str, at: int, dialect: Dialect) -> int:
     return -1
 
 
-def _word_end(text: str, at: int, dialect: Dialect) -> int:
+def _word_end(text: str, at: int, dialect: SearchDialect) -> int:
     end = at + 1
     while end < len(text) and text[end] not in _STOPS and not text.startswith("!=", end):
         end += 1
@@ -147,7 +147,7 @@ def _word_end(text: str, at: int, dialect: Dialect) -> int:
 class TermReader:
     """Reads search terms from tokens. ``said`` is what there is to say of what was read."""
 
-    def __init__(self, block: Block, tokens: list[Token], dialect: Dialect) -> None:
+    def __init__(self, block: Block, tokens: list[Token], dialect: SearchDialect) -> None:
         self.block = block
         self.cursor = TokenCursor(tokens, lambda said, *place: wrong(said, block.span(*place)))
         self.dialect = dialect

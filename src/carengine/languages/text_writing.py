@@ -24,7 +24,7 @@ from .. import ir
 from ..diagnostics import Span
 from ..pattern import Any, One, Pattern
 from ..regex import NotPortable, alternatives, network_to_regex, portable_regex, tokens_of
-from .lowered import Log, View, views_of, why_empty, why_nothing
+from .lowered import EntryView, Log, views_of, why_empty, why_nothing
 from .translation import Findings, Query
 from .two_valued import (
     AllOf,
@@ -160,7 +160,7 @@ def written_output(
     output: ir.Output,
     log: Log,
     findings: Findings,
-    events: Callable[[tuple[View, ...]], str],
+    events: Callable[[tuple[EntryView, ...]], str],
     streams: Callable[[ir.Plan], str],
 ) -> str:
     """The query of an output: ``events`` writes one over single events, ``streams`` one over a
@@ -174,7 +174,9 @@ def written_output(
     return streams(output.plan)
 
 
-def required_views(stages: Iterable[ir.Stage], log: Log, findings: Findings) -> tuple[View, ...]:
+def required_views(
+    stages: Iterable[ir.Stage], log: Log, findings: Findings
+) -> tuple[EntryView, ...]:
     """The views of stages; gives up where there are none."""
     several = tuple(stages)
     views = views_of(several, log)
@@ -184,7 +186,7 @@ def required_views(stages: Iterable[ir.Stage], log: Log, findings: Findings) -> 
 
 
 def condition_of_views(
-    views: tuple[View, ...], rewriter: TwoValuedRewriter, findings: Findings
+    views: tuple[EntryView, ...], rewriter: TwoValuedRewriter, findings: Findings
 ) -> TwoValued:
     """When an event is of one of several views; gives up where none can be."""
     condition = any_of(rewriter.true_of(view.condition) for view in views)
@@ -192,7 +194,7 @@ def condition_of_views(
     return condition
 
 
-def note_whole_events(views: tuple[View, ...], findings: Findings) -> None:
+def note_whole_events(views: tuple[EntryView, ...], findings: Findings) -> None:
     """Notes, for a language that returns events only, that fields are added or selected."""
     if any(view.assigned or view.columns is not None for view in views):
         findings.differs(WHOLE_EVENTS)

@@ -27,11 +27,11 @@ from ..rule import Rule
 from .lowered import Log, log_of
 from .translation import Findings, Query, Translation, Untranslatable
 
-__all__ = ["TARGETS", "Query", "Target", "Translation", "translate"]
+__all__ = ["TARGETS", "Query", "Translation", "TranslationTarget", "translate"]
 
 
 @frozen
-class Target:
+class TranslationTarget:
     """A language: the module that writes it, and what it is in a few words."""
 
     name: str
@@ -39,17 +39,17 @@ class Target:
     title: str
 
 
-def _sql(name: str, title: str) -> Target:
-    return Target(name, "sql.writer", f"SQL for {title}")
+def _sql(name: str, title: str) -> TranslationTarget:
+    return TranslationTarget(name, "sql.writer", f"SQL for {title}")
 
 
-TARGETS: dict[str, Target] = {
+TARGETS: dict[str, TranslationTarget] = {
     target.name: target
     for target in (
-        Target("splunk", "splunk.writer", "Splunk's search language"),
-        Target("eql", "eql.writer", "EQL, as the eql package and Endgame have it"),
-        Target("elastic-eql", "eql.writer", "EQL, as Elasticsearch has it"),
-        Target("sigma", "sigma.writer", "Sigma rules"),
+        TranslationTarget("splunk", "splunk.writer", "Splunk's search language"),
+        TranslationTarget("eql", "eql.writer", "EQL, as the eql package and Endgame have it"),
+        TranslationTarget("elastic-eql", "eql.writer", "EQL, as Elasticsearch has it"),
+        TranslationTarget("sigma", "sigma.writer", "Sigma rules"),
         _sql("duckdb", "DuckDB"),
         _sql("postgres", "PostgreSQL"),
         _sql("sqlite", "SQLite"),

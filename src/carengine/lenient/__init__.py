@@ -19,6 +19,6 @@ Three rules hold:
   on).
 """
 
-from .reading import MAX_CHARACTERS, REPAIRS, Reading, read
+from .reading import MAX_CHARACTERS, REPAIRS, LenientReading, read
 
-__all__ = ["MAX_CHARACTERS", "REPAIRS", "Reading", "read"]
+__all__ = ["MAX_CHARACTERS", "REPAIRS", "LenientReading", "read"]

@@ -173,7 +173,7 @@ def _plain(lexemes: Sequence[Lexeme]) -> Iterator[Repair]:
 
 
 @frozen
-class _Item:
+class _ConditionPart:
     """A part of a condition: a connective, a bracket, or an atom, which is all between two of
     these."""
 
@@ -188,7 +188,7 @@ class _Item:
     """Whether it is a bracket that the text does not have."""
 
 
-def _items(text: str, lexemes: Sequence[Lexeme], start: int) -> Iterator[_Item]:
+def _items(text: str, lexemes: Sequence[Lexeme], start: int) -> Iterator[_ConditionPart]:
     number = 0
     at = start
     while at < len(lexemes):
@@ -196,15 +196,15 @@ def _items(text: str, lexemes: Sequence[Lexeme], start: int) -> Iterator[_Item]:
         column = _column(text, lexemes, at)
         word = lexeme.word if lexeme.word in ("and", "or", "not") else ""
         if word and not _compared(lexemes, at) and not _inner_not(lexemes, at):
-            yield _Item(word, lexeme.start, lexeme.end, column=column)
+            yield _ConditionPart(word, lexeme.start, lexeme.end, column=column)
             at += 1
         elif lexeme.text in ("(", ")"):
-            yield _Item(lexeme.text, lexeme.start, lexeme.end, column=column)
+            yield _ConditionPart(lexeme.text, lexeme.start, lexeme.end, column=column)
             at += 1
         else:
             end = _atom_end(lexemes, at)
             last = lexemes[end - 1]
-            yield _Item(
+            yield _ConditionPart(
                 "atom", lexeme.start, last.end, text[lexeme.start : last.end], column, number
             )
             number += 1
@@ -250,7 +250,7 @@ def _column(text: str, lexemes: Sequence[Lexeme], at: int) -> int | None:
 
 
 @frozen
-class _Reading:
+class _BracketReading:
     """One way to mend the brackets: what changes, what it then means, what speaks for it."""
 
     changes: tuple[tuple[int, str], ...]
@@ -261,7 +261,7 @@ class _Reading:
     indented: bool = field(default=False)
 
 
-def _conditions(text: Text, items: Sequence[_Item]) -> list[Repair]:
+def _conditions(text: Text, items: Sequence[_ConditionPart]) -> list[Repair]:
     missing, extra = _unmatched(items)
     if not missing and not extra:
         return []
@@ -285,7 +285,7 @@ def _conditions(text: Text, items: Sequence[_Item]) -> list[Repair]:
     return [_change(items, at, sign) for at, sign in chosen.changes]
 
 
-def _unmatched(items: Sequence[_Item]) -> tuple[list[int], list[int]]:
+def _unmatched(items: Sequence[_ConditionPart]) -> tuple[list[int], list[int]]:
     open_: list[int] = []
     extra: list[int] = []
     for at, item in enumerate(items):
@@ -299,7 +299,7 @@ def _unmatched(items: Sequence[_Item]) -> tuple[list[int], list[int]]:
     return open_, extra
 
 
-def _change(items: Sequence[_Item], at: int, sign: str) -> Repair:
+def _change(items: Sequence[_ConditionPart], at: int, sign: str) -> Repair:
     if not sign:
         message = "this `)` closes nothing"
         return Repair(items[at].start, items[at].end, "", codes.BRACKETS, message)
@@ -313,7 +313,7 @@ def _change(items: Sequence[_Item], at: int, sign: str) -> Repair:
 
 
 def _at_end(
-    items: Sequence[_Item], missing: Sequence[int], extra: Sequence[int]
+    items: Sequence[_ConditionPart], missing: Sequence[int], extra: Sequence[int]
 ) -> tuple[tuple[int, str], ...]:
     """The option that closes at the end, or takes out the brackets that close nothing."""
     if missing:
@@ -322,11 +322,11 @@ def _at_end(
 
 
 def _readings(
-    items: Sequence[_Item],
+    items: Sequence[_ConditionPart],
     missing: Sequence[int],
     extra: Sequence[int],
     end: tuple[tuple[int, str], ...],
-) -> list[_Reading]:
+) -> list[_BracketReading]:
     """All readings; none where they are too many to try."""
     count = len(missing) + len(extra)
     if missing:
@@ -346,7 +346,7 @@ def _readings(
     tried = list(itertools.islice(options, most + 1))
     if len(tried) > most:
         return []
-    made: list[_Reading] = []
+    made: list[_BracketReading] = []
     for option in dict.fromkeys([end, *tried]):
         found = _read(items, option)
         if found is not None:
@@ -363,26 +363,30 @@ def _combined(
     return itertools.combinations(slots, count)
 
 
-def _read(items: Sequence[_Item], option: tuple[tuple[int, str], ...]) -> _Reading | None:
+def _read(
+    items: Sequence[_ConditionPart], option: tuple[tuple[int, str], ...]
+) -> _BracketReading | None:
     mended = _mended(items, option)
     found = meaning_of([(item.kind, item.number) for item in mended])
     if found is None:
         return None
     meaning, mixed = found
-    return _Reading(option, meaning, mixed, False, _is_indented(mended))
+    return _BracketReading(option, meaning, mixed, False, _is_indented(mended))
 
 
-def _mended(items: Sequence[_Item], option: tuple[tuple[int, str], ...]) -> list[_Item]:
+def _mended(
+    items: Sequence[_ConditionPart], option: tuple[tuple[int, str], ...]
+) -> list[_ConditionPart]:
     """The items with the brackets of an option."""
-    added: dict[int, list[_Item]] = {}
+    added: dict[int, list[_ConditionPart]] = {}
     dropped = set()
     for at, sign in option:
         if sign:
             place = items[at - 1].end if sign == ")" else items[at].start
-            added.setdefault(at, []).append(_Item(sign, place, place, made=True))
+            added.setdefault(at, []).append(_ConditionPart(sign, place, place, made=True))
         else:
             dropped.add(at)
-    mended: list[_Item] = []
+    mended: list[_ConditionPart] = []
     for at in range(len(items) + 1):
         mended += added.get(at, [])
         if at < len(items) and at not in dropped:
@@ -390,7 +394,7 @@ def _mended(items: Sequence[_Item], option: tuple[tuple[int, str], ...]) -> list
     return mended
 
 
-def _is_indented(items: Sequence[_Item]) -> bool:
+def _is_indented(items: Sequence[_ConditionPart]) -> bool:
     """Whether the lines fit the brackets: those inside one that begins a line stand deeper, the
     next does not."""
     open_: list[int | None] = []
@@ -409,7 +413,9 @@ def _is_indented(items: Sequence[_Item]) -> bool:
     return True
 
 
-def _chosen(readings: Sequence[_Reading], items: Sequence[_Item], loose: bool) -> _Reading | None:
+def _chosen(
+    readings: Sequence[_BracketReading], items: Sequence[_ConditionPart], loose: bool
+) -> _BracketReading | None:
     """The reading that is certain, or None. ``loose``: brackets where both connectives meet are not
     to be expected."""
     if not readings:
@@ -433,7 +439,7 @@ def _chosen(readings: Sequence[_Reading], items: Sequence[_Item], loose: bool) -
     return None
 
 
-def _is_loose(text: str, own: _Item) -> bool:
+def _is_loose(text: str, own: _ConditionPart) -> bool:
     """Whether another statement has ``and`` and ``or`` side by side without brackets: its author
     may anywhere."""
     scanned = scan(text)
@@ -447,7 +453,7 @@ def _is_loose(text: str, own: _Item) -> bool:
     return False
 
 
-def _best(readings: Sequence[_Reading]) -> _Reading:
+def _best(readings: Sequence[_BracketReading]) -> _BracketReading:
     """Of readings that mean the same: the one at the end, or else one that fits the lines, the
     latest."""
     return max(
@@ -455,9 +461,11 @@ def _best(readings: Sequence[_Reading]) -> _Reading:
     )
 
 
-def _classes(readings: Sequence[_Reading], atoms: Sequence[str]) -> list[list[_Reading]]:
+def _classes(
+    readings: Sequence[_BracketReading], atoms: Sequence[str]
+) -> list[list[_BracketReading]]:
     """Readings by what they mean."""
-    by_meaning: dict[Meaning, list[_Reading]] = {}
+    by_meaning: dict[Meaning, list[_BracketReading]] = {}
     for reading in readings:
         by_meaning.setdefault(reading.meaning, []).append(reading)
     if len(by_meaning) > 1 and alike(tuple(by_meaning), atoms):
@@ -467,10 +475,10 @@ def _classes(readings: Sequence[_Reading], atoms: Sequence[str]) -> list[list[_R
 
 def _refuse(
     text: Text,
-    items: Sequence[_Item],
+    items: Sequence[_ConditionPart],
     missing: Sequence[int],
     extra: Sequence[int],
-    readings: Sequence[_Reading],
+    readings: Sequence[_BracketReading],
 ) -> None:
     place = items[missing[-1] if missing else extra[0]]
     what = "this bracket is never closed" if missing else "this bracket closes nothing"
@@ -487,7 +495,7 @@ def _refuse(
     )
 
 
-def _shown(items: Sequence[_Item], reading: _Reading) -> str:
+def _shown(items: Sequence[_ConditionPart], reading: _BracketReading) -> str:
     parts = [
         re.sub(r"\s+", " ", item.text) if item.kind == "atom" else item.kind
         for item in _mended(items, reading.changes)

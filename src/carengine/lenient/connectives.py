@@ -53,7 +53,7 @@ _LISTS = frozenset(["select", "by", "output", "return", "input", "join", "group"
 
 
 @define
-class _Level:
+class _BracketLevel:
     """What stands inside one pair of brackets: the kind of place, and its connectives so far."""
 
     kind: str
@@ -70,8 +70,8 @@ def connect(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
     made = _loose_ends(text, lexemes)
     if made or text.refused:
         return made
-    levels = [_Level("where" if not _is_statement(lexemes) else "")]
-    closed: list[_Level] = []
+    levels = [_BracketLevel("where" if not _is_statement(lexemes) else "")]
+    closed: list[_BracketLevel] = []
     for at, lexeme in enumerate(lexemes):
         before = lexemes[at - 1] if at else None
         level = levels[-1]
@@ -114,9 +114,9 @@ def connect(text: Text, lexemes: Sequence[Lexeme]) -> list[Repair]:
                 inner = before.word
             elif before is not None and _is_call(lexemes, at):
                 inner = "call"
-            levels.append(_Level(inner))
+            levels.append(_BracketLevel(inner))
         elif lexeme.text == "[":
-            levels.append(_Level("["))
+            levels.append(_BracketLevel("["))
         elif lexeme.text in (")", "]"):
             if len(levels) > 1:
                 closed.append(levels.pop())
@@ -224,7 +224,7 @@ def _touches(lexemes: Sequence[Lexeme], at: int) -> bool:
     return lexeme.word not in _BETWEEN or _is_value(lexemes, at)
 
 
-def _joined(text: Text, lexemes: Sequence[Lexeme], level: _Level) -> list[Repair]:
+def _joined(text: Text, lexemes: Sequence[Lexeme], level: _BracketLevel) -> list[Repair]:
     """The connectives that one level lacks."""
     if not level.gaps:
         return []
@@ -275,7 +275,7 @@ def _begins(lexemes: Sequence[Lexeme], at: int) -> bool:
     )
 
 
-def _shared(level: _Level) -> str:
+def _shared(level: _BracketLevel) -> str:
     """The field that conditions on both sides of a gap say to be something; nothing where there is
     none."""
     first: dict[str, int] = {}

@@ -183,13 +183,13 @@ def bare_condition(text: Text, part: Sequence[Lexeme], datamodel: DataModel) -> 
     search = statements[0].value
     if not isinstance(search, ast.SearchExpression) or search.condition is None:
         return []
-    reader = _Reader(text, start - len(_BEFORE), datamodel)
+    reader = _LoneConditionReader(text, start - len(_BEFORE), datamodel)
     followed = bool(text.text[end:].strip())
     return reader.read(search.condition, start, end, followed)
 
 
 @frozen
-class _Reader:
+class _LoneConditionReader:
     """``shift`` leads from places in the parsed text to places in the present one."""
 
     text: Text

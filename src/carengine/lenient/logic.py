@@ -26,7 +26,7 @@ def meaning_of(items: Sequence[tuple[str, int]]) -> tuple[Meaning, bool] | None:
     >>> meaning_of([("atom", 0), ("and", -1), ("(", -1), ("atom", 1), (")", -1)])
     (('and', (0, 1)), False)
     """
-    parser = _Parser(items)
+    parser = _ConnectiveParser(items)
     try:
         found = parser.level(0)
     except _NoCondition:
@@ -38,7 +38,7 @@ class _NoCondition(Exception):  # noqa: N818 (it ends a parse, and nobody outsid
     """The items are no condition."""
 
 
-class _Parser:
+class _ConnectiveParser:
     def __init__(self, items: Sequence[tuple[str, int]]) -> None:
         self.items = items
         self.at = 0

@@ -51,7 +51,7 @@ _FILE = re.compile(
 
 
 @frozen
-class Scope:
+class NameScope:
     """The rows that an expression is about, and what their stream is called in it."""
 
     outline: Outline | None
@@ -64,7 +64,7 @@ def mend_names(
     text: Text, program: ast.SyntaxTree, datamodel: DataModel, programs: Programs
 ) -> list[Repair]:
     """The repairs of names in a program whose spans are places in the present text."""
-    walker = _Walker(text, program, datamodel, programs)
+    walker = _NameWalker(text, program, datamodel, programs)
     walker.run()
     return walker.made
 
@@ -74,7 +74,7 @@ def outline_of(id_: str, datamodel: DataModel, programs: Programs, depth: int = 
     program = programs(id_) if depth < _MAX_RUNS else None
     if program is None:
         return Opaque()
-    walker = _Walker(Text(Block.of("")), program, datamodel, programs, depth=depth + 1)
+    walker = _NameWalker(Text(Block.of("")), program, datamodel, programs, depth=depth + 1)
     walker.run()
     outlines = [
         walker.env.get(name.text, Opaque())
@@ -86,7 +86,7 @@ def outline_of(id_: str, datamodel: DataModel, programs: Programs, depth: int = 
 
 
 @define
-class _Walker:
+class _NameWalker:
     text: Text
     program: ast.SyntaxTree
     model: DataModel
@@ -141,13 +141,13 @@ class _Walker:
                 return self._search(name, value)
             case ast.FilterExpression(stream, condition):
                 outline = self._stream(stream, condition)
-                self._condition(condition, Scope(outline, stream.text))
+                self._condition(condition, NameScope(outline, stream.text))
                 return outline
             case ast.JoinExpression(streams, condition):
                 return self._join(streams, condition)
             case ast.GroupExpression(streams, keys):
                 members = together([self._stream(item) for item in streams])
-                names = tuple(self._field(key, Scope(members, streams[0].text)) for key in keys)
+                names = tuple(self._field(key, NameScope(members, streams[0].text)) for key in keys)
                 if not all(has_field(members, name.split(".")) for name in names):
                     return Opaque()
                 return Grouped(names, members)
@@ -156,7 +156,7 @@ class _Walker:
                 return self._select(stream, outline, items)
             case ast.CountExpression(stream, keys):
                 outline = self._stream(stream)
-                names = tuple(self._field(key, Scope(outline, stream.text)) for key in keys)
+                names = tuple(self._field(key, NameScope(outline, stream.text)) for key in keys)
                 return Rows((*names, "count"))
             case ast.RunExpression(rule):
                 return outline_of(rule.text, self.model, self.programs, self.depth)
@@ -170,7 +170,7 @@ class _Walker:
                     first = self._stream(_as_name(left))
                     self._stream(_as_name(right))
                     return first
-                self._expression(value, Scope(None))
+                self._expression(value, NameScope(None))
                 return Single()
             case ast.FieldPath((only,)) if only in self.env:
                 return self.env[only]
@@ -179,10 +179,10 @@ class _Walker:
             ):
                 name = ast.Name(stream_, span=_part(span, 0, len(stream_)))
                 outline = self._stream(name)
-                self._field(ast.FieldPath((stream_, *rest), span=span), Scope(outline, stream_))
+                self._field(ast.FieldPath((stream_, *rest), span=span), NameScope(outline, stream_))
                 return outline
             case _:
-                self._expression(value, Scope(None))
+                self._expression(value, NameScope(None))
                 return Single()
 
     def _search(self, name: ast.Name, search: ast.SearchExpression) -> Outline:
@@ -197,7 +197,7 @@ class _Walker:
         objects = {spec.name: spec for spec in found}
         outline = Events(tuple(objects.values()), (), self.statement)
         if search.condition is not None:
-            self._condition(search.condition, Scope(outline, name.text))
+            self._condition(search.condition, NameScope(outline, name.text))
         return outline
 
     def _join(self, streams: Sequence[ast.Name], condition: ast.Expression) -> Outline:
@@ -226,7 +226,7 @@ class _Walker:
             else:
                 outlines.append((new, self._stream(name)))
         outline = Joined(tuple(outlines))
-        self._condition(condition, Scope(outline, None, frozenset(prefixes)))
+        self._condition(condition, NameScope(outline, None, frozenset(prefixes)))
         return outline
 
     def _named(self, name: ast.Name, named: list[str]) -> str:
@@ -241,7 +241,7 @@ class _Walker:
         members = outline.members if isinstance(outline, Grouped) else outline
         columns: list[str] = []
         for item in items:
-            self._expression(item.value, Scope(outline, stream.text, members=members))
+            self._expression(item.value, NameScope(outline, stream.text, members=members))
             if item.alias is not None:
                 columns.append(item.alias.text)
             elif isinstance(item.value, ast.FieldPath):
@@ -258,7 +258,7 @@ class _Walker:
 
     def _assign(self, statement: ast.AssignStatement) -> None:
         outline = self._stream(statement.stream)
-        self._expression(statement.value, Scope(outline, statement.stream.text))
+        self._expression(statement.value, NameScope(outline, statement.stream.text))
         if statement.stream.text in self.env:
             changed = with_field(outline, ".".join(statement.field))
             self.env[statement.stream.text] = changed
@@ -330,10 +330,10 @@ class _Walker:
 
     # Expressions
 
-    def _condition(self, condition: ast.Expression, scope: Scope) -> None:
+    def _condition(self, condition: ast.Expression, scope: NameScope) -> None:
         self._expression(condition, scope)
 
-    def _expression(self, expr: ast.Expression, scope: Scope) -> None:
+    def _expression(self, expr: ast.Expression, scope: NameScope) -> None:
         """Look at the names in an expression."""
         match expr:
             case ast.FieldPath():
@@ -369,7 +369,7 @@ class _Walker:
             case _:
                 assert_never(expr)
 
-    def _values(self, items: ast.Expression, scope: Scope) -> None:
+    def _values(self, items: ast.Expression, scope: NameScope) -> None:
         """The items of a list, of which words that name nothing are texts."""
         match items:
             case ast.ListExpression(inner):
@@ -384,7 +384,7 @@ class _Walker:
         self,
         first: ast.Expression,
         rest: Sequence[tuple[ast.Operator, ast.Expression]],
-        scope: Scope,
+        scope: NameScope,
     ) -> None:
         literal = next(
             (item.value for _, item in rest if isinstance(item, ast.StringLiteral)), None
@@ -400,7 +400,7 @@ class _Walker:
             else:
                 self._expression(item, scope)
 
-    def _call(self, call: ast.CallExpression, scope: Scope) -> None:
+    def _call(self, call: ast.CallExpression, scope: NameScope) -> None:
         members = scope.members or scope.outline
         for argument in call.arguments:
             match argument:
@@ -409,11 +409,11 @@ class _Walker:
                 case ast.FieldPath((first, *rest)) if rest and is_stream(
                     self.env.get(first, Single())
                 ):
-                    self._field(argument, Scope(self.env[first], first))
+                    self._field(argument, NameScope(self.env[first], first))
                 case _:
-                    self._expression(argument, Scope(members, scope.name))
+                    self._expression(argument, NameScope(members, scope.name))
 
-    def _word(self, node: ast.FieldPath, scope: Scope, other: ast.Expression | None) -> None:
+    def _word(self, node: ast.FieldPath, scope: NameScope, other: ast.Expression | None) -> None:
         """A path where a value belongs: a field or a constant, or else a text without quotes."""
         if self._is_known(node, scope) or isinstance(scope.outline, Opaque | Missing):
             self._field(node, scope)
@@ -440,14 +440,14 @@ class _Walker:
         beside = text[max(0, span.start - 2) : span.start], text[span.end : span.end + 2]
         return any(len(gap) == 2 and not gap.strip(" \t\u00a0") for gap in beside)
 
-    def _is_foreign(self, node: ast.FieldPath, scope: Scope) -> bool:
+    def _is_foreign(self, node: ast.FieldPath, scope: NameScope) -> bool:
         """Whether a path is another product's name for a field here."""
         outline = scope.outline
         return isinstance(outline, Events) and any(
             _foreign(spec, ".".join(node.path), None) for spec in outline.objects
         )
 
-    def _is_known(self, node: ast.FieldPath, scope: Scope) -> bool:
+    def _is_known(self, node: ast.FieldPath, scope: NameScope) -> bool:
         path = node.path
         if scope.outline is not None and has_field(scope.outline, path, scope.name):
             return True
@@ -456,7 +456,7 @@ class _Walker:
 
     # Fields
 
-    def _field(self, node: ast.FieldPath, scope: Scope, literal: str | None = None) -> str:
+    def _field(self, node: ast.FieldPath, scope: NameScope, literal: str | None = None) -> str:
         """The field that a path means, repaired where it has to be."""
         path = node.path
         written = ".".join(path)
@@ -493,7 +493,7 @@ class _Walker:
             self._say(node, _named_as(chosen), codes.STREAM_READ_AS, reason)
 
     def _better(
-        self, path: tuple[str, ...], scope: Scope, literal: str | None
+        self, path: tuple[str, ...], scope: NameScope, literal: str | None
     ) -> tuple[tuple[str, ...], str] | None:
         """The path that is meant by one that is no field, and why, with a place for the path
         itself."""
@@ -550,7 +550,7 @@ class _Walker:
         return None
 
     def _in_join(
-        self, path: tuple[str, ...], outline: Joined, scope: Scope, literal: str | None
+        self, path: tuple[str, ...], outline: Joined, scope: NameScope, literal: str | None
     ) -> tuple[tuple[str, ...], str] | None:
         branches = dict(outline.branches)
         if path[0] in branches and len(path) > 1:
@@ -582,13 +582,15 @@ class _Walker:
 
     # What a search must have
 
-    def _want(self, scope: Scope, path: tuple[str, ...]) -> None:
+    def _want(self, scope: NameScope, path: tuple[str, ...]) -> None:
         self._note(self.wanted, scope, path)
 
-    def _lack(self, scope: Scope, path: tuple[str, ...]) -> None:
+    def _lack(self, scope: NameScope, path: tuple[str, ...]) -> None:
         self._note(self.lacking, scope, path)
 
-    def _note(self, notes: dict[int, dict[str, None]], scope: Scope, path: tuple[str, ...]) -> None:
+    def _note(
+        self, notes: dict[int, dict[str, None]], scope: NameScope, path: tuple[str, ...]
+    ) -> None:
         outline: Outline | None = scope.outline
         if isinstance(outline, Joined) and len(path) > 1:
             outline = dict(outline.branches).get(path[0])

@@ -110,13 +110,13 @@ _HAS_BARE = re.compile(
 
 def requote(text: str, start: int, end: int) -> list[Repair]:
     """The repairs of quotes, unquoted values and foreign signs in a stretch of a text."""
-    reader = _Reader(text, end, start)
+    reader = _StatementQuotes(text, end, start)
     reader.run()
     return reader.made
 
 
 @define
-class _Reader:
+class _StatementQuotes:
     """The reading of one statement: where it is, what stood before, which brackets are open."""
 
     text: str
@@ -127,7 +127,7 @@ class _Reader:
     earlier: str = ""
     open: list[str] = field(factory=list)
     defined: bool = False
-    items: list[_Item] = field(factory=list)
+    items: list[_ListItem] = field(factory=list)
 
     def run(self) -> None:
         while self.at < self.end:
@@ -166,7 +166,7 @@ class _Reader:
             if self.open:
                 self.open.pop()
         elif self._in_list() and sign not in (",", "string"):
-            self.items.append(_Item("word", None, sign))
+            self.items.append(_ListItem("word", None, sign))
         elif sign in ("where", "and", "or") or (sign in _EQUALITIES | _ORDERINGS and sign != "="):
             self.defined = True
         self.earlier, self.before = self.before, sign
@@ -175,7 +175,7 @@ class _Reader:
         """Remember how an item of a list was read; its repair is the last one made."""
         if self._in_list():
             repair = None if kind == "string" else self.made[-1]
-            self.items.append(_Item(kind, repair, value))
+            self.items.append(_ListItem(kind, repair, value))
 
     def _close_list(self) -> None:
         """Take back repairs of a list's items where a comma may have been part of a value.
@@ -445,7 +445,7 @@ def _left_gap(text: str, start: int) -> tuple[int, str]:
 
 
 @frozen
-class _Item:
+class _ListItem:
     """An item of the list at hand: how it was read (as a string, without quotes …), its repair, its
     value."""
 

@@ -38,7 +38,7 @@ _UNREAD = frozenset(["unclosed", "curly", "stray"])
 
 
 @frozen
-class Reading:
+class LenientReading:
     """What a text was read as.
 
     ``block`` holds the repaired text, each character with its place in the file; ``program`` is its
@@ -72,7 +72,7 @@ def read(
     *,
     datamodel: DataModel | None = None,
     programs: Programs = lambda _id: None,
-) -> Reading:
+) -> LenientReading:
     """Read a text leniently. Never raises.
 
     ``programs`` finds the syntax tree of another rule by its id, for what ``run`` gives.
@@ -86,7 +86,7 @@ def read(
     block = Block.of(block) if isinstance(block, str) else block
     parsed = parse_program(block)
     if len(block.text) > MAX_CHARACTERS:
-        return Reading(block, parsed.program, parsed.diagnostics)
+        return LenientReading(block, parsed.program, parsed.diagnostics)
     known = datamodel or model()
     text = Text(block)
     fields = foreign.field_names(known)
@@ -110,7 +110,7 @@ def read(
         or not any(item.span.start < r.end and r.start <= item.span.end for r in refusals)
     ]
     said = ordered((*text.said, *strict))
-    return Reading(text.block, parsed.program, said)
+    return LenientReading(text.block, parsed.program, said)
 
 
 def _standing(text: Text) -> ast.SyntaxTree:

@@ -58,7 +58,7 @@ class _Unread(Exception):  # noqa: N818 - says that an expression is outside wha
 
 
 @frozen
-class _Step:
+class _ClassStep:
     """One character of a class, then on to state ``to``."""
 
     members: frozenset[str]
@@ -80,7 +80,7 @@ class _Fork:
     to: tuple[int, ...]
 
 
-_State = _Step | _Check | _Fork | None
+_State = _ClassStep | _Check | _Fork | None
 
 
 @lru_cache(maxsize=512)
@@ -111,13 +111,13 @@ class _AutomatonBuilder:
         """The state from which the node leads to state ``to``."""
         match node:
             case LiteralCharacter(text, ignore_case):
-                return self.add(_Step(_class_members(re.escape(text), ignore_case), to))
+                return self.add(_ClassStep(_class_members(re.escape(text), ignore_case), to))
             case AnyCharacter(newlines):
-                return self.add(_Step(_members("(?s:.)" if newlines else "."), to))
+                return self.add(_ClassStep(_members("(?s:.)" if newlines else "."), to))
             case CharacterClass(_, items, ignore_case, text):
                 if not all(map(_in_ascii, items)):
                     raise _Unread
-                return self.add(_Step(_class_members(text, ignore_case), to))
+                return self.add(_ClassStep(_class_members(text, ignore_case), to))
             case Anchor(kind):
                 return self.add(_Check(kind, to))
             case RegexGroup(item):
@@ -191,7 +191,7 @@ class Searcher:
         """Characters with equal classes lead from equal states to equal states."""
         c = character if character.isascii() else OTHER
         if c not in self._classes:
-            taken = (isinstance(state, _Step) and c in state.members for state in self.states)
+            taken = (isinstance(state, _ClassStep) and c in state.members for state in self.states)
             self._classes[c] = tuple(taken), _context(c)
         return self._classes[c]
 
@@ -209,7 +209,7 @@ class Searcher:
             else:
                 after = 1 << self.first
                 for number, item in enumerate(self.states):
-                    if reached >> number & 1 and isinstance(item, _Step) and c in item.members:
+                    if reached >> number & 1 and isinstance(item, _ClassStep) and c in item.members:
                         after |= 1 << item.to
                 self._cache[key] = FOUND if after & 1 else (after, _context(c))
         return self._cache[key]

@@ -540,16 +540,16 @@ def _too_deep(block: Block, lexemes: Sequence[Lexeme]) -> Finding:
     Each bracket, arithmetic sign and ``not`` counts one level; ``and``, ``or`` and comparisons one
     for each pair of brackets they occur in, since their trees are flat.
     """
-    level = _Level()
-    outer: list[_Level] = []
+    level = _OperandDepth()
+    outer: list[_OperandDepth] = []
     for lexeme in lexemes:
         connective = _CONNECTIVES.get(lexeme.word or lexeme.text)
         if lexeme.text in ("(", "["):
             outer.append(level)
-            level = _Level()
+            level = _OperandDepth()
         elif lexeme.text in (")", "]"):
             inside = level.total() + 1
-            level = outer.pop() if outer else _Level()
+            level = outer.pop() if outer else _OperandDepth()
             level.run = max(level.run, inside)
         elif lexeme.text in ("+", "-", "*", "/") or lexeme.word == "not":
             level.run += 1
@@ -573,7 +573,7 @@ _CONNECTIVES = {
 }
 
 
-class _Level:
+class _OperandDepth:
     """The depth inside one pair of brackets: of the operands so far, and of the present one."""
 
     __slots__ = ("connectives", "deepest", "run")

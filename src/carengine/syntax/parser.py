@@ -110,7 +110,7 @@ def _grammatical(block: Block) -> tuple[ast.Expression | None, tuple[Diagnostic,
         if not isinstance(tree, Failure):
             try:
                 return _expression(_Place(block, 0), tree), ()
-            except _RefusedError as refused:
+            except _RefusedTextError as refused:
                 return None, (refused.diagnostic,)
         found = [explain(block, lexemes, tree, _expected(block.text, 0, "expression"))]
     return None, ordered(found[:MAX_EXPLAINED])
@@ -220,7 +220,7 @@ def _expected(text: str, offset: int, start: Start) -> Callable[[int], frozenset
 # Parse tree to syntax tree
 
 
-class _RefusedError(Exception):
+class _RefusedTextError(Exception):
     """Something that the grammar lets through and the tree cannot say."""
 
     def __init__(
@@ -270,7 +270,7 @@ def _converted(
         else:
             try:
                 kept.append(_statement(place, item))
-            except _RefusedError as refused:
+            except _RefusedTextError as refused:
                 found.append(refused.diagnostic)
                 kept.append([])
         before = item
@@ -441,7 +441,7 @@ def _count(place: _Place, call: ParseTree, keys: ParseTree, span: Span) -> ast.C
         ):
             return ast.CountExpression(ast.Name(stream, span=where), _keys(place, keys), span=span)
         case other:
-            raise _RefusedError(
+            raise _RefusedTextError(
                 other.span,
                 "only count(stream) is counted `by` something; for other aggregates "
                 "write group … by, and then from … select",
@@ -547,7 +547,7 @@ def _negative(value: ast.Expression, span: Span) -> ast.Expression:
 
 def _raw(value: ast.Expression, negated: bool, span: Span) -> ast.Expression:
     if not isinstance(value, ast.StringLiteral):
-        raise _RefusedError(value.span, "only a string can be looked for in the raw event")
+        raise _RefusedTextError(value.span, "only a string can be looked for in the raw event")
     return ast.RawContainsExpression(value, negated, span=span)
 
 
@@ -557,7 +557,7 @@ def _rank(
     side, number, _ = _children(tree)
     count = _number(str(number))
     if not isinstance(count, int):
-        raise _RefusedError(place.span(number), "a rank is a whole number")
+        raise _RefusedTextError(place.span(number), "a rank is a whole number")
     return ast.RankExpression(
         value, count, _field(place, _trees(tree)[0]), _rule(side) == "BOTTOM", negated, span=span
     )
@@ -596,9 +596,9 @@ def _duration(place: _Place, token: Token) -> ast.DurationLiteral:
     size = MICROSECONDS.get(unit) or MICROSECONDS[unit.removesuffix("s")]
     microseconds, rest = divmod(int(whole + part) * size, 10 ** len(part))
     if rest:
-        raise _RefusedError(
+        raise _RefusedTextError(
             place.span(token), "times are kept in whole microseconds; this one is finer"
         )
     if microseconds > _LONGEST:
-        raise _RefusedError(place.span(token), "a duration of more than 10,000 years")
+        raise _RefusedTextError(place.span(token), "a duration of more than 10,000 years")
     return ast.DurationLiteral(microseconds, span=place.span(token))

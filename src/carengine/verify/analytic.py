@@ -26,7 +26,7 @@ from ..engine import Engine
 from ..fieldmap import FieldMap, find_maps, normalize
 from ..languages.car import carfile, caryaml, page
 from ..languages.car.published import is_pseudocode
-from ..languages.reading import LANGUAGES, Reading, as_rule, language_of, raised, read
+from ..languages.reading import LANGUAGES, QueryReading, as_rule, language_of, raised, read
 from ..rule import Example, Implementation, Publication, Refused, Rule
 from ..rule.model import Draft, from_drafts
 from .comparing import Comparison, Difference, compare
@@ -72,7 +72,7 @@ class Candidate:
     found: tuple[bool | None, ...] = ()
     maps: tuple[FieldMap, ...] = field(default=(), repr=False)
     link: str = ""
-    own: Reading | None = field(default=None, repr=False)
+    own: QueryReading | None = field(default=None, repr=False)
 
 
 @frozen
@@ -317,7 +317,7 @@ def _own(rule: Rule | Refused, name: str) -> Candidate:
             return Candidate(title, "pseudocode", None, None, rule.diagnostics)
 
 
-_READERS: dict[str, Callable[[Block], Reading]] = LANGUAGES
+_READERS: dict[str, Callable[[Block], QueryReading]] = LANGUAGES
 
 
 def read_implementation(item: Implementation) -> Candidate:
@@ -354,7 +354,7 @@ def run_one(candidate: Candidate, examples: tuple[Example, ...]) -> Candidate:
     # that.
     outputs = tuple(evolve(o, plan=selection(o.plan)) for o in candidate.program.outputs)
     program = evolve(candidate.program, outputs=outputs)
-    reading = Reading(candidate.language, candidate.block, program, raised=True)
+    reading = QueryReading(candidate.language, candidate.block, program, raised=True)
     rule = as_rule(reading, "implementation")
     logs = logs_of(candidate.maps) if candidate.maps else None
     found: list[bool | None] = []

@@ -22,7 +22,7 @@ from attrs import evolve
 from .. import ir
 from ..fieldmap import Entry, FieldMap, lower_for
 from ..languages.lowered import settle
-from ..languages.reading import Reading, asked_of_entries
+from ..languages.reading import QueryReading, asked_of_entries
 from ..languages.translation import Findings, Untranslatable
 from ..languages.two_valued import AllOf, AnyOf, AtomHolds, Const, IsPresent, Negated, TwoValued
 from ..languages.two_valued.rewriter import TwoValuedRewriter
@@ -38,7 +38,7 @@ Path = tuple[str, ...]
 
 
 def same_in_own_names(
-    program: ir.Program, query: Reading, maps: tuple[FieldMap, ...], steps: int
+    program: ir.Program, query: QueryReading, maps: tuple[FieldMap, ...], steps: int
 ) -> bool:
     """Whether it is proved that a program and a query (under its own names) find the same events of
     the maps' logs."""

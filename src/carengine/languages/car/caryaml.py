@@ -32,7 +32,7 @@ from ...rule.model import Draft, Example, Implementation, Metadata, Publication,
 from ...syntax import parse_program
 from .carfile import stem_of
 from .published import (
-    Analytic,
+    PublishedAnalytic,
     drafts_of,
     mappings,
     pseudocode,
@@ -92,7 +92,7 @@ def read(source: Source, *, folder: Path | None = None) -> list[Draft]:
     implementations = tuple(_implementations(fields))
     true_positives = tuple(read_true_positives(fields))
     declared = tuple(dict.fromkeys(_references(fields)))
-    analytic = Analytic(
+    analytic = PublishedAnalytic(
         id=fields.text("id") or stem_of(source.name),
         metadata=_metadata(fields),
         blocks=pseudocode(implementations),

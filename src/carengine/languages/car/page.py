@@ -28,7 +28,7 @@ from ...rule.model import (
 )
 from .carfile import stem_of
 from .caryaml import reference
-from .published import Analytic, drafts_of, is_pseudocode, pseudocode, says_pseudocode
+from .published import PublishedAnalytic, drafts_of, is_pseudocode, pseudocode, says_pseudocode
 
 _ID = re.compile(r"\s*(CAR-\d{4}-\d{2}-\d{3})\s*:?\s*(.*)", re.DOTALL)
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.*)")
@@ -128,7 +128,7 @@ def read(source: Source) -> list[Draft]:
         _listed(fields.text("analytic_type")),
         fields.text("update_date").replace("/", "-"),
     )
-    analytic = Analytic(
+    analytic = PublishedAnalytic(
         id_, about, pseudocode(implementations), place, said, snippets, declared, publication
     )
     return drafts_of(analytic, source, _ADVICE)

@@ -32,7 +32,7 @@ _SPELLINGS = ("pseudocode", "psuedocode", "pseudo-code", "pseudo code", "pseudec
 
 
 @frozen
-class Analytic:
+class PublishedAnalytic:
     """An analytic as it was read, before its blocks become rules."""
 
     id: str
@@ -59,7 +59,7 @@ def says_pseudocode(text: str) -> bool:
     return any(spelling in text.lower() for spelling in _SPELLINGS)
 
 
-def drafts_of(analytic: Analytic, source: Source, advice: str) -> list[Draft]:
+def drafts_of(analytic: PublishedAnalytic, source: Source, advice: str) -> list[Draft]:
     """The rules of an analytic, to be read leniently; without pseudocode one draft that is refused.
 
     ``advice`` tells where the pseudocode of such a file is looked for.

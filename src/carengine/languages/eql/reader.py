@@ -34,7 +34,7 @@ from ...diagnostics import Block, Diagnostic, Span
 from ...ir import Relation
 from ...pattern import Pattern, escape
 from ...values import network_of
-from ..query import Reading, Refusal, finished, native_search, regex_test, unsupported, wrong
+from ..query import QueryReading, Refusal, finished, native_search, regex_test, unsupported, wrong
 
 if TYPE_CHECKING:
     from lark import Lark, Token
@@ -71,7 +71,7 @@ _ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|(.))", re.DOTALL)
 Operand = ir.Value | ir.Condition
 
 
-def read(block: Block) -> Reading:
+def read(block: Block) -> QueryReading:
     """The reading of an EQL query.
 
     >>> reading = read(Block.of('file where file_name == "lsass*.dmp"'))
@@ -83,7 +83,7 @@ def read(block: Block) -> Reading:
     said: list[Diagnostic] = []
     plan: ir.Plan | None = None
     try:
-        plan = _Reader(block).query(_parsed(block))
+        plan = EqlReader(block).query(_parsed(block))
     except Refusal as refused:
         said.append(refused.diagnostic)
     return finished(LANGUAGE, block, plan, said)
@@ -142,13 +142,14 @@ def _expected(names: set[str]) -> tuple[str, ...]:
     return (f"{', '.join(shown)} could",) if shown else ()
 
 
-class _Reader:
+class EqlReader:
     """From the parse tree to IR."""
 
     def __init__(self, block: Block) -> None:
         self.block = block
 
     def span(self, node: Node) -> Span:
+        """Where a node of the tree stands."""
         if hasattr(node, "meta"):
             if node.meta.empty:
                 return self.block.span(0, 0)
@@ -157,6 +158,7 @@ class _Reader:
         return self.block.span(start, start + len(node))
 
     def query(self, tree: Node) -> ir.Plan:
+        """The plan of a whole query."""
         children = list(tree.children)
         plan: ir.Plan = native_search(LANGUAGE)
         type_: ir.Condition = ir.Truth(True)
@@ -175,6 +177,7 @@ class _Reader:
         return plan
 
     def pipe(self, plan: ir.Plan, pipe: Node) -> ir.Plan:
+        """The plan with one pipe behind it."""
         name, *rest = pipe.children
         arguments = list(rest[0].children) if rest else []
         match str(name):
@@ -197,6 +200,7 @@ class _Reader:
     # Conditions
 
     def condition(self, node: Node, depth: int) -> ir.Condition:
+        """A node as a condition; a value holds where it is true."""
         found = self.operand(node, depth)
         return found if isinstance(found, ir.Condition) else self._holds(found, self.span(node))
 
@@ -212,6 +216,7 @@ class _Reader:
                 return ir.And((ir.Not(ir.IsNull(value, span)), ir.Not(ir.IsTrue(false))))
 
     def value(self, node: Node, depth: int) -> ir.Value:
+        """A node as a value. Raises `Refusal` for a condition."""
         found = self.operand(node, depth)
         if isinstance(found, ir.Condition):
             raise unsupported("a condition used as a value", self.span(node))
@@ -230,6 +235,7 @@ class _Reader:
                 return self.value(node, depth)
 
     def operand(self, node: Node, depth: int) -> Operand:
+        """A node as what it is, a condition or a value."""
         if depth > _MAX_DEPTH:
             raise wrong(f"the query is nested deeper than {_MAX_DEPTH} levels", self.span(node))
         assert not _is_token(node)
@@ -442,8 +448,10 @@ class _Reader:
         return found
 
 
-def _affixed(before: str, after: str) -> Callable[[_Reader, list[ir.Value], Span], Operand | None]:
-    def make(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+def _affixed(
+    before: str, after: str
+) -> Callable[[EqlReader, list[ir.Value], Span], Operand | None]:
+    def make(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
         match arguments:
             case [value, ir.Constant(str() as text)]:
                 pattern = Pattern(f"{before}{escape(text)}{after}")
@@ -461,14 +469,14 @@ def _texts(arguments: list[ir.Value]) -> list[str] | None:
     return texts if texts and len(texts) == len(arguments) else None
 
 
-def _wildcard(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+def _wildcard(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
     texts = _texts(arguments[1:])
     if texts is None:
         return None
     return ir.Match(arguments[0], tuple(Pattern(_wildcards(text)) for text in texts), span)
 
 
-def _match(reader: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+def _match(reader: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
     if isinstance(arguments[0], ir.Constant) and len(arguments) == 2:
         # The older order: the expression first.
         arguments = [arguments[1], arguments[0]]
@@ -507,22 +515,22 @@ def _anywhere(text: str) -> str | None:
     return None
 
 
-def _cidr(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+def _cidr(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
     texts = _texts(arguments[1:])
     if texts is None or any(network_of(text) is None for text in texts):
         return None
     return ir.InNetwork(arguments[0], tuple(texts), span)
 
 
-def _contains(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+def _contains(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
     texts = _texts(arguments[1:])
     if texts is None:
         return None
     return ir.Match(arguments[0], tuple(Pattern.literal(text) for text in texts), span)
 
 
-def _computed(sign: str) -> Callable[[_Reader, list[ir.Value], Span], Operand | None]:
-    def make(reader: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+def _computed(sign: str) -> Callable[[EqlReader, list[ir.Value], Span], Operand | None]:
+    def make(reader: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
         match arguments:
             case [a, b]:
                 return reader._arithmetic(sign, a, b, span)
@@ -532,7 +540,7 @@ def _computed(sign: str) -> Callable[[_Reader, list[ir.Value], Span], Operand | 
     return make
 
 
-def _number(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None:
+def _number(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
     match arguments:
         case [ir.Constant(str() as text)]:
             base = 10
@@ -548,7 +556,7 @@ def _number(_: _Reader, arguments: list[ir.Value], span: Span) -> Operand | None
         return None
 
 
-_FUNCTIONS: dict[str, Callable[[_Reader, list[ir.Value], Span], Operand | None]] = {
+_FUNCTIONS: dict[str, Callable[[EqlReader, list[ir.Value], Span], Operand | None]] = {
     "wildcard": _wildcard,
     "match": _match,
     "matchlite": _match,

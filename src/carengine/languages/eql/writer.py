@@ -23,8 +23,8 @@ from attrs import frozen
 
 from ... import ir
 from ...regex import alternatives, pattern_to_regex, tokens_of
-from ..lowered import Log, View, column_name
-from ..sequences import Sequence, sequence_of
+from ..lowered import EntryView, Log, column_name
+from ..sequences import EventSequence, sequence_of
 from ..text_writing import (
     LETTERS,
     ConditionSpelling,
@@ -63,7 +63,7 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
     """The EQL query of an output."""
     writer = EqlWriter(_DIALECTS[target], findings)
 
-    def events(views: tuple[View, ...]) -> str:
+    def events(views: tuple[EntryView, ...]) -> str:
         note_whole_events(views, findings)
         return writer.event_query(views)
 
@@ -101,12 +101,12 @@ class EqlWriter:
             raw=self._raw,
         )
 
-    def event_query(self, views: tuple[View, ...]) -> str:
+    def event_query(self, views: tuple[EntryView, ...]) -> str:
         """``any where …`` for events of several kinds."""
         condition = condition_of_views(views, self.rewriter, self.findings)
         return f"any where {self.spelling.write(condition)}"
 
-    def sequence(self, found: Sequence) -> str:
+    def sequence(self, found: EventSequence) -> str:
         """A sequence of event queries by common keys."""
         self.findings.differs(
             "of several ways to pair the same events a sequence reports one; times that are equal "

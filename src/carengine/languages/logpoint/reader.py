@@ -17,9 +17,9 @@ from collections.abc import Callable
 from ... import ir
 from ...diagnostics import Block, Diagnostic
 from ...syntax import Token
-from ..query import Reading, Refusal, finished
+from ..query import QueryReading, Refusal, finished
 from ..splunk.reader import CommandReader
-from ..terms import Dialect, scan
+from ..terms import SearchDialect, scan
 
 LANGUAGE = "logpoint"
 
@@ -28,7 +28,7 @@ def _itself(text: str) -> str:
     return text
 
 
-DIALECT = Dialect(
+DIALECT = SearchDialect(
     LANGUAGE,
     "\"'",
     False,
@@ -42,7 +42,7 @@ DIALECT = Dialect(
 )
 
 
-def read(block: Block) -> Reading:
+def read(block: Block) -> QueryReading:
     """The reading of a LogPoint query.
 
     >>> reading = read(Block.of(r'norm_id=WindowsSysmon event_id=1 image="*\\at.exe"'))

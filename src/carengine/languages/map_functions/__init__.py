@@ -31,13 +31,13 @@ from ..two_valued import Case, Const, TwoValued
 from .choosing import CHOOSING
 from .names import NAMES
 from .paths import PATHS
-from .spelling import Cases, FunctionSpelling, Preimage, Refused
+from .spelling import Cases, FunctionSpelling, Preimage, Unspelled
 from .texts import TEXTS
 
 if TYPE_CHECKING:
     from ..splunk.writer import SplunkWriter
     from ..sql.expressions import SqlWriter
-    from ..sql.values import Expression
+    from ..sql.values import SqlExpression
     from ..two_valued.rewriter import TwoValuedRewriter
 
 __all__ = [
@@ -46,7 +46,7 @@ __all__ = [
     "Cases",
     "FunctionSpelling",
     "Preimage",
-    "Refused",
+    "Unspelled",
     "cases_of",
     "finds",
     "in_spl",
@@ -58,7 +58,7 @@ __all__ = [
 
 
 def _refused(name: str, reason: str) -> FunctionSpelling:
-    return FunctionSpelling(name, Refused(reason), Refused(reason), Refused(reason))
+    return FunctionSpelling(name, Unspelled(reason), Unspelled(reason), Unspelled(reason))
 
 
 _STRUCTURED = (
@@ -135,7 +135,7 @@ def matches(
 ) -> TwoValued:
     """When a call's result matches a pattern; the call is of a simple value."""
     preimage = _preimage(call)
-    if preimage is None or isinstance(preimage.match, Refused):
+    if preimage is None or isinstance(preimage.match, Unspelled):
         rewriter.findings.refuse(
             f"the function {call.function} of field maps, which this field needs", span
         )
@@ -158,10 +158,10 @@ def operand_of(call: ir.Call, atom: ir.Compare | ir.Occurs) -> ir.Value | None:
     return spelling.operand(call, atom)
 
 
-def in_sql(w: SqlWriter, call: ir.Call) -> Expression:
+def in_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
     """The SQL expression of a call."""
     spelling = SPELLINGS.get(call.function)
-    if spelling is None or isinstance(spelling.sql, Refused):
+    if spelling is None or isinstance(spelling.sql, Unspelled):
         known = "" if spelling is not None else "unknown "
         w.findings.refuse(f"the {known}function {call.function} of field maps with these arguments")
     return spelling.sql(w, call)
@@ -170,6 +170,6 @@ def in_sql(w: SqlWriter, call: ir.Call) -> Expression:
 def in_spl(w: SplunkWriter, call: ir.Call) -> str:
     """A call as an expression of Splunk's ``eval``."""
     spelling = SPELLINGS.get(call.function)
-    if spelling is None or isinstance(spelling.spl, Refused):
+    if spelling is None or isinstance(spelling.spl, Unspelled):
         w.findings.refuse(f"the function {call.function} of field maps")
     return spelling.spl(w, call)

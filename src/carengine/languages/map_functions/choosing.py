@@ -8,12 +8,12 @@ from ... import ir
 from ...pattern import Pattern
 from ...values import text_of
 from ..splunk.texts import string
-from ..sql.values import NULL, Expression, Form
+from ..sql.values import NULL, Form, SqlExpression
 from ..two_valued import Case, TwoValued, all_of, negation_of
 from .spelling import (
     Cases,
     FunctionSpelling,
-    Refused,
+    Unspelled,
     refuse_arguments,
     regex,
 )
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..two_valued.rewriter import TwoValuedRewriter
 
 
-_NOT_WORKED_OUT = Refused("no way to write it is worked out")
+_NOT_WORKED_OUT = Unspelled("no way to write it is worked out")
 
 
 # first
@@ -41,7 +41,7 @@ def _first_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     return made
 
 
-def _first_sql(w: SqlWriter, call: ir.Call) -> Expression:
+def _first_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
     made = [x for x in map(w.value, call.arguments) if not x.null]
     if not made:
         return NULL
@@ -50,8 +50,8 @@ def _first_sql(w: SqlWriter, call: ir.Call) -> Expression:
         return made[0]
     if len(forms) == 1:
         inner = ", ".join(x.sql for x in made)
-        return Expression(f"COALESCE({inner})", made[0].form, all(x.whole for x in made))
-    return Expression(f"COALESCE({', '.join(w.text(x) for x in made)})")
+        return SqlExpression(f"COALESCE({inner})", made[0].form, all(x.whole for x in made))
+    return SqlExpression(f"COALESCE({', '.join(w.text(x) for x in made)})")
 
 
 def _first_spl(w: SplunkWriter, call: ir.Call) -> str:
@@ -85,7 +85,7 @@ def _choose_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     return made
 
 
-def _choose_sql(w: SqlWriter, call: ir.Call) -> Expression:
+def _choose_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
     value, *pairs = call.arguments
     x = text(w, value)
     other = pairs[-1] if len(pairs) % 2 else None
@@ -109,7 +109,7 @@ def _choose_sql(w: SqlWriter, call: ir.Call) -> Expression:
     sql = f"CASE WHEN {x} IS NULL THEN NULL {' '.join(cases)}{last} END"
     if not numbers:
         sql = f"CAST({sql} AS {w.dialect.text})"
-    return Expression(sql, Form.NUMBER if numbers else Form.TEXT, numbers)
+    return SqlExpression(sql, Form.NUMBER if numbers else Form.TEXT, numbers)
 
 
 def _choose_spl(w: SplunkWriter, call: ir.Call) -> str:
@@ -145,11 +145,11 @@ def _unless_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     return made
 
 
-def _unless_sql(w: SqlWriter, call: ir.Call) -> Expression:
+def _unless_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
     kept, *texts = (text(w, argument) for argument in call.arguments)
     for refused in texts:
         kept = f"NULLIF({kept}, {refused})"
-    return Expression(kept)
+    return SqlExpression(kept)
 
 
 UNLESS = FunctionSpelling("unless", Cases(_unless_cases), _unless_sql, _NOT_WORKED_OUT)
@@ -164,10 +164,10 @@ def _given_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     return [(all_of((given, guard)), v) for guard, v in rewriter.cases(then)]
 
 
-def _given_sql(w: SqlWriter, call: ir.Call) -> Expression:
+def _given_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
     given, result = map(w.value, call.arguments)
     sql = f"CASE WHEN {given.sql} IS NOT NULL THEN {result.sql} END"
-    return Expression(sql, result.form, result.whole)
+    return SqlExpression(sql, result.form, result.whole)
 
 
 GIVEN = FunctionSpelling("given", Cases(_given_cases), _given_sql, _NOT_WORKED_OUT)
@@ -184,10 +184,10 @@ def _no_number_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
     ]
 
 
-def _no_number_sql(w: SqlWriter, call: ir.Call) -> Expression:
+def _no_number_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
     own = text(w, call.arguments[0])
-    number = w.number(Expression(own), ir.Type.NUMBER)
-    return Expression(f"CASE WHEN {number} IS NULL THEN {own} END")
+    number = w.number(SqlExpression(own), ir.Type.NUMBER)
+    return SqlExpression(f"CASE WHEN {number} IS NULL THEN {own} END")
 
 
 NO_NUMBER = FunctionSpelling("no_number", Cases(_no_number_cases), _no_number_sql, _NOT_WORKED_OUT)

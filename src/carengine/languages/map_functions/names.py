@@ -10,7 +10,7 @@ from ... import ir
 from ...pattern import Any, Pattern
 from ...regex import pattern_to_regex, tokens_of
 from ..splunk.texts import captured, removed, string
-from ..sql.values import Expression
+from ..sql.values import SqlExpression
 from ..two_valued import Const, TwoValued, all_of, any_of, negation_of
 from .spelling import (
     BLANK,
@@ -157,11 +157,11 @@ def _account_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value
     return rewriter.true_of(ir.Match(call.arguments[-1], (Pattern("?*"),)))
 
 
-def _account_sql(w: SqlWriter, call: ir.Call) -> Expression:
+def _account_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
     if len(call.arguments) != 2:
         refuse_arguments(w.findings, call)
     d, u = (text(w, argument) for argument in call.arguments)
-    return Expression(
+    return SqlExpression(
         f"CASE WHEN {u} <> '' THEN CASE WHEN {d} <> '' "
         f"THEN {d} || {w.literal(chr(92))} || {u} ELSE {u} END END"
     )

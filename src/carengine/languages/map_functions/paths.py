@@ -14,7 +14,7 @@ from .spelling import (
     Cut,
     FunctionSpelling,
     Preimage,
-    Refused,
+    Unspelled,
     is_literal,
     regex,
     suffix_of,
@@ -281,7 +281,7 @@ def _hive_sql(w: SqlWriter, x: str) -> str:
 
 
 HIVE = FunctionSpelling(
-    "hive", Cases(_hive_cases), of_text(_hive_sql), Refused("no way to write it is worked out")
+    "hive", Cases(_hive_cases), of_text(_hive_sql), Unspelled("no way to write it is worked out")
 )
 
 

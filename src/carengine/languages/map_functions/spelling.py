@@ -3,7 +3,7 @@
 A ``FunctionSpelling`` says what has to hold of a function's arguments for its result to match
 (``preimage``), and how the languages that compute values write it (``sql``, ``spl``; EQL, Sigma and
 search terms compute none, and live on the preimage alone). Whatever a function has not is
-`Refused`, with the reason; there is no default, so that none is forgotten.
+`Unspelled`, with the reason; there is no default, so that none is forgotten.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ..two_valued import Case, Const, TwoValued
 if TYPE_CHECKING:
     from ..splunk.writer import SplunkWriter
     from ..sql.expressions import SqlWriter
-    from ..sql.values import Expression
+    from ..sql.values import SqlExpression
     from ..two_valued.rewriter import TwoValuedRewriter
 
 
 @frozen
-class Refused:
+class Unspelled:
     """A language cannot say the function, or nothing here says how: why."""
 
     reason: str
@@ -42,7 +42,7 @@ class Preimage:
     value, none that chooses between others.
     """
 
-    match: Callable[[TwoValuedRewriter, ir.Call, ir.Value, Pattern], TwoValued] | Refused
+    match: Callable[[TwoValuedRewriter, ir.Call, ir.Value, Pattern], TwoValued] | Unspelled
     present: Callable[[TwoValuedRewriter, ir.Call, ir.Value], TwoValued]
     regex: Callable[[TwoValuedRewriter, ir.Call, ir.Regex], TwoValued] | None = None
 
@@ -64,9 +64,9 @@ class FunctionSpelling:
     """
 
     name: str
-    preimage: Preimage | Cases | Refused
-    sql: Callable[[SqlWriter, ir.Call], Expression] | Refused
-    spl: Callable[[SplunkWriter, ir.Call], str] | Refused
+    preimage: Preimage | Cases | Unspelled
+    sql: Callable[[SqlWriter, ir.Call], SqlExpression] | Unspelled
+    spl: Callable[[SplunkWriter, ir.Call], str] | Unspelled
     operand: Callable[[ir.Call, ir.Compare | ir.Occurs], ir.Value | None] | None = None
     spl_compares: bool = False
 

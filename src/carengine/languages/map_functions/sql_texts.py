@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ... import ir
-from ..sql.values import Expression
+from ..sql.values import SqlExpression
 
 if TYPE_CHECKING:
     from ..sql.expressions import SqlWriter
@@ -42,6 +42,8 @@ def group_number(w: SqlWriter, number: int) -> int:
     return number if w.dialect.group == "(?:" else number + 1
 
 
-def of_text(write: Callable[[SqlWriter, str], str]) -> Callable[[SqlWriter, ir.Call], Expression]:
+def of_text(
+    write: Callable[[SqlWriter, str], str],
+) -> Callable[[SqlWriter, ir.Call], SqlExpression]:
     """The SQL spelling of a function of one text, from how the text becomes another."""
-    return lambda w, call: Expression(write(w, text(w, call.arguments[0])))
+    return lambda w, call: SqlExpression(write(w, text(w, call.arguments[0])))

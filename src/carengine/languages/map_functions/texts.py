@@ -12,14 +12,14 @@ from ...pattern import One, Pattern
 from ...regex import escape_regex, pattern_to_regex, tokens_of
 from ...values import number_of, text_of
 from ..splunk.texts import captured
-from ..sql.values import Expression, Form
+from ..sql.values import Form, SqlExpression
 from ..two_valued import Const, TwoValued, all_of, any_of, negation_of
 from .spelling import (
     BLANK,
     Cut,
     FunctionSpelling,
     Preimage,
-    Refused,
+    Unspelled,
     is_any,
     refuse_arguments,
     regex,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..two_valued.rewriter import TwoValuedRewriter
 
 
-_NOT_WORKED_OUT = Refused("no way to write it is worked out")
+_NOT_WORKED_OUT = Unspelled("no way to write it is worked out")
 
 
 # lower, upper
@@ -57,8 +57,8 @@ def _in_one_case_regex(rewriter: TwoValuedRewriter, call: ir.Call, test: ir.Rege
     return rewriter.true_of(evolve(test, value=call.arguments[0]))
 
 
-def _in_one_case_sql(w: SqlWriter, call: ir.Call) -> Expression:
-    return Expression(f"{call.function.upper()}({text(w, call.arguments[0])})")
+def _in_one_case_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
+    return SqlExpression(f"{call.function.upper()}({text(w, call.arguments[0])})")
 
 
 def _in_one_case_spl(w: SplunkWriter, call: ir.Call) -> str:
@@ -167,13 +167,13 @@ def _concat_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value)
     return all_of(rewriter.there(argument) for argument in call.arguments)
 
 
-def _concat_sql(w: SqlWriter, call: ir.Call) -> Expression:
-    return Expression("(" + " || ".join(text(w, a) for a in call.arguments) + ")")
+def _concat_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
+    return SqlExpression("(" + " || ".join(text(w, a) for a in call.arguments) + ")")
 
 
 CONCAT = FunctionSpelling(
     "concat",
-    Preimage(Refused("a text could come of its parts in many ways"), _concat_present),
+    Preimage(Unspelled("a text could come of its parts in many ways"), _concat_present),
     _concat_sql,
     _NOT_WORKED_OUT,
 )
@@ -205,7 +205,7 @@ def _hash_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value) -
     return rewriter.true_of(regex(value, _hash_around(rewriter, call).replace("{}", r"[^,\s]")))
 
 
-def _hash_sql(w: SqlWriter, call: ir.Call) -> Expression:
+def _hash_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
     match call.arguments:
         case (value, ir.Constant(str() as algorithm)):
             return _hash_in_sql(w, text(w, value), algorithm)
@@ -213,19 +213,19 @@ def _hash_sql(w: SqlWriter, call: ir.Call) -> Expression:
             refuse_arguments(w.findings, call)
 
 
-def _hash_in_sql(w: SqlWriter, x: str, algorithm: str) -> Expression:
+def _hash_in_sql(w: SqlWriter, x: str, algorithm: str) -> SqlExpression:
     if not has_regex(w):
         w.findings.differs("a list of hashes is read without blanks in it")
         mark = f",{algorithm.upper()}="
         start = f"INSTR(UPPER(',' || {x}), {w.literal(mark)})"
         rest = f"SUBSTR({x}, {start} + {len(mark) - 1})"
         value = f"SUBSTR({rest}, 1, INSTR({rest} || ',', ',') - 1)"
-        return Expression(f"CASE WHEN {start} > 0 THEN NULLIF(TRIM({value}), '') END")
+        return SqlExpression(f"CASE WHEN {start} > 0 THEN NULLIF(TRIM({value}), '') END")
     blank = r"[ \t\n\r\f]*"
     found = extract(
         w, x, rf"(?i)(?:^|,){blank}{escape_regex(algorithm)}{blank}=([^,]*)", group_number(w, 1)
     )
-    return Expression(f"NULLIF(TRIM({found}), '')")
+    return SqlExpression(f"NULLIF(TRIM({found}), '')")
 
 
 def _hash_spl(w: SplunkWriter, call: ir.Call) -> str:
@@ -277,7 +277,7 @@ def _labelled_present(rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Valu
     )
 
 
-def _labelled_sql(w: SqlWriter, call: ir.Call) -> Expression:
+def _labelled_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
     match call.arguments:
         case (value, ir.Constant(str() as label)):
             return _labelled_in_sql(w, text(w, value), label)
@@ -285,7 +285,7 @@ def _labelled_sql(w: SqlWriter, call: ir.Call) -> Expression:
             refuse_arguments(w.findings, call)
 
 
-def _labelled_in_sql(w: SqlWriter, x: str, label: str) -> Expression:
+def _labelled_in_sql(w: SqlWriter, x: str, label: str) -> SqlExpression:
     if not has_regex(w):
         w.findings.differs(
             f"the label {label}: stands at the very start of its line, not behind blanks"
@@ -295,10 +295,10 @@ def _labelled_in_sql(w: SqlWriter, x: str, label: str) -> Expression:
         rest = f"SUBSTR({x}, {start} + {len(label) + 1})"
         line = f"SUBSTR({rest}, 1, INSTR({rest} || CHAR(10), CHAR(10)) - 1)"
         value = f"TRIM({line}, ' ' || CHAR(9, 13))"
-        return Expression(f"CASE WHEN {start} > 0 THEN NULLIF({value}, '') END")
+        return SqlExpression(f"CASE WHEN {start} > 0 THEN NULLIF({value}, '') END")
     body = rf"(?:^|\n)[ \t]*{escape_regex(label)}:[ \t]*([^\r\n]*)\r?(?:\n|$)"
     found = extract(w, x, body, group_number(w, 1))
-    return Expression(f"NULLIF(TRIM({found}), '')")
+    return SqlExpression(f"NULLIF(TRIM({found}), '')")
 
 
 LABELLED = FunctionSpelling(
@@ -309,7 +309,7 @@ LABELLED = FunctionSpelling(
 # part
 
 
-def _part_sql(w: SqlWriter, call: ir.Call) -> Expression:
+def _part_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
     x, index = text(w, call.arguments[0]), call.arguments[2:]
     separator = call.arguments[1].value if isinstance(call.arguments[1], ir.Constant) else None
     mark = text_of(separator)
@@ -325,7 +325,7 @@ def _part_sql(w: SqlWriter, call: ir.Call) -> Expression:
         body = rf"([^{one}]*)(?:{one}[^{one}]*){{{-place - 1}}}$"
     group = group_number(w, 1) if place >= 0 else 1
     found = extract(w, x, body, group, empty=True)
-    return Expression(f"CASE WHEN {w.found(x, body)} THEN COALESCE({found}, '') END")
+    return SqlExpression(f"CASE WHEN {w.found(x, body)} THEN COALESCE({found}, '') END")
 
 
 PART = FunctionSpelling("part", _NOT_WORKED_OUT, _part_sql, _NOT_WORKED_OUT)
@@ -334,8 +334,8 @@ PART = FunctionSpelling("part", _NOT_WORKED_OUT, _part_sql, _NOT_WORKED_OUT)
 # integer
 
 
-def _integer_sql(w: SqlWriter, call: ir.Call) -> Expression:
-    return Expression(w.number(w.value(call.arguments[0]), ir.Type.INTEGER), Form.NUMBER)
+def _integer_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
+    return SqlExpression(w.number(w.value(call.arguments[0]), ir.Type.INTEGER), Form.NUMBER)
 
 
 def _integer_operand(call: ir.Call, atom: ir.Compare | ir.Occurs) -> ir.Value | None:

@@ -99,7 +99,7 @@ _RELATIONS = {
 _TIME_PARTS = {part: part.name.lower() for part in TimestampPart}
 
 
-class _RefusedError(Exception):
+class _RefusedItemError(Exception):
     """An item that cannot become a condition."""
 
     def __init__(self, code: Code, message: str, *notes: str) -> None:
@@ -171,7 +171,7 @@ class DetectionReader:
         try:
             item = self._modified(field, modifiers, given)
             return self._condition(item, modifiers, hexadecimal=hexadecimal, span=place)
-        except _RefusedError as refusal:
+        except _RefusedItemError as refusal:
             return self._wrong(refusal.code, str(refusal), place, refusal.notes)
         except SigmaError as error:
             message = _ADDRESS.sub(lambda found: found[1].lower(), str(error))
@@ -225,14 +225,16 @@ class DetectionReader:
         self, item: SigmaDetectionItem, modifiers: list[str], *, hexadecimal: bool, span: Span
     ) -> ir.Condition:
         if "cased" in modifiers and "fieldref" in modifiers:
-            raise _RefusedError(codes.SIGMA_UNSUPPORTED, "fields are compared without case only")
+            raise _RefusedItemError(
+                codes.SIGMA_UNSUPPORTED, "fields are compared without case only"
+            )
         edges = _edges(modifiers)
         field = None if item.field is None else ir.Field(item.field)
-        reading = _Reading(field, hexadecimal, edges, span)
+        reading = _DetectionItem(field, hexadecimal, edges, span)
         values = [v for value in item.value for v in self._expanded(value)]
         if not values:
             if reading.field is None:
-                raise _RefusedError(codes.BAD_SIGMA, "a keyword needs a value")
+                raise _RefusedItemError(codes.BAD_SIGMA, "a keyword needs a value")
             made: ir.Condition = ir.IsNull(reading.field, span)
         elif item.value_linking is ConditionAND:
             made = _joined(ir.And, [reading.spelled([value]) for value in values])
@@ -276,7 +278,7 @@ class DetectionReader:
             if isinstance(part, Placeholder):
                 ways = [SigmaString(value, escape) for value in self._values_of(part)]
             if len(made) * len(ways) > _MAX_VALUES:
-                raise _RefusedError(
+                raise _RefusedItemError(
                     codes.BAD_SIGMA, f"its placeholders come to more than {_MAX_VALUES} values"
                 )
             made = [before + way for before in made for way in ways]
@@ -285,7 +287,7 @@ class DetectionReader:
     def _values_of(self, placeholder: Placeholder) -> list[str]:
         found = self.placeholders.get(placeholder.name)
         if found is None:
-            raise _RefusedError(
+            raise _RefusedItemError(
                 codes.SIGMA_PLACEHOLDER,
                 f"the placeholder %{placeholder.name}% has no value",
                 f"give it one: --input {placeholder.name}=VALUE, once for each, "
@@ -294,7 +296,7 @@ class DetectionReader:
         return list(map(str, found))
 
 
-class _Reading:
+class _DetectionItem:
     """The values of one item, which is about one field, or about the whole event where that is
     None."""
 
@@ -347,7 +349,7 @@ class _Reading:
                 pass
         if self.field is None:
             kind = type(value).__name__.removeprefix("Sigma")
-            raise _RefusedError(codes.BAD_SIGMA, f"a keyword is text, and this is a {kind}")
+            raise _RefusedItemError(codes.BAD_SIGMA, f"a keyword is text, and this is a {kind}")
         match value:
             case SigmaNull():
                 return ir.IsNull(self.field, self.span)
@@ -368,7 +370,9 @@ class _Reading:
                 return self._reference(self.field, value)
             case _:
                 pass
-        raise _RefusedError(codes.SIGMA_UNSUPPORTED, f"{type(value).__name__} has no meaning here")
+        raise _RefusedItemError(
+            codes.SIGMA_UNSUPPORTED, f"{type(value).__name__} has no meaning here"
+        )
 
     def _text(self, text: SigmaString) -> Pattern | ir.Condition:
         cased = isinstance(text, SigmaCasedString)
@@ -410,7 +414,7 @@ class _Reading:
             # pySigma 1 does not ask RE2.
             reason = _BYTES.sub(r"\1", str(error))
             message = f"RE2 does not take the regular expression {expression}: {reason}"
-            raise _RefusedError(codes.BAD_SIGMA, message, _EXPRESSIONS) from None
+            raise _RefusedItemError(codes.BAD_SIGMA, message, _EXPRESSIONS) from None
         return found
 
     def _compare(self, left: ir.Value, relation: ir.Relation, number: int | float) -> ir.Condition:
@@ -420,7 +424,7 @@ class _Reading:
 
     def _part(self, number: SigmaTimestampPart) -> ir.Value:
         if self.field is None:
-            raise _RefusedError(codes.BAD_SIGMA, "a part of a time needs a field")
+            raise _RefusedItemError(codes.BAD_SIGMA, "a part of a time needs a field")
         part = ir.Constant(_TIME_PARTS[number.timestamp_part])
         return ir.Call("time_part", (self.field, part))
 

@@ -237,7 +237,7 @@ def metadata(document: Document) -> tuple[Metadata, tuple[Diagnostic, ...]]:
 
 
 @frozen
-class LogSource:
+class SigmaLogSource:
     """A rule's log source; parts that it does not name are empty. All in lower case."""
 
     product: str = ""
@@ -247,7 +247,7 @@ class LogSource:
     def __str__(self) -> str:
         return "/".join(part for part in (self.product, self.category, self.service) if part)
 
-    def includes(self, other: LogSource) -> bool:
+    def includes(self, other: SigmaLogSource) -> bool:
         """Whether every part named here is the same there."""
         return all(
             not ours or ours == theirs
@@ -272,7 +272,7 @@ class LogSource:
         return found
 
 
-def log_source(document: Document) -> tuple[LogSource | None, tuple[Diagnostic, ...]]:
+def log_source(document: Document) -> tuple[SigmaLogSource | None, tuple[Diagnostic, ...]]:
     """The log source of a rule or filter, or what is wrong with it."""
     node = document.root.get("logsource")
     if not isinstance(node, yamltext.Mapping):
@@ -286,7 +286,7 @@ def log_source(document: Document) -> tuple[LogSource | None, tuple[Diagnostic, 
     if not any(parts):
         message = "the log source names no product, category or service"
         return None, (Diagnostic(codes.BAD_SIGMA, message, node.span),)
-    return LogSource(*parts), ()
+    return SigmaLogSource(*parts), ()
 
 
 def _platforms(document: Document) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from ...rule.model import Draft, Metadata
 from .condition import ConditionError, parse_condition
 from .correlation import Correlation, CorrelationError, plan_of, read_correlation
 from .detection import DetectionReader, Placeholders
-from .document import Damaged, Document, LogSource, documents, log_source, metadata
+from .document import Damaged, Document, SigmaLogSource, documents, log_source, metadata
 
 OUTPUT = "match"
 """The name of what a Sigma rule reports."""
@@ -34,7 +34,7 @@ class _Rule:
     document: Document
     metadata: Metadata
     found: list[Diagnostic]
-    source: LogSource | None = None
+    source: SigmaLogSource | None = None
     conditions: list[ir.Condition] = field(factory=list)
     correlation: Correlation | None = None
     plan: ir.Plan | None = None
@@ -49,7 +49,7 @@ class _Rule:
 @frozen
 class _Filter:
     document: Document
-    source: LogSource
+    source: SigmaLogSource
     rules: tuple[str, ...] | None
     condition: ir.Condition
 
@@ -170,7 +170,7 @@ def _conditions(
     return [] if has_errors(found) else made
 
 
-def _plan(source: LogSource, conditions: list[ir.Condition]) -> ir.Plan:
+def _plan(source: SigmaLogSource, conditions: list[ir.Condition]) -> ir.Plan:
     """Several conditions of a rule are alternatives."""
     whole = conditions[0] if len(conditions) == 1 else ir.simplify(ir.Or(tuple(conditions)))
     return ir.Filter(source.search(), whole)

@@ -21,13 +21,13 @@ from attrs import evolve
 from ... import ir
 from ...diagnostics import Block, Diagnostic, codes, has_errors
 from ...fieldmap import find_maps, lower
-from ..query import Reading, Refusal, finished, native_search, unsupported
+from ..query import QueryReading, Refusal, finished, native_search, unsupported
 
 LANGUAGE = "sigma"
 _MAP = "windows.flat"
 
 
-def read(block: Block) -> Reading:
+def read(block: Block) -> QueryReading:
     """The reading of Sigma rules.
 
     >>> text = '''
@@ -43,7 +43,7 @@ def read(block: Block) -> Reading:
     except ImportError as error:
         message = f"pySigma cannot be imported: {error}"
         missing = Diagnostic(codes.SIGMA_NOT_INSTALLED, message, block.span(0, 0))
-        return Reading(LANGUAGE, block, None, (missing,))
+        return QueryReading(LANGUAGE, block, None, (missing,))
     drafts, found = sigma.read([block])
     said = [*found, *(item for draft in drafts for item in draft.diagnostics)]
     conditions: list[ir.Condition] = []

@@ -28,7 +28,7 @@ from ...pattern import Pattern
 from ...syntax import END, Token
 from ..expressions import ExpressionReader, of_raw_text
 from ..query import (
-    Reading,
+    QueryReading,
     Refusal,
     finished,
     names_of,
@@ -37,7 +37,7 @@ from ..query import (
     unsupported,
     wrong,
 )
-from ..terms import Dialect, TermReader, scan, shipped_macro
+from ..terms import SearchDialect, TermReader, scan, shipped_macro
 
 LANGUAGE = "splunk"
 
@@ -46,7 +46,7 @@ def _unescaped(text: str) -> str:
     return re.sub(r'\\([\\"])', r"\1", text)
 
 
-DIALECT = Dialect(
+DIALECT = SearchDialect(
     LANGUAGE,
     '"',
     True,
@@ -74,7 +74,7 @@ _AGGREGATES = {
 }
 
 
-def read(block: Block) -> Reading:
+def read(block: Block) -> QueryReading:
     """The reading of a Splunk query.
 
     >>> reading = read(Block.of('index=main EventCode=11 TargetFilename="*lsass*.dmp"'))
@@ -101,7 +101,7 @@ class CommandReader:
         self,
         block: Block,
         tokens: list[Token],
-        dialect: Dialect,
+        dialect: SearchDialect,
         commands: dict[str, Callable[[CommandReader, ir.Plan, Token], ir.Plan]],
     ) -> None:
         self.terms = TermReader(block, tokens, dialect)

@@ -12,7 +12,7 @@ from typing import assert_never
 from attrs import frozen
 
 from ... import ir
-from ..lowered import View
+from ..lowered import EntryView
 from ..reads import fields_of_plan
 from ..text_writing import LETTERS, required_views
 from .texts import listed_name, quoted, seconds
@@ -85,7 +85,7 @@ class StreamWriter:
         for field in dict.fromkeys(ir.Field(f.name, None, f.type) for f in wanted):
             if field.name == "time" or field.name in names:
                 continue
-            cells: list[tuple[View, ir.Value | None]] = []
+            cells: list[tuple[EntryView, ir.Value | None]] = []
             for view in views:
                 assigned = dict(view.assigned).get(field.name)
                 value = assigned if assigned is not None else view.entry.value(field)

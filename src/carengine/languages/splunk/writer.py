@@ -24,7 +24,7 @@ from ... import ir
 from ...pattern import Pattern
 from ...regex import alternatives, pattern_to_regex
 from .. import map_functions
-from ..lowered import Log, View, column_name
+from ..lowered import EntryView, Log, column_name
 from ..text_writing import (
     LETTERS,
     ConditionSpelling,
@@ -62,7 +62,7 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
     """The search of an output."""
     writer = SplunkWriter(findings, log)
 
-    def events(views: tuple[View, ...]) -> str:
+    def events(views: tuple[EntryView, ...]) -> str:
         return "\n".join([*writer.search(views), *writer.selected(views)])
 
     def streams(plan: ir.Plan) -> str:
@@ -112,7 +112,7 @@ class SplunkWriter:
             raw=self._raw,
         )
 
-    def search(self, views: tuple[View, ...]) -> list[str]:
+    def search(self, views: tuple[EntryView, ...]) -> list[str]:
         """The lines of a search for events of several kinds."""
         condition = condition_of_views(views, self.rewriter, self.findings)
         items = condition.items if isinstance(condition, AllOf) else (condition,)
@@ -123,7 +123,7 @@ class SplunkWriter:
             lines.append(f"| where {self.expressions.write(all_of(rest), present_in(terms))}")
         return lines
 
-    def selected(self, views: tuple[View, ...]) -> list[str]:
+    def selected(self, views: tuple[EntryView, ...]) -> list[str]:
         """``eval`` and ``table`` for the fields that a rule adds or selects."""
         if not any(view.assigned or view.columns is not None for view in views):
             return []
@@ -140,7 +140,7 @@ class SplunkWriter:
             )
         return lines
 
-    def by_view(self, cells: list[tuple[View, ir.Value | None]]) -> str:
+    def by_view(self, cells: list[tuple[EntryView, ir.Value | None]]) -> str:
         """A value that differs by the kind of the event."""
         written = [
             (view, "null()" if value is None else self.value(value)) for view, value in cells

@@ -1,6 +1,6 @@
 """What SQL products do differently: regular expressions, reading numbers and times, lists.
 
-A ``Dialect`` is a handful of functions from SQL expressions to SQL expressions, as text; everything
+A ``SqlDialect`` is a handful of functions from SQL expressions to SQL expressions, as text; everything
 else the translator writes is understood by all. ``sqlglot`` is the name of the product's grammar in
 SQLGlot, which quotes names and texts, checks each query's syntax and lays it out.
 
@@ -19,7 +19,7 @@ Make = Callable[[str], str]
 
 
 @frozen
-class Dialect:
+class SqlDialect:
     """One product's way to say things.
 
     * ``found(x, e)``: whether an expression (a quoted SQL text) is found in x, ``(?…)`` flags in
@@ -101,7 +101,7 @@ def _case(x: str, when: str) -> str:
     return f"CASE WHEN {when} THEN {x} END"
 
 
-DUCKDB = Dialect(
+DUCKDB = SqlDialect(
     "duckdb",
     "duckdb",
     "VARCHAR",
@@ -121,7 +121,7 @@ DUCKDB = Dialect(
     trim=lambda x, characters: f"TRIM({x}, {characters})",
 )
 
-BIGQUERY = Dialect(
+BIGQUERY = SqlDialect(
     "bigquery",
     "bigquery",
     "STRING",
@@ -140,7 +140,7 @@ BIGQUERY = Dialect(
     union=" UNION DISTINCT ",
 )
 
-CLICKHOUSE = Dialect(
+CLICKHOUSE = SqlDialect(
     "clickhouse",
     "clickhouse",
     "Nullable(String)",
@@ -171,7 +171,7 @@ CLICKHOUSE = Dialect(
     union=" UNION DISTINCT ",
 )
 
-POSTGRES = Dialect(
+POSTGRES = SqlDialect(
     "postgres",
     "postgres",
     "TEXT",
@@ -201,7 +201,7 @@ POSTGRES = Dialect(
     cased_like=_plain_like,
 )
 
-TRINO = Dialect(
+TRINO = SqlDialect(
     "trino",
     "trino",
     "VARCHAR",
@@ -225,7 +225,7 @@ TRINO = Dialect(
     cased_like=_plain_like,
 )
 
-SPARK = Dialect(
+SPARK = SqlDialect(
     "spark",
     "spark",
     "STRING",
@@ -253,7 +253,7 @@ SPARK = Dialect(
     position=lambda haystack, needle: f"INSTR({haystack}, {needle})",
 )
 
-SNOWFLAKE = Dialect(
+SNOWFLAKE = SqlDialect(
     "snowflake",
     "snowflake",
     "VARCHAR",
@@ -322,7 +322,7 @@ def _sqlite_time(x: str) -> str:
     return f"CASE WHEN {exists} THEN {seconds} + {fraction} END"
 
 
-SQLITE = Dialect(
+SQLITE = SqlDialect(
     "sqlite",
     "sqlite",
     "TEXT",

@@ -5,7 +5,7 @@ true. So a condition becomes an expression that is TRUE, FALSE or NULL exactly w
 is true, false or unknown. Where only truth matters (``exact=False``: nowhere under a ``NOT``), an
 expression may be FALSE for NULL or the other way round, if it reads better so.
 
-An ``Expression`` is SQL text with the form of what it gives: columns of events are text, as is
+An ``SqlExpression`` is SQL text with the form of what it gives: columns of events are text, as is
 everything that functions of field maps make of them; numbers and times (microseconds since 1970)
 come of reading texts and of counting. A ``SqlWriter`` writes expressions; it is told where a leaf is
 found (``column``) and how to write what lies outside the row (``outside``: the clock, aggregates,
@@ -33,8 +33,8 @@ from ...values import address_of, number_of, text_of, time_of
 from .. import map_functions
 from ..text_writing import LETTERS, networks_regex, portable_body
 from ..translation import Findings
-from .dialects import Dialect
-from .values import NULL, Expression, Form
+from .dialects import SqlDialect
+from .values import NULL, Form, SqlExpression
 
 TIMES = (
     "times are read from ISO 8601 texts (UTC where no zone stands there) and from seconds, milliseconds or "
@@ -58,10 +58,10 @@ class SqlWriter:
     gives that of what lies outside the row, or refuses it.
     """
 
-    dialect: Dialect
+    dialect: SqlDialect
     findings: Findings
-    column: Callable[[ir.Raw | ir.Field], Expression]
-    outside: Callable[[ir.Value], Expression]
+    column: Callable[[ir.Raw | ir.Field], SqlExpression]
+    outside: Callable[[ir.Value], SqlExpression]
     rank: Callable[[ir.Rank, SqlWriter], str]
     raw: Callable[[], str]
 
@@ -217,7 +217,7 @@ class SqlWriter:
         return self._ordered(left, relation, right, type_, test.span)
 
     def _equal(
-        self, left: Expression, right: Expression, type_: ir.Type, exact: bool, span: Any
+        self, left: SqlExpression, right: SqlExpression, type_: ir.Type, exact: bool, span: Any
     ) -> str:
         if right.fixed and left.form is Form.TEXT:
             return self._equals_constant(left, right, type_, exact, span)
@@ -233,7 +233,7 @@ class SqlWriter:
         return f"{a} = {b}"
 
     def _equals_constant(
-        self, left: Expression, right: Expression, type_: ir.Type, exact: bool, span: Any
+        self, left: SqlExpression, right: SqlExpression, type_: ir.Type, exact: bool, span: Any
     ) -> str:
         constant = right.constant
         x = left.sql
@@ -257,7 +257,7 @@ class SqlWriter:
         return self._match(x, (Pattern.literal(text),))
 
     def _equals_number(
-        self, left: Expression, number: float, type_: ir.Type, exact: bool, span: Any
+        self, left: SqlExpression, number: float, type_: ir.Type, exact: bool, span: Any
     ) -> str:
         if self.dialect.found is not None and self.dialect.re2 and isinstance(number, int):
             # A number has few spellings: looking for them is shorter than reading it.
@@ -285,7 +285,7 @@ class SqlWriter:
         zero, start, digits = (self.literal(t) for t in ("0", "0x_%", f"{number:x}".lstrip("0")))
         return f"({text} LIKE {start} AND LTRIM(SUBSTR({text}, 3), {zero}) = {digits})"
 
-    def _decided(self, sql: str, operands: tuple[Expression, ...], exact: bool) -> str:
+    def _decided(self, sql: str, operands: tuple[SqlExpression, ...], exact: bool) -> str:
         """An equality that is false, not unknown, where a value is there that cannot be read."""
         texts = [o.sql for o in operands if o.form is Form.TEXT and not o.fixed]
         if not exact or not texts:
@@ -295,9 +295,9 @@ class SqlWriter:
 
     def _ordered(
         self,
-        left: Expression,
+        left: SqlExpression,
         relation: ir.Relation,
-        right: Expression,
+        right: SqlExpression,
         type_: ir.Type,
         span: Any,
     ) -> str:
@@ -318,7 +318,7 @@ class SqlWriter:
 
     # Reading
 
-    def text(self, x: Expression, span: Any = None) -> str:
+    def text(self, x: SqlExpression, span: Any = None) -> str:
         """The text that patterns see."""
         match x.form:
             case Form.TEXT:
@@ -328,7 +328,7 @@ class SqlWriter:
             case _:
                 self.findings.refuse("the text of a number that was computed, or of a list", span)
 
-    def number(self, x: Expression, type_: ir.Type, span: Any = None) -> str:
+    def number(self, x: SqlExpression, type_: ir.Type, span: Any = None) -> str:
         """The number that a value is or spells, or with ``TIME`` its microseconds."""
         if x.form is not Form.TEXT:
             if x.form is Form.LIST:
@@ -378,7 +378,7 @@ class SqlWriter:
             f"ELSE CAST(ROUND({number} * {unit}) AS {d.integer}) END"
         )
 
-    def _folded(self, x: Expression, span: Any) -> str:
+    def _folded(self, x: SqlExpression, span: Any) -> str:
         if x.fixed:
             text = text_of(x.constant)
             return "NULL" if text is None else self.literal(fold(text))
@@ -387,7 +387,7 @@ class SqlWriter:
             return f"LOWER({x.sql})"
         return self.text(x, span)
 
-    def key(self, x: Expression, type_: ir.Type) -> str:
+    def key(self, x: SqlExpression, type_: ir.Type) -> str:
         """What values have in common exactly when rows with them are in one group, as text; NULL
         for null."""
         if x.form is Form.LIST:
@@ -403,7 +403,7 @@ class SqlWriter:
 
     # Values
 
-    def value(self, value: ir.Value) -> Expression:
+    def value(self, value: ir.Value) -> SqlExpression:
         """The SQL expression of a value."""
         match value:
             case ir.Raw() | ir.Field():
@@ -411,9 +411,9 @@ class SqlWriter:
             case ir.Constant(constant):
                 return self._constant(constant)
             case ir.Moment(microseconds):
-                return Expression(str(microseconds), Form.TIME, True, microseconds, True)
+                return SqlExpression(str(microseconds), Form.TIME, True, microseconds, True)
             case ir.Duration(microseconds):
-                return Expression(str(microseconds), Form.TIME, True, microseconds, True)
+                return SqlExpression(str(microseconds), Form.TIME, True, microseconds, True)
             case ir.Arithmetic():
                 return self._arithmetic(value)
             case ir.Call(_, _, type_):
@@ -421,26 +421,26 @@ class SqlWriter:
             case ir.Now() | ir.Parameter() | ir.Aggregate() | ir.Whole() | ir.Lookup():
                 return self.outside(value)
 
-    def _typed(self, x: Expression, type_: ir.Type) -> Expression:
+    def _typed(self, x: SqlExpression, type_: ir.Type) -> SqlExpression:
         if type_ is ir.Type.TIME and x.form is Form.TEXT and not x.null:
-            return Expression(self.number(x, type_), Form.TIME, True)
+            return SqlExpression(self.number(x, type_), Form.TIME, True)
         return x
 
-    def _constant(self, constant: Any) -> Expression:
+    def _constant(self, constant: Any) -> SqlExpression:
         match constant:
             case None:
                 return NULL
             case bool():
                 text = "true" if constant else "false"
-                return Expression(self.literal(text), constant=text, fixed=True)
+                return SqlExpression(self.literal(text), constant=text, fixed=True)
             case int() | float():
-                return Expression(
+                return SqlExpression(
                     repr(constant), Form.NUMBER, isinstance(constant, int), constant, True
                 )
             case _:
-                return Expression(self.literal(constant), constant=constant, fixed=True)
+                return SqlExpression(self.literal(constant), constant=constant, fixed=True)
 
-    def _arithmetic(self, value: ir.Arithmetic) -> Expression:
+    def _arithmetic(self, value: ir.Arithmetic) -> SqlExpression:
         left, right = self.value(value.left), self.value(value.right)
         a, b = self.number(left, ir.Type.NUMBER), self.number(right, ir.Type.NUMBER)
         whole = left.whole and right.whole and value.sign != "/"
@@ -449,7 +449,7 @@ class SqlWriter:
         else:
             made = f"{a} {value.sign} {b}"
         form = Form.TIME if Form.TIME in (left.form, right.form) and whole else Form.NUMBER
-        return Expression(f"({made})", form, whole)
+        return SqlExpression(f"({made})", form, whole)
 
     def literal(self, text: str) -> str:
         """A text as the dialect quotes it."""
@@ -466,7 +466,7 @@ class SqlWriter:
         return exp.to_identifier(text, quoted=True).sql(dialect=self.dialect.sqlglot)
 
 
-def _are_numbers(left: Expression, right: Expression) -> bool:
+def _are_numbers(left: SqlExpression, right: SqlExpression) -> bool:
     return left.form is not Form.TEXT and right.form is not Form.TEXT
 
 

@@ -30,39 +30,39 @@ from typing import assert_never
 from attrs import define, evolve, field
 
 from ... import ir
-from ..lowered import Log, View, column_name, views_of, why_empty
+from ..lowered import EntryView, Log, column_name, views_of, why_empty
 from ..reads import atoms_of_plan, fields_of_plan, with_clock
 from ..translation import Findings, Query
-from .dialects import Dialect
+from .dialects import SqlDialect
 from .expressions import SqlWriter
 from .relations import (
-    Column,
     Key,
-    Relation,
+    SqlColumn,
+    SqlRelation,
     aggregates_in,
     cell,
-    cells_of_views,
+    events_query,
     lookups_in,
     lookups_of,
     type_in,
 )
-from .values import Expression, Form
+from .values import Form, SqlExpression
 
 _TIES = "rows of one time are taken in the order of their event_id"
 _NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
 
 
 @define
-class Plans:
+class SqlPlans:
     """The relations of one query, in the order in which they are made."""
 
-    dialect: Dialect
+    dialect: SqlDialect
     findings: Findings
     log: Log
     table: str
     read: set[str] = field(factory=set)
     made: dict[str, str] = field(factory=dict)
-    known: dict[ir.Plan, Relation] = field(factory=dict)
+    known: dict[ir.Plan, SqlRelation] = field(factory=dict)
     needed: tuple[ir.Field, ...] = ()
     raw: bool = False
 
@@ -71,14 +71,14 @@ class Plans:
     def over_events(self) -> SqlWriter:
         """A writer of expressions over the table's own columns."""
 
-        def column(leaf: ir.Raw | ir.Field) -> Expression:
+        def column(leaf: ir.Raw | ir.Field) -> SqlExpression:
             assert isinstance(leaf, ir.Raw)
             name = column_name(leaf.path)
             self.read.add(name)
             sql = writer.name(name)
             for text in leaf.empty:
                 sql = f"NULLIF({sql}, {writer.literal(text)})"
-            return Expression(sql)
+            return SqlExpression(sql)
 
         def raw() -> str:
             self.read.add("raw")
@@ -87,15 +87,15 @@ class Plans:
         writer = SqlWriter(self.dialect, self.findings, column, self._outside, self._rank, raw)
         return writer
 
-    def over(self, relation: Relation, alias: str | None = None) -> SqlWriter:
+    def over(self, relation: SqlRelation, alias: str | None = None) -> SqlWriter:
         """A writer of expressions over a relation's columns."""
         prefix = f"{alias or self.over_events().name(relation.name)}."
 
-        def column(leaf: ir.Raw | ir.Field) -> Expression:
+        def column(leaf: ir.Raw | ir.Field) -> SqlExpression:
             assert isinstance(leaf, ir.Field)
             return self._column(relation, leaf, prefix)
 
-        def outside(value: ir.Value) -> Expression:
+        def outside(value: ir.Value) -> SqlExpression:
             if isinstance(value, ir.Lookup):
                 return self._lookup(value, relation, prefix)
             return self._outside(value)
@@ -109,18 +109,18 @@ class Plans:
         writer = SqlWriter(self.dialect, self.findings, column, outside, self._rank, raw)
         return writer
 
-    def _column(self, relation: Relation, leaf: ir.Field, prefix: str) -> Expression:
+    def _column(self, relation: SqlRelation, leaf: ir.Field, prefix: str) -> SqlExpression:
         quoted = self.over_events().name
         found = relation.columns.get((leaf.source, leaf.name))
         if found is not None:
-            return Expression(prefix + quoted(found.name), found.form, found.whole)
+            return SqlExpression(prefix + quoted(found.name), found.form, found.whole)
         if leaf.name == "time" and leaf.source is None:
-            return Expression(f"{prefix}{quoted('time')}", Form.TIME, True)
-        return Expression("NULL", fixed=True)
+            return SqlExpression(f"{prefix}{quoted('time')}", Form.TIME, True)
+        return SqlExpression("NULL", fixed=True)
 
     # Relations
 
-    def relation(self, plan: ir.Plan) -> Relation:
+    def relation(self, plan: ir.Plan) -> SqlRelation:
         """The relation of a plan; made once."""
         found = self.known.get(plan)
         if found is None:
@@ -136,7 +136,7 @@ class Plans:
         self.made[name] = sql
         return name
 
-    def _relation(self, plan: ir.Plan) -> Relation:
+    def _relation(self, plan: ir.Plan) -> SqlRelation:
         match plan:
             case ir.Search():
                 return self._stages(ir.as_stages(plan) or (), "searched")
@@ -166,14 +166,14 @@ class Plans:
             case _:
                 assert_never(plan)
 
-    def _derived(self, source: Relation, rest: str, hint: str) -> Relation:
+    def _derived(self, source: SqlRelation, rest: str, hint: str) -> SqlRelation:
         quoted = self.over_events().name(source.name)
         name = self._add(hint, f"SELECT {quoted}.* FROM {quoted}{rest}")
         return evolve(source, name=name)
 
     # Searches
 
-    def _stages(self, stages: Iterable[ir.Stage], hint: str) -> Relation:
+    def _stages(self, stages: Iterable[ir.Stage], hint: str) -> SqlRelation:
         """The events of a search under CAR's names: a ``SELECT`` for each entry of the map."""
         views = views_of(stages, self.log)
         writer = self.over_events()
@@ -207,18 +207,24 @@ class Plans:
             empty += [f"CAST(NULL AS {self.dialect.integer}) AS {quoted('time')}"]
             empty += [f"CAST(NULL AS {self._sql_type(f)}) AS {quoted(f.name)}" for f in wanted]
             parts = [f"SELECT {', '.join(empty)} FROM {quoted(self.table)} WHERE FALSE"]
-        columns: dict[Key, Column] = {(None, "time"): Column("time", Form.TIME, True, ir.Type.TIME)}
+        columns: dict[Key, SqlColumn] = {
+            (None, "time"): SqlColumn("time", Form.TIME, True, ir.Type.TIME)
+        }
         for f in wanted:
             timed = f.type is ir.Type.TIME
-            columns[None, f.name] = Column(f.name, Form.TIME if timed else Form.TEXT, timed, f.type)
+            columns[None, f.name] = SqlColumn(
+                f.name, Form.TIME if timed else Form.TEXT, timed, f.type
+            )
         if self.raw:
-            columns[None, "raw event"] = Column("raw event")
-        return Relation(self._add(hint, " UNION ALL ".join(parts)), columns, ("event_id", "kind"))
+            columns[None, "raw event"] = SqlColumn("raw event")
+        return SqlRelation(
+            self._add(hint, " UNION ALL ".join(parts)), columns, ("event_id", "kind")
+        )
 
     def _sql_type(self, wanted: ir.Field) -> str:
         return self.dialect.integer if wanted.type is ir.Type.TIME else self.dialect.text
 
-    def _time_text(self, view: View, writer: SqlWriter) -> str:
+    def _time_text(self, view: EntryView, writer: SqlWriter) -> str:
         """The text that the event's time is read from: read once, further on, it is not repeated."""
         value = view.entry.value(ir.Field("time"))
         found = None if value is None else writer.value(self.log.settled_value(value))
@@ -226,7 +232,7 @@ class Plans:
             return f"CAST(NULL AS {self.dialect.text})"
         return writer.text(found)
 
-    def _field(self, view: View, wanted: ir.Field, writer: SqlWriter) -> str:
+    def _field(self, view: EntryView, wanted: ir.Field, writer: SqlWriter) -> str:
         value = view.entry.value(wanted)
         found = None if value is None else writer.value(self.log.settled_value(value))
         if found is None or found.null:
@@ -235,7 +241,7 @@ class Plans:
 
     # One row from one row
 
-    def _assign(self, source: Relation, name: str, value: ir.Value) -> Relation:
+    def _assign(self, source: SqlRelation, name: str, value: ir.Value) -> SqlRelation:
         joins, writer = self._with_lookups(source, lookups_in(value))
         made = writer.value(value)
         quoted = writer.name
@@ -247,49 +253,49 @@ class Plans:
         ]
         cells = ", ".join([*kept, f"{cell(made, writer)} AS {quoted(name)}"])
         columns = dict(source.columns)
-        columns[None, name] = Column(name, made.form, made.whole, type_in(value, source))
+        columns[None, name] = SqlColumn(name, made.form, made.whole, type_in(value, source))
         named = self._add("assigned", f"SELECT {cells} FROM {alias}{joins}")
         return evolve(source, name=named, columns=columns)
 
-    def _plain_columns(self, relation: Relation) -> tuple[str, ...]:
+    def _plain_columns(self, relation: SqlRelation) -> tuple[str, ...]:
         names = [*relation.ids, "time", *(c.name for c in relation.columns.values())]
         return tuple(dict.fromkeys([*names, *relation.group]))
 
-    def _project(self, source: Relation, columns: tuple[ir.Column, ...]) -> Relation:
+    def _project(self, source: SqlRelation, columns: tuple[ir.Column, ...]) -> SqlRelation:
         lookups = [found for column in columns for found in lookups_in(column.value)]
         joins, writer = self._with_lookups(source, lookups)
         quoted = writer.name
         alias = quoted(source.name)
         own = {column.name for column in columns}
         kept = [f"{alias}.{quoted(name)}" for name in source.ids]
-        made: dict[Key, Column] = {}
+        made: dict[Key, SqlColumn] = {}
         cells = []
         if "time" not in own:
             kept.append(f"{alias}.{quoted('time')}")
-            made[None, "time"] = Column("time", Form.TIME, True, ir.Type.TIME)
+            made[None, "time"] = SqlColumn("time", Form.TIME, True, ir.Type.TIME)
         for column in columns:
             found = writer.value(column.value)
             # A row's own time stays under its name whatever else is selected as it.
             if column.name == "time" and column.value != ir.Field("time", None, ir.Type.TIME):
                 self.findings.refuse("a column called time that is not the row's time")
             cells.append(f"{cell(found, writer)} AS {quoted(column.name)}")
-            made[None, column.name] = Column(
+            made[None, column.name] = SqlColumn(
                 column.name, found.form, found.whole, type_in(column.value, source)
             )
         named = self._add("projected", f"SELECT {', '.join([*kept, *cells])} FROM {alias}{joins}")
         shown = tuple(column.name for column in columns)
-        return Relation(named, made, source.ids, (), shown)
+        return SqlRelation(named, made, source.ids, (), shown)
 
     # Joins
 
-    def _join(self, join: ir.Join) -> Relation:
+    def _join(self, join: ir.Join) -> SqlRelation:
         quoted = self.over_events().name
-        columns: dict[Key, Column] = {}
+        columns: dict[Key, SqlColumn] = {}
         cells: list[str] = []
         ids: list[str] = []
         times: list[str] = []
         tables: list[str] = []
-        where: dict[Key, Expression] = {}
+        where: dict[Key, SqlExpression] = {}
         for branch in join.branches:
             source = self.relation(branch.plan)
             alias = quoted(branch.name)
@@ -299,21 +305,21 @@ class Plans:
                 ids.append(f"{branch.name}.{name}")
                 cells.append(f"{alias}.{quoted(name)} AS {quoted(ids[-1])}")
             inner = {**source.columns}
-            inner.setdefault((None, "time"), Column("time", Form.TIME, True, ir.Type.TIME))
+            inner.setdefault((None, "time"), SqlColumn("time", Form.TIME, True, ir.Type.TIME))
             for (of, name), column in inner.items():
                 key = (branch.name if of is None else f"{branch.name}.{of}", name)
                 full = f"{key[0]}.{name}"
                 sql = f"{alias}.{quoted(column.name)}"
-                where[key] = Expression(sql, column.form, column.whole)
+                where[key] = SqlExpression(sql, column.form, column.whole)
                 columns[key] = evolve(column, name=full)
                 cells.append(f"{sql} AS {quoted(full)}")
         cells.append(f"{self._latest(times)} AS {quoted('time')}")
 
-        def column_of(leaf: ir.Raw | ir.Field) -> Expression:
+        def column_of(leaf: ir.Raw | ir.Field) -> SqlExpression:
             assert isinstance(leaf, ir.Field)
             if leaf.name == "time" and leaf.source is None:
-                return Expression(self._latest(times), Form.TIME, True)
-            return where.get((leaf.source, leaf.name), Expression("NULL", fixed=True))
+                return SqlExpression(self._latest(times), Form.TIME, True)
+            return where.get((leaf.source, leaf.name), SqlExpression("NULL", fixed=True))
 
         def raw() -> str:
             self.findings.refuse("the raw text of joined events", join.span)
@@ -323,7 +329,7 @@ class Plans:
         writer = SqlWriter(self.dialect, self.findings, column_of, self._outside, self._rank, raw)
         condition = writer.condition(join.condition)
         sql = f"SELECT {', '.join(cells)} FROM {' CROSS JOIN '.join(tables)} WHERE {condition}"
-        return Relation(self._add("joined", sql), columns, tuple(ids))
+        return SqlRelation(self._add("joined", sql), columns, tuple(ids))
 
     def _latest(self, times: list[str]) -> str:
         """The last of the times that are there; ``GREATEST`` is NULL in some products as soon as
@@ -338,7 +344,7 @@ class Plans:
 
     # Groups
 
-    def _group(self, group: ir.Group, values: tuple[ir.Value, ...]) -> Relation:
+    def _group(self, group: ir.Group, values: tuple[ir.Value, ...]) -> SqlRelation:
         """A row for each row of the plans, with its group; ``values`` are marked where they come
         first in theirs."""
         sources = [self.relation(plan) for plan in group.plans]
@@ -389,7 +395,7 @@ class Plans:
             cells.append(
                 f"FIRST_VALUE({found.sql}) OVER ({whole_group} ORDER BY {order}) AS {quoted(name)}"
             )
-            old = columns.get((wanted.source, wanted.name), Column(wanted.name))
+            old = columns.get((wanted.source, wanted.name), SqlColumn(wanted.name))
             columns[None, f"\0{wanted.name}"] = evolve(old, name=name)
         for number, value in enumerate(values, 1):
             found = inner.value(value)
@@ -402,9 +408,9 @@ class Plans:
             f"MAX({quoted(numbered)}.{quoted('time')}) OVER ({whole_group}) AS {quoted('group_time')}"
         )
         named = self._add("grouped", f"SELECT {', '.join(cells)} FROM {quoted(numbered)}")
-        return Relation(named, columns, source.ids, (*keys, "group_number"))
+        return SqlRelation(named, columns, source.ids, (*keys, "group_number"))
 
-    def _aggregated(self, plan: ir.Aggregated) -> Relation:
+    def _aggregated(self, plan: ir.Aggregated) -> SqlRelation:
         collected = tuple(
             dict.fromkeys(
                 a.value
@@ -419,33 +425,33 @@ class Plans:
         inner = self.over(source)
         by = ", ".join(f"{alias}.{quoted(name)}" for name in source.group)
 
-        def column_of(leaf: ir.Raw | ir.Field) -> Expression:
+        def column_of(leaf: ir.Raw | ir.Field) -> SqlExpression:
             assert isinstance(leaf, ir.Field)
             first = source.columns.get((None, f"\0{leaf.name}"))
             if first is not None and any(key.name == leaf.name for key in plan.group.keys):
                 made = f"MIN({alias}.{quoted(first.name)})"
-                return Expression(made, first.form, first.whole)
+                return SqlExpression(made, first.form, first.whole)
             if leaf.name == "time":
-                return Expression(f"MAX({alias}.{quoted('time')})", Form.TIME, True)
-            return Expression("NULL", fixed=True)
+                return SqlExpression(f"MAX({alias}.{quoted('time')})", Form.TIME, True)
+            return SqlExpression("NULL", fixed=True)
 
-        def outside(value: ir.Value) -> Expression:
+        def outside(value: ir.Value) -> SqlExpression:
             if isinstance(value, ir.Aggregate):
                 return self._aggregate(value, inner, collected)
             return self._outside(value)
 
         writer = SqlWriter(self.dialect, self.findings, column_of, outside, self._rank, inner.raw)
-        made: dict[Key, Column] = {}
+        made: dict[Key, SqlColumn] = {}
         cells = []
         for column in plan.columns:
             found = writer.value(column.value)
             cells.append(f"{cell(found, writer)} AS {quoted(column.name)}")
-            made[None, column.name] = Column(
+            made[None, column.name] = SqlColumn(
                 column.name, found.form, found.whole, type_in(column.value, source)
             )
         if (None, "time") not in made:
             cells.append(f"MAX({alias}.{quoted('time')}) AS {quoted('time')}")
-            made[None, "time"] = Column("time", Form.TIME, True, ir.Type.TIME)
+            made[None, "time"] = SqlColumn("time", Form.TIME, True, ir.Type.TIME)
         cells.append(f"MIN({alias}.{quoted('time')}) AS {quoted('group_begin')}")
         keys = tuple(name for name in source.group if name != "group_number")
         cells += [f"{alias}.{quoted(name)} AS {quoted(name)}" for name in source.group]
@@ -453,36 +459,36 @@ class Plans:
         sql = f"SELECT {', '.join(cells)} FROM {alias} GROUP BY {by}"
         shown = tuple(column.name for column in plan.columns)
         ids = (*source.group, "event_count")
-        return Relation(self._add("aggregated", sql), made, ids, keys, shown)
+        return SqlRelation(self._add("aggregated", sql), made, ids, keys, shown)
 
     def _aggregate(
         self, wanted: ir.Aggregate, w: SqlWriter, collected: tuple[ir.Value, ...] = ()
-    ) -> Expression:
+    ) -> SqlExpression:
         function = wanted.function
         if wanted.value is None:
-            return Expression("COUNT(*)", Form.NUMBER, True)
+            return SqlExpression("COUNT(*)", Form.NUMBER, True)
         found = w.value(wanted.value)
         type_ = ir.type_of(wanted.value)
         match function:
             case "count":
-                return Expression(f"COUNT({found.sql})", Form.NUMBER, True)
+                return SqlExpression(f"COUNT({found.sql})", Form.NUMBER, True)
             case "distinct_count":
-                return Expression(f"COUNT(DISTINCT {w.key(found, type_)})", Form.NUMBER, True)
+                return SqlExpression(f"COUNT(DISTINCT {w.key(found, type_)})", Form.NUMBER, True)
             case "min" | "max":
                 if found.form is Form.TEXT and type_ not in _NUMERIC:
                     self.findings.refuse(f"the {function} of texts")
                 number = w.number(found, type_)
                 form = found.form if found.form is not Form.TEXT else Form.NUMBER
-                return Expression(f"{function.upper()}({number})", form, found.whole)
+                return SqlExpression(f"{function.upper()}({number})", form, found.whole)
             case "sum" | "average":
                 number = w.number(found, type_)
                 name = "SUM" if function == "sum" else "AVG"
-                return Expression(f"{name}({number})", Form.NUMBER)
+                return SqlExpression(f"{name}({number})", Form.NUMBER)
             case "standard_deviation":
                 if self.dialect.name == "sqlite":
                     self.findings.refuse("standard_deviation")
                 number = w.number(found, type_)
-                return Expression(f"{self.dialect.deviation}({number})", Form.NUMBER)
+                return SqlExpression(f"{self.dialect.deviation}({number})", Form.NUMBER)
             case "values":
                 if wanted.value not in collected:
                     self.findings.refuse("the values of a whole stream")
@@ -490,20 +496,22 @@ class Plans:
                 if not self.dialect.ordered_lists:
                     self.findings.differs("the elements of values are in no certain order")
                 when = f"{found.sql} IS NOT NULL AND {name} = 1"
-                return Expression(self.dialect.collect(found.sql, w.name("time"), when), Form.LIST)
+                return SqlExpression(
+                    self.dialect.collect(found.sql, w.name("time"), when), Form.LIST
+                )
             case _:
                 self.findings.refuse(f"the aggregate {function}")
 
     # Rows compared with rows
 
-    def _difference(self, difference: ir.Difference) -> Relation:
+    def _difference(self, difference: ir.Difference) -> SqlRelation:
         return self._first_of_each(
             self.relation(difference.left), difference.fields, self.relation(difference.right)
         )
 
     def _first_of_each(
-        self, source: Relation, fields: tuple[ir.Field, ...], other: Relation | None
-    ) -> Relation:
+        self, source: SqlRelation, fields: tuple[ir.Field, ...], other: SqlRelation | None
+    ) -> SqlRelation:
         """The first row with each combination of values, unless all are null or ``other`` has it."""
         writer = self.over(source)
         quoted = writer.name
@@ -544,10 +552,10 @@ class Plans:
         sql = f"SELECT * FROM {alias} WHERE {' AND '.join(tests)}"
         return evolve(source, name=self._add("distinct_rows", sql))
 
-    def _union(self, sources: list[Relation]) -> Relation:
+    def _union(self, sources: list[SqlRelation]) -> SqlRelation:
         quoted = self.over_events().name
         ids = tuple(dict.fromkeys(name for source in sources for name in source.ids))
-        columns: dict[Key, Column] = {}
+        columns: dict[Key, SqlColumn] = {}
         for source in sources:
             for key, column in source.columns.items():
                 known = columns.setdefault(key, column)
@@ -565,10 +573,10 @@ class Plans:
             ]
             parts.append(f"SELECT {', '.join(cells)} FROM {quoted(source.name)}")
         word = self.dialect.union
-        return Relation(self._add("together", word.join(parts)), columns, ids)
+        return SqlRelation(self._add("together", word.join(parts)), columns, ids)
 
     def _with_lookups(
-        self, source: Relation, lookups: Iterable[ir.Lookup]
+        self, source: SqlRelation, lookups: Iterable[ir.Lookup]
     ) -> tuple[str, SqlWriter]:
         """What joins the groups that are looked up to a relation, and a writer for both."""
         writer = self.over(source)
@@ -590,14 +598,14 @@ class Plans:
                 joins.append(join)
         return "".join(joins), writer
 
-    def _lookup(self, lookup: ir.Lookup, relation: Relation, prefix: str) -> Expression:
+    def _lookup(self, lookup: ir.Lookup, relation: SqlRelation, prefix: str) -> SqlExpression:
         groups = self.relation(lookup.plan)
         quoted = self.over_events().name
         found = groups.columns.get((None, lookup.column))
         if found is None:
-            return Expression("NULL", fixed=True)
+            return SqlExpression("NULL", fixed=True)
         sql = f"{quoted(f'of_{groups.name}')}.{quoted(found.name)}"
-        return Expression(sql, found.form, found.whole)
+        return SqlExpression(sql, found.form, found.whole)
 
     def _rank(self, rank: ir.Rank, writer: SqlWriter) -> str:
         source = self.relation(rank.plan)
@@ -621,11 +629,11 @@ class Plans:
             f"{quoted(ranked)} WHERE {quoted('place')} <= {rank.count}) END"
         )
 
-    def _outside(self, value: ir.Value) -> Expression:
+    def _outside(self, value: ir.Value) -> SqlExpression:
         quoted = self.over_events().name
         match value:
             case ir.Now():
-                return Expression(
+                return SqlExpression(
                     f"(SELECT {quoted('now')} FROM {quoted(self._clock())})", Form.TIME, True
                 )
             case ir.Whole(aggregate, plan):
@@ -665,7 +673,8 @@ class Plans:
             self.findings.nothing(reason)
         stages = ir.as_stages(output.plan)
         if stages is not None and not with_clock(output.plan):
-            return self._simple(output, stages)
+            text = events_query(views_of(stages, self.log), self.over_events(), self.table)
+            return Query(output.name, text, tuple(sorted(self.read)))
         self.needed = tuple(fields_of_plan(output.plan))
         self.raw = any(isinstance(a, ir.RawMatch | ir.RawRegex) for a in atoms_of_plan(output.plan))
         relation = self.relation(output.plan)
@@ -681,19 +690,3 @@ class Plans:
         parts = ", ".join(f"{quoted(name)} AS ({sql})" for name, sql in self.made.items())
         text = f"WITH {parts} SELECT {', '.join(cells)} FROM {quoted(relation.name)}"
         return Query(output.name, text, tuple(sorted(self.read)))
-
-    def _simple(self, output: ir.Output, stages: tuple[ir.Stage, ...]) -> Query:
-        views = views_of(stages, self.log)
-        writer = self.over_events()
-        quoted = writer.name
-        table = quoted(self.table)
-        parts = []
-        if all(view.columns is None and not view.assigned for view in views):
-            condition = ir.simplify(ir.Or(tuple(view.condition for view in views)))
-            parts.append(f"SELECT {table}.* FROM {table} WHERE {writer.condition(condition)}")
-        else:
-            for view, cells in zip(views, cells_of_views(views, writer), strict=True):
-                where = writer.condition(view.condition)
-                parts.append(f"SELECT {', '.join(cells)} FROM {table} WHERE {where}")
-        word = self.dialect.union
-        return Query(output.name, word.join(parts), tuple(sorted(self.read)))

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from attrs import field, frozen
 
 from ... import ir
-from ..lowered import View
+from ..lowered import EntryView
 from .expressions import SqlWriter
-from .values import NULL, Expression, Form
+from .values import NULL, Form, SqlExpression
 
 Key = tuple[str | None, str]
 """A column of a relation as programs call it: the branch, if any, and the name."""
 
 
 @frozen
-class Column:
+class SqlColumn:
     """A column of a relation: its name in SQL, and what it holds."""
 
     name: str
@@ -26,7 +26,7 @@ class Column:
 
 
 @frozen
-class Relation:
+class SqlRelation:
     """A common table expression.
 
     ``columns`` are those that programs can read, ``ids`` those that tell which events a row is made
@@ -35,7 +35,7 @@ class Relation:
     """
 
     name: str
-    columns: dict[Key, Column] = field(hash=False)
+    columns: dict[Key, SqlColumn] = field(hash=False)
     ids: tuple[str, ...]
     group: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ def aggregates_in(value: ir.Value) -> Iterator[ir.Aggregate]:
             yield from aggregates_in(part)
 
 
-def type_in(value: ir.Value, source: Relation) -> ir.Type:
+def type_in(value: ir.Value, source: SqlRelation) -> ir.Type:
     """What a value over a relation is, as far as is known."""
     if isinstance(value, ir.Field) and value.type is ir.Type.ANY:
         found = source.columns.get((value.source, value.name))
@@ -73,12 +73,12 @@ def type_in(value: ir.Value, source: Relation) -> ir.Type:
     return ir.type_of(value)
 
 
-def cell(made: Expression, writer: SqlWriter) -> str:
+def cell(made: SqlExpression, writer: SqlWriter) -> str:
     """A column as SQL; what is always null as a text."""
     return f"CAST(NULL AS {writer.dialect.text})" if made.null else made.sql
 
 
-def _alike(own: Expression, views: Sequence[Expression], writer: SqlWriter) -> str:
+def _alike(own: SqlExpression, views: Sequence[SqlExpression], writer: SqlWriter) -> str:
     """A column as SQL, of the type that it has in the query's other parts, which are among
     ``views``."""
     there = [made for made in views if not made.null]
@@ -93,10 +93,10 @@ def _alike(own: Expression, views: Sequence[Expression], writer: SqlWriter) -> s
     return f"CAST(NULL AS {writer.dialect.double if double else writer.dialect.integer})"
 
 
-def cells_of_views(views: Sequence[View], writer: SqlWriter) -> Iterator[list[str]]:
+def cells_of_views(views: Sequence[EntryView], writer: SqlWriter) -> Iterator[list[str]]:
     """What is selected of each kind of event that a query looks at: its number, its kind, and the
     fields that are added or shown."""
-    shown: list[dict[str, Expression]] = []
+    shown: list[dict[str, SqlExpression]] = []
     for view in views:
         assigned = dict(view.assigned)
         names = tuple(assigned) if view.columns is None else view.columns
@@ -110,3 +110,17 @@ def cells_of_views(views: Sequence[View], writer: SqlWriter) -> Iterator[list[st
                 for n, own in made.items()
             ),
         ]
+
+
+def events_query(views: tuple[EntryView, ...], writer: SqlWriter, table_name: str) -> str:
+    """The query over single events: whole rows, or the fields that a rule adds or selects."""
+    table = writer.name(table_name)
+    parts = []
+    if all(view.columns is None and not view.assigned for view in views):
+        condition = ir.simplify(ir.Or(tuple(view.condition for view in views)))
+        parts.append(f"SELECT {table}.* FROM {table} WHERE {writer.condition(condition)}")
+    else:
+        for view, cells in zip(views, cells_of_views(views, writer), strict=True):
+            where = writer.condition(view.condition)
+            parts.append(f"SELECT {', '.join(cells)} FROM {table} WHERE {where}")
+    return writer.dialect.union.join(parts)

@@ -9,7 +9,7 @@ from attrs import frozen
 
 
 class Form(enum.Enum):
-    """What an expression gives. A ``NUMBER`` is whole if ``Expression.whole``; lists have no
+    """What an expression gives. A ``NUMBER`` is whole if ``SqlExpression.whole``; lists have no
     comparisons."""
 
     TEXT = "text"
@@ -19,7 +19,7 @@ class Form(enum.Enum):
 
 
 @frozen
-class Expression:
+class SqlExpression:
     """SQL text and the form of its values. ``constant`` is what a constant holds."""
 
     sql: str
@@ -34,4 +34,4 @@ class Expression:
         return self.fixed and self.constant is None
 
 
-NULL = Expression("NULL", fixed=True)
+NULL = SqlExpression("NULL", fixed=True)

@@ -7,7 +7,7 @@ from ...diagnostics import CarError, Diagnostic, codes
 from ..lowered import Log
 from ..translation import Findings, Query
 from .dialects import DIALECTS
-from .plans import Plans
+from .plans import SqlPlans
 
 TABLE = "events"
 
@@ -20,7 +20,7 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
         message = "SQL needs the package sqlglot: pip install 'carengine[sql]'"
         raise CarError([Diagnostic(codes.MISSING_LIBRARY, message, origin=target)]) from None
     dialect = DIALECTS[target]
-    made = Plans(dialect, findings, log, TABLE).query(output)
+    made = SqlPlans(dialect, findings, log, TABLE).query(output)
     tree = sqlglot.parse_one(made.text, read=dialect.sqlglot)
     return Query(made.output, tree.sql(dialect=dialect.sqlglot, pretty=True), made.fields)
 
