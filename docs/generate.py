@@ -32,7 +32,7 @@ from carengine.loading import load_rules
 from carengine.loading.corpus import corpus_report
 from carengine.verify import load_analytics
 from carengine.verify.corpus import corpus_table
-from carengine.verify.linked import Collection
+from carengine.verify.sigma_links import SigmaCollection
 
 DOCS = Path(__file__).parent
 ANALYTICS = DOCS.resolve().parents[1] / "shared" / "car" / "analytics"
@@ -368,7 +368,9 @@ def corpus() -> str:
 def implementations() -> str:
     """The section of ``corpus.md`` on what the analytics publish beside pseudocode. Takes half a
     minute."""
-    return corpus_table(load_analytics(ANALYTICS), Collection.at(SIGMA) if SIGMA.exists() else None)
+    return corpus_table(
+        load_analytics(ANALYTICS), SigmaCollection.at(SIGMA) if SIGMA.exists() else None
+    )
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from carengine import ir, lenient
 from carengine.diagnostics import Block
-from carengine.resolve import Analytic, resolve
+from carengine.resolve import RunTarget, resolve
 from carengine.rule import frontmatter
 from carengine.syntax import ast, parse_program, print_program
 from damages import DAMAGES
@@ -39,13 +39,13 @@ def trees() -> dict[str, ast.SyntaxTree]:
 
 
 @functools.cache
-def analytic(id_: str) -> Analytic | None:
+def analytic(id_: str) -> RunTarget | None:
     found = trees().get(id_)
     if found is None:
         return None
     outcome = resolve(found, analytics=analytic)
     assert outcome.program is not None
-    return Analytic(outcome.program.outputs[0].plan, outcome.shapes[0])
+    return RunTarget(outcome.program.outputs[0].plan, outcome.shapes[0])
 
 
 def meaning(text: str) -> ir.Program | None:

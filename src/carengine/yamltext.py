@@ -183,7 +183,7 @@ _HINTS: Final = (
 
 
 @define
-class _Open:
+class _OpenCollection:
     """A collection whose end has not been read."""
 
     mapping: bool
@@ -254,7 +254,7 @@ def _build(
     version: Version,
     found: list[Diagnostic],
 ) -> Node | None:
-    stack: list[_Open] = []
+    stack: list[_OpenCollection] = []
     root: Node | None = None
     nodes = documents = 0
 
@@ -287,7 +287,7 @@ def _build(
                     )
                 if len(stack) >= limits.depth:
                     raise stop(start, end, _too_deep(limits.depth))
-                stack.append(_Open(mapping, bool(event.flow_style), start, start, []))
+                stack.append(_OpenCollection(mapping, bool(event.flow_style), start, start, []))
                 continue
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 done = stack.pop()
@@ -326,7 +326,9 @@ def _build(
     return root
 
 
-def _key(node: Node, top: _Open, block: Block, code: Code, found: list[Diagnostic]) -> Scalar:
+def _key(
+    node: Node, top: _OpenCollection, block: Block, code: Code, found: list[Diagnostic]
+) -> Scalar:
     """The node as the next key of a mapping; what is wrong with it is added to the findings."""
     if not isinstance(node, Scalar):
         found.append(

@@ -35,7 +35,7 @@ _MAX_PARTS = 300
 
 
 @frozen
-class Given:
+class Assumption:
     """Something that holds wherever the part at hand matters."""
 
     condition: ir.Condition
@@ -50,9 +50,9 @@ class Given:
 
 def check_condition(part: Part, rows: ir.Plan, budget: Budget) -> list[Diagnostic]:
     """The findings about a condition that is put to the rows of a plan."""
-    checker = _Checker(Facts(rows), budget)
+    checker = _ConditionChecker(Facts(rows), budget)
     if checker.alone(part) is None:
-        passed = [Given(c, Goal.TRUE, _place(c)) for c in context(rows)]
+        passed = [Assumption(c, Goal.TRUE, _place(c)) for c in context(rows)]
         if not checker.can(one.wish for one in passed):
             # The stream is empty, which is said where it became so.
             passed = []
@@ -61,7 +61,7 @@ def check_condition(part: Part, rows: ir.Plan, budget: Budget) -> list[Diagnosti
 
 
 @frozen
-class _Checker:
+class _ConditionChecker:
     facts: Facts
     budget: Budget
     found: list[Diagnostic] = field(factory=list)
@@ -236,8 +236,8 @@ class _Checker:
         return part.kind == "or"
 
     def _core(
-        self, parts: Sequence[Part], goal: Goal, given: Sequence[Given] = ()
-    ) -> tuple[list[Part], list[Given]]:
+        self, parts: Sequence[Part], goal: Goal, given: Sequence[Assumption] = ()
+    ) -> tuple[list[Part], list[Assumption]]:
         """As few parts (and given conditions) as possible that still exclude each other."""
         kept = list(parts)
         facts = list(given)
@@ -254,7 +254,10 @@ class _Checker:
         return kept, facts
 
     def _exclusive(
-        self, core: tuple[list[Part], list[Given]], notes: tuple[str, ...], goal: Goal = Goal.TRUE
+        self,
+        core: tuple[list[Part], list[Assumption]],
+        notes: tuple[str, ...],
+        goal: Goal = Goal.TRUE,
     ) -> None:
         parts, given = core
         *others, last = parts
@@ -301,7 +304,7 @@ class _Checker:
 
     # Each part among its neighbours
 
-    def among(self, part: Part, goal: Goal, given: list[Given]) -> None:
+    def among(self, part: Part, goal: Goal, given: list[Assumption]) -> None:
         """Report what is impossible or needless in a part that has to be the goal."""
         if id(part) in self.decided:
             return
@@ -315,7 +318,7 @@ class _Checker:
             case _:
                 self._single(part, goal, given)
 
-    def _single(self, part: Part, goal: Goal, given: list[Given]) -> None:
+    def _single(self, part: Part, goal: Goal, given: list[Assumption]) -> None:
         """A condition that is a single test, against what the stream is limited to."""
         if not given:
             return
@@ -325,7 +328,7 @@ class _Checker:
         elif not self.can([*wishes, (part.condition, goal.opposite)]):
             self._needless(part, given, goal, ())
 
-    def _demanded(self, part: Part, goal: Goal, given: list[Given]) -> None:
+    def _demanded(self, part: Part, goal: Goal, given: list[Assumption]) -> None:
         """All parts have to be the goal."""
         sound = self.undecided(part.parts)
         wishes = [g.wish for g in given]
@@ -335,7 +338,7 @@ class _Checker:
         kept = list(sound)
         for inner in reversed(sound):
             others = [p for p in kept if p is not inner]
-            assumed = [*given, *(Given(p.condition, goal, p.span) for p in others)]
+            assumed = [*given, *(Assumption(p.condition, goal, p.span) for p in others)]
             if assumed and not self.can(
                 [*(g.wish for g in assumed), (inner.condition, goal.opposite)]
             ):
@@ -347,17 +350,17 @@ class _Checker:
         for inner in kept:
             if inner.kind != "test":
                 others = [p for p in kept if p is not inner]
-                beside = [Given(p.condition, goal, p.span) for p in others]
+                beside = [Assumption(p.condition, goal, p.span) for p in others]
                 self.among_composite(inner, goal, [*given, *beside])
 
-    def among_composite(self, part: Part, goal: Goal, given: list[Given]) -> None:
+    def among_composite(self, part: Part, goal: Goal, given: list[Assumption]) -> None:
         """Go on inside a part whose whole has been judged already."""
         while part.kind == "not":
             part, goal = part.parts[0], goal.under_not
         if part.kind != "test":
             self.among(part, goal, given)
 
-    def _offered(self, part: Part, goal: Goal, given: list[Given]) -> None:
+    def _offered(self, part: Part, goal: Goal, given: list[Assumption]) -> None:
         """One of the parts has to be the goal."""
         wishes = [g.wish for g in given]
         alive = []
@@ -375,7 +378,7 @@ class _Checker:
         self,
         alive: Sequence[Part],
         goal: Goal,
-        given: Sequence[Given],
+        given: Sequence[Assumption],
         siblings: tuple[Part, ...],
     ) -> list[Part]:
         """The alternatives without those that the others cover."""
@@ -391,7 +394,7 @@ class _Checker:
                 self._cover(inner, others, goal, given, siblings)
         return kept
 
-    def _dead(self, part: Part, goal: Goal, given: list[Given]) -> None:
+    def _dead(self, part: Part, goal: Goal, given: list[Assumption]) -> None:
         _, against = self._core([part], goal, given)
         labels = tuple(Label(g.span, "excludes it") for g in against if g.span is not None)
         word = "true" if goal is Goal.TRUE else "false"
@@ -409,7 +412,7 @@ class _Checker:
         part: Part,
         others: list[Part],
         goal: Goal,
-        given: Sequence[Given],
+        given: Sequence[Assumption],
         siblings: tuple[Part, ...],
     ) -> None:
         """An alternative that the others cover."""
@@ -437,7 +440,7 @@ class _Checker:
         ) and not (self.can([(other.condition, Goal.TRUE), (one.condition, Goal.NOT_TRUE)]))
 
     def _needless(
-        self, part: Part, assumed: Sequence[Given], goal: Goal, siblings: tuple[Part, ...]
+        self, part: Part, assumed: Sequence[Assumption], goal: Goal, siblings: tuple[Part, ...]
     ) -> None:
         """A demand that what is given makes sure of."""
         rest = list(assumed)
@@ -490,7 +493,7 @@ def _join_texts(parts: Sequence[Part]) -> str:
     return " or ".join(texts)
 
 
-def _given_text(given: Sequence[Given]) -> str:
+def _given_text(given: Sequence[Assumption]) -> str:
     """What is given, as a reason."""
     shown = []
     for one in given[:3]:

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from ..diagnostics import Diagnostic, Severity, Span, as_json, codes
-from ..verify import Candidate, Difference, Direction, Report, findings, load_analytics, verify
+from ..verify import Candidate, Direction, Report, RuleDifference, findings, load_analytics, verify
 from . import status
 from .encode import json_document, json_line
 from .screen import Screen
@@ -189,7 +189,7 @@ def _direction_data(direction: Direction) -> dict[str, Any]:
     }
 
 
-def _difference_data(item: Difference) -> dict[str, Any]:
+def _difference_data(item: RuleDifference) -> dict[str, Any]:
     return {
         "kinds": [str(kind) for kind in item.kinds],
         "event": dict(item.event),

@@ -52,7 +52,7 @@ def load_model(folder: Path) -> DataModel:
 
     Raises ``CarError`` with all that is wrong: code CE218, with positions where there is a text.
     """
-    reading = _Reading([])
+    reading = _DataModelReader([])
     objects: dict[str, tuple[ObjectSpec, Span]] = {}
     paths = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
     if not paths:
@@ -84,7 +84,7 @@ def load_model(folder: Path) -> DataModel:
 
 
 @define
-class _Reading:
+class _DataModelReader:
     """The reading of nodes into specifications, and all that was found wrong on the way.
 
     A method gives what it could read, or a harmless value in the place of what it could not; after

@@ -105,7 +105,7 @@ def parse_map(
     text: str, name: str = "<field map>", *, deferred: bool = False
 ) -> tuple[FieldMap, ...]:
     """The field maps of a YAML text. See `load_map`."""
-    reader = _Reader(model(), deferred)
+    reader = _FieldMapReader(model(), deferred)
     made = reader.read(Block.whole(Source(name, text)))
     if has_errors(reader.found):
         raise CarError(reader.found)
@@ -124,7 +124,7 @@ class _Shape:
         return self.names.at(path)
 
 
-class _Reader:
+class _FieldMapReader:
     """One file being read: what was found so far."""
 
     def __init__(self, datamodel: DataModel, deferred: bool = False) -> None:

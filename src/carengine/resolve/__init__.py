@@ -7,14 +7,13 @@ bound so far); ``mapping`` resolves the expressions of field maps. Both stand on
 
 from .expressions import regex_problem, suggestion
 from .mapping import MapResolution, resolve_map_condition, resolve_map_value
-from .outcome import Analytic, Clause, Path, Reference, Resolution
+from .outcome import Clause, Path, Reference, Resolution, RunTarget
 from .program import resolve
 from .rows import AGGREGATES
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 
 __all__ = [
     "AGGREGATES",
-    "Analytic",
     "Clause",
     "EventShape",
     "GroupShape",
@@ -24,6 +23,7 @@ __all__ = [
     "Reference",
     "Resolution",
     "RowShape",
+    "RunTarget",
     "Shape",
     "merged",
     "regex_problem",

@@ -37,7 +37,7 @@ _MOST_COMPARISONS = 50_000
 
 
 @frozen
-class Stream:
+class StreamBinding:
     """Rows: the plan that gives them, and what they look like."""
 
     plan: ir.Plan
@@ -45,7 +45,7 @@ class Stream:
 
 
 @frozen
-class Scalar:
+class ScalarBinding:
     """A value that was defined, or an input."""
 
     value: ir.Value
@@ -57,7 +57,7 @@ class Broken:
     """A name whose definition has an error that is reported already."""
 
 
-Binding = Stream | ListConstant | Scalar | Broken
+Binding = StreamBinding | ListConstant | ScalarBinding | Broken
 
 
 class Names:
@@ -93,10 +93,10 @@ class Names:
             fail(self.report, codes.TOO_LARGE, problem, span)
         return plan
 
-    def stream(self, name: ast.Name) -> Stream:
+    def stream(self, name: ast.Name) -> StreamBinding:
         """The stream that a name is bound to; anything else is reported."""
         match self.bindings.get(name.text):
-            case Stream() as stream:
+            case StreamBinding() as stream:
                 return stream
             case Broken():
                 raise Abandoned
@@ -124,7 +124,7 @@ class Names:
 
     def undefined(self, expression: ast.FieldPath, binding: Binding | None) -> NoReturn:
         """Report a path that stands for no value here."""
-        if isinstance(binding, Stream):
+        if isinstance(binding, StreamBinding):
             fail(
                 self.report,
                 codes.NOT_A_VALUE,

@@ -55,7 +55,7 @@ class Resolution:
 
 
 @frozen
-class Analytic:
+class RunTarget:
     """What ``run`` gets of another rule: its plan and what the rows look like."""
 
     plan: ir.Plan

@@ -20,9 +20,9 @@ from ..diagnostics import Diagnostic, Edit, Fix, Span, codes, ordered
 from ..ir import Type
 from ..syntax import ast
 from .expressions import Abandoned, ListConstant, fail, suggestion
-from .names import Binding, Broken, Names, Scalar, Stream
-from .outcome import Analytic, Clause, Resolution
-from .rows import Row
+from .names import Binding, Broken, Names, ScalarBinding, StreamBinding
+from .outcome import Clause, Resolution, RunTarget
+from .rows import RowScope
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 
 
@@ -30,7 +30,7 @@ def resolve(
     program: ast.SyntaxTree,
     *,
     datamodel: DataModel | None = None,
-    analytics: Callable[[str], Analytic | None] = lambda _id: None,
+    analytics: Callable[[str], RunTarget | None] = lambda _id: None,
     parameters: Mapping[str, str | int | float | bool] | None = None,
 ) -> Resolution:
     """The meaning of a program.
@@ -48,7 +48,7 @@ class _Resolver:
     def __init__(
         self,
         datamodel: DataModel,
-        analytics: Callable[[str], Analytic | None],
+        analytics: Callable[[str], RunTarget | None],
         parameters: dict[str, str | int | float | bool],
     ) -> None:
         self.names = Names(datamodel)
@@ -99,7 +99,7 @@ class _Resolver:
         match value:
             case ast.FilterExpression(source):
                 known = self.names.bindings.get(source.text)
-                return known if isinstance(known, Stream) else Broken()
+                return known if isinstance(known, StreamBinding) else Broken()
             case ast.SearchExpression(kinds):
                 specs = [self.names.model.object(kind.object.text) for kind in kinds]
                 found = {
@@ -109,14 +109,18 @@ class _Resolver:
                     for action in spec.actions
                 }
                 if None not in specs:
-                    return Stream(ir.Search(tuple(found), value.span), EventShape(tuple(found)))
+                    return StreamBinding(
+                        ir.Search(tuple(found), value.span), EventShape(tuple(found))
+                    )
             case _:
                 # What the rows of anything else would look like is not known.
                 pass
         return Broken()
 
     def _no_output(self, program: ast.SyntaxTree) -> Diagnostic:
-        streams = [n for n, b in self.names.bindings.items() if isinstance(b, Stream | Broken)]
+        streams = [
+            n for n, b in self.names.bindings.items() if isinstance(b, StreamBinding | Broken)
+        ]
         fix = None
         if streams:
             end = program.span.end
@@ -142,10 +146,10 @@ class _Resolver:
         if name.text in self.bound:
             value = self.bound[name.text]
             type_ = Type.TEXT if isinstance(value, str) else Type.ANY
-            self.names.bindings[name.text] = Scalar(ir.Constant(value), type_)
+            self.names.bindings[name.text] = ScalarBinding(ir.Constant(value), type_)
         else:
             self.parameters.setdefault(name.text)
-            self.names.bindings[name.text] = Scalar(ir.Parameter(name.text), Type.ANY)
+            self.names.bindings[name.text] = ScalarBinding(ir.Parameter(name.text), Type.ANY)
 
     def _output(self, names: tuple[ast.Name, ...]) -> None:
         for name in names:
@@ -159,7 +163,7 @@ class _Resolver:
     def _assign(self, statement: ast.AssignStatement) -> None:
         stream = self.names.stream(statement.stream)
         name = ".".join(statement.field)
-        value, type_ = Row(self.names, stream, statement.stream.text).value(statement.value)
+        value, type_ = RowScope(self.names, stream, statement.stream.text).value(statement.value)
         match stream.shape:
             case EventShape(_, assigned):
                 spec = self.names.event_field(stream.shape, name)
@@ -178,7 +182,7 @@ class _Resolver:
                     statement.span,
                 )
         plan = self.names.sized(ir.Assign(stream.plan, name, value, statement.span), statement.span)
-        self.names.bindings[statement.stream.text] = Stream(plan, shape)
+        self.names.bindings[statement.stream.text] = StreamBinding(plan, shape)
 
     def _definition(self, name: ast.Name, value: ast.StreamExpression | ast.Expression) -> Binding:
         match value:
@@ -201,12 +205,12 @@ class _Resolver:
                 return ListConstant(value)
             case ast.ArithmeticExpression(
                 ast.Sign.MINUS, ast.FieldPath((a,)), ast.FieldPath((b,))
-            ) if isinstance(self.names.bindings.get(a), Stream) or isinstance(
-                self.names.bindings.get(b), Stream
+            ) if isinstance(self.names.bindings.get(a), StreamBinding) or isinstance(
+                self.names.bindings.get(b), StreamBinding
             ):
                 return self._difference(value)
             case ast.FieldPath((only,)) if isinstance(
-                self.names.bindings.get(only), Stream | ListConstant
+                self.names.bindings.get(only), StreamBinding | ListConstant
             ):
                 return self.names.bindings[only]
             case ast.CallExpression(function, (ast.FieldPath() as of,)) if (
@@ -214,10 +218,10 @@ class _Resolver:
             ):
                 return self._unique(of, value.span)
             case _:
-                made, type_ = Row(self.names).value(value)
-                return Scalar(made, type_)
+                made, type_ = RowScope(self.names).value(value)
+                return ScalarBinding(made, type_)
 
-    def _search(self, name: ast.Name, search: ast.SearchExpression) -> Stream:
+    def _search(self, name: ast.Name, search: ast.SearchExpression) -> StreamBinding:
         kinds: dict[ir.EventKind, None] = {}
         failed = False
         for kind in search.kinds:
@@ -228,7 +232,9 @@ class _Resolver:
         if failed:
             raise Abandoned
         shape = EventShape(tuple(kinds))
-        stream = Stream(self.names.sized(ir.Search(shape.kinds, search.span), search.span), shape)
+        stream = StreamBinding(
+            self.names.sized(ir.Search(shape.kinds, search.span), search.span), shape
+        )
         if search.condition is None:
             return stream
         return self._filter(stream, search.condition, name.text, search.span)
@@ -266,14 +272,18 @@ class _Resolver:
             )
         return [ir.EventKind(spec.name, action.name)]
 
-    def _filter(self, stream: Stream, condition: ast.Expression, name: str, span: Span) -> Stream:
-        written = Row(self.names, stream, name).condition(condition)
+    def _filter(
+        self, stream: StreamBinding, condition: ast.Expression, name: str, span: Span
+    ) -> StreamBinding:
+        written = RowScope(self.names, stream, name).condition(condition)
         self.clauses.append(Clause(condition, written, stream.plan))
         made = ir.simplify(written)
-        return Stream(self.names.sized(ir.Filter(stream.plan, made, span), span), stream.shape)
+        return StreamBinding(
+            self.names.sized(ir.Filter(stream.plan, made, span), span), stream.shape
+        )
 
-    def _join(self, join: ast.JoinExpression) -> Stream:
-        branches: list[tuple[str, Stream]] = []
+    def _join(self, join: ast.JoinExpression) -> StreamBinding:
+        branches: list[tuple[str, StreamBinding]] = []
         for name in join.streams:
             if name.text in dict(branches):
                 fail(
@@ -290,12 +300,12 @@ class _Resolver:
             ir.Truth(True),
             join.span,
         )
-        written = Row(self.names, Stream(plan, shape)).condition(join.condition)
+        written = RowScope(self.names, StreamBinding(plan, shape)).condition(join.condition)
         self.clauses.append(Clause(join.condition, written, plan))
         made = ir.simplify(written)
-        return Stream(self.names.sized(evolve(plan, condition=made), join.span), shape)
+        return StreamBinding(self.names.sized(evolve(plan, condition=made), join.span), shape)
 
-    def _group(self, group: ast.GroupExpression) -> Stream:
+    def _group(self, group: ast.GroupExpression) -> StreamBinding:
         streams = [(name.text, self.names.stream(name)) for name in group.streams]
         keys = self._keys(group.keys, streams)
         within = None if group.within is None else group.within.microseconds
@@ -311,10 +321,10 @@ class _Resolver:
             members,
             tuple(key.source for key, _ in keys),
         )
-        return Stream(self.names.sized(plan, group.span), shape)
+        return StreamBinding(self.names.sized(plan, group.span), shape)
 
     def _keys(
-        self, keys: Sequence[ast.FieldPath], streams: Sequence[tuple[str, Stream]]
+        self, keys: Sequence[ast.FieldPath], streams: Sequence[tuple[str, StreamBinding]]
     ) -> list[tuple[ir.Field, Type]]:
         made: list[tuple[ir.Field, Type]] = []
         for key in keys:
@@ -327,10 +337,10 @@ class _Resolver:
             made.append((value, type_))
         return made
 
-    def _select(self, select: ast.SelectExpression) -> Stream:
+    def _select(self, select: ast.SelectExpression) -> StreamBinding:
         stream = self.names.stream(select.stream)
         name = select.stream.text
-        row = Row(self.names, stream, name, selecting=True)
+        row = RowScope(self.names, stream, name, selecting=True)
         columns: list[ir.Column] = []
         types: list[tuple[str, Type]] = []
         for item in select.items:
@@ -357,7 +367,7 @@ class _Resolver:
             plan = ir.Aggregated(whole, tuple(columns), select.span)
         else:
             plan = ir.Project(stream.plan, tuple(columns), select.span)
-        return Stream(self.names.sized(plan, select.span), RowShape(tuple(types)))
+        return StreamBinding(self.names.sized(plan, select.span), RowShape(tuple(types)))
 
     def _refuse_single_fields(
         self, columns: Sequence[ir.Column], select: ast.SelectExpression
@@ -377,7 +387,7 @@ class _Resolver:
                     ),
                 )
 
-    def _count(self, count: ast.CountExpression) -> Stream:
+    def _count(self, count: ast.CountExpression) -> StreamBinding:
         stream = self.names.stream(count.stream)
         keys = self._keys(count.keys, [(count.stream.text, stream)])
         group = ir.Group((stream.plan,), tuple(key for key, _ in keys), None, count.span)
@@ -387,9 +397,9 @@ class _Resolver:
         )
         types = (*((key.name, type_) for key, type_ in keys), ("count", Type.INTEGER))
         plan = ir.Aggregated(group, columns, count.span)
-        return Stream(self.names.sized(plan, count.span), RowShape(types))
+        return StreamBinding(self.names.sized(plan, count.span), RowShape(types))
 
-    def _difference(self, value: ast.ArithmeticExpression) -> Stream:
+    def _difference(self, value: ast.ArithmeticExpression) -> StreamBinding:
         assert isinstance(value.left, ast.FieldPath)
         assert isinstance(value.right, ast.FieldPath)
         left = self.names.stream(ast.Name(value.left.text, span=value.left.span))
@@ -403,7 +413,7 @@ class _Resolver:
                 value.right.span,
             )
         plan = ir.Difference(left.plan, right.plan, fields, value.span)
-        return Stream(self.names.sized(plan, value.span), left.shape)
+        return StreamBinding(self.names.sized(plan, value.span), left.shape)
 
     def _difference_fields(self, shape: Shape, span: Span) -> tuple[ir.Field, ...]:
         match shape:
@@ -433,7 +443,7 @@ class _Resolver:
             notes=("project the fields to compare: x = from t select image_path",),
         )
 
-    def _unique(self, of: ast.FieldPath, span: Span) -> Stream:
+    def _unique(self, of: ast.FieldPath, span: Span) -> StreamBinding:
         if len(of.path) < 2:
             fail(
                 self.names.report,
@@ -447,9 +457,9 @@ class _Resolver:
         if not isinstance(value, ir.Field):
             fail(self.names.report, codes.BAD_TYPE, "unique needs a field", of.span)
         plan = ir.Distinct(stream.plan, value, span)
-        return Stream(self.names.sized(plan, span), stream.shape)
+        return StreamBinding(self.names.sized(plan, span), stream.shape)
 
-    def _run_rule(self, rule: ast.Name) -> Stream:
+    def _run_rule(self, rule: ast.Name) -> StreamBinding:
         self.runs.setdefault(rule.text)
         analytic = self.analytics(rule.text)
         if analytic is None:
@@ -460,7 +470,7 @@ class _Resolver:
                 rule.span,
                 "not loaded, or refused",
             )
-        return Stream(self.names.sized(analytic.plan, rule.span), analytic.shape)
+        return StreamBinding(self.names.sized(analytic.plan, rule.span), analytic.shape)
 
 
 def _column_name(expression: ast.Expression, stream: str) -> str:

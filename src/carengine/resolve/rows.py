@@ -32,7 +32,7 @@ from .expressions import (
     suggestion,
     value_of,
 )
-from .names import Broken, Names, Scalar, Stream
+from .names import Broken, Names, ScalarBinding, StreamBinding
 from .shapes import GroupShape, JoinShape, RowShape
 
 AGGREGATES = {
@@ -57,7 +57,7 @@ _SPELLINGS = {
 
 
 @frozen
-class Row:
+class RowScope:
     """Where an expression stands: a row of ``stream``, which is called ``name``.
 
     ``stream`` is None where there is no row, as in the definition of a constant. ``selecting`` is
@@ -65,7 +65,7 @@ class Row:
     """
 
     names: Names
-    stream: Stream | None = None
+    stream: StreamBinding | None = None
     name: str | None = None
     selecting: bool = False
 
@@ -101,13 +101,13 @@ class Row:
                 raise Abandoned
             case ListConstant() if len(path) == 1:
                 return binding
-            case Scalar(value, type_) if len(path) == 1:
+            case ScalarBinding(value, type_) if len(path) == 1:
                 return value, type_
-            case Stream(ir.Aggregated() as plan, RowShape(columns)) if stream is not None:
+            case StreamBinding(ir.Aggregated() as plan, RowShape(columns)) if stream is not None:
                 return self._counted(expression, plan, columns, stream)
         # A stream that is named where a value is needed; `a.x` in a filter of `a` is a field of its
         # rows.
-        named = isinstance(binding, Stream) and (path[0] != name or len(path) == 1)
+        named = isinstance(binding, StreamBinding) and (path[0] != name or len(path) == 1)
         if stream is None or (named and not isinstance(stream.shape, JoinShape)):
             self.names.undefined(expression, binding)
         return self.names.field(expression, stream.shape, name, expression.span)
@@ -117,7 +117,7 @@ class Row:
         expression: ast.FieldPath,
         plan: ir.Aggregated,
         columns: tuple[tuple[str, Type], ...],
-        stream: Stream,
+        stream: StreamBinding,
     ) -> Typed:
         """The column of an aggregated stream for the row at hand, found by the group's keys."""
         keys = {key.name for key in plan.group.keys}
@@ -174,7 +174,7 @@ class Row:
             )
         match call.arguments:
             case (ast.FieldPath((first, *rest)),) if isinstance(
-                self.names.bindings.get(first), Stream
+                self.names.bindings.get(first), StreamBinding
             ) and (first != name or not rest or stream is None):
                 if stream is None or self.names.lookup((first, *rest), stream.shape, name) is None:
                     return self._whole(function, call, first, tuple(rest))
@@ -193,12 +193,14 @@ class Row:
             return self._aggregate(function, call, stream)
         return self._whole_of_own(function, call, stream)
 
-    def _whole_of_own(self, function: str, call: ast.CallExpression, stream: Stream) -> Typed:
+    def _whole_of_own(
+        self, function: str, call: ast.CallExpression, stream: StreamBinding
+    ) -> Typed:
         """An aggregate in a condition on single rows: over the whole of the stream that it speaks
         of."""
         match call.arguments:
             case (ast.FieldPath((first, *rest)),) if isinstance(
-                self.names.bindings.get(first), Stream
+                self.names.bindings.get(first), StreamBinding
             ):
                 return self._whole(function, call, first, tuple(rest))
         if isinstance(stream.shape, JoinShape):
@@ -212,11 +214,11 @@ class Row:
         assert isinstance(made, ir.Aggregate)
         return ir.Whole(made, stream.plan), type_
 
-    def _aggregate(self, function: str, call: ast.CallExpression, stream: Stream) -> Typed:
+    def _aggregate(self, function: str, call: ast.CallExpression, stream: StreamBinding) -> Typed:
         """An aggregate over the rows of the group (or of the stream that is projected)."""
         members = stream
         if isinstance(stream.shape, GroupShape):
-            members = Stream(stream.plan, stream.shape.members)
+            members = StreamBinding(stream.plan, stream.shape.members)
         match call.arguments:
             case () if function == "count":
                 return ir.Aggregate("count", None), Type.INTEGER
@@ -247,7 +249,7 @@ class Row:
         aggregate = ir.Aggregate(function, value)
         return ir.Whole(aggregate, stream.plan), _aggregate_type(function, type_)
 
-    def _only_number(self, stream: Stream, name: str, call: ast.CallExpression) -> Typed:
+    def _only_number(self, stream: StreamBinding, name: str, call: ast.CallExpression) -> Typed:
         if isinstance(stream.shape, RowShape):
             keys: set[str] = set()
             if isinstance(stream.plan, ir.Aggregated):
@@ -287,7 +289,7 @@ class Row:
                 return None
             field = ast.FieldPath(tuple(rest) if first == self.name else name.path, span=name.span)
             return self._field_of(stream, field), stream.plan
-        if own or not isinstance(over, Stream):
+        if own or not isinstance(over, StreamBinding):
             return None
         if isinstance(over.plan, ir.Aggregated) and stream is not None:
             keys = {key.name for key in over.plan.group.keys}
@@ -298,13 +300,13 @@ class Row:
             return self._field_of(over, ast.FieldPath(tuple(rest), span=name.span)), over.plan
         return self._only_column(over, name), over.plan
 
-    def _field_of(self, stream: Stream, field: ast.FieldPath) -> ir.Field:
+    def _field_of(self, stream: StreamBinding, field: ast.FieldPath) -> ir.Field:
         value, _ = self.names.field(field, stream.shape, None, field.span)
         if not isinstance(value, ir.Field):
             fail(self.names.report, codes.BAD_TYPE, f"{field.text} is no field", field.span)
         return value
 
-    def _only_column(self, stream: Stream, name: ast.FieldPath) -> ir.Field:
+    def _only_column(self, stream: StreamBinding, name: ast.FieldPath) -> ir.Field:
         """What a stream of one column has in its rows: that of a projection, or the value that is
         unique."""
         plan = stream.plan
@@ -328,7 +330,7 @@ class Row:
         value, _ = self.value(rank.value)
         first, rest = rank.field.path[0], rank.field.path[1:]
         over = self.names.bindings.get(first)
-        if rest and isinstance(over, Stream):
+        if rest and isinstance(over, StreamBinding):
             of, _ = self.names.field(
                 ast.FieldPath(rest, span=rank.field.span), over.shape, None, rank.field.span
             )

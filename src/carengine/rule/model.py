@@ -21,7 +21,7 @@ from attrs import evolve, field, frozen
 
 from .. import ir, lenient
 from ..diagnostics import Block, Diagnostic, Label, Span, codes, has_errors, ordered
-from ..resolve import Analytic, Clause, Reference, Resolution, merged, resolve
+from ..resolve import Clause, Reference, Resolution, RunTarget, merged, resolve
 from ..syntax import ast
 
 Parameters = Mapping[str, str | int | float | bool | Sequence[str]]
@@ -416,7 +416,7 @@ class _Resolved:
             return Resolution(draft.program, ())
         cycles: list[Diagnostic] = []
 
-        def analytic(id_: str) -> Analytic | None:
+        def analytic(id_: str) -> RunTarget | None:
             key = id_.lower()
             if key not in self._drafts:
                 return None
@@ -466,10 +466,10 @@ def _statements(draft: Draft) -> tuple[ast.Statement, ...]:
     return draft.program.statements if isinstance(draft.program, ast.SyntaxTree) else ()
 
 
-def _as_analytic(program: ir.Program, outcome: Resolution) -> Analytic:
+def _as_analytic(program: ir.Program, outcome: Resolution) -> RunTarget:
     """What another rule gets when it runs this one: the rows of all outputs together."""
     plans = tuple(output.plan for output in program.outputs)
-    return Analytic(plans[0] if len(plans) == 1 else ir.Union(plans), merged(outcome.shapes))
+    return RunTarget(plans[0] if len(plans) == 1 else ir.Union(plans), merged(outcome.shapes))
 
 
 def _unbound(draft: Draft, name: str) -> Diagnostic:

@@ -103,7 +103,7 @@ def can_be(wishes: Iterable[Wish], facts: Facts, budget: Budget) -> bool | None:
     if not budget.spend(20 * sum(1 for condition, _ in asked for _ in ir.atoms(condition))):
         return None
     formula = All(tuple(wanted(condition, goal) for condition, goal in asked))
-    answers = {_Search(world, budget).solve(formula) for world in facts.worlds()}
+    answers = {_AlternativeSearch(world, budget).solve(formula) for world in facts.worlds()}
     return True if True in answers else None if None in answers else False
 
 
@@ -151,7 +151,7 @@ def _choices(
         yield from _choices(facts, budget, dict(literals), [item], list(others), depth + 1)
 
 
-class _Search:
+class _AlternativeSearch:
     """One search through the alternatives of a formula."""
 
     def __init__(self, facts: Facts, budget: Budget) -> None:

@@ -289,7 +289,7 @@ def _without(left: list[_Range], barred: list[_Range]) -> list[_Range]:
 # Reading along
 
 
-class _Reader(Protocol):
+class _TextTestReader(Protocol):
     """One test that reads a text character by character. States are hashable."""
 
     @property
@@ -482,9 +482,9 @@ _NOT_NUMERIC = frozenset(FOLDED_ASCII) - _NUMERIC
 _ADDRESS = frozenset("0123456789abcdef.:")
 
 
-def _readers(texts: Texts) -> list[_Reader] | None:
+def _readers(texts: Texts) -> list[_TextTestReader] | None:
     """One reader a test; None where a pattern is too long to be read."""
-    made: list[_Reader] = []
+    made: list[_TextTestReader] = []
     for wanted, tests in ((True, texts.passes), (False, texts.fails)):
         for test in _in_order(tests):
             match test:
@@ -544,7 +544,7 @@ class _Address:
         return 1 if state == "empty" else 0
 
 
-def _search(readers: list[_Reader], budget: Budget) -> str | bool | None:
+def _search(readers: list[_TextTestReader], budget: Budget) -> str | bool | None:
     """A text that is good for all readers; True where there is none, None where the search is too
     long."""
     alphabet = _alphabet(readers)
@@ -574,7 +574,7 @@ _MAX_SEEN = 20_000
 
 
 def _stepped(
-    readers: list[_Reader], states: tuple[object, ...], character: str
+    readers: list[_TextTestReader], states: tuple[object, ...], character: str
 ) -> tuple[object, ...] | None:
     after = []
     for reader, state in zip(readers, states, strict=True):
@@ -585,7 +585,7 @@ def _stepped(
     return tuple(after)
 
 
-def _alphabet(readers: list[_Reader]) -> list[str]:
+def _alphabet(readers: list[_TextTestReader]) -> list[str]:
     """One character for each class that the readers can tell apart."""
     characters: dict[str, None] = dict.fromkeys((OTHER, *FOLDED_ASCII))
     for reader in readers:

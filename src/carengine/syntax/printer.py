@@ -88,7 +88,7 @@ def _joined(separator: str, docs: Iterable[_Doc], between: _Doc = _LINE) -> _Doc
 
 
 @frozen
-class _Row:
+class _AlignedRow:
     """A line of output: its indentation, its text, and where its first part stood in the source."""
 
     indent: int
@@ -99,8 +99,8 @@ class _Row:
 _Task = tuple[int, bool, _Doc]
 
 
-def _lay_out(doc: _Doc) -> list[_Row]:
-    rows: list[_Row] = []
+def _lay_out(doc: _Doc) -> list[_AlignedRow]:
+    rows: list[_AlignedRow] = []
     indent, column, parts, mark = 0, 0, list[str](), None
     tasks: list[_Task] = [(0, False, doc)]
     while tasks:
@@ -118,7 +118,7 @@ def _lay_out(doc: _Doc) -> list[_Row]:
                 parts.append(" ")
                 column += 1
             case _Break() | _Fill():
-                rows.append(_Row(indent, "".join(parts), mark))
+                rows.append(_AlignedRow(indent, "".join(parts), mark))
                 indent, column, parts, mark = columns, columns, [], None
             case _Nest(more, body):
                 tasks.append((columns + more, flat, body))
@@ -127,7 +127,7 @@ def _lay_out(doc: _Doc) -> list[_Row]:
                 tasks.append((columns, fits, body))
             case _:
                 tasks.extend((columns, flat, part) for part in reversed(item))
-    rows.append(_Row(indent, "".join(parts), mark))
+    rows.append(_AlignedRow(indent, "".join(parts), mark))
     return rows
 
 
@@ -530,7 +530,7 @@ def _stands_alone(comment: ast.Comment) -> bool:
     return not line[: comment.span.column - 1].strip("\ufeff \t\r\n\v\f\u00a0")
 
 
-def _with_comments(rows: Sequence[_Row], comments: Sequence[ast.Comment]) -> Iterator[str]:
+def _with_comments(rows: Sequence[_AlignedRow], comments: Sequence[ast.Comment]) -> Iterator[str]:
     """The lines of a statement with the comments inside it and behind it."""
     before: list[list[str]] = [[] for _ in rows]
     behind: list[list[str]] = [[] for _ in rows]
@@ -549,12 +549,12 @@ def _with_comments(rows: Sequence[_Row], comments: Sequence[ast.Comment]) -> Ite
         yield margin + row.text + (f"  {trailing[0]}" if len(trailing) == 1 else "")
 
 
-def _starts_after(row: _Row, comment: ast.Comment) -> bool:
+def _starts_after(row: _AlignedRow, comment: ast.Comment) -> bool:
     mark = row.mark
     return (
         mark is not None and mark.source is comment.span.source and mark.start > comment.span.start
     )
 
 
-def _text(rows: Iterable[_Row]) -> str:
+def _text(rows: Iterable[_AlignedRow]) -> str:
     return "\n".join(" " * row.indent + row.text for row in rows)

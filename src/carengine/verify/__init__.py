@@ -6,8 +6,8 @@ event on which the two were run. ``corpus_table`` does it for all analytics of a
 """
 
 from .analytic import (
-    Analytic,
     Candidate,
+    CarAnalytic,
     Pair,
     Report,
     findings,
@@ -15,16 +15,16 @@ from .analytic import (
     load_analytics,
     verify,
 )
-from .comparing import Comparison, Difference, Direction, compare
+from .comparing import Comparison, Direction, RuleDifference, compare
 
 __all__ = [
-    "Analytic",
     "Candidate",
+    "CarAnalytic",
     "Comparison",
-    "Difference",
     "Direction",
     "Pair",
     "Report",
+    "RuleDifference",
     "compare",
     "findings",
     "implementations",

@@ -29,11 +29,11 @@ from ..languages.car.published import is_pseudocode
 from ..languages.reading import LANGUAGES, QueryReading, as_rule, language_of, raised, read
 from ..rule import Example, Implementation, Publication, Refused, Rule
 from ..rule.model import Draft, from_drafts
-from .comparing import Comparison, Difference, compare
-from .conditions import selection
-from .linked import link_in
+from .comparing import Comparison, RuleDifference, compare
+from .kind_conditions import selection
 from .logs import logs_of
-from .native import same_in_own_names
+from .native_names import same_in_own_names
+from .sigma_links import link_in
 
 _MAX_PAIRS = 400
 _MAX_BYTES = 8_000_000
@@ -42,7 +42,7 @@ _ENDINGS = (".md", ".yaml", ".yml", ".car")
 
 
 @frozen
-class Analytic:
+class CarAnalytic:
     """What CAR publishes under one id: its rules, one for each block of pseudocode, and everything
     beside them."""
 
@@ -103,7 +103,7 @@ class Pair:
 class Report:
     """What verifying an analytic gave."""
 
-    analytic: Analytic
+    analytic: CarAnalytic
     implementations: tuple[Candidate, ...]
     examples: tuple[Example, ...]
     pairs: tuple[Pair, ...]
@@ -124,7 +124,7 @@ class Report:
         return any(False in item.found for item in self.implementations)
 
 
-def load_analytics(*paths: str | Path) -> tuple[Analytic, ...]:
+def load_analytics(*paths: str | Path) -> tuple[CarAnalytic, ...]:
     """The analytics in files and folders: CAR's YAML and Markdown, and rule files. Raises
     `CarError` for what cannot be read, and `PathNotFoundError` where there is no such path."""
     refuse_missing(paths, codes.UNREADABLE_RULE)
@@ -147,7 +147,7 @@ def load_analytics(*paths: str | Path) -> tuple[Analytic, ...]:
     for draft in drafts:
         first.setdefault(_base(draft.id), draft)
     return tuple(
-        Analytic(
+        CarAnalytic(
             id_,
             first[id_].metadata.title,
             tuple(sorted(items, key=lambda item: item.id)),
@@ -181,7 +181,7 @@ def _drafts(path: Path, found: list[Diagnostic]) -> list[Draft]:
     return list(carfile.read(source, folder=path.parent))
 
 
-def verify(analytic: Analytic) -> Report:
+def verify(analytic: CarAnalytic) -> Report:
     """An analytic's implementations held to its true positives and to each other."""
     candidates = run_all(analytic)
     pairs = []
@@ -266,7 +266,7 @@ def findings(report: Report) -> tuple[Diagnostic, ...]:
     return ordered(found)
 
 
-def _finding(finder: Candidate, misser: Candidate, item: Difference) -> Diagnostic:
+def _finding(finder: Candidate, misser: Candidate, item: RuleDifference) -> Diagnostic:
     event = json.dumps(dict(item.event), ensure_ascii=False)
     message = f"{finder.title} finds an event that {misser.title} does not: {event}"
     notes = []
@@ -282,18 +282,18 @@ def _finding(finder: Candidate, misser: Candidate, item: Difference) -> Diagnost
     return Diagnostic(codes.NOT_EQUIVALENT, message, span, labels=labels, notes=tuple(notes))
 
 
-def run_all(analytic: Analytic) -> list[Candidate]:
+def run_all(analytic: CarAnalytic) -> list[Candidate]:
     """All implementations of an analytic, each run on the true positives."""
     examples = positive(analytic)
     return [run_one(item, examples) for item in implementations(analytic)]
 
 
-def positive(analytic: Analytic) -> tuple[Example, ...]:
+def positive(analytic: CarAnalytic) -> tuple[Example, ...]:
     """The true positives of an analytic."""
     return tuple(item for item in analytic.examples if item.match)
 
 
-def implementations(analytic: Analytic) -> list[Candidate]:
+def implementations(analytic: CarAnalytic) -> list[Candidate]:
     """All implementations of an analytic as they were read, in the order in which they stand."""
     pending = list(analytic.rules)
     made: list[Candidate] = []

@@ -3,7 +3,7 @@
 Of each kind of event it is asked in both directions: can something be found by the one and not by
 the other? The checker's logic answers: "no" is certain, as it reasons about the boolean structure
 and about patterns as regular languages. Otherwise an event is looked for, and it counts only when
-the two programs, run on it, come to different answers. So a ``Difference`` is certain too; what is
+the two programs, run on it, come to different answers. So a ``RuleDifference`` is certain too; what is
 neither is ``undecided``.
 
 Each condition that one program demands and the other does not is a difference of its own, with its
@@ -25,11 +25,11 @@ from .. import ir
 from ..diagnostics import Span
 from ..ir import Goal, Wish
 from ..solver.texts import Budget
-from .alike import Forms, Leaf
-from .conditions import by_kind, conditions_of, conjuncts, place_of
-from .kinds import Kind, possible, shortest
-from .logs import Given, Logs
-from .several import Found, search
+from .counterexamples import ListDifference, search
+from .kind_conditions import by_kind, conditions_of, conjuncts, place_of
+from .kind_facts import KindFacts, possible, shortest
+from .logs import GivenFields, Logs
+from .normal_forms import Leaf, NormalForms
 from .witness import Event
 
 Conditions = Mapping[ir.EventKind, ir.Condition]
@@ -38,7 +38,7 @@ _MAX_ALTERNATIVES = 60
 
 
 @frozen
-class Difference:
+class RuleDifference:
     """Something that one program finds and another does not.
 
     ``kinds`` are the kinds of events in which it is so. ``event`` is an example, in CAR's names.
@@ -61,7 +61,7 @@ class Direction:
     """What the first program finds and the second does not: differences, and kinds for which it is
     not known."""
 
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[RuleDifference, ...] = ()
     undecided: tuple[ir.EventKind, ...] = ()
 
 
@@ -141,14 +141,14 @@ def _alike(first: ir.Program, second: ir.Program, steps: int, logs: Logs | None)
             and _only(theirs, mine, steps, 1, logs) == nothing
         )
 
-    forms = Forms(same)
+    forms = NormalForms(same)
     return forms.of(first) == forms.of(second)
 
 
-def _direction(found: tuple[Found, ...]) -> Direction:
+def _direction(found: tuple[ListDifference, ...]) -> Direction:
     return Direction(
         tuple(
-            Difference(
+            RuleDifference(
                 (one.kind,), one.events[one.missed], one.condition, one.span, among=one.events
             )
             for one in found
@@ -165,7 +165,7 @@ def _only(
         if most is not None and len(grouped) >= most:
             break
         budget = Budget(steps)
-        of = Kind(kind, logs.kinds[kind] if logs is not None else Given(frozenset()))
+        of = KindFacts(kind, logs.kinds[kind] if logs is not None else GivenFields(frozenset()))
         other = theirs.get(kind)
         if other is None:
             event = shortest([(condition, Goal.TRUE)], of, of.judge(condition, None, ()), budget)
@@ -187,7 +187,7 @@ def _only(
             # Where the work ran out there may be more differences than those found.
             undecided.append(kind)
     differences = [
-        Difference(
+        RuleDifference(
             tuple(dict.fromkeys(kind for kind, _ in cases)),
             cases[0][1],
             part,
@@ -219,7 +219,7 @@ def _alternatives(condition: ir.Condition) -> list[tuple[ir.Condition, Span | No
             return [(atom, None)]
 
 
-def follows(mine: ir.Condition, other: ir.Condition, of: Kind, budget: Budget) -> bool:
+def follows(mine: ir.Condition, other: ir.Condition, of: KindFacts, budget: Budget) -> bool:
     """Whether it is proved that the other is true wherever mine is.
 
     First each alternative of mine is held to the alternatives of the other one by one, which is
@@ -235,7 +235,7 @@ def follows(mine: ir.Condition, other: ir.Condition, of: Kind, budget: Budget) -
 
 
 def _one_follows(
-    part: ir.Condition, place: int, theirs: list[ir.Condition], of: Kind, budget: Budget
+    part: ir.Condition, place: int, theirs: list[ir.Condition], of: KindFacts, budget: Budget
 ) -> bool:
     # What was written from the other stands in the same order.
     ordered = sorted(range(len(theirs)), key=lambda other: abs(other - place))
@@ -246,7 +246,7 @@ def _one_follows(
 
 
 def _differences(
-    of: Kind, mine: ir.Condition, other: ir.Condition, budget: Budget
+    of: KindFacts, mine: ir.Condition, other: ir.Condition, budget: Budget
 ) -> list[tuple[ir.Condition, Event]]:
     """The conditions of the other that mine does not demand, each with an event."""
     found: list[tuple[ir.Condition, Event]] = []

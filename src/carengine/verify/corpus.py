@@ -20,9 +20,9 @@ from attrs import frozen
 
 from ..diagnostics import Severity, codes
 from ..languages.sigma import query_reader
-from .analytic import Analytic, Candidate, Pair, compared, positive, read_code, run_all, run_one
+from .analytic import Candidate, CarAnalytic, Pair, compared, positive, read_code, run_all, run_one
 from .comparing import Comparison, Direction
-from .linked import Collection
+from .sigma_links import SigmaCollection
 
 _HEAD = """## Implementations in other languages
 
@@ -59,7 +59,7 @@ class BlockResult:
 
 
 def block_results(
-    analytics: Iterable[Analytic], collection: Collection | None = None
+    analytics: Iterable[CarAnalytic], collection: SigmaCollection | None = None
 ) -> tuple[BlockResult, ...]:
     """What became of each block that is no pseudocode, in the order of the analytics.
 
@@ -76,7 +76,7 @@ def block_results(
     return tuple(made)
 
 
-def _with_code(item: Candidate, collection: Collection, analytic: Analytic) -> Candidate:
+def _with_code(item: Candidate, collection: SigmaCollection, analytic: CarAnalytic) -> Candidate:
     names, block = collection.find(item.link) if item.link else ((), None)
     if block is None:
         return item
@@ -149,7 +149,9 @@ def _first(direction: Direction) -> str:
     return ""
 
 
-def corpus_table(analytics: Iterable[Analytic], collection: Collection | None = None) -> str:
+def corpus_table(
+    analytics: Iterable[CarAnalytic], collection: SigmaCollection | None = None
+) -> str:
     """The section of the corpus's page on implementations in other languages, as Markdown."""
     results = block_results(analytics, collection)
     names = [name for name in _LANGUAGES if any(r.language == name for r in results)]

@@ -5,7 +5,7 @@ A query in Splunk's language is about Sysmon's logs, and Sysmon knows nothing of
 and which fields are the last part of another one there::
 
     logs_of(find_maps("sysmon.flat")).kinds[EventKind("registry", "value_edit")]
-        Given(fields={"key", "value", "data", …}, bases={"value": "key"})
+        GivenFields(fields={"key", "value", "data", …}, bases={"value": "key"})
 
 On such logs a condition on a field that they do not give is one on null.
 """
@@ -23,7 +23,7 @@ from ..pattern import fold
 
 
 @frozen
-class Given:
+class GivenFields:
     """What logs have of one kind of event: the names of fields, and each base name with the field
     that holds the path.
 
@@ -41,7 +41,7 @@ class Logs:
     """The logs of some maps: their names, and what they have of each kind of event."""
 
     names: tuple[str, ...]
-    kinds: Mapping[ir.EventKind, Given] = field(hash=False)
+    kinds: Mapping[ir.EventKind, GivenFields] = field(hash=False)
 
     def holds(self, event: CarEvent) -> bool:
         """Whether such logs can hold an event: its kind, its fields, and base names that follow
@@ -59,7 +59,7 @@ class Logs:
     def common(self, other: Logs) -> Logs:
         """What both these logs and others can hold."""
         kinds = {
-            kind: Given(
+            kind: GivenFields(
                 given.fields & theirs.fields,
                 {**given.bases, **theirs.bases},
                 {**given.defaults, **theirs.defaults},
@@ -96,7 +96,7 @@ def logs_of(maps: Iterable[FieldMap]) -> Logs:
     return Logs(tuple(found.name for found in several), kinds)
 
 
-def _given(kind: ir.EventKind, entries: list[Entry]) -> Given:
+def _given(kind: ir.EventKind, entries: list[Entry]) -> GivenFields:
     names = frozenset(name for entry in entries for name in entry.fields)
     bases = _common([_bases(entry) for entry in entries])
     defaults = _common([_defaults(entry) for entry in entries])
@@ -108,7 +108,7 @@ def _given(kind: ir.EventKind, entries: list[Entry]) -> Given:
     )
     # A base name follows from its path wherever there is one.
     derived = {name for name, path in own.items() if path in names}
-    return Given(names | derived, bases, defaults)
+    return GivenFields(names | derived, bases, defaults)
 
 
 def _common(found: list[dict[str, str]]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from attrs import evolve
 
 from ...datamodel import DataModel, model
 from ...diagnostics import Block, CarError, Source, Span, has_errors
-from ...resolve import Analytic, Path, resolve
+from ...resolve import Path, RunTarget, resolve
 from ...rule import frontmatter
 from ...syntax import ast, parse_program, print_program
 from ...syntax.walking import map_children
@@ -29,7 +29,7 @@ def format_program(
     program: ast.SyntaxTree,
     datamodel: DataModel | None = None,
     *,
-    analytics: Callable[[str], Analytic | None] = lambda _id: None,
+    analytics: Callable[[str], RunTarget | None] = lambda _id: None,
 ) -> str:
     """The program's canonical text, with its comments; every line has its line end.
 
@@ -53,7 +53,7 @@ def format_rule(
     name: str = "<text>",
     datamodel: DataModel | None = None,
     *,
-    analytics: Callable[[str], Analytic | None] = lambda _id: None,
+    analytics: Callable[[str], RunTarget | None] = lambda _id: None,
 ) -> str:
     """A ``.car`` text with its program in canonical form; the front matter is left alone.
 

@@ -2,9 +2,9 @@
 
 CAR publishes its Sigma implementations as links to files of the public collection, whose files have
 been renamed since: ``win_renamed_paexec.yml`` is ``proc_creation_win_renamed_paexec.yml`` today.
-``Collection`` finds the rules whose names end as the linked one's does behind its product::
+``SigmaCollection`` finds the rules whose names end as the linked one's does behind its product::
 
-    Collection.at("sigmahq-rules-windows.tar.gz").find("https://…/win_renamed_paexec.yml")
+    SigmaCollection.at("sigmahq-rules-windows.tar.gz").find("https://…/win_renamed_paexec.yml")
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def link_in(text: str) -> str:
 
 
 @frozen
-class Collection:
+class SigmaCollection:
     """Rule files by their names without ending."""
 
     files: Mapping[str, str] = field(hash=False, repr=False)
 
     @classmethod
-    def at(cls, path: str | Path) -> Collection:
+    def at(cls, path: str | Path) -> SigmaCollection:
         """The rules of a folder or an archive; what cannot be read is left out."""
         said: list[Diagnostic] = []
         found = rule_files(Path(path), (".yml", ".yaml"), said)

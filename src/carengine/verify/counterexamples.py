@@ -33,9 +33,9 @@ from ..fieldmap import view as view_of
 from ..ir import Goal, Wish
 from ..solver.texts import Budget
 from ..values import format_time, number_of
-from .conditions import conjuncts, place_of, selection
-from .kinds import Kind, is_consistent, shortest
-from .logs import Given, Logs
+from .kind_conditions import conjuncts, place_of, selection
+from .kind_facts import KindFacts, is_consistent, shortest
+from .logs import GivenFields, Logs
 from .witness import Event, laid
 
 _LISTS = 400
@@ -56,7 +56,7 @@ _NUMBERS = (1, 2)
 
 
 @frozen
-class Found:
+class ListDifference:
     """A list of events on which a program does not find what another one finds.
 
     ``missed`` is the place of such an event. ``condition`` is a condition of the program that does
@@ -78,12 +78,12 @@ class Found:
 
 
 @frozen
-class Looked:
+class ListSearchResult:
     """What looking for differences gave in each direction, one for each condition that is to blame,
     and how many lists were tried."""
 
-    only_first: tuple[Found, ...]
-    only_second: tuple[Found, ...]
+    only_first: tuple[ListDifference, ...]
+    only_second: tuple[ListDifference, ...]
     lists: int
 
 
@@ -93,7 +93,7 @@ def search(
     steps: int,
     logs: Logs | None = None,
     most: int | None = None,
-) -> Looked:
+) -> ListSearchResult:
     """Looks for lists of events on which two programs find different ones, of such as ``logs`` can
     hold.
 
@@ -101,8 +101,8 @@ def search(
     differences in a direction none.
     """
     plans = [tuple(selection(output.plan) for output in made.outputs) for made in (first, second)]
-    pool = _Pool.of(plans, Budget(steps), logs)
-    found: tuple[list[Found], list[Found]] = ([], [])
+    pool = _EventPool.of(plans, Budget(steps), logs)
+    found: tuple[list[ListDifference], list[ListDifference]] = ([], [])
     looked_at = [0, 0]
     tried = work = 0
     for events in pool.lists():
@@ -118,13 +118,13 @@ def search(
                 found[place].append(_smallest(events, plans[place], plans[1 - place], logs))
         if min(looked_at) >= (_CLOSELY if most is None else most):
             break
-    return Looked(_told_apart(found[0]), _told_apart(found[1]), tried)
+    return ListSearchResult(_told_apart(found[0]), _told_apart(found[1]), tried)
 
 
-def _told_apart(found: list[Found]) -> tuple[Found, ...]:
+def _told_apart(found: list[ListDifference]) -> tuple[ListDifference, ...]:
     """The shortest list for each thing that is to blame; one for which nothing is to blame alone
     only if there is no other."""
-    made: dict[tuple[ir.Condition | None, Span | None], Found] = {}
+    made: dict[tuple[ir.Condition | None, Span | None], ListDifference] = {}
     for one in sorted(found, key=lambda item: len(item.events)):
         made.setdefault((one.condition, one.span), one)
     clear = [one for (condition, span), one in made.items() if condition or span]
@@ -175,7 +175,7 @@ def _smallest(
     finder: Sequence[ir.Plan],
     misser: Sequence[ir.Plan],
     logs: Logs | None,
-) -> Found:
+) -> ListDifference:
     """The list without the events, fields and distances in time that the difference can do without."""
 
     def differs(candidate: Sequence[Event]) -> bool:
@@ -196,7 +196,7 @@ def _smallest(
                 kept = candidate
     missed = min(_found(finder, kept) - _found(misser, kept))
     condition, span = _demanded(misser, kept, missed)
-    return Found(tuple(kept), missed, condition, span)
+    return ListDifference(tuple(kept), missed, condition, span)
 
 
 def _demanded(
@@ -265,7 +265,7 @@ def _without_one(plan: ir.Plan) -> Iterator[_Loosened]:
 
 
 @frozen
-class _Pool:
+class _EventPool:
     """What lists of events are made of.
 
     ``templates`` are events, ``values`` what fields are set to in them, ``distances`` how far apart
@@ -281,7 +281,9 @@ class _Pool:
     lengths: tuple[int, ...]
 
     @classmethod
-    def of(cls, plans: Sequence[Sequence[ir.Plan]], budget: Budget, logs: Logs | None) -> _Pool:
+    def of(
+        cls, plans: Sequence[Sequence[ir.Plan]], budget: Budget, logs: Logs | None
+    ) -> _EventPool:
         """The pool for two programs' plans."""
         whole = [plan for several in plans for plan in several]
         values = _varied(whole)
@@ -413,10 +415,10 @@ def _templates(
                     asked.setdefault(kind, {}).setdefault(stage.condition)
     known: list[Event] = []
     for kind, conditions in asked.items():
-        given = Given(frozenset()) if logs is None else logs.kinds.get(kind)
+        given = GivenFields(frozenset()) if logs is None else logs.kinds.get(kind)
         if given is None:
             continue
-        of = Kind(kind, given)
+        of = KindFacts(kind, given)
         for wishes in _wishes(tuple(conditions)):
             passing = tuple(condition for condition, goal in wishes if goal is Goal.TRUE)
             failing = ir.Or(tuple(condition for condition, goal in wishes if goal is not Goal.TRUE))

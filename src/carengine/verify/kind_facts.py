@@ -17,22 +17,22 @@ from ..ir import Goal, Wish
 from ..solver.facts import Facts
 from ..solver.satisfiability import can_be
 from ..solver.texts import Budget
-from .conditions import derived, merged, on_paths, paths_read
-from .logs import Given
+from .kind_conditions import derived, merged, on_paths, paths_read
+from .logs import GivenFields
 from .witness import Event, Judge, find, smallest
 
 _ALONE = Alone()
 
 
 @frozen
-class Kind:
+class KindFacts:
     """A kind of event, and what is known of its fields beside what the data model says.
 
     With ``plan``, conditions are on the columns of its rows.
     """
 
     kind: ir.EventKind
-    given: Given
+    given: GivenFields
     plan: ir.Plan | None = None
 
     @property
@@ -88,19 +88,19 @@ class Kind:
         return judge
 
 
-def _own(of: Kind) -> Collection[str]:
+def _own(of: KindFacts) -> Collection[str]:
     """The base names that every event of a kind has with its path."""
     spec = model().object(of.kind.object)
     return () if spec is None else [n for n, found in spec.fields.items() if found.base_name_of]
 
 
-def possible(wishes: list[Wish], of: Kind, budget: Budget) -> bool | None:
+def possible(wishes: list[Wish], of: KindFacts, budget: Budget) -> bool | None:
     """Whether an event can make the conditions what they have to be; None where the work ran out."""
     asked = [(merged(condition), goal) for condition, goal in of.restated(wishes)]
     return can_be(asked, of.facts, budget)
 
 
-def shortest(wishes: list[Wish], of: Kind, judge: Judge, budget: Budget) -> Event | None:
+def shortest(wishes: list[Wish], of: KindFacts, judge: Judge, budget: Budget) -> Event | None:
     """The smallest event found that the judge accepts, or None."""
     paths = paths_read(of.kind.object, [condition for condition, _ in wishes], of.given.bases)
 

@@ -1,7 +1,7 @@
 """Whether two programs that look at several events at a time are built alike, out of filters that
 find the same events.
 
-``Forms`` gives each plan a form in which what makes no difference is gone: the order of conditions,
+``NormalForms`` gives each plan a form in which what makes no difference is gone: the order of conditions,
 keys and branches, the names of branches and columns, the way round in which two values are
 compared, and which of two conditions is written where both are proved to find the same single
 events::
@@ -19,7 +19,7 @@ from typing import assert_never
 from attrs import define, evolve, field
 
 from .. import ir
-from .conditions import selection
+from .kind_conditions import selection
 
 Leaf = tuple[ir.Stage, ...]
 Names = Mapping[tuple[str | None, str], ir.Value]
@@ -29,7 +29,7 @@ _COUNTS = ("count", "distinct_count")
 
 
 @define
-class Forms:
+class NormalForms:
     """The forms of plans. ``same`` tells whether two leaves, which single events decide, are proved
     to have the same rows."""
 

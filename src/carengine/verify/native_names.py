@@ -30,9 +30,9 @@ from ..pattern import Pattern
 from ..regex import alternatives, network_to_regex
 from ..solver.texts import Budget
 from .comparing import follows
-from .conditions import by_kind
-from .kinds import Kind
-from .logs import Given
+from .kind_conditions import by_kind
+from .kind_facts import KindFacts
+from .logs import GivenFields
 
 Path = tuple[str, ...]
 
@@ -82,7 +82,7 @@ def _same(
         ir.simplify(_over_columns(c, columns)) for c in (mine, when, _renamed(theirs, names))
     )
     plan = ir.Project(_TEXTS, tuple(columns.values()))
-    of = Kind(entry.kind, Given(frozenset()), plan)
+    of = KindFacts(entry.kind, GivenFields(frozenset()), plan)
     return all(
         follows(one, two, of, budget) or follows(ir.conjunction((one, when)), two, of, budget)
         for one, two in ((mine, other), (other, mine))
