@@ -18,7 +18,7 @@ from pathlib import Path
 from attrs import frozen
 
 import carengine
-from carengine.evaluate import Alone, RawRow, holds
+from carengine.evaluate import NoContext, RawRow, holds
 from carengine.fieldmap import find_maps
 from carengine.ir import EventKind
 from carengine.rule import Rule
@@ -99,7 +99,7 @@ class Judge:
             row = RawRow(event)
             for entry in self.shape.entries:
                 readings = by_kind.get(entry.kind, ())
-                if readings and holds(entry.when, row, Alone()) is True:
+                if readings and holds(entry.when, row, NoContext()) is True:
                     walk = Walk(event, entry)
                     found.update((number, r.rule.id) for r in readings if r.holds(walk))
         return frozenset(found)

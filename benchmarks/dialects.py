@@ -47,7 +47,7 @@ from sigma.types import (
 )
 
 from carengine import ir
-from carengine.evaluate import Alone, RawRow, holds, value_of
+from carengine.evaluate import NoContext, RawRow, holds, value_of
 from carengine.fieldmap import Entry, FieldMap
 from carengine.rule import Rule
 
@@ -113,7 +113,7 @@ class Reading:
             return ()
         row = RawRow(event)
         found = [entry for entry in shape.entries if entry.kind in self.kinds]
-        return tuple(entry for entry in found if holds(entry.when, row, Alone()) is True)
+        return tuple(entry for entry in found if holds(entry.when, row, NoContext()) is True)
 
 
 class Walk:
@@ -154,7 +154,7 @@ class Walk:
         if Quirk.OWN_NAMES in self.quirks or native is None:
             return self.event.get(name)
         place = native.value(name)
-        return None if place is None else value_of(place, RawRow(self.event), Alone())
+        return None if place is None else value_of(place, RawRow(self.event), NoContext())
 
     @cached_property
     def serialised(self) -> str:

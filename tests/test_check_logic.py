@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carengine import evaluate, ir
-from carengine.evaluate import Alone, as_time, holds, regex_of
+from carengine.evaluate import NoContext, as_time, holds, regex_of
 from carengine.ir import Goal, Relation, Type
 from carengine.pattern import Pattern
 from carengine.regex import searcher
@@ -208,7 +208,7 @@ class Event:
         return ""
 
 
-class Noon(Alone):
+class Noon(NoContext):
     """The reference time is day 20,000."""
 
     def now(self) -> int:

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carengine import ir
-from carengine.evaluate import Alone, RawRow, all_of, any_of, holds, negation, value_of
+from carengine.evaluate import NoContext, RawRow, all_of, any_of, holds, negation, value_of
 from carengine.fieldmap import outcomes
 from carengine.pattern import Pattern
 from carengine.values import number_of
 from strategies import conditions, shuffled, some, values
 
-ALONE = Alone()
+ALONE = NoContext()
 T, F, U = True, False, None
 
 TRUTH = [

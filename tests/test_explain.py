@@ -23,7 +23,7 @@ from carengine.engine.report import (
     run_examples,
     streams_of,
 )
-from carengine.evaluate import Alone, holds
+from carengine.evaluate import NoContext, holds
 from carengine.fieldmap import CarRow, find_maps, normalize
 from carengine.ir_text import condition_text, value_text
 from carengine.rule import Rule
@@ -82,7 +82,7 @@ def test_the_verdict_is_that_of_the_reference(case: tuple[Rule, dict[str, Any]])
     stages = [stage for output in rule.program.outputs for _, stage in streams_of(output.plan)]
     for shown, view in zip(found.views, views, strict=True):
         for test, stage in zip(shown.tests, stages, strict=True):
-            wanted = holds(stage.condition, CarRow(view), Alone())
+            wanted = holds(stage.condition, CarRow(view), NoContext())
             if view.kind not in stage.kinds:
                 assert (test.verdict, test.tree) == (False, None)
             else:

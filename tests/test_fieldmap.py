@@ -22,7 +22,7 @@ import carengine
 from carengine import ir
 from carengine.diagnostics import CarError, PathNotFoundError, render
 from carengine.engine import Engine
-from carengine.evaluate import Alone, RawRow, value_of
+from carengine.evaluate import NoContext, RawRow, value_of
 from carengine.fieldmap import (
     Entry,
     FieldMap,
@@ -459,7 +459,7 @@ def read_whole(event: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
         for name in entry.native.present(event):
             values.setdefault(name, entry.native.value(name))
     found = {
-        name: value_of(value, row, Alone())
+        name: value_of(value, row, NoContext())
         for name, value in values.items()
         if name != "time" and value is not None
     }
@@ -485,7 +485,7 @@ def test_fields_that_are_read_one_by_one_are_those_of_the_reference(
             part.setdefault(key, value)
     for entry in entries_of(inner, MAPS[name]):
         whole = read_whole(inner, entry)
-        time = value_of(entry.value(TIME) or ir.Constant(None), RawRow(inner), Alone())
+        time = value_of(entry.value(TIME) or ir.Constant(None), RawRow(inner), NoContext())
         names = [*whole, *entry.fields, *odd, "no such field"]
         single = view(event, inner, entry)
         assert single.time == (time if isinstance(time, int) else None)

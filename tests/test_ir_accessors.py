@@ -21,7 +21,7 @@ from carengine.diagnostics import Span
 from carengine.engine.matcher.columns import single_value
 from carengine.engine.streams.bounds import conjuncts, lag
 from carengine.engine.streams.plans import prepare
-from carengine.evaluate import Alone, RawRow, decided, holds, value_of
+from carengine.evaluate import NoContext, RawRow, decided, holds, value_of
 from carengine.fieldmap import find_maps, getter, outcomes
 from carengine.ir import nodes
 from carengine.ir_text import condition_text, value_text
@@ -187,7 +187,7 @@ def test_simplify_and_decided_keep_what_is_open(condition: ir.Condition) -> None
 def test_never_unknown_is_what_outcomes_and_the_reference_say(condition: ir.Condition) -> None:
     if ir.never_unknown(condition):
         assert None not in outcomes(condition)
-        assert holds(condition, RawRow({}), Alone()) is not None
+        assert holds(condition, RawRow({}), NoContext()) is not None
 
 
 @each_condition
@@ -210,10 +210,10 @@ def test_demand(condition: ir.Condition, goal: ir.Goal) -> None:
             case ir.Decided(whether):
                 return whether
             case ir.AtomGoal(atom, each):
-                return holds(atom, RawRow({}), Alone()) in each.allowed
+                return holds(atom, RawRow({}), NoContext()) in each.allowed
 
     assert met(ir.demand(condition, goal)) == (
-        holds(condition, RawRow({}), Alone()) in goal.allowed
+        holds(condition, RawRow({}), NoContext()) in goal.allowed
     )
     assert goal.opposite.opposite is goal
     assert goal.under_not.under_not is goal
@@ -291,7 +291,7 @@ def test_value_is_stateless(value: ir.Value) -> None:
         ir.type_of,
         value_text,
         getter,
-        lambda value: value_of(value, RawRow({}), Alone()),
+        lambda value: value_of(value, RawRow({}), NoContext()),
         lambda value: list(ir.fields_in(value)),
         lambda value: list(ir.raws_in(value)),
     ],
@@ -381,7 +381,7 @@ def test_accessors_of_plans(plan: ir.Plan, accessor: Callable[[ir.Plan], Any]) -
 def test_relations(relation: ir.Relation) -> None:
     def true(of: ir.Relation, a: int, b: int) -> bool:
         compared = ir.Compare(ir.Constant(a), of, ir.Constant(b), ir.Type.INTEGER)
-        return holds(compared, RawRow({}), Alone()) is True
+        return holds(compared, RawRow({}), NoContext()) is True
 
     for a in range(3):
         for b in range(3):

@@ -19,7 +19,7 @@ import carengine
 from carengine import ir
 from carengine.diagnostics import CarError, Source
 from carengine.engine import Engine, Match, interpret
-from carengine.evaluate import Alone, RawRow, holds
+from carengine.evaluate import NoContext, RawRow, holds
 from carengine.fieldmap import (
     CarRow,
     FieldMap,
@@ -35,7 +35,7 @@ from carengine.loading import parse_rule
 from carengine.rule import Rule, from_drafts
 from strategies import conditions, raw_events, rules, shuffled, some
 
-ALONE = Alone()
+ALONE = NoContext()
 MAPS = {found.name: found for found in installed_maps()}
 every_map = pytest.mark.parametrize("name", sorted(MAPS))
 quick = some(15)

@@ -23,7 +23,7 @@ from carengine.engine.matcher.finder import Finder
 from carengine.engine.matcher.json_search import any_of
 from carengine.engine.prefilter import prefilter
 from carengine.engine.prefilter.decoding import AVAILABLE
-from carengine.evaluate import Alone, RawRow, holds, regex_of, searchable
+from carengine.evaluate import NoContext, RawRow, holds, regex_of, searchable
 from carengine.fieldmap import Entry, FieldMap, find_maps, installed_maps, unwrap
 from carengine.jsontext import FAST, UnreadableError, decode
 from carengine.loading import parse_rule
@@ -33,7 +33,7 @@ from carengine.regex import literals
 from carengine.rule import Rule
 from strategies import conditions, raw_events, some
 
-ALONE = Alone()
+ALONE = NoContext()
 quick = some(25)
 SHARED = Path(__file__).parents[1].parent / "shared"
 

@@ -18,7 +18,7 @@ import carengine
 from carengine import ir
 from carengine.cli import main
 from carengine.diagnostics import CarError, Severity
-from carengine.evaluate import Alone, RawRow, holds
+from carengine.evaluate import NoContext, RawRow, holds
 from carengine.languages import two_valued as formula
 from carengine.languages.lowered import settle_value
 from carengine.languages.translation import Findings, Untranslatable
@@ -276,7 +276,7 @@ def test_a_formula_holds_where_the_condition_is_true(
         except Untranslatable:
             return
         for event in events:
-            verdict = holds(condition, RawRow(event), Alone())
+            verdict = holds(condition, RawRow(event), NoContext())
             assert holds_for(true, event) == (verdict is True)
             assert holds_for(false, event) == (verdict is False)
 

@@ -27,7 +27,7 @@ import carengine
 from carengine import ir
 from carengine.diagnostics import Block, CarError, Severity
 from carengine.engine import Engine, Match, interpret_streams
-from carengine.evaluate import Alone, RawRow, holds
+from carengine.evaluate import NoContext, RawRow, holds
 from carengine.fieldmap import FieldMap, find_maps, unwrap
 from carengine.languages.lowered import Log, raw_names
 from carengine.languages.reading import as_rule, native_map, read
@@ -193,7 +193,7 @@ def check(target: str, condition: ir.Condition, events: Sequence[Event]) -> None
     table = TABLES[target](Evidence(events), NAMES)
     rows = table.query(f"SELECT event_id, {exact} AS v, {plain} AS w FROM events ORDER BY event_id")
     for row, event in zip(rows, events, strict=True):
-        verdict = holds(condition, RawRow(event), Alone())
+        verdict = holds(condition, RawRow(event), NoContext())
         told = None if row["v"] is None else bool(row["v"])
         foreign = any(not value.isascii() for value in event.values() if value)
         if ("outside ASCII" in notes and foreign) or "hexadecimal" in notes:

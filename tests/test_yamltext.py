@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 
 from carengine import yamltext
 from carengine.diagnostics import Block, CarError, Source, codes
-from carengine.yamltext import Limits, Mapping, Node, Scalar, Sequence, kind_of, load_yaml, plain
+from carengine.yamltext import (
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    YamlLimits,
+    kind_of,
+    load_yaml,
+    plain,
+)
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 LOADERS = [yaml.SafeLoader] + ([yaml.CSafeLoader] if yaml.__with_libyaml__ else [])
@@ -28,7 +37,7 @@ def load(text: str) -> Node:
 
 def refusal(text: str, **limits: int) -> CarError:
     with pytest.raises(CarError) as caught:
-        load_yaml(Block.of(text, "x.yaml"), codes.BAD_FRONT_MATTER, limits=Limits(**limits))
+        load_yaml(Block.of(text, "x.yaml"), codes.BAD_FRONT_MATTER, limits=YamlLimits(**limits))
     return caught.value
 
 

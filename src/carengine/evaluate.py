@@ -5,7 +5,7 @@ Everything optimised is held to these functions by tests. A condition is True, F
 false as soon as one side is, ``or`` true as soon as one side is, and a filter keeps only what is
 true.
 
-A ``Row`` gives values; a ``Surroundings`` gives what lies outside the row: the run's clock,
+A ``Row`` gives values; an ``EvalContext`` gives what lies outside the row: the run's clock,
 parameters, and values computed over other rows.
 """
 
@@ -36,7 +36,7 @@ class Row(Protocol):
         """The serialised raw event, or those of all events of the row, one a line."""
 
 
-class Surroundings(Protocol):
+class EvalContext(Protocol):
     """What a value can depend on beside the row."""
 
     def now(self) -> int | None:
@@ -58,8 +58,8 @@ class Surroundings(Protocol):
         """Whether a value is among the most or least frequent."""
 
 
-class Alone:
-    """The surroundings of a single event: no clock, no parameters, no other rows."""
+class NoContext:
+    """The context of a single event: no clock, no parameters, no other rows."""
 
     def now(self) -> int | None:
         """Unknown."""
@@ -112,10 +112,10 @@ class RawRow:
 
 _NULL = ir.Constant(None)
 _NO_ROW = RawRow({})
-_NO_CONTEXT = Alone()
+_NO_CONTEXT = NoContext()
 
 
-def value_of(value: ir.Value, row: Row, around: Surroundings) -> Any:
+def value_of(value: ir.Value, row: Row, context: EvalContext) -> Any:
     """The value of an expression for a row; None for null."""
     match value:
         case ir.Field():
@@ -127,20 +127,20 @@ def value_of(value: ir.Value, row: Row, around: Surroundings) -> Any:
         case ir.Moment(microseconds) | ir.Duration(microseconds):
             return microseconds
         case ir.Now():
-            return around.now()
+            return context.now()
         case ir.Parameter(name, type_):
-            return _typed(around.parameter(name), type_)
+            return _typed(context.parameter(name), type_)
         case ir.Arithmetic(sign, left, right):
-            return calculate(sign, value_of(left, row, around), value_of(right, row, around))
+            return calculate(sign, value_of(left, row, context), value_of(right, row, context))
         case ir.Call(function, arguments, type_):
-            given = [value_of(argument, row, around) for argument in arguments]
+            given = [value_of(argument, row, context) for argument in arguments]
             return _typed(functions.call(function, given), type_)
         case ir.Aggregate():
-            return around.aggregate(value, row)
+            return context.aggregate(value, row)
         case ir.Whole():
-            return around.whole(value)
+            return context.whole(value)
         case ir.Lookup():
-            return around.lookup(value, row)
+            return context.lookup(value, row)
         case _:
             assert_never(value)
 
@@ -164,24 +164,24 @@ def as_time(value: Any) -> Any:
     return time_of(value)
 
 
-def holds(condition: ir.Condition, row: Row, around: Surroundings) -> bool | None:
+def holds(condition: ir.Condition, row: Row, context: EvalContext) -> bool | None:
     """Whether a condition is true of a row; None where that is unknown."""
     match condition:
         case ir.Truth(value):
             return value
         case ir.And(items):
-            return all_of([holds(item, row, around) for item in items])
+            return all_of([holds(item, row, context) for item in items])
         case ir.Or(items):
-            return any_of([holds(item, row, around) for item in items])
+            return any_of([holds(item, row, context) for item in items])
         case ir.Not(item):
-            return negation(holds(item, row, around))
+            return negation(holds(item, row, context))
         case ir.IsTrue(item):
-            return holds(item, row, around) is True
+            return holds(item, row, context) is True
         case ir.IsNull(value):
-            return is_null(value_of(value, row, around))
+            return is_null(value_of(value, row, context))
         case ir.Compare(left, relation, right, type_):
             return compare(
-                value_of(left, row, around), relation, value_of(right, row, around), type_
+                value_of(left, row, context), relation, value_of(right, row, context), type_
             )
         case ir.RawMatch(patterns):
             text = row.text()
@@ -189,11 +189,11 @@ def holds(condition: ir.Condition, row: Row, around: Surroundings) -> bool | Non
         case ir.RawRegex():
             return regex_of(condition).search(searchable(row.text())) is not None
         case ir.Occurs(needle, haystack):
-            return occurs(value_of(needle, row, around), value_of(haystack, row, around))
+            return occurs(value_of(needle, row, context), value_of(haystack, row, context))
         case ir.Rank():
-            return around.rank(condition, row)
+            return context.rank(condition, row)
         case ir.Match() | ir.Regex() | ir.InNetwork():
-            return test_value(condition, value_of(condition.value, row, around))
+            return test_value(condition, value_of(condition.value, row, context))
         case _:
             assert_never(condition)
 

@@ -151,7 +151,7 @@ def _compiled(pattern: Pattern) -> Test:
             segments.append([])
         else:
             segments[-1].append(token)
-    pieces = [_Piece.of(segment) for segment in segments]
+    pieces = [_PatternPiece.of(segment) for segment in segments]
     if len(pieces) == 1:
         return pieces[0].equals()
     first, *middle, last = pieces
@@ -163,7 +163,7 @@ _FEW_STEPS = 1_000_000
 
 
 @frozen
-class _Piece:
+class _PatternPiece:
     """What stands between two ``*``: a text of fixed length, some of its characters free."""
 
     length: int
@@ -172,7 +172,7 @@ class _Piece:
     segment: tuple[str | One, ...] = ()
 
     @classmethod
-    def of(cls, segment: list[str | One]) -> _Piece:
+    def of(cls, segment: list[str | One]) -> _PatternPiece:
         if not any(isinstance(token, One) for token in segment):
             text = "".join(token for token in segment if isinstance(token, str))
             return cls(len(text), text, None)
@@ -233,7 +233,7 @@ class _Piece:
         return -1
 
 
-def _wildcard_test(first: _Piece, middle: list[_Piece], last: _Piece) -> Test:
+def _wildcard_test(first: _PatternPiece, middle: list[_PatternPiece], last: _PatternPiece) -> Test:
     if first.literal is not None and last.literal is not None:
         head, tail = first.literal, last.literal
         if not middle:

@@ -48,7 +48,7 @@ Value = str | int | float | bool | None
 
 
 @frozen
-class Limits:
+class YamlLimits:
     """How large a text may be: characters in all, nodes in all, collections inside each other."""
 
     characters: int = 8_000_000
@@ -200,7 +200,7 @@ def load_yaml(
     block: Block,
     code: Code,
     *,
-    limits: Limits = Limits(),
+    limits: YamlLimits = YamlLimits(),
     version: Version = Version.YAML_1_1,
 ) -> Node:
     """The one document in a text, as nodes with spans; an empty text is a ``Scalar`` of None.
@@ -250,7 +250,7 @@ def _build(
     base: int,
     text: str,
     code: Code,
-    limits: Limits,
+    limits: YamlLimits,
     version: Version,
     found: list[Diagnostic],
 ) -> Node | None:
@@ -380,7 +380,7 @@ def _finding(block: Block, code: Code, start: int, end: int, message: str) -> Di
     return Diagnostic(code, message, block.span(start, end))
 
 
-def _syntax(block: Block, base: int, code: Code, error: Any, limits: Limits) -> Diagnostic:
+def _syntax(block: Block, base: int, code: Code, error: Any, limits: YamlLimits) -> Diagnostic:
     """A ``yaml.MarkedYAMLError`` as a finding (untyped: the stubs do not know that marks have an
     index)."""
     problem = error.problem or error.context or "the text is not YAML"

@@ -12,12 +12,12 @@ from typing import Any
 from attrs import evolve
 
 from .. import ir
-from ..evaluate import Alone, holds, value_of
+from ..evaluate import NoContext, holds, value_of
 from ..fieldmap import CarEvent, CarRow, FieldMap, normalize
 from ..rule import Rule
 from .match import Match, MatchedEvent, Origin
 
-_ALONE = Alone()
+_NO_CONTEXT = NoContext()
 
 
 def interpret(
@@ -49,7 +49,7 @@ def interpret(
 
 def passes(stage: ir.Stage, view: CarEvent) -> bool:
     """Whether a CAR event passes a stage: it is of its kinds, and the condition is true."""
-    return view.kind in stage.kinds and holds(stage.condition, CarRow(view), _ALONE) is True
+    return view.kind in stage.kinds and holds(stage.condition, CarRow(view), _NO_CONTEXT) is True
 
 
 def match_of(
@@ -63,7 +63,7 @@ def match_of(
     added = {
         name: value
         for name, expression in stage.assigned
-        if (value := value_of(expression, row, _ALONE)) is not None
+        if (value := value_of(expression, row, _NO_CONTEXT)) is not None
     }
     if stage.columns is not None:
         columns = {name: added.get(name) for name in stage.columns}

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import functions, ir
-from ..evaluate import Alone, RawRow, as_time, value_of, without
+from ..evaluate import NoContext, RawRow, as_time, value_of, without
 from ..values import is_null
 
-_ALONE = Alone()
+_NO_CONTEXT = NoContext()
 
 Get = Callable[[Mapping[str, Any]], Any]
 """A value of an (unwrapped) event."""
@@ -74,7 +74,7 @@ def getter(value: ir.Value) -> Get:
 
             return call
         case _:
-            return lambda event: value_of(value, RawRow(event), _ALONE)
+            return lambda event: value_of(value, RawRow(event), _NO_CONTEXT)
 
 
 def _raw_getter(path: tuple[str, ...], empty: tuple[str, ...], *, timed: bool) -> Get:

@@ -30,14 +30,14 @@ from attrs import evolve, field, frozen
 
 from .. import functions, ir
 from ..diagnostics import Span
-from ..evaluate import Alone, RawRow, as_time, decided, holds, is_fixed, value_of
+from ..evaluate import NoContext, RawRow, as_time, decided, holds, is_fixed, value_of
 from ..pyvalues import plain_event
 from ..values import format_time, raw_text
 from .fields import Fields, Reader
 from .getters import Get, getter
 from .shapes import in_known_shape
 
-_ALONE = Alone()
+_NO_CONTEXT = NoContext()
 
 # Names come from events; for more of them than any log has, no getter is kept.
 _MOST_NAMES = 4096
@@ -139,7 +139,7 @@ class NativeNames:
 
     def _own(self, event: Mapping[str, Any], prefix: tuple[str, ...]) -> tuple[str, ...]:
         """The keys below a prefix."""
-        whole = event if self.whole is None else value_of(self.whole, RawRow(event), _ALONE)
+        whole = event if self.whole is None else value_of(self.whole, RawRow(event), _NO_CONTEXT)
         if not isinstance(whole, Mapping):
             return ()
         if self.dotted:
@@ -232,7 +232,7 @@ class FieldMap:
 
     def recognises(self, event: Mapping[str, Any]) -> bool:
         """Whether an event has this shape. The event must be unwrapped."""
-        return holds(self.recognise, RawRow(event), _ALONE) is True
+        return holds(self.recognise, RawRow(event), _NO_CONTEXT) is True
 
     def kinds(self) -> tuple[ir.EventKind, ...]:
         """The kinds of CAR events this log can hold, in the order of the entries."""
@@ -380,7 +380,7 @@ def entries_of(event: Mapping[str, Any], fieldmap: FieldMap) -> Iterator[Entry]:
     """The entries of a map that an (unwrapped) event fits."""
     row = RawRow(event)
     for entry in fieldmap.entries:
-        if holds(entry.when, row, _ALONE) is True:
+        if holds(entry.when, row, _NO_CONTEXT) is True:
             yield entry
 
 

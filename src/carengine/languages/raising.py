@@ -30,14 +30,14 @@ from attrs import evolve, frozen
 from .. import ir
 from ..datamodel import model
 from ..diagnostics import Diagnostic, Span, codes, ordered
-from ..evaluate import Alone, RawRow, holds
+from ..evaluate import NoContext, RawRow, holds
 from ..fieldmap import Entry, FieldMap, find_maps, installed_maps
 from ..functions import respells
 from ..pattern import Pattern
 from ..values import number_of
 from .query import QueryReading, Refusal, names_of, unsupported
 
-_ALONE = Alone()
+_NO_CONTEXT = NoContext()
 _OWN = Path(__file__).parent
 _WINDOWS = ("sysmon", "eventlog")
 
@@ -441,7 +441,7 @@ class _Raising:
                     return None
                 change = _constant_for(name)
                 verdicts = {
-                    holds(ir.rewrite_condition(condition, change(c)), RawRow({}), _ALONE)
+                    holds(ir.rewrite_condition(condition, change(c)), RawRow({}), _NO_CONTEXT)
                     for c in allowed
                 }
                 self.telling[condition] = self.telling.get(condition, False) or True in verdicts
@@ -482,7 +482,9 @@ class _Raising:
         change = _constant_for(name)
 
         def verdicts(of: ir.Condition) -> set[bool | None]:
-            return {holds(ir.rewrite_condition(of, change(c)), RawRow({}), _ALONE) for c in allowed}
+            return {
+                holds(ir.rewrite_condition(of, change(c)), RawRow({}), _NO_CONTEXT) for c in allowed
+            }
 
         found = verdicts(condition)
         if len(found) != 1:

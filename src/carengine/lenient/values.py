@@ -44,7 +44,7 @@ _VARIABLE = re.compile(r"%[A-Za-z_][\w()]*%|%%\d+|%[0-9A-Fa-f]{2}(?![A-Za-z])", 
 
 
 @frozen
-class _Use:
+class _StringUse:
     """A string, and how it is used: on which field, by which operator, alone or in a list."""
 
     node: ast.StringLiteral
@@ -72,40 +72,40 @@ def mend_values(text: Text, program: ast.SyntaxTree, datamodel: DataModel) -> li
 # Strings and their uses
 
 
-def _uses(program: ast.SyntaxTree) -> Iterator[_Use]:
+def _uses(program: ast.SyntaxTree) -> Iterator[_StringUse]:
     for statement in program.statements:
         for expr in expressions(statement):
             for item in all_in(expr):
                 yield from _uses_in(item)
 
 
-def _uses_in(expr: ast.Expression) -> Iterator[_Use]:
+def _uses_in(expr: ast.Expression) -> Iterator[_StringUse]:
     match expr:
         case ast.ComparisonExpression(first, ((sign, ast.StringLiteral() as node),)):
             how = {ast.Operator.EQUAL: "=", ast.Operator.NOT_EQUAL: "!="}.get(sign, "<")
-            yield _Use(node, first, how, expr)
+            yield _StringUse(node, first, how, expr)
         case ast.ComparisonExpression(ast.StringLiteral() as node, ((sign, other),)):
-            yield _Use(node, other, "other", expr)
+            yield _StringUse(node, other, "other", expr)
         case ast.InExpression(value, ast.ListExpression(items), negated):
             for item in items:
                 if isinstance(item, ast.StringLiteral):
-                    yield _Use(item, value, "not in" if negated else "in", expr, True)
+                    yield _StringUse(item, value, "not in" if negated else "in", expr, True)
         case ast.InExpression(ast.StringLiteral() as node, other):
-            yield _Use(node, other, "contains", expr)
+            yield _StringUse(node, other, "contains", expr)
         case ast.ContainsExpression(value, ast.StringLiteral() as node):
-            yield _Use(node, value, "contains", expr)
+            yield _StringUse(node, value, "contains", expr)
         case ast.ContainsExpression(value, ast.ListExpression(items)):
             for item in items:
                 if isinstance(item, ast.StringLiteral):
-                    yield _Use(item, value, "contains", expr, True)
+                    yield _StringUse(item, value, "contains", expr, True)
         case ast.MatchExpression(value, regex):
-            yield _Use(regex, value, "match", expr)
+            yield _StringUse(regex, value, "match", expr)
         case ast.RawContainsExpression(node):
-            yield _Use(node, None, "raw", expr)
+            yield _StringUse(node, None, "raw", expr)
         case ast.ListExpression(items):
             for item in items:
                 if isinstance(item, ast.StringLiteral):
-                    yield _Use(item, None, "list", expr, True)
+                    yield _StringUse(item, None, "list", expr, True)
         case _:
             pass
 
@@ -114,7 +114,7 @@ def _rewritten(node: ast.StringLiteral, value: str) -> tuple[int, int, str]:
     return node.span.start, node.span.end, quoted(value)
 
 
-def _placeholders(text: Text, found: list[_Use]) -> None:
+def _placeholders(text: Text, found: list[_StringUse]) -> None:
     for use in found:
         value = use.node.value.strip()
         if value in ("...", "…") or foreign.PLACEHOLDER.fullmatch(value):
@@ -126,7 +126,7 @@ def _placeholders(text: Text, found: list[_Use]) -> None:
             )
 
 
-def _pipes(found: list[_Use]) -> Iterator[Repair]:
+def _pipes(found: list[_StringUse]) -> Iterator[Repair]:
     for use in found:
         if foreign.PIPE in use.node.value:
             value = use.node.value.replace(foreign.PIPE, "|")
@@ -137,7 +137,7 @@ def _pipes(found: list[_Use]) -> Iterator[Repair]:
 # Backslashes
 
 
-def _backslashes(text: Text, found: list[_Use]) -> Iterator[Repair]:
+def _backslashes(text: Text, found: list[_StringUse]) -> Iterator[Repair]:
     patterns = {use.node.span.start: use.node for use in found if use.how != "match"}
     regexes = {use.node.span.start: use.node for use in found if use.how == "match"}
     inside = any(_INSIDE.search(node.value) for node in patterns.values())
@@ -177,7 +177,7 @@ def _halved(value: str) -> str:
 # Lists in one string
 
 
-def _lists(found: list[_Use]) -> Iterator[Repair]:
+def _lists(found: list[_StringUse]) -> Iterator[Repair]:
     for use in found:
         node, value = use.node, use.node.value
         if use.listed or use.how not in ("=", "!=", "contains") or use.left is None:
@@ -200,7 +200,7 @@ def _lists(found: list[_Use]) -> Iterator[Repair]:
 # Patterns of other languages
 
 
-def _patterns(found: list[_Use]) -> Iterator[Repair]:
+def _patterns(found: list[_StringUse]) -> Iterator[Repair]:
     for use in found:
         value = use.node.value
         if use.how not in ("=", "!=", "in", "not in", "contains"):

@@ -36,7 +36,7 @@ This page is generated (`make docs`, or `carengine corpus RULES`).
 
 
 @frozen
-class Row:
+class CorpusRow:
     """A block: whether it executes, which repairs it took and how often, and what else there is to
     say."""
 
@@ -86,7 +86,7 @@ def corpus_report(rules: RuleSet, mistakes: Mistakes = lambda _rule: ()) -> str:
     return "\n".join(lines) + "\n"
 
 
-def report_rows(rules: RuleSet, mistakes: Mistakes = lambda _rule: ()) -> tuple[Row, ...]:
+def report_rows(rules: RuleSet, mistakes: Mistakes = lambda _rule: ()) -> tuple[CorpusRow, ...]:
     """The rows of the page, sorted by id."""
     rows = [_used(rule, mistakes) for rule in rules]
     rows += [_refused(item) for item in rules.refused if not _has_none(item)]
@@ -101,21 +101,21 @@ def _counted(found: Iterable[Diagnostic]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(Counter(x.code.id for x in found if x.code.id in REPAIRS).items()))
 
 
-def _used(rule: Rule, mistakes: Mistakes) -> Row:
+def _used(rule: Rule, mistakes: Mistakes) -> CorpusRow:
     repairs = _counted(rule.diagnostics)
     found = [item for item in ordered(mistakes(rule)) if item.severity is not Severity.NOTE]
     said = tuple(dict.fromkeys(f"{item.code.id}: {item.message}" for item in found))
     result = "after repairs" if repairs else "as published"
-    return Row(rule.id, rule.title, result, repairs, said)
+    return CorpusRow(rule.id, rule.title, result, repairs, said)
 
 
-def _refused(item: Refused) -> Row:
+def _refused(item: Refused) -> CorpusRow:
     errors = [found for found in item.diagnostics if found.severity is Severity.ERROR]
     said = tuple(dict.fromkeys(f"{found.code.id}: {found.message}" for found in errors))
-    return Row(item.id, item.title, "refused", _counted(item.diagnostics), said)
+    return CorpusRow(item.id, item.title, "refused", _counted(item.diagnostics), said)
 
 
-def _line(row: Row) -> str:
+def _line(row: CorpusRow) -> str:
     repairs = "<br>".join(
         f"{code} {codes.ALL[code].title}" + (f" (×{count})" if count > 1 else "")
         for code, count in row.repairs

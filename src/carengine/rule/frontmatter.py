@@ -91,7 +91,7 @@ def split(block: Block) -> FrontMatter:
     return FrontMatter(None, found.end(), (wrong,))
 
 
-class Fields:
+class FrontMatterFields:
     """A mapping's values, read as the kinds they should have; what is wrong is collected in
     ``found``."""
 
@@ -169,7 +169,7 @@ class Fields:
         return ()
 
 
-def metadata(fields: Fields) -> Metadata:
+def metadata(fields: FrontMatterFields) -> Metadata:
     """The metadata that ``.car`` files and CAR's own share."""
     return Metadata(
         title=fields.text("title"),
@@ -188,7 +188,7 @@ def metadata(fields: Fields) -> Metadata:
     )
 
 
-def techniques(fields: Fields, key: str) -> tuple[Technique, ...]:
+def techniques(fields: FrontMatterFields, key: str) -> tuple[Technique, ...]:
     """ATT&CK techniques: ids, or mappings with technique, subtechniques, tactics, coverage."""
     made = []
     for node in fields.items(key):
@@ -196,7 +196,7 @@ def techniques(fields: Fields, key: str) -> tuple[Technique, ...]:
             made.append(technique_of(node.text.strip()))
             wanted = node.text.strip()
         elif isinstance(node, yamltext.Mapping):
-            inner = Fields(node)
+            inner = FrontMatterFields(node)
             wanted = inner.text("technique")
             made.append(
                 Technique(
@@ -224,7 +224,7 @@ def technique_of(id_: str) -> Technique:
     return Technique(parent, (id_,) if dot else ())
 
 
-def examples(fields: Fields, folder: Path | None) -> tuple[Example, ...]:
+def examples(fields: FrontMatterFields, folder: Path | None) -> tuple[Example, ...]:
     """The examples a rule carries. Files are looked for beside the rule, and only there or below."""
     made = []
     for number, node in enumerate(fields.items("examples"), 1):
@@ -238,9 +238,9 @@ def examples(fields: Fields, folder: Path | None) -> tuple[Example, ...]:
 
 
 def _example(
-    node: yamltext.Mapping, number: int, folder: Path | None, fields: Fields
+    node: yamltext.Mapping, number: int, folder: Path | None, fields: FrontMatterFields
 ) -> Example | None:
-    inner = Fields(node)
+    inner = FrontMatterFields(node)
     inner.check_keys(("name", "match", "events", "file", "map"))
     fields.found += inner.found
     wanted = node.get("match")
@@ -272,7 +272,7 @@ def _example(
     )
 
 
-def _bad(fields: Fields, message: str, span: Span) -> None:
+def _bad(fields: FrontMatterFields, message: str, span: Span) -> None:
     fields.found.append(Diagnostic(codes.BAD_EXAMPLE, message, span))
 
 

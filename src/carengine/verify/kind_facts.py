@@ -10,7 +10,7 @@ from attrs import frozen
 from .. import ir
 from ..datamodel import model
 from ..engine import passes
-from ..evaluate import Alone, holds
+from ..evaluate import NoContext, holds
 from ..fieldmap import CarEvent, CarRow, find_maps
 from ..fieldmap import view as view_of
 from ..ir import Goal, Wish
@@ -21,7 +21,7 @@ from .kind_conditions import derived, merged, on_paths, paths_read
 from .logs import GivenFields
 from .witness import Event, Judge, find, smallest
 
-_ALONE = Alone()
+_NO_CONTEXT = NoContext()
 
 
 @frozen
@@ -73,7 +73,7 @@ class KindFacts:
         stage = ir.Stage((self.kind,), mine)
 
         def true(condition: ir.Condition, view: CarEvent) -> bool:
-            return holds(condition, CarRow(view), _ALONE) is True
+            return holds(condition, CarRow(view), _NO_CONTEXT) is True
 
         def judge(event: Event) -> bool:
             whole = self.completed(event)

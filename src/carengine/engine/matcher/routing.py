@@ -27,12 +27,12 @@ from typing import Any, Generic, TypeVar, assert_never
 from attrs import evolve, frozen
 
 from ... import ir
-from ...evaluate import Alone, RawRow, decided, holds
+from ...evaluate import NoContext, RawRow, decided, holds
 from ...fieldmap import FieldMap, Get, getter, outcomes
 from ...values import is_null
 from .columns import opaque_paths, paths_in, single_value
 
-_ALONE = Alone()
+_NO_CONTEXT = NoContext()
 
 _MOST_NODES = 5_000
 _MOST_ROUTES = 5_000
@@ -273,7 +273,7 @@ class Router(Generic[T]):
 
     def _by_conditions(self, event: Mapping[str, Any]) -> Leaf[T]:
         row = RawRow(event)
-        holding = [n for n, c in enumerate(self._conditions) if holds(c, row, _ALONE) is True]
+        holding = [n for n, c in enumerate(self._conditions) if holds(c, row, _NO_CONTEXT) is True]
         leaf: Leaf[T] = Leaf()
         leaf.target = self._target(self._route_of(frozenset(holding)))
         return leaf
@@ -316,7 +316,7 @@ class Router(Generic[T]):
         null = is_null(value)
         outcome = (
             null,
-            *(holds(_about(atom, ir.Raw(("",))), row, _ALONE) for atom in node.atoms),
+            *(holds(_about(atom, ir.Raw(("",))), row, _NO_CONTEXT) for atom in node.atoms),
         )
         following = node.by_outcome.get(outcome)
         if following is None:
@@ -549,7 +549,9 @@ def _past(atom: ir.Condition, beginning: ir.Value) -> ir.Condition:
     assert value is not None
     made = _about(atom, _after_null(value, beginning))
     value = single_value(made)
-    return ir.Truth(holds(made, RawRow({}), _ALONE)) if isinstance(value, ir.Constant) else made
+    return (
+        ir.Truth(holds(made, RawRow({}), _NO_CONTEXT)) if isinstance(value, ir.Constant) else made
+    )
 
 
 def _most_asked(conditions: Iterable[ir.Condition], event: Mapping[str, Any]) -> ir.Value | None:

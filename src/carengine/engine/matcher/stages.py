@@ -26,7 +26,7 @@ from typing import Any, Protocol, assert_never
 from attrs import define, field, frozen
 
 from ... import ir
-from ...evaluate import Alone, holds
+from ...evaluate import NoContext, holds
 from ...fieldmap import Get, Lowered, getter, walker
 from ...pattern import Pattern
 from ...regex import literals
@@ -61,7 +61,7 @@ try:
 except ImportError:
     dumps = None  # type: ignore[assignment]
 
-_ALONE = Alone()
+_NO_CONTEXT = NoContext()
 
 # After how many events anchors are first looked over, and by how much later each next time.
 _FIRST_REVIEW = 512
@@ -565,7 +565,7 @@ class ClassMatcher:
         if value is None:
 
             def by_reference(context: EventContext) -> bool:
-                return holds(atom, ContextRow(context.event, context), _ALONE) is wanted
+                return holds(atom, ContextRow(context.event, context), _NO_CONTEXT) is wanted
 
             return _Compiled(by_reference, ())
         index, bit = self._bit(atom, value)

@@ -26,7 +26,7 @@ from typing import Any, assert_never
 from attrs import evolve, field, frozen
 
 from ... import ir
-from ...evaluate import Alone, RawRow, all_of, any_of, holds, negation, value_of
+from ...evaluate import NoContext, RawRow, all_of, any_of, holds, negation, value_of
 from ...fieldmap import (
     CarEvent,
     CarRow,
@@ -48,7 +48,7 @@ from ..engine import Engine
 from ..match import Match, Origin
 from ..streams import StreamOptions
 
-_ALONE = Alone()
+_NO_CONTEXT = NoContext()
 # How much of a list of patterns, and of a text, a line shows.
 _PATTERNS = 6
 _TEXT = 200
@@ -345,7 +345,7 @@ def _decisive(node: Node) -> Node:
 
 def _atom(condition: ir.Condition, seen: _Seen) -> Node:
     row = CarRow(seen.event)
-    verdict = holds(condition, row, _ALONE)
+    verdict = holds(condition, row, _NO_CONTEXT)
     inner = condition.item if isinstance(condition, ir.Not) else condition
     values = ir.values_of(inner)
     operands = tuple(_operand(value, seen) for value in values if not _is_fixed(value))
@@ -363,7 +363,7 @@ def _operand(value: ir.Value, seen: _Seen) -> Operand:
         return ir.Constant(None) if found is None else found
 
     lowered = ir.rewrite_value(value, native)
-    found = value_of(value, CarRow(seen.event), _ALONE)
+    found = value_of(value, CarRow(seen.event), _NO_CONTEXT)
     unmapped = lowered == ir.Constant(None)
     return Operand(value_text(value), "" if unmapped else value_text(lowered), _shown(value, found))
 
@@ -378,7 +378,7 @@ def _reason(
 ) -> str:
     """Why an atom comes to its verdict, in a sentence."""
     row = CarRow(seen.event)
-    found = [value_of(value, row, _ALONE) for value in values]
+    found = [value_of(value, row, _NO_CONTEXT) for value in values]
     match condition:
         case ir.Truth():
             return "this is so for every event"
@@ -387,7 +387,7 @@ def _reason(
         case ir.Rank():
             return "other events of the run decide this"
         case ir.Not(ir.IsNull(value)) | ir.IsNull(value):
-            if is_null(found[0] if found else value_of(value, row, _ALONE)):
+            if is_null(found[0] if found else value_of(value, row, _NO_CONTEXT)):
                 return _absence(value, seen)
             return "it is there"
         case _:
@@ -453,7 +453,7 @@ def _absence(value: ir.Value, seen: _Seen) -> str:
             text = row.raw(raw.path)
             if isinstance(text, str) and text in raw.empty:
                 return f"null: {value_text(raw)} is {_quoted(text)}, which here means not known"
-        if is_null(value_of(wanted, CarRow(seen.event), _ALONE)):
+        if is_null(value_of(wanted, CarRow(seen.event), _NO_CONTEXT)):
             return f"null: {_cut(value_text(expression))} gives nothing"
     return "null"
 

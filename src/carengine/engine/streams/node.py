@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ... import ir
-from ...evaluate import Surroundings, holds, value_of
+from ...evaluate import EvalContext, holds, value_of
 from ...rule import Rule
 from .bounds import conjuncts
 from .memory import Bucket, Memory
@@ -41,7 +41,7 @@ from .rows import (
 )
 
 
-class Around(Surroundings, Protocol):
+class Around(EvalContext, Protocol):
     """What nodes see of the session they are in."""
 
     memory: Memory
@@ -139,7 +139,7 @@ class Leaf(Node):
 
     name = "search"
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: EvalContext) -> None:
         super().__init__()
         self._around = around
         self._last: Occurrence | None = None
@@ -165,7 +165,7 @@ class Leaf(Node):
         self.emit(row)
 
 
-def row_of_stage(stage: ir.Stage, occurrence: Occurrence, around: Surroundings) -> Row:
+def row_of_stage(stage: ir.Stage, occurrence: Occurrence, around: EvalContext) -> Row:
     """The row of an event in a stream, with what the stream assigns or selects."""
     row: Row = EventRow(occurrence)
     if not stage.assigned and stage.columns is None:
@@ -183,7 +183,7 @@ class FilterNode(Node):
 
     name = "filter"
 
-    def __init__(self, condition: ir.Condition, lag: float, around: Surroundings) -> None:
+    def __init__(self, condition: ir.Condition, lag: float, around: EvalContext) -> None:
         super().__init__()
         self._condition, self.lag, self._around = condition, lag, around
 
@@ -196,7 +196,7 @@ class ChangeNode(Node):
     """An assignment or a projection: one row out for each row in."""
 
     def __init__(
-        self, plan: ir.Assign | ir.Project | ir.Aggregated, lag: float, around: Surroundings
+        self, plan: ir.Assign | ir.Project | ir.Aggregated, lag: float, around: EvalContext
     ) -> None:
         super().__init__()
         self.name = "assignment" if isinstance(plan, ir.Assign) else "selection"
@@ -208,7 +208,7 @@ class ChangeNode(Node):
 
 
 def change_of(
-    plan: ir.Assign | ir.Project | ir.Aggregated, around: Surroundings
+    plan: ir.Assign | ir.Project | ir.Aggregated, around: EvalContext
 ) -> Callable[[Row], Row]:
     """What an assignment or a projection makes of a row."""
     match plan:
@@ -355,7 +355,7 @@ def _looked_up(part: ir.Condition | ir.Value) -> Iterator[tuple[ir.Value, ir.Typ
 
 
 class _EarliestNow:
-    """Surroundings in which the reference time is the earliest that it can still be."""
+    """EvalContext in which the reference time is the earliest that it can still be."""
 
     def __init__(self, now: int | None) -> None:
         self._now = now

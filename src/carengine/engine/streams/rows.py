@@ -24,7 +24,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ... import ir
-from ...evaluate import Surroundings, as_time, value_of
+from ...evaluate import EvalContext, as_time, value_of
 from ...fieldmap import CarEvent, CarRow
 from ...pattern import fold
 from ...rule import Rule
@@ -323,7 +323,7 @@ def _text_of_mapping(value: Any) -> str:
 # What projections and outputs make of rows
 
 
-def assigned(row: Row, name: str, value: ir.Value, around: Surroundings) -> Row:
+def assigned(row: Row, name: str, value: ir.Value, around: EvalContext) -> Row:
     """The row with a field added or replaced."""
     made = value_of(value, row, around)
     timed = ir.type_of(value) is ir.Type.TIME
@@ -347,7 +347,7 @@ def times_of(columns: Sequence[ir.Column]) -> frozenset[str]:
 
 
 def projected(
-    row: Row, columns: Sequence[ir.Column], times: frozenset[str], around: Surroundings
+    row: Row, columns: Sequence[ir.Column], times: frozenset[str], around: EvalContext
 ) -> Row:
     """The row of a projection, or of an aggregation over a group. Fields that are not selected are
     gone."""

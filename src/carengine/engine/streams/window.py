@@ -23,7 +23,7 @@ from typing import Any
 from attrs import define, field
 
 from ... import ir
-from ...evaluate import Surroundings, holds, value_of
+from ...evaluate import EvalContext, holds, value_of
 from ...values import elements
 from .aggregates import moment_of, number_in, percentile_of
 from .memory import Bucket, Memory
@@ -44,7 +44,7 @@ class _Member:
 class _Tally:
     """A column of a window that is kept up to date while rows enter and leave it."""
 
-    def __init__(self, aggregate: ir.Aggregate, around: Surroundings) -> None:
+    def __init__(self, aggregate: ir.Aggregate, around: EvalContext) -> None:
         self._function, self._value, self._around = aggregate.function, aggregate.value, around
         self._type = ir.Type.ANY if self._value is None else ir.type_of(self._value)
         self._argument = 50 if aggregate.argument is None else aggregate.argument

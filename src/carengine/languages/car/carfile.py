@@ -23,7 +23,7 @@ def read(source: Source, *, folder: Path | None = None, lenient: bool = False) -
     """
     block = Block.whole(source)
     front = frontmatter.split(block)
-    fields = frontmatter.Fields(front.root)
+    fields = frontmatter.FrontMatterFields(front.root)
     fields.check_keys(frontmatter.KEYS)
     about = frontmatter.metadata(fields)
     shown = frontmatter.examples(fields, folder)
@@ -50,13 +50,13 @@ def read(source: Source, *, folder: Path | None = None, lenient: bool = False) -
     ]
 
 
-def _publication(fields: frontmatter.Fields, body: Block) -> Publication:
+def _publication(fields: frontmatter.FrontMatterFields, body: Block) -> Publication:
     """What a page of the rule shows beside its program. The program itself is its one
     implementation."""
     node = fields.node("implementation")
     name = description = ""
     if isinstance(node, yamltext.Mapping):
-        inner = frontmatter.Fields(node)
+        inner = frontmatter.FrontMatterFields(node)
         inner.check_keys(("name", "description"))
         name, description = inner.text("name"), inner.text("description")
         fields.found += inner.found

@@ -85,7 +85,7 @@ def read(source: Source, *, folder: Path | None = None) -> list[Draft]:
     if not isinstance(root, yamltext.Mapping):
         wrong = Diagnostic(codes.BAD_FRONT_MATTER, "an analytic is a mapping of keys", root.span)
         return [_refused(source, (wrong,))]
-    fields = frontmatter.Fields(root)
+    fields = frontmatter.FrontMatterFields(root)
     fields.check_keys(_KEYS)
     node = fields.node("id")
     place = root.span if node is None else node.span
@@ -119,8 +119,10 @@ def _refused(source: Source, said: tuple[Diagnostic, ...]) -> Draft:
     return Draft(stem_of(source.name), Metadata(), program, block, said)
 
 
-def _metadata(fields: frontmatter.Fields) -> Metadata:
-    techniques = (frontmatter.Fields(item) for item in mappings(fields, "d3fend_mappings"))
+def _metadata(fields: frontmatter.FrontMatterFields) -> Metadata:
+    techniques = (
+        frontmatter.FrontMatterFields(item) for item in mappings(fields, "d3fend_mappings")
+    )
     d3fend = [found for item in techniques if (found := item.text("id"))]
     return Metadata(
         title=fields.text("title"),
@@ -134,9 +136,9 @@ def _metadata(fields: frontmatter.Fields) -> Metadata:
     )
 
 
-def _implementations(fields: frontmatter.Fields) -> Iterator[Implementation]:
+def _implementations(fields: frontmatter.FrontMatterFields) -> Iterator[Implementation]:
     for node in mappings(fields, "implementations"):
-        inner = frontmatter.Fields(node)
+        inner = frontmatter.FrontMatterFields(node)
         code = inner.node("code")
         if code is not None and not isinstance(code, yamltext.Scalar):
             inner.wrong("code is a text", code.span)
@@ -153,7 +155,9 @@ def _implementations(fields: frontmatter.Fields) -> Iterator[Implementation]:
 
 
 def _examples(
-    fields: frontmatter.Fields, true_positives: tuple[TruePositive, ...], folder: Path | None
+    fields: frontmatter.FrontMatterFields,
+    true_positives: tuple[TruePositive, ...],
+    folder: Path | None,
 ) -> Iterator[Example]:
     """The event files of true positives as examples; nothing where their folder is not there."""
     events = None if folder is None else folder.parent / "true_positives"
@@ -187,7 +191,7 @@ def _events_of(folder: Path, name: str) -> list[dict[str, object]]:
     return found
 
 
-def _references(fields: frontmatter.Fields) -> Iterator[Reference]:
+def _references(fields: frontmatter.FrontMatterFields) -> Iterator[Reference]:
     for node in fields.items("data_model_references"):
         text = node.text.strip() if isinstance(node, yamltext.Scalar) else ""
         parts = text.split("/")

@@ -92,7 +92,7 @@ def read(source: Source) -> list[Draft]:
     """The rules of a page, one for each pseudocode implementation; none gives one refused draft."""
     whole = Block.whole(source)
     front = frontmatter.split(whole)
-    fields = frontmatter.Fields(front.root)
+    fields = frontmatter.FrontMatterFields(front.root)
     fields.check_keys(_PAGE_KEYS)
     titled = _ID.match(fields.text("title"))
     id_ = titled[1] if titled else stem_of(source.name)

@@ -106,7 +106,7 @@ def pseudocode(implementations: Sequence[Implementation]) -> tuple[Block, ...]:
     )
 
 
-def mappings(fields: frontmatter.Fields, key: str) -> Iterator[yamltext.Mapping]:
+def mappings(fields: frontmatter.FrontMatterFields, key: str) -> Iterator[yamltext.Mapping]:
     """The items of a list of mappings; what is none is an error."""
     for node in fields.items(key):
         if isinstance(node, yamltext.Mapping):
@@ -115,20 +115,20 @@ def mappings(fields: frontmatter.Fields, key: str) -> Iterator[yamltext.Mapping]
             fields.wrong(f"{key} is a list of mappings", node.span)
 
 
-def read_unit_tests(fields: frontmatter.Fields) -> Iterator[UnitTest]:
+def read_unit_tests(fields: frontmatter.FrontMatterFields) -> Iterator[UnitTest]:
     """The items of ``unit_tests``."""
     for node in mappings(fields, "unit_tests"):
-        inner = frontmatter.Fields(node)
+        inner = frontmatter.FrontMatterFields(node)
         yield UnitTest(
             inner.text("description"), inner.texts("configurations"), inner.texts("commands")
         )
         fields.found += inner.found
 
 
-def read_true_positives(fields: frontmatter.Fields) -> Iterator[TruePositive]:
+def read_true_positives(fields: frontmatter.FrontMatterFields) -> Iterator[TruePositive]:
     """The items of ``true_positives``."""
     for node in mappings(fields, "true_positives"):
-        inner = frontmatter.Fields(node)
+        inner = frontmatter.FrontMatterFields(node)
         yield TruePositive(
             inner.text("source"),
             inner.text("description"),

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from ... import ir, yamltext
 from ...diagnostics import Block, CarError, Diagnostic, Fix, Source, Span, codes
-from ...rule.frontmatter import LEVELS, STATUSES, Fields, technique_of
+from ...rule.frontmatter import LEVELS, STATUSES, FrontMatterFields, technique_of
 from ...rule.model import Metadata
 
 _MARK = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
@@ -48,9 +48,9 @@ class Document:
         return self.block.source.name
 
     @property
-    def fields(self) -> Fields:
+    def fields(self) -> FrontMatterFields:
         """The document's keys, with findings of their own."""
-        return Fields(self.root)
+        return FrontMatterFields(self.root)
 
     @property
     def id(self) -> str:
@@ -279,7 +279,7 @@ def log_source(document: Document) -> tuple[SigmaLogSource | None, tuple[Diagnos
         place = document.place if node is None else node.span
         message = "the log source is missing" if node is None else "a log source is a mapping"
         return None, (Diagnostic(codes.BAD_SIGMA, message, place),)
-    fields = Fields(node)
+    fields = FrontMatterFields(node)
     parts = [fields.text(key).lower() for key in ("product", "category", "service")]
     if fields.found:
         return None, tuple(Diagnostic(codes.BAD_SIGMA, f.message, f.span) for f in fields.found)
@@ -291,7 +291,7 @@ def log_source(document: Document) -> tuple[SigmaLogSource | None, tuple[Diagnos
 
 def _platforms(document: Document) -> tuple[str, ...]:
     node = document.root.get("logsource")
-    product = Fields(node).text("product") if isinstance(node, yamltext.Mapping) else ""
+    product = FrontMatterFields(node).text("product") if isinstance(node, yamltext.Mapping) else ""
     return (product,) if product else ()
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from ... import ir
-from ...evaluate import Alone, RawRow, holds
+from ...evaluate import NoContext, RawRow, holds
 from ...pattern import Pattern
 
 _LEVELS = (
@@ -26,7 +26,7 @@ _LEVELS = (
     ("System", "S-1-16-16384"),
 )
 _FIELDS = frozenset({"integritylevel", "mandatorylabel"})
-_ALONE = Alone()
+_NO_CONTEXT = NoContext()
 
 
 def with_spellings(field: ir.Field, condition: ir.Condition) -> ir.Condition:
@@ -59,4 +59,4 @@ def _holds(field: ir.Field, condition: ir.Condition, text: str) -> bool:
     fixed = ir.rewrite_condition(
         condition, lambda value: ir.Constant(text) if value == field else value
     )
-    return holds(fixed, RawRow({}), _ALONE) is True
+    return holds(fixed, RawRow({}), _NO_CONTEXT) is True

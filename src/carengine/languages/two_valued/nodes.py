@@ -20,7 +20,7 @@ from typing import Any as Anything
 from attrs import evolve, frozen
 
 from ... import ir
-from ...evaluate import Alone, RawRow, holds
+from ...evaluate import NoContext, RawRow, holds
 from ...values import is_null
 from ..translation import Findings
 
@@ -169,4 +169,4 @@ def holds_for(condition: TwoValued, event: Mapping[str, Anything]) -> bool:
         case IsPresent(field):
             return not is_null(RawRow(event).raw(field.path))
         case AtomHolds(atom):
-            return holds(atom, RawRow(event), Alone()) is True
+            return holds(atom, RawRow(event), NoContext()) is True

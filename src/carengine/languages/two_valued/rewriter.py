@@ -16,7 +16,7 @@ from typing import assert_never
 from attrs import evolve
 
 from ... import ir
-from ...evaluate import Alone, RawRow, holds, is_fixed
+from ...evaluate import NoContext, RawRow, holds, is_fixed
 from ...pattern import Pattern
 from ...values import number_of, text_of
 from .. import map_functions
@@ -161,7 +161,7 @@ class TwoValuedRewriter:
         match value:
             case ir.Constant() | ir.Moment() | ir.Duration():
                 fixed = evolve(atom, value=value)
-                return Const(holds(fixed, RawRow({}), Alone()) is True)
+                return Const(holds(fixed, RawRow({}), NoContext()) is True)
             case ir.Raw():
                 return self._of_raw(atom, value)
             case ir.Call():
@@ -184,7 +184,7 @@ class TwoValuedRewriter:
         made = evolve(atom, value=plain)
         if isinstance(made, ir.Match) and not made.patterns:
             return Const(False)
-        hit = [t for t in value.empty if holds(made, RawRow(_nested(plain.path, t)), Alone())]
+        hit = [t for t in value.empty if holds(made, RawRow(_nested(plain.path, t)), NoContext())]
         if not hit:
             return AtomHolds(made)
         texts = tuple(Pattern.literal(text, cased=True) for text in hit)
@@ -195,7 +195,7 @@ class TwoValuedRewriter:
             return Const(False)
         if is_fixed(left) and is_fixed(right):
             fixed = evolve(atom, left=left, right=right)
-            return Const(holds(fixed, RawRow({}), Alone()) is True)
+            return Const(holds(fixed, RawRow({}), NoContext()) is True)
         if is_fixed(left):
             left, right = right, left
             atom = evolve(atom, relation=atom.relation.mirrored)
