@@ -22,6 +22,7 @@ from ..diagnostics import Block, Diagnostic, Span, codes
 from ..ir import Relation
 from ..pattern import Pattern
 from ..syntax import END, Token, TokenCursor
+from ..values import network_of
 from .query import unsupported, wrong
 
 _MAX_TEXT = 100_000
@@ -79,6 +80,9 @@ class SearchDialect:
     brackets: str
     sources: frozenset[str]
     saved: frozenset[str]
+    segments: bool = False
+    """Whether a term stands for whole words of the event, and a value like ``10.0.0.0/8`` for the
+    addresses in it."""
 
 
 _SIGNS = ("!=", "<=", ">=", "=", "<", ">", "(", ")", "[", "]", ",", "|")
@@ -281,6 +285,10 @@ class TermReader:
         text = text.replace("?", "[?]").strip()
         if text.strip("*") == "":
             return ir.Truth(True)
+        if self.dialect.segments:
+            expression = segment_expression(text.replace("[?]", "?"))
+            if expression is not None:
+                return ir.RawRegex(expression, False, True, False, self.span(token))
         return ir.RawMatch((Pattern(f"*{text}*"),), self.span(token))
 
     def _name(self, token: Token) -> ir.Field:
@@ -324,13 +332,20 @@ class TermReader:
 
     def _equal(self, value: ir.Field, texts: tuple[str, ...], span: Span) -> ir.Condition:
         numbers = [text for text in texts if _NUMBER.fullmatch(text)]
-        patterns = [Pattern(text.replace("?", "[?]")) for text in texts if text not in numbers]
+        networks = [text for text in texts if self.dialect.segments and _is_network(text)]
+        patterns = [
+            Pattern(text.replace("?", "[?]"))
+            for text in texts
+            if text not in numbers and text not in networks
+        ]
         made: list[ir.Condition] = [
             ir.Compare(value, Relation.EQUAL, ir.Constant(_number(text)), span=span)
             for text in dict.fromkeys(numbers)
         ]
         if patterns:
             made.append(ir.Match(value, tuple(patterns), span))
+        if networks:
+            made.append(ir.InNetwork(value, tuple(dict.fromkeys(networks)), span))
         return made[0] if len(made) == 1 else ir.Or(tuple(made))
 
     def _listed(self, name: Token) -> ir.Condition:
@@ -367,6 +382,40 @@ class TermReader:
         self.sourced += 1
         message = f"{name.text} says where the data lies, and nothing about an event"
         self.said.append(Diagnostic(codes.DATA_SOURCE, message, self.span(name, value)))
+
+
+# Splunk cuts events into words at these characters, and words at the minor ones again
+# (segmenters.conf, "indexing"); a term is found where it begins and ends at such a place.
+_BREAKERS = "[]<>(){}|!;,'\"*\n\r \t&?+/:=@.-$#%\\_"
+_ESCAPED_BREAKERS = "%21|%26|%2526|%3B|%7C|%20|%2B|%3D|%2520|%5D|%5B|%3A|%0A|%2C|%28|%29"
+_BREAKER = "[" + "".join(rf"\x{{{ord(c):x}}}" for c in _BREAKERS) + "]"
+
+
+def segment_expression(text: str) -> str | None:
+    r"""The expression that finds a term of Splunk's in an event: as whole words, but for a star at
+    an end of it. None where that is no more than that the text is somewhere in it.
+
+    >>> segment_expression("*procdump*") is None
+    True
+    """
+    core = text.strip("*")
+    before = not text.startswith("*") and core[0] not in _BREAKERS
+    after = not text.endswith("*") and core[-1] not in _BREAKERS
+    if not before and not after:
+        return None
+    inner = ".*".join(
+        "".join(c if c.isalnum() and c.isascii() else rf"\x{{{ord(c):x}}}" for c in part)
+        for part in re.split(r"\*+", core)
+    )
+    start = rf"(?:\A|{_BREAKER}|{_ESCAPED_BREAKERS})" if before else ""
+    return start + inner + (rf"(?:\z|{_BREAKER})" if after else "")
+
+
+_NETWORK = re.compile(r"[0-9A-Fa-f.:]+/\d{1,3}")
+
+
+def _is_network(text: str) -> bool:
+    return _NETWORK.fullmatch(text) is not None and network_of(text) is not None
 
 
 def _number(text: str) -> int | float:

@@ -104,16 +104,24 @@ _SEVERAL = {
 }
 
 
+# Blanks and comments. Each way to go on begins with a character of its own, so that reading takes
+# time in proportion to the text.
+_BETWEEN = re.compile(r"(?:\s|//[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*")
+_SEVERAL_FIRST = re.compile(
+    rf"{_BETWEEN.pattern}(sequence|join|sample)\b(?!{_BETWEEN.pattern}where\b)"
+)
+
+
 def _parsed(block: Block) -> Node:
     from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
     text = block.text
     if len(text) > _MAX_TEXT:
         raise wrong(f"the query is longer than {_MAX_TEXT} characters", block.span(0, 0))
-    first = re.match(r"\s*(sequence|join|sample)\b(?!\s+where\b)", text)
+    first = _SEVERAL_FIRST.match(text)
     if first:
         raise unsupported(_SEVERAL[first[1]], block.span(first.start(1), first.end(1)))
-    if not text.strip():
+    if _BETWEEN.fullmatch(text):
         raise wrong("the query is empty", block.span(0, 0))
     try:
         return _grammar().parse(text)
@@ -162,11 +170,13 @@ class EqlReader:
         children = list(tree.children)
         plan: ir.Plan = native_search(LANGUAGE)
         type_: ir.Condition = ir.Truth(True)
-        if _is_token(children[0], "NAME"):
+        if len(children) > 1 and _is_token(children[1], "WHERE"):
             name = children.pop(0)
             children.pop(0)
             if str(name) != "any":
-                pattern = Pattern.literal(str(name))
+                # In quotes `any` is a category like any other.
+                plain = _is_token(name, "NAME")
+                pattern = Pattern.literal(str(name) if plain else str(self._constant(name)))
                 type_ = ir.Match(ir.Field("event_type"), (pattern,), self.span(name))
         pipes = [c for c in children if not _is_token(c) and c.data == "pipe"]
         [expression] = [c for c in children if _is_token(c) or c.data != "pipe"]

@@ -57,6 +57,7 @@ DIALECT = SearchDialect(
     "()",
     frozenset({"index", "sourcetype", "source", "splunk_server"}),
     frozenset({"eventtype", "tag", "earliest", "latest", "savedsearch"}),
+    segments=True,
 )
 
 _AGGREGATES = {
@@ -109,6 +110,10 @@ class CommandReader:
         # Fields that `eval` computed in a way that cannot be read, with the refusals that their use
         # deserves.
         self.opaque: dict[str, Refusal] = {}
+        # When a field is there that `rex` took out of another, and what `eval` made of that: the
+        # condition, and the texts that stand for true and false.
+        self.captured: dict[str, ir.Condition] = {}
+        self.flags: dict[str, tuple[ir.Condition, str, str]] = {}
         self.ordered = False
 
     def query(self) -> ir.Plan:
@@ -152,7 +157,7 @@ class CommandReader:
 
     def _searched(self, plan: ir.Plan) -> ir.Plan:
         first = self.terms.cursor.next
-        condition = ir.simplify(of_raw_text(self.terms.search()))
+        condition = ir.simplify(of_raw_text(self._of_captures(self.terms.search())))
         return ir.Filter(plan, condition, self._since(first))
 
     def _without_prefix(self, plan: ir.Plan, prefix: str, name: Token) -> ir.Plan:
@@ -173,7 +178,7 @@ class CommandReader:
         """``where EXPRESSION``."""
         start, end = self._rest()
         reader = ExpressionReader(self.terms.block, start, end)
-        condition = ir.simplify(reader.whole_condition())
+        condition = ir.simplify(self._of_captures(reader.whole_condition()))
         self.terms.said += reader.said
         return ir.Filter(plan, condition, self._since(name))
 
@@ -197,6 +202,61 @@ class CommandReader:
             made = ir.Not(ir.IsTrue(made))
         return ir.Filter(plan, made, self._since(name))
 
+    def rex(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``rex field=FIELD "(?<NAME>expression)"``: of the text that it takes out of a field, only
+        that there is one is used.
+
+        pySigma's backend writes so what is an alternative to something else (its
+        ``SplunkDeferredORRegularExpression``)::
+
+            rex field=Image "(?<ImageMatch>a.c)"
+            | eval ImageCondition=if(isnotnull(ImageMatch), "true", "false")
+            | search ImageCondition="true" OR User="x"
+        """
+        terms = self.terms
+        of = "_raw"
+        while terms.cursor.next.kind == "word":
+            option = terms.cursor.take()
+            if option.text not in ("field", "max_match") or not terms.sign("="):
+                raise unsupported("`rex` of this form", terms.span(name, option))
+            terms.cursor.take()
+            value = terms.cursor.take()
+            if option.text == "field":
+                of = value.text
+        token = terms.cursor.take()
+        if token.kind != "string":
+            raise wrong("an expression is missing here", terms.span(token))
+        text = terms.block.text[token.start + 1 : token.end - 1].replace('\\"', '"')
+        span = terms.span(name, token)
+        names, expression = _captures(text)
+        if not names:
+            raise unsupported("`rex` with a part that need not be there, or without names", span)
+        test = of_raw_text(regex_test(ir.Field(of), expression, span, cased=True))
+        for captured in names:
+            self.captured[captured] = test
+            self.flags.pop(captured, None)
+            self.opaque[captured] = unsupported("the text that `rex` takes out of a field", span)
+        return plan
+
+    def _of_captures(self, condition: ir.Condition) -> ir.Condition:
+        """The condition with tests of what `rex` gave as tests of what it read."""
+        return ir.map_atoms(condition, self._of_capture)
+
+    def _of_capture(self, atom: ir.Atom) -> ir.Condition:
+        match atom:
+            case ir.IsNull(ir.Field(name)) if name in self.captured:
+                return ir.Not(ir.IsTrue(self.captured[name]))
+            case ir.IsNull(ir.Field(name)) if name in self.flags:
+                return ir.Truth(False)
+            case ir.Match(ir.Field(name), patterns) if name in self.flags:
+                condition, yes, no = self.flags[name]
+                is_yes, is_no = (any(p.matches(text) for p in patterns) for text in (yes, no))
+                if is_yes == is_no:
+                    return ir.Truth(is_yes)
+                return ir.IsTrue(condition) if is_yes else ir.Not(ir.IsTrue(condition))
+            case _:
+                return atom
+
     def eval(self, plan: ir.Plan, name: Token) -> ir.Plan:
         """``eval field=EXPRESSION``, several between commas."""
         while True:
@@ -211,6 +271,15 @@ class CommandReader:
 
     def _computed(self, plan: ir.Plan, target: Token, name: Token) -> ir.Plan:
         start, end = self._rest(",")
+        asked = _WHETHER_CAPTURED.fullmatch(self.terms.block.text, start, end)
+        if asked and asked[2] in self.captured:
+            there: ir.Condition = ir.IsTrue(self.captured[asked[2]])
+            condition = there if asked[1].lower() == "isnotnull" else ir.Not(there)
+            self.flags[target.text] = (condition, asked[3], asked[4])
+            self.opaque[target.text] = unsupported("a text that is computed", self._since(target))
+            return plan
+        self.captured.pop(target.text, None)
+        self.flags.pop(target.text, None)
         reader = ExpressionReader(self.terms.block, start, end)
         try:
             value = reader.whole_value()
@@ -335,6 +404,11 @@ class CommandReader:
         self, plan: ir.Plan, columns: list[ir.Column], keys: list[str], name: Token
     ) -> ir.Plan:
         span = self._since(name)
+        counted = any(_is_distinct_count(column.value) for column in columns)
+        if keys or counted:
+            named = " and ".join(["`by`"] * bool(keys) + ["`dc`"] * bool(counted))
+            message = f"Splunk heeds case in {named}; here `Ann` and `ann` are one value"
+            self.terms.said.append(Diagnostic(codes.FOREIGN_NEAR, message, span))
         fields = tuple(ir.Field(key) for key in keys)
         group = ir.Group((plan,), fields, None, span)
         shown = tuple(ir.Column(key, ir.Field(key)) for key in keys)
@@ -430,6 +504,63 @@ class CommandReader:
 _DROPPED = re.compile(r"""`drop_dm_object_name\(["']?(\w+)["']?\)`""")
 
 
+# Whether a field is there, as a text for each answer.
+_WHETHER_CAPTURED = re.compile(
+    r'\s*if\s*\(\s*(isnotnull|isnull)\s*\(\s*([\w.]+)\s*\)\s*,\s*"([^"\\]*)"\s*,\s*"([^"\\]*)"\s*\)\s*',
+    re.IGNORECASE,
+)
+_REX_TOKEN = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\(\?P?<(?P<name>[A-Za-z_]\w*)>|[()|]", re.DOTALL
+)
+_MAY_LACK = re.compile(r"[?*]|\{0")
+
+
+def _captures(text: str) -> tuple[list[str], str]:
+    """The names of an expression's groups, and the expression without names; no names where one of
+    them may be without a text although the expression is found.
+
+    >>> _captures("(?<aMatch>x.*y)")
+    (['aMatch'], 'x.*y')
+    >>> _captures("(?<a>x)|(?<b>y)")[0]
+    []
+    """
+    named: list[tuple[str, tuple[int, ...]]] = []
+    plain: list[str] = []
+    # Groups by where they begin; the whole expression is -1.
+    around = [-1]
+    unsure: set[int] = set()
+    at = 0
+    whole = False
+    for token in _REX_TOKEN.finditer(text):
+        plain.append(text[at : token.start()])
+        at = token.end()
+        piece = token[0]
+        if token["name"]:
+            # What is an alternative within the group itself leaves it there.
+            named.append((token["name"], (*around, ~token.start() - 1)))
+            piece = "(?:"
+        if piece.startswith("("):
+            around.append(token.start())
+        elif piece == ")" and len(around) > 1:
+            start = around.pop()
+            whole = start == 0 and at == len(text)
+            if _MAY_LACK.match(text, at):
+                unsure |= {start, ~start - 1}
+        elif piece == "|":
+            unsure.add(around[-1])
+        plain.append(piece)
+    plain.append(text[at:])
+    made = "".join(plain)
+    if whole and named and named[0][1] == (-1, -2):
+        made = made.removeprefix("(?:")[:-1]
+    certain = not any(place in unsure for _, places in named for place in places)
+    return ([name for name, _ in named] if certain else []), made
+
+
+def _is_distinct_count(value: ir.Value) -> bool:
+    return isinstance(value, ir.Aggregate) and value.function == "distinct_count"
+
+
 def _computes_text(value: ir.Value) -> bool:
     """Whether a value is made by functions that only expressions of Splunk's have."""
     match value:
@@ -447,6 +578,7 @@ _COMMANDS: dict[str, Callable[[CommandReader, ir.Plan, Token], ir.Plan]] = {
     "search": CommandReader.search,
     "where": CommandReader.where,
     "regex": CommandReader.regex,
+    "rex": CommandReader.rex,
     "eval": CommandReader.eval,
     "table": CommandReader.fields,
     "fields": CommandReader.fields,
