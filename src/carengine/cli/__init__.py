@@ -14,8 +14,9 @@ is imported when its command is called, and no other.
 
 Results go to standard output, everything else to standard error. The exit status is one of
 ``status``: 0 done, 1 findings where asked to fail on them, 2 a rule or usage error, 3 unreadable
-input, 70 a process of the run was lost, 130 interrupted, 141 when whoever read the output stopped
-reading. Where several apply, the first of 130, 70, 2, 3, 1 is returned.
+input, 4 a run that was blind (no event recognised, or most rules not runnable), 70 a process of the
+run was lost, 130 interrupted, 141 when whoever read the output stopped reading. Where several
+apply, the first of 130, 70, 2, 3, 4, 1 is returned.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 _DESCRIPTION = "Run MITRE CAR analytics: their pseudocode, executed over the logs you have."
 _EPILOG = """\
 exit status: 0 done, 1 findings where asked to fail on them, 2 a rule or usage error,
-3 unreadable input, 130 interrupted. `carengine COMMAND --help` tells more, with examples.
+3 unreadable input, 4 most of it not understood, 130 interrupted. `carengine COMMAND --help` tells more, with examples.
 """
 
 

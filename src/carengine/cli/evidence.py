@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from ..diagnostics import Severity, codes
+from ..diagnostics import Code, Severity, codes
 from ..readers import Reading, read_events
 from . import status
 from .options import EvidenceSettings
@@ -36,12 +36,17 @@ def input_status(reading: Reading, paths: Iterable[str]) -> int:
     named = set(paths)
     lost = (
         reading.records == reading.unreadable
-        or any(code.severity is Severity.ERROR or code in _LOST for code in reading.found)
+        or loses(reading.found)
         or any(
             item.code is codes.NOT_EVIDENCE and item.origin in named for item in reading.diagnostics
         )
     )
     return status.UNREADABLE if lost else status.DONE
+
+
+def loses(met: Iterable[Code]) -> bool:
+    """Whether one of these findings about evidence says that some of it was not read."""
+    return any(code.severity is Severity.ERROR or code in _LOST for code in met)
 
 
 def report_input(reading: Reading, screen: Screen, *, quiet: bool = False) -> None:

@@ -39,6 +39,7 @@ from ..engine import Engine, Match, Origin, Session, StreamOptions
 from ..ir_text import value_text
 from ..readers.follow import Follower
 from . import UsageError, status
+from .evidence import loses
 from .options import OutputSettings
 from .results import Writer, writer_for
 from .screen import Screen
@@ -126,7 +127,18 @@ def _follow(settings: FollowSettings, run: _FollowRun) -> int:
     run.screen.flush()
     run.tell(last=True)
     run.screen.say(_closing(settings, run, ended, interrupted=interrupted))
-    return status.INTERRUPTED if interrupted else status.DONE
+    return _status(run, finish=settings.finish, interrupted=interrupted)
+
+
+def _status(run: _FollowRun, *, finish: bool, interrupted: bool) -> int:
+    """The exit status. Only with ``--finish`` what was not there is known to be missing."""
+    if interrupted:
+        return status.INTERRUPTED
+    met, stats = run.follower.report, run.tuned.session.stats
+    left = met.found.keys() & {codes.NOT_FOLLOWED, codes.LOST_REST}
+    lost = finish and (left or loses(met.found))
+    blind = status.of_sight(stats.events, stats.shaped, 1, 0)
+    return status.gravest(status.UNREADABLE if lost else status.DONE, blind)
 
 
 def _announce(settings: FollowSettings, session: Session, screen: Screen, *, resumed: bool) -> None:

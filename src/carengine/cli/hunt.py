@@ -80,8 +80,9 @@ examples:
 CSV: text that a spreadsheet would take for a formula has an apostrophe put before it.
 
 exit status: 0 done, 1 something matched (with --fail-on-match), 2 a rule was refused (the others ran) or the
-command is not right, 3 evidence could not be read (the rest was), 70 a process of the run was lost, 130 interrupted.
-Of several, 130 comes first, then 70, 2, 3, 1.
+command is not right, 3 evidence could not be read (the rest was), 4 the run was blind: no event was recognised, or
+more than half of the rules cannot run on this data, 70 a process of the run was lost, 130 interrupted.
+Of several, 130 comes first, then 70, 2, 3, 4, 1.
 """
 _IDS = 12
 
@@ -271,7 +272,9 @@ def run(settings: HuntSettings, screen: Screen) -> int:
         state = settings.follow.state
         with held(state):
             session = open_session(state, settings.streams, engine)
-            return follow(settings.follow, screen, Tuned.of(session, settings.tuning.times, tuning))
+            tuned = Tuned.of(session, settings.tuning.times, tuning)
+            refused = status.USAGE if broken else status.DONE
+            return status.gravest(follow(settings.follow, screen, tuned), refused)
     path = settings.output.path
     try:
         target = open(path, "wb") if path else None  # noqa: SIM115
@@ -361,6 +364,12 @@ def _hunt(
             lost,
             status.USAGE if broken else status.DONE,
             input_status(reading, paths),
+            status.of_sight(
+                session.stats.events,
+                session.stats.shaped,
+                len(became),
+                sum(not one.outcome.runnable for one in became),
+            ),
             status.FINDINGS if matched else status.DONE,
         )
 

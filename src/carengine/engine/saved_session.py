@@ -32,14 +32,16 @@ from typing import Any
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, codes
 from ..fieldmap import CarEvent, FieldMap, entries_of, recognise, unwrap
+from ..jsontext import DEPTH
 from ..rule import Rule
 from .match import Origin
 from .streams.rows import EventRow, GroupRow, JoinRow, Occurrence, RecordRow, Row
 
 FORMAT = 2
 _SEAL = '{"sha256":"%s",'
-# Deeper parts of an event are left out of a state file: JSON readers go no further.
-_DEPTH = 150
+# Events are no deeper than `jsontext.DEPTH`, and rules nest values 150 deep at most: what is deeper
+# is left out.
+_DEPTH = DEPTH + 150
 
 
 def fingerprint(rules: Iterable[Rule], maps: Iterable[FieldMap]) -> str:

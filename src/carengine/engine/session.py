@@ -24,7 +24,7 @@ from attrs import evolve
 from .. import ir
 from ..diagnostics import Diagnostic, codes, counted
 from ..fieldmap import CarEvent, unwrap, view
-from ..jsontext import FAST, UnreadableError, decode
+from ..jsontext import UnreadableError, loads
 from ..pyvalues import plain_event
 from ..rule import Rule
 from .classes import ClassGroup, Classified
@@ -135,7 +135,8 @@ class Session:
         asked for. Do not change it afterwards. Of one that holds what JSON has not (a ``datetime``)
         matches have a copy, see `carengine.pyvalues`.
 
-        Raises `TypeError` for what is no mapping, `ValueError` for what is nested without end.
+        Raises `TypeError` for what is no mapping, `ValueError` for what is nested deeper than
+        128.
         """
         # The first test is the cheap one, and nearly always enough.
         if not isinstance(event, dict) and not isinstance(event, Mapping):
@@ -311,10 +312,7 @@ class Session:
                 yield place, matches
 
     def _feed_whole(self, line: bytes, origin: Origin | None) -> list[Match]:
-        try:
-            event = (FAST or decode)(line)
-        except (ValueError, RecursionError):
-            event = decode(line)
+        event = loads(line)
         if not isinstance(event, dict):
             raise UnreadableError("the line is no JSON object")
         return self._feed(event, origin, line)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..diagnostics import codes, counted
-from .json_text import FAST, decode
+from ..jsontext import loads
 from .record import ReadReport, Record, RecordCounter
 from .unpack import Content, DamageError, Feed, needs_package
 
@@ -105,8 +105,6 @@ def _read_chunk(
     first, last = struct.unpack_from("<QQ", data, 8)
     expected = last - first + 1 if 0 < last - first + 1 <= _MOST_RECORDS else 0
     _check(counter, chunk, data)
-    # The package gives text, which orjson takes as it is.
-    loads: Callable[[str], Any] = FAST if FAST is not None else _loads
     source, report = counter.source, counter.report
     events: Iterator[dict[str, Any]] | None = None
     read = failed = 0
@@ -122,7 +120,7 @@ def _read_chunk(
                 counter.number += 1
                 try:
                     event = loads(item["data"])
-                except (ValueError, RecursionError) as problem:
+                except ValueError as problem:
                     counter.unreadable(
                         0, f"(chunk {chunk:,}) is not JSON after conversion: {problem}"
                     )
@@ -150,10 +148,6 @@ def _read_chunk(
         of = f" of its {expected:,}" if expected else ""
         why = f": {reason}" if reason else ""
         _damaged(counter, chunk, f"is damaged; not read: {counted(lost, 'record')}{of}{why}")
-
-
-def _loads(text: str) -> Any:
-    return decode(text.encode("utf-8", "surrogatepass"))
 
 
 def _check(counter: RecordCounter, chunk: int, data: bytes) -> None:

@@ -40,7 +40,7 @@ from attrs import define, field, frozen
 from ..diagnostics import Diagnostic, codes
 from .json_text import decode, second_look
 from .pages import opened
-from .reading import recognise
+from .reading import cost_of, recognise
 from .record import Limits, ReadReport, Record, RecordCounter
 from .zeek import path_of, with_path
 
@@ -163,7 +163,7 @@ class Follower:
         """The records of the lines that have been completed since the last time."""
         found = self._look()
         for path, known in found:
-            yield from self._new_lines(path, known)
+            yield from self._read(path, known)
         present = {known.identity for _, known in found}
         for identity, known in list(self._files.items()):
             if identity in present:
@@ -172,7 +172,7 @@ class Follower:
                 yield from self._gone(known)
             else:
                 known.missing = True
-                yield from self._new_lines(known.source, known)
+                yield from self._read(known.source, known)
         self._started = True
 
     # Which files there are
@@ -335,6 +335,18 @@ class Follower:
             self.report.say(code, path, message)
 
     # Reading
+
+    def _read(self, path: str, known: _File) -> Iterator[Record]:
+        """`_new_lines`; whatever ends it costs this file and no other."""
+        try:
+            yield from self._new_lines(path, known)
+        except GeneratorExit:
+            raise
+        except BaseException as problem:
+            code, reason = cost_of(problem)
+            self.report.say(code, path, reason)
+            known.done = True
+            self._shut(known)
 
     def _new_lines(self, path: str, known: _File, *, ended: bool = False) -> Iterator[Record]:
         """The records of the lines completed since; ``offset`` moves with each.

@@ -352,9 +352,9 @@ def _read_lines(
     # elsewhere.
     report, limits, source = counter.report, counter.limits, counter.source
     limit, depth = limits.record_bytes, limits.json_depth
-    checked = depth < DEPTH
     loads = FAST if FAST is not None else decode
-    candidates = None if checked else report.candidates
+    # Whoever takes lines unread holds them to the usual limit.
+    candidates = report.candidates if depth == DEPTH else None
     position = 0
     for lines in batches(chunks, limit):
         start = position + 1
@@ -385,11 +385,7 @@ def _read_lines(
                 event = loads(line)
             except (ValueError, RecursionError):
                 event = None
-            if (
-                type(event) is dict
-                and len(line) <= limit
-                and not (checked and too_deep(line, depth))
-            ):
+            if type(event) is dict and len(line) <= limit and not too_deep(line, depth):
                 report.records += 1
                 counter.number += 1
                 counter.met = True
@@ -511,7 +507,7 @@ class _Documents:
             event = FAST(data)
         except (ValueError, RecursionError):
             return None
-        if limits.json_depth < DEPTH and too_deep(data, limits.json_depth):
+        if too_deep(data, limits.json_depth):
             return None
         self.trust = min(_TRUST, self.trust + 2)
         window.at = end + len(self.separator)

@@ -502,8 +502,10 @@ class Walk:
                     say(codes.NOT_EVIDENCE, "is an archive without files to read")
             else:
                 say(codes.NOT_EVIDENCE, f"is of no format that is read; it looks like {row.name}")
-        except DamageError as damage:
-            say(codes.UNREADABLE_FILE, str(damage))
+        except (RefusalError, GeneratorExit):
+            raise  # about the whole path
+        except BaseException as problem:
+            say(*cost_of(problem))
 
     def _unwanted(self, content: Content, row: Format) -> str | None:
         """Why a content found in a folder or archive is not to be read, if the filters say so."""
@@ -535,11 +537,27 @@ def guarded(records: Iterator[Record], content: Content, report: ReadReport) -> 
         yield from records
     except RefusalError as refusal:
         content.meter.refusal = refusal
-    except DamageError as damage:
-        report.say(codes.UNREADABLE_FILE, content.within, str(damage), about=content.name)
-    except Exception as problem:
-        reason = f"is not read any further: {type(problem).__name__}: {problem}"
-        report.say(codes.READER_FAILED, content.within, reason, about=content.name)
+    except GeneratorExit:
+        raise
+    except BaseException as problem:
+        code, reason = cost_of(problem)
+        report.say(code, content.within, reason, about=content.name)
+
+
+def cost_of(problem: BaseException) -> tuple[Code, str]:
+    """What is said of a content whose reading ended with this; raised again where it ends more.
+
+    This is the boundary of every reader: whatever an unpacker, a parser or a package of others
+    raises costs the content that it was about, and no other. Nobody has to foresee its class.
+    """
+    if isinstance(problem, DamageError):
+        return codes.UNREADABLE_FILE, str(problem)
+    # A panic of Rust code is no Exception, so that nobody catches it by mistake.
+    expected = isinstance(problem, Exception) or type(problem).__name__ == "PanicException"
+    if not expected or isinstance(problem, MemoryError):
+        raise problem
+    text = " ".join(str(problem).split())[:200]
+    return codes.READER_FAILED, f"is not read any further: {type(problem).__name__}: {text}"
 
 
 _PACKED_NAME = re.compile(r"(.+)\.(?:gz|bz2|xz|zst)", re.DOTALL)

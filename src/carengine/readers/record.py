@@ -20,6 +20,7 @@ from typing import Any
 from attrs import Attribute, define, field, frozen
 
 from ..diagnostics import Code, Diagnostic, codes
+from ..jsontext import DEPTH
 
 KEPT_PER_SOURCE = 20
 KEPT_IN_ALL = 2_000
@@ -48,6 +49,11 @@ def _positive(_: object, attribute: Attribute[int], value: int) -> None:
         raise ValueError(f"the limit {attribute.name} must be at least 1, not {value}")
 
 
+def _at_most_depth(_: object, attribute: Attribute[int], value: int) -> None:
+    if value > DEPTH:
+        raise ValueError(f"the limit {attribute.name} must be at most {DEPTH}, not {value}")
+
+
 def _limit(default: int) -> int:
     made: int = field(default=default, validator=_positive)
     return made
@@ -58,27 +64,28 @@ class Limits:
     """What reading may cost. All sizes are in bytes.
 
     * ``record_bytes``: a larger record is skipped without being held (CE503).
-    * ``json_depth``: brackets in brackets; a deeper record is unreadable (CE502). 1024 is what
-      orjson itself refuses and costs nothing; less costs a look at every record.
+    * ``json_depth``: brackets in brackets; a deeper record is unreadable (CE502). It cannot be set
+      higher than 128.
     * ``archive_depth``: layers of packing, each compression and each archive one: ``x.tar.gz`` has
       two.
     * ``members``: files in one archive.
     * ``expansion``: how many times larger than the file on disk everything unpacked from it may be.
-      It is looked at once ``expansion_floor`` bytes have been unpacked; smaller archives are
+      It is looked at once ``expansion_floor`` bytes have been unpacked, where each line counts
+      as 72 bytes more, and each object as 144; smaller archives are
       harmless.
     * ``total_bytes``: everything unpacked from one path.
     * ``spool_bytes``: a zip inside something else cannot be read in order and is copied first, to
       memory or (from 16 MiB on) to a temporary file; this is the largest copy.
 
-    A ``ValueError`` is raised for a limit below 1.
+    A ``ValueError`` is raised for a limit below 1, and for a ``json_depth`` above 128.
     """
 
     record_bytes: int = _limit(32 * _MEBIBYTE)
-    json_depth: int = _limit(1024)
+    json_depth: int = field(default=DEPTH, validator=(_positive, _at_most_depth))
     archive_depth: int = _limit(6)
     members: int = _limit(20_000)
     expansion: int = _limit(250)
-    expansion_floor: int = _limit(32 * _MEBIBYTE)
+    expansion_floor: int = _limit(8 * _MEBIBYTE)
     total_bytes: int = _limit(256 * 1024 * _MEBIBYTE)
     spool_bytes: int = _limit(2 * 1024 * _MEBIBYTE)
 

@@ -43,6 +43,8 @@ _XZ_MEMORY = 256 << 20
 _ZSTANDARD_WINDOW = 128 << 20  # `zstd --ultra --long=27`
 _IN_MEMORY = 16 << 20
 _SECTOR = 512
+# What a line or an object costs beside its bytes, in bytes.
+_PIECE = 72
 _LONGEST_HEADER = 1 << 20
 
 
@@ -58,6 +60,9 @@ class RefusalError(Exception):
 class Meter:
     """What unpacking one path has cost. ``size`` is the packed size, read so far or known.
 
+    ``pieces`` are the lines and (twice) the objects in what was unpacked: each costs far more than
+    its bytes, and ``{}`` a million times packs into nothing.
+
     ``password`` opens encrypted members of zip archives. ``refusal`` is there once the limits have
     been reached while records were read.
     """
@@ -65,8 +70,15 @@ class Meter:
     limits: Limits
     size: int
     unpacked: int = 0
+    pieces: int = 0
     password: bytes = b""
     refusal: RefusalError | None = None
+
+    def expanded(self, data: bytes) -> None:
+        """Count what was unpacked, by its bytes and its pieces; raises ``RefusalError`` at the
+        limits."""
+        self.pieces += data.count(b"\n") + 2 * data.count(b"{")
+        self.unpack(len(data))
 
     def unpack(self, size: int) -> None:
         """Count unpacked bytes; raises ``RefusalError`` at the limits."""
@@ -81,6 +93,12 @@ class Meter:
             raise RefusalError(
                 f"unpacks to more than {ratio} times its size (the limit is {limits.expansion}); "
                 "the rest is not read"
+            )
+        cost = self.unpacked + _PIECE * self.pieces
+        if cost > limits.expansion_floor and cost // max(1, self.size) > limits.expansion:
+            raise RefusalError(
+                f"unpacks to so many lines and objects that reading them costs more than {limits.expansion} times its "
+                "size; the rest is not read"
             )
 
 
@@ -114,18 +132,21 @@ class Content:
     ) -> Content:
         """The content of these chunks, with its head looked at.
 
-        Damage within the head is not raised here but where it stands in ``chunks``.
+        What goes wrong within the head is not raised here but where it stands in ``chunks``: it costs
+        this content, and not the others of its archive.
         """
         source = iter(chunks)
         seen: list[bytes] = []
         size = 0
-        failure: DamageError | None = None
+        failure: Exception | None = None
         try:
             while size < HEAD and (chunk := next(source, None)) is not None:
                 seen.append(chunk)
                 size += len(chunk)
-        except DamageError as damage:
-            failure = damage
+        except (RefusalError, MemoryError):
+            raise
+        except Exception as problem:
+            failure = problem
         rest = source if failure is None else _fail(failure)
         head = b"".join(seen)[:HEAD]
         return cls(name, head, chain(seen, rest), meter, depth, file, within or name)
@@ -136,7 +157,7 @@ def inside(content: Content, name: str, chunks: Iterable[bytes], within: str) ->
     return Content.of(name, chunks, content.meter, content.depth + 1, within=within)
 
 
-def _fail(failure: DamageError) -> Iterator[bytes]:
+def _fail(failure: Exception) -> Iterator[bytes]:
     raise failure
     yield b""
 
@@ -311,7 +332,7 @@ def expand(chunks: Iterable[bytes], step: Step, meter: Meter, *, several: bool) 
                 begun = False
             for out in unpack(data):
                 begun = True
-                meter.unpack(len(out))
+                meter.expanded(out)
                 yield out
             finished = unpacker.eof
             data = unpacker.unused_data if finished else b""
@@ -420,7 +441,7 @@ class Feed:
         while self.at >= len(self.held):
             try:
                 chunk = next(self.chunks, None)
-            except DamageError:
+            except Exception:
                 self.failed = True
                 raise
             if chunk is None:

@@ -7,7 +7,6 @@ through ``zipfile``; members encrypted with AES through the `pyzipper` package.
 
 from __future__ import annotations
 
-import lzma
 import struct
 import zipfile
 import zlib
@@ -22,6 +21,7 @@ from .unpack import (
     Content,
     DamageError,
     Meter,
+    RefusalError,
     Step,
     admits,
     bzip2_step,
@@ -39,18 +39,6 @@ _METHODS: dict[int, Step] = {
     zipfile.ZIP_BZIP2: bzip2_step,
     95: xz_step,
 }
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    NotImplementedError,
-    RuntimeError,
-    LookupError,
-    struct.error,
-)
 
 
 def unzip(content: Content, report: ReadReport) -> Iterator[Content]:
@@ -72,15 +60,25 @@ def unzip(content: Content, report: ReadReport) -> Iterator[Content]:
                 )
                 return
             members = zipfile.ZipFile(file).infolist()
-        except _ZIP_ERRORS as problem:
+        except MemoryError:
+            raise
+        except Exception as problem:
             raise DamageError(f"the zip archive is damaged or cut off ({problem})") from None
         number = 0
+        overlapping = _overlapping(members)
         for info in members:
             if info.filename.endswith("/"):
                 continue
             number += 1
             if admits(content, info.filename, number, report):
                 name = f"{content.name}!{info.filename}"
+                if id(info) in overlapping:
+                    reason = "shares its bytes with another member; it is not read"
+                    note = "archives that are made to expand without end are built like this"
+                    report.say(
+                        codes.UNREADABLE_FILE, content.name, reason, about=name, notes=(note,)
+                    )
+                    continue
                 chunks = _member(file, info, content.meter, report if whole else None)
                 yield inside(content, name, chunks, content.name)
             elif number > limits.members:
@@ -89,6 +87,18 @@ def unzip(content: Content, report: ReadReport) -> Iterator[Content]:
     finally:
         if not whole:
             file.close()
+
+
+def _overlapping(members: list[zipfile.ZipInfo]) -> frozenset[int]:
+    """The members (by their ids) that begin before the one in front of them has ended."""
+    found = set()
+    end = -1
+    for info in sorted(members, key=lambda info: info.header_offset):
+        if info.header_offset < end:
+            found.add(id(info))
+        # The header has thirty bytes and the name, which the directory may give another length.
+        end = max(end, info.header_offset + 30 + info.compress_size)
+    return frozenset(found)
 
 
 def _directory(file: BinaryIO) -> tuple[int, int]:
@@ -119,7 +129,7 @@ def _member(
     step = _METHODS.get(info.compress_type)
     if info.flag_bits & 0x41 or info.compress_type == zipfile.ZIP_LZMA:
         for chunk in _by_library(file, info, meter, report):
-            meter.unpack(len(chunk))
+            meter.expanded(chunk)
             yield chunk
         return
     if step is None and info.compress_type != zipfile.ZIP_STORED:
@@ -133,7 +143,7 @@ def _member(
     for chunk in chunks:
         checksum = zlib.crc32(chunk, checksum)
         if step is None:
-            meter.unpack(len(chunk))
+            meter.expanded(chunk)
         yield chunk
     if checksum != info.CRC:
         raise DamageError("the member is damaged: its checksum is another")
@@ -185,7 +195,9 @@ def _by_library(
         ):
             while chunk := member.read(CHUNK):
                 yield chunk
-    except (*_ZIP_ERRORS, zlib.error, lzma.LZMAError) as problem:
+    except (MemoryError, RefusalError):
+        raise
+    except Exception as problem:  # pyzipper has classes of its own for the same errors
         if encrypted and "password" in str(problem).lower():
             raise DamageError("the member is encrypted, and the password is not right") from None
         if encrypted:

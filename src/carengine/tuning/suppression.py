@@ -29,7 +29,7 @@ from ..engine import Match
 from ..pattern import fold
 from ..resolve import suggestion
 from ..syntax import ast, parse_value
-from ..values import text_of
+from ..values import repr_of, text_of
 
 _OWN = ("rule", "output")
 # Keys come from the evidence. So many are remembered; the oldest is forgotten first.
@@ -157,5 +157,5 @@ def _value(match: Match, name: str) -> str | None:
     for fields in rows:
         value = fields.get(name)
         if value is not None:
-            return text_of(value) or repr(value)
+            return text_of(value) or repr_of(value)
     return None

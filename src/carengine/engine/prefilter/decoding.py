@@ -35,9 +35,6 @@ WRAPPERS: frozenset[Path] = frozenset(
 hold a mapping or a list. (Other shapes that are brought into a known one first, no field map
 recognises as they are; see `fieldmap.shapes`.)"""
 
-# Whole decoders give up at 1024 brackets in brackets.
-_DEPTH = 1024
-
 
 @frozen(eq=False)
 class FieldDecoder:
@@ -51,18 +48,6 @@ class FieldDecoder:
     decode: Decode
     attributes: Mapping[Path, str]
     deciding: Callable[[Any], Any]
-
-
-def decodes_deep() -> bool:
-    """Whether the partial decoder skips values so deep that whole decoders refuse them.
-
-    That depends on the Python version and its settings.
-    """
-    try:
-        msgspec.json.Decoder(_typed_dict({})).decode(b'{"":' + b"[" * _DEPTH + b"]" * _DEPTH + b"}")
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _tree(paths: frozenset[Path]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from itertools import compress, count
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Literal
 
+from ...jsontext import DEPTH
 from ..matcher import CandidateIndex, Leaf, WholeEventNeeded, is_key
 from .decoding import (
     AVAILABLE,
@@ -35,7 +36,6 @@ from .decoding import (
     FieldDecoder,
     Path,
     decoder_of,
-    decodes_deep,
     field_decoder_of,
 )
 from .leaf_filter import (
@@ -87,8 +87,6 @@ _TRY_AGAIN = 8 * _LOOK_AT
 _FIRST_REVIEW = 64
 # The same for a session that begins with what another has learned, at most.
 _NEXT_SESSION = 5_000
-# Whole decoders give up at 1024 brackets in brackets.
-_MOST_BRACKETS = 900
 # So many lines are decoded at once.
 _BATCH = 128
 
@@ -137,7 +135,6 @@ class Prefilter:
         self._told: dict[Leaf[Classified], int] = {}
         self._shown: dict[Leaf[Classified], int] = {}
         self._usable = AVAILABLE
-        self._count_brackets = self._usable and decodes_deep()
         # Lines that turned out to give a match, the events before the first of them, and how many
         # lines are let pass unseen since most do.
         self._matched = self._matched_since = self._pause = 0
@@ -181,7 +178,7 @@ class Prefilter:
                 self._strict = False
                 self._structure()
             return self._rejects_dictionary(line)
-        if self._count_brackets and line.count(b"{") + line.count(b"[") > _MOST_BRACKETS:
+        if line.count(b"{") + line.count(b"[") > DEPTH:
             return False
         recent = self._stats.recent
         if leaf in recent:
@@ -228,10 +225,10 @@ class Prefilter:
         if field_decoder is None or self._pause:
             return [None] * len(lines), range(len(lines))
         found = decoded(field_decoder.decode, lines)
-        if self._count_brackets:
-            for place, line in enumerate(lines):
-                if line.count(b"{") + line.count(b"[") > _MOST_BRACKETS:
-                    found[place] = None
+        for place, line in enumerate(lines):
+            if line.count(b"{") + line.count(b"[") > DEPTH:
+                # It may be nested too deeply, which the partial decoder does not see.
+                found[place] = None
         rejected: list[_Rejected]
         try:
             rejected = list(map(self._by_values.get, map(field_decoder.deciding, found)))
@@ -334,7 +331,7 @@ class Prefilter:
                 return self._missed()
         except (ValueError, RecursionError, WholeEventNeeded):
             return self._missed()
-        if self._count_brackets and line.count(b"{") + line.count(b"[") > _MOST_BRACKETS:
+        if line.count(b"{") + line.count(b"[") > DEPTH:
             return False
         self._stats.met(leaf)  # type: ignore[arg-type]
         if self._tick is not None:

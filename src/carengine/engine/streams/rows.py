@@ -28,7 +28,7 @@ from ...evaluate import EvalContext, as_time, value_of
 from ...fieldmap import CarEvent, CarRow
 from ...pattern import fold
 from ...rule import Rule
-from ...values import key_of, raw_text, text_of
+from ...values import key_of, raw_text, repr_of, text_of
 from ..match import Match, MatchedEvent, Origin
 
 NO_NAMES: frozenset[str] = frozenset()
@@ -259,7 +259,7 @@ def _read(value: Any, wanted: ir.Field, times: frozenset[str]) -> Any:
 
 
 def _shown(values: Mapping[str, Any]) -> str:
-    return repr(sorted(values.items(), key=_name)) if values else ""
+    return repr_of(sorted(values.items(), key=_name)) if values else ""
 
 
 def _name(item: tuple[str, Any]) -> str:
@@ -317,7 +317,7 @@ def cell(value: Any, type_: ir.Type) -> Any:
 
 
 def _text_of_mapping(value: Any) -> str:
-    return raw_text(value) if isinstance(value, Mapping) else repr(value)
+    return raw_text(value) if isinstance(value, Mapping) else repr_of(value)
 
 
 # What projections and outputs make of rows

@@ -1,0 +1,199 @@
+"""Faults that were met in practice, each with others of its kind: what one file, one value or one
+package does must not cost the rest."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from carengine import Engine, parse_rule, read_events
+from carengine.cli import main, status
+from carengine.jsontext import DEPTH
+from carengine.readers import reading as reading_module
+from carengine.readers.reading import FORMATS
+from carengine.readers.record import Limits, ReadReport, Record
+from carengine.readers.unpack import Content
+
+RULE = "a = search Process:Create\noutput a\n"
+GROUP = """a = search Process:Create
+g = group a by command_line
+c = from g select command_line, count(*) as n
+rare = filter c where n < average(c.n)
+output rare
+"""
+JOIN = """a = search Process:Create
+b = search Process:Create
+j = join (a, b) where a.command_line == b.command_line and a.pid < b.pid
+output j
+"""
+EVENT = {"object": "process", "action": "create", "exe": "cmd.exe", "pid": 1}
+
+
+def nested(depth: int, form: str = "object") -> Any:
+    """A value of so many containers inside one another."""
+    value: Any = "x"
+    for _ in range(depth):
+        value = {"a": value} if form == "object" else [value]
+    return value
+
+
+def lines(*events: Any) -> str:
+    return "".join(json.dumps(event) + "\n" for event in events)
+
+
+# One depth, everywhere
+
+
+@pytest.mark.parametrize("form", ["object", "array"])
+@pytest.mark.parametrize("rule", [GROUP, JOIN], ids=["group", "join"])
+@pytest.mark.parametrize("depth", [DEPTH - 1, DEPTH, 900])
+def test_a_deep_value_is_one_thing_in_every_way_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], depth: int, rule: str, form: str
+) -> None:
+    (tmp_path / "r.car").write_text(rule)
+    deep = {**EVENT, "command_line": nested(depth, form), "pid": 2}
+    log = tmp_path / "x.jsonl"
+    log.write_text(lines({**EVENT, "command_line": "x"}, deep, {**EVENT, "command_line": "y"}))
+    few = depth < DEPTH
+    base = ["hunt", str(log), "-r", str(tmp_path / "r.car"), "-f", "jsonl"]
+    for more in ([], ["--jobs", "2"], ["--follow", "--finish"]):
+        code = main([*base, *more])
+        _out, err = capsys.readouterr()
+        assert (code == status.DONE) is few, (more, err)
+        assert ("CE502" in err) is not few, (more, err)
+        assert "3 record" in err, (more, err)
+    code = main(["normalize", str(log), "-f", "jsonl"])
+    assert len(capsys.readouterr().out.splitlines()) == 2 + few
+    assert (code == status.DONE) is few
+    code = main(["explain", "-r", str(tmp_path / "r.car"), "r", f"{log}:2"])
+    assert (code == status.DONE) is few
+    capsys.readouterr()
+    session = Engine([parse_rule(rule)], "car").session()
+    if few:
+        session.feed(deep)
+    else:
+        with pytest.raises(ValueError, match="nested deeper"):
+            session.feed(deep)
+    session.flush()
+    line = json.dumps(deep).encode()
+    if few:
+        session.feed_line(line)
+    else:
+        with pytest.raises(ValueError, match="nested deeper"):
+            session.feed_line(line)
+
+
+def test_a_value_that_holds_itself_is_too_deep() -> None:
+    own: dict[str, Any] = dict(EVENT)
+    own["extra"] = [own]
+    session = Engine([parse_rule(GROUP)], "car").session()
+    with pytest.raises(ValueError, match="nested deeper"):
+        session.feed(own)
+
+
+def test_numbers_of_any_length_from_python() -> None:
+    """Python refuses to write out integers of more than 4,300 digits."""
+    session = Engine([parse_rule(GROUP), parse_rule(JOIN, "j.car")], "car").session()
+    for value in (10**5000, -(10**5000), [10**5000], {"a": 10**5000}, float("inf"), 10**400):
+        session.feed({**EVENT, "command_line": value, "time": value, "pid": value})
+    matches = session.flush()
+    assert all(match.as_json() for match in matches)
+    assert session.stats.events == 6
+
+
+# What a reader does not expect costs its file
+
+
+class PanicException(BaseException):
+    pass
+
+
+def test_whatever_a_reader_raises_costs_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.jsonl").write_text("XX\n" if name == "b" else lines(EVENT))
+    for error in (KeyError("k"), RecursionError(), zipfile.BadZipFile("x"), PanicException("p")):
+        for step in ("read", "unpack"):
+
+            def broken(content: Content, report: ReadReport) -> Iterator[Any]:
+                yield from ()
+                raise error  # noqa: B023 - called while it is this one
+
+            row = evolve(FORMATS[0], test=lambda head: head.startswith(b"XX"), unpack=None)
+            row = evolve(row, read=broken) if step == "read" else evolve(row, unpack=broken)
+            monkeypatch.setattr(reading_module, "FORMATS", (row, *FORMATS))
+            reading = read_events(tmp_path)
+            assert [Path(record.source).name for record in reading] == ["a.jsonl", "c.jsonl"]
+            (finding,) = reading.diagnostics
+            assert finding.code.id == "CE527"
+            assert finding.where.endswith("b.jsonl")
+            assert type(error).__name__ in finding.message
+
+
+def test_what_is_no_fault_of_the_evidence_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jsonl").write_text("XX")
+
+    def interrupted(content: Content, report: ReadReport) -> Iterator[Record]:
+        raise KeyboardInterrupt
+        yield Record({}, "", 1)
+
+    row = evolve(FORMATS[-1], test=lambda head: True, read=interrupted)
+    monkeypatch.setattr(reading_module, "FORMATS", (row,))
+    with pytest.raises(KeyboardInterrupt):
+        list(read_events(tmp_path))
+
+
+@pytest.mark.parametrize("at", [0, 27, 31, 60])
+def test_a_damaged_member_encrypted_with_aes(tmp_path: Path, at: int) -> None:
+    pyzipper = pytest.importorskip("pyzipper")
+    archive = io.BytesIO()
+    with pyzipper.AESZipFile(archive, "w", encryption=pyzipper.WZ_AES) as file:
+        file.setpassword(b"pw")
+        for name in ("a.json", "b.json"):
+            file.writestr(name, lines(*[EVENT] * 20))
+    data = bytearray(archive.getvalue())
+    data[at] ^= 0xFF
+    (tmp_path / "a.zip").write_bytes(data)
+    (tmp_path / "b.jsonl").write_text(lines(EVENT))
+    reading = read_events(tmp_path, password="pw")
+    assert sum(Path(record.source).name == "b.jsonl" for record in reading) == 1
+    assert reading.diagnostics
+
+
+def packed(data: bytes, times: int) -> bytes:
+    for _ in range(times):
+        data = gzip.compress(data)
+    return data
+
+
+@pytest.mark.parametrize(
+    "unit", [b"{}\n", b"{} ", b"{},", b",,\n", b"\n", b'{"a":{}}\n', b"<a/>\n"], ids=repr
+)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_an_archive_filled_with_next_to_nothing(unit: bytes, layers: int) -> None:
+    start = b"[" if unit == b"{}," else b"a,b,c\n" if unit == b",,\n" else b""
+    bomb = packed(start + unit * 200_000, layers)
+    reading = read_events("-", stdin=io.BytesIO(bomb), limits=Limits(expansion_floor=1 << 18))
+    for _ in reading:
+        pass
+    assert "CE505" in [item.code.id for item in reading.diagnostics]
+    assert reading.records <= 66_000
+
+
+def test_a_log_of_small_and_like_events_is_no_bomb() -> None:
+    log = "".join(f'{{"EventID":{n % 7},"n":{n * 7919 % 100_003}}}\n' for n in range(30_000))
+    limits = Limits(expansion_floor=1 << 16)
+    reading = read_events("-", stdin=io.BytesIO(gzip.compress(log.encode())), limits=limits)
+    assert sum(1 for _ in reading) == 30_000
+    assert not reading.diagnostics
