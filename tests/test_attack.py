@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from carengine.attack import attack, link_to, name_of, read_bundle
+from carengine.attack import enterprise_attack, link_to, name_of, read_bundle
 from carengine.attack.model import Attack, Technique
 from carengine.attack.table import from_table, to_table
 from carengine.diagnostics import CarError
@@ -114,11 +114,11 @@ def stix() -> dict[str, Any]:
 
 @pytest.mark.skipif(not BUNDLE.exists(), reason="the shared data is not here")
 def test_the_table_that_ships_is_what_its_bundle_says() -> None:
-    assert fields_of(attack()) == fields_of(read_bundle(BUNDLE))
+    assert fields_of(enterprise_attack()) == fields_of(read_bundle(BUNDLE))
 
 
 def test_the_table_that_ships_is_whole() -> None:
-    known = attack()
+    known = enterprise_attack()
     assert (known.version, known.date) == ("18.1", "2025-10-28")
     assert len(known.tactics) == 14
     for strategy in known.strategies.values():

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carengine import CarError, ir, load_rules, parse_rule
-from carengine.check import apply_fixes, check, check_rule, to_sarif
+from carengine.check import apply_fixes, check_rule, check_rules, to_sarif
 from carengine.diagnostics import Block, Diagnostic, Edit, Fix, Source, Span, codes, render
 from carengine.evaluate import holds
 from carengine.rule import Metadata, Rule
@@ -117,7 +117,7 @@ def test_our_own_rules_have_nothing_to_be_said_of() -> None:
     rules = load_rules(RULES)
     assert len(rules) > 90
     # Some of them count over all data, and mean it.
-    found = [item for item in check(rules) if item.code is not codes.UNBOUNDED_GROUP]
+    found = [item for item in check_rules(rules) if item.code is not codes.UNBOUNDED_GROUP]
     assert [render(item) for item in found] == []
 
 
@@ -515,7 +515,7 @@ def marked(lines: list[str], region: dict[str, Any]) -> str:
 def test_findings_of_a_set_are_sorted_and_each_is_there_once() -> None:
     texts = [in_filter('exe = "*" and exe = "a**"'), in_filter("pid < 1 and pid > 1")]
     rules = [parse_rule(text, f"{n}.car") for n, text in enumerate(texts)]
-    found = check(itertools.chain(rules, rules))
+    found = check_rules(itertools.chain(rules, rules))
     assert [item.where.partition(":")[0] for item in found] == ["0.car"] * 2 + ["1.car"]
 
 

@@ -16,7 +16,7 @@ from carengine.diagnostics import Severity, codes
 from carengine.engine.report import run_examples
 from carengine.lenient import REPAIRS
 from carengine.loading.corpus import report_rows
-from carengine.resolve import resolve
+from carengine.resolve import resolve_program
 from carengine.rule import Rule, RuleSet
 from carengine.syntax import parse_program, print_program
 
@@ -125,7 +125,7 @@ def test_a_repaired_block_means_what_its_author_meant(rules: RuleSet, id_: str) 
     row, rule = TABLE[id_], rules.get(id_)
     assert rule is not None
     if "program" in row:
-        meant = resolve(parse_program(row["program"]).program).program
+        meant = resolve_program(parse_program(row["program"]).program).program
         assert meant is not None
         assert rule.program == meant
     for one in row.get("match", ()):

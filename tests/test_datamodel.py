@@ -392,4 +392,4 @@ def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
 
 def test_the_examples_in_the_text() -> None:
     # The function `nearest` hides its module from an ordinary import.
-    assert doctest.testmod(importlib.import_module("carengine.datamodel.nearest")).failed == 0
+    assert doctest.testmod(importlib.import_module("carengine.datamodel.spellings")).failed == 0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from carengine import CarError, load_rules
 from carengine.check import format_program, format_rule
 from carengine.cli import main, status
-from carengine.resolve import resolve
+from carengine.resolve import resolve_program
 from carengine.syntax import parse_program
 from generators import programs
 
@@ -148,7 +148,7 @@ def test_other_spellings_come_out_the_same(body: str, seed: int) -> None:
     program = parse_program(text).program
     printed = format_program(program)
     again = parse_program(printed).program
-    assert resolve(again).program == resolve(program).program
+    assert resolve_program(again).program == resolve_program(program).program
     assert format_program(again) == printed
 
 
@@ -159,7 +159,7 @@ def test_any_program_is_printed_as_one_that_means_the_same(program: object) -> N
     again = parse_program(text)
     assert not again.diagnostics
     assert format_program(again.program) == text
-    assert resolve(again.program).program == resolve(program).program  # type: ignore[arg-type]
+    assert resolve_program(again.program).program == resolve_program(program).program  # type: ignore[arg-type]
 
 
 def test_the_front_matter_stays_byte_for_byte() -> None:

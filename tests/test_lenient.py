@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from carengine import CarError, lenient, parse_rule
 from carengine.diagnostics import Block, Code, Source, codes
-from carengine.resolve import resolve
+from carengine.resolve import resolve_program
 from carengine.syntax import parse_program
 
 P = "p = search Process:Create\n"
@@ -24,7 +24,7 @@ def condition(text: str) -> str:
     """A condition on processes as it is read, with the codes of its repairs."""
     reading = read(f"{P}o = filter p where {text}\noutput o")
     assert not reading.refused, reading.diagnostics
-    assert resolve(reading.program).program is not None
+    assert resolve_program(reading.program).program is not None
     start = reading.block.text.index("where ") + 6
     return reading.block.text[start : reading.block.text.index("\noutput")]
 
@@ -193,7 +193,7 @@ def test_programs(written: str, meant: str) -> None:
     assert not reading.refused, reading.diagnostics
     assert reading.block.text == meant
     assert reading.repairs
-    assert resolve(reading.program).program is not None
+    assert resolve_program(reading.program).program is not None
 
 
 REFUSED = [
@@ -248,7 +248,7 @@ LEFT = [
 @pytest.mark.parametrize("text", LEFT)
 def test_what_cannot_be_repaired_is_left_to_the_strict_reading(text: str) -> None:
     reading = read(text)
-    assert reading.refused or resolve(reading.program).program is None
+    assert reading.refused or resolve_program(reading.program).program is None
 
 
 def test_a_repair_says_what_was_read_and_where() -> None:
@@ -325,7 +325,7 @@ def test_any_text_is_read_without_an_exception(text: str) -> None:
 @given(_HOSTILE)
 def test_what_is_read_once_is_read_the_same_again(text: str) -> None:
     reading = read(text)
-    if not reading.refused and resolve(reading.program).program is not None:
+    if not reading.refused and resolve_program(reading.program).program is not None:
         again = read(reading.block.text)
         assert again.block.text == reading.block.text
         assert not again.repairs

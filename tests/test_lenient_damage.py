@@ -17,7 +17,7 @@ import pytest
 
 from carengine import ir, lenient
 from carengine.diagnostics import Block
-from carengine.resolve import RunTarget, resolve
+from carengine.resolve import RunTarget, resolve_program
 from carengine.rule import frontmatter
 from carengine.syntax import ast, parse_program, print_program
 from damages import DAMAGES
@@ -43,14 +43,16 @@ def analytic(id_: str) -> RunTarget | None:
     found = trees().get(id_)
     if found is None:
         return None
-    outcome = resolve(found, analytics=analytic)
+    outcome = resolve_program(found, analytics=analytic)
     assert outcome.program is not None
     return RunTarget(outcome.program.outputs[0].plan, outcome.shapes[0])
 
 
 def meaning(text: str) -> ir.Program | None:
     parsed = parse_program(text)
-    return None if parsed.diagnostics else resolve(parsed.program, analytics=analytic).program
+    return (
+        None if parsed.diagnostics else resolve_program(parsed.program, analytics=analytic).program
+    )
 
 
 def read(text: str) -> lenient.LenientReading:
@@ -83,7 +85,7 @@ def test_damage_is_recovered_or_refused(name: str) -> None:
         reading = read(damaged)
         found = None
         if not reading.refused:
-            found = resolve(reading.program, analytics=analytic).program
+            found = resolve_program(reading.program, analytics=analytic).program
         if found is None:
             refused += 1
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from carengine import lenient
-from carengine.resolve import resolve
+from carengine.resolve import resolve_program
 from carengine.syntax import parse_program
 
 HEAD = "procs = search Process:Create\n"
@@ -94,7 +94,7 @@ def test_two_readings_are_refused(text: str) -> None:
     found = list(reading.diagnostics)
     if not reading.refused:
         # A name that is no field here is the resolver's to refuse.
-        found = list(resolve(reading.program).diagnostics)
+        found = list(resolve_program(reading.program).diagnostics)
     errors = [item for item in found if item.severity.rank == 0]
     assert errors, reading.block.text
     assert all(item.span is not None and item.span.start >= len(HEAD) for item in errors)
@@ -105,13 +105,13 @@ def test_one_reading_is_taken(text: str, meant: str) -> None:
     reading = lenient.read(text)
     assert not reading.refused, reading.diagnostics
     assert reading.repairs
-    program = resolve(reading.program).program
+    program = resolve_program(reading.program).program
     assert program is not None
-    assert program == resolve(parse_program(meant).program).program
+    assert program == resolve_program(parse_program(meant).program).program
 
 
 @pytest.mark.parametrize("kind", ["Create:File", "Start:Process", "ValueEdit:Registry"])
 def test_object_and_action_exchanged_is_no_missing_object(kind: str) -> None:
     text = f"{HEAD}x = search {kind}\noutput procs, x"
     reading = lenient.read(text)
-    assert reading.refused or resolve(reading.program).program is None
+    assert reading.refused or resolve_program(reading.program).program is None

@@ -19,7 +19,7 @@ from carengine.diagnostics import Source, render
 from carengine.ir import Relation, Type
 from carengine.languages.car import carfile
 from carengine.pattern import Pattern
-from carengine.resolve import resolve
+from carengine.resolve import resolve_program
 from carengine.resolve.size import MAX_DEPTH, MAX_NODES
 from carengine.rule import from_drafts
 from carengine.syntax import parse_program
@@ -32,7 +32,7 @@ GOLDEN = Path(__file__).parent / "golden" / "resolve"
 def program(text: str) -> ir.Program:
     parsed = parse_program(text)
     assert not parsed.diagnostics, "\n".join(map(render, parsed.diagnostics))
-    found = resolve(parsed.program)
+    found = resolve_program(parsed.program)
     assert found.program is not None, "\n".join(map(render, found.diagnostics))
     return found.program
 
@@ -341,7 +341,7 @@ def test_rules_that_double_by_running_each_other_are_refused() -> None:
 @some(60)
 @given(programs())
 def test_any_program_is_resolved_or_refused(tree: carengine.syntax.ast.SyntaxTree) -> None:
-    found = resolve(tree)
+    found = resolve_program(tree)
     assert (found.program is None) == any(d.severity.rank == 0 for d in found.diagnostics)
 
 
@@ -383,7 +383,7 @@ def test_all_codes_of_names_and_types_are_shown() -> None:
 def test_thousands_of_unknown_names_are_told_without_a_search_for_each() -> None:
     names = [f"comand_line{number}" for number in range(3000)]
     text = "a = search process:create where " + " or ".join(f"{n} = 1" for n in names)
-    told = resolve(parse_program(text + "\noutput a\n").program).diagnostics
+    told = resolve_program(parse_program(text + "\noutput a\n").program).diagnostics
     assert len(told) == 3000
     assert told[0].fix is not None
     assert told[-1].fix is None

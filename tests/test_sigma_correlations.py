@@ -9,7 +9,7 @@ import pytest
 
 import carengine
 from carengine import ir
-from carengine.check import check
+from carengine.check import check_rules
 from carengine.engine import interpret_streams
 from carengine.rule import RuleSet
 from sigma_rules import FLAT, HEAD, SYSMON, hits, load, with_detection
@@ -328,7 +328,7 @@ def test_generate_stands_at_the_top_or_within(
 def test_correlations_can_be_checked(body: str) -> None:
     rules = correlation(body)
     assert not rules.refused
-    assert [d.code.id for d in check(rules)] == []
+    assert [d.code.id for d in check_rules(rules)] == []
 
 
 def test_a_rule_that_is_named_twice_is_one() -> None:

@@ -15,7 +15,7 @@ import carengine
 from carengine import ir
 from carengine.cli import main
 from carengine.engine import Engine
-from carengine.verify import Comparison, Report, compare, load_analytics, verify
+from carengine.verify import Comparison, Report, compare, load_analytics, verify_analytic
 from carengine.verify.corpus import block_results, corpus_table
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -262,7 +262,7 @@ def test_a_query_that_counts_is_compared_on_its_logs(tmp_path: Path) -> None:
         + "\n```\n"
     )
     page.write_text(text, encoding="utf-8")
-    report = verify(*load_analytics(page))
+    report = verify_analytic(*load_analytics(page))
     [pair] = report.pairs
     # Where an image has no folder, `*\\net.exe` is not found: the general difference.
     assert pair.comparison.equivalent is False
@@ -271,9 +271,9 @@ def test_a_query_that_counts_is_compared_on_its_logs(tmp_path: Path) -> None:
             'exe = "net.exe"', 'image_path = "*net.exe"'
         )
     )
-    assert verify(*load_analytics(page)).equivalent is True
+    assert verify_analytic(*load_analytics(page)).equivalent is True
     page.write_text(text.replace("n>=4", "n>=5"))
-    report = verify(*load_analytics(page))
+    report = verify_analytic(*load_analytics(page))
     assert report.equivalent is False
     assert main(["verify", str(page)]) == 1
 
@@ -332,7 +332,7 @@ def seed() -> Report:
     if not SEED.exists():
         pytest.skip("the seed page is not here")
     [analytic] = load_analytics(SEED)
-    return verify(analytic)
+    return verify_analytic(analytic)
 
 
 def test_every_implementation_of_the_seed_page_finds_its_event(seed: Report) -> None:
@@ -391,7 +391,7 @@ def test_agreeing_implementations(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     [analytic] = load_analytics(page)
-    report = verify(analytic)
+    report = verify_analytic(analytic)
     assert [pair.comparison.equivalent for pair in report.pairs] == [True]
     # One is in a language that is not read: it may agree or not.
     assert report.equivalent is None

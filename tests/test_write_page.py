@@ -20,7 +20,7 @@ from carengine.languages.car.implementations import translations_of
 from carengine.languages.car.page_writer import write_page
 from carengine.rule import Implementation, Rule
 from carengine.rule.model import from_drafts
-from carengine.verify import load_analytics, verify
+from carengine.verify import load_analytics, verify_analytic
 from carengine.verify.analytic import Candidate, compared, read_implementation
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -136,7 +136,7 @@ def test_what_is_written_verifies(tmp_path: Path) -> None:
     path = tmp_path / "CAR-2019-08-001.md"
     path.write_text(write_page(rule, made), encoding="utf-8")
     [analytic] = load_analytics(path)
-    report = verify(analytic)
+    report = verify_analytic(analytic)
     assert len(report.implementations) == 3
     assert report.equivalent is True
     assert not report.misses
@@ -182,7 +182,7 @@ def test_the_written_page_of_the_seed_rule_is_the_same_in_all_languages(tmp_path
     written = tmp_path / "page.md"
     assert main(["page", str(RULES / "CAR-2019-08-001.car"), "-o", str(written)]) == 0
     [analytic] = load_analytics(written)
-    report = verify(analytic)
+    report = verify_analytic(analytic)
     assert [item.language for item in report.implementations] == [
         "pseudocode",
         "splunk",

@@ -1,12 +1,13 @@
 """MITRE ATT&CK: tactics, techniques, and how each is detected.
 
-``attack`` gives the version that ships with the package, `read_bundle` any other from a STIX file::
+``enterprise_attack`` gives the version that ships with the package, `read_bundle` any other from a
+STIX file::
 
-    from carengine.attack import attack
+    from carengine.attack import enterprise_attack
 
-    for strategy in attack().strategies_of("T1003.001"):
+    for strategy in enterprise_attack().strategies_of("T1003.001"):
         for id_ in strategy.analytics:
-            print(id_, [source.name for source in attack().analytics[id_].log_sources])
+            print(id_, [source.name for source in enterprise_attack().analytics[id_].log_sources])
 
 ``model`` says what there is, ``bundle`` reads STIX, ``table`` the compact form that ships. The data
 is MITRE's: © The MITRE Corporation, used under the ATT&CK Terms of Use
@@ -28,7 +29,7 @@ __all__ = [
     "Strategy",
     "Tactic",
     "Technique",
-    "attack",
+    "enterprise_attack",
     "link_to",
     "name_of",
     "read_bundle",
@@ -38,10 +39,11 @@ _TABLE = Path(__file__).parent / "enterprise-18.1.tsv"
 
 
 @cache
-def attack() -> Attack:
+def enterprise_attack() -> Attack:
     """The version of ATT&CK that ships with the package. It is read once, when it is first asked for.
 
-    >>> attack().version, len(attack().strategies), len(attack().analytics)
+    >>> known = enterprise_attack()
+    >>> known.version, len(known.strategies), len(known.analytics)
     ('18.1', 691, 1739)
     """
     from .table import from_table
@@ -63,9 +65,9 @@ def name_of(id_: str) -> str:
     ('LSASS Memory', 'Credential Access', 'T9999')
     """
     if id_.startswith("TA"):
-        tactic = attack().tactic(id_)
+        tactic = enterprise_attack().tactic(id_)
         return tactic.name if tactic else id_
-    technique = attack().techniques.get(id_)
+    technique = enterprise_attack().techniques.get(id_)
     return technique.name if technique else id_
 
 

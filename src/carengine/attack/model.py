@@ -124,10 +124,10 @@ class Attack:
 
     ``version`` is ATT&CK's own (``18.1``), ``date`` the day its main version came out.
 
-    >>> from carengine.attack import attack
-    >>> attack().technique("T1086").id           # PowerShell has moved
+    >>> from carengine.attack import enterprise_attack
+    >>> enterprise_attack().technique("T1086").id           # PowerShell has moved
     'T1059.001'
-    >>> [tactic.name for tactic in attack().tactics_of("T1003.001")]
+    >>> [tactic.name for tactic in enterprise_attack().tactics_of("T1003.001")]
     ['Credential Access']
     """
 
@@ -152,8 +152,8 @@ class Attack:
     def tactic(self, name: str) -> Tactic | None:
         """The tactic of an id, a short name or a name in any case; None if unknown.
 
-        >>> from carengine.attack import attack
-        >>> attack().tactic("credential_access").id, attack().tactic("TA0006").short_name
+        >>> from carengine.attack import enterprise_attack
+        >>> enterprise_attack().tactic("credential_access").id, enterprise_attack().tactic("TA0006").short_name
         ('TA0006', 'credential-access')
         """
         return self._tactics.get(_folded(name))

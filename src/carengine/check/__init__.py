@@ -1,7 +1,7 @@
 """The checker: mistakes in rules that parse, load and run, and still cannot be what was meant.
 
-``check_rule`` looks at one rule, ``check`` at all of a set. What it says are warnings and notes
-(codes CE701 and up); a rule is never refused for them. Everything is found by reasoning about what
+``check_rule`` looks at one rule, ``check_rules`` at all of a set. What they say are warnings and
+notes (codes CE701 and up); a rule is never refused for them. Everything is found by reasoning about what
 conditions mean (``logic`` and the theories under it, ``languages``, ``regexes`` and ``numbers``),
 in a bounded amount of work: where the bound is reached, nothing is said.
 
@@ -10,14 +10,14 @@ canonical source, ``to_sarif`` gives findings to code-scanning tools.
 """
 
 from ..languages.car.formatting import format_program, format_rule
-from .checker import check, check_rule
+from .checker import check_rule, check_rules
 from .fixes import apply_fixes
 from .sarif import to_sarif
 
 __all__ = [
     "apply_fixes",
-    "check",
     "check_rule",
+    "check_rules",
     "format_program",
     "format_rule",
     "to_sarif",

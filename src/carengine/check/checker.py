@@ -49,7 +49,7 @@ def check_rule(rule: Rule) -> tuple[Diagnostic, ...]:
     return ordered(found)
 
 
-def check(rules: Iterable[Rule]) -> tuple[Diagnostic, ...]:
+def check_rules(rules: Iterable[Rule]) -> tuple[Diagnostic, ...]:
     """What is doubtful about the rules of a set (or any rules), sorted by file and place."""
     return ordered(finding for rule in rules for finding in check_rule(rule))
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ..check import apply_fixes, to_sarif
-from ..check import check as check_rules
+from ..check import apply_fixes, check_rules, to_sarif
 from ..diagnostics import Diagnostic, Severity, as_json, counted, ordered
 from ..loading import load_rules
 from ..rule import RuleSet

@@ -8,7 +8,15 @@ from typing import Any
 from attrs import frozen
 
 from ..diagnostics import Diagnostic, Severity, Span, as_json, codes
-from ..verify import Candidate, Direction, Report, RuleDifference, findings, load_analytics, verify
+from ..verify import (
+    Candidate,
+    Direction,
+    Report,
+    RuleDifference,
+    findings,
+    load_analytics,
+    verify_analytic,
+)
 from . import status
 from .encode import json_document, json_line
 from .screen import Screen
@@ -54,7 +62,7 @@ def settings(values: argparse.Namespace) -> VerifySettings:
 
 def run(settings: VerifySettings, screen: Screen) -> int:
     """Verify. The exit status."""
-    reports = [verify(analytic) for analytic in load_analytics(*settings.paths)]
+    reports = [verify_analytic(analytic) for analytic in load_analytics(*settings.paths)]
     if settings.format == "json":
         screen.show(json_document([_as_data(report) for report in reports]))
     else:

@@ -7,8 +7,8 @@ analysts ask for, but CAR lacks, are marked as extensions, each with its reason.
 """
 
 from .loading import load_model, model
-from .model import TIME, Action, DataModel, FieldSpec, ObjectSpec
-from .nearest import fold_name, nearest, typing_errors
+from .specs import TIME, Action, DataModel, FieldSpec, ObjectSpec
+from .spellings import fold_name, nearest, typing_errors
 
 __all__ = [
     "TIME",

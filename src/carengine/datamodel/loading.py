@@ -32,8 +32,8 @@ from attrs import define
 from ..diagnostics import Block, CarError, Diagnostic, Fix, Label, Source, Span, codes
 from ..ir import Type
 from ..yamltext import Mapping, Node, Scalar, Sequence, kind_of, load_yaml
-from .model import TIME, Action, DataModel, FieldSpec, ObjectSpec
-from .nearest import fold_name, nearest
+from .specs import TIME, Action, DataModel, FieldSpec, ObjectSpec
+from .spellings import fold_name, nearest
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII)
 _OBJECT_KEYS = ("name", "title", "description", "identity", "actions", "fields")

@@ -8,7 +8,7 @@ bound so far); ``mapping`` resolves the expressions of field maps. Both stand on
 from .expressions import regex_problem, suggestion
 from .mapping import MapResolution, resolve_map_condition, resolve_map_value
 from .outcome import Clause, Path, Reference, Resolution, RunTarget
-from .program import resolve
+from .program import resolve_program
 from .rows import AGGREGATES
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 
@@ -27,8 +27,8 @@ __all__ = [
     "Shape",
     "merged",
     "regex_problem",
-    "resolve",
     "resolve_map_condition",
     "resolve_map_value",
+    "resolve_program",
     "suggestion",
 ]

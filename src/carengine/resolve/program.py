@@ -26,7 +26,7 @@ from .rows import RowScope
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 
 
-def resolve(
+def resolve_program(
     program: ast.SyntaxTree,
     *,
     datamodel: DataModel | None = None,

@@ -21,7 +21,7 @@ from attrs import evolve, field, frozen
 
 from .. import ir, lenient
 from ..diagnostics import Block, Diagnostic, Label, Span, codes, has_errors, ordered
-from ..resolve import Clause, Reference, Resolution, RunTarget, merged, resolve
+from ..resolve import Clause, Reference, Resolution, RunTarget, merged, resolve_program
 from ..syntax import ast
 
 Parameters = Mapping[str, str | int | float | bool | Sequence[str]]
@@ -432,7 +432,7 @@ class _Resolved:
                 return None
             return _as_analytic(outcome.program, outcome)
 
-        outcome = resolve(draft.program, analytics=analytic, parameters=self._parameters)
+        outcome = resolve_program(draft.program, analytics=analytic, parameters=self._parameters)
         said = ordered((*outcome.diagnostics, *cycles))
         if cycles:
             # "no such rule" beside "it runs in a circle" would be the same finding twice.

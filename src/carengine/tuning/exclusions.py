@@ -43,7 +43,7 @@ from ..diagnostics import (
 )
 from ..engine import Match, passes
 from ..fieldmap import CarEvent
-from ..resolve import resolve, suggestion
+from ..resolve import resolve_program, suggestion
 from ..syntax import ast, parse_condition, parse_program
 from .suppression import Suppression, key_name, period_of
 
@@ -267,7 +267,7 @@ class _TuningReader:
             else statement
             for statement in parsed.program.statements
         ]
-        resolution = resolve(evolve(parsed.program, statements=tuple(statements)))
+        resolution = resolve_program(evolve(parsed.program, statements=tuple(statements)))
         if resolution.program is None:
             self.found += ordered(resolution.diagnostics)
             return None

@@ -1,6 +1,7 @@
 """Proving that the implementations of an analytic agree, or showing an event on which they do not.
 
-``verify`` takes an analytic as CAR publishes it; ``compare`` takes any two programs in CAR's names.
+``verify_analytic`` takes an analytic as CAR publishes it; ``compare`` takes any two programs in
+CAR's names.
 The answer "equivalent" is a proof, by the checker's logic; the answer "different" comes with an
 event on which the two were run. ``corpus_table`` does it for all analytics of a folder.
 """
@@ -13,7 +14,7 @@ from .analytic import (
     findings,
     implementations,
     load_analytics,
-    verify,
+    verify_analytic,
 )
 from .comparing import Comparison, Direction, RuleDifference, compare
 
@@ -29,5 +30,5 @@ __all__ = [
     "findings",
     "implementations",
     "load_analytics",
-    "verify",
+    "verify_analytic",
 ]

@@ -5,7 +5,7 @@ should.
 on the true positives that come with the analytic, and compares each with each::
 
     [analytic] = load_analytics("CAR-2019-08-001.md")
-    report = verify(analytic)
+    report = verify_analytic(analytic)
     report.implementations[1].title          'Splunk: Procdump - File Create'
     report.pairs[0].comparison.equivalent    False
 """
@@ -181,7 +181,7 @@ def _drafts(path: Path, found: list[Diagnostic]) -> list[Draft]:
     return list(carfile.read(source, folder=path.parent))
 
 
-def verify(analytic: CarAnalytic) -> Report:
+def verify_analytic(analytic: CarAnalytic) -> Report:
     """An analytic's implementations held to its true positives and to each other."""
     candidates = run_all(analytic)
     pairs = []

@@ -17,7 +17,7 @@ from attrs import evolve
 
 from ...datamodel import DataModel, model
 from ...diagnostics import Block, CarError, Source, Span, has_errors
-from ...resolve import Path, RunTarget, resolve
+from ...resolve import Path, RunTarget, resolve_program
 from ...rule import frontmatter
 from ...syntax import ast, parse_program, print_program
 from ...syntax.walking import map_children
@@ -42,7 +42,7 @@ def format_program(
     output a
     """
     known = datamodel or model()
-    resolution = resolve(program, datamodel=known, analytics=analytics)
+    resolution = resolve_program(program, datamodel=known, analytics=analytics)
     spellings = {span: (written, meant) for span, written, meant in resolution.spelt}
     statements = tuple(_statement(s, spellings, known) for s in program.statements)
     return print_program(evolve(program, statements=statements))

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from attrs import evolve, field, frozen
 
 from ..ir import Type
-from .nearest import fold_name, nearest
+from .spellings import fold_name, nearest
 
 
 @frozen
