@@ -112,19 +112,19 @@ def _refused(path: str | Path, message: str) -> CarError:
 @lru_cache(maxsize=1)
 def _classes() -> dict[str, type]:
     """The attrs classes and enumerations that rules and maps are made of, by name."""
-    found: dict[str, type] = {}
+    classes: dict[str, type] = {}
     waiting: list[Any] = list(_ROOTS)
     while waiting:
         hint = waiting.pop()
         waiting += typing.get_args(hint)
-        if not isinstance(hint, type) or hint is Code or _name(hint) in found:
+        if not isinstance(hint, type) or hint is Code or _name(hint) in classes:
             continue
         if issubclass(hint, enum.Enum):
-            found[_name(hint)] = hint
+            classes[_name(hint)] = hint
         elif attrs.has(hint):
-            found[_name(hint)] = hint
+            classes[_name(hint)] = hint
             waiting += _hints(hint).values()
-    return found
+    return classes
 
 
 def _name(kind: type) -> str:
@@ -319,10 +319,10 @@ class _Reader:
                 return {self.value(key): self.value(value) for key, value in inner}
             case "e":
                 name, member = inner
-                found = _classes()[name]
-                if not issubclass(found, enum.Enum):
+                enumeration = _classes()[name]
+                if not issubclass(enumeration, enum.Enum):
                     raise ValueError(f"{name} is no enumeration")
-                return found[member]
+                return enumeration[member]
             case "c":
                 return codes.ALL[inner]
             case "r":

@@ -87,7 +87,7 @@ class Engine:
         self.maps: tuple[FieldMap, ...] = tuple(
             sorted(
                 useful(find_maps(fieldmap), searched_kinds(self.rules)),
-                key=lambda found: found.name,
+                key=lambda one: one.name,
             )
         )
         self._targets: list[list[Target]] = []
@@ -163,19 +163,19 @@ class Engine:
 
     def lowered(self, event_class: EventClass) -> tuple[tuple[int, Lowered], ...]:
         """The stages that events of a class may pass, by their numbers, in the class's own terms."""
-        found = self._lowered.get(event_class)
-        if found is None:
+        lowered = self._lowered.get(event_class)
+        if lowered is None:
             fieldmap, entry = event_class.fieldmap, event_class.entry
-            found = self._lowered[event_class] = tuple(
+            lowered = self._lowered[event_class] = tuple(
                 (number, lower_for(self._stages[number], fieldmap, entry))
                 for number in self._by_kind.get(entry.kind, ())
             )
-        return found
+        return lowered
 
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:
         """What each map lacks for the rules, in the order of maps and rules."""
-        found: list[Gap] = []
+        gaps: list[Gap] = []
         for classes in self._classes:
             lacking: dict[int, dict[ir.EventKind, Lowered]] = {}
             met: set[tuple[int, ir.EventKind]] = set()
@@ -189,14 +189,14 @@ class Engine:
                         if len(lowered.missing) < len(nearest.missing):
                             lacking[number][kind] = lowered
             # Of several entries of one kind, one that gives what is needed will do.
-            found += [
+            gaps += [
                 Gap(target.rule, target.output, lowered.fieldmap, kind, lowered.missing)
                 for number, kinds in sorted(lacking.items(), key=lambda item: item[0])
                 for kind, lowered in kinds.items()
                 if (number, kind) not in met
                 for target in self._targets[number]
             ]
-        return tuple(found)
+        return tuple(gaps)
 
     @cached_property
     def not_runnable(self) -> tuple[Diagnostic, ...]:
@@ -217,11 +217,11 @@ class Engine:
                 outputs.setdefault(target.place[:2], []).append((number, target))
         known = {kind for fieldmap in self.maps for kind in fieldmap.by_kind}
         names = ", ".join(fieldmap.name for fieldmap in self.maps) or "no field map"
-        for _, found in sorted(outputs.items()):
-            if any(number in possible for number, _ in found):
+        for _, parts in sorted(outputs.items()):
+            if any(number in possible for number, _ in parts):
                 continue
-            _, target = found[0]
-            kinds = {kind: None for number, _ in found for kind in self._stages[number].kinds}
+            _, target = parts[0]
+            kinds = {kind: None for number, _ in parts for kind in self._stages[number].kinds}
             notes = [f"{names}: no {kind}" for kind in kinds if kind not in known]
             notes += [
                 f"{gap.fieldmap.name} gives no {', '.join(gap.missing)} for {gap.kind}"
@@ -324,8 +324,8 @@ class Engine:
         times: list[ir.Value] = []
         if self.streams:
             # Every event moves the clock of joins and groups, also one that no rule looks at.
-            found = [one.entry.value(ir.Field("time", None, ir.Type.TIME)) for one in classes]
-            times = [time for time in found if time is not None]
+            time_values = [one.entry.value(ir.Field("time", None, ir.Type.TIME)) for one in classes]
+            times = [time for time in time_values if time is not None]
         return Classified(
             maps,
             classes,
@@ -342,8 +342,8 @@ class Engine:
     ) -> ClassGroup:
         """The stages of some entries of a map, with what is known of values and atoms put into
         them."""
-        found = None if outcomes else self._groups.get((entries, present))
-        if found is None:
+        group = None if outcomes else self._groups.get((entries, present))
+        if group is None:
             stages = []
             for class_place, (number, place) in enumerate(entries):
                 event_class = self._classes[number][place]
@@ -361,10 +361,10 @@ class Engine:
                 observer,
             )
             match = matcher.match if observer is None else observer.matching(matcher.match)
-            found = ClassGroup(matcher, placed, match)
+            group = ClassGroup(matcher, placed, match)
             if not outcomes:
-                self._groups[entries, present] = found
-        return found
+                self._groups[entries, present] = group
+        return group
 
     @property
     def opaque(self) -> frozenset[tuple[str, ...]]:

@@ -28,7 +28,7 @@ def interpret(
     They come in the order of the events, then of the rules' ids, of a rule's outputs, of the maps'
     names and of a map's entries.
     """
-    known = tuple(sorted(maps, key=lambda found: found.name))
+    known = tuple(sorted(maps, key=lambda fieldmap: fieldmap.name))
     programs = [
         (rule, output, tuple(dict.fromkeys(stages)))
         for rule in sorted(rules, key=lambda rule: rule.id)

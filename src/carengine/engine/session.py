@@ -35,7 +35,7 @@ from .saved_session import FORMAT, RowDecoder, RowEncoder, read_state, refused, 
 from .stats import SessionStats
 from .streams import Feeding, Flow, StreamOptions
 from .streams.rows import Occurrence, in_order, match_of_row
-from .targets import Found, distinct, match_found
+from .targets import Passed, distinct, match_of_passed
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -153,12 +153,12 @@ class Session:
         self.stats.met(leaf)
         self.latest = classified = leaf.target
         assert classified is not None
-        found: list[Found] = []
+        passed: list[Passed] = []
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
         for first, group in classified.groups:
             places = group.match(inner, event, None, line)
             if places:
-                self._gather(event, inner, origin, first, group, places, found, feeding)
+                self._gather(event, inner, origin, first, group, places, passed, feeding)
         flow = self._flow
         if flow is not None:
             for class_place, event_class in enumerate(classified.classes):
@@ -173,16 +173,18 @@ class Session:
                     flow.tick(time)
             if flow.arrived:
                 placed = self._arrived(flow)
-                placed += [(item[0][:2], match_found(item, origin)) for item in distinct(found)]
+                placed += [
+                    (item[0][:2], match_of_passed(item, origin)) for item in distinct(passed)
+                ]
                 # An output is decided by single events or by several: no two of these are of one
                 # place.
                 placed.sort(key=itemgetter(0))
                 return self._counted([match for _, match in placed])
-        if not found:
+        if not passed:
             return []
-        if len(found) > 1:
-            found = distinct(found)
-        return self._counted([match_found(item, origin) for item in found])
+        if len(passed) > 1:
+            passed = distinct(passed)
+        return self._counted([match_of_passed(item, origin) for item in passed])
 
     def _gather(
         self,
@@ -192,10 +194,10 @@ class Session:
         first: int,
         group: ClassGroup,
         places: list[int],
-        found: list[Found],
+        passed: list[Passed],
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]],
     ) -> None:
-        """What the stages that hold are for: targets to ``found``, stages that feed a stream to
+        """What the stages that hold are for: targets to ``passed``, stages that feed a stream to
         ``feeding``."""
         views: dict[int, CarEvent] = {}
         shown: dict[int, MatchedEvent] = {}
@@ -214,7 +216,7 @@ class Session:
                     if matched is None:
                         matched = shown[class_place] = shown_as_it_is(seen, origin)
                 rule, output, stage_place = target.place
-                found.append(
+                passed.append(
                     ((rule, output, first + class_place, stage_place), target, seen, matched)
                 )
 
@@ -360,8 +362,8 @@ class Session:
         A group waits until nothing can belong to it any more; what only the end of the data decides
         waits infinitely long. The lateness comes on top of it.
         """
-        found = () if self._streams is None else self._streams.lags
-        return tuple((stream.rule, stream.output, lag) for stream, lag in found if lag)
+        lags = () if self._streams is None else self._streams.lags
+        return tuple((stream.rule, stream.output, lag) for stream, lag in lags if lag)
 
     @property
     def held(self) -> tuple[int, int]:
@@ -377,7 +379,7 @@ class Session:
         """What there is to say of events that could not take part as they should (CE540 to CE542),
         and of matches that `close` decided and nobody got (CE548)."""
         stats = self.stats
-        found = stats.of_times()
+        diagnostics = stats.of_times()
         flow = self._streams
         if flow is not None and flow.dropped:
             parts = [f"{counted(n, 'row')} of {what}" for what, n in sorted(flow.dropped.items())]
@@ -385,13 +387,13 @@ class Session:
                 f"memory for joins and groups was full: {counted(flow.dropped.total(), 'row')} dropped, and matches "
                 "with them lost"
             )
-            found.append(Diagnostic(codes.STATE_CEILING, message, notes=tuple(parts)))
+            diagnostics.append(Diagnostic(codes.STATE_CEILING, message, notes=tuple(parts)))
         if flow is not None and flow.forced and stats.late:
             note = "memory was full before the end, so that the clock had to move on"
-            found[0] = evolve(found[0], notes=(*found[0].notes, note))
+            diagnostics[0] = evolve(diagnostics[0], notes=(*diagnostics[0].notes, note))
         if self._unclaimed:
-            found.append(self._of_unclaimed())
-        return tuple(found)
+            diagnostics.append(self._of_unclaimed())
+        return tuple(diagnostics)
 
     def save(self, path: str | Path) -> None:
         """Write the session to a file, in one step, for `Engine.load_session`.

@@ -34,20 +34,20 @@ class _Sums:
     recognised: Counter[str] = field(factory=Counter)
     kinds: Counter[tuple[str, ir.EventKind]] = field(factory=Counter)
 
-    def add(self, found: Classified | None, number: int) -> None:
-        assert found is not None
-        names = tuple(fieldmap.name for fieldmap in found.maps)
+    def add(self, classified: Classified | None, number: int) -> None:
+        assert classified is not None
+        names = tuple(fieldmap.name for fieldmap in classified.maps)
         self.events += number
         if not names:
             self.unrecognised += number
         # Maps of log sources alone give every event of a channel a name, and claim none.
-        claiming = tuple(fieldmap.name for fieldmap in found.maps if fieldmap.kinds())
+        claiming = tuple(fieldmap.name for fieldmap in classified.maps if fieldmap.kinds())
         if len(claiming) > 1:
             self.claimed_twice += number
             self.claimants[claiming] += number
         for name in names:
             self.recognised[name] += number
-        for one in found.classes:
+        for one in classified.classes:
             self.kinds[one.fieldmap.name, one.entry.kind] += number
 
     def copy(self) -> _Sums:
@@ -91,32 +91,34 @@ class SessionStats:
             recent[leaf] += times
             return
         if len(recent) >= _MOST_COUNTS:
-            for found, number in recent.items():
-                self._sums.add(found.target, number)
+            for known_leaf, number in recent.items():
+                self._sums.add(known_leaf.target, number)
             recent.clear()
         recent[leaf] = times
 
     def of_times(self) -> list[Diagnostic]:
         """What there is to say of events that came too late, or without a time (CE540, CE541)."""
-        found: list[Diagnostic] = []
+        diagnostics: list[Diagnostic] = []
         if self.late:
             message = (
                 f"{counted(self.late, 'event')} came later than allowed, by up to {_length(self.late_by)}, "
                 "and took no part in joins and groups"
             )
-            found.append(_about(codes.LATE_EVENTS, message, self.late_origins, self.late))
+            diagnostics.append(_about(codes.LATE_EVENTS, message, self.late_origins, self.late))
         if self.untimed:
             message = (
                 f"{counted(self.untimed, 'event')} without a time: joins and groups hold them back to the end of "
                 "the data, and bring them together with each other only"
             )
-            found.append(_about(codes.UNTIMED_EVENTS, message, self.untimed_origins, self.untimed))
-        return found
+            diagnostics.append(
+                _about(codes.UNTIMED_EVENTS, message, self.untimed_origins, self.untimed)
+            )
+        return diagnostics
 
     def _summed(self) -> _Sums:
         sums = self._sums.copy()
-        for found, number in self.recent.items():
-            sums.add(found.target, number)
+        for leaf, number in self.recent.items():
+            sums.add(leaf.target, number)
         return sums
 
     @property
@@ -222,18 +224,20 @@ def difference(
         "claimants": {tuple(names): number for names, number in now["claimants"]},
         "kinds": {tuple(key): number for *key, number in now["kinds"]},
     }
-    found: dict[str, Any] = {}
+    more_counts: dict[str, Any] = {}
     for name, value in plain.items():
         if isinstance(value, dict):
             known = before.get(name, {})
-            found[name] = {
+            more_counts[name] = {
                 key: more for key, number in value.items() if (more := number - known.get(key, 0))
             }
         else:
-            found[name] = value - before.get(name, 0)
-    found["claimants"] = [[list(names), number] for names, number in found["claimants"].items()]
-    found["kinds"] = [[*key, number] for key, number in found["kinds"].items()]
-    return found, plain
+            more_counts[name] = value - before.get(name, 0)
+    more_counts["claimants"] = [
+        [list(names), number] for names, number in more_counts["claimants"].items()
+    ]
+    more_counts["kinds"] = [[*key, number] for key, number in more_counts["kinds"].items()]
+    return more_counts, plain
 
 
 def _length(microseconds: int) -> str:

@@ -63,38 +63,38 @@ class StageUse:
         return cls(alone, len(alone) < len(known))
 
 
-Found = tuple[tuple[int, int, int, int], Target, CarEvent, MatchedEvent | None]
+Passed = tuple[tuple[int, int, int, int], Target, CarEvent, MatchedEvent | None]
 """A target that an event passed, with its place (rule, output, class, stage), the event's view, and
 the event of the match where it is to be shown as it is."""
 
 
-def distinct(found: list[Found]) -> list[Found]:
+def distinct(passed: list[Passed]) -> list[Passed]:
     """What was found, in order; an event that passes two stages of an output with the same fields
     once."""
-    made: list[Found] = []
+    kept: list[Passed] = []
     shown: set[Any] = set()
     last: tuple[int, ...] = ()
-    for item in sorted(found, key=itemgetter(0)):
+    for item in sorted(passed, key=itemgetter(0)):
         place, stage = item[0][:3], item[1].stage
         if place != last:
             last = place
             shown.clear()
         # Mostly there is one stage of an output, and nothing to compare it with.
         elif not shown:
-            first = made[-1][1].stage
+            first = kept[-1][1].stage
             shown.add((first.assigned, first.columns))
         if shown:
             fields = (stage.assigned, stage.columns)
             if fields in shown:
                 continue
             shown.add(fields)
-        made.append(item)
-    return made
+        kept.append(item)
+    return kept
 
 
-def match_found(found: Found, origin: Origin | None) -> Match:
+def match_of_passed(passed: Passed, origin: Origin | None) -> Match:
     """The match of a target that an event passed."""
-    _, target, seen, matched = found
+    _, target, seen, matched = passed
     if matched is None:
         return match_of(target.rule, target.output, target.stage, seen, origin)
     return Match(target.rule, target.output, seen.time, (matched,))

@@ -228,12 +228,12 @@ class Run:
     def __iter__(self) -> Iterator[Match | bytes]:
         """All matches (what ``render`` makes of each, if it was given), in order."""
         if self.jobs == 1:
-            process, found = self._steps.process, self._found
+            process, matches = self._steps.process, self._found
             for record in self._measured(self.reading):
                 process(record)
-                if found:
-                    yield from found
-                    found.clear()
+                if matches:
+                    yield from matches
+                    matches.clear()
         else:
             for _ in self._merged():
                 yield from self._found
@@ -514,13 +514,13 @@ class Run:
             placed: list[tuple[Any, Match | bytes]] = []
             for place, *shown in matches:
                 match shown:
-                    case [bytes(made)]:
-                        placed.append((place, made))
+                    case [bytes(rendered)]:
+                        placed.append((place, rendered))
                     case [before, after]:
                         placed.append((place, before + b"%d" % origin.record + after))
                     case [data]:
-                        found = codec.decode_match(place, data, origin)
-                        placed.append((place, found if render is None else render(found)))
+                        decoded = codec.decode_match(place, data, origin)
+                        placed.append((place, decoded if render is None else render(decoded)))
                     case _:
                         pass
             if recording:
@@ -528,7 +528,7 @@ class Run:
                 if arrived:
                     placed += [(p, m if render is None else render(m)) for p, m in arrived]
                     placed.sort(key=lambda item: item[0])
-            self._found += [found for _, found in placed]
+            self._found += [decoded for _, decoded in placed]
 
 
 def _nothing_more() -> Any:

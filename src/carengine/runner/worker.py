@@ -113,11 +113,11 @@ class Worker:
         records = read(piece, diagnostics, settings.limits, settings.password, progress)
         yield from self._read(records, diagnostics, progress, first)
 
-    def work_here(self, found: FormattedContent, first: int) -> Iterator[tuple[Any, ...]]:
+    def work_here(self, content: FormattedContent, first: int) -> Iterator[tuple[Any, ...]]:
         """The same for a content that is open in this process."""
         self._relative = False
         diagnostics = DiagnosticsBuffer(candidates=self._steps.candidates)
-        yield from self._read(records_of(*found, diagnostics), diagnostics, Progress(), first)
+        yield from self._read(records_of(*content, diagnostics), diagnostics, Progress(), first)
 
     def _read(
         self,
@@ -174,9 +174,9 @@ class Worker:
         if render is None:
             return (place, self.codec.encode_match(match))
         if not self._relative:
-            made = render(match)
-            self._size += len(made)
-            return (place, made)
+            rendered = render(match)
+            self._size += len(rendered)
+            return (place, rendered)
         [event] = match.events
         assert event.origin is not None
         marked = evolve(event, origin=evolve(event.origin, record=self._mark))

@@ -93,13 +93,13 @@ class Tuning:
         """Warnings for ids and patterns that none of the known rules fits: a misspelling, or a rule
         that is gone."""
         ids = list(known)
-        found = []
+        diagnostics = []
         for item in self.exclusions:
             for pattern in item.rules:
                 if not any(fits(id_, (pattern,)) for id_ in ids):
                     message = f"the exclusion {item.name} is for {pattern}, and no loaded rule is called so"
-                    found.append(Diagnostic(codes.TUNING_UNUSED, message, item.span))
-        return tuple(found)
+                    diagnostics.append(Diagnostic(codes.TUNING_UNUSED, message, item.span))
+        return tuple(diagnostics)
 
 
 def fits(rule: str, patterns: tuple[str, ...]) -> bool:
@@ -113,8 +113,8 @@ def load_tuning(*paths: str | Path) -> Tuning:
     Raises `CarError` with everything that is wrong in all of them, a `PathNotFoundError` where one
     of them does not exist.
     """
-    made = Tuning()
-    found: list[Diagnostic] = []
+    tuning = Tuning()
+    diagnostics: list[Diagnostic] = []
     for path in paths:
         try:
             with open(path, encoding="utf-8-sig") as file:
@@ -122,15 +122,17 @@ def load_tuning(*paths: str | Path) -> Tuning:
             if len(text) > _LARGEST:
                 raise ValueError(f"it has more than {_LARGEST:,} characters")
         except (OSError, ValueError) as error:
-            found.append(Diagnostic(codes.BAD_TUNING, f"cannot be read: {error}", origin=str(path)))
+            diagnostics.append(
+                Diagnostic(codes.BAD_TUNING, f"cannot be read: {error}", origin=str(path))
+            )
             continue
         try:
-            made += parse_tuning(text, str(path))
+            tuning += parse_tuning(text, str(path))
         except CarError as error:
-            found += error.diagnostics
-    if found:
-        raise (PathNotFoundError if any(map(is_missing, paths)) else CarError)(found)
-    return made
+            diagnostics += error.diagnostics
+    if diagnostics:
+        raise (PathNotFoundError if any(map(is_missing, paths)) else CarError)(diagnostics)
+    return tuning
 
 
 def parse_tuning(text: str, name: str = "<tuning>") -> Tuning:
@@ -166,13 +168,13 @@ class _TuningReader:
         self.known(root, _KEYS)
         suppressions = []
         for node in self.items(root.get("suppress")):
-            if (made := self.suppression(node)) is not None:
-                suppressions.append(made)
+            if (suppression := self.suppression(node)) is not None:
+                suppressions.append(suppression)
         return self.exclusions(root.get("exclusions")), tuple(suppressions)
 
     def exclusions(self, node: yamltext.Node | None) -> tuple[Exclusion, ...]:
-        made = (self.exclusion(item) for item in self.items(node))
-        return tuple(item for item in made if item is not None)
+        exclusions = (self.exclusion(item) for item in self.items(node))
+        return tuple(item for item in exclusions if item is not None)
 
     def items(self, node: yamltext.Node | None) -> tuple[yamltext.Node, ...]:
         match node:
@@ -201,18 +203,18 @@ class _TuningReader:
                 )
 
     def text(self, node: yamltext.Mapping, key: str) -> yamltext.Scalar | None:
-        found = node.get(key)
-        if isinstance(found, yamltext.Scalar) and found.value is not None and found.text.strip():
-            return found
-        if found is not None:
-            self.wrong(f"{key} is a text", found.span)
+        value = node.get(key)
+        if isinstance(value, yamltext.Scalar) and value.value is not None and value.text.strip():
+            return value
+        if value is not None:
+            self.wrong(f"{key} is a text", value.span)
         return None
 
     def rules(self, node: yamltext.Mapping) -> tuple[str, ...]:
-        found = node.get("rules")
-        if found is None:
+        value = node.get("rules")
+        if value is None:
             return ("*",)
-        items = (found,) if isinstance(found, yamltext.Scalar) else self.items(found)
+        items = (value,) if isinstance(value, yamltext.Scalar) else self.items(value)
         names = []
         for item in items:
             if isinstance(item, yamltext.Scalar) and item.value is not None and item.text.strip():
@@ -220,7 +222,7 @@ class _TuningReader:
             else:
                 self.wrong("rules is a list of ids, or of patterns of ids", item.span)
         if not items:
-            self.wrong("rules names no rule; without the key, the entry is for all", found.span)
+            self.wrong("rules names no rule; without the key, the entry is for all", value.span)
         return tuple(names)
 
     def exclusion(self, node: yamltext.Node) -> Exclusion | None:
@@ -241,15 +243,15 @@ class _TuningReader:
         return Exclusion(title, rules, stage, reason.text.strip(), expires, node.span)
 
     def day(self, node: yamltext.Mapping) -> date | None:
-        found = self.text(node, "expires")
-        if found is None:
+        text = self.text(node, "expires")
+        if text is None:
             return None
         try:
-            if re.fullmatch(r"\d{4}-\d\d-\d\d", found.text.strip()):
-                return date.fromisoformat(found.text.strip())
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", text.text.strip()):
+                return date.fromisoformat(text.text.strip())
         except ValueError:
             pass
-        self.wrong("expires is the last day on which the exclusion holds: 2026-12-31", found.span)
+        self.wrong("expires is the last day on which the exclusion holds: 2026-12-31", text.span)
         return None
 
     def condition(self, written: yamltext.Scalar) -> ir.Stage | None:

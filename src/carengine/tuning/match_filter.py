@@ -35,13 +35,13 @@ class MatchFilter:
         """Whether a match is to be reported. Exclusions come first, so that what they take away
         suppresses nothing."""
         id_ = match.rule.id
-        found = self._for_rule.get(id_)
-        if found is None:
-            found = self._for_rule[id_] = (
+        applying = self._for_rule.get(id_)
+        if applying is None:
+            applying = self._for_rule[id_] = (
                 [item for item in self._exclusions if fits(id_, item.rules)],
                 [item for item in self._repeats if fits(id_, item.suppression.rules)],
             )
-        exclusions, repeats = found
+        exclusions, repeats = applying
         for exclusion in exclusions:
             if exclusion.excludes(match):
                 self.excluded[exclusion.name] += 1
@@ -81,7 +81,7 @@ class MatchFilter:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Exclusions that are over, and memory of repeats that was given up."""
-        found = [
+        diagnostics = [
             Diagnostic(
                 codes.EXPIRED_EXCLUSION,
                 f"the exclusion {item.name} held until {item.expires}, and does nothing any more",
@@ -89,7 +89,7 @@ class MatchFilter:
             )
             for item in self.expired
         ]
-        found += [
+        diagnostics += [
             Diagnostic(
                 codes.REPEATS_FORGOTTEN,
                 f"{repeat.forgotten:,} keys of the suppression {repeat.suppression.name} were forgotten",
@@ -97,4 +97,4 @@ class MatchFilter:
             for repeat in self._repeats
             if repeat.forgotten
         ]
-        return tuple(found)
+        return tuple(diagnostics)

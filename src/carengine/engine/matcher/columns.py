@@ -111,10 +111,10 @@ def judge_of(atom: Atom) -> Judge:
             return _judge_match(atom, cased=any(pattern.cased for pattern in patterns))
         case ir.Regex():
 
-            def found(text: str) -> bool:
+            def matches_regex(text: str) -> bool:
                 return regex_of(atom).search(searchable(text).encode()) is not None
 
-            return _judge_texts(found, folded=False)
+            return _judge_texts(matches_regex, folded=False)
         case ir.InNetwork(_, networks):
             return _judge_texts(
                 lambda text: any(in_network(text, network) for network in networks), folded=False
@@ -249,24 +249,24 @@ class CandidateTable(dict[Any, int]):
             if value not in bits:
                 bits[value] = self.of(value)
             return bits[value]
-        found = 0
+        mask = 0
         if type(value) is str:
             for find in self._finds:
-                found |= find(value)
+                mask |= find(value)
             keep = len(value) <= _MEMO_TEXT
         else:
-            found = self.of(value)
+            mask = self.of(value)
             keep = value is None or (type(value) is int and 1 < value < 1 << 53)
         if keep:
-            self._memory.keep(self, value, found, 140 + found.bit_length() // 8)
-        return found
+            self._memory.keep(self, value, mask, 140 + mask.bit_length() // 8)
+        return mask
 
     def of(self, value: Any) -> int:
         """The mask of any value, lists and mappings too, without the table."""
-        found = 0
+        mask = 0
         for anchors in self._anchors:
-            found |= anchors.of(value)
-        return found
+            mask |= anchors.of(value)
+        return mask
 
 
 class CandidatesByParts(dict[Any, int]):
@@ -302,13 +302,13 @@ class CandidatesByParts(dict[Any, int]):
                 inner[path[-1]] = part
         value = self._read(event)
         try:
-            found = self._candidates[value]
+            mask = self._candidates[value]
         except TypeError:
-            found = self._candidates.of(value)
+            mask = self._candidates.of(value)
         sizes = [len(part) for part in parts if type(part) is str]
         if sum(sizes) <= _MEMO_TEXT and all(map(is_key, parts)):
-            self._memory.keep(self, key, found, 140 + sum(sizes) + found.bit_length() // 8)
-        return found
+            self._memory.keep(self, key, mask, 140 + sum(sizes) + mask.bit_length() // 8)
+        return mask
 
 
 def is_key(part: Any) -> bool:
@@ -372,11 +372,11 @@ class FacetAnchors:
         """The stages whose atom is true of the value."""
         derived = self._derive(value)
         if type(derived) is str:
-            found = self.find(derived)
+            true = self.find(derived)
             if not self._others:
-                return found
+                return true
         else:
-            found = 0
+            true = 0
             parts = elements(derived)
             if not parts:
                 return self._nulls
@@ -384,13 +384,13 @@ class FacetAnchors:
                 for part in parts:
                     text = text_of(part)
                     if text is not None:
-                        found |= self._finder.find(text)
+                        true |= self._finder.find(text)
         if self._others:
             facet = Facet(derived)
             for judge, mask in self._others:
-                if mask & ~found and judge(facet) is True:
-                    found |= mask
-        return found
+                if mask & ~true and judge(facet) is True:
+                    true |= mask
+        return true
 
 
 class CellCache:

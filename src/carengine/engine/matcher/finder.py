@@ -153,38 +153,38 @@ class Finder:
         if not self._ready:
             self._prepare()
         folded = text.lower() if text.isascii() else fold(text)
-        found = self._exact.get(folded, 0) | self._everything
+        held = self._exact.get(folded, 0) | self._everything
         starts, ends = self._starts, self._ends
         if starts.masks:
             for length in starts.short:
-                found |= starts.masks.get(folded[:length], 0)
+                held |= starts.masks.get(folded[:length], 0)
             for prefix in starts.long.get(folded[:_EDGE], ()):
                 if folded.startswith(prefix):
-                    found |= starts.masks[prefix]
+                    held |= starts.masks[prefix]
         if ends.masks:
             for length in ends.short:
-                found |= ends.masks.get(folded[-length:], 0)
+                held |= ends.masks.get(folded[-length:], 0)
             for suffix in ends.long.get(folded[-_EDGE:], ()):
                 if folded.endswith(suffix):
-                    found |= ends.masks[suffix]
+                    held |= ends.masks[suffix]
         checks: Collection[int] = self._always
         # Few texts are looked for one by one, here: most values have none of them, and a call would
         # cost more.
         for part, sought in self._pairs:
             if part in folded:
-                found |= sought.mask
+                held |= sought.mask
                 if sought.checks:
                     checks = {*checks, *sought.checks}
         if self._search is not None:
             for sought in self._search(folded):
-                found |= sought.mask
+                held |= sought.mask
                 if sought.checks:
                     checks = {*checks, *sought.checks}
         for number in checks:
             test, mask, unfolded = self._checks[number]
-            if mask & ~found and test(text if unfolded else folded):
-                found |= mask
-        return found
+            if mask & ~held and test(text if unfolded else folded):
+                held |= mask
+        return held
 
     def _prepare(self) -> None:
         with PREPARING:
@@ -228,9 +228,13 @@ def _by_automaton(sought: dict[str, _Sought]) -> Callable[[str], Iterable[_Sough
     ).find_matches_as_indexes
 
     def search(folded: str) -> Iterable[_Sought]:
-        found = find(searchable(folded), overlapping=True)
+        occurrences = find(searchable(folded), overlapping=True)
         # Each once, however often it occurs.
-        return [entries[number] for number in {place[0] for place in found}] if found else ()
+        return (
+            [entries[number] for number in {place[0] for place in occurrences}]
+            if occurrences
+            else ()
+        )
 
     return search
 

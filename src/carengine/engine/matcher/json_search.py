@@ -77,11 +77,11 @@ def _any_of(texts: frozenset[str]) -> Search:
     characters = [*dict.fromkeys(way for c in plain for way in _ways(c)), *_beyond(plain)]
     escapes = "|".join(f"{ord(c):04x}" for c in characters)
     expression = f"(?i)\\\\u(?:{escapes})|" + "|".join(map(re2.escape, known))
-    found = re2.compile(expression.encode(), options).search
+    search = re2.compile(expression.encode(), options).search
     quick = _quick(known, characters)
     if quick is None:
-        return Search(lambda line: found(line) is not None, found)
-    return Search(lambda line: bool(quick(line)) and found(line) is not None, quick)
+        return Search(lambda line: search(line) is not None, search)
+    return Search(lambda line: bool(quick(line)) and search(line) is not None, quick)
 
 
 def _ways(character: str) -> tuple[str, ...]:
@@ -148,14 +148,14 @@ def _fragments(texts: list[str], letters: int) -> list[str]:
 
 
 def _fragments_of(text: str, letters: int) -> Collection[str]:
-    found = {
+    fragments = {
         text[at : at + length]
         for length in (_SYMBOLS, letters)
         for at in range(len(text) - length + 1)
     }
     # Endings of file names (".exe") and single words are too common.
-    rare = {f for f in found if (f.isalpha() and len(f) == letters) or _SYMBOL.fullmatch(f)}
-    return rare or {f for f in found if len(f) == letters} or {text}
+    rare = {f for f in fragments if (f.isalpha() and len(f) == letters) or _SYMBOL.fullmatch(f)}
+    return rare or {f for f in fragments if len(f) == letters} or {text}
 
 
 def _rarity(fragment: str) -> int:

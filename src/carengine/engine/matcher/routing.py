@@ -279,12 +279,12 @@ class Router(Generic[T]):
         return leaf
 
     def _target(self, route: Route) -> T:
-        found = self._known.get(route)
-        if found is None:
-            found = self._make(route, {})
+        target = self._known.get(route)
+        if target is None:
+            target = self._make(route, {})
             if len(self._known) < _MOST_ROUTES:
-                self._known[route] = found
-        return found
+                self._known[route] = target
+        return target
 
     def _route_of(
         self, holding: frozenset[int], present: frozenset[ir.Value] = frozenset()
@@ -301,11 +301,11 @@ class Router(Generic[T]):
     # Growing the tree
 
     def _first(self, event: Mapping[str, Any]) -> Leaf[T]:
-        found = self._made(tuple(enumerate(self._conditions)), frozenset(), frozenset(), event)
-        if found is None:
+        root = self._made(tuple(enumerate(self._conditions)), frozenset(), frozenset(), event)
+        if root is None:
             return self._by_conditions(event)
-        self._root = found
-        return found
+        self._root = root
+        return root
 
     def _after(
         self, node: Leaf[T], value: Any, event: Mapping[str, Any], key: Any = _NO_KEY
@@ -370,7 +370,7 @@ class Router(Generic[T]):
         if self._nodes >= _MOST_NODES:
             return None
         absent = node.absent - (present or frozenset())
-        made = self._made(
+        following = self._made(
             tuple(
                 part
                 if part.keys.isdisjoint(absent) and not part.fixed
@@ -383,10 +383,10 @@ class Router(Generic[T]):
             node.present,
             past_keys=True,
         )
-        if made is not None:
-            made.lacking |= node.lacking | {(key,) for key in absent}
-            node.by_outcome[present] = made
-        return made
+        if following is not None:
+            following.lacking |= node.lacking | {(key,) for key in absent}
+            node.by_outcome[present] = following
+        return following
 
     def _made(
         self,
@@ -454,8 +454,8 @@ class Router(Generic[T]):
 
     def _to_recognise(self, open_: Open) -> list[ir.Condition]:
         """The open conditions that tell whether maps recognise the event; maps in front come first."""
-        found = [(self._slots[part.slot], part.condition) for part in open_]
-        maps = [(number, c) for (number, place), c in found if place is None]
+        placed = [(self._slots[part.slot], part.condition) for part in open_]
+        maps = [(number, c) for (number, place), c in placed if place is None]
         front = [c for number, c in maps if number not in self._behind]
         return front or [c for _, c in maps]
 
@@ -547,10 +547,10 @@ def _where_present(value: ir.Value, present: frozenset[ir.Value]) -> ir.Value:
 def _past(atom: ir.Condition, beginning: ir.Value) -> ir.Condition:
     value = single_value(atom)
     assert value is not None
-    made = _about(atom, _after_null(value, beginning))
-    value = single_value(made)
+    rest = _about(atom, _after_null(value, beginning))
+    value = single_value(rest)
     return (
-        ir.Truth(holds(made, RawRow({}), _NO_CONTEXT)) if isinstance(value, ir.Constant) else made
+        ir.Truth(holds(rest, RawRow({}), _NO_CONTEXT)) if isinstance(value, ir.Constant) else rest
     )
 
 
@@ -570,7 +570,7 @@ def _most_asked(conditions: Iterable[ir.Condition], event: Mapping[str, Any]) ->
 
 def _telling_keys(conditions: Iterable[ir.Condition], event: Mapping[str, Any]) -> frozenset[str]:
     """Keys that the event lacks, and without which most of the conditions cannot be true."""
-    found: dict[str, None] = {}
+    telling: dict[str, None] = {}
     for condition in conditions:
         keys = dict.fromkeys(
             path[0]
@@ -583,16 +583,16 @@ def _telling_keys(conditions: Iterable[ir.Condition], event: Mapping[str, Any]) 
             continue
         alone = [key for key in keys if _is_decided(_without_keys(condition, frozenset({key})))]
         if alone:
-            found.setdefault(next((key for key in alone if key in found), alone[0]))
+            telling.setdefault(next((key for key in alone if key in telling), alone[0]))
             continue
         # Several that only together rule it out: those that are asked for already, then the others.
-        needed = {key for key in keys if key in found}
+        needed = {key for key in keys if key in telling}
         for key in keys:
             if _is_decided(_without_keys(condition, frozenset(needed))):
                 break
             needed.add(key)
-        found.update(dict.fromkeys(sorted(needed)))
-    return frozenset(found)
+        telling.update(dict.fromkeys(sorted(needed)))
+    return frozenset(telling)
 
 
 def _without_keys(condition: ir.Condition, absent: frozenset[str]) -> ir.Condition:

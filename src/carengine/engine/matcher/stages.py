@@ -134,21 +134,21 @@ class CandidateIndex:
     def candidates(self, event: Mapping[str, Any]) -> int:
         """The stages, as a mask, that the values of an event could make true; without ``always``
         and ``text``."""
-        found = 0
+        mask = 0
         get = event.get
         try:
             for table, key in self.plain:
-                found |= table[get(key)]
+                mask |= table[get(key)]
             for column in self.computed:
-                found |= column.table[column.read(event)]
+                mask |= column.table[column.read(event)]
         except TypeError:
             # A list or a mapping is no key of a table.
-            found = 0
+            mask = 0
             for table, key in self.plain:
-                found |= table.of(get(key))
+                mask |= table.of(get(key))
             for column in self.computed:
-                found |= column.table.of(column.read(event))
-        return found
+                mask |= column.table.of(column.read(event))
+        return mask
 
 
 Match = Callable[[Mapping[str, Any], Mapping[str, Any] | None, int | None, bytes | None], list[int]]
@@ -228,11 +228,11 @@ class ClassMatcher:
     @cached_property
     def values(self) -> tuple[ir.Value, ...]:
         """The values that the stages' conditions test."""
-        found: dict[ir.Value, None] = {}
+        values: dict[ir.Value, None] = {}
         for _, condition in self._conditions:
             for atom in ir.atoms(condition):
-                found.update(dict.fromkeys(ir.values_of(atom)))
-        return tuple(found)
+                values.update(dict.fromkeys(ir.values_of(atom)))
+        return tuple(values)
 
     @cached_property
     def opaque(self) -> frozenset[tuple[str, ...]]:
@@ -313,11 +313,11 @@ class ClassMatcher:
             return self._asked(candidates, event, outer)
         known = self._outcomes.get(key)
         if known is None:
-            found = self._asked(candidates, event, outer)
+            holding = self._asked(candidates, event, outer)
             size = sum(len(part) for part in key[1] if type(part) is str) + 100 * len(key[1])
             if size < _MEMO_SIZE:
-                self._memory.keep(self._outcomes, key, tuple(found), size)
-            return found
+                self._memory.keep(self._outcomes, key, tuple(holding), size)
+            return holding
         return list(known)
 
     def _key(self, candidates: int, event: Mapping[str, Any]) -> tuple[int, tuple[Any, ...]] | None:
@@ -358,7 +358,7 @@ class ClassMatcher:
         self, candidates: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
     ) -> list[int]:
         context = EventContext(self._columns, event, outer)
-        found: list[int] = []
+        holding: list[int] = []
         tries, passes, verdicts = self._tries, self._passes, self._verdicts
         while candidates:
             bit = candidates & -candidates
@@ -368,8 +368,8 @@ class ClassMatcher:
             number, verdict = verdicts[index]
             if verdict(context):
                 passes[index] += 1
-                found.append(number)
-        return list(dict.fromkeys(found)) if len(found) > 1 else found
+                holding.append(number)
+        return list(dict.fromkeys(holding)) if len(holding) > 1 else holding
 
     # Anchors
 
@@ -387,15 +387,15 @@ class ClassMatcher:
         hanging: list[AnchoredStage | None] = []
         used: dict[int | None, int] = {}
         for number, condition in self._conditions:
-            made = self._compile(condition, ir.Goal.TRUE)
-            if made is None:
+            stage = self._compile(condition, ir.Goal.TRUE)
+            if stage is None:
                 continue
-            verdicts.append((number, made.verdict))
+            verdicts.append((number, stage.verdict))
             compiled.append((number, condition))
-            if not made.anchors:
+            if not stage.anchors:
                 hanging.append(None)
                 continue
-            ranked = sorted(made.anchors, key=lambda anchor: _with_columns(anchor, used))
+            ranked = sorted(stage.anchors, key=lambda anchor: _with_columns(anchor, used))
             hanging.append(AnchoredStage(tuple(ranked)))
             for index in {index for index, _ in ranked[0].atoms}:
                 used[index] = used.get(index, 0) + 1
@@ -531,18 +531,18 @@ class ClassMatcher:
         cost = 0.0
         anchored = True
         for item in items:
-            made = self._compile(item, goal)
-            if made is None:
+            part = self._compile(item, goal)
+            if part is None:
                 continue
-            if made.anchors:
-                best = min(made.anchors, key=lambda anchor: anchor.cost)
+            if part.anchors:
+                best = min(part.anchors, key=lambda anchor: anchor.cost)
                 atoms += best.atoms
                 cost += best.cost
             else:
                 anchored = False
             value = single_value(item) if goal is ir.Goal.TRUE else None
             if value is None:
-                verdicts.append(made.verdict)
+                verdicts.append(part.verdict)
             else:
                 # All alternatives on one column are one test of its cell.
                 index, bit = self._bit(item, value)

@@ -148,7 +148,7 @@ def leaf_filter_of(
     assert leaf.target is not None
     one_map = len(leaf.target.groups) == 1
 
-    def made(columns: Columns | None) -> LeafFilter:
+    def filter_with(columns: Columns | None) -> LeafFilter:
         leaf_filter = LeafFilter(leaf, columns, searches, one_map, probe)
         paths = sorted({path for column in columns or () for path in column.paths})
         # One look into one table needs no help.
@@ -161,9 +161,9 @@ def leaf_filter_of(
 
     decided = tuple(column for column in columns or () if deciding.issuperset(column.paths))
     if not columns or not decided:
-        return made(columns)
-    leaf_filter = made(tuple(column for column in columns if column not in decided))
-    leaf_filter.decided, leaf_filter.otherwise = decided, made(columns)
+        return filter_with(columns)
+    leaf_filter = filter_with(tuple(column for column in columns if column not in decided))
+    leaf_filter.decided, leaf_filter.otherwise = decided, filter_with(columns)
     return leaf_filter
 
 
@@ -195,16 +195,16 @@ def searches_of(indexes: Iterable[CandidateIndex]) -> tuple[Search, ...]:
 
 def columns_of(indexes: Iterable[CandidateIndex], attributes: Mapping[Path, str]) -> Columns | None:
     """The columns of plans, for structures with these attributes; None where a plan needs more."""
-    found: list[Column] = []
+    columns: list[Column] = []
     for index in indexes:
         if not attributes.keys() >= index.paths:
             return None
         for table, key in index.plain:
-            found.append(Column(table, attrgetter(attributes[key,]), ((key,),)))
+            columns.append(Column(table, attrgetter(attributes[key,]), ((key,),)))
         for one in index.computed:
             get = attrgetter(*(attributes[path] for path in one.paths))
-            found.append(Column(one.by_parts, get, one.paths))
-    return tuple(found)
+            columns.append(Column(one.by_parts, get, one.paths))
+    return tuple(columns)
 
 
 def probe_fields(leaf: Leaf[Classified]) -> frozenset[Path] | None:
@@ -238,17 +238,17 @@ def deciding_fields(
 
 def decoded(decode: Decode, lines: Sequence[bytes]) -> list[Any]:
     """Each line decoded, with None for those that do not fit or are no UTF-8."""
-    found: list[Any] = []
+    structures: list[Any] = []
     decoding = map(decode, lines)
-    while len(found) < len(lines):
+    while len(structures) < len(lines):
         try:
-            found += decoding
+            structures += decoding
         except (ValueError, TypeError, AttributeError, RecursionError):
             # What came before it is in the list already.
-            found.append(None)
+            structures.append(None)
     for place in compress(count(), map(not_, map(bytes.isascii, lines))):
         try:
             lines[place].decode()
         except UnicodeDecodeError:
-            found[place] = None
-    return found
+            structures[place] = None
+    return structures

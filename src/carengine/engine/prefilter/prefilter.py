@@ -224,16 +224,16 @@ class Prefilter:
         field_decoder = self._field_decoder
         if field_decoder is None or self._pause:
             return [None] * len(lines), range(len(lines))
-        found = decoded(field_decoder.decode, lines)
+        structures = decoded(field_decoder.decode, lines)
         for place, line in enumerate(lines):
             if line.count(b"{") + line.count(b"[") > DEPTH:
                 # It may be nested too deeply, which the partial decoder does not see.
-                found[place] = None
+                structures[place] = None
         rejected: list[_Rejected]
         try:
-            rejected = list(map(self._by_values.get, map(field_decoder.deciding, found)))
+            rejected = list(map(self._by_values.get, map(field_decoder.deciding, structures)))
         except (TypeError, AttributeError):
-            rejected = [self._filter_for(field_decoder, fields) for fields in found]
+            rejected = [self._filter_for(field_decoder, fields) for fields in structures]
         others = []
         # What `_candidates` remembers is asked for here: a call for each line would cost as much as all
         # the rest.
@@ -242,15 +242,15 @@ class Prefilter:
                 memo = leaf_filter.candidates
                 try:
                     if memo is not None:
-                        candidates = memo.get(leaf_filter.key(found[place]))
+                        candidates = memo.get(leaf_filter.key(structures[place]))
                         if candidates == 0:
                             continue
                         if candidates is None:
-                            candidates = self._candidates(leaf_filter, found[place])
+                            candidates = self._candidates(leaf_filter, structures[place])
                     elif leaf_filter.without_fields:
                         continue
                     else:
-                        candidates = self._candidates(leaf_filter, found[place])
+                        candidates = self._candidates(leaf_filter, structures[place])
                     if candidates and not self._probe(leaf_filter, lines[place], candidates):
                         rejected[place] = False
                         others.append(place)
@@ -420,10 +420,10 @@ class Prefilter:
         self._slow += 1
         probe = leaf_filter.probe
         if probe is None:
-            found = (
+            known = (
                 [candidates] if leaf_filter.columns is not None and leaf_filter.one_map else None
             )
-            return self._match_again(leaf_filter.leaf, line, found) is not None
+            return self._match_again(leaf_filter.leaf, line, known) is not None
         fields = probe.decode(line)
         probe.asked += 1
         if not probe.remembers and probe.asked >= _TRY_AGAIN:
@@ -455,8 +455,8 @@ class Prefilter:
             if not candidates:
                 return True
         sure = leaf_filter.columns is not None or probe.columns is not None
-        found = [candidates] if sure and leaf_filter.one_map else None
-        return self._match_again(leaf_filter.leaf, line, found) is not None
+        known = [candidates] if sure and leaf_filter.one_map else None
+        return self._match_again(leaf_filter.leaf, line, known) is not None
 
     def _remember_probe(
         self, leaf_filter: LeafFilter, probe: FullProbe, values: Any, clean: bool
@@ -663,7 +663,7 @@ class Prefilter:
             for path in deciding
             if all(path in leaf.lacking or path not in leaf.asked for leaf in leaves)
         )
-        indexes = [index for made in self._indexes.values() for index in made]
+        indexes = [index for own_indexes in self._indexes.values() for index in own_indexes]
         keys = frozenset(path for index in indexes for path in index.paths)
         self._refused = 0
         self._field_decoder = field_decoder = field_decoder_of(

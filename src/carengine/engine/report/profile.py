@@ -207,12 +207,12 @@ class Profile:
     def leave(self, key: Key, start: Start, passed: int = 0) -> None:
         """It has ended; what was measured inside of it is not its own."""
         elapsed = perf_counter_ns() - start[0]
-        found = self._counts.get(key)
-        if found is None:
-            found = self._counts[key] = [0, 0, 0]
-        found[0] += elapsed - (self._inner - start[1])
-        found[1] += 1
-        found[2] += passed
+        counts = self._counts.get(key)
+        if counts is None:
+            counts = self._counts[key] = [0, 0, 0]
+        counts[0] += elapsed - (self._inner - start[1])
+        counts[1] += 1
+        counts[2] += passed
         self._inner = start[1] + elapsed
 
     def timed(self, key: Key, call: Call) -> Call:
@@ -264,16 +264,16 @@ class Profile:
 
     def taken(self) -> list[tuple[Key, list[int]]]:
         """What was measured since the last time, as plain data; it is forgotten here."""
-        found = [(key, numbers) for key, numbers in self._counts.items()]
+        measured = [(key, numbers) for key, numbers in self._counts.items()]
         self._counts = {}
-        return found
+        return measured
 
     def add(self, measured: Iterable[tuple[Key, list[int]]]) -> None:
         """Add what `taken` gave in another process."""
         for key, numbers in measured:
-            found = self._counts.setdefault(tuple(key), [0, 0, 0])
+            counts = self._counts.setdefault(tuple(key), [0, 0, 0])
             for place, number in enumerate(numbers):
-                found[place] += number
+                counts[place] += number
 
     # What came out
 
@@ -310,28 +310,28 @@ class Profile:
         kinds = self._kinds()
         number_of = _events_by_kind(met)
         matches = met.matches
-        found = []
+        rows = []
         for owners, (spent, tries, passes) in own.items():
             counts = {"tries": tries, "passes": passes}
             if len(owners) == 1:
                 [id_] = owners
                 counts["events"] = sum(number_of.get(kind, 0) for kind in kinds.get(id_, ()))
                 counts["matches"] = matches[id_]
-                found.append(cost("rule", id_, spent, rules[id_].title, owners, **counts))
+                rows.append(cost("rule", id_, spent, rules[id_].title, owners, **counts))
             else:
                 name = f"{len(owners)} rules"
-                found.append(cost("shared rules", name, spent, "", owners, events=tries, **counts))
+                rows.append(cost("shared rules", name, spent, "", owners, events=tries, **counts))
         for key, (spent, times, _) in others:
-            found.append(cost(str(key[0]), ": ".join(key[1:]), spent, events=times))
-        return sorted(found, key=lambda row: (-row.seconds, row.kind, row.name, row.rules))
+            rows.append(cost(str(key[0]), ": ".join(key[1:]), spent, events=times))
+        return sorted(rows, key=lambda row: (-row.seconds, row.kind, row.name, row.rules))
 
     def _kinds(self) -> dict[str, set[ir.EventKind]]:
         """The kinds of events that each rule's stages search for."""
-        found: dict[str, set[ir.EventKind]] = {}
+        kinds: dict[str, set[ir.EventKind]] = {}
         for number, stage in enumerate(self.engine.stages):
             for target in self.engine.targets(number):
-                found.setdefault(target.rule.id, set()).update(stage.kinds)
-        return found
+                kinds.setdefault(target.rule.id, set()).update(stage.kinds)
+        return kinds
 
 
 READING = ("phase", "reading evidence")
@@ -343,13 +343,13 @@ MERGING = ("phase", "putting together what processes found")
 
 
 def _sum(own: dict[tuple[str, ...], list[int]], ids: tuple[str, ...], numbers: list[int]) -> None:
-    found = own.setdefault(ids, [0, 0, 0])
+    sums = own.setdefault(ids, [0, 0, 0])
     for place, number in enumerate(numbers):
-        found[place] += number
+        sums[place] += number
 
 
 def _events_by_kind(stats: SessionStats) -> Mapping[ir.EventKind, int]:
-    found: dict[ir.EventKind, int] = {}
+    counts: dict[ir.EventKind, int] = {}
     for (_, kind), number in stats.kinds.items():
-        found[kind] = found.get(kind, 0) + number
-    return found
+        counts[kind] = counts.get(kind, 0) + number
+    return counts

@@ -143,7 +143,7 @@ def needs(
         )
         return Supply(fieldmap, met.kinds[key], coverage.observed[key] if coverage else 0, fields)
 
-    made = []
+    all_needs = []
     for status in rule_statuses(engine, met, coverage):
         rule = status.rule
         reads: dict[ir.EventKind, dict[str, None]] = {kind: {} for kind in _kinds(rule)}
@@ -157,8 +157,8 @@ def needs(
                 supply(one.name, kind, names) for one in seen if (one.name, kind) in entries
             ]
             listed.append(Need(kind, names, tuple(supplies)))
-        made.append(RuleNeeds(rule, tuple(listed), status))
-    return made
+        all_needs.append(RuleNeeds(rule, tuple(listed), status))
+    return all_needs
 
 
 def _kinds(rule: Rule) -> Iterator[ir.EventKind]:

@@ -112,13 +112,13 @@ class FieldCoverage:
         """The fields that an event has, for `add`; plain data."""
         event = plain_event(event)
         inner = unwrap(event)
-        found: ObservedFields = []
+        observed: ObservedFields = []
         for event_class in self._engine.classify(inner).classes:
-            made = view(event, inner, event_class.entry)
-            names = [*made.fields, *(("time",) if made.time is not None else ())]
+            car_event = view(event, inner, event_class.entry)
+            names = [*car_event.fields, *(("time",) if car_event.time is not None else ())]
             kind = event_class.entry.kind
-            found.append((event_class.fieldmap.name, kind.object, kind.action, names))
-        return found
+            observed.append((event_class.fieldmap.name, kind.object, kind.action, names))
+        return observed
 
     def add(self, observation: ObservedFields, *, sampled: bool = True) -> None:
         """Note what `observation_of` gave, here or in another process; each event once.
@@ -207,10 +207,10 @@ class _StatusAnalysis:
                 assert_never(plan)
 
     def _stage(self, stage: ir.Stage) -> _Reason:
-        found = self._stages.get(stage)
-        if found is None:
-            found = self._stages[stage] = self._judge(stage)
-        return found
+        reason = self._stages.get(stage)
+        if reason is None:
+            reason = self._stages[stage] = self._judge(stage)
+        return reason
 
     def _judge(self, stage: ir.Stage) -> _Reason:
         kinds = _listed(str(kind) for kind in stage.kinds)
@@ -305,9 +305,11 @@ def _merged(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _listed(names: Iterable[str], word: str = "or") -> str:
-    found = list(dict.fromkeys(names))
-    if len(found) > _MOST_NAMES:
-        return ", ".join(found[:_MOST_NAMES]) + f" and {len(found) - _MOST_NAMES} more"
+    distinct = list(dict.fromkeys(names))
+    if len(distinct) > _MOST_NAMES:
+        return ", ".join(distinct[:_MOST_NAMES]) + f" and {len(distinct) - _MOST_NAMES} more"
     return (
-        f" {word} ".join([", ".join(found[:-1]), found[-1]]) if len(found) > 1 else "".join(found)
+        f" {word} ".join([", ".join(distinct[:-1]), distinct[-1]])
+        if len(distinct) > 1
+        else "".join(distinct)
     )

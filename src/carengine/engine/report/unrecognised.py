@@ -95,14 +95,14 @@ class UnrecognisedShapes:
     def taken(self) -> list[tuple[str | tuple[str, ...], tuple[str, ...], int]]:
         """All looks with their keys and numbers, in the order they were met, which are then
         forgotten; plain data."""
-        found = [(look, self._keys[look], number) for look, number in self.counts.items()]
+        shapes = [(look, self._keys[look], number) for look, number in self.counts.items()]
         self.counts.clear()
         self._keys.clear()
-        return found
+        return shapes
 
-    def merge(self, found: Iterable[tuple[str | tuple[str, ...], tuple[str, ...], int]]) -> None:
+    def merge(self, shapes: Iterable[tuple[str | tuple[str, ...], tuple[str, ...], int]]) -> None:
         """Note what `taken` gave, here or in another process."""
-        for look, keys, number in found:
+        for look, keys, number in shapes:
             if look in self.counts:
                 self.counts[look] += number
             else:

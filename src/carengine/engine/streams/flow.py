@@ -250,25 +250,25 @@ class Flow:
 
     def _watch(self, part: ir.Condition | ir.Value) -> list[Node]:
         """The nodes for what a condition or a value looks up in other streams."""
-        found: list[Node] = []
+        nodes: list[Node] = []
         for end in ends_of(part):
             match end:
                 case ir.Whole(_, plan):
                     if end not in self._wholes:
                         self._wholes[end] = self._beside(WholeNode(end, self), plan)
-                    found.append(self._wholes[end])
+                    nodes.append(self._wholes[end])
                 case ir.Rank():
                     key = (end.of, end.plan)
                     if key not in self._ranks:
                         self._ranks[key] = self._beside(RankNode(end, self), end.plan)
-                    found.append(self._ranks[key])
+                    nodes.append(self._ranks[key])
                 case ir.Lookup(plan):
                     if plan not in self._lookups:
                         self._lookups[plan] = self._beside(LookupNode(plan, self), plan)
-                    found.append(self._lookups[plan])
+                    nodes.append(self._lookups[plan])
                 case _:
                     pass
-        return found
+        return nodes
 
     def _beside(self, node: Watched, plan: ir.Plan) -> Watched:
         self._node(prepare(plan)).feed(node)
@@ -329,12 +329,12 @@ class Flow:
 
     def take(self) -> list[tuple[Sink, list[Row]]]:
         """The rows that have arrived at outputs since the last call, output by output."""
-        found: list[tuple[Sink, list[Row]]] = []
+        arrived: list[tuple[Sink, list[Row]]] = []
         for sink in sorted(self.arrived, key=lambda sink: sink.place):
-            found.append((sink, sink.rows))
+            arrived.append((sink, sink.rows))
             sink.rows = []
         self.arrived.clear()
-        return found
+        return arrived
 
     def finish(self) -> None:
         """The end of the data: decide everything, and forget it."""
@@ -360,7 +360,7 @@ class Flow:
         """The state as plain data."""
         stages = {stage: number for number, stage in enumerate(self._leaves)}
         untimed = [
-            [writer.row(row), [stages[stage] for stage in found]] for row, found in self._untimed
+            [writer.row(row), [stages[stage] for stage in passed]] for row, passed in self._untimed
         ]
         return {
             "clock": None if math.isinf(self.clock) else self.clock,
@@ -458,15 +458,15 @@ class Flow:
         """The buckets that hold more than the rest leaves room for: their node's number, and how
         much they may keep."""
         allowed = self.memory.allowed()
-        found: list[tuple[int, Bucket]] = [
+        buckets: list[tuple[int, Bucket]] = [
             (n, bucket) for n, node in enumerate(self.nodes) for bucket in node.buckets()
         ]
-        found.append((-1, _Untimed(self._untimed, self.memory)))
-        keep = level([len(bucket) for _, bucket in found], allowed)
+        buckets.append((-1, _Untimed(self._untimed, self.memory)))
+        keep = level([len(bucket) for _, bucket in buckets], allowed)
         spare = allowed
         # Where not even one row of each key has room, the keys that came first go.
         over: list[tuple[int, Bucket, int]] = []
-        for number, bucket in reversed(found):
+        for number, bucket in reversed(buckets):
             size = len(bucket)
             wanted = min(size, keep) if keep else min(size, 1 if spare > 0 else 0)
             spare -= wanted
@@ -517,9 +517,9 @@ class Flow:
 
     def lookup(self, lookup: ir.Lookup, row: AnyRow) -> Any:
         """The column of the group with the row's keys."""
-        found = self._lookups[lookup.plan].found.get(keys_of_row(lookup, row), [])
+        groups = self._lookups[lookup.plan].found.get(keys_of_row(lookup, row), [])
         time = row.field(ir.Field("time", None, ir.Type.TIME))
-        return chosen_column(lookup.column, found, time)
+        return chosen_column(lookup.column, groups, time)
 
     def rank(self, rank: ir.Rank, row: AnyRow) -> bool | None:
         """Whether a value is among the most or least frequent."""
@@ -530,8 +530,8 @@ class Flow:
         value = value_of(rank.value, row, self)
         if not elements(value):
             return None
-        for found in cells_of_each(value, rank.of.type):
-            own = node.counts.get(found)
+        for cell_value in cells_of_each(value, rank.of.type):
+            own = node.counts.get(cell_value)
             if own is None:
                 continue
             ahead = (
