@@ -341,7 +341,8 @@ _WRITTEN_OTHERWISE = (int, list, dict)
 
 @lru_cache(maxsize=4096)
 def _allowed(hint: Any) -> _Allowed:
-    """Types whose values are of the declared type without a further look, and what looks further."""
+    """Types whose values are of the declared type without a further look, and what looks
+    further."""
     parts = typing.get_args(hint) if _is_union(hint) else (hint,)
     return frozenset(part for part in parts if isinstance(part, type)), _check(hint)
 

@@ -162,7 +162,8 @@ class Engine:
         return list(numbers)
 
     def lowered(self, event_class: EventClass) -> tuple[tuple[int, Lowered], ...]:
-        """The stages that events of a class may pass, by their numbers, in the class's own terms."""
+        """The stages that events of a class may pass, by their numbers, in the class's own
+        terms."""
         lowered = self._lowered.get(event_class)
         if lowered is None:
             fieldmap, entry = event_class.fieldmap, event_class.entry

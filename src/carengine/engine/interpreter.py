@@ -55,7 +55,8 @@ def passes(stage: ir.Stage, view: CarEvent) -> bool:
 def match_of(
     rule: Rule, output: str, stage: ir.Stage, view: CarEvent, origin: Origin | None = None
 ) -> Match:
-    """The match of a stage and the event that passed it, with what the stage assigned or selected."""
+    """The match of a stage and the event that passed it, with what the stage assigned or
+    selected."""
     matched = shown_as_it_is(view, origin)
     if not stage.assigned and stage.columns is None:
         return Match(rule, output, view.time, (matched,))

@@ -3,7 +3,8 @@
 A state file holds plain data only, so that reading one runs no code. Events that several rows share
 are written once::
 
-    {"sha256": "…", "carengine": 2, "fingerprint": "…", "options": {…}, "account": {…}, "attached": {…},
+    {"sha256": "…", "carengine": 2, "fingerprint": "…", "options": {…}, "account": {…}, "attached":
+    {…},
      "events": [["process", "create", {fields}, time, {event}, "x.jsonl", 17], …],
      "flow": {"clock": …, "nodes": [state of each node, …]}}
 

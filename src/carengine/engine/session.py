@@ -141,7 +141,8 @@ class Session:
         # The first test is the cheap one, and nearly always enough.
         if not isinstance(event, dict) and not isinstance(event, Mapping):
             raise TypeError(
-                f"event {self.stats.events + 1:,} is a {type(event).__name__}; an event is a mapping of fields to values"
+                f"event {self.stats.events + 1:,} is a {type(event).__name__}; "
+                "an event is a mapping of fields to values"
             )
         return self._feed(plain_event(event), origin, None)
 
@@ -384,8 +385,8 @@ class Session:
         if flow is not None and flow.dropped:
             parts = [f"{counted(n, 'row')} of {what}" for what, n in sorted(flow.dropped.items())]
             message = (
-                f"memory for joins and groups was full: {counted(flow.dropped.total(), 'row')} dropped, and matches "
-                "with them lost"
+                f"memory for joins and groups was full: {counted(flow.dropped.total(), 'row')} dropped, "
+                "and matches with them lost"
             )
             diagnostics.append(Diagnostic(codes.STATE_CEILING, message, notes=tuple(parts)))
         if flow is not None and flow.forced and stats.late:

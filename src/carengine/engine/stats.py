@@ -101,14 +101,14 @@ class SessionStats:
         diagnostics: list[Diagnostic] = []
         if self.late:
             message = (
-                f"{counted(self.late, 'event')} came later than allowed, by up to {_length(self.late_by)}, "
-                "and took no part in joins and groups"
+                f"{counted(self.late, 'event')} came later than allowed, "
+                f"by up to {_length(self.late_by)}, and took no part in joins and groups"
             )
             diagnostics.append(_about(codes.LATE_EVENTS, message, self.late_origins, self.late))
         if self.untimed:
             message = (
-                f"{counted(self.untimed, 'event')} without a time: joins and groups hold them back to the end of "
-                "the data, and bring them together with each other only"
+                f"{counted(self.untimed, 'event')} without a time: joins and groups hold them back to "
+                "the end of the data, and bring them together with each other only"
             )
             diagnostics.append(
                 _about(codes.UNTIMED_EVENTS, message, self.untimed_origins, self.untimed)

@@ -18,7 +18,8 @@ from .match import Match, MatchedEvent, Origin
 
 @frozen
 class Gap:
-    """Why a rule's output cannot match events through a map's entry: CAR fields that are not there."""
+    """Why a rule's output cannot match events through a map's entry: CAR fields that are not
+    there."""
 
     rule: Rule
     output: str

@@ -146,7 +146,8 @@ class Follower:
             self._shut(known)
 
     def _keep(self, known: _File, handle: FileIO) -> None:
-        """Keep a file open, and shut the one that was read longest ago where these become too many."""
+        """Keep a file open, and shut the one that was read longest ago where these become too
+        many."""
         if handle.closed:
             return
         known.handle = handle

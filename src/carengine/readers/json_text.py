@@ -9,9 +9,9 @@
 
 In both, a record is a JSON object; any other value, and what is not JSON, is an unreadable record::
 
-    {"EventID": 1}\\n5\\n{"EventID": 3}\\n              lines: records 1 and 3; record 2 is unreadable
-    [\\n  {"EventID": 1},\\n  {"EventID": 3}\\n]\\n      documents: records 1 and 2
-    {\\n  "EventID": 1\\n}\\n{\\n  "EventID": 3\\n}\\n    documents: records 1 and 2
+    {"EventID": 1}\\n5\\n{"EventID": 3}\\n              lines: records 1 and 3; record 2 is
+    unreadable [\\n  {"EventID": 1},\\n  {"EventID": 3}\\n]\\n      documents: records 1 and 2 {\\n
+    "EventID": 1\\n}\\n{\\n  "EventID": 3\\n}\\n    documents: records 1 and 2
 
 How a value is decoded, ``jsontext`` tells.
 

@@ -66,7 +66,8 @@ def batches(chunks: Iterator[bytes], limit: int) -> Iterator[list[bytes]]:
 
 
 def numbered(chunks: Iterator[bytes], limit: int) -> Iterator[tuple[int, bytes]]:
-    """Line numbers from 1 and lines without their ends, for formats where a line costs more anyway."""
+    """Line numbers from 1 and lines without their ends, for formats where a line costs more
+    anyway."""
     number = 0
     for lines in batches(chunks, limit):
         for line in lines:

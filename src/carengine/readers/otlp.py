@@ -10,7 +10,8 @@ values. It becomes an event whose attributes are plain mappings::
         "attributes": [{"key": "http.status", "value": {"intValue": "500"}}]}]}]}
 
     {"timestamp": 1716190872.0, "severity_text": "ERROR", "message": "exec failed",
-     "attributes": {"http.status": 500}, "resource": {"host.name": "web1"}, "scope": {"name": "app"}}
+     "attributes": {"http.status": 500}, "resource": {"host.name": "web1"}, "scope": {"name":
+     "app"}}
 
 A body that is a mapping stays one, as ``body``. Source: OpenTelemetry Protocol 1.3, "JSON Protobuf
 Encoding", https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding

@@ -2,10 +2,10 @@
 
 The walk through folders and archives stays one, in order; what it comes to is cut::
 
-    a large file of lines     a `Lines` for a stretch of it, from line end to line end; then an `Ending`
-    lines in an archive       the same every few MiB, with the unpacked bytes in it: unpacking stays with the walk
-    any other file            a `Whole`: its path, or what was unpacked of it
-    what is too large for it  `Here`: to be read by whoever walks
+    a large file of lines     a `Lines` for a stretch of it, from line end to line end; then an
+    `Ending` lines in an archive       the same every few MiB, with the unpacked bytes in it:
+    unpacking stays with the walk any other file            a `Whole`: its path, or what was
+    unpacked of it what is too large for it  `Here`: to be read by whoever walks
 
 `read` gives the records of a piece. Records of `Lines` are numbered from the piece's beginning;
 whoever puts the pieces together counts on. All pieces are plain data.
@@ -171,7 +171,8 @@ def _cut_file(
 
 
 def _line_end(file: BinaryIO, at: int) -> int | None:
-    """The offset after the line that a byte is in; None if that is the last one, or cannot be read."""
+    """The offset after the line that a byte is in; None if that is the last one, or cannot be
+    read."""
     try:
         file.seek(at)
         while block := file.read(CHUNK):

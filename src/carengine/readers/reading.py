@@ -318,8 +318,8 @@ def read_events(
     ``exclude`` is not looked into. What is left out is counted (CE508); a path that is given itself
     is always read.
 
-    Raises `PathNotFoundError`, which is a `CarError` and a `FileNotFoundError`, when a path does not
-    exist; with ``must_exist=False`` that is a diagnostic (CE501). Nothing is raised for what is
+    Raises `PathNotFoundError`, which is a `CarError` and a `FileNotFoundError`, when a path does
+    not exist; with ``must_exist=False`` that is a diagnostic (CE501). Nothing is raised for what is
     there and cannot be read: it is a diagnostic, and the rest is read.
 
     Where records are lines of JSON, ``candidates`` gets some of them at a time before they are
@@ -342,7 +342,8 @@ def read_events(
 
 
 def _shown(path: str) -> str:
-    """A path as text: bytes that are no text in it become escapes, which can be written anywhere."""
+    """A path as text: bytes that are no text in it become escapes, which can be written
+    anywhere."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

@@ -1,10 +1,10 @@
 """What reading gives: records, and an account of everything that was met.
 
 A ``Record`` is one event and where it stood. ``Limits`` are what reading may cost: evidence comes
-from machines that somebody else controlled. The ``ReadReport`` is kept while reading: how many records
-were met, how many could not be read, and what there is to say of each file. Counts are exact; of
-the findings only the first of a kind are kept for each file, so that a million broken lines take no
-more memory than twenty::
+from machines that somebody else controlled. The ``ReadReport`` is kept while reading: how many
+records were met, how many could not be read, and what there is to say of each file. Counts are
+exact; of the findings only the first of a kind are kept for each file, so that a million broken
+lines take no more memory than twenty::
 
     Account.say(codes.UNREADABLE_RECORD, "x.jsonl", "...", line=7)     # kept
     ...                                                                # 20 times
@@ -188,7 +188,8 @@ Entry = tuple[str, str, str, str, int, int, str, tuple[str, ...]]
 
 @define(eq=False)
 class DiagnosticsBuffer(ReadReport):
-    """An account that writes down what is said, for another one that is told later (`replay_diagnostics`).
+    """An account that writes down what is said, for another one that is told later
+    (`replay_diagnostics`).
 
     It keeps as much as that one can need: of the findings of a kind about a source the first ones,
     and the number of the others. `handed_over` gives what was said since the last time.
@@ -235,7 +236,8 @@ class DiagnosticsBuffer(ReadReport):
         self._further.clear()
 
     def handed_over(self) -> tuple[int, int, int, int, list[Entry]]:
-        """What was counted (records, unreadable, sources, bytes read) and said since the last time."""
+        """What was counted (records, unreadable, sources, bytes read) and said since the last
+        time."""
         self._settle()
         counts = (self.records, self.unreadable, self.sources, self.bytes_read)
         self.records = self.unreadable = self.sources = self.bytes_read = 0

@@ -5,8 +5,8 @@ it is in a file), are read into ``syslog``. A message that is a JSON object, one
 XML (Sysmon for Linux), CEF, LEEF or pairs of ``key=value``, is the event, to which ``syslog`` is
 added; any other message is an event of two fields::
 
-    <13>Oct  1 12:00:00 web1 sysmon[7]: <Event>…</Event>
-    {"Event": {…}, "syslog": {"priority": 13, "time": "Oct  1 12:00:00", "hostname": "web1", "app": "sysmon", "pid": "7"}}
+    <13>Oct  1 12:00:00 web1 sysmon[7]: <Event>…</Event> {"Event": {…}, "syslog": {"priority": 13,
+    "time": "Oct  1 12:00:00", "hostname": "web1", "app": "sysmon", "pid": "7"}}
 
     <189>date=2024-10-01 time=12:00:00 devname="fw1" action="login"
     {"date": "2024-10-01", …, "message": "date=2024-10-01 …", "syslog": {"priority": 189}}

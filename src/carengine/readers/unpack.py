@@ -4,7 +4,8 @@ Everything that is read is a ``Content``: a name, the first bytes (from which it
 and an iterator over the bytes. An unpacker takes one content and gives those inside it, one after
 another, each to be read to its end before the next is asked for::
 
-    Content("logs.tar.gz")  --gunzip-->  Content("logs.tar.gz")  --untar-->  Content("logs.tar.gz!a.json"), …
+    Content("logs.tar.gz")  --gunzip-->  Content("logs.tar.gz")  --untar-->
+    Content("logs.tar.gz!a.json"), …
 
 Nothing is held but a chunk: gzip, bzip2, xz, zstd and tar are read in order, and a zip file by its
 directory (``zipped``). Only what must be read from its end, and is itself inside something, is
@@ -405,7 +406,8 @@ def is_stub(name: str) -> bool:
 
 
 def admits(content: Content, name: str, number: int, report: ReadReport) -> bool:
-    """Whether member ``number`` (from 1) of an archive is to be read; if not, it has been said why."""
+    """Whether member ``number`` (from 1) of an archive is to be read; if not, it has been said
+    why."""
     if is_stub(name):
         report.say(
             codes.SKIPPED_FILE,

@@ -130,7 +130,8 @@ class RecordProcessor:
             begun = end + 1
 
     def _undecided(self, lines: list[bytes]) -> Iterator[int]:
-        """The places of the lines that the prefilter does not reject; the others are counted as records."""
+        """The places of the lines that the prefilter does not reject; the others are counted as
+        records."""
         begun = 0
         if self._moving:
             take = self.session.prefilter.rejects

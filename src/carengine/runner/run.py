@@ -5,12 +5,12 @@ piece after piece, in the order of the evidence. It also runs the joins and grou
 it of the events that these want, and of all times. So everything is as in one process: matches and
 their order, findings, numbers::
 
-    walk ──▶ pieces ──▶ bench (a process each) ──▶ parts, in order ──▶ account, sample, flow ──▶ matches
-                          decides single events      counts, findings, matches, moves
+    walk ──▶ pieces ──▶ workers ──▶ partial results, in order ──▶ stats, coverage, flow ──▶ matches
+                        decide single events    counts, diagnostics, matches, actions
 
 It does the first pieces itself, so that the others begin (as copies of it) with rules that are
-compiled and a prefilter that has learned; small evidence needs no other process at all. What waits to
-be put together is bounded: pieces are handed out when there is room, and when there is none only
+compiled and a prefilter that has learned; small evidence needs no other process at all. What waits
+to be put together is bounded: pieces are handed out when there is room, and when there is none only
 the piece whose turn it is gets on.
 """
 
@@ -115,8 +115,8 @@ class Run:
     or ``auto``. With ``profile``, what rules cost is measured, in all processes together.
 
     `run` hands out matches; iterating gives them. ``reading`` and ``session`` are the accounts of
-    both halves, ``coverage`` and ``unrecognised`` what was looked at closer, ``inside`` counts what the
-    range of time left out. They tell of the part that has been dealt with.
+    both halves, ``coverage`` and ``unrecognised`` what was looked at closer, ``inside`` counts what
+    the range of time left out. They tell of the part that has been dealt with.
 
     `WorkerError` (CE546) is raised when a process is lost.
     """

@@ -48,9 +48,10 @@ class PartialResult:
     """What was found in a piece of evidence, or in a part of it.
 
     ``diagnostics`` is what reading had to say, ``stats`` what the session counted; ``outside`` and
-    ``timeless`` are of the range of time; ``observations`` and ``unrecognised`` are what was looked at
-    closer; ``entries`` is what events did, their matches shown as `Worker` does. ``profile`` is what
-    was measured. ``progress`` is that of a piece of lines, known when the piece is read to its end.
+    ``timeless`` are of the range of time; ``observations`` and ``unrecognised`` are what was looked
+    at closer; ``entries`` is what events did, their matches shown as `Worker` does. ``profile`` is
+    what was measured. ``progress`` is that of a piece of lines, known when the piece is read to its
+    end.
     """
 
     diagnostics: Any
@@ -103,8 +104,8 @@ class Worker:
             self._profile.taken()
 
     def work(self, message: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-        """What is found in a piece, as tuples of what a `PartialResult` has; the last has what is known at
-        the end."""
+        """What is found in a piece, as tuples of what a `PartialResult` has; the last has what is
+        known at the end."""
         first, piece = read_message(message)
         settings = self._settings
         self._relative = isinstance(piece, Lines) and not piece.opening

@@ -5,7 +5,7 @@ is kept apart from them::
 
     exclusions.yaml ──load_tuning──▶ Tuning ──▶ MatchFilter ──admit(match)──▶ reported, excluded
                                                                            or suppressed
-    --level, --tag, … ──▶ RuleFilter ──choose(rules)──▶ the rules to run, and how many are left out, and why
+    --level, --tag, … ──▶ RuleFilter ──choose(rules)──▶ the rules to run, and why not the others
     --from, --to ──▶ TimeRange ──▶ events outside it are not looked at
 
 * An ``Exclusion`` takes matches away that somebody has looked into: a condition in the language of

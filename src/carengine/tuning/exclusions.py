@@ -97,7 +97,10 @@ class Tuning:
         for item in self.exclusions:
             for pattern in item.rules:
                 if not any(fits(id_, (pattern,)) for id_ in ids):
-                    message = f"the exclusion {item.name} is for {pattern}, and no loaded rule is called so"
+                    message = (
+                        f"the exclusion {item.name} is for {pattern}, "
+                        "and no loaded rule is called so"
+                    )
                     diagnostics.append(Diagnostic(codes.TUNING_UNUSED, message, item.span))
         return tuple(diagnostics)
 

@@ -92,7 +92,8 @@ class MatchFilter:
         diagnostics += [
             Diagnostic(
                 codes.REPEATS_FORGOTTEN,
-                f"{repeat.forgotten:,} keys of the suppression {repeat.suppression.name} were forgotten",
+                f"{repeat.forgotten:,} keys of the suppression {repeat.suppression.name} "
+                "were forgotten",
             )
             for repeat in self._repeats
             if repeat.forgotten

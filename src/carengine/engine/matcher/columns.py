@@ -7,9 +7,10 @@ and ``basename(Image)`` are facets of the column ``Image``.
 What is asked about a column are *atoms*: conditions that its value alone decides. They are asked in
 two ways:
 
-* ``CandidateTable`` answers "which stages could this value make true?", for the few atoms that stages hang
-  on, with one look into a table for values met before;
-* a ``CellCache`` answers single atoms, when somebody asks, and remembers the answers with the value.
+* ``CandidateTable`` answers "which stages could this value make true?", for the few atoms that
+  stages hang on, with one look into a table for values met before;
+* a ``CellCache`` answers single atoms, when somebody asks, and remembers the answers with the
+  value.
 
 Tables are bounded, each in its entries and all together in bytes (``Memory``), and hold no long
 texts: a stream of values that never come again costs time, never memory.

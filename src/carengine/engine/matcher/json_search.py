@@ -5,7 +5,7 @@ ruled out by one quick search for a few *fragments* of these words in all ways o
 letters: vectorised where the processor allows it, it runs over the bytes many times faster than an
 automaton for the words themselves. That one is asked about the rest::
 
-    sekurlsa::logon, privilege::debug, mimidrv.sys   ->  "::", "mimi", "Mimi", "mImi", …, "\\\\u004", …
+    sekurlsa::logon, privilege::debug, mimidrv.sys   ->  "::", "mimi", "Mimi", "mImi", …
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def _beyond(text: Iterable[str]) -> list[str]:
 
 
 def _quick(texts: list[str], characters: list[str]) -> Callable[[bytes], list[Any]] | None:
-    """What finds fragments of all texts, however they are written; None where there are too many."""
+    """What finds fragments of all texts, however they are written; None where there are too
+    many."""
     if Matcher is None:
         return None
     written = _written(texts, characters, _LETTERS[0])

@@ -4,7 +4,7 @@ Each map has a condition to recognise its events by, each entry another. To ask 
 event would cost more than decoding it. So the questions are asked in the order of a tree that grows
 as events come::
 
-    Channel?  "…Sysmon/Operational" ──▶ winlog, Event, object, … all absent? ──▶ EventID?  1 ──▶ Route
+    Channel?  "…Sysmon/Operational" ──▶ winlog, Event, … all absent? ──▶ EventID?  1 ──▶ Route
               "Security" ──▶ …                                                          10 ──▶ Route
 
 A node asks for one value (or whether some keys are there), and each answer leads to the node where
@@ -216,7 +216,8 @@ class Router(Generic[T]):
         return target
 
     def leaf(self, event: Mapping[str, Any]) -> Leaf[T]:
-        """The leaf that an (unwrapped) event comes to; the tree grows to it where it has not been."""
+        """The leaf that an (unwrapped) event comes to; the tree grows to it where it has not
+        been."""
         node = self._root or self._first(event)
         while node.target is None:
             following: Leaf[T] | None
@@ -453,7 +454,8 @@ class Router(Generic[T]):
         return node
 
     def _to_recognise(self, open_: Open) -> list[ir.Condition]:
-        """The open conditions that tell whether maps recognise the event; maps in front come first."""
+        """The open conditions that tell whether maps recognise the event; maps in front come
+        first."""
         placed = [(self._slots[part.slot], part.condition) for part in open_]
         maps = [(number, c) for (number, place), c in placed if place is None]
         front = [c for number, c in maps if number not in self._behind]
@@ -555,7 +557,8 @@ def _past(atom: ir.Condition, beginning: ir.Value) -> ir.Condition:
 
 
 def _most_asked(conditions: Iterable[ir.Condition], event: Mapping[str, Any]) -> ir.Value | None:
-    """The value that most open atoms are about; one that is there in the event before all others."""
+    """The value that most open atoms are about; one that is there in the event before all
+    others."""
     counts: dict[ir.Value, int] = {}
     for condition in conditions:
         for value in dict.fromkeys(_beginning(single_value(a)) for a in ir.atoms(condition)):

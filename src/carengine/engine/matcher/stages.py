@@ -1,8 +1,8 @@
 """All stages of an event class as one matcher: which of them does this event pass?
 
 Unknown is kept exactly: negation is pushed down to the atoms first (``ir.polarity``), so that a
-stage is decided by two questions about atoms, "is it true" and "is it false", and the three-valued ``and`` and ``or``
-become plain ones. ``evaluate.holds`` is the reference that all this is held to.
+stage is decided by two questions about atoms, "is it true" and "is it false", and the three-valued
+``and`` and ``or`` become plain ones. ``evaluate.holds`` is the reference that all this is held to.
 
 Every stage hangs on an *anchor*: a few atoms of which one must be true for the stage to hold. From
 each column that anchors are in a table leads from the value to the stages that it could make true
@@ -301,8 +301,8 @@ class ClassMatcher:
     def _looked_at(
         self, candidates: int, event: Mapping[str, Any], outer: Mapping[str, Any] | None
     ) -> list[int]:
-        """The stages among ``candidates`` that hold. Where they are many, what was found for the same
-        values is remembered."""
+        """The stages among ``candidates`` that hold. Where they are many, what was found for the
+        same values is remembered."""
         if self._events >= self._review_at:
             self._review()
         # Whoever looks on wants to see each condition tried.
@@ -321,7 +321,8 @@ class ClassMatcher:
         return list(known)
 
     def _key(self, candidates: int, event: Mapping[str, Any]) -> tuple[int, tuple[Any, ...]] | None:
-        """All that decides which of some stages hold; None where that is more than single values."""
+        """All that decides which of some stages hold; None where that is more than single
+        values."""
         reads = self._reads.get(candidates)
         if reads is None:
             reads = self._reads_of(candidates)
@@ -589,7 +590,8 @@ def _always(context: EventContext) -> bool:
 
 
 def _any_of(texts: set[str | None]) -> Search | None:
-    """What tells whether JSON has one of these texts; None where that is not known of all of them."""
+    """What tells whether JSON has one of these texts; None where that is not known of all of
+    them."""
     known = [text for text in texts if text is not None]
     return any_of(known) if known and len(known) == len(texts) else None
 

@@ -1,11 +1,11 @@
 """What is known of lines of JSON before they are matched, by what the fields say that decide what
 an event is.
 
-All lines of one leaf of the engine's tree have a `LeafFilter`. Its *columns* are tables from values of a
-line to the rules that these could make true; they need a few fields only::
+All lines of one leaf of the engine's tree have a `LeafFilter`. Its *columns* are tables from values
+of a line to the rules that these could make true; they need a few fields only::
 
     line ── few fields ──▶ Known ── columns ──▶ nothing is hit: no rule matches
-                                           └──▶ hit: `FullProbe`: all fields that rules read, and what they came to before
+                                           └──▶ hit: `FullProbe`: all fields that rules read
 
 Both remember what values came to, in bounded tables, as long as that pays.
 """
@@ -57,11 +57,11 @@ class FullProbe:
     suffice.
 
     ``decode`` gives all fields that rules read of them, ``values`` takes these; ``columns`` and
-    ``searches`` are as in `LeafFilter`. ``clean`` says of values whether no rule matches an event with
-    them, but for what the searches look for. That was found out with these ``indexes``, and holds no
-    longer than they do. It ``remembers`` while enough of those that were ``asked`` for are there,
-    and not ``missed``. ``false_candidates`` counts the stages, as masks, that were hit by values that no rule
-    matches.
+    ``searches`` are as in `LeafFilter`. ``clean`` says of values whether no rule matches an event
+    with them, but for what the searches look for. That was found out with these ``indexes``, and
+    holds no longer than they do. It ``remembers`` while enough of those that were ``asked`` for are
+    there, and not ``missed``. ``false_candidates`` counts the stages, as masks, that were hit by
+    values that no rule matches.
     """
 
     decode: Decode
@@ -81,12 +81,12 @@ class LeafFilter:
     """What is done with the lines of a leaf of which the deciding fields are known.
 
     ``columns`` are None where the fields that are decoded at first do not suffice for them.
-    ``searches`` tell what must not be found in a line. ``one_map`` says that the stages are those of
-    one map, ``without_fields`` that none hangs on any field. ``probe`` is what is done where the columns do
-    not say that no rule matches.
+    ``searches`` tell what must not be found in a line. ``one_map`` says that the stages are those
+    of one map, ``without_fields`` that none hangs on any field. ``probe`` is what is done where the
+    columns do not say that no rule matches.
 
-    Where there are ``several`` columns, ``candidates`` has for values of all together, as ``key`` takes
-    them, the stages that they could make true, as a mask; it is None while that does not pay.
+    Where there are ``several`` columns, ``candidates`` has for values of all together, as ``key``
+    takes them, the stages that they could make true, as a mask; it is None while that does not pay.
     ``missed`` counts values of late that were not there; ``since`` is how many events there were
     before.
 
@@ -168,7 +168,8 @@ def leaf_filter_of(
 
 
 def full_probe_of(leaf: Leaf[Classified], opaque: frozenset[Path]) -> FullProbe | None:
-    """How lines of a leaf are decoded to all that rules read of them; None where that is not known."""
+    """How lines of a leaf are decoded to all that rules read of them; None where that is not
+    known."""
     assert leaf.target is not None
     matchers = [group.matcher for _, group in leaf.target.groups]
     indexes = [matcher.candidate_index for matcher in matchers]

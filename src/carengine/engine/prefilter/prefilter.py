@@ -7,7 +7,8 @@ other::
 
     line ──▶ the fields that decide what it is, and those that rules of frequent events hang on
          ──▶ Classified ──▶ no stage is hit ──▶ counted, done
-                        └─▶ hit, or not frequent ──▶ all fields that its rules read ──▶ no stage holds ──▶ counted, done
+                        └─▶ hit, or not frequent ──▶ all fields that its rules read
+                                                         ──▶ no stage holds ──▶ counted, done
     anything unusual, or a match ──▶ the whole line, the usual way
 
 Which events are frequent is looked at a few times while lines go by. For these, the first step is
@@ -188,8 +189,8 @@ class Prefilter:
         return True
 
     def candidates(self, lines: Sequence[bytes]) -> Iterator[int]:
-        """The places of those lines that `rejects` does not take, in order. It is faster than to ask
-        about each line.
+        """The places of those lines that `rejects` does not take, in order. It is faster than to
+        ask about each line.
 
         The account is at each place what it would be if the lines after it had not been looked at.
         """
@@ -235,8 +236,8 @@ class Prefilter:
         except (TypeError, AttributeError):
             rejected = [self._filter_for(field_decoder, fields) for fields in structures]
         others = []
-        # What `_candidates` remembers is asked for here: a call for each line would cost as much as all
-        # the rest.
+        # What `_candidates` remembers is asked for here: a call for each line would cost as much as
+        # all the rest.
         for leaf_filter, place in zip(rejected, count()):
             if leaf_filter:
                 memo = leaf_filter.candidates
@@ -318,8 +319,9 @@ class Prefilter:
             else:
                 for test in tests:
                     if candidates := test(partial):
-                        leaf_filter = [candidates] if len(tests) == 1 else None
-                        partial = self._match_again(leaf, line, leaf_filter, partial)  # type: ignore[arg-type]
+                        assert leaf is not None
+                        known = [candidates] if len(tests) == 1 else None
+                        partial = self._match_again(leaf, line, known, partial)
                         if partial is None:
                             return False
                         break
@@ -516,9 +518,9 @@ class Prefilter:
         """The line, decoded for all that rules read of events of its leaf; None if one of them
         matches, or could.
 
-        ``leaf_filter`` are the stages that could match, for each group, where that was found out already;
-        ``partial`` the fields that were decoded already, if that was the dictionary of all that are
-        decoded at first.
+        ``leaf_filter`` are the stages that could match, for each group, where that was found out
+        already; ``partial`` the fields that were decoded already, if that was the dictionary of all
+        that are decoded at first.
         """
         # What is frequent may have changed meanwhile.
         decode = self._decoders.get(leaf)

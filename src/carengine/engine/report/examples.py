@@ -4,7 +4,7 @@ Every example is a run of its own: its events go through a fresh session of an e
 rule, in their order, and the end of the data is told. A positive example wants at least one match,
 a negative one none. ::
 
-    Result(rule, example, matches=0, events=1, unrecognised=0, passed=False)   ->  a diagnostic CE308
+    ExampleResult(rule, example, matches=0, events=1, unrecognised=0, passed=False)   ->  CE308
 """
 
 from __future__ import annotations

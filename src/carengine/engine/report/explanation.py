@@ -128,7 +128,8 @@ class Explanation:
 
     @property
     def verdict(self) -> bool | None:
-        """True when the event alone is a match; None when it may be part of one, with other events."""
+        """True when the event alone is a match; None when it may be part of one, with other
+        events."""
         tests = [test for view in self.views for test in view.tests]
         if any(test.verdict is True and not test.branch for test in tests):
             return True
@@ -432,7 +433,8 @@ def _parts(value: Any) -> list[Any]:
 
 
 def _absence(value: ir.Value, seen: _Seen) -> str:
-    """Why a value is null: the map gives none, the log has none, or the log says it does not know."""
+    """Why a value is null: the map gives none, the log has none, or the log says it does not
+    know."""
     if any(
         isinstance(leaf, ir.Whole | ir.Lookup | ir.Aggregate | ir.Now) for leaf in ir.leaves(value)
     ):

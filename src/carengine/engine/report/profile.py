@@ -1,10 +1,10 @@
 """What rules cost: where the time of a run goes.
 
-A `Profile` is the observer of an engine of its own, which asks it for everything that it does. What belongs to one rule is counted
-for that rule: how often one of its conditions was tried on an event, how often it held, and how
-long that took; of a rule with joins or groups also what these took. The rest is *shared*: finding
-out what an event is and which stages it could make true is done once for all rules, and is told by
-classes of events and by columns::
+A `Profile` is the observer of an engine of its own, which asks it for everything that it does. What
+belongs to one rule is counted for that rule: how often one of its conditions was tried on an event,
+how often it held, and how long that took; of a rule with joins or groups also what these took. The
+rest is *shared*: finding out what an event is and which stages it could make true is done once for
+all rules, and is told by classes of events and by columns::
 
     profile = Profile(carengine.Engine(rules))
     session = profile.session()

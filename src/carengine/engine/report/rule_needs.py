@@ -11,8 +11,8 @@ these, what the field maps give and what was in the data::
                         sysmon.evtx    469 events; key 256 of 256, user never
 
 Before a run only the maps speak (no ``stats``). After one, the session's account tells how many
-events of each kind there were, and a `FieldCoverage` how often each field was there, among those events
-that it looked at.
+events of each kind there were, and a `FieldCoverage` how often each field was there, among those
+events that it looked at.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class FieldSupply:
 
 @frozen
 class Supply:
-    """What one map gives of a kind: ``events`` were of it, ``observed`` of them were looked at field
-    by field."""
+    """What one map gives of a kind: ``events`` were of it, ``observed`` of them were looked at
+    field by field."""
 
     fieldmap: str
     events: int

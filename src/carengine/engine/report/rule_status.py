@@ -1,8 +1,8 @@
 """What became of each rule in a run: it matched, or why it did not.
 
 A rule that does not match says nothing by itself: the attack was not there, or the events were not,
-or a field that the rule reads is nowhere in this log. `rule_statuses` tells these apart, from what the
-session counted and from a `FieldCoverage` of the events that went through it::
+or a field that the rule reads is nowhere in this log. `rule_statuses` tells these apart, from what
+the session counted and from a `FieldCoverage` of the events that went through it::
 
     CAR-2019-08-001  MATCHED
     CAR-2013-05-003  NO_SUCH_LOG     no log of this shape (sysmon.flat) has flow/message
@@ -134,7 +134,8 @@ class FieldCoverage:
                 self.fields.setdefault(key, Counter()).update(names)
 
     def all_fields(self, key: tuple[str, ir.EventKind], events: int) -> set[str] | None:
-        """The fields that any of all ``events`` of a kind had; None where not all were looked at."""
+        """The fields that any of all ``events`` of a kind had; None where not all were looked
+        at."""
         if not 0 < events < RARE or self.every[key] != events:
             return None
         return self.present[key]
@@ -152,8 +153,8 @@ def rule_statuses(
 ) -> list[RuleStatus]:
     """What became of each rule of an engine, in the order of the rules.
 
-    Without a ``coverage``, fields that are empty in all events are not told from conditions that are
-    false.
+    Without a ``coverage``, fields that are empty in all events are not told from conditions that
+    are false.
     """
     analysis = _StatusAnalysis(engine, stats, coverage)
     return [analysis.status(rule) for rule in engine.rules]

@@ -7,10 +7,10 @@ computed with while events go by. Both are exact: sums are kept as fractions and
 that no order of arrival can shift a result.
 
 ===========================  ====================================================================
-``count`` of rows             how many rows
-``count`` of a value          how many rows have one (a list counts once, null never)
-``distinct_count``            how many different values, letters' case ignored, lists element by element
-``min``, ``max``              of the values that can be read as the type; where the type is not known, as
+``count`` of rows             how many rows ``count`` of a value          how many rows have one (a
+list counts once, null never) ``distinct_count``            how many different values, letters' case
+ignored, lists element by element ``min``, ``max``              of the values that can be read as
+the type; where the type is not known, as
                               numbers if all are numbers and as folded text otherwise
 ``sum``, ``average``          of the values that are numbers; null where there is none
 ``standard_deviation``        of a sample (n - 1), as `stdev` in Splunk and STDDEV in SQL; null

@@ -115,7 +115,8 @@ def _distances(
 
 
 def _difference(left: ir.Value, right: ir.Value) -> tuple[ir.Field, ir.Field, int] | None:
-    """``left - right`` as one time minus another plus a constant; None where it is of another form."""
+    """``left - right`` as one time minus another plus a constant; None where it is of another
+    form."""
     times: list[tuple[int, ir.Field]] = []
     constant = 0
     work = [(1, left), (-1, right)]

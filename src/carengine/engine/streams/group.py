@@ -4,7 +4,8 @@ A group keeps its rows by key, sorted by time. It closes when the clock has pass
 more than the gap: no row that could still belong to it can come any more. Its row goes on then, and
 the rows are let go. ::
 
-    within 30 minutes, lateness 5 minutes, last row at 10:00   →   closes when an event of 10:35:00.000001 has come
+    within 30 minutes, lateness 5 minutes, last row at 10:00
+        →   closes when an event of 10:35:00.000001 has come
 
 A row that comes late (within the lateness) is put where it belongs and may join two groups into
 one.

@@ -6,7 +6,8 @@ each step one bucket is looked up by values of the rows that are bound already, 
 stretch of time that the distances between branches (``bounds``) leave open::
 
     join (a, b, c) where a.pid = b.ppid and b.pid = c.ppid and a.time < b.time < a.time + 1 min …
-    a new row of c:  b's bucket [pid = c.ppid], c.time - … to c.time  →  a's bucket [pid = b.ppid], …
+    a new row of c:  b's bucket [pid = c.ppid], c.time - … to c.time
+                  →  a's bucket [pid = b.ppid], …
 
 What is found is held to the condition, as the reference would; where the look-up itself was exact,
 to what the look-up does not know of. A row goes when every partner that may still come would be too

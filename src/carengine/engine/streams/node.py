@@ -394,7 +394,8 @@ def _passes_away(part: ir.Condition) -> bool:
 
 
 def _sign_of_now(value: ir.Value) -> int | None:
-    """How often ``now`` is in a sum: 1, 0, -1; None for anything but sums of times and durations."""
+    """How often ``now`` is in a sum: 1, 0, -1; None for anything but sums of times and
+    durations."""
     match value:
         case ir.Now():
             return 1

@@ -95,7 +95,8 @@ def _inside(condition: ir.Condition, name: str) -> ir.Condition:
 
 
 def needs_whole(part: ir.Condition | ir.Value) -> bool:
-    """Whether only the whole data decides: an aggregate over a stream, a count looked up, a rank."""
+    """Whether only the whole data decides: an aggregate over a stream, a count looked up, a
+    rank."""
     return any(isinstance(leaf, ir.Whole | ir.Lookup | ir.Rank) for leaf in ends_of(part))
 
 

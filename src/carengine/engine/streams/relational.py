@@ -145,7 +145,8 @@ class Relations:
             yield from extended(())
 
     def _within_horizon(self, first: Row, second: Row) -> bool:
-        """Whether the second row is not too long after the first, where only the horizon says so."""
+        """Whether the second row is not too long after the first, where only the horizon says
+        so."""
         if self._horizon is None:
             return True
         if first.time is None or second.time is None:
@@ -253,7 +254,8 @@ class Relations:
         return over_rows(whole.aggregate, rows, self)
 
     def lookup(self, lookup: ir.Lookup, row: AnyRow) -> Any:
-        """The column of the group with the row's keys; of several in time, the last that had begun."""
+        """The column of the group with the row's keys; of several in time, the last that had
+        begun."""
         keys = lookup.plan.group.keys
         wanted = keys_of_row(lookup, row)
         rows = [

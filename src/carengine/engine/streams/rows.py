@@ -363,7 +363,8 @@ def projected(
 
 
 def match_of_row(rule: Rule, output: str, row: Row) -> Match:
-    """The match of an output's row: its events under their streams, its columns, its groups' keys."""
+    """The match of an output's row: its events under their streams, its columns, its groups'
+    keys."""
     events: list[MatchedEvent] = []
     _show(row, "", events)
     fields: dict[str, Any] = {}

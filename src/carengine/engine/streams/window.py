@@ -6,7 +6,8 @@ one that is asked when it is complete, those from its first row on. What the con
 (counts, distinct counts, sums, averages, percentiles) is kept up to date as rows enter and leave
 the window, so that a row costs the same however many the window holds. ::
 
-    span 10 minutes, lateness 5 minutes, row at 10:00   →   looked at when an event from after 10:05 has come,
+    span 10 minutes, lateness 5 minutes, row at 10:00
+        →   looked at when an event from after 10:05 has come,
                                                             let go of when one from after 10:15 has
 """
 

@@ -71,7 +71,8 @@ def line_format(head: bytes) -> LineFormat | None:
 
 
 def read_lines(form: LineFormat, content: Content, report: ReadReport) -> Iterator[Record]:
-    """The records of a text of a line format. Bytes that are not UTF-8 stand in them as ``\\xff``."""
+    """The records of a text of a line format. Bytes that are not UTF-8 stand in them as
+    ``\\xff``."""
     counter = RecordCounter(content.name, report, content.meter.limits)
     limit = counter.limits.record_bytes
     reader = form.reader()

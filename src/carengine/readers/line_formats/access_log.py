@@ -51,7 +51,8 @@ _NAMES = (
 
 
 class AccessLogReader:
-    """Reads batches at once: where every line fits, one search over all of them finds every value."""
+    """Reads batches at once: where every line fits, one search over all of them finds every
+    value."""
 
     def read(self, lines: list[str]) -> list[Outcome]:
         """The outcome of each line."""

@@ -3,7 +3,8 @@
 ::
 
     [Mon May 20 07:58:41.092345 2024] [core:error] [pid 7:tid 8] [client 10.0.0.9:5050] AH00037: …
-    {"server": "apache", "time": "Mon May 20 07:58:41.092345 2024", "module": "core", "level": "error",
+    {"server": "apache", "time": "Mon May 20 07:58:41.092345 2024", "module": "core", "level":
+    "error",
      "pid": "7", "tid": "8", "client": "10.0.0.9:5050", "code": "AH00037", "message": "AH00037: …"}
 
     2024/05/20 07:58:41 [error] 7#8: *9 open() "/x" failed (2: No such file), client: 10.0.0.9, …

@@ -5,8 +5,8 @@
     2024-05-20 07:58:41,092 ERROR [main] java.lang.Runtime exec failed
     {"message": "2024-05-20 07:58:41,092 ERROR …", "timestamp": "2024-05-20 07:58:41,092"}
 
-``timestamp`` is there where the line begins with a time. Rules over plain text look for words in the message; what program wrote
-the log, the text does not say: ``--logsource`` does.
+``timestamp`` is there where the line begins with a time. Rules over plain text look for words in
+the message; what program wrote the log, the text does not say: ``--logsource`` does.
 """
 
 from __future__ import annotations

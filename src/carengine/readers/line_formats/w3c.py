@@ -7,7 +7,8 @@ may come again with others::
     #Fields: date time s-ip cs-method cs-uri-stem cs-uri-query sc-status cs(User-Agent)
     2024-05-20 07:58:41 10.0.0.5 GET /a.aspx cmd=whoami 200 Mozilla/5.0+(Windows)
 
-    {"date": "2024-05-20", "time": "07:58:41", "timestamp": "2024-05-20T07:58:41Z", "s-ip": "10.0.0.5",
+    {"date": "2024-05-20", "time": "07:58:41", "timestamp": "2024-05-20T07:58:41Z", "s-ip":
+    "10.0.0.5",
      "cs-method": "GET", …, "cs(User-Agent)": "Mozilla/5.0 (Windows)"}
 
 ``-`` is a field without a value, and left out. IIS writes ``+`` for a blank in the texts that a
