@@ -311,3 +311,153 @@ def test_numbers_of_records_that_chunks_cut(length: int) -> None:
     )
     records = list(read_events("-", stdin=io.BytesIO(text.encode())))
     assert [record.event["a"] for record in records] == list(range(40))
+
+
+def test_channels_that_have_two_names() -> None:
+    for name in ("DNS-Server", "DNSServer"):
+        engine = Engine(rules("service: dns-server-audit", "EventID: 541"))
+        assert fired(engine, {"Channel": f"Microsoft-Windows-{name}/Audit", "EventID": 541}) == [
+            "0"
+        ]
+
+
+def test_what_the_security_log_audits_serves_sigmas_categories() -> None:
+    value = {
+        "Channel": "Security",
+        "EventID": 4657,
+        "ProcessName": "C:\\x\\reg.exe",
+        "ObjectName": "\\REGISTRY\\MACHINE\\SOFTWARE\\Run",
+        "ObjectValueName": "evil",
+        "OperationType": "%%1905",
+        "NewValue": "a.exe",
+    }
+    wanted = "{TargetObject|endswith: '\\Run\\evil', Details: a.exe, Image|endswith: reg.exe}"
+    for category in ("registry_set", "registry_event"):
+        assert fired(Engine(rules(f"category: {category}", wanted[1:-1])), value) == ["0"]
+    engine = Engine(
+        rules("category: registry_delete", wanted[1:-1].replace("Details: a.exe, ", ""))
+    )
+    assert fired(engine, value) == []
+    assert fired(engine, {**value, "OperationType": "%%1906"}) == ["0"]
+    platform = {
+        "EventID": 5156,
+        "Application": "\\device\\x\\a.exe",
+        "Direction": "%%14593",
+        "SourceAddress": "10.0.0.1",
+        "DestAddress": "10.0.0.2",
+        "DestPort_string": "445",
+        "Protocol": "6",
+        "FilterRTID": "1",
+    }
+    engine = Engine(
+        rules(
+            "category: network_connection",
+            "Image|endswith: a.exe, DestinationIp: 10.0.0.2, DestinationPort: 445, Initiated: 'true'",
+            "Initiated: 'false'",
+        )
+    )
+    assert fired(engine, platform) == ["0"]
+    assert fired(engine, {**platform, "Channel": "Security", "DestPort": 445}) == ["0"]
+
+
+FORWARDED: dict[str, Any] = {
+    "flat": {
+        "Channel": "ForwardedEvents",
+        "SourceName": "Microsoft-Windows-Sysmon",
+        "EventID": 1,
+        "CommandLine": "needle",
+    },
+    "EVTX": {
+        "Event": _evtx("ForwardedEvents", 1, {"CommandLine": "needle"}, "Microsoft-Windows-Sysmon")
+    },
+    "Winlogbeat": {
+        "winlog": {
+            "channel": "ForwardedEvents",
+            "provider_name": "Microsoft-Windows-Sysmon",
+            "event_id": 1,
+            "event_data": {"CommandLine": "needle"},
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("shape", FORWARDED)
+def test_forwarded_events_are_their_providers(shape: str) -> None:
+    engine = Engine(rules("category: process_creation", "CommandLine: needle", "CommandLine: x"))
+    assert fired(engine, FORWARDED[shape]) == ["0"]
+
+
+def test_tables_of_sentinel() -> None:
+    row = {
+        "TimeGenerated": TIME,
+        "Source": "Microsoft-Windows-Sysmon",
+        "EventLog": SYSMON,
+        "EventID": 1,
+        "Computer": "ws1",
+        "Image": "C:\\a.exe",
+        "CommandLine": "needle",
+        "ProcessId_dynamic": "5692",
+    }
+    engine = Engine(rules("category: process_creation", "CommandLine: needle, ProcessId: 5692"))
+    assert fired(engine, row) == ["0"]
+    connection = {
+        "TimeGenerated": TIME,
+        "Computer": "UBUNTU5",
+        "Direction": "outbound",
+        "ProcessName": "java",
+        "SourceIp": "10.0.0.1",
+        "DestinationIp": "10.0.0.2",
+        "DestinationPort": 88,
+        "Protocol": "tcp",
+        "ConnectionId": "E2",
+    }
+    [flow] = normalize(connection, find_maps())
+    assert str(flow.kind) == "flow/start"
+    assert (flow.fields["exe"], flow.fields["dest_port"]) == ("java", 88)
+
+
+@pytest.mark.parametrize("command", ["bash -c 'a b=c'", 'sh -c "x "y" z"', "/bin/true"])
+def test_programs_that_the_linux_agent_saw(command: str) -> None:
+    event = {
+        "TimeGenerated": TIME,
+        "Computer": "u5",
+        "SyslogMessage": "type=AUOMS_EXECVE audit(1652292621.990:84143): ppid=1340 pid=17790 "
+        f'user=tomcat exe="/bin/bash" cwd="/" argc=3 cmdline="{command}" redactors= containerid=',
+        "EventData": "ppid=1340",
+    }
+    [seen] = normalize(event, find_maps())
+    assert str(seen.kind) == "process/create"
+    assert (seen.fields["command_line"], seen.fields["image_path"]) == (command, "/bin/bash")
+    assert (seen.fields["pid"], seen.fields["ppid"], seen.time) == (
+        "17790",
+        "1340",
+        1652292621990000,
+    )
+
+
+def test_nxlogs_local_times_and_service_accounts() -> None:
+    event = {
+        "Channel": "System",
+        "EventID": 7045,
+        "EventTime": "2020-09-20 12:16:56",
+        "EventReceivedTime": "2020-09-20 12:16:58",
+        "@timestamp": "2020-09-20T16:16:59.233Z",
+        "ServiceName": "Updater",
+        "AccountName": "ann",
+        "AccountType": "User",
+        "Message": "A service was installed.\r\n\r\nService Account:  LocalSystem",
+    }
+    [seen] = normalize(event, find_maps())
+    assert (seen.fields["user"], seen.time) == ("LocalSystem", 1_600_618_616_000_000)
+    del event["AccountType"], event["EventReceivedTime"]
+    [seen] = normalize(event, find_maps())
+    assert (seen.fields["user"], seen.time) == ("ann", 1_600_618_616_000_000)
+    engine = Engine(rules("service: system", "AccountName: LocalSystem"))
+    assert fired(engine, {**event, "AccountType": "User"}) == ["0"]
+
+
+def test_a_registry_value_has_slashes() -> None:
+    path = "HKLM\\SYSTEM\\EventLog\\Foo/Start"
+    event = {"Channel": SYSMON, "EventID": 13, "Image": "a", "TargetObject": path}
+    [seen] = normalize(event, find_maps())
+    assert seen.fields["value"] == "Foo/Start"

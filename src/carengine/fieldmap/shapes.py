@@ -10,6 +10,9 @@ need more than another path::
     EventData: "<EventData>…" or "{…}" beside EventID        Microsoft Sentinel's tables
     EventData: {…} beside EventID and Channel                Velociraptor's hunts
     data.win: {"system": …, "eventdata": …}                  Wazuh's alerts
+    EventLog, ProcessId_string, …                            Sentinel's table Event
+    SyslogMessage: "type=AUOMS_EXECVE …"                     Linux audit in Sentinel
+    Channel: "ForwardedEvents"                               a collector's channel
     Id, LogName, ProviderName, Message                       Get-WinEvent | ConvertTo-Json, CSV
     "New Value"                                              a name with blanks, in any shape
 
@@ -58,7 +61,7 @@ def in_known_shape(event: Event) -> Event:
                 if changed is not None:
                     found = changed
                     break
-    return _without_blanks(found, _DEPTH)
+    return _without_blanks(_forwarded(found), _DEPTH)
 
 
 # Names with blanks
@@ -312,7 +315,9 @@ def _xml_data(text: str) -> Event | None:
     data = event.get(found[1])
     if found[1] == "UserData" and isinstance(data, Mapping):
         data = next((value for value in data.values() if isinstance(value, Mapping)), data)
-    return data if isinstance(data, Mapping) else None
+    if not isinstance(data, Mapping):
+        return None
+    return {name: value for name, value in data.items() if name != "#attributes"}
 
 
 @lru_cache(maxsize=64)
@@ -389,6 +394,146 @@ def _own_names(fields: Event) -> dict[str, Any]:
     return made
 
 
+# Events that another machine forwarded
+
+
+_CHANNEL_OF = {
+    "Microsoft-Windows-Sysmon": "Microsoft-Windows-Sysmon/Operational",
+    "Microsoft-Windows-Security-Auditing": "Security",
+    "Microsoft-Windows-Eventlog": "Security",
+    "Service Control Manager": "System",
+    "Microsoft-Windows-PowerShell": "Microsoft-Windows-PowerShell/Operational",
+    "PowerShell": "Windows PowerShell",
+    "Microsoft-Windows-Windows Defender": "Microsoft-Windows-Windows Defender/Operational",
+    "Microsoft-Windows-TaskScheduler": "Microsoft-Windows-TaskScheduler/Operational",
+    "Microsoft-Windows-WMI-Activity": "Microsoft-Windows-WMI-Activity/Operational",
+}
+_FORWARDED = "ForwardedEvents"
+
+
+def _forwarded(event: Event) -> Event:
+    """An event of the channel that collects forwarded ones, in the channel of its provider."""
+    if event.get("Channel") == _FORWARDED:
+        for name in ("SourceName", "Provider_Name", "ProviderName", "Provider"):
+            if (channel := _CHANNEL_OF.get(str(event.get(name)))) is not None:
+                return {**event, "Channel": channel}
+        return event
+    inner = event.get("winlog")
+    if isinstance(inner, Mapping) and inner.get("channel") == _FORWARDED:
+        channel = _CHANNEL_OF.get(str(inner.get("provider_name")))
+        return event if channel is None else {**event, "winlog": {**inner, "channel": channel}}
+    if event.get("winlog.channel") == _FORWARDED:
+        channel = _CHANNEL_OF.get(str(event.get("winlog.provider_name")))
+        return event if channel is None else {**event, "winlog.channel": channel}
+    if event.get("log_name") == _FORWARDED:
+        channel = _CHANNEL_OF.get(str(event.get("source_name")))
+        return event if channel is None else {**event, "log_name": channel}
+    outer = event.get("Event")
+    if isinstance(outer, Mapping):
+        changed = _forwarded_system(outer)
+        return event if changed is outer else {**event, "Event": changed}
+    return _forwarded_system(event)
+
+
+def _forwarded_system(event: Event) -> Event:
+    system = event.get("System")
+    if not isinstance(system, Mapping) or system.get("Channel") != _FORWARDED:
+        return event
+    provider = system.get("Provider")
+    name: Any = provider
+    if isinstance(provider, Mapping):
+        attributes = provider.get("#attributes")
+        place = attributes if isinstance(attributes, Mapping) else provider
+        name = place.get("Name", place.get("@Name"))
+    channel = _CHANNEL_OF.get(str(name))
+    return event if channel is None else {**event, "System": {**system, "Channel": channel}}
+
+
+# Rows of Microsoft Sentinel's tables that have no channel
+
+
+_TEXT_COLUMN = "EventData_string"
+_TYPED = re.compile(r"(.+)_(?:string|dynamic|long|int|real|guid|datetime|bool)\Z")
+
+
+def _of_row(event: Event) -> Event | None:
+    """A row of the table ``Event``, or one that has lost its channel; of VMConnection."""
+    if event.get("ConnectionId") is not None and event.get("DestinationIp") is not None:
+        return _of_connection(event)
+    if event.get("EventID") is None or event.get("Channel") is not None:
+        return None
+    channel = event.get("EventLog")
+    if channel is None and event.get("FilterRTID") is not None:
+        # Only the filtering platform's events have it, and these are the Security log's.
+        channel = "Security"
+    if channel is None:
+        return None
+    made = {key: value for key, value in event.items() if key != "EventLog"} | {"Channel": channel}
+    if (provider := event.get("Source")) is not None:
+        made.setdefault("Provider_Name", provider)
+    for key, value in event.items():
+        # Where a column of the name has another type, Log Analytics adds the type to it.
+        if isinstance(key, str) and key != _TEXT_COLUMN and (typed := _TYPED.match(key)):
+            made.setdefault(typed[1], value)
+    if isinstance(text := event.get(_TEXT_COLUMN), str):
+        read = _xml_data(text)
+        if read is not None:
+            made = {**read, **made}
+    return made
+
+
+def _of_connection(event: Event) -> Event:
+    """A connection that the agent of VM insights saw, in CAR's words."""
+    made = {
+        "object": "flow",
+        "action": "start",
+        "time": event.get("TimeGenerated"),
+        "fqdn" if "." in str(event.get("Computer")) else "hostname": event.get("Computer"),
+        "exe": event.get("ProcessName"),
+        "src_ip": event.get("SourceIp"),
+        "dest_ip": event.get("DestinationIp"),
+        "dest_port": event.get("DestinationPort"),
+        "transport_protocol": event.get("Protocol"),
+        "network_direction": event.get("Direction"),
+        "out_bytes": event.get("BytesSent"),
+        "in_bytes": event.get("BytesReceived"),
+    }
+    return {key: value for key, value in made.items() if value is not None}
+
+
+_PAIR = re.compile(r"(?:^|\s)([A-Za-z_][\w]*)=(?=(\S*))")
+
+
+def _of_syslog(event: Event) -> Event | None:
+    """A program's start that the Linux agent's audit writes to syslog (``AUOMS_EXECVE``), under the
+    names that Sysmon for Linux has for it."""
+    message = event.get("SyslogMessage")
+    if not isinstance(message, str) or "type=AUOMS_EXECVE" not in message[:200]:
+        return None
+    if len(message) > _MOST_TEXT:
+        return None
+    # A command line holds quotes as they are: it ends where the next field begins.
+    command = re.search(r'\scmdline="(.*?)"\s+(?:redactors|containerid)=', message, re.DOTALL)
+    before = message if command is None else message[: command.start()]
+    found = {name: value.strip('"') for name, value in _PAIR.findall(before)}
+    moment = re.search(r"audit\((\d{1,12}\.\d{1,6}):\d+\)", message[:200])
+    made = {
+        "Channel": "Linux-Sysmon/Operational",
+        "Provider_Name": "auoms",
+        "EventID": 1,
+        "UtcTime": float(moment[1]) if moment else event.get("EventTime"),
+        "Computer": event.get("Computer"),
+        "Image": found.get("exe"),
+        "CommandLine": command[1] if command else None,
+        "CurrentDirectory": found.get("cwd"),
+        "ProcessId": found.get("pid"),
+        "ParentProcessId": found.get("ppid"),
+        "User": found.get("user"),
+        "LogonId": found.get("ses"),
+    }
+    return {key: value for key, value in made.items() if value is not None}
+
+
 # Get-WinEvent
 
 
@@ -433,11 +578,15 @@ def _property_values(properties: Any) -> tuple[Any, ...]:
 
 # Which key leads to which change; the first that applies is the one.
 _CHANGES: dict[str, Callable[[Event], Event | None]] = {
+    "SyslogMessage": _of_syslog,
     "Event": _of_event,
     "System": _of_system,
     "Payload": _of_evtxecmd,
     "EventData": _of_table,
     "data": _of_wazuh,
     "LogName": _of_winevent,
+    "EventLog": _of_row,
+    "FilterRTID": _of_row,
+    "ConnectionId": _of_row,
 }
 _TRIGGERS = frozenset(_CHANGES)

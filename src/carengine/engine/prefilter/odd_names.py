@@ -48,12 +48,17 @@ def never_odd(values: Iterable[Any]) -> bool:
     return any(type(value) is str and value in _WITHOUT for value in values)
 
 
-def never_odd_event(event: Mapping[str, Any]) -> bool:
-    """The same of an event."""
+def is_forwarded(values: Iterable[Any]) -> bool:
+    """Whether an event is in the channel that collects forwarded ones, and belongs to another."""
+    return any(type(value) is str and value == "ForwardedEvents" for value in values)
+
+
+def channels_of(event: Mapping[str, Any]) -> list[Any]:
+    """What an event may have as its channel, or its provider."""
+    found = []
     for path in _CHANNELS:
         value: Any = event
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
-        if type(value) is str and value in _WITHOUT:
-            return True
-    return False
+        found.append(value)
+    return found

@@ -51,7 +51,7 @@ from .leaf_filter import (
     searches_of,
 )
 from .learned import Learned, LearnedStore
-from .odd_names import never_odd, never_odd_event, odd_names
+from .odd_names import channels_of, is_forwarded, never_odd, odd_names
 
 if TYPE_CHECKING:
     from ..classes import Classified
@@ -329,7 +329,8 @@ class Prefilter:
                     for search in self._searches.get(leaf, ()):  # type: ignore[arg-type]
                         if search.might_hold(line):
                             return self._missed()
-            if not never_odd_event(partial) and odd_names(line):
+            channels = channels_of(partial)
+            if is_forwarded(channels) or (not never_odd(channels) and odd_names(line)):
                 return self._missed()
         except (ValueError, RecursionError, WholeEventNeeded):
             return self._missed()
@@ -482,6 +483,8 @@ class Prefilter:
         parts = values if type(values) is tuple else (values,)
         # The structure has no numbers but integers there, so that no two values are equal as keys.
         if any(len(part) > _KEY_TEXT for part in parts if type(part) is str):
+            return
+        if is_forwarded(parts):
             return
         leaf_filter = self._by_leaf[leaf]
         if leaf_filter.decided and any(table[get(fields)] for table, get, _ in leaf_filter.decided):

@@ -16,6 +16,8 @@ from ...pyvalues import plain_event
 # Names of fields come from the evidence: neither many nor long ones are kept.
 _KEYS = 12
 _KEY_TEXT = 60
+# Channels have names of up to 255 characters.
+_MARK_TEXT = 255
 _SHAPES = 1000
 
 # Fields by which people, too, tell logs apart; the first one that an event has is shown with its
@@ -151,5 +153,5 @@ def _mark(event: Mapping[str, Any]) -> str:
     for path in _TELLING:
         value = _at(event, path)
         if isinstance(value, str) and value:
-            return f"{'.'.join(path)} = {value[:_KEY_TEXT]}"
+            return f"{'.'.join(path)} = {value[:_MARK_TEXT]}"
     return ""
