@@ -37,20 +37,20 @@ Refuse = Callable[[str, int, int], Exception]
 
 
 class TokenCursor:
-    """A place in a list of tokens, which only goes forward, and never beyond the end."""
+    """A place in a list of tokens, which only goes forward, and never beyond the end.
 
-    __slots__ = ("_last", "_refuse", "_tokens", "at")
+    ``at`` is the number of the token at hand, and ``next`` that token: always ``_tokens[at]``, held
+    by itself since readers look at it several times for each step.
+    """
+
+    __slots__ = ("_last", "_refuse", "_tokens", "at", "next")
 
     def __init__(self, tokens: Sequence[Token], refuse: Refuse) -> None:
         self._tokens = list(tokens)
         self._last = len(self._tokens) - 1
         self._refuse = refuse
         self.at = 0
-
-    @property
-    def next(self) -> Token:
-        """The token at hand."""
-        return self._tokens[self.at]
+        self.next = self._tokens[0]
 
     @property
     def previous(self) -> Token:
@@ -72,14 +72,15 @@ class TokenCursor:
 
     def take(self) -> Token:
         """The token at hand; goes on to the next, but for the end, which stays."""
-        token = self._tokens[self.at]
+        token = self.next
         if self.at < self._last:
             self.at += 1
+            self.next = self._tokens[self.at]
         return token
 
     def is_next(self, kind: str, *texts: str) -> bool:
         """Whether a token of a kind, with one of some texts if any are named, is next."""
-        token = self._tokens[self.at]
+        token = self.next
         return token.kind == kind and (not texts or token.text in texts)
 
     def accept(self, kind: str, *texts: str) -> Token | None:
@@ -99,7 +100,7 @@ class TokenCursor:
 
     def replace_next(self, token: Token) -> None:
         """Put another token in the place of the one at hand, such as the rest of it."""
-        self._tokens[self.at] = token
+        self._tokens[self.at] = self.next = token
 
     @contextmanager
     def until(self, ahead: int) -> Iterator[None]:
@@ -108,8 +109,10 @@ class TokenCursor:
         hidden, last = self._tokens[place], self._last
         self._tokens[place] = Token(END, "", hidden.start, hidden.start)
         self._last = place
+        self.next = self._tokens[self.at]
         try:
             yield
         finally:
             self._tokens[place] = hidden
             self._last = last
+            self.next = self._tokens[self.at]

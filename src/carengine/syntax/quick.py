@@ -120,7 +120,9 @@ class PlainExpressionReader:
 
     def take(self, kind: str) -> Token:
         """The token at hand, which has to be of a kind."""
-        return self.cursor.expect(kind, message="")
+        if self.cursor.next.kind != kind:
+            raise _NotPlainError
+        return self.cursor.take()
 
     def any_of(self, depth: int) -> Placed:
         """Alternatives between ``or``, with where they begin and end."""
