@@ -113,11 +113,12 @@ standard error. Into a pipe `hunt` writes a JSON line for each match; on a termi
 | 1 | something was found, and the command was asked to fail on it: `check` with errors, `test` with failures, `verify` with a difference, `hunt --fail-on-match` with a match |
 | 2 | a rule was refused (the others ran), or the command itself is not right |
 | 3 | evidence could not be read (the rest was) |
+| 4 | the run was blind: it read events, and no field map recognised any, or more than half of the rules are not runnable on them |
 | 70 | a process of `hunt --jobs` was lost |
 | 130 | interrupted |
 | 141 | whoever read the output went away |
 
-Where several apply, the first of 130, 70, 2, 3, 1 is returned.
+Where several apply, the first of 130, 70, 2, 3, 4, 1 is returned.
 
 This page is generated from the help of the commands (`make docs`).
 """
@@ -165,7 +166,7 @@ _API = {
         "Languages",
         "Reading queries, translating rules, and comparing two of them.",
         ("languages", "verify", "check"),
-        ("carengine.languages.reading:read,Reading", "carengine.verify"),
+        ("carengine.languages.reading:read,QueryReading", "carengine.verify"),
     ),
     "reports": (
         "Reports",

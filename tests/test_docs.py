@@ -153,6 +153,16 @@ def test_links_lead_somewhere(page: Path) -> None:
 GENERATED = {"diagnostics.md", "corpus.md", "benchmarks.md", "joins.md", "command-line.md"}
 
 
+def test_the_recipes_name_files_that_exist() -> None:
+    text = (TOP / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = set(re.findall(r"`([\w./-]+/[\w.-]*\.?(?:py|md|yaml|lark|yml)?)`", text))
+    assert len(paths) > 40
+    roots = (TOP, TOP / "src" / "carengine", TOP / "src" / "carengine" / "languages")
+    named = {path for path in paths if "NAME" not in path and "LANGUAGE" not in path}
+    missing = {path for path in named if not any((root / path).exists() for root in roots)}
+    assert not missing
+
+
 @each_text
 def test_lines_of_prose_are_short(page: Path) -> None:
     if page.name in GENERATED or page.parent.name in ("maps", "api"):
