@@ -174,6 +174,11 @@ class Run:
         self.reading = Reading(_nothing_more(), self._report)
         self._worker = Worker(engine, self._settings, self.profile)
         self._start = start
+        self._share_out(piece, warm)
+
+    def _share_out(self, piece: int, warm: int) -> None:
+        """Make ready what several processes need: pieces of ``piece`` bytes, of which the first
+        ``warm`` bytes are read here."""
         self._piece = piece
         self._warm = warm
         self._stopped: set[int] = set()

@@ -78,7 +78,9 @@ _MEMO_SIZE = 8_000
 class _Anchor:
     """Atoms, by column, of which at least one is true where a condition is as wanted.
 
-    The column None stands for the event's text. ``cost`` guesses how often one of them is true.
+    An anchor is necessary: where none of its atoms is true the condition does not hold. Only atoms
+    that have to be true can be in one, since what is unknown has no value to look up. The column
+    None stands for the event's text. ``cost`` guesses how often one of them is true.
     """
 
     atoms: tuple[tuple[int | None, ir.Condition], ...]
@@ -466,8 +468,11 @@ class ClassMatcher:
             rate = self._tries[place] / events
             false_rate = rate - self._passes[place] / events
             stage.measured[stage.chosen] = false_rate
+            # What is rarely a false candidate stays: changing it would cost more than it saves.
             if false_rate < 0.004:
                 continue
+            # Any of a stage's anchors will do: each is necessary for it to hold, so that the choice
+            # decides how often the stage is looked at, and never whether it is found.
             untried = [n for n in range(len(stage.anchors)) if n not in stage.measured]
             if untried and not last:
                 best = min(untried, key=lambda n: stage.anchors[n].cost)
