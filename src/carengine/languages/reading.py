@@ -3,32 +3,46 @@
 ``read`` takes a text and the name of its language. What it gives is in the names of the query
 itself; with ``raise_names`` (the rule) they are turned into CAR's, so that the query runs on every
 log that a field map knows, and can be compared with pseudocode. ``LANGUAGES`` says which languages
-there are. One module reads one language: ``eql``, ``splunk``, ``logpoint``, ``sigma``; ``raising``
-turns the names.
+there are: a language is a row of that table, and a folder whose ``reader`` has the function
+``read``. Readers are imported when a query is in their language. ``raising`` turns the names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
+
+from attrs import frozen
 
 from ..diagnostics import Block
-from .eql import reader as eql
-from .logpoint import reader as logpoint
 from .query import QueryReading, as_rule, native_map
 from .raising import asked_of_entries, maps_of, raised
-from .sigma import query_reader as sigma
-from .splunk import reader as splunk
 
-LANGUAGES: dict[str, Callable[[Block], QueryReading]] = {
-    "splunk": splunk.read,
-    "eql": eql.read,
-    "logpoint": logpoint.read,
-    "sigma": sigma.read,
+
+@frozen
+class QueryLanguage:
+    """A language that is read: the module that reads it, and by which names it is called."""
+
+    name: str
+    module: str
+    also: tuple[str, ...] = ()
+
+    def read(self, block: Block) -> QueryReading:
+        """The query of a text, in its own names. Nothing is raised."""
+        reading: QueryReading = import_module(f"{__package__}.{self.module}").read(block)
+        return reading
+
+
+LANGUAGES: dict[str, QueryLanguage] = {
+    language.name: language
+    for language in (
+        QueryLanguage("splunk", "splunk.reader", also=("spl",)),
+        QueryLanguage("eql", "eql.reader", also=("event query language",)),
+        QueryLanguage("logpoint", "logpoint.reader"),
+        QueryLanguage("sigma", "sigma.query_reader"),
+    )
 }
 """The languages that can be read, by the names that CAR gives their implementations, in small
 letters."""
-
-_ALSO = {"spl": "splunk", "event query language": "eql"}
 
 
 def language_of(type_: str) -> str | None:
@@ -38,8 +52,7 @@ def language_of(type_: str) -> str | None:
     ('splunk', 'eql', None)
     """
     name = type_.strip().lower()
-    name = _ALSO.get(name, name)
-    return name if name in LANGUAGES else None
+    return next((row.name for row in LANGUAGES.values() if name in (row.name, *row.also)), None)
 
 
 def read(block: Block, language: str, *, raise_names: bool = True) -> QueryReading:
@@ -49,12 +62,13 @@ def read(block: Block, language: str, *, raise_names: bool = True) -> QueryReadi
     >>> str(reading.program.outputs[0].plan.plan.kinds[0])
     'file/create'
     """
-    reading = LANGUAGES[language](block)
+    reading = LANGUAGES[language].read(block)
     return raised(reading) if raise_names else reading
 
 
 __all__ = [
     "LANGUAGES",
+    "QueryLanguage",
     "QueryReading",
     "as_rule",
     "asked_of_entries",

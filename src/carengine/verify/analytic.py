@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from ..engine import Engine
 from ..fieldmap import FieldMap, find_maps, normalize
 from ..languages.car import carfile, caryaml, page
 from ..languages.car.published import is_pseudocode
-from ..languages.reading import LANGUAGES, QueryReading, as_rule, language_of, raised, read
+from ..languages.reading import QueryReading, as_rule, language_of, raised, read
 from ..rule import Example, Implementation, Publication, Refused, Rule
 from ..rule.model import Draft, from_drafts
 from .comparing import Comparison, RuleDifference, compare
@@ -315,9 +315,6 @@ def _own(rule: Rule | Refused, name: str) -> Candidate:
             return Candidate(title, "pseudocode", rule.program, rule.block, rule.diagnostics)
         case Refused():
             return Candidate(title, "pseudocode", None, None, rule.diagnostics)
-
-
-_READERS: dict[str, Callable[[Block], QueryReading]] = LANGUAGES
 
 
 def read_implementation(item: Implementation) -> Candidate:
