@@ -5,8 +5,8 @@ the value that a lowered rule tests. A function gets the raw values; unless it s
 *strict*: null in, null out. A list as the first argument is gone through element by element.
 
 ``FUNCTIONS`` is the whole table. Adding one means adding an entry here, with its traits, and its
-spellings in other languages in ``languages/map_functions/``; maps made in code and in files find it by
-its name.
+spellings in other languages in ``languages/map_functions/``; maps made in code and in files find it
+by its name.
 """
 
 from __future__ import annotations
@@ -331,7 +331,8 @@ def _labelled(message: Any, name: Any) -> str | None:
 
 @_function(3, 99, strict=False, text_only=True)
 def _choose(value: Any, *pairs: Any) -> Any:
-    """A table: ``choose(x, "a", 1, "b", 2, other)``. Null where nothing fits and there is no other."""
+    """A table: ``choose(x, "a", 1, "b", 2, other)``. Null where nothing fits and there is no
+    other."""
     text = text_of(value)
     if text is None:
         return None
@@ -410,7 +411,8 @@ def _between(value: Any, before: Any, after: Any) -> str | None:
 
 @_function(2)
 def _has_bits(value: Any, mask: Any) -> bool | None:
-    """Whether a number has any of the bits of another: of an access mask, ``0x120089`` and ``0x1``."""
+    """Whether a number has any of the bits of another: of an access mask, ``0x120089`` and
+    ``0x1``."""
     number, bits = number_of(value, hexadecimal=True), number_of(mask, hexadecimal=True)
     if not isinstance(number, int) or not isinstance(bits, int):
         return None
@@ -459,7 +461,8 @@ def _local_time(event: Any, received: Any, arrived: Any) -> Any:
 
 @_function(3, 3, strict=False)
 def _url(scheme: Any, host: Any, rest: Any) -> str | None:
-    """A URL out of its scheme, its host and what follows; what follows alone where that is a URL."""
+    """A URL out of its scheme, its host and what follows; what follows alone where that is a
+    URL."""
     start, name, path = text_of(scheme), text_of(host), text_of(rest) or ""
     if "://" in path[:12]:
         return path

@@ -106,7 +106,8 @@ def escape(text: str) -> str:
 class Pattern:
     """A wildcard pattern, as written; case is ignored unless ``cased``.
 
-    >>> Pattern("C:\\\\Windows\\\\*\\\\taskmgr.exe").matches("c:\\\\windows\\\\system32\\\\Taskmgr.exe")
+    >>> tool = Pattern("C:\\\\Windows\\\\*\\\\taskmgr.exe")
+    >>> tool.matches("c:\\\\windows\\\\system32\\\\Taskmgr.exe")
     True
     """
 
@@ -125,7 +126,8 @@ class Pattern:
 
     @property
     def exact(self) -> str | None:
-        """The one text (folded unless cased) that the pattern matches, or None if there are more."""
+        """The one text (folded unless cased) that the pattern matches, or None if there are
+        more."""
         match self.tokens:
             case ():
                 return ""

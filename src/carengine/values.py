@@ -314,7 +314,8 @@ def compare(left: Any, relation: Relation, right: Any, type_: Type) -> bool | No
     Unknown where a side is null or a mapping. Equality with a value that has no reading as the type
     is false; an order with one is unknown.
 
-    >>> compare(["a", 5], Relation.LESS, 9, Type.INTEGER), compare({}, Relation.EQUAL, 9, Type.INTEGER)
+    >>> less, integer = Relation.LESS, Type.INTEGER
+    >>> compare(["a", 5], less, 9, integer), compare({}, Relation.EQUAL, 9, integer)
     (True, None)
     """
     lefts, rights = elements(left), elements(right)

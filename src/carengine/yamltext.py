@@ -137,7 +137,8 @@ def plain(node: Node) -> Any:
 
 
 def kind_of(node: Node) -> str:
-    """What a node is, in words for a message: ``a mapping``, ``a list``, ``text``, ``a number`` …"""
+    """What a node is, in words for a message: ``a mapping``, ``a list``, ``text``, ``a number``
+    …"""
     match node:
         case Mapping():
             return "a mapping"

@@ -40,7 +40,8 @@ _TABLE = Path(__file__).parent / "enterprise-18.1.tsv"
 
 @cache
 def enterprise_attack() -> Attack:
-    """The version of ATT&CK that ships with the package. It is read once, when it is first asked for.
+    """The version of ATT&CK that ships with the package. It is read once, when it is first asked
+    for.
 
     >>> known = enterprise_attack()
     >>> known.version, len(known.strategies), len(known.analytics)

@@ -1,10 +1,11 @@
 """Reading ATT&CK from a STIX 2.1 bundle, as MITRE publishes it (``enterprise-attack-18.1.json``).
 
-The objects that are read are ``attack-pattern``, ``x-mitre-tactic``, ``x-mitre-detection-strategy``,
-``x-mitre-analytic``, ``x-mitre-data-component``, ``x-mitre-collection`` (for the version) and the
-relationships ``detects`` and ``revoked-by``. The same objects gathered by kind, in a JSON object
-with ``techniques``, ``detection_strategies``, ``analytics`` and ``data_components``, are read as
-well. Source: the ATT&CK data model, https://github.com/mitre-attack/attack-data-model.
+The objects that are read are ``attack-pattern``, ``x-mitre-tactic``,
+``x-mitre-detection-strategy``, ``x-mitre-analytic``, ``x-mitre-data-component``,
+``x-mitre-collection`` (for the version) and the relationships ``detects`` and ``revoked-by``. The
+same objects gathered by kind, in a JSON object with ``techniques``, ``detection_strategies``,
+``analytics`` and ``data_components``, are read as well. Source: the ATT&CK data model,
+https://github.com/mitre-attack/attack-data-model.
 """
 
 from __future__ import annotations
@@ -248,7 +249,8 @@ def _version(objects: _Objects) -> tuple[str, str]:
 
 
 _DATES = {"17": "2025-04-22", "18": "2025-10-28"}
-"""When main versions came out, for bundles that do not say it (https://attack.mitre.org/resources/versions/)."""
+"""When main versions came out, for bundles that do not say it
+(https://attack.mitre.org/resources/versions/)."""
 
 _SUCCESSORS = dict(
     pair.split(">")

@@ -39,9 +39,9 @@ class Tactic:
 class Technique:
     """How an adversary gets it.
 
-    ``tactics`` are short names (``credential-access``), in ATT&CK's order. ``status`` is ``current``,
-    ``revoked`` (another technique, ``successor``, has taken its place; empty where none is known) or
-    ``deprecated`` (nothing has).
+    ``tactics`` are short names (``credential-access``), in ATT&CK's order. ``status`` is
+    ``current``, ``revoked`` (another technique, ``successor``, has taken its place; empty where
+    none is known) or ``deprecated`` (nothing has).
     """
 
     id: str

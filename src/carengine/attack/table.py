@@ -11,7 +11,8 @@ analytics name them by number::
     strategy   DET0363     Detect …           T1003.001
     analytic   AN1032      DET0363            Windows            0,17       TimeWindow,AccessMask
 
-``to_table`` writes it from what `read_bundle` gives, so that a new version of ATT&CK is one command.
+``to_table`` writes it from what `read_bundle` gives, so that a new version of ATT&CK is one
+command.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 Columns are counted in characters from 1, as in all findings; the log says so (``columnKind``).
 Every code that occurs is described once, among the rules of the tool::
 
-    {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "carengine", "rules": [{"id": "CE701", …}]}},
-      "results": [{"ruleId": "CE701", "level": "warning", "message": {"text": …}, "locations": […]}]}]}
+    {"version": "2.1.0", "runs": [{
+      "tool": {"driver": {"name": "carengine", "rules": [{"id": "CE701", …}]}},
+      "results": [{"ruleId": "CE701", "level": "warning", "message": {"text": …}, …}]}]}
 """
 
 from __future__ import annotations

@@ -192,7 +192,8 @@ _MAX_CASES = 32
 
 
 def _cases(condition: ir.Condition) -> list[tuple[ir.Condition, ...]] | None:
-    """The atoms that are true in each way the condition can be; None where there are too many ways."""
+    """The atoms that are true in each way the condition can be; None where there are too many
+    ways."""
     match condition:
         case ir.And(items):
             cases: list[tuple[ir.Condition, ...]] = [()]
@@ -334,7 +335,8 @@ def _reversed(span: Span, word: str) -> Diagnostic:
         edits = (Edit(span, f"{right.strip()} - {left.strip()}"),)
     return Diagnostic(
         codes.DIFFERENCE_REVERSED,
-        "every event on the left is older than every event on the right: this finds what is no longer there",
+        "every event on the left is older than every event on the right: "
+        "this finds what is no longer there",
         span,
         "the past minus the present",
         notes=("what is new is the present minus the past",),

@@ -149,7 +149,8 @@ def _escaped(text: str, place: int) -> bool:
 
 
 def _rewritten(text: ast.StringLiteral, better: str, *, safe: bool) -> Fix:
-    """Put another string in a string's place; only words where the source is not what was parsed."""
+    """Put another string in a string's place; only words where the source is not what was
+    parsed."""
     new = quoted(better)
     span = text.span
     edits = (Edit(span, new),) if _is_literally(span, text.value) else ()

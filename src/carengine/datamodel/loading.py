@@ -184,7 +184,8 @@ class _DataModelReader:
     def parts(
         self, node: Node, known: tuple[str, ...], needed: tuple[str, ...], what: str
     ) -> dict[str, Node]:
-        """The values of a mapping by key; keys that are not known or not there are complained of."""
+        """The values of a mapping by key; keys that are not known or not there are complained
+        of."""
         if not isinstance(node, Mapping):
             self.complain(node, f"{what} is a mapping, not {kind_of(node)}")
             return {}

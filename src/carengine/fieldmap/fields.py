@@ -51,11 +51,13 @@ class Reader:
         """The event time of an (unwrapped) event in microseconds, or None."""
 
     def fields(self, event: Mapping[str, Any]) -> Fields:
-        """The fields of an (unwrapped) event, as a mapping that reads them when they are asked for."""
+        """The fields of an (unwrapped) event, as a mapping that reads them when they are asked
+        for."""
         return Fields(self, event)
 
     def value(self, name: str, event: Mapping[str, Any]) -> Any:
-        """One field of an (unwrapped) event; None where it is null or there is none of that name."""
+        """One field of an (unwrapped) event; None where it is null or there is none of that
+        name."""
         try:
             get = self.getters[name]
         except KeyError:

@@ -484,7 +484,8 @@ class _FieldMapReader:
         return made
 
     def _maker(self, node: yamltext.Node, lookup: Lookup) -> Maker | None:
-        """What gives the value of an expression; None where it is known by now that there is none."""
+        """What gives the value of an expression; None where it is known by now that there is
+        none."""
         if self.deferred:
             return lambda: self._certain(node, lookup)
         value = self._value(node, lookup)
@@ -572,7 +573,8 @@ def _makers(values: Mapping[str, ir.Value]) -> dict[str, Maker]:
 
 
 def _own_names(native: Lookup, spec: ObjectSpec) -> dict[str, Maker]:
-    """Every field of an object under its own name; derived ones fall back on what they derive from."""
+    """Every field of an object under its own name; derived ones fall back on what they derive
+    from."""
 
     def maker(name: str) -> Maker:
         derive = _derived_from(name, frozenset(spec.fields), spec)

@@ -133,7 +133,8 @@ class NativeNames:
         return {}
 
     def present(self, event: Mapping[str, Any]) -> tuple[str, ...]:
-        """The native names that an (unwrapped) event may have: its own keys and the declared ones."""
+        """The native names that an (unwrapped) event may have: its own keys and the declared
+        ones."""
         own = () if self.prefix is None else self._own(event, self.prefix)
         return tuple(dict.fromkeys(n for n in (*self.names, *own) if n != ir.SERVICE))
 
@@ -284,8 +285,9 @@ class CarEvent:
         """The event in CAR's names, as plain data, which the field map `car` reads back as the same
         event.
 
-        >>> CarEvent(ir.EventKind("process", "create"), {"exe": "a.exe"}, 1_500_000, {}).as_json()
-        {'object': 'process', 'action': 'create', 'time': '1970-01-01T00:00:01.500Z', 'exe': 'a.exe'}
+        >>> event = CarEvent(ir.EventKind("process", "create"), {"exe": "a.exe"}, 1_500_000, {})
+        >>> event.as_json()["time"], event.as_json()["exe"]
+        ('1970-01-01T00:00:01.500Z', 'a.exe')
         """
         made: dict[str, Any] = {"object": self.kind.object, "action": self.kind.action}
         if self.time is not None:
@@ -360,7 +362,8 @@ def normalize(
     With ``sources`` also its views as an event of log sources, under native names.
 
     >>> from carengine.fieldmap import find_maps
-    >>> [found] = normalize({"object": "process", "action": "create", "exe": "a.exe"}, find_maps("car"))
+    >>> event = {"object": "process", "action": "create", "exe": "a.exe"}
+    >>> [found] = normalize(event, find_maps("car"))
     >>> str(found.kind), found.fields["exe"]
     ('process/create', 'a.exe')
     """

@@ -250,8 +250,8 @@ _COLUMNS = frozenset({"EventID", "Channel", "Computer", "Provider", "EventSource
 
 
 def _of_table(event: Event) -> Event | None:
-    """A row of a table whose columns are the event's frame, and whose ``EventData`` is a mapping, or
-    one as JSON or XML in a text."""
+    """A row of a table whose columns are the event's frame, and whose ``EventData`` is a mapping,
+    or one as JSON or XML in a text."""
     if "System" in event:
         return _of_system(event)
     data = event.get("EventData")

@@ -25,9 +25,9 @@ Plans are shared between the streams built on them, so hashes are cached: comput
 time would be exponential. Before lowering, values read ``Field``; afterwards they read ``Raw`` and
 ``Call``. ``time`` is a field like any other.
 
-``nodes`` has the nodes, ``traversal`` what goes through them and rewrites them, ``polarity`` the way
-from three truth values to two, ``simplification`` simpler conditions, and ``stages`` the plans that
-one event at a time decides.
+``nodes`` has the nodes, ``traversal`` what goes through them and rewrites them, ``polarity`` the
+way from three truth values to two, ``simplification`` simpler conditions, and ``stages`` the plans
+that one event at a time decides.
 """
 
 from .nodes import (

@@ -5,7 +5,8 @@ MITRE's published pseudocode was written for readers, not for a parser. It has t
 of other languages, and fields of other products. The grammar stays strict; this is a step of its
 own in front of it::
 
-    text ──▶ quotes, words, shapes, connectives, brackets ──▶ names, values ──▶ canonical text ──▶ strict parser
+    text ──▶ quotes, words, shapes, connectives, brackets ──▶ names, values
+         ──▶ canonical text ──▶ strict parser
                       only where the strict parser refuses
 
 Three rules hold:

@@ -49,7 +49,8 @@ def is_near(spelling: str, names: Iterable[str], most: int = 2) -> bool:
 
 
 def by_words(spelling: str, names: Iterable[str]) -> str | None:
-    """The one name that begins with the spelling or has its words in a row, or the other way round."""
+    """The one name that begins with the spelling or has its words in a row, or the other way
+    round."""
     wanted = _words(spelling)
     if len(spelling) < 3 or not wanted:
         return None

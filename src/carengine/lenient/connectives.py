@@ -170,7 +170,8 @@ def _is_statement(lexemes: Sequence[Lexeme]) -> bool:
 
 
 def _is_value(lexemes: Sequence[Lexeme], at: int) -> bool:
-    """Whether a keyword at an index is a field's name: something compares it, or it follows a dot."""
+    """Whether a keyword at an index is a field's name: something compares it, or it follows a
+    dot."""
     after = lexemes[at + 1 : at + 2]
     before = lexemes[at - 1 : at] if at else []
     return bool(after and (after[0].text in COMPARISONS or after[0].text == ".")) or bool(
@@ -286,7 +287,8 @@ def _shared(level: _BracketLevel) -> str:
 
 
 def _subject(lexemes: Sequence[Lexeme], at: int) -> tuple[str, str]:
-    """The field that a condition begins with, and its operator; nothing where it begins otherwise."""
+    """The field that a condition begins with, and its operator; nothing where it begins
+    otherwise."""
     end = at
     while end + 2 < len(lexemes) and lexemes[end].is_name and lexemes[end + 1].text == ".":
         end += 2

@@ -40,8 +40,10 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "exe": _EXE,
         "parent_image_path": "parent_image parent_process_path parent_path process_parent_path "
         "parent_process_image parent_executable parent_process_executable",
-        "parent_exe": "parent_process_name process_parent_name parent_name parent_process parent_image_name",
-        "command_line": "cmdline cmd_line process_command_line process_cmdline commandline_args process",
+        "parent_exe": "parent_process_name process_parent_name parent_name parent_process "
+        "parent_image_name",
+        "command_line": "cmdline cmd_line process_command_line process_cmdline commandline_args "
+        "process",
         "parent_command_line": "parent_cmdline parent_cmd_line parent_process_command_line "
         "process_parent_command_line",
         "pid": "process_id proc_id",

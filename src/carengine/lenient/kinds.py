@@ -1,4 +1,5 @@
-"""The kinds of events that programs search for: objects and actions, and what to do without them."""
+"""The kinds of events that programs search for: objects and actions, and what to do without
+them."""
 
 from __future__ import annotations
 
@@ -172,8 +173,8 @@ def without_missing(
                     objects = ", ".join(roots[number])
                     gone = [item for item in names if item in lost]
                     message = (
-                        f"CAR's data model has no object {objects}, so that there are no events for "
-                        f"the output {', '.join(gone)}"
+                        f"CAR's data model has no object {objects}, so that there are no events "
+                        f"for the output {', '.join(gone)}"
                     )
                 made.append(
                     Repair(

@@ -45,7 +45,8 @@ Programs = Callable[[str], "ast.SyntaxTree | None"]
 
 _MAX_RUNS = 20
 _FILE = re.compile(
-    r"(?:exe|dll|sys|bat|cmd|com|ps1|vbs|vbe|js|jse|wsf|msi|scr|cpl|hta|py|sh|txt|dmp|dit|tmp|zip|lnk)\Z",
+    r"(?:exe|dll|sys|bat|cmd|com|ps1|vbs|vbe|js|jse|wsf|msi|scr|cpl|hta|py|sh|txt|dmp|dit|tmp|zip"
+    r"|lnk)\Z",
     re.IGNORECASE,
 )
 

@@ -8,7 +8,8 @@ What is read here needs no knowledge of the data model, only of how a statement 
     [EventCode] == 4624                    EventCode == 4624
     exe in ("a.exe", "b.exe")              exe in ["a.exe", "b.exe"]
     filter s (where x = 1)                 filter s where (x = 1)
-    group s by f where(max time between two events is 30 minutes)      group s by f within 30 minutes
+    group s by f where(max time between
+    two events is 30 minutes)              group s by f within 30 minutes
     search (A:B and A:C)                   search (A:B or A:C)
 
 Each rule looks at the lexemes of one statement that the strict parser refused.
@@ -353,7 +354,8 @@ def _missing_where(lexemes: Sequence[Lexeme]) -> Iterator[Repair]:
 
 
 def _window(text: str, lexemes: Sequence[Lexeme]) -> Iterator[Repair]:
-    """``group … by … where (… between two events … 30 minutes)``: a bound on the gaps is a window."""
+    """``group … by … where (… between two events … 30 minutes)``: a bound on the gaps is a
+    window."""
     if _head(lexemes) != "group":
         return
     for at, lexeme in enumerate(lexemes):

@@ -70,7 +70,8 @@ _REGEX_NEXT = re.compile(
 _SLASHED = re.compile(r"/(.+)/i?")
 _AFTER_VALUE = re.compile(
     r"[ \t\u00a0]*(?:\Z|[\r\n)\],#;]|(?:and|or)(?![\w@])|&&|\|\||"
-    r"(?:output|return|input)[ \t]+\w|by[ \t]+\w|\w+[ \t]*=[ \t]*(?:search|filter|join|group|from|run)[ \t])",
+    r"(?:output|return|input)[ \t]+\w|by[ \t]+\w|"
+    r"\w+[ \t]*=[ \t]*(?:search|filter|join|group|from|run)[ \t])",
     re.IGNORECASE,
 )
 _AFTER_OPERAND = re.compile(r"\s*(?:not\s+)?in(?![\w@])|\s*[=!<>]", re.IGNORECASE)
@@ -84,7 +85,8 @@ _SIGN_BEFORE = re.compile(r"\s?[=!<>]+[ \t\u00a0]*\Z")
 _ONE_PATH = re.compile(r"\S*(?:\\|\.\w|\*)\S*")
 _LINE = re.compile(r"[^\r\n]*")
 _TOKEN = re.compile(
-    r"`(?:[^`\r\n]|``)+`|\d[\w@]*(?:\.(?=\d)[\w@]*)*|[\w@]+|===|==|!=|<=|>=|<>|=>|=<|=~|~=|&&|\|\||:=|."
+    r"`(?:[^`\r\n]|``)+`|\d[\w@]*(?:\.(?=\d)[\w@]*)*|[\w@]+|"
+    r"===|==|!=|<=|>=|<>|=>|=<|=~|~=|&&|\|\||:=|."
 )
 _BLANK = re.compile(r"(?:[\s\ufeff]+|#[^\r\n]*)+")
 

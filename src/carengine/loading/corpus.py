@@ -26,10 +26,10 @@ Mistakes = Callable[[Rule], Iterable[Diagnostic]]
 
 _HEAD = """# The published corpus
 
-Every block of pseudocode in the CAR analytics that MITRE published, and what became of it. A block executes as it
-was published, or after repairs that are named, or it is refused with the reason. What the codes mean is in
-[diagnostics.md](diagnostics.md). Mistakes are what the checker finds in the program as it was read: it executes, and can
-still not be what its author meant.
+Every block of pseudocode in the CAR analytics that MITRE published, and what became of it. A block
+executes as it was published, or after repairs that are named, or it is refused with the reason.
+What the codes mean is in [diagnostics.md](diagnostics.md). Mistakes are what the checker finds in
+the program as it was read: it executes, and can still not be what its author meant.
 
 This page is generated (`make docs`, or `carengine corpus RULES`).
 """

@@ -50,8 +50,8 @@ def load_rules(
     with a note. Problems in what is there are in the set's ``diagnostics`` and ``refused``; nothing
     is raised for them.
 
-    Raises `PathNotFoundError`, which is a `CarError` and a `FileNotFoundError`, when a path does not
-    exist. With ``must_exist=False`` that is one of the set's diagnostics (CE301), too.
+    Raises `PathNotFoundError`, which is a `CarError` and a `FileNotFoundError`, when a path does
+    not exist. With ``must_exist=False`` that is one of the set's diagnostics (CE301), too.
 
     >>> import carengine
     >>> rules = carengine.load_rules(carengine.shipped_rules())
@@ -71,7 +71,8 @@ def load_rules(
 def load_rule(
     path: str | Path, *, parameters: Parameters | None = None, lenient: bool = False
 ) -> Rule:
-    """The one rule of a file. Raises `CarError` when it cannot be used, or when there are several."""
+    """The one rule of a file. Raises `CarError` when it cannot be used, or when there are
+    several."""
     return _only(load_rules(path, parameters=parameters, lenient=lenient), str(path))
 
 

@@ -7,9 +7,9 @@ expression::
     lsass*.dmp          lsass.*\.dmp                  whole value, `.` taking newlines too
     10.16.0.0/12        10\.(?:1[6-9]|2[0-9]|3[01])\.…
 
-A rule's own expressions are RE2's. ``portable_regex`` rewrites one so that it means the same elsewhere:
-what RE2, Java, PCRE, Python and PostgreSQL read differently (``\s``, ``\w``, ``$``, ``.``) is spelt
-out, and what not all of them have is refused.
+A rule's own expressions are RE2's. ``portable_regex`` rewrites one so that it means the same
+elsewhere: what RE2, Java, PCRE, Python and PostgreSQL read differently (``\s``, ``\w``, ``$``,
+``.``) is spelt out, and what not all of them have is refused.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ def _octets(net: ipaddress.IPv4Network) -> list[str]:
 
 
 def _hexadecimal_range(first: int, last: int) -> list[str]:
-    """Expressions for the numbers between two, as hexadecimal digits: blocks of sixteen at a time."""
+    """Expressions for the numbers between two, as hexadecimal digits: blocks of sixteen at a
+    time."""
     made = []
     number = first
     while number <= last:

@@ -1,10 +1,12 @@
 r"""RE2's syntax as a tree of frozen nodes: the one parser of regular expressions.
 
-``parse_regex`` reads what RE2 reads. Flags are resolved while parsing, so that each node says by itself
-what it means; groups stay, since other dialects count them::
+``parse_regex`` reads what RE2 reads. Flags are resolved while parsing, so that each node says by
+itself what it means; groups stay, since other dialects count them::
 
-    a.$               Concatenation(LiteralCharacter("a"), AnyCharacter(newlines=False), Anchor("end"))
-    (?m)^x+?          Concatenation(Anchor("line begin"), Repetition(LiteralCharacter("x"), 1, None, lazy=True))
+    a.$               Concatenation(LiteralCharacter("a"), AnyCharacter(newlines=False),
+                                    Anchor("end"))
+    (?m)^x+?          Concatenation(Anchor("line begin"),
+                                    Repetition(LiteralCharacter("x"), 1, None, lazy=True))
     foo|[^\d]         Alternation(LiteralCharacter…, CharacterClass(negated=True, …))
 
 What RE2 refuses is refused here too, and a few things that it reads (``\C``, which is half a

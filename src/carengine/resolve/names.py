@@ -5,7 +5,7 @@ a value, or is *broken*: its definition has an error that is reported already, a
 it stays silent. A path is looked up in the shape of the rows at hand::
 
     Shape         path          IR
-    EventShape    process.exe   Field("exe")           under its canonical name, also for other spellings
+    EventShape    process.exe   Field("exe")           the canonical name, for each spelling
     JoinShape     a.pid         Field("pid", "a")      bare names are ambiguous, time excepted
     RowShape      n             Field("n")             columns, and time
     GroupShape    hostname      Field("hostname")      keys, and time

@@ -379,7 +379,8 @@ class _Resolver:
                 fail(
                     self.names.report,
                     codes.BAD_TYPE,
-                    f"{column.name} is a field of single events, and the aggregates beside it are over all of them",
+                    f"{column.name} is a field of single events, and the aggregates beside it "
+                    "are over all of them",
                     item.span,
                     notes=(
                         f"group first: groups = group {select.stream.text} by {column.name}",

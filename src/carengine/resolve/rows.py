@@ -7,10 +7,11 @@ What a name stands for where a value is needed, first that fits::
     suspicious             a list; a value that was defined or an input
     counts.n               the column of an aggregated stream, for the keys of this row
     count(*), sum(bytes)   an aggregate over the rows of the group at hand
-    average(t.bytes)       an aggregate over a whole stream, as one value; average(bytes) in a condition on
-                           single rows is one over the stream they are of
+    average(t.bytes)       an aggregate over a whole stream, as one value; average(bytes) in a
+                           condition on single rows is one over the stream they are of
     pid in top 5 of t.pid  a rank among a stream's rows
-    user in known          a value that occurs in a stream: in its one column, in ``known.user``, in values(t.user)
+    user in known          a value that occurs in a stream: in its one column, in
+                           ``known.user``, in values(t.user)
 """
 
 from __future__ import annotations

@@ -65,7 +65,8 @@ class Sizes:
         if size.depth > MAX_DEPTH:
             return f"this stream stands on more than {MAX_DEPTH} others, one on the other"
         if size.leaves > MAX_LEAVES:
-            return f"written out, the conditions and values of this stream have more than {MAX_LEAVES:,} parts"
+            most = f"more than {MAX_LEAVES:,} parts"
+            return f"written out, the conditions and values of this stream have {most}"
         if size.deepest > MAX_VALUE_DEPTH:
             return f"written out, a value of this stream is nested more than {MAX_VALUE_DEPTH} deep"
         return None

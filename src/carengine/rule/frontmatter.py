@@ -225,7 +225,8 @@ def technique_of(id_: str) -> Technique:
 
 
 def examples(fields: FrontMatterFields, folder: Path | None) -> tuple[Example, ...]:
-    """The examples a rule carries. Files are looked for beside the rule, and only there or below."""
+    """The examples a rule carries. Files are looked for beside the rule, and only there or
+    below."""
     made = []
     for number, node in enumerate(fields.items("examples"), 1):
         if not isinstance(node, yamltext.Mapping):

@@ -81,7 +81,8 @@ class UnitTest:
 
 @frozen
 class TruePositive:
-    """Events that the analytic finds: the names of two files with the event in short and in full."""
+    """Events that the analytic finds: the names of two files with the event in short and in
+    full."""
 
     source: str
     description: str = ""

@@ -63,7 +63,8 @@ def term(value: ir.Value) -> Term | None:
 
 
 def variable(value: ir.Value) -> Hashable:
-    """What a value is known by: a field by its name, its branch, and whether it is read as a time."""
+    """What a value is known by: a field by its name, its branch, and whether it is read as a
+    time."""
     if isinstance(value, ir.Field):
         return value.source, value.name, value.type is Type.TIME
     return value
@@ -83,7 +84,8 @@ class Differences:
         self.variables: dict[Hashable, None] = {ZERO: None}
 
     def add(self, left: Term, relation: Relation, right: Term, *, integer: bool = False) -> None:
-        """Record that a comparison is true. With ``integer`` the variable holds whole numbers only."""
+        """Record that a comparison is true. With ``integer`` the variable holds whole numbers
+        only."""
         x, y = left.variable, right.variable
         distance = right.offset - left.offset
         match relation:

@@ -3,8 +3,9 @@
 The question "can this be true?" is first turned into one about *literals*: an atom of the condition
 together with what it has to be, true, false or unknown. As logic here has three values, a goal is
 one of four things: that a condition is true, is false, is not true, or is not false
-(``ir.polarity``); only "and" and "or" over literals remain. A search then chooses an alternative of each "or" and puts the chosen literals to the
-theories, which know when literals cannot hold together:
+(``ir.polarity``); only "and" and "or" over literals remain. A search then chooses an alternative of
+each "or" and puts the chosen literals to the theories, which know when literals cannot hold
+together:
 
 * null: what is compared is there; a field that is null is not compared; some fields are always
   null;
@@ -83,7 +84,8 @@ def wanted(condition: ir.Condition, goal: Goal) -> Formula:
 
 
 def _all(parts: tuple[Formula, ...]) -> Formula:
-    """All of several formulas, without those that ask for nothing; impossible where one of them is."""
+    """All of several formulas, without those that ask for nothing; impossible where one of them
+    is."""
     return _NOTHING if _NOTHING in parts else All(tuple(p for p in parts if p != _ANYTHING))
 
 

@@ -99,8 +99,8 @@ def example(texts: Texts, budget: Budget) -> str | None:
     budget.
 
     >>> from ..pattern import Pattern
-    >>> passes = frozenset({ir.Match(ir.Raw(()), (Pattern("a*"),)), ir.Match(ir.Raw(()), (Pattern("*b"),))})
-    >>> example(Texts(passes), Budget())
+    >>> starts, ends = (ir.Match(ir.Raw(()), (Pattern(text),)) for text in ("a*", "*b"))
+    >>> example(Texts(frozenset({starts, ends})), Budget())
     'ab'
     """
     cost = 3 * (1 + len(texts.passes) + len(texts.fails))
@@ -516,7 +516,8 @@ def _readers(texts: Texts) -> list[_TextTestReader] | None:
 
 @frozen(eq=False)
 class _Address:
-    """The text may be an address: digits, dots and colons, blanks around, and anything after ``%``."""
+    """The text may be an address: digits, dots and colons, blanks around, and anything after
+    ``%``."""
 
     @property
     def start(self) -> object:

@@ -375,8 +375,8 @@ def _spaced(text: str, lexeme: Lexeme, replacement: str) -> str:
 
 
 _NO_ESCAPES = (
-    "a string before this one ends in a backslash, which escapes nothing: a quote inside a string is "
-    "written twice, or the string stands in the other quotes"
+    "a string before this one ends in a backslash, which escapes nothing: a quote inside a string "
+    "is written twice, or the string stands in the other quotes"
 )
 
 

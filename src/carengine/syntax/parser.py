@@ -117,7 +117,8 @@ def _grammatical(block: Block) -> tuple[ast.Expression | None, tuple[Diagnostic,
 
 
 def parse_value(block: Block | str) -> tuple[ast.Expression | None, tuple[Diagnostic, ...]]:
-    """One value and nothing else: ``basename(Image)``. A condition is a value too (true or false)."""
+    """One value and nothing else: ``basename(Image)``. A condition is a value too (true or
+    false)."""
     return parse_condition(block)
 
 
@@ -212,7 +213,8 @@ def _expected(text: str, offset: int, start: Start) -> Callable[[int], frozenset
                 pass
         except UnexpectedInput:
             return frozenset()
-        return frozenset(name.strip("_$") for name in parser.accepts())  # type: ignore[no-untyped-call]
+        accepted = parser.accepts()  # type: ignore[no-untyped-call]
+        return frozenset(name.strip("_$") for name in accepted)
 
     return at
 

@@ -460,7 +460,8 @@ def print_expression(expr: ast.Expression) -> str:
 
     Raises ValueError for what no text says: a string with a line end, an empty name.
 
-    >>> print_expression(ast.InExpression(ast.FieldPath(("a", "id.orig_h")), ast.NetworkLiteral("10.0.0.0/8")))
+    >>> path = ast.FieldPath(("a", "id.orig_h"))
+    >>> print_expression(ast.InExpression(path, ast.NetworkLiteral("10.0.0.0/8")))
     'a.`id.orig_h` in 10.0.0.0/8'
     """
     return _text(_lay_out(_Group(_expression(expr))))

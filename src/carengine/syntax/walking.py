@@ -1,4 +1,5 @@
-"""Walking over syntax trees: what is in an expression or a statement, and the same with other parts.
+"""Walking over syntax trees: what is in an expression or a statement, and the same with other
+parts.
 
 Each function names every node class and ends in ``assert_never``, so that mypy tells whoever adds a
 node which of them have to learn it.

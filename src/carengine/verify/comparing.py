@@ -3,15 +3,16 @@
 Of each kind of event it is asked in both directions: can something be found by the one and not by
 the other? The checker's logic answers: "no" is certain, as it reasons about the boolean structure
 and about patterns as regular languages. Otherwise an event is looked for, and it counts only when
-the two programs, run on it, come to different answers. So a ``RuleDifference`` is certain too; what is
-neither is ``undecided``.
+the two programs, run on it, come to different answers. So a ``RuleDifference`` is certain too; what
+is neither is ``undecided``.
 
 Each condition that one program demands and the other does not is a difference of its own, with its
 own event, on which all other conditions hold where that is possible::
 
     pseudocode   file_name = "lsass*.dmp"    and image_path = "C:\\Windows\\*\\taskmgr.exe"
     EQL          file_name = "lsass*.dmp"    and exe = "taskmgr.exe"
-      EQL finds {"file_name": "lsass.dmp", "exe": "taskmgr.exe"}, where image_path = "C:\\Windows\\…" is not true
+      EQL finds {"file_name": "lsass.dmp", "exe": "taskmgr.exe"},
+      where image_path = "C:\\Windows\\…" is not true
 """
 
 from __future__ import annotations

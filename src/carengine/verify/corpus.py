@@ -26,14 +26,16 @@ from .sigma_links import SigmaCollection
 
 _HEAD = """## Implementations in other languages
 
-Every block that the analytics publish beside their pseudocode: whether it could be read, whether it runs over single events, and
-whether it finds the same events as the analytic's pseudocode. "Agrees" is proved; for a block that differs, an event is shown, in
-CAR's names, that one of the two finds and the other does not. Of several blocks of pseudocode each is compared, and the closest
-counts. A block "agrees on its logs" if it finds the same events on the logs that it is about (Sysmon's, for one), which lack kinds
-of events or fields that the pseudocode names.
+Every block that the analytics publish beside their pseudocode: whether it could be read, whether it
+runs over single events, and whether it finds the same events as the analytic's pseudocode. "Agrees"
+is proved; for a block that differs, an event is shown, in CAR's names, that one of the two finds
+and the other does not. Of several blocks of pseudocode each is compared, and the closest counts. A
+block "agrees on its logs" if it finds the same events on the logs that it is about (Sysmon's, for
+one), which lack kinds of events or fields that the pseudocode names.
 
-CAR's Sigma blocks hold no code; they link to files of SigmaHQ's collection. Those that a file of today's collection stands for (by its
-name) are read from there; a rule may have changed since CAR linked to it.
+CAR's Sigma blocks hold no code; they link to files of SigmaHQ's collection. Those that a file of
+today's collection stands for (by its name) are read from there; a rule may have changed since CAR
+linked to it.
 """
 
 _LANGUAGES = ("Splunk", "EQL", "LogPoint", "Sigma", "DNIF", "Elastic")
@@ -158,7 +160,8 @@ def corpus_table(
     names += sorted({r.language for r in results} - set(names))
     lines = [
         _HEAD,
-        "| language | blocks | read | run alone | agree | agree on their logs | differ | not decided | without pseudocode | miss a true positive |",
+        "| language | blocks | read | run alone | agree | agree on their logs | differ "
+        "| not decided | without pseudocode | miss a true positive |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in names:

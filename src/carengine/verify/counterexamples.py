@@ -176,7 +176,8 @@ def _smallest(
     misser: Sequence[ir.Plan],
     logs: Logs | None,
 ) -> ListDifference:
-    """The list without the events, fields and distances in time that the difference can do without."""
+    """The list without the events, fields and distances in time that the difference can do
+    without."""
 
     def differs(candidate: Sequence[Event]) -> bool:
         return _can_be(candidate, logs) and bool(

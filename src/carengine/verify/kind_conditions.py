@@ -4,7 +4,8 @@
 condition for each kind of CAR event, and ``on_paths`` restates conditions on base names as
 conditions on the path, so that ``exe`` and ``image_path`` can be reasoned about together::
 
-    exe = "taskmgr.exe"      image_path = "*\\taskmgr.exe" or image_path = "*/taskmgr.exe" or image_path = "taskmgr.exe"
+    exe = "taskmgr.exe"      image_path = "*\\taskmgr.exe" or image_path = "*/taskmgr.exe"
+                             or image_path = "taskmgr.exe"
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ def _own(of: KindFacts) -> Collection[str]:
 
 
 def possible(wishes: list[Wish], of: KindFacts, budget: Budget) -> bool | None:
-    """Whether an event can make the conditions what they have to be; None where the work ran out."""
+    """Whether an event can make the conditions what they have to be; None where the work ran
+    out."""
     asked = [(merged(condition), goal) for condition, goal in of.restated(wishes)]
     return can_be(asked, of.facts, budget)
 

@@ -130,7 +130,8 @@ def _bases(entry: Entry) -> dict[str, str]:
 
 
 def _defaults(entry: Entry) -> dict[str, str]:
-    """The fields that are the last part of what another field is where the log does not have them."""
+    """The fields that are the last part of what another field is where the log does not have
+    them."""
     whole = {value: name for name, value in entry.fields.items()}
     made: dict[str, str] = {}
     for name, value in entry.fields.items():

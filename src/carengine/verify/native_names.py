@@ -6,7 +6,8 @@ registry value, Sysmon has it as the end of the key. So the program is put into 
 instead, entry by entry of the field maps, with functions of field maps as conditions on what they
 are given, and compared there with the query as it stands::
 
-    value = "SafeDllSearchMode"      TargetObject = "*\\SafeDllSearchMode"      TargetObject="*\\SafeDllSearchMode"
+    value = "SafeDllSearchMode"      TargetObject = "*\\SafeDllSearchMode"
+                                     TargetObject="*\\SafeDllSearchMode"
 
 ``same_in_own_names`` proves, or does not. Taken for granted is what translations note: that a field
 holds one text, that whole numbers and addresses are spelt as usual, that a list of hashes has each

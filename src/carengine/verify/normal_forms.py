@@ -1,12 +1,13 @@
 """Whether two programs that look at several events at a time are built alike, out of filters that
 find the same events.
 
-``NormalForms`` gives each plan a form in which what makes no difference is gone: the order of conditions,
-keys and branches, the names of branches and columns, the way round in which two values are
-compared, and which of two conditions is written where both are proved to find the same single
+``NormalForms`` gives each plan a form in which what makes no difference is gone: the order of
+conditions, keys and branches, the names of branches and columns, the way round in which two values
+are compared, and which of two conditions is written where both are proved to find the same single
 events::
 
-    c = count(p) by host, filter c where count > 3       EventCode=1 | stats count as n by host | search n>=4
+    c = count(p) by host, filter c where count > 3
+    EventCode=1 | stats count as n by host | search n>=4
 
 Plans of one form have the same rows. Plans of different forms may have them too: that is not known.
 """
