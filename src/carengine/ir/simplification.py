@@ -8,7 +8,12 @@ from .traversal import never_unknown
 
 def simplify(condition: Condition) -> Condition:
     """An equivalent condition: nested connectives flattened, decided parts folded away."""
+    # Most of what rules are made of are tests, and these two.
     match condition:
+        case And(items):
+            return _connect(And, items, absorbing=False)
+        case Or(items):
+            return _connect(Or, items, absorbing=True)
         case Not(item):
             inner = simplify(item)
             match inner:
@@ -26,10 +31,6 @@ def simplify(condition: Condition) -> Condition:
                 case _:
                     # What is never unknown is true, or not, by itself.
                     return inner if never_unknown(inner) else IsTrue(inner)
-        case And(items):
-            return _connect(And, items, absorbing=False)
-        case Or(items):
-            return _connect(Or, items, absorbing=True)
         case _:
             undecided: Truth | Atom = condition
             return undecided
@@ -41,9 +42,11 @@ def _connect(
     kept: dict[Condition, None] = {}
     for item in map(simplify, items):
         for part in item.items if isinstance(item, kind) else (item,):
-            if part == Truth(absorbing):
-                return Truth(absorbing)
-            if part != Truth(not absorbing):
+            if not isinstance(part, Truth):
+                kept.setdefault(part)
+            elif part.value is absorbing:
+                return part
+            elif part.value is None:
                 kept.setdefault(part)
     match list(kept):
         case []:
