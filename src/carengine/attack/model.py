@@ -153,7 +153,8 @@ class Attack:
         """The tactic of an id, a short name or a name in any case; None if unknown.
 
         >>> from carengine.attack import enterprise_attack
-        >>> enterprise_attack().tactic("credential_access").id, enterprise_attack().tactic("TA0006").short_name
+        >>> known = enterprise_attack()
+        >>> known.tactic("credential_access").id, known.tactic("TA0006").short_name
         ('TA0006', 'credential-access')
         """
         return self._tactics.get(_folded(name))

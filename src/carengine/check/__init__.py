@@ -1,9 +1,9 @@
 """The checker: mistakes in rules that parse, load and run, and still cannot be what was meant.
 
 ``check_rule`` looks at one rule, ``check_rules`` at all of a set. What they say are warnings and
-notes (codes CE701 and up); a rule is never refused for them. Everything is found by reasoning about what
-conditions mean (``logic`` and the theories under it, ``languages``, ``regexes`` and ``numbers``),
-in a bounded amount of work: where the bound is reached, nothing is said.
+notes (codes CE701 and up); a rule is never refused for them. Everything is found by reasoning about
+what conditions mean (the part ``solver``), in a bounded amount of work: where the bound is reached,
+nothing is said.
 
 ``apply_fixes`` puts the edits of findings into a text, ``format_program`` and ``format_rule`` print
 canonical source, ``to_sarif`` gives findings to code-scanning tools.
