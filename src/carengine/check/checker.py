@@ -8,7 +8,7 @@ from typing import assert_never
 from attrs import evolve
 
 from .. import ir
-from ..diagnostics import Block, Diagnostic, Fix, Span, ordered
+from ..diagnostics import Block, Diagnostic, Fix, Span, fault, ordered
 from ..rule import Rule
 from ..solver.texts import Budget
 from ..syntax import ast
@@ -30,6 +30,17 @@ def check_rule(rule: Rule) -> tuple[Diagnostic, ...]:
     >>> [finding.code.id for finding in check_rule(rule)]
     ['CE701']
     """
+    try:
+        return _checked(rule)
+    except Exception as error:
+        return (fault(f"the check of {rule.id}", error, _first_of(rule), rule.path),)
+
+
+def _first_of(rule: Rule) -> Span | None:
+    return rule.block.span(0, 0) if rule.block.text else None
+
+
+def _checked(rule: Rule) -> tuple[Diagnostic, ...]:
     budget = Budget()
     found: list[Diagnostic] = []
     lists = {} if rule.syntax is None else _lists(rule.syntax)

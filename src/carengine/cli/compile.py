@@ -13,7 +13,6 @@ from pathlib import Path
 from attrs import frozen
 
 from ..diagnostics import counted
-from ..engine import Engine
 from . import UsageError, status
 from .evidence import same_place
 from .options import (
@@ -24,7 +23,7 @@ from .options import (
     map_choice,
     rule_settings,
 )
-from .rules import load, report_refused
+from .rules import engine_of, load, report_refused
 from .screen import Screen
 
 _EXAMPLES = """\
@@ -75,7 +74,8 @@ def run(settings: CompileSettings, screen: Screen) -> int:
     if not rules.rules:
         screen.say("there is no rule to compile, and nothing was written")
         return status.USAGE
-    engine = Engine(rules, map_choice(settings.maps))
+    engine, lost_rules = engine_of(rules, map_choice(settings.maps), screen)
+    broken = broken or lost_rules
     engine.save(settings.output)
     refused = f", {len(rules.refused):,} refused" if rules.refused else ""
     size = Path(settings.output).stat().st_size / 1e6

@@ -9,7 +9,7 @@ from itertools import islice
 
 from attrs import evolve, frozen
 
-from ..diagnostics import CarError, counted, has_errors
+from ..diagnostics import CarError, counted, fault, has_errors
 from ..engine import Match, Origin
 from ..engine.report import Explanation, Node, Test, View, explain, matches_with
 from ..readers import Record, read_events
@@ -84,8 +84,14 @@ def run(settings: ExplainSettings, screen: Screen) -> int:
     record = _record(settings.event, screen)
     if record is None:
         return status.UNREADABLE
-    found = explain(rule, record.event, map_choice(settings.maps))
-    together = _together(settings, rule, record) if found.verdict is None else None
+    try:
+        found = explain(rule, record.event, map_choice(settings.maps))
+        together = _together(settings, rule, record) if found.verdict is None else None
+    except (CarError, OSError):
+        raise
+    except Exception as error:
+        screen.report([fault(f"the explanation of {rule.id}", error, origin=rule.path)])
+        return status.FAULT
     if settings.json:
         data = {"source": record.source, "record": record.number, **found.as_json()}
         if together is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ..check import format_rule
-from ..diagnostics import CarError, counted
+from ..diagnostics import CarError, counted, fault
 from . import UsageError, status
 from .screen import Screen
 
@@ -78,7 +78,12 @@ def run(settings: FormatSettings, screen: Screen) -> int:
             codes.add(status.USAGE)
             failed += 1
             continue
-        except (OSError, UnicodeDecodeError) as error:
+        except Exception as error:
+            if not isinstance(error, OSError | UnicodeDecodeError):
+                screen.report([fault(f"the formatting of {name}", error, origin=name)])
+                codes.add(status.FAULT)
+                failed += 1
+                continue
             screen.say(f"{name}: cannot be read: {error}")
             codes.add(status.UNREADABLE)
             failed += 1

@@ -58,7 +58,7 @@ from .options import (
 )
 from .profile import Unwritten, add_profile_option, profile_form, show_profile
 from .results import Writer, writer_for
-from .rules import load_with_maps, report_refused
+from .rules import engine_of, load_with_maps, report_refused
 from .screen import Screen
 from .tuning import Tuned, tuning_of
 
@@ -265,7 +265,8 @@ def run(settings: HuntSettings, screen: Screen) -> int:
         screen.say("there is no rule to run, and nothing was read")
         return status.USAGE
     with gc_control.paused():
-        engine = Engine(chosen, maps)
+        engine, lost_rules = engine_of(chosen, maps, screen)
+        broken = broken or lost_rules
         # Rules are there to the end; looking them through again and again takes long.
         gc_control.settle()
     if settings.follow is not None:

@@ -12,7 +12,6 @@ from collections import Counter
 from attrs import frozen
 
 from ..diagnostics import counted
-from ..engine import Engine
 from ..engine.report import RARE, FieldCoverage, Need, RuleNeeds, Supply, needs
 from . import status
 from .encode import json_document
@@ -28,7 +27,7 @@ from .options import (
     map_choice,
     rule_settings,
 )
-from .rules import load, report_refused
+from .rules import engine_of, load, report_refused
 from .screen import Screen
 from .table import Table, draw
 
@@ -78,7 +77,8 @@ def run(settings: NeedsSettings, screen: Screen) -> int:
     """Tell what rules need. The exit status."""
     rules = load(settings.rules)
     broken = report_refused(rules, screen)
-    engine = Engine(rules, map_choice(settings.maps))
+    engine, lost_rules = engine_of(rules, map_choice(settings.maps), screen)
+    broken = broken or lost_rules
     refused = status.USAGE if broken else status.DONE
     if not settings.evidence.paths:
         _show(needs(engine), settings, screen, ran=False)

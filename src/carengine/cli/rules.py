@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .. import gc_control
-from ..diagnostics import Severity, codes, counted, ordered
-from ..engine import compiled
+from ..diagnostics import CarError, Severity, codes, counted, fault, ordered
+from ..engine import Engine, compiled
 from ..fieldmap import MapChoice
 from ..loading import load_rules
 from ..resources import shipped_rules
@@ -59,6 +61,29 @@ def load(settings: RuleSettings) -> RuleSet:
     if unknown and not rules.refused:
         raise UsageError(f"carengine: no rule has an input {', '.join(unknown)}")
     return rules
+
+
+def engine_of(rules: Iterable[Rule], maps: MapChoice, screen: Screen) -> tuple[Engine, bool]:
+    """An engine for rules, and whether some are left out of it: a rule that cannot be compiled by a
+    fault of the program is named (CE312), and costs the others nothing."""
+    chosen = tuple(rules)
+    try:
+        return Engine(chosen, maps), False
+    except CarError:
+        raise
+    except Exception:
+        kept, broken = [], []
+        for rule in chosen:
+            try:
+                Engine([rule], maps)
+            except Exception as error:
+                broken.append(fault(f"the compiling of {rule.id}", error, origin=rule.path))
+            else:
+                kept.append(rule)
+        if not broken:
+            raise
+        screen.report(broken, _MOST_FINDINGS)
+        return Engine(kept, maps), True
 
 
 def report_refused(rules: RuleSet, screen: Screen) -> bool:

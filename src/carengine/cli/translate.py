@@ -8,7 +8,7 @@ from collections import Counter
 
 from attrs import evolve, frozen
 
-from ..diagnostics import CarError, Diagnostic, Severity
+from ..diagnostics import CarError, Diagnostic, Severity, fault
 from ..languages.writing import TARGETS, Translation, translate
 from ..rule import Rule, RuleSet
 from . import UsageError, status
@@ -127,6 +127,11 @@ def run(settings: TranslateSettings, screen: Screen) -> int:
                 raise
             screen.report(errors, _MOST)
             refused.update({item.code.title for item in errors})
+            continue
+        except Exception as error:
+            broke = fault(f"the translation of {rule.id}", error, origin=rule.path)
+            screen.report([broke], _MOST)
+            refused[broke.code.title] += 1
             continue
         done += 1
         if not settings.quiet:

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from ..diagnostics import Diagnostic, Severity, Span, as_json, codes
+from ..diagnostics import Diagnostic, Severity, Span, as_json, codes, fault
 from ..verify import (
     Candidate,
     Direction,
@@ -62,7 +62,14 @@ def settings(values: argparse.Namespace) -> VerifySettings:
 
 def run(settings: VerifySettings, screen: Screen) -> int:
     """Verify. The exit status."""
-    reports = [verify_analytic(analytic) for analytic in load_analytics(*settings.paths)]
+    reports = []
+    broken = False
+    for analytic in load_analytics(*settings.paths):
+        try:
+            reports.append(verify_analytic(analytic))
+        except Exception as error:
+            screen.report([fault(f"the comparison of {analytic.id}", error)])
+            broken = True
     if settings.format == "json":
         screen.show(json_document([_as_data(report) for report in reports]))
     else:
@@ -74,6 +81,8 @@ def run(settings: VerifySettings, screen: Screen) -> int:
         f"{len(pairs):,} pairs: {pairs.count(True):,} same, {pairs.count(False):,} differ, "
         f"{pairs.count(None):,} not decided"
     )
+    if broken:
+        return status.FAULT
     if any(report.misses for report in reports) or False in pairs:
         return status.FINDINGS
     read = [item.program is not None for report in reports for item in report.implementations]

@@ -5,6 +5,7 @@ the declaration of every code. Nothing else in carengine is imported from here.
 """
 
 from . import codes
+from .faults import fault
 from .report import (
     CarError,
     Code,
@@ -40,6 +41,7 @@ __all__ = [
     "as_json",
     "codes",
     "counted",
+    "fault",
     "has_errors",
     "is_missing",
     "ordered",

@@ -183,6 +183,12 @@ EXAMPLE_FAILED = _error(
     "example that does not come out as it says",
     "A positive example does not match the rule, or a negative one does.",
 )
+PASS_FAILED = _error(
+    "CE312",
+    "rule that a pass broke on",
+    """Reading, checking, formatting, testing, comparing or translating this rule broke off, by a fault of carengine's own.
+    The others went on. Please report it, with the rule.""",
+)
 NO_RULES = _error("CE309", "no rules", "The path holds no rule file.")
 NOT_A_PAGE = _note(
     "CE310",

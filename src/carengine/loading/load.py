@@ -16,7 +16,16 @@ from pathlib import Path
 from attrs import define, field
 
 from .. import gc_control
-from ..diagnostics import Block, CarError, Diagnostic, Source, codes, has_errors, refuse_missing
+from ..diagnostics import (
+    Block,
+    CarError,
+    Diagnostic,
+    Source,
+    codes,
+    fault,
+    has_errors,
+    refuse_missing,
+)
 from ..languages.car import carfile, caryaml, page
 from ..rule.model import Draft, Metadata, Parameters, Rule, RuleSet, from_drafts
 from .files import RuleFile, rule_files
@@ -115,7 +124,12 @@ class _Loading:
         """Read the files at a path."""
         before = len(self.found), len(self.drafts), len(self.put_aside)
         for file in rule_files(path, _ENDINGS, self.found):
-            self._file(file, named=file.name == str(path))
+            try:
+                self._file(file, named=file.name == str(path))
+            except CarError:
+                raise
+            except Exception as error:
+                self.found.append(fault(f"the reading of {file.name}", error, origin=file.name))
         passed_over = all(item.code in _PASSED_OVER for item in self.found[before[0] :])
         if passed_over and before[1:] == (len(self.drafts), len(self.put_aside)):
             endings = ", ".join("*" + ending for ending in _ENDINGS)

@@ -20,7 +20,7 @@ from typing import Any, TypeGuard, overload
 from attrs import evolve, field, frozen
 
 from .. import ir, lenient
-from ..diagnostics import Block, Diagnostic, Label, Span, codes, has_errors, ordered
+from ..diagnostics import Block, Diagnostic, Label, Span, codes, fault, has_errors, ordered
 from ..resolve import Clause, Reference, Resolution, RunTarget, merged, resolve_program
 from ..syntax import ast
 
@@ -290,7 +290,13 @@ def from_drafts(
     resolved = _Resolved(known, dict(parameters or {}))
     rules: list[Rule] = []
     for key, draft in known.items():
-        outcome = resolved.of(key)
+        try:
+            outcome = resolved.of(key)
+        except Exception as error:
+            broke = fault(f"the reading of {draft.id}", error, draft.place, draft.path)
+            said = ordered((*draft.diagnostics, broke))
+            refused.append(Refused(draft.id, draft.path, said, draft.metadata.title))
+            continue
         said = ordered((*draft.diagnostics, *_not_lost(draft, outcome.diagnostics)))
         if outcome.program is None or has_errors(said):
             refused.append(Refused(draft.id, draft.path, said, draft.metadata.title))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-from ...diagnostics import CarError, Diagnostic, Fix, codes, counted
+from ...diagnostics import CarError, Diagnostic, Fix, codes, counted, fault
 from ...rule import Example, Rule
 from ..engine import Engine
 
@@ -49,7 +49,14 @@ def run_examples(rules: Iterable[Rule]) -> Iterator[ExampleResult]:
                     engines[name] = Engine([rule], name)
                 except CarError as error:
                     engines[name] = error
-            yield _run(rule, example, engines[name])
+                except Exception as error:
+                    said = fault(f"the compiling of {rule.id}", error, example.span)
+                    engines[name] = CarError([said])
+            try:
+                yield _run(rule, example, engines[name])
+            except Exception as error:
+                broken = fault(f"the example {example.name!r} of {rule.id}", error, example.span)
+                yield ExampleResult(rule, example, False, 0, (broken,))
 
 
 def _run(rule: Rule, example: Example, engine: Engine | CarError) -> ExampleResult:

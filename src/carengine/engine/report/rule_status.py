@@ -26,6 +26,7 @@ from typing import Any, assert_never
 from attrs import evolve, frozen
 
 from ... import ir
+from ...diagnostics import fault
 from ...fieldmap import Entry, FieldMap, Lowered, lower, unwrap, view
 from ...pyvalues import plain_event
 from ...rule import Rule
@@ -157,7 +158,16 @@ def rule_statuses(
     are false.
     """
     analysis = _StatusAnalysis(engine, stats, coverage)
-    return [analysis.status(rule) for rule in engine.rules]
+    return [_status(analysis, rule) for rule in engine.rules]
+
+
+def _status(analysis: _StatusAnalysis, rule: Rule) -> RuleStatus:
+    try:
+        return analysis.status(rule)
+    except Exception as error:
+        matched = analysis.stats.matches[rule.id] > 0
+        outcome = Outcome.MATCHED if matched else Outcome.NOT_TRUE
+        return RuleStatus(rule, outcome, fault("the search for the reason", error).message)
 
 
 class _StatusAnalysis:

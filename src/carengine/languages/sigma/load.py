@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from attrs import define, field, frozen
 
 from ... import ir, yamltext
-from ...diagnostics import Block, Diagnostic, Label, Source, codes, has_errors
+from ...diagnostics import Block, Diagnostic, Label, Source, codes, fault, has_errors
 from ...rule.model import Draft, Metadata
 from .condition import ConditionError, parse_condition
 from .correlation import Correlation, CorrelationError, plan_of, read_correlation
@@ -82,20 +82,11 @@ def read(
             if isinstance(document, Damaged):
                 drafts.append(_refused(document.id, document.block, document.diagnostics))
                 continue
-            root = document.root
-            if root.get("correlation") is not None:
-                rules.append(_correlation(document))
-            elif root.get("filter") is not None:
-                _add_filter(document, placeholders or {}, filters, found)
-            elif root.get("detection") is not None:
-                rules.append(_detection_rule(document, placeholders or {}))
-            elif root.get("logsource") is not None:
-                message = "the detection is missing"
-                said = (Diagnostic(codes.BAD_SIGMA, message, document.place),)
-                drafts.append(_refused(document.id, document.block, said))
-            else:
-                message = "neither a detection nor a correlation nor a filter is in it"
-                found.append(Diagnostic(codes.NOT_A_RULE, message, document.place))
+            try:
+                _read_document(document, placeholders or {}, rules, filters, drafts, found)
+            except Exception as error:
+                broke = fault(f"the reading of {document.id}", error, document.place)
+                drafts.append(_refused(document.id, document.block, (broke,)))
     _apply(filters, rules, found)
     for rule in rules:
         if rule.source is not None and rule.conditions:
@@ -103,6 +94,30 @@ def read(
     _resolve(rules)
     drafts += map(_draft, rules)
     return drafts, found
+
+
+def _read_document(
+    document: Document,
+    placeholders: Placeholders,
+    rules: list[_Rule],
+    filters: list[_Filter],
+    drafts: list[Draft],
+    found: list[Diagnostic],
+) -> None:
+    root = document.root
+    if root.get("correlation") is not None:
+        rules.append(_correlation(document))
+    elif root.get("filter") is not None:
+        _add_filter(document, placeholders, filters, found)
+    elif root.get("detection") is not None:
+        rules.append(_detection_rule(document, placeholders))
+    elif root.get("logsource") is not None:
+        message = "the detection is missing"
+        said = (Diagnostic(codes.BAD_SIGMA, message, document.place),)
+        drafts.append(_refused(document.id, document.block, said))
+    else:
+        message = "neither a detection nor a correlation nor a filter is in it"
+        found.append(Diagnostic(codes.NOT_A_RULE, message, document.place))
 
 
 def _refused(id_: str, block: Block, said: Iterable[Diagnostic]) -> Draft:
@@ -350,3 +365,5 @@ def _resolve_one(
         rule.plan = plan_of(correlation, plans, meant)
     except CorrelationError as error:
         rule.found.append(Diagnostic(error.code, str(error), correlation.span))
+    except Exception as error:
+        rule.found.append(fault(f"the reading of {rule.document.id}", error, correlation.span))
