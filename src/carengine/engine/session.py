@@ -385,8 +385,8 @@ class Session:
         if flow is not None and flow.dropped:
             parts = [f"{counted(n, 'row')} of {what}" for what, n in sorted(flow.dropped.items())]
             message = (
-                f"memory for joins and groups was full: {counted(flow.dropped.total(), 'row')} dropped, "
-                "and matches with them lost"
+                "memory for joins and groups was full: "
+                f"{counted(flow.dropped.total(), 'row')} dropped, and matches with them lost"
             )
             diagnostics.append(Diagnostic(codes.STATE_CEILING, message, notes=tuple(parts)))
         if flow is not None and flow.forced and stats.late:

@@ -107,8 +107,8 @@ class SessionStats:
             diagnostics.append(_about(codes.LATE_EVENTS, message, self.late_origins, self.late))
         if self.untimed:
             message = (
-                f"{counted(self.untimed, 'event')} without a time: joins and groups hold them back to "
-                "the end of the data, and bring them together with each other only"
+                f"{counted(self.untimed, 'event')} without a time: joins and groups hold them back "
+                "to the end of the data, and bring them together with each other only"
             )
             diagnostics.append(
                 _about(codes.UNTIMED_EVENTS, message, self.untimed_origins, self.untimed)

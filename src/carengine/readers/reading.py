@@ -134,7 +134,8 @@ _NUMBER_LINE = re.compile(rb"^Record [0-9]{1,20}\r?(?:\n|\Z)", re.MULTILINE)
 
 
 def _is_numbered(head: bytes) -> bool:
-    """Whether a text is what evtx_dump writes, which has a line with its number before each record."""
+    """Whether a text is what evtx_dump writes, which has a line with its number before each
+    record."""
     return _NUMBERED.match(head) is not None
 
 

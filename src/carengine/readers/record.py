@@ -287,8 +287,8 @@ class RecordCounter:
     """The records of one source as they are met, and what there is to say of them.
 
     ``met`` is whether at least one of them was of the format that the source seemed to have.
-    ``blank`` of the ``number`` were no records but blank lines: where a record is a line, it has the
-    line's number.
+    ``blank`` of the ``number`` were no records but blank lines: where a record is a line, it has
+    the line's number.
     """
 
     source: str

@@ -133,8 +133,8 @@ class Content:
     ) -> Content:
         """The content of these chunks, with its head looked at.
 
-        What goes wrong within the head is not raised here but where it stands in ``chunks``: it costs
-        this content, and not the others of its archive.
+        What goes wrong within the head is not raised here but where it stands in ``chunks``: it
+        costs this content, and not the others of its archive.
         """
         source = iter(chunks)
         seen: list[bytes] = []

@@ -1,7 +1,7 @@
-"""What is done with each record of a run, wherever it is read: one process alone has one desk,
-several have one each.
+"""What is done with each record of a run, wherever it is read: each process has a
+`RecordProcessor`.
 
-A desk feeds a session, and looks closer at a few events, so that afterwards it can be said why
+It feeds a session, and looks closer at a few events, so that afterwards it can be said why
 rules did not match. Which ones must not depend on how the work is divided. They are
 
 * the first few hundred events of the run,

@@ -1,7 +1,7 @@
 """What one process of several does with its pieces of evidence, and what it hands over of it.
 
 It reads the records of a piece and decides what single events decide. A *part* of what it found,
-for the one who puts everything together (`hunting`), is plain data and bounded in size, whatever
+for the one who puts everything together (`run`), is plain data and bounded in size, whatever
 the piece is.
 """
 
@@ -99,7 +99,8 @@ class Worker:
         self._steps = steps_of(self.processor, profile)
 
     def begin(self) -> None:
-        """This is a copy of the bench in another process: what was measured there counts there."""
+        """This is a copy of the worker in another process: what was measured there counts
+        there."""
         if self._profile is not None:
             self._profile.taken()
 

@@ -7,8 +7,8 @@ and ``basename(Image)`` are facets of the column ``Image``.
 What is asked about a column are *atoms*: conditions that its value alone decides. They are asked in
 two ways:
 
-* ``CandidateTable`` answers "which stages could this value make true?", for the few atoms that
-  stages hang on, with one look into a table for values met before;
+* ``CandidateTable`` answers "which stages could this value make true?", for the atoms of
+  anchors, with one look into a table for values met before;
 * a ``CellCache`` answers single atoms, when somebody asks, and remembers the answers with the
   value.
 
@@ -339,7 +339,7 @@ class Computed:
 
 
 class FacetAnchors:
-    """The atoms on one facet that stages hang on."""
+    """The atoms on one facet that are in stages' anchors."""
 
     def __init__(self, derive: Callable[[Any], Any]) -> None:
         self._derive = derive
@@ -355,7 +355,7 @@ class FacetAnchors:
         return self._derive is _same and not self._others
 
     def add(self, atom: Atom, mask: int) -> None:
-        """Stages that hang on an atom."""
+        """Stages that have an atom in their anchor."""
         match atom:
             case ir.IsNull():
                 self._nulls |= mask

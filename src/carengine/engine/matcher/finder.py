@@ -247,7 +247,7 @@ def _by_grams(sought: dict[str, _Sought]) -> Callable[[str], Iterable[_Sought]]:
             short.append((text, entry))
             continue
         grams = [text[i : i + _GRAM] for i in range(len(text) - _GRAM + 1)]
-        # The one that fewest others hang on.
+        # The one that fewest other texts are kept under.
         chosen = min(grams, key=lambda gram: len(table.get(gram, ())))
         table.setdefault(chosen, []).append((text, entry))
     known = frozenset(table)

@@ -47,11 +47,11 @@ class Search:
     """Says of JSON, in UTF-8, whether a string in it could have one of some texts. It errs on the
     side of yes.
 
-    Where ``glance`` sees nothing ``might_hold`` says no. It is quicker, and errs more often.
+    Where ``maybe`` finds nothing ``might_hold`` says no. It is quicker, and errs more often.
     """
 
     might_hold: MightHold
-    glance: Callable[[bytes], object]
+    maybe: Callable[[bytes], object]
 
 
 def any_of(texts: Collection[str]) -> Search:

@@ -4,14 +4,14 @@ Unknown is kept exactly: negation is pushed down to the atoms first (``ir.polari
 stage is decided by two questions about atoms, "is it true" and "is it false", and the three-valued
 ``and`` and ``or`` become plain ones. ``evaluate.holds`` is the reference that all this is held to.
 
-Every stage hangs on an *anchor*: a few atoms of which one must be true for the stage to hold. From
+Every stage has an *anchor*: a few atoms of which one must be true for the stage to hold. From
 each column that anchors are in a table leads from the value to the stages that it could make true
 (a mask); the masks of an event are joined, and only the stages in it are looked at::
 
     (exe = "a.exe" or exe = "b*") and not user = "x"        anchor: exe is "a.exe" or "b*"
 
 Most stages have several possible anchors. The first choice is made by guessing how rare the texts
-are. While events go by it is counted how often a stage was looked at in vain, and a few times, ever
+are. While events go by it is counted how often a stage was a false candidate, and a few times, ever
 more seldom, anchors that turn out to be common are changed for others. That changes what matching
 costs, never what it finds.
 """
@@ -89,7 +89,7 @@ class _Anchor:
 
 @frozen
 class _Compiled:
-    """What decides a condition, and the anchors it can hang on; none where there are none."""
+    """What decides a condition, and the anchors it can have; none where there are none."""
 
     verdict: Verdict
     anchors: tuple[_Anchor, ...]
@@ -281,18 +281,18 @@ class ClassMatcher:
         """What is done at present for each event before stages are looked at.
 
         Whoever keeps it may go on with it after the matcher has changed to another: what stages
-        hung on once stays necessary. Events that pass by that way are told of by `passed`.
+        had as an anchor once stays necessary. Tell of events that go that way by `passed`.
         """
         return self._index or self._prepare()
 
-    def passed(self, number: int, false_rate: Mapping[int, int] | None = None) -> None:
-        """So many events were not shown to the matcher: its plan had no hits for them, or was hit
-        in vain.
+    def passed(self, number: int, false_candidates: Mapping[int, int] | None = None) -> None:
+        """So many events were not shown to the matcher: its plan had no candidates for them, or
+        false in vain.
 
-        ``false_rate`` says how often by which stages, as masks.
+        ``false_candidates`` says how often by which stages, as masks.
         """
         self._events += number
-        for candidates, times in (false_rate or {}).items():
+        for candidates, times in (false_candidates or {}).items():
             while candidates:
                 bit = candidates & -candidates
                 candidates ^= bit
@@ -452,7 +452,7 @@ class ClassMatcher:
         return CandidateIndex(tuple(plain), tuple(computed), text, _any_of(in_json), always, paths)
 
     def _review(self) -> None:
-        """Change anchors that are hit often and in vain."""
+        """Change anchors that often give false candidates."""
         with PREPARING:
             if self._events >= self._review_at:
                 self._reviewed()

@@ -31,8 +31,8 @@ Decode = Callable[[bytes], Any]
 WRAPPERS: frozenset[Path] = frozenset(
     {("_source",), ("result",), ("Event", "EventData", "Data"), ("EventData", "Data")}
 )
-"""A wrapped event is decoded whole, and one whose fields are a list of elements: these keys must not
-hold a mapping or a list. (Other shapes that are brought into a known one first, no field map
+"""A wrapped event is decoded whole, and one whose fields are a list of elements: these keys must
+not hold a mapping or a list. (Other shapes that are brought into a known one first, no field map
 recognises as they are; see `fieldmap.shapes`.)"""
 
 

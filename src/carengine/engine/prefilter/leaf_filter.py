@@ -40,8 +40,8 @@ _WORTH = 200
 
 
 class Column(NamedTuple):
-    """A table of what rules hang on, what takes its keys from structures, and the paths of what
-    these hold."""
+    """A table from values to candidate stages, what takes its keys from structures, and the paths
+    of what these hold."""
 
     table: Any
     get: Callable[[Any], Any]
@@ -82,8 +82,8 @@ class LeafFilter:
 
     ``columns`` are None where the fields that are decoded at first do not suffice for them.
     ``searches`` tell what must not be found in a line. ``one_map`` says that the stages are those
-    of one map, ``without_fields`` that none hangs on any field. ``probe`` is what is done where the
-    columns do not say that no rule matches.
+    of one map, ``without_fields`` that none has an anchor on a field. ``probe`` is what is done
+    where the columns do not say that no rule matches.
 
     Where there are ``several`` columns, ``candidates`` has for values of all together, as ``key``
     takes them, the stages that they could make true, as a mask; it is None while that does not pay.

@@ -1,8 +1,9 @@
 """Lines with names of fields that are found under another name as well.
 
-``New Value`` is found as ``NewValue`` too, and of an EVTX record as JSON ``Lat_1`` is another value of
-``Lat`` (see `fieldmap.shapes`). A line that is decoded to a few fields would lack these, so that one
-with such a name is decoded whole. To look for one costs about as much as to decode a few fields.
+``New Value`` is found as ``NewValue`` too, and of an EVTX record as JSON ``Lat_1`` is another value
+of ``Lat`` (see `fieldmap.shapes`). A line that is decoded to a few fields would lack these, so that
+one with such a name is decoded whole. To look for one costs about as much as to decode a few
+fields.
 
 The events of some channels are not looked at: their providers' manifests have no such names.
 """

@@ -5,7 +5,7 @@ decoded to a few fields only (by ``msgspec``, the extra ``carengine[fast]``), cl
 matched; only a line that a rule does match, or that is unusual, is decoded whole and fed like any
 other::
 
-    line ──▶ the fields that decide what it is, and those that rules of frequent events hang on
+    line ──▶ the fields that decide what it is, and those with anchors of frequent events' rules
          ──▶ Classified ──▶ no stage is hit ──▶ counted, done
                         └─▶ hit, or not frequent ──▶ all fields that its rules read
                                                          ──▶ no stage holds ──▶ counted, done
@@ -13,7 +13,7 @@ other::
 
 Which events are frequent is looked at a few times while lines go by. For these, the first step is
 two looks into tables: from the fields that decide what an event is to what is done with it, and
-from each field that rules hang on to the rules (`LeafFilter`).
+from each field that has anchors to the rules (`LeafFilter`).
 
 The outcome is that of decoding every line whole. The partial decoder checks all of the line's JSON
 but for the encoding of what it skips, which is checked before. It refuses every value that it would
@@ -70,7 +70,7 @@ _AGAIN_COST = 2.2
 _MOST_VALUES = 2_000
 _KEY_TEXT = 256
 _MOST_REFUSED = 1_000
-# The same of values that rules hang on, and of events that no rule matches: texts of how many
+# The same of values of fields with anchors, and of events that no rule matches: texts of how many
 # characters together, and bytes for each session; an entry without its texts, and a text without
 # its characters, are that large.
 _CLEAN_TEXT = 50_000
@@ -276,7 +276,7 @@ class Prefilter:
                     others.append(place)
         searches = {search for leaf_filter in different for search in leaf_filter.searches}
         for search in searches:
-            for place in compress(count(), map(search.glance, lines)):
+            for place in compress(count(), map(search.maybe, lines)):
                 leaf_filter = rejected[place]
                 if (
                     leaf_filter
@@ -557,7 +557,7 @@ class Prefilter:
 
     def _review(self) -> None:
         """Choose what is decoded at first: what decides what frequent events are, and what their
-        rules hang on."""
+        rules have anchors on."""
         self._review_at = self._slow + 6 * self._review_at
         counts = dict(self._stats.recent)
         total = max(1, sum(counts.values()))

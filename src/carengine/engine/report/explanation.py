@@ -12,7 +12,7 @@ the stream searches, the condition is taken apart::
             image_path = "C:\\Windows\\*\\taskmgr.exe"    False   "C:\\Tools\\dumper.exe" does not match it
 
 Every value is named twice: as CAR calls it, and as the log does (``basename(TargetFilename)``). A
-node *decides* when the verdict above it hangs on it: the false parts of a false ``and``, the true
+node *decides* when the verdict above it depends on it: the false parts of a false ``and``, the true
 parts of a true ``or``. A join or a group needs more than one event; of such an output the streams
 that feed it are tested, each alone, and the output itself stays open. `matches_with` closes it: it
 runs the rule over all records and gives the matches that the event is part of.
@@ -73,7 +73,7 @@ class Node:
     """A condition and what it comes to: True, False, or None where that is unknown.
 
     ``reason`` is a sentence for conditions without parts and for connectives that are decided by a
-    part of them. ``decides`` tells whether the verdict of the whole hangs on this node.
+    part of them. ``decides`` tells whether the verdict of the whole depends on this node.
     """
 
     condition: str
@@ -331,7 +331,7 @@ def _node(condition: ir.Condition, seen: _Seen) -> Node:
 
 
 def _decisive(node: Node) -> Node:
-    """The tree with the nodes marked that its verdict hangs on.
+    """The tree with the nodes marked that its verdict depends on.
 
     The verdict of an ``and`` or ``or`` is always that of the parts that decide it: of the false
     ones, of the unknown ones, or of all.
@@ -392,7 +392,7 @@ def _reason(
                 return _absence(value, seen)
             return "it is there"
         case _:
-            # What the rest come to hangs on the values that they test.
+            # What the rest come to depends on the values that they test.
             pass
     for value, one in zip(values, found, strict=True):
         if is_null(one):

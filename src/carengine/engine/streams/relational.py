@@ -434,7 +434,7 @@ def _sources(condition: ir.Condition, names: Sequence[str]) -> set[str]:
                             return set(names)
                         found.add(of)
                 if isinstance(leaf, ir.Lookup):
-                    # Which of several groups is meant hangs on the time of the whole row.
+                    # Which of several groups is meant depends on the time of the whole row.
                     return set(names)
     return found
 
