@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from carengine import Engine, read_events
+from carengine import Engine, parse_rule, read_events
 from carengine.eventxml import event_of_xml
 from carengine.fieldmap import find_maps, normalize, unwrap
 from sigma_rules import load
@@ -461,3 +461,30 @@ def test_a_registry_value_has_slashes() -> None:
     event = {"Channel": SYSMON, "EventID": 13, "Image": "a", "TargetObject": path}
     [seen] = normalize(event, find_maps())
     assert seen.fields["value"] == "Foo/Start"
+
+
+def test_events_without_fields_are_counted() -> None:
+    """What a map recognises and finds nothing in is told; what has a field is not."""
+    engine = Engine(rules("category: process_creation", "CommandLine: needle"))
+    lost = {"Event": _evtx(SYSMON, 1, {"Somewhere": {"else": "needle"}})}
+    told = {"Event": _evtx(SYSMON, 1, {"CommandLine": "x"})}
+    session = engine.session()
+    for event in (
+        lost,
+        told,
+        lost,
+        {"Event": _evtx("Application", 4, {})},
+        {"Channel": "x", "EventID": 1},
+    ):
+        session.feed(event)
+    assert session.stats.without_fields == {"windows.evtx": 2}
+    lines = engine.session()
+    for _ in range(300):
+        lines.feed_line(json.dumps(lost).encode())
+    assert lines.stats.without_fields == {"windows.evtx": 300}
+    assert engine.session().stats.without_fields == {}
+    car = Engine(parse_rule("p = search Process:Create where command_line = *x*\noutput p"))
+    session = car.session()
+    for event in (lost, told, lost):
+        session.feed(event)
+    assert session.stats.without_fields == {"sysmon.evtx": 2}

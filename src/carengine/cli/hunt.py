@@ -399,6 +399,9 @@ def _account(
     if stats.claimed_twice:
         pairs = "; ".join(" and ".join(names) for names, _ in stats.claimants.most_common(3))
         parts[0] += f" ({stats.claimed_twice:,} recognised by two maps: {pairs})"
+    if stats.without_fields:
+        by_map = ", ".join(f"{name} {n:,}" for name, n in sorted(stats.without_fields.items()))
+        parts[0] += f" ({stats.without_fields.total():,} of them without fields: {by_map})"
     stuck = sum(not one.outcome.runnable for one in became)
     told = [f"{counted(len(rules), 'rule')} loaded", f"{len(rules.refused):,} refused"]
     told += [f"{number:,} {reason}" for reason, number in sorted(left_out.items())]

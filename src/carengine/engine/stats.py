@@ -67,6 +67,11 @@ class SessionStats:
     counts events that two maps claim, ``claimants`` by the names of these maps. ``matches`` counts
     by rule id.
 
+    ``without_fields`` counts, by field map, recognised events that are of a CAR kind or a category of Sigma's and
+    have no field of it but when and where they were: most likely a tool wrote them in a way that the map
+    does not know. They are counted where an event is decoded whole; lines of such events are, once
+    one was met, but for what the prefilter has learned before.
+
     ``late`` counts events that a join or a group wanted and that came later than allowed: they took
     no part in it; ``late_by`` is by how much at most, in microseconds. ``untimed`` counts those
     that one wanted and that have no time: they wait for the end of the data, and are near nothing
@@ -78,6 +83,9 @@ class SessionStats:
         """How many events of late came to which leaf of the engine's tree."""
         self._sums = _Sums()
         self.matches: Counter[str] = Counter()
+        self.without_fields: Counter[str] = Counter()
+        self.leaves_without_fields: set[Leaf[Classified]] = set()
+        """Where such events came to: lines there are decoded whole."""
         self.late = 0
         self.late_by = 0
         self.untimed = 0
@@ -95,6 +103,21 @@ class SessionStats:
                 self._sums.add(known_leaf.target, number)
             recent.clear()
         recent[leaf] = times
+
+    def note_fields(self, leaf: Leaf[Classified], event: Mapping[str, Any]) -> None:
+        """Count an (unwrapped) event of a leaf that has no fields."""
+        assert leaf.target is not None
+        empty = ""
+        for one in leaf.target.classes:
+            says = one.entry.reader.says_something(event)
+            if says:
+                return
+            if says is False:
+                empty = empty or one.fieldmap.name
+        if empty:
+            self.without_fields[empty] += 1
+            if len(self.leaves_without_fields) < _MOST_COUNTS:
+                self.leaves_without_fields.add(leaf)
 
     def of_times(self) -> list[Diagnostic]:
         """What there is to say of events that came too late, or without a time (CE540, CE541)."""
@@ -166,6 +189,7 @@ class SessionStats:
             "claimed_twice": sums.claimed_twice,
             "recognised": sums.recognised,
             "matches": self.matches,
+            "without_fields": self.without_fields,
             "late": self.late,
             "late_by": self.late_by,
             "untimed": self.untimed,
@@ -187,6 +211,8 @@ class SessionStats:
             kinds=kinds_from_data(data["kinds"]),
         )
         self.matches = Counter(data["matches"])
+        # A state that was saved before these were counted has none.
+        self.without_fields = Counter(data.get("without_fields", {}))
         self.late, self.late_by = int(data["late"]), int(data["late_by"])
         self.untimed = int(data["untimed"])
         self.late_origins = list(data["late_origins"])
@@ -202,6 +228,7 @@ class SessionStats:
         sums.claimants.update({tuple(names): number for names, number in data["claimants"]})
         sums.kinds.update(kinds_from_data(data["kinds"]))
         self.matches.update(data["matches"])
+        self.without_fields.update(data["without_fields"])
 
 
 def difference(
@@ -220,7 +247,7 @@ def difference(
     now = after.as_data()
     plain = {
         **{name: now[name] for name in ("events", "unrecognised", "claimed_twice")},
-        **{name: dict(now[name]) for name in ("recognised", "matches")},
+        **{name: dict(now[name]) for name in ("recognised", "matches", "without_fields")},
         "claimants": {tuple(names): number for names, number in now["claimants"]},
         "kinds": {tuple(key): number for *key, number in now["kinds"]},
     }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import ir
 from ..functions import FUNCTIONS
-from ..values import is_null
+from ..values import elements, is_null, text_of
 from .getters import Get, getter, walker
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Names of native fields come from events; for more of them than any log has, no getter is kept.
 _MOST_NAMES = 4096
+# What nearly every event has, whatever it is about.
+_COMMON = frozenset({"time", "start_time", "fqdn", "hostname"})
 
 
 class Reader:
@@ -34,7 +36,7 @@ class Reader:
     asked for. What comes out is what `evaluate.value_of` says, without what is null.
     """
 
-    __slots__ = ("_all", "_native", "_natives", "_own", "getters", "time")
+    __slots__ = ("_all", "_native", "_natives", "_own", "_telling", "getters", "time")
 
     def __init__(
         self, own: Mapping[str, ir.Value], native: NativeNames | None, time: ir.Value | None
@@ -45,6 +47,7 @@ class Reader:
         """What reads the fields that were asked for; None for one that is found only among all that
         an event has."""
         self._all: tuple[tuple[str, Get], ...] | None = None
+        self._telling: tuple[Get, ...] | None = None
         # Made when all fields are first asked for: most log sources of a map never show an event.
         self._natives: _Natives | None = None
         self.time = _clock(time)
@@ -66,6 +69,41 @@ class Reader:
             return self.everything(event).get(name)
         value = get(event)
         return None if type(value) is not str and is_null(value) else value
+
+    def says_something(self, event: Mapping[str, Any]) -> bool | None:
+        """Whether an (unwrapped) event has any field of the entry but when and where it was; None
+        where that cannot be told, or is nothing to wonder at.
+
+        An event of a CAR kind, or of a category of Sigma's, has none where a tool wrote the fields
+        in a way that no map knows. An event of a channel may have none.
+        """
+        native = self._native
+        if native is not None:
+            prefix = native.prefix
+            if ir.SERVICE not in native.names or not prefix or "*" in prefix:
+                return None
+            if native.dotted or native.whole is not None:
+                return None
+            below = walker(prefix)(event)
+            if not isinstance(below, Mapping):
+                return False
+            return any(
+                text_of(item) is not None for value in below.values() for item in elements(value)
+            )
+        telling = self._telling
+        if telling is None:
+            telling = self._telling = tuple(
+                getter(value)
+                for name, value in self._own.items()
+                if name not in _COMMON and not isinstance(value, ir.Constant)
+            )
+        if not telling:
+            return None
+        for get in telling:
+            value = get(event)
+            if type(value) is str or not is_null(value):
+                return True
+        return False
 
     def everything(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """All fields of an (unwrapped) event that are not null: the entry's in its order, then

@@ -329,6 +329,8 @@ class Prefilter:
                     for search in self._searches.get(leaf, ()):  # type: ignore[arg-type]
                         if search.might_hold(line):
                             return self._missed()
+            if leaf in self._stats.leaves_without_fields:
+                return self._missed()
             channels = channels_of(partial)
             if is_forwarded(channels) or (not never_odd(channels) and odd_names(line)):
                 return self._missed()
@@ -484,7 +486,7 @@ class Prefilter:
         # The structure has no numbers but integers there, so that no two values are equal as keys.
         if any(len(part) > _KEY_TEXT for part in parts if type(part) is str):
             return
-        if is_forwarded(parts):
+        if is_forwarded(parts) or leaf in self._stats.leaves_without_fields:
             return
         leaf_filter = self._by_leaf[leaf]
         if leaf_filter.decided and any(table[get(fields)] for table, get, _ in leaf_filter.decided):
