@@ -483,7 +483,8 @@ def test_events_without_fields_are_counted() -> None:
         lines.feed_line(json.dumps(lost).encode())
     assert lines.stats.without_fields == {"windows.evtx": 300}
     assert engine.session().stats.without_fields == {}
-    car = Engine(parse_rule("p = search Process:Create where command_line = *x*\noutput p"))
+    rule = parse_rule('p = search Process:Create where command_line = "*x*"\noutput p\n', "r.car")
+    car = Engine([rule])
     session = car.session()
     for event in (lost, told, lost):
         session.feed(event)
