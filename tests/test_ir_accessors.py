@@ -374,6 +374,16 @@ def test_accessors_of_plans(plan: ir.Plan, accessor: Callable[[ir.Plan], Any]) -
     accessor(plan)
 
 
+@pytest.mark.parametrize("raw", [build(ir.RawMatch), ir.RawRegex("evil")])
+def test_a_test_of_the_raw_event_stays_at_the_join(raw: ir.Atom) -> None:
+    """The raw event of a joined row is the text of all its events, not of one branch's."""
+    branches = (ir.Branch("a", SEARCH), ir.Branch("b", SEARCH))
+    either = ir.Or((raw, ir.IsNull(ir.Field("exe", "a"))))
+    join = ir.Join(branches, either)
+    assert prepare(join) == join
+    assert context(ir.Join((ir.Branch("a", ir.Filter(SEARCH, raw)),), either)) == (either,)
+
+
 # Relations
 
 

@@ -23,22 +23,13 @@ GENERIC = re.compile(
 
 # Public names of two modules, still to be made one.
 TWICE: set[str] = {
-    "Analytic",
     "Column",
-    "Dialect",
     "Leaf",
-    "LogSource",
     "Match",
     "Memory",
     "Node",
-    "Reading",
-    "Refused",
-    "Relation",
     "Search",
-    "Sequence",
-    "Target",
     "Technique",
-    "View",
     "Whole",
     "Window",
 }
@@ -53,7 +44,6 @@ STILL_GENERIC: set[str] = {
     "_Open",
     "_Part",
     "_Reader",
-    "_Reading",
     "_Rows",
     "_Step",
     "_Values",
