@@ -6,6 +6,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +19,8 @@ from attrs import evolve
 
 from carengine import Engine, parse_rule, read_events
 from carengine.cli import main, status
+from carengine.engine.streams import join
+from carengine.filewrite import replacing
 from carengine.jsontext import DEPTH
 from carengine.readers import reading as reading_module
 from carengine.readers.reading import FORMATS
@@ -197,3 +202,165 @@ def test_a_log_of_small_and_like_events_is_no_bomb() -> None:
     reading = read_events("-", stdin=io.BytesIO(gzip.compress(log.encode())), limits=limits)
     assert sum(1 for _ in reading) == 30_000
     assert not reading.diagnostics
+
+
+# What rules say reaches a terminal as text
+
+
+HOSTILE = "x\\n\\e[1A\\e[2K0 records; nothing matched\\e]0;pwned\\a\\u202e\\u0085"
+SIGMA = f"""title: "t {HOSTILE}"
+id: "{HOSTILE}"
+description: "{HOSTILE}"
+author: "{HOSTILE}"
+logsource: {{product: windows, category: process_creation}}
+detection: {{s: {{Image|endswith: "{HOSTILE}cmd.exe"}}, condition: s}}
+level: high
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["hunt", "ev.jsonl", "-r", "rules", "--why"],
+        ["hunt", "ev.jsonl", "-r", "rules", "-f", "table"],
+        ["hunt", "ev.jsonl", "-r", "rules", "-f", "csv"],
+        ["needs", "-r", "rules", "ev.jsonl"],
+        ["test", "-r", "rules"],
+        ["check", "rules"],
+        ["corpus", "rules"],
+        ["verify", "rules"],
+        ["fmt", "rules", "--diff"],
+        ["page", "rules/a\x1b[31m\u202e.car"],
+        ["explain", "-r", "rules", "nosuch\x1b[2J", "ev.jsonl:1"],
+        ["compile", "-r", "rules", "-o", "x.engine"],
+    ],
+    ids=lambda words: " ".join(words[:1]),
+)
+def test_no_text_of_a_rule_is_a_command_to_the_terminal(
+    command: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rules").mkdir()
+    Path("rules/s.yml").write_text(SIGMA)
+    Path("rules/a\x1b[31m\u202e.car").write_text(RULE)
+    Path("ev.jsonl").write_text(lines(EVENT))
+    main(command)
+    captured = capsys.readouterr()
+    # Matches as data are exact where no terminal reads them.
+    data = command[0] == "hunt" and "table" not in command
+    for character in "\x1b\x07\x85\u202e":
+        assert character not in captured.err + ("" if data else captured.out), (command, captured)
+    assert "\n0 records; nothing matched" not in captured.err
+
+
+# What is written, and what is read
+
+
+def test_evidence_is_not_overwritten_through_another_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.car").write_text(RULE)
+    Path("in").mkdir()
+    log = Path("in/ev.jsonl")
+    log.write_text(lines(EVENT))
+    os.link(log, "hard")
+    os.symlink(log, "sym")
+    os.link("r.car", "rule")
+    for evidence in ("in/ev.jsonl", "in"):
+        for name in ("hard", "sym"):
+            for command in (
+                ["hunt", evidence, "-r", "r.car", "-o", name],
+                ["hunt", evidence, "-r", "r.car", "--account", name],
+                ["hunt", evidence, "-r", "r.car", "--follow", "--finish", "-o", name],
+                ["hunt", evidence, "-r", "r.car", "--follow", "--finish", "--state", name],
+                ["normalize", evidence, "-o", name],
+            ):
+                assert main(command) == status.USAGE, command
+                assert "would write into" in capsys.readouterr().err
+    assert main(["compile", "-r", "r.car", "-o", "rule"]) == status.USAGE
+    assert log.read_text() == lines(EVENT)
+    assert Path("r.car").read_text() == RULE
+
+
+def test_what_is_written_goes_through_no_planted_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.car").write_text(RULE)
+    Path("ev.jsonl").write_text(lines(EVENT))
+    Path("victim").write_text("precious")
+    for name in ("x.state", "x.engine"):
+        os.symlink(tmp_path / "victim", f"{name}.new")
+    run = ["hunt", "ev.jsonl", "-r", "r.car", "--follow", "--finish"]
+    assert main([*run, "--state", "x.state", "-o", "out"]) == status.DONE
+    assert main(["compile", "-r", "r.car", "-o", "x.engine"]) == status.DONE
+    assert Path("victim").read_text() == "precious"
+    assert main(["hunt", "ev.jsonl", "--engine", "x.engine"]) == status.DONE
+
+
+def test_a_device_is_written_to_and_not_replaced() -> None:
+    with replacing("/dev/null") as file:
+        file.write("x")
+    assert not Path("/dev/null").is_file()
+
+
+@pytest.mark.parametrize("option", ["-m", "--engine", "-r"])
+def test_what_has_no_end_is_not_read(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "ev.jsonl").write_text(lines(EVENT))
+    for path in ("/dev/zero", str(tmp_path / "pipe.yaml")):
+        assert main(["hunt", str(tmp_path / "ev.jsonl"), option, path]) == status.USAGE, path
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams(closed: str, tmp_path: Path) -> None:
+    (tmp_path / "r.car").write_text(RULE)
+    (tmp_path / "x.jsonl").write_text(lines(EVENT))
+    for path in ("x.jsonl", "-"):
+        command = f"{sys.executable} -m carengine hunt {path} -r r.car {closed}"
+        ran = subprocess.run(
+            ["sh", "-c", command],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdin=subprocess.DEVNULL,
+        )
+        assert "Traceback" not in ran.stdout + ran.stderr
+        assert ran.returncode in (status.DONE, status.UNREADABLE)
+
+
+@pytest.mark.parametrize("content", [None, '{"broken\n', "<?xml?>\n"])
+def test_following_to_the_end_says_what_was_not_read(tmp_path: Path, content: str | None) -> None:
+    (tmp_path / "r.car").write_text(RULE)
+    log = tmp_path / "x.jsonl"
+    if content is not None:
+        log.write_text(content)
+    run = ["hunt", str(log), "-r", str(tmp_path / "r.car")]
+    assert main(run) == status.UNREADABLE
+    assert main([*run, "--follow", "--finish"]) == status.UNREADABLE
+
+
+# Joins
+
+
+def test_a_join_has_a_ceiling_on_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def matches(number: int) -> tuple[int, list[str]]:
+        session = Engine([parse_rule(JOIN)], "car").session()
+        for pid in range(number):
+            session.feed({**EVENT, "command_line": "x", "pid": pid, "time": 1714557600 + pid})
+        found = len(session.flush())
+        return found, [item.code.id for item in session.diagnostics]
+
+    monkeypatch.setattr(join, "_MOST_PAIRS", 2_000)
+    monkeypatch.setattr(join, "_PAIRS_PER_ROW", 10)
+    assert matches(40) == (40 * 39 // 2, [])
+    number, said = matches(400)
+    assert 0 < number < 2_000 + 800 * 10
+    assert said == ["CE549"]

@@ -102,7 +102,7 @@ def _main(arguments: list[str], screen: Screen) -> int:
         code: int = command.run(command.settings(values), screen)
         return code
     except UsageError as error:
-        screen.say(str(error))
+        screen.say_lines(str(error))
         return status.USAGE
     except CarError as error:
         screen.report(error.diagnostics)

@@ -77,9 +77,9 @@ def run(settings: CheckSettings, screen: Screen) -> int:
             "counts": {severity.value: counts[severity] for severity in Severity},
             "diagnostics": [as_json(item) for item in found],
         }
-        screen.show(json_document(data))
+        screen.show_lines(json_document(data))
     elif settings.format == "sarif":
-        screen.show(json_document(to_sarif(found)))
+        screen.show_lines(json_document(to_sarif(found)))
     else:
         for item in found:
             screen.show_finding(item)

@@ -106,7 +106,7 @@ def run(settings: DetectSettings, screen: Screen) -> int:
                 "records": reading.records,
                 "unreadable": reading.unreadable,
             }
-            screen.show(json_document(data))
+            screen.show_lines(json_document(data))
         else:
             _show(found, screen)
         screen.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -65,13 +66,34 @@ def same_place(path: str, paths: Iterable[str]) -> str | None:
     Writing there would overwrite evidence, or feed the results back to the reader.
     """
     target = os.path.realpath(path)
+    itself = _identity(target)
     for one in paths:
         if one == "-":
             continue
         place = os.path.realpath(one)
         if target == place or (os.path.isdir(place) and target.startswith(place + os.sep)):
             return one
+        if itself is not None and (itself == _identity(place) or _holds(place, itself)):
+            return one
     return None
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Device and inode of a regular file, which all its names have in common."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+def _holds(folder: str, file: tuple[int, int]) -> bool:
+    """Whether a folder has a file under some other name (a hard link)."""
+    return os.path.isdir(folder) and any(
+        _identity(os.path.join(root, name)) == file
+        for root, _, names in os.walk(folder)
+        for name in names
+    )
 
 
 @contextmanager

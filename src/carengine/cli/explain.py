@@ -148,7 +148,7 @@ def _show_json(data: dict[str, object], screen: Screen) -> None:
         text = json_document(data)
     except (ValueError, RecursionError):
         text = json_line(data).decode("utf-8")
-    screen.show(text)
+    screen.show_lines(text)
 
 
 def _rule(settings: ExplainSettings) -> Rule:

@@ -67,7 +67,7 @@ def run(settings: FieldsSettings, screen: Screen) -> int:
             "objects": [_object_as_json(one, action) for one in objects],
             "maps": [_map_as_json(one, spec, action) for one in maps],
         }
-        screen.show(json_document(data))
+        screen.show_lines(json_document(data))
     elif maps:
         _show_maps(maps, spec, action, screen)
     elif spec is None:

@@ -8,6 +8,8 @@ escapes.
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import shutil
 import sys
 from collections.abc import Iterable
@@ -18,6 +20,30 @@ from attrs import frozen
 from ..diagnostics import Diagnostic, render, visible
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1", "dim": "2"}
+
+
+# Stands for ESC [ in what `Screen.paint` gives. Nobody outside this process knows it, so that no
+# text of a rule or an event can pass for a colour.
+_MARK = f"\0{secrets.token_hex(8)}"
+_COLOUR = re.compile(r"([0-9;]*m)(.*)", re.DOTALL)
+
+
+def _line(text: str) -> str:
+    """One line as it is written: escaped but for the colours that are our own.
+
+    This is the one way out for text: rules, events and names of files are written by others.
+    """
+    first, *painted = text.split(_MARK)
+    parts = [_escaped(first)]
+    for part in painted:
+        found = _COLOUR.fullmatch(part)
+        assert found is not None
+        parts.append(f"\x1b[{found[1]}{_escaped(found[2])}")
+    return "".join(parts)
+
+
+def _escaped(text: str) -> str:
+    return text if text.isascii() and text.isprintable() else visible(text)
 
 
 @frozen
@@ -38,6 +64,9 @@ class Screen:
     @classmethod
     def standard(cls, *, no_color: bool = False) -> Screen:
         """The process's own streams."""
+        # A process may be started with closed streams.
+        sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         for stream in (sys.stdout, sys.stderr):
             change = getattr(stream, "reconfigure", None)
             if change is not None:
@@ -52,7 +81,13 @@ class Screen:
         return shutil.get_terminal_size((100, 24)).columns if self.out_terminal else 200
 
     def show(self, text: str = "") -> None:
-        """Write a line of the result."""
+        """Write a line of the result. What a terminal could take for a command is escaped."""
+        self.out.write(_line(text) + "\n")
+
+    def show_lines(self, text: str) -> None:
+        """Write a result of several lines. It is exact where no terminal reads it."""
+        if self.out_terminal:
+            text = "\n".join(map(_line, text.split("\n")))
         self.out.write(text + "\n")
 
     def show_text(self, painted: str, text: str) -> None:
@@ -61,10 +96,18 @@ class Screen:
 
     def show_finding(self, diagnostic: Diagnostic) -> None:
         """Write a finding where findings are the result."""
-        self.show(render(diagnostic, colour=self.colour))
+        self.out.write(render(diagnostic, colour=self.colour) + "\n")
 
     def say(self, text: str) -> None:
-        """Write a line that is not the result."""
+        """Write a line that is not the result. What a terminal could take for a command is
+        escaped."""
+        self._say(_line(text))
+
+    def say_lines(self, text: str) -> None:
+        """Write several lines that are not the result."""
+        self._say("\n".join(map(_line, text.split("\n"))))
+
+    def _say(self, text: str) -> None:
         # What is said comes after the results that it is about, also when both go to one place.
         self.out.flush()
         self.err.write(text + "\n")
@@ -74,7 +117,7 @@ class Screen:
         """Say findings, the first ``most`` of them."""
         found = list(diagnostics)
         for item in found[:most]:
-            self.say(render(item, colour=self.err_colour))
+            self._say(render(item, colour=self.err_colour))  # which escapes what it quotes
         if most is not None and len(found) > most:
             self.say(f"… and {len(found) - most} more")
 
@@ -82,14 +125,18 @@ class Screen:
         """A text of the result in colours, where there are any."""
         if not self.colour or not text:
             return text
-        return f"\x1b[{';'.join(_COLOURS[style] for style in styles)}m{text}\x1b[0m"
+        return f"{_MARK}{';'.join(_COLOURS[style] for style in styles)}m{text}{_MARK}0m"
 
     def flush(self) -> None:
         """Write out what is still held back."""
         self.out.flush()
 
     def write_bytes(self, data: bytes) -> None:
-        """Write encoded text of the result as it is, whatever the stream's own encoding."""
+        """Write encoded text of the result as it is, whatever the stream's own encoding; for a
+        terminal with its commands escaped."""
+        if self.out_terminal:
+            text = data.decode("utf-8", "backslashreplace")
+            data = "\n".join(map(_line, text.replace("\r\n", "\n").split("\n"))).encode()
         buffer: Any = getattr(self.out, "buffer", None)
         if buffer is None:
             self.out.write(data.decode("utf-8", "backslashreplace"))

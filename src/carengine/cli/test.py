@@ -64,7 +64,7 @@ def run(settings: ExampleSettings, screen: Screen) -> int:
     broken = report_refused(rules, screen)
     results = list(run_examples(rules))
     if settings.format == "json":
-        screen.show(json_document(_as_json(rules, results)))
+        screen.show_lines(json_document(_as_json(rules, results)))
     else:
         _show(results, screen, verbose=settings.verbose)
     counts = Counter(result.passed for result in results)

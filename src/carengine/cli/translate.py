@@ -147,7 +147,7 @@ def run(settings: TranslateSettings, screen: Screen) -> int:
 
 def _show(rule: Rule, found: Translation, form: str, screen: Screen) -> None:
     if form == "text":
-        screen.show(found.text)
+        screen.show_lines(found.text)
         return
     data = {
         "rule": rule.id,

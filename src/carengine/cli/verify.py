@@ -71,7 +71,7 @@ def run(settings: VerifySettings, screen: Screen) -> int:
             screen.report([fault(f"the comparison of {analytic.id}", error)])
             broken = True
     if settings.format == "json":
-        screen.show(json_document([_as_data(report) for report in reports]))
+        screen.show_lines(json_document([_as_data(report) for report in reports]))
     else:
         for report in reports:
             _show(report, screen, quiet=settings.quiet)

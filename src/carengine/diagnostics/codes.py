@@ -394,6 +394,13 @@ UNCLAIMED_MATCHES = _warning(
     decided matches, and nobody had asked for them. Call `flush()` after the last event and use the matches that it
     gives, or `save()` the session to go on later.""",
 )
+JOIN_CEILING = _warning(
+    "CE549",
+    "join that tries too many pairs",
+    """So many events have what a join requires to be equal that trying all of them with each other would take hours.
+    A join may try 500,000 pairs at once and 100 more with each event; of what is beyond that the latest events are tried and
+    the others left out. Matches may be lost. Require more to be equal, or less time between the events.""",
+)
 
 # 6xx: repairs of the lenient reading, and its reasons for refusing
 

@@ -30,7 +30,6 @@ import collections.abc
 import enum
 import json
 import math
-import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,10 +42,12 @@ import attrs
 from .. import ir
 from ..diagnostics import CarError, Code, Diagnostic, codes
 from ..fieldmap import FieldMap
+from ..filewrite import replacing
 from ..functions import arities
 from ..jsontext import FAST
 from ..rule import Rule
 
+_MOST_BYTES = 1 << 30
 FORMAT = 2
 _LONG_TEXT = 200
 # Larger integers are floats to decoders of JSON.
@@ -69,12 +70,9 @@ def write(path: str | Path, rules: Sequence[Rule], maps: Sequence[FieldMap]) -> 
         "texts": list(writer.texts),
         "nodes": writer.nodes,
     }
-    target = Path(path)
-    fresh = target.with_name(target.name + ".new")
     try:
-        with open(fresh, "w", encoding="ascii") as file:
+        with replacing(path) as file:
             json.dump(data, file, separators=(",", ":"), allow_nan=False)
-        os.replace(fresh, target)
     except OSError as error:
         raise _refused(path, f"the engine cannot be written: {error.strerror}") from None
 
@@ -83,9 +81,14 @@ def read(path: str | Path) -> tuple[tuple[Rule, ...], tuple[FieldMap, ...]]:
     """The rules and maps in a file. Raises `CarError` (CE550) where there is none, or something
     else."""
     try:
-        content = Path(path).read_bytes()
+        if Path(path).exists() and not Path(path).is_file():
+            raise _refused(path, "this is no regular file, and no engine")
+        with open(path, "rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise _refused(path, f"the engine cannot be read: {error.strerror}") from None
+    if len(content) > _MOST_BYTES:
+        raise _refused(path, f"the file has more than {_MOST_BYTES:,} bytes")
     try:
         data = (FAST or json.loads)(content)
         if type(data) is not dict or data.get("carengine") != FORMAT:

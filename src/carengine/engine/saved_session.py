@@ -33,12 +33,14 @@ from typing import Any
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, codes
 from ..fieldmap import CarEvent, FieldMap, entries_of, recognise, unwrap
+from ..filewrite import bounded_text, replacing
 from ..jsontext import DEPTH
 from ..rule import Rule
 from .match import Origin
 from .streams.rows import EventRow, GroupRow, JoinRow, Occurrence, RecordRow, Row
 
 FORMAT = 2
+_MOST_BYTES = 8 << 30
 _SEAL = '{"sha256":"%s",'
 # Events are no deeper than `jsontext.DEPTH`, and rules nest values 150 deep at most: what is deeper
 # is left out.
@@ -63,19 +65,17 @@ def refused(path: str | Path, message: str, *notes: str) -> CarError:
 def write_state(path: str | Path, state: Mapping[str, Any]) -> None:
     """Put a state in the place of the one at the path, in one step. Raises `CarError`."""
     target = Path(path)
-    fresh = target.with_name(target.name + ".new")
     try:
         text = json.dumps(state, separators=(",", ":")).removeprefix("{")
     except (TypeError, ValueError, RecursionError) as error:
         message = f"the session holds an event that is no plain data: {error}"
         raise refused(path, message) from None
     try:
-        with open(fresh, "w", encoding="ascii") as file:
+        with replacing(target) as file:
             file.write(_SEAL % _sum(text))
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(fresh, target)
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -88,7 +88,7 @@ def write_state(path: str | Path, state: Mapping[str, Any]) -> None:
 def read_state(path: str | Path) -> dict[str, Any]:
     """The state at a path. Raises `CarError` where there is none, or something else."""
     try:
-        text = Path(path).read_text(encoding="ascii")
+        text = bounded_text(path, "ascii", _MOST_BYTES)
         state = json.loads(text)
     except OSError as error:
         raise refused(path, f"the state cannot be read: {error.strerror}") from None

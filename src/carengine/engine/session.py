@@ -393,6 +393,16 @@ class Session:
         if flow is not None and flow.forced and stats.late:
             note = "memory was full before the end, so that the clock had to move on"
             diagnostics[0] = evolve(diagnostics[0], notes=(*diagnostics[0].notes, note))
+        if flow is not None and (untried := flow.memory.untried):
+            message = (
+                f"joins had too much to try: {counted(untried.total(), 'pair')} of events with equal "
+                "keys left out, and matches with them lost"
+            )
+            notes = [f"{counted(n, 'pair')} in the join of {names}" for names, n in untried.items()]
+            notes.append(
+                "ask for more that the events must have in common, or for less time between them"
+            )
+            diagnostics.append(Diagnostic(codes.JOIN_CEILING, message, notes=tuple(notes)))
         if self._unclaimed:
             diagnostics.append(self._of_unclaimed())
         return tuple(diagnostics)

@@ -65,6 +65,7 @@ from ..diagnostics import (
     has_errors,
     refuse_missing,
 )
+from ..filewrite import bounded_text
 from ..functions import FUNCTIONS, arities
 from ..resolve import resolve_map_condition, resolve_map_value, suggestion
 from ..syntax import ast, parse_value
@@ -93,7 +94,7 @@ def load_map(path: str | Path, *, deferred: bool = False) -> tuple[FieldMap, ...
     """
     refuse_missing([path], codes.BAD_MAP)
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = bounded_text(path, "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CarError(
             [Diagnostic(codes.BAD_MAP, f"the field map cannot be read: {error}", origin=str(path))]

@@ -394,7 +394,11 @@ class Walk:
         """The contents with records at some paths and in everything there."""
         for path in paths:
             if path == "-":
-                yield from self._stream("-", self.stdin or sys.stdin.buffer)
+                stdin = self.stdin or getattr(sys.stdin, "buffer", None)
+                if stdin is None:
+                    self._unreadable("-", OSError("standard input is closed"))
+                else:
+                    yield from self._stream("-", stdin)
                 continue
             try:
                 is_folder = stat.S_ISDIR(os.stat(path).st_mode)

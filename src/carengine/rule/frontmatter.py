@@ -25,6 +25,7 @@ from attrs import frozen
 from .. import yamltext
 from ..datamodel import nearest
 from ..diagnostics import Block, CarError, Diagnostic, Span, codes
+from ..filewrite import bounded_text
 from ..resolve import suggestion
 from .model import Example, Metadata, Technique
 
@@ -286,7 +287,7 @@ def _events_of(folder: Path | None, name: str) -> list[Any]:
         raise ValueError(f"{name} is outside the rule's folder")
     if path.stat().st_size > _MAX_EXAMPLE_BYTES:
         raise ValueError(f"{name} is larger than {_MAX_EXAMPLE_BYTES} bytes")
-    return json_events(path.read_text(encoding="utf-8-sig"))
+    return json_events(bounded_text(path, "utf-8-sig"))
 
 
 def json_events(text: str) -> list[Any]:

@@ -35,6 +35,9 @@ from .relational import branch_of
 from .rows import EventRow, JoinRow, Row
 
 _SWEEP = 512
+# How many pairs of rows a join may try at once, and how many more with each row that comes.
+_MOST_PAIRS = 500_000
+_PAIRS_PER_ROW = 100
 
 Keyed = tuple[Row, tuple[Any, ...], bool]
 """A row, the keys of its values, one for each value of its branch that a condition compares, and
@@ -223,6 +226,7 @@ class JoinNode(Node):
         self._paths = [self._path(start, equalities, checks) for start in size]
         self._count = 0
         self._next_sweep = _SWEEP
+        self._budget = _MOST_PAIRS
 
     def _path(
         self,
@@ -272,6 +276,7 @@ class JoinNode(Node):
                 return
             keys.append(key)
         time = UNTIMED if row.time is None else row.time
+        self._budget = min(_MOST_PAIRS, self._budget + _PAIRS_PER_ROW)
         entry = _keyed(row, keys)
         path = self._paths[port]
         if len(path) == 1:
@@ -291,9 +296,23 @@ class JoinNode(Node):
         target, table = step.branch, self._limits
         key = tuple([keys[place] for _, place in step.keys])
         low, high = time - table[target][port], time + table[port][target]
-        for other, _, also in step.index.find(key, low, high):
+        for other, _, also in self._within(step.index.find(key, low, high)):
             parts = (row, other) if port < target else (other, row)
             self._join(JoinRow(self._names, parts), exact=exact and also)
+
+    def _within(self, rows: Sequence[Keyed]) -> Sequence[Keyed]:
+        """Of rows to be tried those that the budget has room for, the latest ones first; the others
+        are counted.
+
+        Without it, rows with one key would be tried in numbers that grow with their square.
+        """
+        self._budget -= len(rows)
+        if self._budget >= 0:
+            return rows
+        left = min(len(rows), -self._budget)
+        self._budget = 0
+        self._memory.untried[", ".join(self._names)] += left
+        return rows[left:]
 
     def _join(self, row: JoinRow, *, exact: bool) -> None:
         condition = self._rest if exact else self._condition
@@ -315,7 +334,7 @@ class JoinNode(Node):
             return
         key = tuple([bound[branch][1][place] for branch, place in step.keys])
         last = depth + 1 == len(path)
-        for entry in step.index.find(key, low, high):
+        for entry in self._within(step.index.find(key, low, high)):
             chosen = {**bound, target: entry}
             if last:
                 row = JoinRow(self._names, tuple([chosen[i][0] for i in range(len(chosen))]))

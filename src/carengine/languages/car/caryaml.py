@@ -26,6 +26,7 @@ from pathlib import Path
 from ... import yamltext
 from ...datamodel import model
 from ...diagnostics import Block, CarError, Diagnostic, Source, codes
+from ...filewrite import bounded_text
 from ...resolve import Reference
 from ...rule import frontmatter
 from ...rule.model import Draft, Example, Implementation, Metadata, Publication, TruePositive
@@ -185,7 +186,7 @@ def _events_of(folder: Path, name: str) -> list[dict[str, object]]:
     path = folder / name
     if path.stat().st_size > _MAX_EVENT_BYTES:
         raise ValueError(f"{name} is larger than {_MAX_EVENT_BYTES} bytes")
-    found = frontmatter.json_events(path.read_text(encoding="utf-8-sig"))
+    found = frontmatter.json_events(bounded_text(path, "utf-8-sig"))
     if not found or not all(isinstance(event, dict) for event in found):
         raise ValueError(f"{name} holds no events")
     return found
