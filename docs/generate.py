@@ -210,8 +210,12 @@ _API_INDEX = """# Python API
 
 Everything that a program needs is in `carengine` itself; names are imported when they are first
 used, and `import carengine` loads no dependency. What is longer than one name here
-(`verify.compare`) is in that module. Whatever is not on these pages is internal and may change
-with any version.
+(`verify.Report`) is in that module.
+
+Public are the names on these pages, and those in `__all__` of the modules `attack`, `check`,
+`datamodel`, `diagnostics` (with `diagnostics.codes`), `engine`, `engine.report`, `fieldmap`,
+`languages.reading`, `languages.writing`, `readers`, `rule`, `runner`, `tuning` and `verify`. Every
+other module is internal and may change with any version.
 
 [Embed it](../embed.md) shows the calls in their order. These pages are made from the docstrings.
 

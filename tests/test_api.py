@@ -3,8 +3,13 @@ there, lengths of time, and the names that are public."""
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import pickle
+import pkgutil
+import types
 import warnings
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -242,3 +247,61 @@ def test_options_are_changed_and_kept() -> None:
     assert options.differences(evolve(options, lateness="1s")) == (
         "lateness 5 minutes, and 1 second is asked for"
     )
+
+
+# Names
+
+PUBLIC_MODULES = (
+    *("attack", "check", "datamodel", "diagnostics", "diagnostics.codes", "engine"),
+    *("engine.report", "fieldmap", "languages.reading", "languages.writing", "readers", "rule"),
+    *("runner", "tuning", "verify"),
+)
+
+
+def test_the_table_of_public_names_is_what_is_exported() -> None:
+    assert set(vars(carengine)["_HOMES"]) == set(carengine.__all__)
+    assert len(set(carengine.__all__)) == len(carengine.__all__)
+    for module in PUBLIC_MODULES:
+        assert f"``{module}``" in (carengine.__doc__ or ""), module
+
+
+@pytest.mark.parametrize("name", carengine.__all__)
+def test_a_public_name_has_an_example_that_runs(name: str) -> None:
+    thing = getattr(carengine, name)
+    text = thing.__doc__ or ""
+    assert ">>>" in text or "::" in text, name
+    module = importlib.import_module(thing.__module__)
+    runner = doctest.DocTestRunner(verbose=False)
+    found = doctest.DocTestFinder(recurse=False).find(thing, name, module, dict(vars(module)))
+    said: list[str] = []
+    for example in found:
+        runner.run(example, out=said.append)
+    assert not said, "".join(said)
+
+
+def modules() -> Iterator[types.ModuleType]:
+    for found in pkgutil.walk_packages(carengine.__path__, "carengine."):
+        if not found.name.endswith("__main__"):
+            yield importlib.import_module(found.name)
+
+
+def test_no_name_is_a_module_and_something_else() -> None:
+    """`from carengine.x import y` gives one thing, whatever was imported before."""
+    names = {module.__name__ for module in modules()}
+    for name in carengine.__all__:
+        assert f"carengine.{name}" not in names, name
+    for module in modules():
+        below = {name.rpartition(".")[2] for name in names if _parent(name) == module.__name__}
+        for name in below:
+            inner = vars(module).get(name)
+            assert inner is None or isinstance(inner, types.ModuleType), f"{module}: {name}"
+    for path in PUBLIC_MODULES:
+        module = importlib.import_module(f"carengine.{path}")
+        public = getattr(module, "__all__", ())
+        assert path.rpartition(".")[2] not in public, path
+        for name in public:
+            assert getattr(module, name, None) is not None, f"{path}.{name}"
+
+
+def _parent(name: str) -> str:
+    return name.rpartition(".")[0]

@@ -10,6 +10,12 @@ The names below are all there is to know for most uses::
         print(match.rule.id, match.output, match.time)
 
 They are imported when they are first used, so that ``import carengine`` costs next to nothing.
+
+What a program may rely on is: the names here, and those in ``__all__`` of the modules ``attack``,
+``check``, ``datamodel``, ``diagnostics`` (with ``diagnostics.codes``), ``engine``,
+``engine.report``, ``fieldmap``, ``languages.reading``, ``languages.writing``, ``readers``,
+``rule``, ``runner``, ``tuning`` and ``verify``. Every other module is internal, and may change with
+any version.
 """
 
 from __future__ import annotations
@@ -18,68 +24,131 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .diagnostics import CarError, Diagnostic
-    from .engine import Engine, Match, Session, StreamOptions
-    from .engine.report import explain, needs
-    from .fieldmap import FieldMap, find_maps, load_map, normalize
+    from .check import apply_fixes, check_rule, check_rules, format_rule
+    from .diagnostics import CarError, Code, Diagnostic, PathNotFoundError, Severity, render
+    from .engine import (
+        Engine,
+        Gap,
+        Match,
+        MatchedEvent,
+        Origin,
+        Session,
+        SessionStats,
+        StreamOptions,
+    )
+    from .engine.report import (
+        Cost,
+        ExampleResult,
+        Explanation,
+        FieldCoverage,
+        Outcome,
+        Profile,
+        RuleNeeds,
+        RuleStatus,
+        explain,
+        needs,
+        rule_statuses,
+        run_examples,
+    )
+    from .fieldmap import (
+        CarEvent,
+        FieldMap,
+        find_maps,
+        installed_maps,
+        load_map,
+        normalize,
+        parse_map,
+    )
     from .languages.writing import Translation, translate
     from .loading import load_rule, load_rules, parse_rule
-    from .readers import Record, read_events
+    from .readers import Limits, Reading, Record, read_events
     from .resources import shipped_rules
-    from .rule import Rule, RuleSet
-    from .runner import Run
+    from .rule import Example, Metadata, Refused, Rule, RuleSet
+    from .runner import Run, WorkerError
     from .syntax import parse_program as parse
-    from .tuning import MatchFilter, Tuning, load_tuning
+    from .tuning import MatchFilter, RuleFilter, TimeRange, Tuning, load_tuning
+    from .verify import compare, load_analytics, verify_analytic
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "CarError": ("diagnostics", "CarError"),
-    "Diagnostic": ("diagnostics", "Diagnostic"),
-    "Engine": ("engine", "Engine"),
-    "FieldMap": ("fieldmap", "FieldMap"),
-    "Run": ("runner", "Run"),
-    "Match": ("engine", "Match"),
-    "Record": ("readers", "Record"),
-    "Rule": ("rule", "Rule"),
-    "RuleSet": ("rule", "RuleSet"),
-    "Session": ("engine", "Session"),
-    "MatchFilter": ("tuning", "MatchFilter"),
-    "StreamOptions": ("engine", "StreamOptions"),
-    "Translation": ("languages.translation", "Translation"),
-    "Tuning": ("tuning", "Tuning"),
-    "explain": ("engine.report", "explain"),
-    "find_maps": ("fieldmap", "find_maps"),
-    "load_map": ("fieldmap", "load_map"),
-    "load_rule": ("loading", "load_rule"),
-    "load_rules": ("loading", "load_rules"),
-    "load_tuning": ("tuning", "load_tuning"),
-    "needs": ("engine.report", "needs"),
-    "normalize": ("fieldmap", "normalize"),
-    "parse": ("syntax", "parse_program"),
-    "parse_rule": ("loading", "parse_rule"),
-    "read_events": ("readers", "read_events"),
-    "shipped_rules": ("resources", "shipped_rules"),
-    "translate": ("languages.writing", "translate"),
+# Where each public name is defined. `__all__` lists the same names for type checkers; a test
+# compares the two.
+_PUBLIC: dict[str, tuple[str, ...]] = {
+    "diagnostics": ("CarError", "Code", "Diagnostic", "PathNotFoundError", "Severity", "render"),
+    "rule": ("Example", "Metadata", "Refused", "Rule", "RuleSet"),
+    "loading": ("load_rule", "load_rules", "parse_rule"),
+    "resources": ("shipped_rules",),
+    "syntax": ("parse",),
+    "check": ("apply_fixes", "check_rule", "check_rules", "format_rule"),
+    "engine": (
+        *("Engine", "Gap", "Match", "MatchedEvent", "Origin", "Session", "SessionStats"),
+        *("StreamOptions",),
+    ),
+    "runner": ("Run", "WorkerError"),
+    "readers": ("Limits", "Reading", "Record", "read_events"),
+    "fieldmap": (
+        *("CarEvent", "FieldMap", "find_maps", "installed_maps", "load_map", "normalize"),
+        *("parse_map",),
+    ),
+    "engine.report": (
+        *("Cost", "ExampleResult", "Explanation", "FieldCoverage", "Outcome", "Profile"),
+        *("RuleNeeds", "RuleStatus", "explain", "needs", "rule_statuses", "run_examples"),
+    ),
+    "languages.writing": ("Translation", "translate"),
+    "verify": ("compare", "load_analytics", "verify_analytic"),
+    "tuning": ("MatchFilter", "RuleFilter", "TimeRange", "Tuning", "load_tuning"),
 }
+_HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
+_DEFINED_AS = {"parse": "parse_program"}
 
 __all__ = [
     "CarError",
+    "CarEvent",
+    "Code",
+    "Cost",
     "Diagnostic",
     "Engine",
+    "Example",
+    "ExampleResult",
+    "Explanation",
+    "FieldCoverage",
     "FieldMap",
+    "Gap",
+    "Limits",
     "Match",
     "MatchFilter",
+    "MatchedEvent",
+    "Metadata",
+    "Origin",
+    "Outcome",
+    "PathNotFoundError",
+    "Profile",
+    "Reading",
     "Record",
+    "Refused",
     "Rule",
+    "RuleFilter",
+    "RuleNeeds",
     "RuleSet",
+    "RuleStatus",
     "Run",
     "Session",
+    "SessionStats",
+    "Severity",
     "StreamOptions",
+    "TimeRange",
     "Translation",
     "Tuning",
+    "WorkerError",
+    "apply_fixes",
+    "check_rule",
+    "check_rules",
+    "compare",
     "explain",
     "find_maps",
+    "format_rule",
+    "installed_maps",
+    "load_analytics",
     "load_map",
     "load_rule",
     "load_rules",
@@ -87,21 +156,25 @@ __all__ = [
     "needs",
     "normalize",
     "parse",
+    "parse_map",
     "parse_rule",
     "read_events",
+    "render",
+    "rule_statuses",
+    "run_examples",
     "shipped_rules",
     "translate",
+    "verify_analytic",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    try:
-        module, attribute = _HOMES[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    found = getattr(import_module(f".{module}", __name__), attribute)
-    globals()[name] = found
-    return found
+    module = _HOMES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{module}", __name__), _DEFINED_AS.get(name, name))
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -61,7 +61,13 @@ def _checked(rule: Rule) -> tuple[Diagnostic, ...]:
 
 
 def check_rules(rules: Iterable[Rule]) -> tuple[Diagnostic, ...]:
-    """What is doubtful about the rules of a set (or any rules), sorted by file and place."""
+    """What is doubtful about the rules of a set (or any rules), sorted by file and place.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where pid = 1 and pid = 2 output a')
+    >>> [found.code.id for found in check_rules([rule])]
+    ['CE701']
+    """
     return ordered(finding for rule in rules for finding in check_rule(rule))
 
 

@@ -29,7 +29,11 @@ from .source import Span
 
 
 class Severity(enum.Enum):
-    """How grave a finding is. An error refuses the rule; a warning and a note do not."""
+    """How grave a finding is. An error refuses the rule; a warning and a note do not.
+
+    >>> [severity.value for severity in Severity], Severity.ERROR.rank
+    (['error', 'warning', 'note'], 0)
+    """
 
     ERROR = "error"
     WARNING = "warning"
@@ -47,6 +51,10 @@ class Code:
 
     ``id`` is stable (``CE201``), ``title`` names the kind, ``explanation`` tells somebody
     who has never seen the code what it means and what to do.
+
+    >>> from carengine.diagnostics import codes
+    >>> codes.ALL["CE548"].severity.value, codes.ALL["CE548"] is codes.UNCLAIMED_MATCHES
+    ('warning', True)
     """
 
     id: str
@@ -98,7 +106,7 @@ class Diagnostic:
     ...     carengine.parse_rule("a = search Proces:Create output a", "my.car")
     ... except carengine.CarError as error:
     ...     print(error.diagnostics[0])
-    my.car:1:12: error CE202: there is no object Proces
+    my.car:1:12: error CE201: the data model has no object Proces
     """
 
     code: Code
@@ -144,7 +152,15 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 
 
 class CarError(Exception):
-    """What carengine raises. ``diagnostics`` tells everything that is wrong, not the first."""
+    """What carengine raises. ``diagnostics`` tells everything that is wrong, not the first.
+
+    >>> import carengine
+    >>> try:
+    ...     carengine.parse_rule("a = search Process:Create", "my.car")
+    ... except carengine.CarError as error:
+    ...     print([item.code.id for item in error.diagnostics])
+    ['CE213']
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = ordered(diagnostics)
@@ -209,7 +225,13 @@ _WIDTH = 100
 
 
 def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
-    """A finding as text for people: headline, place, the line with a caret, notes, help."""
+    """A finding as text for people: headline, place, the line with a caret, notes, help.
+
+    >>> from carengine.diagnostics import Diagnostic, codes
+    >>> print(render(Diagnostic(codes.NO_RULES, "there is no rule in it", origin="x.car")))
+    error[CE309]: there is no rule in it
+     --> x.car
+    """
     paint = _Paint(colour)
     tint = _COLOURS[diagnostic.severity]
     head = paint(tint, f"{diagnostic.severity.value}[{diagnostic.code.id}]")

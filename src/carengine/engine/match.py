@@ -15,7 +15,16 @@ from ..values import format_time
 
 @frozen
 class Origin:
-    """Where an event came from: the name of its source and its number in it, from 1."""
+    """Where an event came from: the name of its source and its number in it, from 1.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> event = {"object": "process", "action": "create", "exe": "x.exe", "pid": 7}
+    >>> session = carengine.Engine([rule]).session()
+    >>> [match] = session.feed(event, carengine.Origin("app.jsonl", 3))
+    >>> match.events[0].origin
+    Origin(source='app.jsonl', record=3)
+    """
 
     source: str
     record: int
@@ -26,6 +35,13 @@ class MatchedEvent:
     """One event of a match: its CAR view, the event itself, and where it came from.
 
     ``stream`` names the branch of a join that it filled; empty elsewhere.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> event = {"object": "process", "action": "create", "exe": "x.exe", "pid": 7}
+    >>> [match] = carengine.Engine([rule]).run([event])
+    >>> str(match.events[0].kind), match.events[0].fields["pid"], match.events[0].event is event
+    ('process/create', 7, True)
     """
 
     kind: ir.EventKind
@@ -44,6 +60,13 @@ class Match:
     one. ``fields`` are the columns of a row that was projected or aggregated, ``keys`` the keys of
     the groups it was made of; below a join their names begin with the branch's: ``boots.hostname``.
     ``times`` names those of both that hold times, in microseconds.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> event = {"object": "process", "action": "create", "exe": "x.exe", "pid": 7}
+    >>> [match] = carengine.Engine([rule]).run([event])
+    >>> match.output, match.time, match.as_json(raw=False)["events"][0]["fields"]["exe"]
+    ('a', None, 'x.exe')
     """
 
     rule: Rule

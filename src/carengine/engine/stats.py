@@ -76,6 +76,14 @@ class SessionStats:
     no part in it; ``late_by`` is by how much at most, in microseconds. ``untimed`` counts those
     that one wanted and that have no time: they wait for the end of the data, and are near nothing
     but each other. The first few of both are named in ``late_origins`` and ``untimed_origins``.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> event = {"object": "process", "action": "create", "exe": "x.exe", "pid": 7}
+    >>> session = carengine.Engine([rule]).session()
+    >>> matches = session.feed(event) + session.feed({"unlike": "any log"})
+    >>> session.stats.events, session.stats.unrecognised, session.stats.matches
+    (2, 1, Counter({'<text>': 1}))
     """
 
     def __init__(self) -> None:

@@ -18,8 +18,14 @@ from .match import Match, MatchedEvent, Origin
 
 @frozen
 class Gap:
-    """Why a rule's output cannot match events through a map's entry: CAR fields that are not
-    there."""
+    """Why a rule's output cannot match events of a map: CAR fields that the map does not give.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where signer = "x" output a')
+    >>> engine = carengine.Engine([rule], "sysmon.flat")
+    >>> [(gap.fieldmap.name, str(gap.kind), gap.missing) for gap in engine.gaps]
+    [('sysmon.flat', 'process/create', ('signer',))]
+    """
 
     rule: Rule
     output: str

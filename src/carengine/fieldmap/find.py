@@ -28,6 +28,9 @@ def installed_maps() -> tuple[FieldMap, ...]:
     """All field maps that come with carengine or with other installed packages.
 
     Raises `CarError` if one of them is not right.
+
+    >>> "sysmon.flat" in [fieldmap.name for fieldmap in installed_maps()]
+    True
     """
     paths = sorted(_SHIPPED.glob("*.yaml"))
     made = [found for path in paths for found in load_map(path, deferred=True)]

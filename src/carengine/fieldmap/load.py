@@ -91,6 +91,11 @@ def load_map(path: str | Path, *, deferred: bool = False) -> tuple[FieldMap, ...
 
     Raises `CarError` with everything that is wrong, each with its line and column, and
     `PathNotFoundError` when there is no such file.
+
+    >>> import carengine
+    >>> folder = Path(carengine.__file__).parent / "fieldmap" / "maps"
+    >>> [fieldmap.name for fieldmap in load_map(folder / "car.yaml")]
+    ['car']
     """
     refuse_missing([path], codes.BAD_MAP)
     try:
@@ -105,7 +110,22 @@ def load_map(path: str | Path, *, deferred: bool = False) -> tuple[FieldMap, ...
 def parse_map(
     text: str, name: str = "<field map>", *, deferred: bool = False
 ) -> tuple[FieldMap, ...]:
-    """The field maps of a YAML text. See `load_map`."""
+    """The field maps of a YAML text. See `load_map`.
+
+    >>> [own] = parse_map(
+    ...     '''
+    ... name: own
+    ... title: Our proxy
+    ... recognise: proxy_event exists
+    ... entries:
+    ...   - kind: process/create
+    ...     when: proxy_event = "start"
+    ...     fields: {exe: program}
+    ... '''
+    ... )
+    >>> own.name, [str(kind) for kind in own.kinds()]
+    ('own', ['process/create'])
+    """
     reader = _FieldMapReader(model(), deferred)
     made = reader.read(Block.whole(Source(name, text)))
     if has_errors(reader.found):

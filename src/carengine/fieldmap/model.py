@@ -210,6 +210,11 @@ class FieldMap:
 
     ``name`` is ``family.shape`` (``sysmon.winlogbeat``), or the family alone where it has one
     shape.
+
+    >>> import carengine
+    >>> [sysmon] = carengine.find_maps("sysmon.flat")
+    >>> sysmon.name, sysmon.family
+    ('sysmon.flat', 'sysmon')
     """
 
     name: str
@@ -256,6 +261,12 @@ class CarEvent:
     ``time`` is in microseconds since 1970 UTC, or None where the event has none that can be read.
     ``raw`` is the event as it was read. An event of a log source has its ``native`` names, and
     ``fields`` by these.
+
+    >>> import carengine
+    >>> record = {"object": "process", "action": "create", "exe": "x.exe"}
+    >>> [seen] = carengine.normalize(record, carengine.find_maps("car"))
+    >>> str(seen.kind), seen.fields["exe"]
+    ('process/create', 'x.exe')
     """
 
     kind: ir.EventKind

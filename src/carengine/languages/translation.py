@@ -37,6 +37,12 @@ class Translation:
     """A rule in another language, for the logs of one field map.
 
     ``text`` is all queries; ``notes`` tells where they are not exact.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> translated = carengine.translate(rule, "splunk", "sysmon.flat")
+    >>> translated.target, len(translated.queries)
+    ('splunk', 1)
     """
 
     rule: str

@@ -80,8 +80,14 @@ def load_rules(
 def load_rule(
     path: str | Path, *, parameters: Parameters | None = None, lenient: bool = False
 ) -> Rule:
-    """The one rule of a file. Raises `CarError` when it cannot be used, or when there are
-    several."""
+    """The one rule of a file.
+
+    Raises `CarError` when it cannot be used, or when there are several.
+
+    >>> import carengine
+    >>> carengine.load_rule(carengine.shipped_rules() / "CAR-2019-08-001.car").id
+    'CAR-2019-08-001'
+    """
     return _only(load_rules(path, parameters=parameters, lenient=lenient), str(path))
 
 

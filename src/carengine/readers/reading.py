@@ -239,6 +239,12 @@ class Reading:
 
     The numbers and ``diagnostics`` are those of the part that has been read; when the iterator has
     ended, of everything. Closing it (or leaving its ``with``) closes the files.
+
+    >>> import io, carengine
+    >>> with carengine.read_events("-", stdin=io.BytesIO(b'{"a": 1}\\nno event\\n')) as reading:
+    ...     events = [record.event for record in reading]
+    >>> events, reading.records, reading.unreadable
+    ([{'a': 1}], 2, 1)
     """
 
     _contents: Generator[Iterator[Record], None, None] = field(repr=False)

@@ -35,6 +35,11 @@ class Record:
     ``source`` is ``path``, ``path!member`` (``path!inner.zip!member``), or ``-`` for standard
     input; ``number`` counts the source's records from 1, unreadable ones too; where a record is a
     line, it is the number of that line.
+
+    >>> import io, carengine
+    >>> [record] = carengine.read_events("-", stdin=io.BytesIO(b'{"a": 1}'))
+    >>> record
+    Record(event={'a': 1}, source='-', number=1)
     """
 
     # Not frozen: one is made for every event, and being frozen would make that twice as dear.
@@ -78,6 +83,13 @@ class Limits:
       memory or (from 16 MiB on) to a temporary file; this is the largest copy.
 
     A ``ValueError`` is raised for a limit below 1, and for a ``json_depth`` above 128.
+
+    >>> import io
+    >>> from carengine import read_events
+    >>> lines = io.BytesIO(b'{"a": 1}\\n{"a": "a long text"}\\n')
+    >>> with read_events("-", stdin=lines, limits=Limits(record_bytes=10)) as reading:
+    ...     [record.event for record in reading], reading.unreadable
+    ([{'a': 1}], 1)
     """
 
     record_bytes: int = _limit(32 * _MEBIBYTE)

@@ -47,6 +47,11 @@ class Example:
     """Events that a rule must match, or must not.
 
     ``fieldmap`` is the map to read them with; ``source`` says where they came from.
+
+    >>> import carengine
+    >>> rule = carengine.load_rule(carengine.shipped_rules() / "CAR-2019-08-001.car")
+    >>> {example.match for example in rule.examples}
+    {False, True}
     """
 
     name: str
@@ -110,7 +115,13 @@ class Publication:
 
 @frozen
 class Metadata:
-    """What is said about a rule beside its program."""
+    """What is said about a rule beside its program.
+
+    >>> import carengine
+    >>> rules = carengine.load_rules(carengine.shipped_rules())
+    >>> [technique.id for technique in rules["CAR-2019-08-001"].metadata.attack]
+    ['T1003']
+    """
 
     title: str = ""
     description: str = ""
@@ -160,6 +171,11 @@ class Rule:
 
     ``syntax`` is None where it was not written in pseudocode. ``clauses`` are its conditions as
     they are written, for the checker; none where a rule was made in code.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> rule.id, rule.stateless, [output.name for output in rule.program.outputs]
+    ('<text>', True, ['a'])
     """
 
     id: str
@@ -197,7 +213,15 @@ class Rule:
 
 @frozen
 class Refused:
-    """A rule that cannot be used, and why."""
+    """A rule that cannot be used, and why.
+
+    >>> import pathlib, tempfile, carengine
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = pathlib.Path(folder, "x.car").write_text("a = search Proces:Create output a")
+    ...     [refused] = carengine.load_rules(folder).refused
+    >>> refused.id, [item.code.id for item in refused.diagnostics]
+    ('x', ['CE201'])
+    """
 
     id: str
     path: str

@@ -38,7 +38,15 @@ _PART, _LAST, _FAULT = 0, 1, 2
 
 
 class WorkerError(CarError):
-    """A process was lost, or met a fault (CE546)."""
+    """A process was lost, or met a fault (CE546).
+
+    Example::
+
+        try:
+            matches = list(run)
+        except carengine.WorkerError as error:
+            print(error.diagnostics[0])
+    """
 
 
 def pack(data: Any) -> bytes:

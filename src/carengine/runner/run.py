@@ -119,6 +119,13 @@ class Run:
     the range of time left out. They tell of the part that has been dealt with.
 
     `WorkerError` (CE546) is raised when a process is lost.
+
+    Example::
+
+        with carengine.Run(engine, ["evidence/"], jobs=4) as run:
+            for match in run:
+                print(match.rule.id)
+        print(run.session.stats.events, run.reading.unreadable)
     """
 
     def __init__(

@@ -81,7 +81,14 @@ class Exclusion:
 
 @frozen
 class Tuning:
-    """What files and options ask to leave out."""
+    """What files and options ask to leave out.
+
+    >>> import carengine
+    >>> from carengine.tuning import parse_suppression
+    >>> once = carengine.Tuning(suppressions=(parse_suppression("rule, hostname for 1 hour"),))
+    >>> len((once + once).suppressions)
+    2
+    """
 
     exclusions: tuple[Exclusion, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
@@ -115,6 +122,9 @@ def load_tuning(*paths: str | Path) -> Tuning:
 
     Raises `CarError` with everything that is wrong in all of them, a `PathNotFoundError` where one
     of them does not exist.
+
+    >>> load_tuning().exclusions
+    ()
     """
     tuning = Tuning()
     diagnostics: list[Diagnostic] = []

@@ -30,6 +30,12 @@ class RuleFilter:
     of the platforms.
 
     A technique includes its subtechniques. Texts are compared without case.
+
+    >>> import carengine
+    >>> rules = carengine.load_rules(carengine.shipped_rules())
+    >>> chosen, left_out = carengine.RuleFilter(techniques=("T1003",)).choose(rules)
+    >>> "CAR-2019-08-001" in [rule.id for rule in chosen], sum(left_out.values()) > 0
+    (True, True)
     """
 
     level: str | None = None
@@ -76,7 +82,14 @@ def _lower(texts: Iterable[str]) -> frozenset[str]:
 
 @frozen
 class TimeRange:
-    """A stretch of time in microseconds since 1970 UTC; open where None."""
+    """A stretch of time in microseconds since 1970 UTC; open where None.
+
+    >>> import carengine
+    >>> from carengine.tuning import time_of_option
+    >>> day = carengine.TimeRange(time_of_option("2024-05-01"), time_of_option("2024-05-02"))
+    >>> bool(day), bool(carengine.TimeRange())
+    (True, False)
+    """
 
     start: int | None = None
     end: int | None = None

@@ -18,6 +18,15 @@ class MatchFilter:
 
     ``excluded`` and ``suppressed`` count by the name of what took the match away, ``by_rule`` both
     by rule id. ``expired`` are the exclusions that do nothing any more on the day ``today``.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> event = {"object": "process", "action": "create", "exe": "x.exe", "pid": 7}
+    >>> from datetime import date
+    >>> tuning = carengine.Tuning()
+    >>> admitted = carengine.MatchFilter(tuning, date(2024, 5, 1))
+    >>> [match.output for match in carengine.Engine([rule]).run([event]) if admitted.admit(match)]
+    ['a']
     """
 
     def __init__(self, tuning: Tuning, today: date) -> None:

@@ -126,7 +126,13 @@ class Report:
 
 def load_analytics(*paths: str | Path) -> tuple[CarAnalytic, ...]:
     """The analytics in files and folders: CAR's YAML and Markdown, and rule files. Raises
-    `CarError` for what cannot be read, and `PathNotFoundError` where there is no such path."""
+    `CarError` for what cannot be read, and `PathNotFoundError` where there is no such path.
+
+    >>> import carengine
+    >>> [analytic] = load_analytics(carengine.shipped_rules() / "CAR-2019-08-001.car")
+    >>> analytic.id
+    'CAR-2019-08-001'
+    """
     refuse_missing(paths, codes.UNREADABLE_RULE)
     drafts: list[Draft] = []
     found: list[Diagnostic] = []
@@ -182,7 +188,13 @@ def _drafts(path: Path, found: list[Diagnostic]) -> list[Draft]:
 
 
 def verify_analytic(analytic: CarAnalytic) -> Report:
-    """An analytic's implementations held to its true positives and to each other."""
+    """An analytic's implementations held to its true positives and to each other.
+
+    >>> import carengine
+    >>> [analytic] = load_analytics(carengine.shipped_rules() / "CAR-2019-08-001.car")
+    >>> len(verify_analytic(analytic).implementations)
+    1
+    """
     candidates = run_all(analytic)
     pairs = []
     numbered = [n for n, item in enumerate(candidates) if item.program is not None]

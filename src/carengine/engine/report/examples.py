@@ -23,6 +23,11 @@ class ExampleResult:
     """How an example came out.
 
     ``findings`` say what went wrong.
+
+    >>> import carengine
+    >>> rule = carengine.load_rule(carengine.shipped_rules() / "CAR-2019-08-001.car")
+    >>> [result.rule.id for result in carengine.run_examples([rule]) if not result.passed]
+    []
     """
 
     rule: Rule

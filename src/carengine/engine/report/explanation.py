@@ -119,6 +119,13 @@ class Explanation:
 
     ``shapes`` names the field maps that recognise the event; it may have a shape and still be no
     CAR event (no ``views``). ``keys`` are the first of the event's own top-level keys.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> event = {"object": "process", "action": "create", "exe": "x.exe", "pid": 7}
+    >>> found = carengine.explain(rule, {**event, "exe": "y.exe"})
+    >>> found.verdict, found.shapes
+    (False, ('car',))
     """
 
     rule: Rule

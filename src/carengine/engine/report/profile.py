@@ -64,6 +64,11 @@ class Cost:
     how often this was done. ``tries`` counts how often a condition was decided, ``passes`` how
     often it held, ``matches`` what came of it. An event that was a line of JSON may be tried twice:
     on some of its fields, and, where these do not settle it, whole.
+
+    >>> import carengine
+    >>> profile = carengine.Profile(carengine.Engine([]))
+    >>> {row.kind for row in profile.rows()} <= {"rule", "shared rules", "class", "column", "phase"}
+    True
     """
 
     kind: str
@@ -173,6 +178,15 @@ class Profile:
     the same rules and maps.
 
     One profile is for one thread. What other processes measured can be added: `taken` and `add`.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> event = {"object": "process", "action": "create", "exe": "x.exe", "pid": 7}
+    >>> profile = carengine.Profile(carengine.Engine([rule]))
+    >>> session = profile.session()
+    >>> matches = session.feed(event)
+    >>> [row.matches for row in profile.rows(session.stats) if row.kind == "rule"]
+    [1]
     """
 
     def __init__(self, engine: Engine) -> None:

@@ -70,7 +70,14 @@ class Need:
 
 @frozen
 class RuleNeeds:
-    """What a rule needs, and what became of it."""
+    """What a rule needs, and what became of it.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> [found] = carengine.needs(carengine.Engine([rule], "sysmon.flat"))
+    >>> [(str(need.kind), need.fields) for need in found.needs]
+    [('process/create', ('exe',))]
+    """
 
     rule: Rule
     needs: tuple[Need, ...]

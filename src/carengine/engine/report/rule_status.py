@@ -41,7 +41,11 @@ _MOST_NAMES = 8
 
 
 class Outcome(enum.IntEnum):
-    """What became of a rule, the hopeless cases first."""
+    """What became of a rule, the hopeless cases first.
+
+    >>> Outcome.MATCHED.runnable
+    True
+    """
 
     NO_SUCH_LOG = 1
     FIELDS_UNMAPPED = 2
@@ -63,6 +67,14 @@ class RuleStatus:
     ``partly`` names shapes and kinds of the data through which the rule could not match although
     through others it could, and says why outputs of it could not although others could: it was
     blind there.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> engine = carengine.Engine([rule], "car")
+    >>> session = engine.session()
+    >>> [status] = carengine.rule_statuses(engine, session.stats)
+    >>> status.outcome.runnable, status.rule is rule
+    (True, True)
     """
 
     rule: Rule
@@ -87,6 +99,17 @@ class FieldCoverage:
     field may be those that a rule wants. So of kinds with fewer than `RARE` events each event is
     looked at, and only of these it is said that a field is empty in all of them. ``every`` and
     ``present`` count these, also beyond the sample.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> event = {"object": "process", "action": "create", "exe": "x.exe", "pid": 7}
+    >>> engine = carengine.Engine([rule])
+    >>> session, coverage = engine.session(), carengine.FieldCoverage(engine)
+    >>> matches = session.feed(event)
+    >>> if coverage.wants(session.stats):
+    ...     coverage.observe(event)
+    >>> [status.outcome.name for status in carengine.rule_statuses(engine, session.stats, coverage)]
+    ['MATCHED']
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -156,6 +179,12 @@ def rule_statuses(
 
     Without a ``coverage``, fields that are empty in all events are not told from conditions that
     are false.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+    >>> engine = carengine.Engine([rule], "car")
+    >>> [status.outcome.name for status in carengine.rule_statuses(engine, engine.session().stats)]
+    ['NO_EVENTS']
     """
     analysis = _StatusAnalysis(engine, stats, coverage)
     return [_status(analysis, rule) for rule in engine.rules]

@@ -59,6 +59,9 @@ def format_rule(
 
     Raises `CarError` where the program has syntax errors: what was not understood cannot be
     printed.
+
+    >>> format_rule('a = search process:create where EXE = "x" output a').splitlines()[0]
+    'a = search Process:Create where exe = "x"'
     """
     block = Block.whole(Source(name, text))
     start = frontmatter.split(block).body
