@@ -40,7 +40,6 @@ STILL_GENERIC: set[str] = {
     "_Found",
     "_Index",
     "_Kept",
-    "_Names",
     "_Open",
     "_Part",
     "_Reader",

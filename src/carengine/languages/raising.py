@@ -40,6 +40,7 @@ from .query import QueryReading, Refusal, names_of, unsupported
 _NO_CONTEXT = NoContext()
 _OWN = Path(__file__).parent
 _WINDOWS = ("sysmon", "eventlog")
+_FLAT_NAMES = tuple(f"{family}.flat" for family in _WINDOWS)
 
 Path_ = tuple[str, ...]
 Plain = str | int | float | bool
@@ -50,19 +51,15 @@ def maps_of(language: str) -> tuple[FieldMap, ...]:
     """The field maps whose names queries in a language use."""
     match language:
         case "splunk":
-            flat = [found for found in installed_maps() if found.name in _flat_names()]
+            flat = [found for found in installed_maps() if found.name in _FLAT_NAMES]
             own = (_OWN / "splunk" / "splunk_cim.yaml", _OWN / "splunk" / "splunk_windows.yaml")
             return (*flat, *(found for path in own for found in find_maps(path)))
         case "logpoint":
             return find_maps(_OWN / "logpoint" / "logpoint.yaml")
         case "sigma":
-            return tuple(found for found in installed_maps() if found.name in _flat_names())
+            return tuple(found for found in installed_maps() if found.name in _FLAT_NAMES)
         case _:
             return find_maps(language)
-
-
-def _flat_names() -> tuple[str, ...]:
-    return tuple(f"{family}.flat" for family in _WINDOWS)
 
 
 def raised(reading: QueryReading, maps: Iterable[FieldMap] | None = None) -> QueryReading:
@@ -71,8 +68,8 @@ def raised(reading: QueryReading, maps: Iterable[FieldMap] | None = None) -> Que
     ``maps`` are the field maps to read backwards; by default those of the language (`maps_of`).
 
     >>> from carengine.diagnostics import Block
-    >>> from carengine.languages import eql
-    >>> made = raised(eql.read(Block.of('process where subtype.create and process_name == "a.exe"')))
+    >>> from carengine.languages.eql.reader import read
+    >>> made = raised(read(Block.of('process where subtype.create and process_name == "a.exe"')))
     >>> plan = made.program.outputs[0].plan
     >>> str(plan.plan.kinds[0]), plan.condition.value.name
     ('process/create', 'exe')
@@ -126,7 +123,7 @@ def asked_of_entries(
 
 
 @frozen
-class _Names:
+class _EntryNames:
     """What an entry calls the native names: their CAR fields, and the constants that its own
     condition allows.
 
@@ -148,7 +145,7 @@ class _Names:
     qualified: Mapping[Path_, ir.Field]
 
     @classmethod
-    def of(cls, place: int, fieldmap: FieldMap, entry: Entry) -> _Names:
+    def of(cls, place: int, fieldmap: FieldMap, entry: Entry) -> _EntryNames:
         """The names of an entry."""
         spec = model().object(entry.kind.object)
         exact: dict[Path_, ir.Field] = {}
@@ -267,7 +264,7 @@ class _Raising:
     """One raising, with what it found out about names."""
 
     def __init__(self, maps: tuple[FieldMap, ...], read: Set[tuple[str, ...]]) -> None:
-        every = [_Names.of(n, found, e) for n, found in enumerate(maps) for e in found.entries]
+        every = [_EntryNames.of(n, found, e) for n, found in enumerate(maps) for e in found.entries]
         # A query speaks of the logs whose names it uses; one that uses none, of all.
         used = {e.place for e in every if not read.isdisjoint({*e.fields, *e.allowed})}
         self.entries = [entry for entry in every if entry.place in used or not used]
@@ -285,7 +282,7 @@ class _Raising:
         self.shown: ir.Group | None = None
         self.left_out: dict[str, ir.Group] = {}
 
-    def asked(self, condition: ir.Condition, names: _Names) -> ir.Condition:
+    def asked(self, condition: ir.Condition, names: _EntryNames) -> ir.Condition:
         """What a condition comes to for the events of an entry."""
         return self._condition(condition, names)
 
@@ -319,7 +316,7 @@ class _Raising:
                 message = "no field map gives CAR the events that this asks for"
                 yield Diagnostic(codes.NATIVE_KIND, message, _span(atom))
 
-    def plan(self, plan: ir.Plan) -> tuple[ir.Plan, list[_Names]]:
+    def plan(self, plan: ir.Plan) -> tuple[ir.Plan, list[_EntryNames]]:
         """The plan in CAR's names, and the entries whose events reach it."""
         match plan:
             case ir.Search() | ir.Filter() if (condition := _conditions(plan)) is not None:
@@ -362,8 +359,10 @@ class _Raising:
             case _:
                 assert_never(plan)
 
-    def _selection(self, condition: ir.Condition, plan: ir.Plan) -> tuple[ir.Plan, list[_Names]]:
-        by_condition: dict[ir.Condition, list[_Names]] = {}
+    def _selection(
+        self, condition: ir.Condition, plan: ir.Plan
+    ) -> tuple[ir.Plan, list[_EntryNames]]:
+        by_condition: dict[ir.Condition, list[_EntryNames]] = {}
         for names in self.entries:
             unknown, absent = dict(self.unknown), dict(self.absent)
             wider = {atom: dict(found) for atom, found in self.wider.items()}
@@ -385,7 +384,7 @@ class _Raising:
         return (parts[0] if len(parts) == 1 else ir.Union(tuple(parts), span)), reached
 
     def _condition(
-        self, condition: ir.Condition, names: _Names, positive: bool = True
+        self, condition: ir.Condition, names: _EntryNames, positive: bool = True
     ) -> ir.Condition:
         whole = self._for_each(condition, names)
         if whole is not None:
@@ -415,7 +414,9 @@ class _Raising:
                     return made
                 return _with_raw_names(atom) if self.native else self._atom(atom, names)
 
-    def _decided(self, condition: ir.Condition, names: _Names, positive: bool) -> ir.Truth | None:
+    def _decided(
+        self, condition: ir.Condition, names: _EntryNames, positive: bool
+    ) -> ir.Truth | None:
         """What the entry's own condition says of a condition, if it decides it.
 
         Where it says "of some of my events", all are taken (``positive`` tells whether being true
@@ -466,7 +467,7 @@ class _Raising:
             case _:
                 assert_never(condition)
 
-    def _for_each(self, condition: ir.Condition, names: _Names) -> ir.Truth | None:
+    def _for_each(self, condition: ir.Condition, names: _EntryNames) -> ir.Truth | None:
         """What a condition on one name comes to, where it is the same whatever the entry allows the
         name to be."""
         read = {field.name for field in ir.fields_of(condition)}
@@ -494,7 +495,7 @@ class _Raising:
                 self.telling[atom] = self.telling.get(atom, False) or True in verdicts(atom)
         return ir.Truth(found.pop())
 
-    def _atom(self, atom: ir.Condition, names: _Names) -> ir.Condition:
+    def _atom(self, atom: ir.Condition, names: _EntryNames) -> ir.Condition:
         """A test in CAR's names. What the log writes for "not known" is no value in CAR."""
         match atom:
             case ir.Match(ir.Field(name) as of, patterns, span):
@@ -510,7 +511,7 @@ class _Raising:
                 pass
         return self._renamed(atom, names)
 
-    def _renamed(self, atom: ir.Condition, names: _Names) -> ir.Condition:
+    def _renamed(self, atom: ir.Condition, names: _EntryNames) -> ir.Condition:
         def change(value: ir.Value) -> ir.Value:
             return self._named(value, names, atom) if isinstance(value, ir.Field) else value
 
@@ -536,7 +537,7 @@ class _Raising:
                 return evolve(made, type=types.pop())
         return made
 
-    def _named(self, field: ir.Field, names: _Names, atom: ir.Condition | None) -> ir.Value:
+    def _named(self, field: ir.Field, names: _EntryNames, atom: ir.Condition | None) -> ir.Value:
         """A native name in an entry: the CAR field, null, or the name in the raw event."""
         path = tuple(field.name.split("."))
         found = names.fields.get(path)
@@ -560,7 +561,7 @@ class _Raising:
         return ir.Raw(path)
 
     def _renaming(
-        self, names: list[_Names], columns: tuple[str, ...], plan: ir.Plan
+        self, names: list[_EntryNames], columns: tuple[str, ...], plan: ir.Plan
     ) -> Callable[[ir.Value], ir.Value]:
         """Names behind a selection, where all entries have to agree on what a name means."""
 
@@ -578,7 +579,7 @@ class _Raising:
 
         return change
 
-    def _tells(self, key: ir.Field, names: list[_Names], plan: ir.Group) -> bool:
+    def _tells(self, key: ir.Field, names: list[_EntryNames], plan: ir.Group) -> bool:
         """Whether a key has a name in CAR, or has to have one as the groups decide what is found."""
         path = tuple(key.name.split("."))
         if plan is not self.shown or any(path in (*n.fields, *n.allowed) for n in names):
@@ -586,7 +587,9 @@ class _Raising:
         self.left_out.setdefault(key.name, plan)
         return False
 
-    def _key(self, key: ir.Field, names: list[_Names], plan: ir.Plan) -> ir.Field | ir.Constant:
+    def _key(
+        self, key: ir.Field, names: list[_EntryNames], plan: ir.Plan
+    ) -> ir.Field | ir.Constant:
         made = self._renaming(names, (), plan)(key)
         if not isinstance(made, ir.Field | ir.Constant) or made == ir.Constant(None):
             what = f"grouping by {key.name}, which CAR has no field for"

@@ -64,7 +64,7 @@ def read(block: Block) -> ast.Expression | None:
     """The expression in a text if it is a plain one, else None.
 
     >>> read(Block.of("basename(Image)"))
-    Call(function='basename', arguments=(Field(path=('Image',)),))
+    CallExpression(function='basename', arguments=(FieldPath(path=('Image',)),))
     >>> read(Block.of("a + 1")) is None
     True
     """
