@@ -163,6 +163,19 @@ def test_the_recipes_name_files_that_exist() -> None:
     assert not missing
 
 
+def test_the_glossary_names_classes_where_they_are() -> None:
+    text = (DOCS / "glossary.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `([\w/]+\.py)` \|", text, re.MULTILINE)
+    assert len(rows) > 20
+    package = Path(carengine.__file__).parent
+    missing = [
+        name
+        for name, path in rows
+        if f"\nclass {name}" not in (package / path).read_text(encoding="utf-8")
+    ]
+    assert not missing
+
+
 @each_text
 def test_lines_of_prose_are_short(page: Path) -> None:
     if page.name in GENERATED or page.parent.name in ("maps", "api"):
