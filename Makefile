@@ -60,6 +60,13 @@ soak-sigma: $(READY)
 verify-translations: $(READY)
 	CARENGINE_ALL_EVIDENCE=1 $(BIN)/pytest tests/test_translations_run.py
 
+# The tests with the lowest versions of our dependencies that pyproject.toml allows.
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-lowest/bin/uv pip install --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
+	.venv-lowest/bin/python -m pytest
+
 docs: $(READY)
 	$(BIN)/python docs/generate.py
 
@@ -68,4 +75,4 @@ site: docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
 clean:
-	rm -rf $(VENV) .venv-peers .benchmarks build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest .venv-peers .benchmarks build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

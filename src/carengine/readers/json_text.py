@@ -382,10 +382,11 @@ def _read_lines(
                 break
             line = lines[place]
             try:
-                event = loads(line)
+                # Looked at before: old versions of orjson end the process on deep nesting.
+                event = None if too_deep(line, depth) else loads(line)
             except (ValueError, RecursionError):
                 event = None
-            if type(event) is dict and len(line) <= limit and not too_deep(line, depth):
+            if type(event) is dict and len(line) <= limit:
                 report.records += 1
                 counter.number += 1
                 counter.met = True
