@@ -331,6 +331,8 @@ def test_the_text_of_a_deep_event() -> None:
 
 # Functions of field maps
 
+# When a local clock received an event, and when it arrived in UTC: the zone is two hours ahead.
+_ARRIVALS = ["2024-05-20 09:58:42", "2024-05-20T07:58:43Z"]
 FUNCTION_TABLE = [
     ("basename", ["C:\\a\\b.exe"], "b.exe"),
     ("basename", ["/usr/bin/sh"], "sh"),
@@ -386,6 +388,19 @@ FUNCTION_TABLE = [
     ("hive", ["\\REGISTRY\\USER\\S-1"], "HKEY_USERS"),
     ("hive", ["hkey_current_user\\x"], "HKEY_CURRENT_USER"),
     ("hive", ["x"], None),
+    ("value_name", ["HKLM\\a\\b/c"], "b/c"),
+    ("value_name", ["HKLM\\a\\"], None),
+    ("value_name", ["x"], "x"),
+    ("local_time", ["2024-05-20 09:58:41", *_ARRIVALS], 1716191921.0),
+    ("local_time", ["2024-05-20T09:58:41Z", *_ARRIVALS], "2024-05-20T09:58:41Z"),
+    ("local_time", ["2024-05-20 09:58:41", None, _ARRIVALS[1]], 1716191921.0),
+    ("local_time", ["2024-05-20 09:58:41", _ARRIVALS[0], None], "2024-05-20 09:58:41"),
+    ("local_time", ["never", *_ARRIVALS], None),
+    (
+        "local_time",
+        ["2024-05-20 09:58:41", _ARRIVALS[0], "2024-05-20T07:43:00Z"],
+        "2024-05-20 09:58:41",
+    ),
     ("within", [{"A": {"n": 1}, "B": {"m": 2}}, "m"], 2),
     ("within", [{"A": {"n": {"o": 3}}, "B": "m"}, "n.o"], 3),
     ("within", ["text", "m"], None),
