@@ -55,6 +55,10 @@ def rule_files(path: Path, endings: tuple[str, ...], found: list[Diagnostic]) ->
             if inner.is_file() or not inner.exists():
                 yield from _plain(inner, found)
         return
+    if path.exists() and not path.is_file():
+        # A pipe that nobody writes to would be waited for; a device has no end.
+        found.append(_unreadable(str(path), "it is no regular file"))
+        return
     try:
         with path.open("rb") as file:
             kind = _archive_kind(file.read(_TAR_PLACE + len(_TAR_MARK)))
