@@ -353,9 +353,11 @@ def test_following_to_the_end_says_what_was_not_read(tmp_path: Path, content: st
 def test_a_join_has_a_ceiling_on_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def matches(number: int) -> tuple[int, list[str]]:
         session = Engine([parse_rule(JOIN)], "car").session()
+        found = 0
         for pid in range(number):
-            session.feed({**EVENT, "command_line": "x", "pid": pid, "time": 1714557600 + pid})
-        found = len(session.flush())
+            time = 1714557600 + pid
+            found += len(session.feed({**EVENT, "command_line": "x", "pid": pid, "time": time}))
+        found += len(session.flush())
         return found, [item.code.id for item in session.diagnostics]
 
     monkeypatch.setattr(join, "_MOST_PAIRS", 2_000)
