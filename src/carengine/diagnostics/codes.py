@@ -316,6 +316,12 @@ READER_FAILED = _error(
     """Reading this file met something that the program does not expect, which is a mistake in the program. Its other
     records are lost, and the other files are read. Please report it.""",
 )
+LOCAL_TIMES = _note(
+    "CE528",
+    "times without a zone",
+    """`ausearch -i` writes times as dates of the machine where it ran, which say no zone. They are read as UTC. Before events of
+    this file are joined with others, export it with `TZ=UTC ausearch -i`, or read the log itself (`ausearch --raw`).""",
+)
 BAD_TUNING = _error(
     "CE530",
     "file of exclusions that is not right",

@@ -20,11 +20,13 @@ event are joined, each under its type::
 * ``node`` is there if the lines name it. What ``msg='…'`` of a program's record holds stands among
   its fields.
 * Where auditd has interpreted values (``log_format = ENRICHED``), these keep their upper-case
-  names.
+  names. What ``ausearch -i`` exports has the same names: see `ausearch`. Its dates have no zone and
+  are read as UTC.
 
 An event is given when its last record (``EOE``, ``PROCTITLE``) was there, when a later one is more
 than two seconds ahead of it, or when too many are open; what comes for it afterwards is an event of
-its own, which is said.
+its own, which is said. Where ausearch wrote the text, an event ends at the line ``----``; its
+records may stand in reverse order there, and are put right.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from typing import Any
 from attrs import define, field
 
 from ..diagnostics import codes
+from . import ausearch
 from .lines import BOM, numbered, without_mark
 from .record import ReadReport, Record, RecordCounter
 from .unpack import Content
@@ -44,12 +47,16 @@ from .unpack import Content
 _LINE = re.compile(
     r"(?:.{0,200}?\s)??(?:node=(?P<node>\S{1,255}) )?"
     r"type=(?P<type>[A-Z0-9_]{1,40}|UNKNOWN\[\d{1,6}\]) "
-    r"msg=audit\((?P<time>\d{1,12}\.\d{1,9}):(?P<serial>\d{1,18})\):\s?(?P<rest>.*)",
+    rf"msg=audit\((?:(?P<time>\d{{1,12}}\.\d{{1,9}})|(?P<date>{ausearch.TIME}))"
+    r":(?P<serial>\d{1,18})\)\s?:\s?(?P<rest>.*)",
     re.DOTALL,
 )
 _FIRST = re.compile(
-    rb"(?:[^\n]{0,200}?[ \t])?type=[A-Z0-9_\[\]]{1,40} msg=audit\(\d{1,12}\.\d{1,9}:\d{1,18}\):"
+    rb"(?:[^\n]{0,200}?[ \t])?type=[A-Z0-9_\[\]]{1,40} msg=audit\("
+    rb"(?:\d{1,12}\.\d{1,9}|%b):\d{1,18}\) ?:" % ausearch.TIME.encode()
 )
+# What ausearch writes between events, and before one: `time->Mon May 20 07:58:41 2024`.
+_BETWEEN = re.compile(rb"----\s*|time->[^\n]{0,100}|<no matches>\s*")
 _PAIR = re.compile(r"""([A-Za-z_][\w.\[\]-]{0,63})=(?:"([^"]*)"|'([^']*)'|([^\s\x1d]*))""")
 # Values that a process or a user could choose; the kernel writes them in quotes, or else in
 # hexadecimal.
@@ -79,6 +86,8 @@ _CHOSEN = frozenset(
 _ARGUMENT = re.compile(r"a(\d{1,5})(?:\[(\d{1,5})\])?")
 _HEX = re.compile(r"(?:[0-9A-F]{2})+")
 _LAST = frozenset({"EOE", "PROCTITLE"})
+# What the kernel writes after the record of the call, and ausearch before it.
+_AFTER_CALL = frozenset({"PATH", "CWD", "EXECVE", "SOCKADDR"})
 _OPEN_EVENTS = 512
 _FINISHED_EVENTS = 1024
 _RECORDS = 2_000
@@ -107,6 +116,8 @@ def read_audit_log(content: Content, report: ReadReport) -> Iterator[Record]:
     open_: dict[tuple[str, str, str], _Event] = {}
     finished: dict[tuple[str, str, str], None] = {}
     latest = 0.0
+    day_first = ausearch.begins_with_day(content.head)
+    dated = False
 
     def finish(key: tuple[str, str, str]) -> Record:
         event = open_.pop(key)
@@ -117,6 +128,10 @@ def read_audit_log(content: Content, report: ReadReport) -> Iterator[Record]:
 
     for number, line in numbered(without_mark(content.chunks), limit):
         if not line.strip():
+            continue
+        if _BETWEEN.fullmatch(line.rstrip()):
+            while open_:
+                yield finish(next(iter(open_)))
             continue
         if len(line) > limit:
             counter.count()
@@ -133,8 +148,18 @@ def read_audit_log(content: Content, report: ReadReport) -> Iterator[Record]:
             counter.unreadable(number, "is not an audit record")
             continue
         node, kind = found["node"] or "", found["type"]
-        key = (node, found["time"], found["serial"])
-        time = float(found["time"])
+        key = (node, found["time"] or found["date"], found["serial"])
+        if found["date"] is None:
+            time: float | None = float(found["time"])
+        else:
+            time = ausearch.seconds(found["date"], day_first=bool(day_first))
+            if time is None:
+                counter.count()
+                counter.unreadable(number, f"has a time that is none: {found['date']}")
+                continue
+            if not dated:
+                dated = True
+                _say_dates(content, report, day_first, number)
         event = open_.get(key)
         if event is None:
             if key in finished and kind != "EOE":
@@ -144,8 +169,11 @@ def read_audit_log(content: Content, report: ReadReport) -> Iterator[Record]:
                 continue
             event = open_[key] = _Event(time, int(found["serial"]), node, number)
         if kind != "EOE":
-            event.records.append((kind, _fields(kind, found["rest"])))
-        if kind in _LAST or len(event.records) >= _RECORDS:
+            fields = ausearch.fields_of if found["date"] is not None else _fields
+            event.records.append((kind, fields(kind, found["rest"])))
+        # Where ausearch wrote the records in reverse, the title of the process is the first.
+        is_last = kind == "EOE" or (kind in _LAST and len(event.records) > 1)
+        if is_last or len(event.records) >= _RECORDS:
             if event.records:
                 yield finish(key)
             else:
@@ -162,7 +190,17 @@ def read_audit_log(content: Content, report: ReadReport) -> Iterator[Record]:
         report.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
 
 
+def _say_dates(content: Content, report: ReadReport, day_first: bool | None, line: int) -> None:
+    """Say how dates of an export are read, since they leave it open."""
+    order = "" if day_first is not None else ", with the month first where a date has slashes"
+    message = f"the times are dates without a zone; they are read as UTC{order}"
+    report.say(codes.LOCAL_TIMES, content.name, message, line=line)
+
+
 def _joined(event: _Event) -> dict[str, Any]:
+    first, last = event.records[0][0], event.records[-1][0]
+    if first in _LAST or (first in _AFTER_CALL and last == "SYSCALL"):
+        event.records.reverse()
     made: dict[str, Any] = {"timestamp": event.time, "serial": event.serial}
     if event.node:
         made["node"] = event.node
