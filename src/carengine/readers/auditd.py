@@ -150,13 +150,14 @@ def read_audit_log(content: Content, report: ReadReport) -> Iterator[Record]:
         node, kind = found["node"] or "", found["type"]
         key = (node, found["time"] or found["date"], found["serial"])
         if found["date"] is None:
-            time: float | None = float(found["time"])
+            time = float(found["time"])
         else:
-            time = ausearch.seconds(found["date"], day_first=bool(day_first))
-            if time is None:
+            read = ausearch.seconds(found["date"], day_first=bool(day_first))
+            if read is None:
                 counter.count()
                 counter.unreadable(number, f"has a time that is none: {found['date']}")
                 continue
+            time = read
             if not dated:
                 dated = True
                 _say_dates(content, report, day_first, number)
