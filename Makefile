@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench bench-joins evidence fuzz damage soak soak-sigma verify-translations docs site clean
+.PHONY: test lint types unit hunt bench bench-joins evidence fuzz damage soak soak-sigma verify-translations test-lowest docs site clean
 
 test: lint types unit
 

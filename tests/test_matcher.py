@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from collections import deque
 from typing import Any
 
 import pytest
@@ -298,13 +299,9 @@ def test_a_unique_value_costs_no_memory_for_ever() -> None:
 def test_hostile_events() -> None:
     rule = parse_rule('a = search Process:* where command_line = "*x*" and pid > 1 output a')
     engine = Engine([rule])
-    deep: Any = {"a": 1}
-    for _ in range(10_000):
-        deep = {"_source": deep}
     huge = "x" * 5_000_000
     events: tuple[Any, ...] = (
         {},
-        deep,
         {"_source": None},
         {"_source": []},
         {"": {}},
@@ -317,6 +314,41 @@ def test_hostile_events() -> None:
     for event in events:
         found = told(engine.run([event]))
         assert found == told(interpret([rule], [event], installed_maps()))
+
+
+def test_events_that_are_too_large_are_refused_by_matcher_and_reference() -> None:
+    rule = parse_rule('a = search Process:* where command_line = "*x*" and pid > 1 output a')
+    deep: Any = {"a": 1}
+    for _ in range(10_000):
+        deep = {"_source": deep}
+    doubled: Any = ["x"]
+    for _ in range(60):
+        doubled = [doubled, doubled]
+    wide: Any = ["x"] * 1_000
+    for _ in range(5):
+        wide = [wide] * 1_000
+    named: Any = {"x": 1}
+    for _ in range(60):
+        named = {"a": named, "b": named}
+    mixed: Any = ["x"]
+    for _ in range(60):
+        mixed = deque((mixed, mixed))
+    own: list[Any] = ["x"] * 2_000
+    own.append(own)
+    for value, reason in (
+        (deep, "nested deeper"),
+        (own, "nested deeper"),
+        (doubled, "more than"),
+        (wide, "more than"),
+        (named, "more than"),
+        (mixed, "more than"),
+        (["x" * 1_000_000] * 2_000, "MiB of text"),
+    ):
+        event = {**PROCESS, "extra": value}
+        with pytest.raises(ValueError, match=reason):
+            list(Engine([rule]).run([event]))
+        with pytest.raises(ValueError, match=reason):
+            list(interpret([rule], [event], installed_maps()))
 
 
 def test_an_engine_refuses_a_map_it_does_not_know() -> None:

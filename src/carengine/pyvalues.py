@@ -31,7 +31,7 @@ import collections
 import dataclasses
 import enum
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -46,11 +46,17 @@ MOST_LEVELS = DEPTH
 """How deep mappings and lists may lie in each other: what readers take from JSON."""
 
 _AS_IT_IS = frozenset((str, int, bool, type(None)))
+_CONTAINERS = frozenset((dict, list, tuple))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 _MOST_ITEMS = 1_000_000
 _MOST_CONTAINERS = 1_000_000
+# More than a record of the largest size that readers take has.
+_MOST_VALUES = 20_000_000
+# Above so many values their texts are measured too: one text may be there in many places.
+_FEW_VALUES = 1_000
+_MOST_TEXT = 256 << 20
 # A float holds no more.
 _MOST_DIGITS = 300
 
@@ -58,8 +64,9 @@ _MOST_DIGITS = 300
 def plain_event(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """The event with every value as one that JSON has; the same object where all of them are.
 
-    Raises ``ValueError`` where mappings and lists lie deeper in each other than `MOST_LEVELS`, or
-    are more than a million, as they are where one holds itself.
+    Raises ``ValueError`` where mappings and lists lie deeper in each other than `MOST_LEVELS`, as
+    they do where one holds itself, and where the event written out would have more than 20 million
+    values or 256 MiB of text, as it may where a list holds another one twice, and that one a third.
 
     >>> plain_event({"Image": "a", "tags": {"b", "a"}})
     {'Image': 'a', 'tags': ['a', 'b']}
@@ -69,9 +76,16 @@ def plain_event(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _is_plain(event: Mapping[str, Any]) -> bool:
     level: list[Any] = [event]
+    count = 0
+    measured = False
     for _ in range(MOST_LEVELS):
         below: list[Any] = []
         for container in level:
+            count += len(container)
+            if count > _FEW_VALUES and not measured:
+                # Before it is walked: what holds one list twice doubles with each level.
+                _measure(event)
+                measured = True
             if isinstance(container, list | tuple):
                 values: Any = container
             else:
@@ -90,15 +104,55 @@ def _is_plain(event: Mapping[str, Any]) -> bool:
         if not below:
             return True
         level = below
-        if len(level) > _MOST_CONTAINERS:
-            break
-    raise _too_large()
+    raise _too_deep()
+
+
+def _measure(event: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` for an event that is too large when it is written out.
+
+    Each container is looked at once, however often it is there.
+    """
+    # Of each container: its values, its text, and how many levels it has. An open one has none yet.
+    sizes: dict[int, tuple[int, int, int] | None] = {}
+    open_: list[Any] = [event]
+    while open_:
+        container = open_[-1]
+        place = id(container)
+        found = container.values() if isinstance(container, Mapping) else container
+        inner = [value for value in found if type(value) in _CONTAINERS]
+        if place not in sizes:
+            sizes[place] = None
+            open_ += [value for value in inner if id(value) not in sizes]
+            continue
+        open_.pop()
+        if sizes[place] is not None:
+            continue
+        values = len(found)
+        text = sum([len(value) for value in found if type(value) is str])
+        levels = 1
+        for value in inner:
+            size = sizes[id(value)]
+            if size is None:
+                # It is open: it holds itself.
+                raise _too_deep()
+            values += size[0]
+            text += size[1]
+            levels = max(levels, 1 + size[2])
+        if levels > MOST_LEVELS:
+            raise _too_deep()
+        if values > _MOST_VALUES or text > _MOST_TEXT:
+            raise _too_large()
+        sizes[place] = (values, text, levels)
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"the event is nested deeper than {MOST_LEVELS} levels")
 
 
 def _too_large() -> ValueError:
     return ValueError(
-        f"the event is nested deeper than {MOST_LEVELS} levels, or has more than "
-        f"{_MOST_CONTAINERS:,} mappings and lists"
+        f"the event has more than {_MOST_VALUES:,} values, {_MOST_CONTAINERS:,} objects that are "
+        f"not JSON's or {_MOST_TEXT >> 20} MiB of text, counted as often as they are written out"
     )
 
 
@@ -106,17 +160,27 @@ def _copied(event: Mapping[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     # A stack instead of recursion: what is copied, into what, and how deep it lies.
     open_: list[tuple[Any, dict[str, Any] | list[Any], int]] = [(event, made, 1)]
-    copied = 0
+    copied = values = text = 0
     while open_:
         source, target, depth = open_.pop()
+        if depth > MOST_LEVELS:
+            raise _too_deep()
         copied += 1
-        if depth > MOST_LEVELS or copied > _MOST_CONTAINERS:
+        values += len(source)
+        if copied > _MOST_CONTAINERS or values > _MOST_VALUES:
             raise _too_large()
+        read: Iterable[Any]
         if isinstance(target, dict):
             for key, value in source.items():
                 target[_key(key)] = _begun(value, open_, depth)
+            read = target.values()
         else:
             target += [_begun(value, open_, depth) for value in source]
+            read = target
+        if values > _FEW_VALUES:
+            text += sum([len(value) for value in read if type(value) is str])
+            if text > _MOST_TEXT:
+                raise _too_large()
     return made
 
 

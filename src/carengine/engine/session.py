@@ -135,8 +135,8 @@ class Session:
         asked for. Do not change it afterwards. Of one that holds what JSON has not (a ``datetime``)
         matches have a copy, see `carengine.pyvalues`.
 
-        Raises `TypeError` for what is no mapping, `ValueError` for what is nested deeper than
-        128.
+        Raises `TypeError` for what is no mapping, `ValueError` for what is too deep or too large (see
+        `carengine.pyvalues.plain_event`).
         """
         # The first test is the cheap one, and nearly always enough.
         if not isinstance(event, dict) and not isinstance(event, Mapping):
