@@ -264,7 +264,8 @@ SKIPPED_FILE = _note(
     "CE508",
     "file that is left out",
     """Stubs that macOS puts beside the real files (`__MACOSX/`, `._name`, `.DS_Store`) and what is neither a
-    file nor a folder are not read.""",
+    file nor a folder are not read; nor are scripts, settings, documents, pictures and programs that lie in a folder or an
+    archive, nor texts there that are not named like a log. Each of these is read where it is named itself.""",
 )
 MORE_FINDINGS = _note(
     "CE509",

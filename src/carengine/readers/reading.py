@@ -26,8 +26,9 @@ from .auditd import is_audit_log, read_audit_log
 from .event_log import read_event_log
 from .event_xml import is_event_xml, read_event_xml
 from .json_text import UnreadableError, decode, like_json, read_json
-from .line_formats import LINE_FORMATS, PLAIN, LineFormat, first_lines, read_lines
+from .line_formats import KEY_VALUE, LINE_FORMATS, PLAIN, LineFormat, first_lines, read_lines
 from .lines import without_mark
+from .other_files import OtherFiles, kind_by_name
 from .parquet import read_parquet
 from .record import Limits, ReadReport, Record
 from .syslog import SYSLOG, SyslogError, event_of_line
@@ -58,13 +59,14 @@ class Format:
     """One thing a content can be, recognised by ``test`` from its first 64 KiB.
 
     ``unpack`` gives the contents in it, ``read`` its records; with neither it is known by name
-    only.
+    only. ``other`` is what it is where it lies beside evidence and is none: a picture.
     """
 
     name: str
     test: Callable[[bytes], bool]
     unpack: Callable[[Content, ReadReport], Iterator[Content]] | None = None
     read: Callable[[Content, ReadReport], Iterator[Record]] | None = None
+    other: str = ""
 
 
 def _starts(*marks: bytes) -> Callable[[bytes], bool]:
@@ -90,6 +92,20 @@ def _is_binary(head: bytes) -> bool:
 def _is_xml(head: bytes) -> bool:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     return text.startswith((b"<?xml", b"<Event", b"<!DOCTYPE", b"<html"))
+
+
+_PAGE = re.compile(
+    rb"(?:<\?xml[^<>]{0,200}>\s{0,99})?(?:<!--.{0,2000}?-->\s{0,99})?(?:<!DOCTYPE (?:html|svg)|<html|<svg)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _is_page(head: bytes) -> bool:
+    return _PAGE.match(head.removeprefix(b"\xef\xbb\xbf").lstrip()) is not None
+
+
+def _is_windows_program(head: bytes) -> bool:
+    return head[:2] == b"MZ" and b"\0" in head[:64]
 
 
 def _is_table(head: bytes) -> bool:
@@ -196,8 +212,13 @@ FORMATS: tuple[Format, ...] = (
     Format("an LZ4 file", _starts(b"\x04\x22\x4d\x18")),
     Format("a 7z archive", _starts(b"7z\xbc\xaf\x27\x1c")),
     Format("a RAR archive", _starts(b"Rar!\x1a\x07")),
-    Format("a PDF document", _starts(b"%PDF-")),
-    Format("an ELF program", _starts(b"\x7fELF")),
+    Format("a PDF document", _starts(b"%PDF-"), other="document"),
+    Format("an Office document", _starts(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), other="document"),
+    Format("an RTF document", _starts(b"{\\rtf"), other="document"),
+    Format("an ELF program", _starts(b"\x7fELF"), other="program"),
+    Format("a Windows program", _is_windows_program, other="program"),
+    Format("a picture", _starts(b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"), other="picture"),
+    Format("a picture", _starts(b"\xff\xd8\xff", b"II*\0", b"MM\0*"), other="picture"),
     Format("UTF-32 text", _starts(b"\xff\xfe\0\0", b"\0\0\xfe\xff")),
     Format("UTF-16 text", _starts(b"\xff\xfe", b"\xfe\xff"), unpack=_utf16("utf-16")),
     Format("UTF-16 text", _starts(b"{\0", b"[\0", b"<\0"), unpack=_utf16("utf-16-le")),
@@ -205,6 +226,7 @@ FORMATS: tuple[Format, ...] = (
     Format("records of evtx_dump", _is_numbered, unpack=_without_numbers),
     Format("binary data", _is_binary),
     Format("Windows events in XML", is_event_xml, read=read_event_xml),
+    Format("a page or a drawing", _is_page, other="document"),
     Format("XML", _is_xml),
     Format("a Zeek log", is_zeek, read=read_zeek),
     Format("an audit log", is_audit_log, read=read_audit_log),
@@ -215,6 +237,12 @@ FORMATS: tuple[Format, ...] = (
     Format("a table", _is_table, read=read_table),
     _PLAIN_TEXT,
     Format("JSON or other text", lambda head: True, read=read_json),
+)
+
+
+# Formats that texts of many kinds look like; for these a file's name tells more.
+_VAGUE = frozenset(
+    {PLAIN.title, KEY_VALUE.title, "a table", "JSON or other text", "XML", "binary data"}
 )
 
 
@@ -372,6 +400,7 @@ class Walk:
     password: bytes
     include: tuple[str, ...]
     exclude: tuple[str, ...]
+    _others: OtherFiles = field(factory=OtherFiles)
 
     @classmethod
     def of(
@@ -453,6 +482,7 @@ class Walk:
                 waiting += (os.path.join(path, x) for x in sorted(os.listdir(path), reverse=True))
             except (OSError, ValueError) as problem:
                 self._unreadable(path, problem)
+        self._others.tell(_shown(root), self.report)
         self.report.close(_shown(root))
 
     def _left_out(self, root: str, name: str, reason: str) -> None:
@@ -477,6 +507,8 @@ class Walk:
             yield from self._content(content)
         except RefusalError as refusal:
             self.report.say(codes.EXPANSION_LIMIT, name, str(refusal))
+        if not within:
+            self._others.tell(name, self.report)
         self.report.close(name)
 
     def _content(self, content: Content) -> Iterator[FormattedContent]:
@@ -490,11 +522,20 @@ class Walk:
             if not content.head:
                 for _ in content.chunks:
                     pass  # raises what keeps it from being read
+                if name != content.within:
+                    if self.include and not _fits(_inside(content), self.include):
+                        say(codes.SKIPPED_FILE, _NOT_INCLUDED)
+                        return
+                    if (kind := kind_by_name(name)) is not None:
+                        self._others.add(content.within, name, kind)
+                        return
                 say(codes.NOT_EVIDENCE, "is empty, and holds no events")
                 return
             row = recognise(content.head, name)
             if (reason := self._unwanted(content, row)) is not None:
                 say(codes.SKIPPED_FILE, reason)
+            elif (kind := self._other_kind(content, row)) is not None:
+                self._others.add(content.within, name, kind)
             elif content.depth > self.limits.archive_depth:
                 layers = self.limits.archive_depth
                 say(codes.EXPANSION_LIMIT, f"is inside more than {layers} archives; it is not read")
@@ -519,18 +560,33 @@ class Walk:
         except BaseException as problem:
             say(*cost_of(problem))
 
+    def _other_kind(self, content: Content, row: Format) -> str | None:
+        """What kind of a file that is no evidence a content is; None where it may be evidence, or
+        was asked for."""
+        if content.name == content.within:
+            return None
+        if self.include and _fits(_inside(content), self.include):
+            return None
+        if row.other:
+            return row.other
+        vague = row.name in _VAGUE and not like_json(content.head)
+        return kind_by_name(content.name) if vague or row.unpack is unzip else None
+
     def _unwanted(self, content: Content, row: Format) -> str | None:
         """Why a content found in a folder or archive is not to be read, if the filters say so."""
         if content.name == content.within:
             return None
-        inside = content.name.removeprefix(content.within).lstrip("/\\!")
+        inside = _inside(content)
         last = re.split(r"[/\\!]", inside)[-1]
-        if row is _PLAIN_TEXT and not self.include and not _LOG_NAME.fullmatch(last):
-            return "is text that is not named like a log; it is read where it is named itself"
         if _fits(inside, self.exclude):
             return "is excluded by its name"
-        if self.include and row.read is not None and not _fits(inside, self.include):
-            return "has a name that is not included"
+        if self.include:
+            named = row.unpack is not None or _fits(inside, self.include)
+            return None if named else _NOT_INCLUDED
+        if row is not _PLAIN_TEXT or kind_by_name(last) is not None:
+            return None
+        if not _LOG_NAME.fullmatch(last):
+            return "is text that is not named like a log; it is read where it is named itself"
         return None
 
 
@@ -570,6 +626,14 @@ def cost_of(problem: BaseException) -> tuple[Code, str]:
         raise problem
     text = " ".join(str(problem).split())[:200]
     return codes.READER_FAILED, f"is not read any further: {type(problem).__name__}: {text}"
+
+
+_NOT_INCLUDED = "has a name that is not included"
+
+
+def _inside(content: Content) -> str:
+    """A content's path in the folder or archive that it was found in."""
+    return content.name.removeprefix(content.within).lstrip("/\\!")
 
 
 _PACKED_NAME = re.compile(r"(.+)\.(?:gz|bz2|xz|zst)", re.DOTALL)

@@ -20,6 +20,7 @@ from .plain import PLAIN
 from .w3c import W3C
 
 __all__ = [
+    "KEY_VALUE",
     "LINE_FORMATS",
     "PLAIN",
     "LineFormat",
