@@ -60,7 +60,9 @@ class _Binary:
         if isinstance(value, dict):
             for key, item in value.items():
                 if name == "EventData" and not key.startswith("#"):
-                    self.element("Data", item, {"Name": key})
+                    # A list is as many elements of one name.
+                    for one in item if isinstance(item, list) else [item]:
+                        self.element("Data", one, {"Name": key})
                 elif not key.startswith("#"):
                     self.element(key, item)
         self.data.append(0x04)

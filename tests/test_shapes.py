@@ -12,6 +12,7 @@ import pytest
 from carengine import Engine, parse_rule, read_events
 from carengine.eventxml import event_of_xml
 from carengine.fieldmap import find_maps, normalize, unwrap
+from evtx_writer import evtx_of
 from sigma_rules import load
 
 SYSMON = "Microsoft-Windows-Sysmon/Operational"
@@ -461,6 +462,74 @@ def test_a_registry_value_has_slashes() -> None:
     event = {"Channel": SYSMON, "EventID": 13, "Image": "a", "TargetObject": path}
     [seen] = normalize(event, find_maps())
     assert seen.fields["value"] == "Foo/Start"
+
+
+REPEATED = {
+    "Zed": "z",
+    "Lat": ["a", "b", "c"],
+    "Lon": "1",
+    "Lon_1": "own",
+    "Only_1": "alone",
+    "Both": ["1", "2"],
+    "Both_1": "own",
+}
+
+
+def test_repeated_elements_of_a_binary_log_are_lists() -> None:
+    """All values are there, and a field whose own name looks numbered stays what it is."""
+    once = {"System": {"EventID": "1", "Channel": "X"}, "EventData": {"Lon": "1", "Lon_1": "own"}}
+    several = {"System": {"EventID": "1", "Channel": "X"}, "EventData": REPEATED}
+    data = evtx_of([{"Event": one} for one in (once, several, once)], per_chunk=2)
+    for number, record in enumerate(read_events("-", stdin=io.BytesIO(data)), 1):
+        expected = REPEATED if number == 2 else once["EventData"]
+        assert record.event["Event"]["EventData"] == expected
+        assert unwrap(record.event)["Event"]["EventData"] == expected
+
+
+def test_repeated_elements_of_event_xml_are_lists() -> None:
+    elements = "".join(
+        f'<Data Name="{name}">{value}</Data>'
+        for name, values in REPEATED.items()
+        for value in (values if isinstance(values, list) else [values])
+    )
+    event = event_of_xml(
+        f"<Event><System><Channel>X</Channel></System><EventData>{elements}</EventData></Event>"
+    )
+    assert event["Event"]["EventData"] == REPEATED
+    assert unwrap(event)["Event"]["EventData"] == REPEATED
+
+
+NUMBERED: dict[str, tuple[dict[str, Any], Any]] = {
+    "two": ({"Lat": "a", "Lat_1": "b"}, ["a", "b"]),
+    "three, others between": (
+        {"Lat": 1, "Lon": 2, "Lat_1": 3, "Lon_1": 4, "Lat_2": 5},
+        [1, 3, 5],
+    ),
+    "no second": ({"Lat": "a", "Lat_2": "b"}, "a"),
+    "alone": ({"Lat_1": "b"}, None),
+    "own name, as readers give it": ({"Lat_1": "b", "Lat": "a"}, "a"),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+def test_numbered_names_of_evtx_as_json(name: str) -> None:
+    data, expected = NUMBERED[name]
+    event = {"Event": _evtx("X", 1, data)}
+    found = unwrap(event)["Event"]["EventData"]
+    assert found.get("Lat") == expected
+    assert {key: found[key] for key in data if key not in ("Lat", "Lon")} == {
+        key: data[key] for key in data if key not in ("Lat", "Lon")
+    }
+    # Neither where nobody numbers, nor where the providers have no such fields.
+    assert unwrap({"Channel": "X", "EventID": 1, **data}).get("Lat") == data.get("Lat")
+    sysmon = unwrap({"Event": _evtx(SYSMON, 1, data)})["Event"]["EventData"]
+    assert sysmon.get("Lat") == data.get("Lat")
+
+
+def test_rules_see_every_numbered_value() -> None:
+    engine = Engine(rules("service: application", "Lat: b", "Lat: a", "Lat_1: b"))
+    event = {"Event": _evtx("Application", 1, {"Lat": "a", "Lat_1": "b"})}
+    assert fired(engine, event) == ["0", "1", "2"]
 
 
 def test_events_without_fields_are_counted() -> None:

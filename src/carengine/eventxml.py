@@ -11,7 +11,8 @@ map fits both::
 
 * Attributes are under ``#attributes``, and the text of an element that has any under ``#text``.
 * A ``Data`` element with a ``Name`` is a key of its own, with a list of values if it is repeated;
-  those without one are ``Data: {"#text": …}``, a list if there are several.
+  those without one are ``Data: {"#text": …}``, a list if there are several. A name ``x_1`` of the
+  event's own stands before ``x`` (`marked_genuine`).
 * Another element that is repeated gets a number: ``x``, ``x_1``, ``x_2``.
 * What ``System`` holds of numbers are integers; XML says no more about types, so that other
   values are text.
@@ -74,7 +75,25 @@ def event_of_xml(text: str) -> dict[str, Any]:
             raise EventXmlError(_said(again)) from None
     if root.name != "Event":
         raise EventXmlError(f"the element is {root.name[:40]}, not Event")
-    return {"Event": _mapping(root, in_system=False)}
+    event = _mapping(root, in_system=False)
+    if isinstance(data := event.get("EventData"), dict):
+        event["EventData"] = marked_genuine(data)
+    return {"Event": event}
+
+
+def marked_genuine(data: dict[str, Any]) -> dict[str, Any]:
+    """Event data whose every name is the event's own, in an order that tells so.
+
+    In EVTX as JSON ``Lat_1`` after ``Lat`` is a second value of ``Lat``, as its writer numbers
+    them (see `fieldmap.shapes`). A field that has the name ``Lat_1`` stands before ``Lat``.
+
+    >>> marked_genuine({"Lat": "1", "Lat_1": "2"})
+    {'Lat_1': '2', 'Lat': '1'}
+    """
+    for name in list(data):
+        if name.endswith("_1") and name[:-2] in data:
+            data[name[:-2]] = data.pop(name[:-2])
+    return data
 
 
 def _said(problem: expat.ExpatError) -> str:

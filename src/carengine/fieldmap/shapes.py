@@ -14,6 +14,7 @@ need more than another path::
     SyslogMessage: "type=AUOMS_EXECVE …"                     Linux audit in Sentinel
     Channel: "ForwardedEvents"                               a collector's channel
     Id, LogName, ProviderName, Message                       Get-WinEvent | ConvertTo-Json, CSV
+    EventData: {"Lat": 1, "Lat_1": 2}                        EVTX as JSON: elements of one name
     "New Value"                                              a name with blanks, in any shape
 
 Sigma's specification strips the blanks of field names ("Field Usage"), so that a field is found
@@ -119,11 +120,47 @@ def _of_system(event: Event) -> Event | None:
         # The text alone, as a list or below `#text`, is what fields without a name are.
         if isinstance(listed, list | Mapping) and (named := _named(listed)):
             changed["EventData"] = {**{k: v for k, v in data.items() if k != "Data"}, **named}
+        elif isinstance(system, Mapping) and "_1" in _joined(data):
+            channel = changed.get("System", system).get("Channel")
+            if channel not in _WITHOUT_REPEATED and (lists := _numbered(data)):
+                changed["EventData"] = {**data, **lists}
     elif isinstance(data, list) and (named := _named(data)):
         changed["EventData"] = named
     elif isinstance(data, str) and (read := _data_of_text(data)) is not None:
         changed["EventData"] = read
     return {**event, **changed} if changed else None
+
+
+# Channels whose providers' manifests have no names twice; `prefilter.odd_names` knows them too.
+_WITHOUT_REPEATED = frozenset(
+    {
+        *("Security", "Windows PowerShell", "Microsoft-Windows-PowerShell/Operational"),
+        *("PowerShellCore/Operational", "Microsoft-Windows-Sysmon/Operational"),
+        *("Linux-Sysmon/Operational",),
+    }
+)
+
+
+def _numbered(data: Event) -> dict[str, list[Any]]:
+    """The values of fields that are numbered from the second on: ``Lat``, ``Lat_1``, ``Lat_2``.
+
+    The numbered one comes after the first; where a field's own name is ``Lat_1``, readers put it
+    before (`eventxml.marked_genuine`).
+    """
+    made: dict[str, list[Any]] = {}
+    before: set[str] = set()
+    for name in data:
+        before.add(name)
+        if not isinstance(name, str) or not name.endswith("_1"):
+            continue
+        base = name[:-2]
+        if base not in before or isinstance(data[base], list | Mapping):
+            continue
+        values = [data[base]]
+        while (following := f"{base}_{len(values)}") in data:
+            values.append(data[following])
+        made[base] = values
+    return made
 
 
 def _system(system: Event) -> Event | None:

@@ -9,17 +9,23 @@ Thus a log is read as it streams by (from within a zip, from standard input), in
 chunk, a damaged header costs nothing, and a damaged chunk costs only itself, even if the parser
 gives up on it altogether. A chunk says how many records it has, and every one of them that is not
 given counts as unreadable.
+
+The package's JSON has one value of ``Data`` elements with the same name, or numbers them
+(``Lat_1``), by its version. Its XML has all of them. Whether there are such elements say the
+templates of a chunk; only then are its records made XML too, and the values become a list.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..diagnostics import codes, counted
+from ..eventxml import EventXmlError, event_of_xml, marked_genuine
 from ..jsontext import loads
 from .record import ReadReport, Record, RecordCounter
 from .unpack import Content, DamageError, Feed, needs_package
@@ -107,6 +113,7 @@ def _read_chunk(
     _check(counter, chunk, data)
     source, report = counter.source, counter.report
     events: Iterator[dict[str, Any]] | None = None
+    whole = _WholeData(data, parser, _may_repeat(data))
     read = failed = 0
     reason = ""
     while failed <= _MOST_RECORDS:
@@ -125,6 +132,7 @@ def _read_chunk(
                         0, f"(chunk {chunk:,}) is not JSON after conversion: {problem}"
                     )
                     continue
+                whole.complete(event, item["event_record_id"])
                 yield Record(event, source, counter.number)
             break
         except RuntimeError as problem:
@@ -148,6 +156,110 @@ def _read_chunk(
         of = f" of its {expected:,}" if expected else ""
         why = f": {reason}" if reason else ""
         _damaged(counter, chunk, f"is damaged; not read: {counted(lost, 'record')}{of}{why}")
+
+
+# A text that stands in a template as it is, as the names of fields do: its length and UTF-16.
+_TEXT = re.compile(rb"\x05\x01(..)", re.DOTALL)
+_BUCKETS, _TEMPLATES = 32, 384
+_MOST_TEMPLATES = 2_000
+_RECORD = struct.Struct("<II")
+
+
+def _may_repeat(data: bytes) -> bool:
+    """Whether a record of a chunk may have two ``Data`` elements of one name: some template, or a
+    record without one, has the same text twice."""
+    seen: set[int] = set()
+    waiting = list(struct.unpack_from(f"<{_BUCKETS}I", data, _TEMPLATES))
+    while waiting and len(seen) < _MOST_TEMPLATES:
+        at = waiting.pop()
+        if at in seen or not 512 <= at <= _CHUNK - 24:
+            continue
+        seen.add(at)
+        following, size = struct.unpack_from("<I16xI", data, at)
+        waiting.append(following)
+        if _has_twice(data[at + 24 : at + 24 + size]):
+            return True
+    at = 512
+    while at <= _CHUNK - 28:
+        mark, size = _RECORD.unpack_from(data, at)
+        if mark != 0x2A2A or size < 28:
+            break
+        # After the header of the record and of the fragment comes a template, nearly always.
+        if data[at + 28 : at + 29] != b"\x0c" and _has_twice(data[at + 24 : at + size]):
+            return True
+        at += size
+    return False
+
+
+def _has_twice(binary: bytes) -> bool:
+    texts: set[bytes] = set()
+    for found in _TEXT.finditer(binary):
+        size = 2 * int.from_bytes(found[1], "little")
+        text = binary[found.end() : found.end() + size]
+        if len(text) < max(size, 2):
+            continue
+        if text in texts:
+            return True
+        texts.add(text)
+    return False
+
+
+class _WholeData:
+    """What the XML of a chunk's records adds to their JSON."""
+
+    def __init__(self, data: bytes, parser: Parser, may_repeat: bool) -> None:
+        self._data = data
+        self._parser = parser
+        self._may_repeat = may_repeat
+        self._texts: dict[int, str] | None = None
+
+    def complete(self, event: dict[str, Any], number: int) -> None:
+        """Give a record's fields that are there several times all their values."""
+        body = event.get("Event")
+        if not isinstance(body, dict):
+            return
+        data = body.get("EventData")
+        if not isinstance(data, dict) or not (self._may_repeat or _numbered(data)):
+            return
+        if self._texts is None:
+            self._texts = self._xml()
+        text = self._texts.get(number)
+        if text is None:
+            return
+        try:
+            said = event_of_xml(text)["Event"].get("EventData")
+        except EventXmlError:
+            return
+        if not isinstance(said, dict):
+            return
+        for name, value in said.items():
+            if isinstance(value, list) and name in data and name != "Data":
+                data[name] = [_typed(one, data[name]) for one in value]
+                for place in range(1, len(value)):
+                    if f"{name}_{place}" not in said:
+                        data.pop(f"{name}_{place}", None)
+        body["EventData"] = marked_genuine(data)
+
+    def _xml(self) -> dict[int, str]:
+        texts: dict[int, str] = {}
+        try:
+            file = io.BytesIO(_OWN_HEADER + self._data)
+            for item in self._parser(file, number_of_threads=1).records():
+                texts[item["event_record_id"]] = item["data"]
+        except RuntimeError:
+            pass  # what is damaged was said for the JSON
+        return texts
+
+
+def _numbered(data: dict[str, Any]) -> bool:
+    return any(name.endswith("_1") and name[:-2] in data for name in data)
+
+
+def _typed(text: str, like: Any) -> Any:
+    """A value of an element as the package has another one of its name in JSON."""
+    if type(like) is int and re.fullmatch(r"-?\d{1,18}", text):
+        return int(text)
+    return text
 
 
 def _check(counter: RecordCounter, chunk: int, data: bytes) -> None:
