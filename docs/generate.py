@@ -299,6 +299,11 @@ def _names(spec: ObjectSpec) -> list[str]:
     return list(dict.fromkeys((TIME.name, *spec.fields)))
 
 
+def _car_entries(fieldmap: FieldMap) -> list[Entry]:
+    """The entries that give CAR events; the others are log sources."""
+    return [entry for entry in fieldmap.entries if entry.native is None]
+
+
 def map_page(written: dict[str, Any], shapes: tuple[FieldMap, ...]) -> str:
     """The page of one map."""
     first = shapes[0]
@@ -320,11 +325,14 @@ def map_page(written: dict[str, Any], shapes: tuple[FieldMap, ...]) -> str:
     # The conditions as they are written: with the map's own names, which are shorter.
     whens = {
         id(entry): " ".join(str(one["when"]).split())
-        for entry, one in zip(first.entries, written["entries"], strict=True)
+        for entry, one in zip(_car_entries(first), written["entries"], strict=True)
     }
-    by_object = sorted(first.entries, key=lambda entry: entry.kind)
+    by_object = sorted(_car_entries(first), key=lambda entry: entry.kind)
     for name, entries in groupby(by_object, key=lambda entry: entry.kind.object):
         parts += _object_tables(model().objects[name], list(entries), whens)
+    if first.sources():
+        names = ", ".join(f"`{source}`" for source in first.sources())
+        parts += ["## Log sources\n", f"For rules in the log's own names: {names}.\n"]
     if written.get("without"):
         parts += ["## Without a CAR event\n", "| what | why |", "| --- | --- |"]
         parts += [f"| {what} | {why.strip()} |" for what, why in written["without"].items()]

@@ -92,6 +92,17 @@ CASES: list[tuple[str, list[Any], Any]] = [
     ("xml_event", ["sysmon: <Event><a>x</a></Event>"], {"Event": {"a": "x"}}),
     ("xml_event", ["<Event"], None),
     ("xml_event", ["no XML"], None),
+    ("values_at", [{"a": {"b": 1}}, "a.b"], [1]),
+    ("values_at", [[{"a": [{"b": 1}, {"b": [2, None]}]}, {"a": {"b": 3}}, 7], "a.b"], [1, 2, 3]),
+    ("values_at", [{"a": 1}, "a.b"], None),
+    ("values_at", [None, "a"], None),
+    ("several", ["a", None, ["b", 3]], ["a", "b", 3]),
+    ("several", [None, [], None], None),
+    ("json_text", [{"a": [1, "x"]}], '{"a":[1,"x"]}'),
+    ("json_text", [[{"a": 1}, "x"]], '[{"a":1},"x"]'),
+    ("json_text", [[]], None),
+    ("json_text", [5], "5"),
+    ("json_text", [None], None),
 ]  # fmt: skip
 
 

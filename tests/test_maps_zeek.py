@@ -172,6 +172,8 @@ CASES: dict[str, Case] = {
     ),
     "ftp": Case(record("ftp", command="RETR", user="ann"), {"flow/message": {"proto_info.function": "RETR", "proto_info.user_name": "ann"}}),
     "weird": Case(record("weird", name="x"), {}),
+    "files": Case(record("files", fuid="F1", mime_type="text/plain"), {}),
+    "notice": Case(record("notice", note="Scan::Port_Scan"), {}),
     "x509": Case({"_path": "x509", "ts": 1.5, "fingerprint": "x"}, {}),
     "loaded_scripts": Case({"_path": "loaded_scripts", "name": "/x"}, {}),
 }  # fmt: skip

@@ -22,10 +22,11 @@ from attrs import frozen
 
 from .eventxml import EventXmlError, event_of_xml
 from .pattern import fold
-from .values import is_null, number_of, text_of, time_of
+from .values import is_null, number_of, raw_text, text_of, time_of
 
 # Longer texts than any path, hash list or name has are not taken apart.
 _MAX_TEXT = 1_000_000
+_MOST_VALUES = 10_000
 
 
 @frozen
@@ -604,6 +605,47 @@ def _listed(values: Any, key: Any, wanted: Any, name: Any) -> Any:
         if isinstance(one, Mapping) and (text_of(_member(one, key)) or "").lower() == sought:
             return _member(one, name)
     return None
+
+
+@_function(2, strict=False)
+def _values_at(value: Any, path: Any) -> Any:
+    """All that stands at a path with dots below a value, in each item of the lists on the way."""
+    text = text_of(path)
+    if text is None:
+        return None
+    found = [value]
+    for key in text.split("."):
+        found = [
+            below
+            for one in found
+            for item in _items(one)
+            if isinstance(item, Mapping) and (below := item.get(key)) is not None
+        ]
+        del found[_MOST_VALUES:]
+    whole = [item for one in found for item in _items(one) if item is not None][:_MOST_VALUES]
+    return whole or None
+
+
+def _items(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+@_function(1, 100, strict=False)
+def _several(*values: Any) -> list[Any] | None:
+    """The values that are there, as one list: a test of it holds if it holds for any of them."""
+    found = [item for one in values for item in _items(one) if item is not None]
+    return found[:_MOST_VALUES] or None
+
+
+@_function(1, strict=False)
+def _json_text(value: Any) -> str | None:
+    """A mapping or a list as the text of its JSON, in which a rule may look for words; any other
+    value as its text."""
+    if isinstance(value, Mapping):
+        return raw_text(value)
+    if isinstance(value, list | tuple):
+        return raw_text({"": value})[len('{"":') : -1] if value else None
+    return text_of(value)
 
 
 _ENTITY = re.compile(r"&(lt|gt|amp|quot|apos)(?![;\w])")

@@ -72,7 +72,10 @@ SPELLINGS: dict[str, FunctionSpelling] = {
         *(*PATHS, *NAMES, *TEXTS, *CHOOSING),
         *(
             _refused(name, _STRUCTURED)
-            for name in ("member", "within", "listed", "xml_event", "joined", "item")
+            for name in (
+                *("member", "within", "listed", "xml_event", "joined", "item"),
+                *("values_at", "several", "json_text"),
+            )
         ),
         *(
             _refused(name, _NOT_WORKED_OUT)
