@@ -53,11 +53,13 @@ if TYPE_CHECKING:
     from .fieldmap import (
         CarEvent,
         FieldMap,
+        LogSource,
         find_maps,
         installed_maps,
         load_map,
         normalize,
         parse_map,
+        raw_map,
     )
     from .languages.writing import Translation, translate
     from .loading import load_rule, load_rules, parse_rule
@@ -87,8 +89,8 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "runner": ("Run", "WorkerError"),
     "readers": ("Limits", "Reading", "Record", "read_events"),
     "fieldmap": (
-        *("CarEvent", "FieldMap", "find_maps", "installed_maps", "load_map", "normalize"),
-        *("parse_map",),
+        *("CarEvent", "FieldMap", "LogSource", "find_maps", "installed_maps", "load_map"),
+        *("normalize", "parse_map", "raw_map"),
     ),
     "engine.report": (
         *("Cost", "ExampleResult", "Explanation", "FieldCoverage", "Outcome", "Profile"),
@@ -115,6 +117,7 @@ __all__ = [
     "FieldMap",
     "Gap",
     "Limits",
+    "LogSource",
     "Match",
     "MatchFilter",
     "MatchedEvent",
@@ -158,6 +161,7 @@ __all__ = [
     "parse",
     "parse_map",
     "parse_rule",
+    "raw_map",
     "read_events",
     "render",
     "rule_statuses",

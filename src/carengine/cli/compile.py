@@ -16,11 +16,13 @@ from ..diagnostics import counted
 from . import UsageError, status
 from .evidence import same_place
 from .options import (
+    MapNames,
     RuleSettings,
     add_input_option,
     add_map_option,
     add_rules_option,
     map_choice,
+    map_names,
     rule_settings,
 )
 from .rules import engine_of, load, report_refused
@@ -43,7 +45,7 @@ class CompileSettings:
 
     output: str
     rules: RuleSettings
-    maps: tuple[str, ...] = ()
+    maps: MapNames = ()
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,8 +61,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings(values: argparse.Namespace) -> CompileSettings:
     """What the command line asks for. Raises `UsageError` for an output among the input."""
-    rules, maps = rule_settings(values), tuple(values.mapping)
-    files = [name for name in maps if Path(name).exists()]
+    rules, maps = rule_settings(values), map_names(values)
+    files = [name for name in maps if isinstance(name, str) and Path(name).exists()]
     clash = same_place(values.output, [*rules.paths, *files])
     if clash:
         raise UsageError(f"carengine compile: -o {values.output} would write into {clash}")

@@ -19,10 +19,12 @@ from .encode import json_document
 from .evidence import input_status, open_events, progress, report_input
 from .options import (
     EvidenceSettings,
+    MapNames,
     add_events_argument,
     add_map_option,
     evidence_settings,
     map_choice,
+    map_names,
 )
 from .screen import Screen
 from .table import Table, cell, draw
@@ -60,7 +62,7 @@ class DetectSettings:
     """What ``detect`` was asked for."""
 
     evidence: EvidenceSettings
-    maps: tuple[str, ...] = ()
+    maps: MapNames = ()
     format: str = "table"
     quiet: bool = False
 
@@ -78,7 +80,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings(values: argparse.Namespace) -> DetectSettings:
     """What the command line asks for."""
-    evidence, maps = evidence_settings(values), tuple(values.mapping)
+    evidence, maps = evidence_settings(values), map_names(values)
     return DetectSettings(evidence, maps, values.format, values.quiet)
 
 

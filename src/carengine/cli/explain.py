@@ -19,11 +19,13 @@ from . import UsageError, status
 from .encode import json_document, json_line
 from .evidence import report_input
 from .options import (
+    MapNames,
     RuleSettings,
     add_input_option,
     add_map_option,
     add_rules_option,
     map_choice,
+    map_names,
     rule_settings,
 )
 from .rules import load
@@ -57,7 +59,7 @@ class ExplainSettings:
     rule: str
     event: str
     rules: RuleSettings
-    maps: tuple[str, ...] = ()
+    maps: MapNames = ()
     json: bool = False
 
 
@@ -74,7 +76,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings(values: argparse.Namespace) -> ExplainSettings:
     """What the command line asks for. Raises `UsageError`."""
-    rules, maps = rule_settings(values), tuple(values.mapping)
+    rules, maps = rule_settings(values), map_names(values)
     return ExplainSettings(values.rule, values.event, rules, maps, values.json)
 
 

@@ -12,7 +12,7 @@ from ..fieldmap import Entry, FieldMap, find_maps
 from ..ir_text import condition_text, value_text
 from . import UsageError, status
 from .encode import json_document
-from .options import add_map_option
+from .options import MapNames, add_map_option, map_names
 from .screen import Screen
 from .table import Table, cell, draw
 
@@ -33,7 +33,7 @@ class FieldsSettings:
     """What ``fields`` was asked for. ``kind`` is an object, or one with an action; None: all."""
 
     kind: str | None = None
-    maps: tuple[str, ...] = ()
+    maps: MapNames = ()
     format: str = "table"
 
 
@@ -54,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings(values: argparse.Namespace) -> FieldsSettings:
     """What the command line asks for."""
-    return FieldsSettings(values.kind, tuple(values.mapping), values.format)
+    return FieldsSettings(values.kind, map_names(values), values.format)
 
 
 def run(settings: FieldsSettings, screen: Screen) -> int:

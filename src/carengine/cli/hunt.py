@@ -38,6 +38,7 @@ from .evidence import input_status, progress, report_input, same_place
 from .follow import FollowSettings, beside, follow, held, open_session
 from .options import (
     EvidenceSettings,
+    MapNames,
     OutputSettings,
     RuleSettings,
     TuningSettings,
@@ -51,6 +52,7 @@ from .options import (
     add_tuning_options,
     engine_file,
     evidence_settings,
+    map_names,
     output_settings,
     rule_settings,
     stream_options,
@@ -98,7 +100,7 @@ class HuntSettings:
 
     evidence: EvidenceSettings
     rules: RuleSettings
-    maps: tuple[str, ...]
+    maps: MapNames
     engine: str | None
     output: OutputSettings
     tuning: TuningSettings
@@ -178,7 +180,7 @@ def settings(values: argparse.Namespace) -> HuntSettings:
     settings = HuntSettings(
         evidence_settings(values),
         rule_settings(values),
-        tuple(values.mapping),
+        map_names(values),
         engine_file(values),
         output_settings(values),
         tuning_settings(values),

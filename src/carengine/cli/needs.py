@@ -18,6 +18,7 @@ from .encode import json_document
 from .evidence import input_status, open_events, progress, report_input
 from .options import (
     EvidenceSettings,
+    MapNames,
     RuleSettings,
     add_events_argument,
     add_input_option,
@@ -25,6 +26,7 @@ from .options import (
     add_rules_option,
     evidence_settings,
     map_choice,
+    map_names,
     rule_settings,
 )
 from .rules import engine_of, load, report_refused
@@ -49,7 +51,7 @@ class NeedsSettings:
 
     evidence: EvidenceSettings
     rules: RuleSettings
-    maps: tuple[str, ...] = ()
+    maps: MapNames = ()
     format: str = "table"
     quiet: bool = False
 
@@ -70,7 +72,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def settings(values: argparse.Namespace) -> NeedsSettings:
     """What the command line asks for. Raises `UsageError`."""
     evidence, rules = evidence_settings(values), rule_settings(values)
-    return NeedsSettings(evidence, rules, tuple(values.mapping), values.format, values.quiet)
+    return NeedsSettings(evidence, rules, map_names(values), values.format, values.quiet)
 
 
 def run(settings: NeedsSettings, screen: Screen) -> int:

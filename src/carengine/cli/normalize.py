@@ -32,10 +32,12 @@ from .encode import json_line, safe_for_terminal
 from .evidence import input_status, open_events, progress, report_input, same_place
 from .options import (
     EvidenceSettings,
+    MapNames,
     add_events_argument,
     add_map_option,
     evidence_settings,
     map_choice,
+    map_names,
     output_path,
 )
 from .screen import Screen
@@ -59,7 +61,7 @@ class NormalizeSettings:
 
     evidence: EvidenceSettings
     format: str
-    maps: tuple[str, ...] = ()
+    maps: MapNames = ()
     output: str | None = None
     quiet: bool = False
 
@@ -111,7 +113,7 @@ def settings(values: argparse.Namespace) -> NormalizeSettings:
         chosen = "parquet" if named_so else "jsonl"
     if chosen == "parquet" and output is None:
         raise UsageError("carengine normalize: Parquet goes to a file: -o FILE")
-    evidence, maps = evidence_settings(values), tuple(values.mapping)
+    evidence, maps = evidence_settings(values), map_names(values)
     return NormalizeSettings(evidence, chosen, maps, output, values.quiet)
 
 

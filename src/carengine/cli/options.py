@@ -20,7 +20,7 @@ from attrs import field, frozen
 
 from ..engine import StreamOptions
 from ..engine.streams import length_of, moment_of
-from ..fieldmap import MapChoice
+from ..fieldmap import LogSource, MapChoice
 from ..rule.frontmatter import LEVELS
 from ..tuning import RuleFilter, TimeRange, time_of_option
 from . import UsageError
@@ -99,8 +99,12 @@ def rule_settings(values: argparse.Namespace) -> RuleSettings:
 # Field maps
 
 
+MapNames = tuple[str | LogSource, ...]
+"""What ``-m`` and ``--logsource`` gave."""
+
+
 def add_map_option(parser: argparse.ArgumentParser) -> None:
-    """``-m MAP``, as often as wanted."""
+    """``-m MAP`` and ``--logsource SOURCE``, as often as wanted."""
     parser.add_argument(
         "-m",
         "--mapping",
@@ -108,13 +112,28 @@ def add_map_option(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="MAP",
         help="field map: a name (sysmon, sysmon.flat), a YAML file or a folder of them; "
-        "may be repeated (default: auto, which recognises each event's shape)",
+        "raw, which takes fields by their own names; a pySigma pipeline; may be repeated "
+        "(default: auto, which recognises each event's shape)",
+    )
+    parser.add_argument(
+        "--logsource",
+        action="append",
+        default=[],
+        metavar="SOURCE",
+        help="what the events are, so that rules for it run on them by the names of their own "
+        "fields: aws/cloudtrail, webserver, 'acme/audit where tenant exists'; may be repeated",
     )
 
 
-def map_choice(maps: tuple[str, ...]) -> MapChoice:
-    """The field maps to use: those that were named, or all."""
-    return maps or "auto"
+def map_names(values: argparse.Namespace) -> MapNames:
+    """The field maps and log sources that the options name. Raises `CarError` (CE407)."""
+    return (*values.mapping, *map(LogSource.parse, values.logsource))
+
+
+def map_choice(maps: MapNames) -> MapChoice:
+    """The field maps to use: those that were named, or all; with what the events are said to be."""
+    named = any(isinstance(item, str) for item in maps)
+    return maps if named else ("auto", *maps)
 
 
 def add_engine_option(parser: argparse.ArgumentParser) -> None:
@@ -134,6 +153,7 @@ def engine_file(values: argparse.Namespace) -> str | None:
     for option, given in (
         ("-r", values.rules),
         ("-m", values.mapping),
+        ("--logsource", values.logsource),
         ("--input", values.input),
         ("--lenient", values.lenient),
     ):

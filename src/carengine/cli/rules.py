@@ -14,7 +14,7 @@ from ..rule import Rule, RuleSet
 from ..rule.frontmatter import LEVELS
 from ..syntax import ast
 from . import UsageError
-from .options import RuleSettings, map_choice
+from .options import MapNames, RuleSettings, map_choice
 from .screen import Screen
 
 _MOST_FINDINGS = 50
@@ -22,7 +22,7 @@ _NAMED = 5
 
 
 def load_with_maps(
-    settings: RuleSettings, maps: tuple[str, ...], engine: str | None
+    settings: RuleSettings, maps: MapNames, engine: str | None
 ) -> tuple[RuleSet, MapChoice]:
     """The rules and field maps to run: those in the file of a compiled engine, or those named.
 

@@ -238,6 +238,13 @@ NOT_RUNNABLE = _warning(
     The message names the events or fields that are missing.""",
 )
 
+BAD_LOG_SOURCE = _error(
+    "CE407",
+    "text that names no log source",
+    """A log source is written `product/service` or `product/category` (`aws/cloudtrail`), or as a
+    category alone (`webserver`); `where` and a condition may stand behind it.""",
+)
+
 # 5xx: evidence and runs
 
 UNREADABLE_FILE = _error(

@@ -21,9 +21,8 @@ from ..fieldmap import (
     FieldMap,
     Lowered,
     MapChoice,
-    find_maps,
     lower_for,
-    useful,
+    maps_for,
 )
 from ..rule import Rule, RuleSet
 from . import compiled
@@ -86,7 +85,7 @@ class Engine:
         self.rules: tuple[Rule, ...] = tuple(sorted(rules, key=lambda rule: rule.id))
         self.maps: tuple[FieldMap, ...] = tuple(
             sorted(
-                useful(find_maps(fieldmap), searched_kinds(self.rules)),
+                maps_for(fieldmap, searched_kinds(self.rules)),
                 key=lambda one: one.name,
             )
         )
@@ -169,9 +168,14 @@ class Engine:
             fieldmap, entry = event_class.fieldmap, event_class.entry
             lowered = self._lowered[event_class] = tuple(
                 (number, lower_for(self._stages[number], fieldmap, entry))
-                for number in self._by_kind.get(entry.kind, ())
+                for number in self._numbers_of(entry.kinds)
             )
         return lowered
+
+    def _numbers_of(self, kinds: tuple[ir.EventKind, ...]) -> Iterable[int]:
+        if len(kinds) == 1:
+            return self._by_kind.get(kinds[0], ())
+        return sorted({number for kind in kinds for number in self._by_kind.get(kind, ())})
 
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:

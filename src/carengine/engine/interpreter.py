@@ -13,7 +13,7 @@ from attrs import evolve
 
 from .. import ir
 from ..evaluate import NoContext, holds, value_of
-from ..fieldmap import CarEvent, CarRow, FieldMap, normalize
+from ..fieldmap import CarEvent, CarRow, FieldMap, normalize, of_any_service
 from ..rule import Rule
 from .match import Match, MatchedEvent, Origin
 
@@ -49,7 +49,15 @@ def interpret(
 
 def passes(stage: ir.Stage, view: CarEvent) -> bool:
     """Whether a CAR event passes a stage: it is of its kinds, and the condition is true."""
-    return view.kind in stage.kinds and holds(stage.condition, CarRow(view), _NO_CONTEXT) is True
+    if not view.is_one_of(stage.kinds):
+        return False
+    return holds(asked_of(stage, view), CarRow(view), _NO_CONTEXT) is True
+
+
+def asked_of(stage: ir.Stage, view: CarEvent) -> ir.Condition:
+    """What a stage asks of an event; of one of any log source, nothing about the service."""
+    any_source = view.entry is not None and view.entry.any_source
+    return of_any_service(stage.condition) if any_source else stage.condition
 
 
 def match_of(

@@ -5,9 +5,10 @@
 """
 
 from .fields import Fields
-from .find import MapChoice, find_maps, installed_maps
+from .find import MapChoice, find_maps, installed_maps, maps_for
 from .getters import Get, getter, walker
 from .load import load_map, parse_map
+from .logsource import LogSource
 from .model import (
     CarEvent,
     CarRow,
@@ -18,6 +19,7 @@ from .model import (
     lower,
     lower_for,
     normalize,
+    of_any_service,
     outcomes,
     recognise,
     time_at,
@@ -25,6 +27,7 @@ from .model import (
     useful,
     view,
 )
+from .raw import raw_map
 
 __all__ = [
     "CarEvent",
@@ -33,6 +36,7 @@ __all__ = [
     "FieldMap",
     "Fields",
     "Get",
+    "LogSource",
     "Lowered",
     "MapChoice",
     "entries_of",
@@ -42,9 +46,12 @@ __all__ = [
     "load_map",
     "lower",
     "lower_for",
+    "maps_for",
     "normalize",
+    "of_any_service",
     "outcomes",
     "parse_map",
+    "raw_map",
     "recognise",
     "time_at",
     "unwrap",

@@ -82,7 +82,7 @@ class Reader:
             prefix = native.prefix
             if ir.SERVICE not in native.names or not prefix or "*" in prefix:
                 return None
-            if native.dotted or native.whole is not None:
+            if native.dotted or native.either or native.whole is not None:
                 return None
             below = walker(prefix)(event)
             if not isinstance(below, Mapping):
@@ -154,7 +154,9 @@ class _Natives:
         # Names that are found elsewhere than below the prefix.
         self._elsewhere = self._own.union(native.names)
         plain = native.prefix is not None and native.whole is None and "*" not in native.prefix
-        self._below = walker(native.prefix or ()) if plain and not native.dotted else None
+        self._below = (
+            walker(native.prefix or ()) if plain and not (native.dotted or native.either) else None
+        )
         self._empty = frozenset(native.empty)
         # What becomes of a value there that is no text, and of any where a function is applied.
         value: ir.Value = ir.Raw(("",), native.empty)
@@ -210,6 +212,8 @@ def _is_direct(name: str, native: NativeNames) -> bool:
         return True
     if native.prefix is None or native.whole is not None or "*" in native.prefix:
         return False
+    if native.either:
+        return True
     strict = not native.function or FUNCTIONS[native.function].strict
     return strict and "." not in name and name != "*"
 

@@ -11,16 +11,20 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from .. import ir
 from ..datamodel import nearest
 from ..diagnostics import CarError, Diagnostic, Fix, codes
 from .load import load_map
-from .model import FieldMap
+from .logsource import LogSource
+from .model import FieldMap, useful
+from .raw import RAW, raw_map
 
 _SHIPPED = Path(__file__).parent / "maps"
 _GROUP = "carengine.fieldmaps"
 
-MapChoice = str | Path | FieldMap | Iterable["str | Path | FieldMap"]
-"""What callers may give: a name, a path, a map, or several of these."""
+MapChoice = str | Path | FieldMap | LogSource | Iterable["str | Path | FieldMap | LogSource"]
+"""What callers may give: a name, a path, a map, the log source that the events are of, or several
+of these."""
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +70,9 @@ def find_maps(choice: MapChoice = "auto") -> tuple[FieldMap, ...]:
     """The field maps that a name, a path, a map or several of these stand for.
 
     ``"auto"`` is all installed maps. A family's name (``sysmon``) is all its shapes, a full name
-    (``sysmon.flat``) one. A path to a YAML file or to a folder of them loads those.
+    (``sysmon.flat``) one. A path to a YAML file or to a folder of them loads those. ``"raw"``
+    reads events by the names of their own fields, and a `LogSource` says what these events are;
+    other maps beside it that have this log source go before it. See `raw_map`.
 
     Raises `CarError` for an unknown name or a map that is not right.
 
@@ -78,8 +84,12 @@ def find_maps(choice: MapChoice = "auto") -> tuple[FieldMap, ...]:
             return (choice,)
         case Path():
             return _from_path(choice)
+        case LogSource():
+            return (raw_map([choice]),)
         case "auto":
             return installed_maps()
+        case "raw":
+            return (raw_map(),)
         case str():
             named = tuple(m for m in installed_maps() if choice.lower() in (m.name, m.family))
             if named:
@@ -88,7 +98,33 @@ def find_maps(choice: MapChoice = "auto") -> tuple[FieldMap, ...]:
                 return _from_path(Path(choice))
             return _unknown(choice)
         case _:
-            return _distinct(found for item in choice for found in find_maps(item))
+            return _several(list(choice))
+
+
+def maps_for(choice: MapChoice, kinds: Iterable[ir.EventKind]) -> tuple[FieldMap, ...]:
+    """The field maps that a choice stands for, as rules use them that search for kinds of events.
+
+    Installed maps that give nothing but other log sources are left out. A map of one's own stays.
+
+    >>> maps_for("windows", ())
+    ()
+    """
+    return useful(find_maps(choice), kinds, keep=_is_own)
+
+
+def _is_own(fieldmap: FieldMap) -> bool:
+    return all(fieldmap.name != one.name for one in installed_maps())
+
+
+def _several(items: list[str | Path | FieldMap | LogSource]) -> tuple[FieldMap, ...]:
+    sources = [item for item in items if isinstance(item, LogSource)]
+    others = [item for item in items if not isinstance(item, LogSource)]
+    named = [item for item in others if item != RAW] if sources else others
+    made = _distinct(found for item in named for found in find_maps(item))
+    if not sources:
+        return made
+    own = raw_map(sources, beside=made, car=len(named) < len(others))
+    return _distinct((*made, own))
 
 
 def _from_path(path: Path) -> tuple[FieldMap, ...]:
@@ -111,7 +147,8 @@ def _from_path(path: Path) -> tuple[FieldMap, ...]:
 
 
 def _unknown(name: str) -> tuple[FieldMap, ...]:
-    names = sorted({m.family for m in installed_maps()} | {m.name for m in installed_maps()})
+    installed = installed_maps()
+    names = sorted({RAW} | {m.family for m in installed} | {m.name for m in installed})
     near = nearest(name, names, 3)
     raise CarError(
         [

@@ -264,16 +264,30 @@ class _FieldMapReader:
         prefix = tuple(part for part in self._text(node, "fields", default="").split(".") if part)
         outside = node.get("within")
         whole = None if outside is None else self._value(outside, ir.Raw)
-        dotted = _is_true(node.get("dotted"))
-        if "*" in prefix and dotted:
+        dotted, either = self._dotted(node)
+        if "*" in prefix and (dotted or either):
             place = node.get("fields")
             assert place is not None
             self._wrong("a path with a * is several keys, and dotted makes it one", place.span)
-        bare = NativeNames(prefix, {}, empty, wrapped, dotted, whole)
+        bare = NativeNames(prefix, {}, empty, wrapped, dotted, whole, either=either)
         names = Deferred(self._makers(node.get("names"), bare.placed))
         native = evolve(bare, prefix=None if _is_true(node.get("only")) else prefix, names=names)
         recognise = self._condition(node, "recognise", ir.Raw)
         return None if recognise is None else _Shape(name, title, recognise, native)
+
+    def _dotted(self, node: yamltext.Mapping) -> tuple[bool, bool]:
+        """Whether a path is one key, and whether it may be one or several."""
+        written = node.get("dotted")
+        match written:
+            case None:
+                return False, False
+            case yamltext.Scalar(bool() as truth):
+                return truth, False
+            case yamltext.Scalar("both"):
+                return False, True
+            case _:
+                self._wrong("dotted is true, false or both", written.span)
+                return False, False
 
     # Entries
 

@@ -22,13 +22,14 @@ event exactly when the condition holds of the CAR event that it normalises to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from typing import Any
 
 from attrs import evolve, field, frozen
 
 from .. import functions, ir
+from ..datamodel import model
 from ..diagnostics import Span
 from ..evaluate import NoContext, RawRow, as_time, decided, holds, is_fixed, value_of
 from ..pyvalues import plain_event
@@ -50,9 +51,11 @@ class NativeNames:
     ``prefix`` is the path below which a native name is a key; a ``*`` in it is whatever one key
     there is. It is None where the shape has only the ``names``. ``function``, if any, is applied to
     what is found below the prefix; ``empty`` lists the texts that are read as null. With ``dotted``
-    a path is one key, dots and all. ``whole``, if any, gives the mapping that all paths are looked
-    up in: an event that is written as XML in a field of another one. ``folded`` are values of names
-    that may be written in any case, by these in lower case: what a field of that name does not say.
+    a path is one key, dots and all; with ``either`` it is looked up as keys inside each other and
+    as a key with dots, whichever the event has. ``whole``, if any, gives the mapping that all paths
+    are looked up in: an event that is written as XML in a field of another one. ``folded`` are
+    values of names that may be written in any case, by these in lower case: what a field of that
+    name does not say.
 
     >>> NativeNames(("winlog", "event_data")).value("Image")
     Raw(path=('winlog', 'event_data', 'Image'), empty=(), type=<Type.ANY: 'any'>)
@@ -65,6 +68,7 @@ class NativeNames:
     dotted: bool = False
     whole: ir.Value | None = None
     folded: Mapping[str, ir.Value] = field(factory=dict, hash=False)
+    either: bool = False
 
     def at(self, path: tuple[str, ...]) -> ir.Value:
         """The value that a path means whose first key is a native name."""
@@ -85,6 +89,10 @@ class NativeNames:
             star = path.index("*")
             below = ir.Constant(".".join(path[star + 1 :]))
             return ir.Call("within", (evolve(self, empty=())._found(path[:star]), below))
+        if self.either and len(path) > 1:
+            return ir.Call(
+                "first", tuple(evolve(self, either=False)._found(way) for way in _spellings(path))
+            )
         if self.whole is None:
             return ir.Raw((".".join(path),) if self.dotted else path, self.empty)
         found = self.whole
@@ -143,6 +151,9 @@ class NativeNames:
         whole = event if self.whole is None else value_of(self.whole, RawRow(event), _NO_CONTEXT)
         if not isinstance(whole, Mapping):
             return ()
+        if self.either:
+            below = whole if not prefix else RawRow(whole).raw(prefix)
+            return _leaves(below)
         if self.dotted:
             head = "".join(f"{key}." for key in prefix)
             keys = (key for key in whole if isinstance(key, str) and key.startswith(head))
@@ -155,12 +166,55 @@ class NativeNames:
         return tuple(key for mapping in below for key in mapping if isinstance(key, str))
 
 
+# A name of more parts is looked up nested, as one key, and with one dot inside it.
+_MOST_PARTS = 4
+# What is shown of an event by its own names.
+_MOST_LEAVES = 1024
+_LEAF_DEPTH = 16
+
+
+def _spellings(path: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The ways in which an event can have a path: each dot is one between keys, or in a key."""
+    if len(path) == 1:
+        return (path,)
+    if len(path) > _MOST_PARTS:
+        halves = [(".".join(path[:n]), ".".join(path[n:])) for n in range(1, len(path))]
+        heads = [(".".join(path[:n]), *path[n:]) for n in range(2, len(path))]
+        return tuple(dict.fromkeys((path, (".".join(path),), *halves, *heads)))
+    made = [
+        way
+        for n in range(1, len(path) + 1)
+        for rest in (_spellings(path[n:]) if n < len(path) else ((),))
+        for way in ((".".join(path[:n]), *rest),)
+    ]
+    return tuple(made)
+
+
+def _leaves(event: Any) -> tuple[str, ...]:
+    """The names, with dots, of everything in a mapping that is no mapping itself."""
+    found: list[str] = []
+    waiting: list[tuple[str, Any, int]] = [("", event, 0)]
+    while waiting and len(found) < _MOST_LEAVES:
+        head, value, depth = waiting.pop()
+        if isinstance(value, Mapping) and depth < _LEAF_DEPTH:
+            below = [(f"{head}{key}", one) for key, one in value.items() if isinstance(key, str)]
+            waiting += [
+                (name if not isinstance(one, Mapping) else f"{name}.", one, depth + 1)
+                for name, one in reversed(below)
+            ]
+        elif head:
+            found.append(head.removesuffix("."))
+    return tuple(found)
+
+
 @frozen
 class Entry:
     """One kind of event in a log: a CAR event, or, with ``native``, a log source.
 
     ``fields`` are values over raw fields, by CAR name; a log source has in it only what is
-    not native (``time``).
+    not native (``time``). ``also`` are further log sources that the same events are of: a rule for
+    several of them looks at an event once. With ``any_source`` they are of every log source that
+    rules name.
     """
 
     kind: ir.EventKind
@@ -168,6 +222,13 @@ class Entry:
     fields: Mapping[str, ir.Value] = field(hash=False)
     span: Span | None = field(default=None, eq=False, repr=False)
     native: NativeNames | None = field(default=None, hash=False)
+    also: tuple[ir.EventKind, ...] = ()
+    any_source: bool = False
+
+    @property
+    def kinds(self) -> tuple[ir.EventKind, ...]:
+        """All kinds that the events are of."""
+        return (self.kind, *self.also)
 
     @cached_property
     def reader(self) -> Reader:
@@ -233,7 +294,8 @@ class FieldMap:
         """The places of the entries of each kind, in order."""
         made: dict[ir.EventKind, tuple[int, ...]] = {}
         for place, entry in enumerate(self.entries):
-            made[entry.kind] = (*made.get(entry.kind, ()), place)
+            for kind in dict.fromkeys(entry.kinds):
+                made[kind] = (*made.get(kind, ()), place)
         return made
 
     def recognises(self, event: Mapping[str, Any]) -> bool:
@@ -251,7 +313,8 @@ class FieldMap:
 
     def sources(self) -> tuple[ir.EventKind, ...]:
         """The log sources (``windows/security``) this log can hold, in the order of the entries."""
-        return tuple(dict.fromkeys(e.kind for e in self.entries if e.native is not None))
+        sources = (kind for e in self.entries if e.native is not None for kind in e.kinds)
+        return tuple(dict.fromkeys(sources))
 
 
 @frozen
@@ -274,6 +337,12 @@ class CarEvent:
     time: int | None
     raw: Mapping[str, Any] = field(repr=False, hash=False)
     native: NativeNames | None = field(default=None, eq=False, repr=False)
+    entry: Entry | None = field(default=None, eq=False, repr=False)
+
+    def is_one_of(self, kinds: Iterable[ir.EventKind]) -> bool:
+        """Whether the event is of one of these kinds."""
+        also = () if self.entry is None else self.entry.also
+        return any(kind == self.kind or kind in also for kind in kinds)
 
     def field(self, wanted: ir.Field) -> Any:
         """A CAR field as conditions see it; times as microseconds."""
@@ -359,10 +428,28 @@ def recognise(event: Mapping[str, Any], maps: Iterable[FieldMap]) -> tuple[Field
     return tuple(candidate for candidate in maps if candidate.recognises(event))
 
 
-def useful(maps: Iterable[FieldMap], kinds: Iterable[ir.EventKind]) -> tuple[FieldMap, ...]:
-    """The maps without those that give nothing but log sources of which none is among the kinds."""
+def useful(
+    maps: Iterable[FieldMap],
+    kinds: Iterable[ir.EventKind],
+    *,
+    keep: Callable[[FieldMap], bool] = lambda one: False,
+) -> tuple[FieldMap, ...]:
+    """The maps without those that give nothing but log sources of which none is among the kinds.
+
+    Those that ``keep`` is true of stay. Entries for any log source are made those of the kinds.
+    """
     wanted = frozenset(kinds)
-    return tuple(m for m in maps if m.kinds() or not wanted.isdisjoint(m.sources()))
+    sources = tuple(sorted((k for k in wanted if k.object not in model().objects), key=str))
+    spread = [_of_all_sources(m, sources) for m in maps]
+    return tuple(m for m in spread if m.kinds() or not wanted.isdisjoint(m.sources()) or keep(m))
+
+
+def _of_all_sources(fieldmap: FieldMap, sources: tuple[ir.EventKind, ...]) -> FieldMap:
+    """A map whose entries for any log source name those there are."""
+    if not any(entry.any_source for entry in fieldmap.entries):
+        return fieldmap
+    entries = [evolve(e, also=sources) if e.any_source else e for e in fieldmap.entries]
+    return evolve(fieldmap, entries=tuple(entries))
 
 
 def normalize(
@@ -404,7 +491,8 @@ def view(event: Mapping[str, Any], inner: Mapping[str, Any], entry: Entry) -> Ca
     Its fields are read from the event when they are asked for.
     """
     reader = entry.reader
-    return CarEvent(entry.kind, Fields(reader, inner), reader.time(inner), event, entry.native)
+    fields = Fields(reader, inner)
+    return CarEvent(entry.kind, fields, reader.time(inner), event, entry.native, entry)
 
 
 def time_at(inner: Mapping[str, Any], entry: Entry) -> int | None:
@@ -453,13 +541,32 @@ def lower_for(stage: ir.Stage, fieldmap: FieldMap, entry: Entry) -> Lowered:
         fixed = fixed or isinstance(found, ir.Constant)
         return found
 
-    condition = ir.rewrite_condition(stage.condition, native)
+    asked = of_any_service(stage.condition) if entry.any_source else stage.condition
+    condition = ir.rewrite_condition(asked, native)
     possible = True
-    if fixed or _may_be_decided(stage.condition):
+    if fixed or _may_be_decided(asked):
         condition = ir.simplify(decided(condition))
         possible = True in outcomes(condition)
     assigned = tuple((name, ir.rewrite_value(value, native)) for name, value in stage.assigned)
     return Lowered(fieldmap, entry, condition, assigned, stage.columns, tuple(missing), possible)
+
+
+@lru_cache(maxsize=4096)
+def of_any_service(condition: ir.Condition) -> ir.Condition:
+    """A condition without what it asks of the service that an event is of, as for an event that
+    may be of any.
+
+    >>> asked = ir.Compare(ir.Field(ir.SERVICE), ir.Relation.EQUAL, ir.Constant("sshd"))
+    >>> of_any_service(ir.And((asked, ir.RawMatch(()))))
+    RawMatch(patterns=())
+    """
+    service = ir.Field(ir.SERVICE)
+    return ir.simplify(
+        ir.map_atoms(
+            condition,
+            lambda atom: ir.Truth(True) if service in ir.values_of(atom) else atom,
+        )
+    )
 
 
 @lru_cache(maxsize=16384)

@@ -34,10 +34,9 @@ from ...fieldmap import (
     FieldMap,
     MapChoice,
     entries_of,
-    find_maps,
+    maps_for,
     recognise,
     unwrap,
-    useful,
     view,
 )
 from ...ir_text import condition_text, pattern_text, value_text
@@ -45,6 +44,7 @@ from ...pyvalues import plain_event
 from ...rule import Rule
 from ...values import format_time, is_null, text_of
 from ..engine import Engine
+from ..interpreter import asked_of
 from ..match import Match, Origin
 from ..streams import StreamOptions
 
@@ -223,7 +223,7 @@ def explain(rule: Rule, event: Mapping[str, Any], fieldmap: MapChoice = "auto") 
     event = plain_event(event)
     inner = unwrap(event)
     searched = {kind for output in rule.program.outputs for kind in ir.searched(output.plan)}
-    shapes = recognise(inner, useful(find_maps(fieldmap), searched))
+    shapes = recognise(inner, maps_for(fieldmap, searched))
     streams = [
         (output.name, branch, stage)
         for output in rule.program.outputs
@@ -232,7 +232,7 @@ def explain(rule: Rule, event: Mapping[str, Any], fieldmap: MapChoice = "auto") 
     views = []
     for shape in shapes:
         for entry in entries_of(inner, shape):
-            if entry.native is not None and entry.kind not in searched:
+            if entry.native is not None and searched.isdisjoint(entry.kinds):
                 # A log source is a second view of an event; only those that the rule reads are
                 # told.
                 continue
@@ -308,9 +308,9 @@ class _Seen:
 
 
 def _test(output: str, branch: str, stage: ir.Stage, seen: _Seen) -> Test:
-    if seen.event.kind not in stage.kinds:
+    if not seen.event.is_one_of(stage.kinds):
         return Test(output, branch, stage.kinds, False, None)
-    tree = _decisive(_node(stage.condition, seen))
+    tree = _decisive(_node(asked_of(stage, seen.event), seen))
     return Test(output, branch, stage.kinds, tree.verdict, tree)
 
 

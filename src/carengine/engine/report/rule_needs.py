@@ -133,17 +133,19 @@ def needs(
     entries: dict[tuple[str, ir.EventKind], list[Entry]] = {}
     for fieldmap in seen:
         for entry in fieldmap.entries:
-            entries.setdefault((fieldmap.name, entry.kind), []).append(entry)
+            for kind in entry.kinds:
+                entries.setdefault((fieldmap.name, kind), []).append(entry)
 
     def supply(fieldmap: str, kind: ir.EventKind, names: tuple[str, ...]) -> Supply:
-        key = fieldmap, kind
+        # What was counted is under the kind that the map's own entry has.
+        key = fieldmap, entries[fieldmap, kind][0].kind
         there: Counter[str] = (
             coverage.fields.get(key, Counter()) if coverage is not None else Counter()
         )
         fields = tuple(
             FieldSupply(
                 name,
-                any(entry.value(ir.Field(name)) is not None for entry in entries[key]),
+                any(entry.value(ir.Field(name)) is not None for entry in entries[fieldmap, kind]),
                 there[name] or (there["proto_info"] if name.startswith("proto_info.") else 0),
             )
             for name in names

@@ -84,7 +84,7 @@ class Relations:
     def _rows(self, plan: ir.Plan) -> Iterable[Row]:
         match plan:
             case ir.Search(kinds):
-                return (EventRow(seen) for seen in self._events if seen.view.kind in kinds)
+                return (EventRow(seen) for seen in self._events if seen.view.is_one_of(kinds))
             case ir.Filter(inner, condition):
                 return (row for row in self.rows(inner) if holds(condition, row, self) is True)
             case ir.Assign(inner, name, value):
