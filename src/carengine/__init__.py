@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from .fieldmap import (
         CarEvent,
         FieldMap,
-        LogSource,
+        NamedLogSource,
         find_maps,
         installed_maps,
         load_map,
@@ -89,7 +89,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "runner": ("Run", "WorkerError"),
     "readers": ("Limits", "Reading", "Record", "read_events"),
     "fieldmap": (
-        *("CarEvent", "FieldMap", "LogSource", "find_maps", "installed_maps", "load_map"),
+        *("CarEvent", "FieldMap", "NamedLogSource", "find_maps", "installed_maps", "load_map"),
         *("normalize", "parse_map", "raw_map"),
     ),
     "engine.report": (
@@ -117,11 +117,11 @@ __all__ = [
     "FieldMap",
     "Gap",
     "Limits",
-    "LogSource",
     "Match",
     "MatchFilter",
     "MatchedEvent",
     "Metadata",
+    "NamedLogSource",
     "Origin",
     "Outcome",
     "PathNotFoundError",

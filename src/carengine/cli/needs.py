@@ -120,7 +120,7 @@ def run(settings: NeedsSettings, screen: Screen) -> int:
 
 def _show(found: list[RuleNeeds], settings: NeedsSettings, screen: Screen, *, ran: bool) -> None:
     if settings.format == "json":
-        screen.show(json_document({"rules": [one.as_json() for one in found]}))
+        screen.show_lines(json_document({"rules": [one.as_json() for one in found]}))
         return
     rows = []
     for one in found:

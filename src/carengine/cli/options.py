@@ -20,7 +20,7 @@ from attrs import field, frozen
 
 from ..engine import StreamOptions
 from ..engine.streams import length_of, moment_of
-from ..fieldmap import LogSource, MapChoice
+from ..fieldmap import MapChoice, NamedLogSource
 from ..rule.frontmatter import LEVELS
 from ..tuning import RuleFilter, TimeRange, time_of_option
 from . import UsageError
@@ -99,7 +99,7 @@ def rule_settings(values: argparse.Namespace) -> RuleSettings:
 # Field maps
 
 
-MapNames = tuple[str | LogSource, ...]
+MapNames = tuple[str | NamedLogSource, ...]
 """What ``-m`` and ``--logsource`` gave."""
 
 
@@ -127,7 +127,7 @@ def add_map_option(parser: argparse.ArgumentParser) -> None:
 
 def map_names(values: argparse.Namespace) -> MapNames:
     """The field maps and log sources that the options name. Raises `CarError` (CE407)."""
-    return (*values.mapping, *map(LogSource.parse, values.logsource))
+    return (*values.mapping, *map(NamedLogSource.parse, values.logsource))
 
 
 def map_choice(maps: MapNames) -> MapChoice:

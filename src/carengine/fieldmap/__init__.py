@@ -8,7 +8,7 @@ from .fields import Fields
 from .find import MapChoice, find_maps, installed_maps, maps_for
 from .getters import Get, getter, walker
 from .load import load_map, parse_map
-from .logsource import LogSource
+from .logsource import NamedLogSource
 from .model import (
     CarEvent,
     CarRow,
@@ -36,9 +36,9 @@ __all__ = [
     "FieldMap",
     "Fields",
     "Get",
-    "LogSource",
     "Lowered",
     "MapChoice",
+    "NamedLogSource",
     "entries_of",
     "find_maps",
     "getter",

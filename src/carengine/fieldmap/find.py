@@ -15,14 +15,15 @@ from .. import ir
 from ..datamodel import nearest
 from ..diagnostics import CarError, Diagnostic, Fix, codes
 from .load import load_map
-from .logsource import LogSource
+from .logsource import NamedLogSource
 from .model import FieldMap, useful
 from .raw import RAW, raw_map
 
 _SHIPPED = Path(__file__).parent / "maps"
 _GROUP = "carengine.fieldmaps"
 
-MapChoice = str | Path | FieldMap | LogSource | Iterable["str | Path | FieldMap | LogSource"]
+_Item = str | Path | FieldMap | NamedLogSource
+MapChoice = _Item | Iterable[_Item]
 """What callers may give: a name, a path, a map, the log source that the events are of, or several
 of these."""
 
@@ -71,8 +72,8 @@ def find_maps(choice: MapChoice = "auto") -> tuple[FieldMap, ...]:
 
     ``"auto"`` is all installed maps. A family's name (``sysmon``) is all its shapes, a full name
     (``sysmon.flat``) one. A path to a YAML file or to a folder of them loads those. ``"raw"``
-    reads events by the names of their own fields, and a `LogSource` says what these events are;
-    other maps beside it that have this log source go before it. See `raw_map`.
+    reads events by the names of their own fields, and a `NamedLogSource` says what these events
+    are; other maps beside it that have this log source go before it. See `raw_map`.
 
     Raises `CarError` for an unknown name or a map that is not right.
 
@@ -84,7 +85,7 @@ def find_maps(choice: MapChoice = "auto") -> tuple[FieldMap, ...]:
             return (choice,)
         case Path():
             return _from_path(choice)
-        case LogSource():
+        case NamedLogSource():
             return (raw_map([choice]),)
         case "auto":
             return installed_maps()
@@ -116,9 +117,9 @@ def _is_own(fieldmap: FieldMap) -> bool:
     return all(fieldmap.name != one.name for one in installed_maps())
 
 
-def _several(items: list[str | Path | FieldMap | LogSource]) -> tuple[FieldMap, ...]:
-    sources = [item for item in items if isinstance(item, LogSource)]
-    others = [item for item in items if not isinstance(item, LogSource)]
+def _several(items: list[_Item]) -> tuple[FieldMap, ...]:
+    sources = [item for item in items if isinstance(item, NamedLogSource)]
+    others = [item for item in items if not isinstance(item, NamedLogSource)]
     named = [item for item in others if item != RAW] if sources else others
     made = _distinct(found for item in named for found in find_maps(item))
     if not sources:

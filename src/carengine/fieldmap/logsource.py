@@ -23,6 +23,7 @@ from .model import NativeNames
 
 _ANY = "*"
 _PART = re.compile(r"[\w.+-]{1,128}")
+_ALWAYS = ir.Truth(True)
 _WHERE = re.compile(r"\s+where\s+", re.IGNORECASE)
 
 BY_OWN_NAMES = NativeNames(either=True)
@@ -30,12 +31,12 @@ BY_OWN_NAMES = NativeNames(either=True)
 
 
 @frozen
-class LogSource:
+class NamedLogSource:
     """The log source that events are of. Parts that are not said are empty, all in lower case.
 
     ``name`` is Sigma's category or service. ``when`` says of which events it is true.
 
-    >>> LogSource.parse("AWS/CloudTrail").kinds
+    >>> NamedLogSource.parse("AWS/CloudTrail").kinds
     (EventKind(object='aws', action='cloudtrail'), EventKind(object='*', action='cloudtrail'), \
 EventKind(object='aws', action='*'))
     """
@@ -43,14 +44,14 @@ EventKind(object='aws', action='*'))
     product: str
     name: str
     service: str = ""
-    when: ir.Condition = field(default=ir.Truth(True))
+    when: ir.Condition = _ALWAYS
     text: str = field(default="", eq=False)
 
     @classmethod
-    def parse(cls, text: str, origin: str = "--logsource") -> LogSource:
+    def parse(cls, text: str, origin: str = "--logsource") -> NamedLogSource:
         """The log source that a text names. Raises `CarError` (CE407) where it names none.
 
-        >>> LogSource.parse("webserver").name
+        >>> NamedLogSource.parse("webserver").name
         'webserver'
         """
         parted = _WHERE.split(text.strip(), maxsplit=1)
@@ -63,7 +64,7 @@ EventKind(object='aws', action='*'))
         product = parts[0] if len(parts) > 1 else _ANY
         name = parts[1] if len(parts) > 1 else parts[0]
         service = parts[2] if len(parts) == 3 else ""
-        when = _condition(parted[1], origin) if len(parted) > 1 else ir.Truth(True)
+        when = _condition(parted[1], origin) if len(parted) > 1 else _ALWAYS
         return cls(product, name, service, when, text.strip())
 
     def __str__(self) -> str:

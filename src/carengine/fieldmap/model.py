@@ -22,7 +22,7 @@ event exactly when the condition holds of the CAR event that it normalises to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -90,9 +90,8 @@ class NativeNames:
             below = ir.Constant(".".join(path[star + 1 :]))
             return ir.Call("within", (evolve(self, empty=())._found(path[:star]), below))
         if self.either and len(path) > 1:
-            return ir.Call(
-                "first", tuple(evolve(self, either=False)._found(way) for way in _spellings(path))
-            )
+            plain = evolve(self, either=False)
+            return first_of([plain._found(way) for way in _spellings(path)])
         if self.whole is None:
             return ir.Raw((".".join(path),) if self.dotted else path, self.empty)
         found = self.whole
@@ -171,6 +170,20 @@ _MOST_PARTS = 4
 # What is shown of an event by its own names.
 _MOST_LEAVES = 1024
 _LEAF_DEPTH = 16
+
+
+def first_of(values: Sequence[ir.Value]) -> ir.Value:
+    """The first of any number of values that is not null.
+
+    >>> first_of([ir.Raw(("a",)), ir.Raw(("b",))]).name
+    'first'
+    """
+    most = functions.FUNCTIONS["first"].most
+    if len(values) == 1:
+        return values[0]
+    if len(values) <= most:
+        return ir.Call("first", tuple(values))
+    return ir.Call("first", (*values[: most - 1], first_of(values[most - 1 :])))
 
 
 def _spellings(path: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:

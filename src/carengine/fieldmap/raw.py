@@ -23,8 +23,8 @@ from attrs import evolve
 
 from .. import ir
 from .load import load_map
-from .logsource import BY_OWN_NAMES, LogSource
-from .model import Entry, FieldMap
+from .logsource import BY_OWN_NAMES, NamedLogSource
+from .model import Entry, FieldMap, first_of
 
 RAW = "raw"
 """What ``-m`` takes for it."""
@@ -56,7 +56,7 @@ _TIMES = (
 
 
 def raw_map(
-    logsources: Iterable[str | LogSource] | None = None,
+    logsources: Iterable[str | NamedLogSource] | None = None,
     *,
     beside: Sequence[FieldMap] = (),
     car: bool | None = None,
@@ -77,7 +77,7 @@ def raw_map(
     (True, False)
     """
     given = [
-        one if isinstance(one, LogSource) else LogSource.parse(one, "logsources")
+        one if isinstance(one, NamedLogSource) else NamedLogSource.parse(one, "logsources")
         for one in logsources or ()
     ]
     entries = _entries(given, beside) if given else (_entry(_EVENT, (), ir.Truth(True)),)
@@ -98,7 +98,7 @@ def _car_entries() -> tuple[Entry, ...]:
     return car.entries
 
 
-def _entries(given: list[LogSource], beside: Sequence[FieldMap]) -> tuple[Entry, ...]:
+def _entries(given: list[NamedLogSource], beside: Sequence[FieldMap]) -> tuple[Entry, ...]:
     """An entry for the log sources that say the same of when: a rule for two of them looks at an
     event once."""
     groups: dict[tuple[ir.Condition, str], dict[ir.EventKind, None]] = {}
@@ -123,8 +123,7 @@ def _entry(
 ) -> Entry:
     names: dict[str, ir.Value] = {ir.SERVICE: ir.Constant(service)} if service else {}
     native = evolve(BY_OWN_NAMES, names=names)
-    times = tuple(native.placed(tuple(name.split("."))) for name in _TIMES)
-    time = {"time": ir.Call("first", times)}
+    time = {"time": first_of([native.placed(tuple(name.split("."))) for name in _TIMES])}
     return Entry(kind, when, time, None, native, also, any_source=kind == _EVENT)
 
 
