@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from carengine import Engine, parse_rule, read_events
+from carengine import Engine, Origin, ir, parse_rule, read_events
+from carengine.cli import main
 from carengine.eventxml import event_of_xml
 from carengine.fieldmap import find_maps, normalize, unwrap
 from evtx_writer import evtx_of
@@ -546,15 +548,59 @@ def test_events_without_fields_are_counted() -> None:
         {"Channel": "x", "EventID": 1},
     ):
         session.feed(event)
-    assert session.stats.without_fields == {"windows.evtx": 2}
+    created = ir.EventKind("windows", "process_creation")
+    assert session.stats.without_fields == {("windows.evtx", created, ""): 2}
     lines = engine.session()
     for _ in range(300):
         lines.feed_line(json.dumps(lost).encode())
-    assert lines.stats.without_fields == {"windows.evtx": 300}
+    assert lines.stats.without_fields == {("windows.evtx", created, ""): 300}
     assert engine.session().stats.without_fields == {}
     rule = parse_rule('p = search Process:Create where command_line = "*x*"\noutput p\n', "r.car")
     car = Engine([rule])
     session = car.session()
     for event in (lost, told, lost):
         session.feed(event)
-    assert session.stats.without_fields == {"sysmon.evtx": 2}
+    kind = ir.EventKind("process", "create")
+    assert session.stats.without_fields == {("sysmon.evtx", kind, ""): 2}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_account_names_them(
+    jobs: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By map, kind and file: some in the last line, all of them in the account."""
+    names = [f"{letter}.jsonl" for letter in "abcd"]
+    for number, name in enumerate(names, 1):
+        lost = {"Event": _evtx(SYSMON, 1, {"Somewhere": {"else": name}})}
+        (tmp_path / name).write_text(f"{json.dumps(lost)}\n" * number)
+    rule = tmp_path / "r.car"
+    rule.write_text('p = search Process:Create where command_line = "*x*"\noutput p\n')
+    account = tmp_path / "account.json"
+    paths = [str(tmp_path / name) for name in names]
+    options = ["--account", str(account), "--jobs", str(jobs)]
+    assert main(["hunt", "-r", str(rule), *options, *paths]) in (0, 4)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert f"(10 of them without fields: 4 process/create of sysmon.evtx in {paths[3]}, 3 " in last
+    assert "1 more)" in last
+    assert json.loads(account.read_text())["records"]["without_fields"] == [
+        {
+            "map": "sysmon.evtx",
+            "object": "process",
+            "action": "create",
+            "source": path,
+            "events": number,
+        }
+        for number, path in enumerate(paths, 1)
+    ]
+
+
+def test_a_saved_session_keeps_them(tmp_path: Path) -> None:
+    rule = parse_rule('p = search Process:Create where command_line = "*x*"\noutput p\n', "r.car")
+    engine = Engine([rule])
+    session = engine.session()
+    lost = {"Event": _evtx(SYSMON, 1, {"Somewhere": {"else": "x"}})}
+    session.feed(lost, Origin("a.evtx", 1))
+    session.save(tmp_path / "state")
+    again = engine.load_session(tmp_path / "state")
+    again.feed(lost, Origin("a.evtx", 2))
+    assert list(again.stats.without_fields.values()) == [2]

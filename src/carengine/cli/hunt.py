@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 
 from .. import gc_control
 from ..diagnostics import counted
-from ..engine import Engine, Match, Session, StreamOptions
+from ..engine import Engine, Match, Session, SessionStats, StreamOptions
 from ..engine.report import (
     FieldCoverage,
     Outcome,
@@ -87,6 +87,7 @@ more than half of the rules cannot run on this data, 70 a process of the run was
 Of several, 130 comes first, then 70, 2, 3, 4, 1.
 """
 _IDS = 12
+_PLACES = 3
 
 
 @frozen
@@ -402,8 +403,7 @@ def _account(
         pairs = "; ".join(" and ".join(names) for names, _ in stats.claimants.most_common(3))
         parts[0] += f" ({stats.claimed_twice:,} recognised by two maps: {pairs})"
     if stats.without_fields:
-        by_map = ", ".join(f"{name} {n:,}" for name, n in sorted(stats.without_fields.items()))
-        parts[0] += f" ({stats.without_fields.total():,} of them without fields: {by_map})"
+        parts[0] += f" ({_without_fields(stats)})"
     stuck = sum(not one.outcome.runnable for one in became)
     told = [f"{counted(len(rules), 'rule')} loaded", f"{len(rules.refused):,} refused"]
     told += [f"{number:,} {reason}" for reason, number in sorted(left_out.items())]
@@ -416,6 +416,21 @@ def _account(
     parts.append(f"{counted(total, 'match', 'matches')}{': ' if hits else ''}{by_rule}")
     parts += tuned.parts()
     return "; ".join(parts)
+
+
+def _without_fields(stats: SessionStats) -> str:
+    """The recognised events without fields: how many, of which kind, where."""
+    places = sorted(
+        stats.without_fields.items(), key=lambda item: (-item[1], item[0][0], *map(str, item[0]))
+    )
+    shown = [
+        f"{number:,} {kind} of {name}" + (f" in {source}" if source else "")
+        for (name, kind, source), number in places[:_PLACES]
+    ]
+    if len(places) > _PLACES:
+        rest = sum(number for _, number in places[_PLACES:])
+        shown.append(f"{rest:,} more")
+    return f"{stats.without_fields.total():,} of them without fields: {', '.join(shown)}"
 
 
 def _write_account(
@@ -441,6 +456,18 @@ def _write_account(
                 {"map": name, "object": kind.object, "action": kind.action, "events": number}
                 for (name, kind), number in sorted(
                     stats.kinds.items(), key=lambda item: (item[0][0], str(item[0][1]))
+                )
+            ],
+            "without_fields": [
+                {
+                    "map": name,
+                    "object": kind.object,
+                    "action": kind.action,
+                    "source": source,
+                    "events": number,
+                }
+                for (name, kind, source), number in sorted(
+                    stats.without_fields.items(), key=lambda item: tuple(map(str, item[0]))
                 )
             ],
         },

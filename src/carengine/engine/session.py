@@ -152,7 +152,7 @@ class Session:
         inner = unwrap(event)
         leaf = self.engine.leaf(inner)
         self.stats.met(leaf)
-        self.stats.note_fields(leaf, inner)
+        self.stats.note_fields(leaf, inner, "" if origin is None else origin.source)
         self.latest = classified = leaf.target
         assert classified is not None
         passed: list[Passed] = []

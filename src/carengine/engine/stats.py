@@ -23,6 +23,10 @@ from .saved_session import kinds_as_data, kinds_from_data
 _MOST_COUNTS = 1_000
 
 
+WithoutFields = tuple[str, ir.EventKind, str]
+"""Where events without fields are: the name of the map, the kind, the source of evidence."""
+
+
 @define(eq=False)
 class _Sums:
     """The counts that are summed up."""
@@ -67,10 +71,12 @@ class SessionStats:
     counts events that two maps claim, ``claimants`` by the names of these maps. ``matches`` counts
     by rule id.
 
-    ``without_fields`` counts, by field map, recognised events that are of a CAR kind or a category of Sigma's and
-    have no field of it but when and where they were: most likely a tool wrote them in a way that the map
-    does not know. They are counted where an event is decoded whole; lines of such events are, once
-    one was met, but for what the prefilter has learned before.
+    ``without_fields`` counts, by field map, kind and source of evidence, recognised events that are
+    of a CAR kind or a category of Sigma's and have no field of it but when and where they were:
+    most likely a tool wrote them in a way that the map does not know. They are counted where an
+    event is decoded whole; lines of such events are, once one was met, but for what the prefilter
+    has learned before. The source is empty where it is not known, and of more than 1,000
+    combinations.
 
     ``late`` counts events that a join or a group wanted and that came later than allowed: they took
     no part in it; ``late_by`` is by how much at most, in microseconds. ``untimed`` counts those
@@ -91,7 +97,7 @@ class SessionStats:
         """How many events of late came to which leaf of the engine's tree."""
         self._sums = _Sums()
         self.matches: Counter[str] = Counter()
-        self.without_fields: Counter[str] = Counter()
+        self.without_fields: Counter[WithoutFields] = Counter()
         self.leaves_without_fields: set[Leaf[Classified]] = set()
         """Where such events came to: lines there are decoded whole."""
         self.late = 0
@@ -112,18 +118,23 @@ class SessionStats:
             recent.clear()
         recent[leaf] = times
 
-    def note_fields(self, leaf: Leaf[Classified], event: Mapping[str, Any]) -> None:
+    def note_fields(
+        self, leaf: Leaf[Classified], event: Mapping[str, Any], source: str = ""
+    ) -> None:
         """Count an (unwrapped) event of a leaf that has no fields."""
         assert leaf.target is not None
-        empty = ""
+        empty: tuple[str, ir.EventKind] | None = None
         for one in leaf.target.classes:
             says = one.entry.reader.says_something(event)
             if says:
                 return
             if says is False:
-                empty = empty or one.fieldmap.name
+                empty = empty or (one.fieldmap.name, one.entry.kind)
         if empty:
-            self.without_fields[empty] += 1
+            key = (*empty, source)
+            if key not in self.without_fields and len(self.without_fields) >= _MOST_COUNTS:
+                key = (*empty, "")
+            self.without_fields[key] += 1
             if len(self.leaves_without_fields) < _MOST_COUNTS:
                 self.leaves_without_fields.add(leaf)
 
@@ -197,7 +208,10 @@ class SessionStats:
             "claimed_twice": sums.claimed_twice,
             "recognised": sums.recognised,
             "matches": self.matches,
-            "without_fields": self.without_fields,
+            "without_fields": [
+                [name, kind.object, kind.action, source, number]
+                for (name, kind, source), number in self.without_fields.items()
+            ],
             "late": self.late,
             "late_by": self.late_by,
             "untimed": self.untimed,
@@ -220,7 +234,7 @@ class SessionStats:
         )
         self.matches = Counter(data["matches"])
         # A state that was saved before these were counted has none.
-        self.without_fields = Counter(data.get("without_fields", {}))
+        self.without_fields = _without_fields(data.get("without_fields", ()))
         self.late, self.late_by = int(data["late"]), int(data["late_by"])
         self.untimed = int(data["untimed"])
         self.late_origins = list(data["late_origins"])
@@ -236,7 +250,11 @@ class SessionStats:
         sums.claimants.update({tuple(names): number for names, number in data["claimants"]})
         sums.kinds.update(kinds_from_data(data["kinds"]))
         self.matches.update(data["matches"])
-        self.without_fields.update(data["without_fields"])
+        self.without_fields.update(_without_fields(data["without_fields"]))
+
+
+def _without_fields(data: Any) -> Counter[WithoutFields]:
+    return Counter({(name, ir.EventKind(o, a), source): n for name, o, a, source, n in data})
 
 
 def difference(
@@ -255,7 +273,8 @@ def difference(
     now = after.as_data()
     plain = {
         **{name: now[name] for name in ("events", "unrecognised", "claimed_twice")},
-        **{name: dict(now[name]) for name in ("recognised", "matches", "without_fields")},
+        **{name: dict(now[name]) for name in ("recognised", "matches")},
+        "without_fields": {tuple(key): number for *key, number in now["without_fields"]},
         "claimants": {tuple(names): number for names, number in now["claimants"]},
         "kinds": {tuple(key): number for *key, number in now["kinds"]},
     }
@@ -271,7 +290,8 @@ def difference(
     more_counts["claimants"] = [
         [list(names), number] for names, number in more_counts["claimants"].items()
     ]
-    more_counts["kinds"] = [[*key, number] for key, number in more_counts["kinds"].items()]
+    for name in ("kinds", "without_fields"):
+        more_counts[name] = [[*key, number] for key, number in more_counts[name].items()]
     return more_counts, plain
 
 
