@@ -415,6 +415,13 @@ JOIN_CEILING = _warning(
     A join may try 500,000 pairs at once and 100 more with each event; of what is beyond that the latest events are tried and
     the others left out. Matches may be lost. Require more to be equal, or less time between the events.""",
 )
+TWO_CLOCKS = _warning(
+    "CE551",
+    "events with two clocks hours apart",
+    """Events have two times, and these are hours apart: one is local time, or somebody replayed a recording. The message names
+    the field that is used. Events that have only the other time are hours away from these, so that joins, groups and baselines do not
+    bring them together. Ship events with one clock, or convert the other time before.""",
+)
 
 # 6xx: repairs of the lenient reading, and its reasons for refusing
 

@@ -152,7 +152,9 @@ class Session:
         inner = unwrap(event)
         leaf = self.engine.leaf(inner)
         self.stats.met(leaf)
-        self.stats.note_fields(leaf, inner, "" if origin is None else origin.source)
+        source = "" if origin is None else origin.source
+        self.stats.note_fields(leaf, inner, source)
+        self.stats.note_clocks(leaf, inner, source)
         self.latest = classified = leaf.target
         assert classified is not None
         passed: list[Passed] = []
@@ -378,7 +380,8 @@ class Session:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """What there is to say of events that could not take part as they should (CE540 to CE542),
+        """What there is to say of events that could not take part as they should (CE540 to CE542, CE549,
+        CE551),
         and of matches that `close` decided and nobody got (CE548)."""
         stats = self.stats
         diagnostics = stats.of_times()

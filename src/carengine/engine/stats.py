@@ -16,6 +16,7 @@ from .. import ir
 from ..diagnostics import Code, Diagnostic, codes, counted
 from ..ir_text import value_text
 from .classes import Classified
+from .clocks import Clocks, since
 from .matcher import Leaf
 from .saved_session import kinds_as_data, kinds_from_data
 
@@ -100,6 +101,8 @@ class SessionStats:
         self.without_fields: Counter[WithoutFields] = Counter()
         self.leaves_without_fields: set[Leaf[Classified]] = set()
         """Where such events came to: lines there are decoded whole."""
+        self.clocks = Clocks()
+        """How far the times of an event are apart that has several."""
         self.late = 0
         self.late_by = 0
         self.untimed = 0
@@ -138,8 +141,21 @@ class SessionStats:
             if len(self.leaves_without_fields) < _MOST_COUNTS:
                 self.leaves_without_fields.add(leaf)
 
+    def note_clocks(
+        self, leaf: Leaf[Classified], event: Mapping[str, Any], source: str = ""
+    ) -> None:
+        """Look at the times of an (unwrapped) event, if it is one of those that are looked at."""
+        assert leaf.target is not None
+        if not leaf.target.classes or not self.clocks.wants(id(leaf), source):
+            return
+        for one in leaf.target.classes:
+            if clocks := one.entry.reader.clocks(event):
+                self.clocks.note(source, clocks)
+                return
+
     def of_times(self) -> list[Diagnostic]:
-        """What there is to say of events that came too late, or without a time (CE540, CE541)."""
+        """What there is to say of events that came too late, or without a time, or with two (CE540,
+        CE541, CE551)."""
         diagnostics: list[Diagnostic] = []
         if self.late:
             message = (
@@ -155,7 +171,7 @@ class SessionStats:
             diagnostics.append(
                 _about(codes.UNTIMED_EVENTS, message, self.untimed_origins, self.untimed)
             )
-        return diagnostics
+        return diagnostics + self.clocks.diagnostics()
 
     def _summed(self) -> _Sums:
         sums = self._sums.copy()
@@ -212,6 +228,7 @@ class SessionStats:
                 [name, kind.object, kind.action, source, number]
                 for (name, kind, source), number in self.without_fields.items()
             ],
+            "clocks": self.clocks.as_data(),
             "late": self.late,
             "late_by": self.late_by,
             "untimed": self.untimed,
@@ -235,6 +252,8 @@ class SessionStats:
         self.matches = Counter(data["matches"])
         # A state that was saved before these were counted has none.
         self.without_fields = _without_fields(data.get("without_fields", ()))
+        self.clocks = Clocks()
+        self.clocks.add(data.get("clocks", ()))
         self.late, self.late_by = int(data["late"]), int(data["late_by"])
         self.untimed = int(data["untimed"])
         self.late_origins = list(data["late_origins"])
@@ -251,6 +270,7 @@ class SessionStats:
         sums.kinds.update(kinds_from_data(data["kinds"]))
         self.matches.update(data["matches"])
         self.without_fields.update(_without_fields(data["without_fields"]))
+        self.clocks.add(data["clocks"])
 
 
 def _without_fields(data: Any) -> Counter[WithoutFields]:
@@ -278,6 +298,7 @@ def difference(
         "claimants": {tuple(names): number for names, number in now["claimants"]},
         "kinds": {tuple(key): number for *key, number in now["kinds"]},
     }
+    more_clocks = since(now["clocks"], before.get("clocks_known", {}))
     more_counts: dict[str, Any] = {}
     for name, value in plain.items():
         if isinstance(value, dict):
@@ -292,7 +313,13 @@ def difference(
     ]
     for name in ("kinds", "without_fields"):
         more_counts[name] = [[*key, number] for key, number in more_counts[name].items()]
+    more_counts["clocks"] = more_clocks
+    plain["clocks_known"] = {tuple(key): numbers[:2] for *key, numbers in _keyed(now["clocks"])}
     return more_counts, plain
+
+
+def _keyed(clocks: list[list[Any]]) -> list[tuple[Any, ...]]:
+    return [(*row[:3], row[3:]) for row in clocks]
 
 
 def _length(microseconds: int) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, M
 from typing import TYPE_CHECKING, Any
 
 from .. import ir
+from ..evaluate import as_time
 from ..functions import FUNCTIONS
 from ..values import elements, is_null, text_of
 from .getters import Get, getter, walker
@@ -36,7 +37,7 @@ class Reader:
     asked for. What comes out is what `evaluate.value_of` says, without what is null.
     """
 
-    __slots__ = ("_all", "_native", "_natives", "_own", "_telling", "getters", "time")
+    __slots__ = ("_all", "_clocks", "_native", "_natives", "_own", "_telling", "getters", "time")
 
     def __init__(
         self, own: Mapping[str, ir.Value], native: NativeNames | None, time: ir.Value | None
@@ -50,8 +51,19 @@ class Reader:
         self._telling: tuple[Get, ...] | None = None
         # Made when all fields are first asked for: most log sources of a map never show an event.
         self._natives: _Natives | None = None
+        self._clocks = _clocks(time)
         self.time = _clock(time)
         """The event time of an (unwrapped) event in microseconds, or None."""
+
+    def clocks(self, event: Mapping[str, Any]) -> list[tuple[str, int]]:
+        """The times that an (unwrapped) event has, each with the field that it is from: the event
+        time, then those that would be if it were not there. Empty where there can be only one."""
+        found = []
+        for name, get in self._clocks:
+            time = as_time(get(event))
+            if isinstance(time, int):
+                found.append((name, time))
+        return found
 
     def fields(self, event: Mapping[str, Any]) -> Fields:
         """The fields of an (unwrapped) event, as a mapping that reads them when they are asked
@@ -232,6 +244,35 @@ def _clock(value: ir.Value | None) -> Callable[[Mapping[str, Any]], int | None]:
         return found if isinstance(found, int) else None
 
     return time
+
+
+def _clocks(value: ir.Value | None) -> tuple[tuple[str, Get], ...]:
+    """What reads the times among which the event time is chosen, each with the name of its
+    field."""
+    values = list(_alternatives(value))
+    named = [(name, one) for one in values if (name := _field_of(one))]
+    return tuple((name, getter(one)) for name, one in named) if len(named) > 1 else ()
+
+
+def _alternatives(value: ir.Value | None) -> Iterator[ir.Value]:
+    match value:
+        case None:
+            return
+        case ir.Call("first", arguments):
+            for argument in arguments:
+                yield from _alternatives(argument)
+        case _:
+            yield value
+
+
+def _field_of(value: ir.Value) -> str:
+    match value:
+        case ir.Raw(path):
+            return ".".join(part for part in path if part != "#attributes")
+        case ir.Call(_, arguments):
+            return next(filter(None, map(_field_of, arguments)), "")
+        case _:
+            return ""
 
 
 class Fields(Mapping[str, Any]):
