@@ -16,10 +16,14 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from carengine import Engine, parse_rule, read_events
 from carengine.cli import main, status
-from carengine.engine.streams import join
+from carengine.engine import interpret_streams
+from carengine.engine.streams import StreamOptions, join
+from carengine.fieldmap import installed_maps
 from carengine.filewrite import replacing
 from carengine.jsontext import DEPTH
 from carengine.readers import reading as reading_module
@@ -350,19 +354,92 @@ def test_following_to_the_end_says_what_was_not_read(tmp_path: Path, content: st
 # Joins
 
 
-def test_a_join_has_a_ceiling_on_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    def matches(number: int) -> tuple[int, list[str]]:
-        session = Engine([parse_rule(JOIN)], "car").session()
-        found = 0
-        for pid in range(number):
-            time = 1714557600 + pid
-            found += len(session.feed({**EVENT, "command_line": "x", "pid": pid, "time": time}))
-        found += len(session.flush())
-        return found, [item.code.id for item in session.diagnostics]
+def joined(rule: str, number: int, **values: Any) -> tuple[int, list[Any]]:
+    """How many matches a rule has for so many events, whose pid counts up, and what is said."""
+    session = Engine([parse_rule(rule, "cut.car")], "car").session()
+    found = 0
+    for pid in range(number):
+        event = {**EVENT, "command_line": "x", "pid": pid, "time": 1714557600 + pid, **values}
+        found += len(session.feed(event))
+    found += len(session.flush())
+    return found, list(session.diagnostics)
 
+
+@pytest.mark.parametrize("rule", [JOIN, JOIN.replace("a.pid < b.pid", "a.exe == b.exe")])
+def test_a_join_has_a_ceiling_on_its_work(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
     monkeypatch.setattr(join, "_MOST_PAIRS", 2_000)
     monkeypatch.setattr(join, "_PAIRS_PER_ROW", 10)
-    assert matches(40) == (40 * 39 // 2, [])
-    number, said = matches(400)
+    both = 1 if rule is JOIN else 2
+    assert joined(rule, 30) == (30 * 29 // 2 * both + (30 if both == 2 else 0), [])
+    number, said = joined(rule, 400)
     assert 0 < number < 2_000 + 800 * 10
-    assert said == ["CE549"]
+    assert [item.code.id for item in said] == ["CE549"]
+    assert "cut: the join of a, b" in said[0].notes[0]
+
+
+def test_a_join_has_a_ceiling_on_what_it_gives_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(join, "_MOST_JOINED", 1_000)
+    monkeypatch.setattr(join, "_JOINED_PER_ROW", 5)
+    assert joined(JOIN, 40) == (40 * 39 // 2, [])
+    number, said = joined(JOIN, 400)
+    assert 1_000 < number <= 1_000 + 800 * 5
+    assert [item.code.id for item in said] == ["CE549"]
+    assert "had been given out" in said[0].notes[0]
+
+
+@pytest.mark.parametrize("condition", ["a.pid > b.ppid", "a.exe != b.exe", "b.ppid >= a.pid"])
+def test_an_inequality_is_looked_up(monkeypatch: pytest.MonkeyPatch, condition: str) -> None:
+    """Where few pairs match, few are tried: a low ceiling is not reached."""
+    monkeypatch.setattr(join, "_MOST_PAIRS", 4_000)
+    monkeypatch.setattr(join, "_PAIRS_PER_ROW", 0)
+    rule = JOIN.replace("a.pid < b.pid", condition)
+    wrong = {"pid": 5, "ppid": 5 if ">" in condition and "=" not in condition else 4}
+    assert joined(rule, 1_000, **wrong) == (0, [])
+
+
+VALUES: st.SearchStrategy[Any] = st.one_of(
+    st.integers(-3, 3),
+    st.sampled_from(["1", "2", "0x2", "a", "A", "b", "", None, 1.5, True, {}, {"x": 1}, "1.0"]),
+    st.lists(st.sampled_from([None, 0, 2, "a", "b", "3", {}]), max_size=3),
+)
+CONDITIONS = [
+    f"{left} {sign} {right}"
+    for left, right in (("a.pid", "b.ppid"), ("a.exe", "b.command_line"), ("b.ppid", "a.pid"))
+    for sign in ("<", "<=", ">", ">=", "!=")
+]
+
+
+@settings(max_examples=int(os.environ.get("CARENGINE_FUZZ") or 80), deadline=None)
+@given(
+    st.lists(st.sampled_from(CONDITIONS), min_size=1, max_size=2),
+    st.booleans(),
+    st.lists(st.tuples(VALUES, VALUES, VALUES, VALUES, st.integers(0, 30)), max_size=14),
+)
+def test_looked_up_inequalities_give_what_the_reference_gives(
+    conditions: list[str], third: bool, found: list[tuple[Any, ...]]
+) -> None:
+    timed = "a.time < b.time and b.time < a.time + 20 seconds"
+    names = ("a", "b", "c") if third else ("a", "b")
+    parts = [*conditions, timed, *(["c.pid > a.ppid", "c.exe != b.exe"] if third else [])]
+    rule = parse_rule(
+        "".join(f"{name} = search Process:Create\n" for name in names)
+        + f"j = join ({', '.join(names)}) where {' and '.join(parts)}\noutput j\n"
+    )
+    events = [
+        {"object": "process", "action": "create", "user": "u", "n": n, "pid": pid, "ppid": ppid,
+         "exe": exe, "command_line": line, "time": 1714557600 + time}
+        for n, (pid, ppid, exe, line, time) in enumerate(found)
+    ]  # fmt: skip
+    engine = Engine([rule], "car")
+    options = StreamOptions()
+    expected = interpret_streams([rule], events, installed_maps(), horizon=options.horizon_us)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(join, "_FEW_ROWS", 0)
+        session = engine.session(options)
+        got = [match for event in events for match in session.feed(event)]
+        got += session.flush()
+    told, wanted = (
+        sorted(repr([(e.stream, e.event["n"]) for e in match.events]) for match in matches)
+        for matches in (got, expected)
+    )
+    assert told == wanted

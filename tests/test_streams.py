@@ -6,13 +6,15 @@ import json
 import os
 import random
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from carengine.engine import Engine, Match, interpret_streams
-from carengine.engine.streams import StreamOptions
+from carengine.engine.streams import StreamOptions, join
 from carengine.fieldmap import find_maps
 from carengine.loading import parse_rule
 from carengine.rule import Rule
@@ -22,6 +24,14 @@ from streams import SECOND, events, programs, stream_options
 # `make soak` looks at many more, and at others each time.
 EXAMPLES = int(os.environ.get("CARENGINE_FUZZ") or 120)
 MAPS = find_maps("car")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_stretches() -> Iterator[None]:
+    """Joins look inequalities up among few rows too, as they do among many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(join, "_FEW_ROWS", 2)
+        yield
 
 
 def canonical(match: Match) -> tuple[Any, ...]:

@@ -51,7 +51,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 _MOST_ITEMS = 1_000_000
-_MOST_CONTAINERS = 1_000_000
+_MOST_CONTAINERS = 200_000
 # More than a record of the largest size that readers take has.
 _MOST_VALUES = 20_000_000
 # Above so many values their texts are measured too: one text may be there in many places.

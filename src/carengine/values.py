@@ -362,7 +362,7 @@ def _by_kind(values: tuple[Any, ...], type_: Type) -> dict[type | None, list[Any
     reading."""
     found: dict[type | None, list[Any]] = {}
     for value in values:
-        key = _order_key(value, type_)
+        key = order_key(value, type_)
         kind = None if key is None else str if isinstance(key, str) else int
         found.setdefault(kind, []).append(key)
     return found
@@ -374,15 +374,19 @@ def _compare_one(left: Any, relation: Relation, right: Any, type_: Type) -> bool
     if relation is Relation.EQUAL:
         a, b = key_of(left, type_), key_of(right, type_)
         return a is not None and b is not None and bool(a == b)
-    a, b = _order_key(left, type_), _order_key(right, type_)
+    a, b = order_key(left, type_), order_key(right, type_)
     if a is None or b is None or isinstance(a, str) is not isinstance(b, str):
         return None
     return _in_order(a, relation, b)
 
 
-def _order_key(value: Any, type_: Type) -> int | float | str | None:
+def order_key(value: Any, type_: Type) -> int | float | str | None:
     """What is compared of a value in an order: its number, or where any text will do its folded
-    text."""
+    text; None where it has no reading.
+
+    >>> order_key("0x1F", Type.INTEGER), order_key("B", Type.TEXT), order_key("x", Type.NUMBER)
+    (31, 'b', None)
+    """
     if not isinstance(value, _SCALAR):
         return None
     number = number_of(value, hexadecimal=type_ is Type.INTEGER)

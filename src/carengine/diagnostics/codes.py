@@ -410,10 +410,11 @@ UNCLAIMED_MATCHES = _warning(
 )
 JOIN_CEILING = _warning(
     "CE549",
-    "join that tries too many pairs",
+    "join with too many pairs",
     """So many events have what a join requires to be equal that trying all of them with each other would take hours.
-    A join may try 500,000 pairs at once and 100 more with each event; of what is beyond that the latest events are tried and
-    the others left out. Matches may be lost. Require more to be equal, or less time between the events.""",
+    A join may try 500,000 pairs at once and 100 more with each event; of what is beyond that the latest events are
+    tried and the others left out. It may give out 200,000 joined events at once and 20 more with each event. Matches
+    may be lost; the notes name the rules. Require more to be equal, or less time between the events.""",
 )
 TWO_CLOCKS = _warning(
     "CE551",

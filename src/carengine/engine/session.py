@@ -34,6 +34,7 @@ from .prefilter import Prefilter
 from .saved_session import FORMAT, RowDecoder, RowEncoder, read_state, refused, write_state
 from .stats import SessionStats
 from .streams import Feeding, Flow, StreamOptions
+from .streams.join import JoinNode
 from .streams.rows import Occurrence, in_order, match_of_row
 from .targets import Passed, distinct, match_of_passed
 
@@ -396,16 +397,8 @@ class Session:
         if flow is not None and flow.forced and stats.late:
             note = "memory was full before the end, so that the clock had to move on"
             diagnostics[0] = evolve(diagnostics[0], notes=(*diagnostics[0].notes, note))
-        if flow is not None and (untried := flow.memory.untried):
-            message = (
-                f"joins had too much to try: {counted(untried.total(), 'pair')} of events with equal "
-                "keys left out, and matches with them lost"
-            )
-            notes = [f"{counted(n, 'pair')} in the join of {names}" for names, n in untried.items()]
-            notes.append(
-                "ask for more that the events must have in common, or for less time between them"
-            )
-            diagnostics.append(Diagnostic(codes.JOIN_CEILING, message, notes=tuple(notes)))
+        if flow is not None and (cut := flow.cut_joins()):
+            diagnostics.append(_of_cut_joins(cut))
         if self._unclaimed:
             diagnostics.append(self._of_unclaimed())
         return tuple(diagnostics)
@@ -464,3 +457,23 @@ def load_session(engine: Engine, path: str | Path, options: StreamOptions | None
 def _name(origins: list[str], origin: Origin | None) -> None:
     if origin is not None and len(origins) < _NAMED:
         origins.append(f"{origin.source}:{origin.record}")
+
+
+def _of_cut_joins(joins: Sequence[tuple[Sequence[str], JoinNode]]) -> Diagnostic:
+    left_out = sum(node.untried + node.withheld for _, node in joins)
+    message = (
+        f"joins reached their ceiling: {counted(left_out, 'pair')} of events with equal keys "
+        "left out, and matches with them lost"
+    )
+    notes = []
+    for rules, node in joins:
+        parts = []
+        if node.untried:
+            parts.append(f"{counted(node.untried, 'pair')} not tried")
+        if node.withheld:
+            parts.append(
+                f"{counted(node.withheld, 'pair')} left out after so many matches had been given out"
+            )
+        notes.append(f"{', '.join(rules)}: the join of {node.names}: {' and '.join(parts)}")
+    notes.append("ask for more that the events must have in common, or for less time between them")
+    return Diagnostic(codes.JOIN_CEILING, message, notes=tuple(notes))

@@ -481,6 +481,14 @@ class Flow:
         node = self.nodes[number]
         return f"{node.name} of {', '.join(self.rules_of(node))}"
 
+    def cut_joins(self) -> list[tuple[list[str], JoinNode]]:
+        """The joins that have reached a ceiling, each with the ids of the rules it works for."""
+        return [
+            (self.rules_of(node), node)
+            for node in self.nodes
+            if isinstance(node, JoinNode) and (node.untried or node.withheld)
+        ]
+
     def rules_of(self, node: Node) -> list[str]:
         """The ids of the rules that a node works for."""
         rules: dict[str, None] = {}

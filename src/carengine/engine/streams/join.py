@@ -9,6 +9,11 @@ stretch of time that the distances between branches (``bounds``) leave open::
     a new row of c:  b's bucket [pid = c.ppid], c.time - … to c.time
                   →  a's bucket [pid = b.ppid], …
 
+Where the condition also orders two values (``a.pid < b.ppid``, or ``!=``), and the stretch is long,
+the bucket keeps its rows by that value too (`orders`), and the shorter of the stretches is walked.
+What is left has a ceiling: so many pairs are tried and so many rows given out for each row that
+comes. Without it, rows with one key would cost time that grows with their square.
+
 What is found is held to the condition, as the reference would; where the look-up itself was exact,
 to what the look-up does not know of. A row goes when every partner that may still come would be too
 late for it. The order of arrival makes no difference: a combination is found when its last row
@@ -19,7 +24,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -31,6 +36,7 @@ from ...values import elements, key_of
 from .bounds import UNTIMED, Limits, conjuncts, inside, is_distance, limits
 from .memory import Bucket, Memory
 from .node import Around, Node, Restore, Store
+from .orders import Inequality, Order, Wanted, inequality, order_getter
 from .relational import branch_of
 from .rows import EventRow, JoinRow, Row
 
@@ -38,6 +44,11 @@ _SWEEP = 512
 # How many pairs of rows a join may try at once, and how many more with each row that comes.
 _MOST_PAIRS = 500_000
 _PAIRS_PER_ROW = 100
+# How many joined rows it may give out at once, and how many more with each row that comes.
+_MOST_JOINED = 200_000
+_JOINED_PER_ROW = 20
+# A stretch of so few rows is walked as it is.
+_FEW_ROWS = 32
 
 Keyed = tuple[Row, tuple[Any, ...], bool]
 """A row, the keys of its values, one for each value of its branch that a condition compares, and
@@ -66,13 +77,15 @@ class _Equality:
 class _Bucket:
     """The rows of one branch with one key, by time."""
 
-    __slots__ = ("_index", "_memory", "rows", "times")
+    __slots__ = ("_index", "_memory", "_orders", "rows", "times")
 
     def __init__(self, index: _Index, memory: Memory | None) -> None:
         self.times: list[int] = []
         self.rows: list[Keyed] = []
         self._index = index
         self._memory = memory
+        # By the inequality; made when one is asked for, and made anew after rows have gone.
+        self._orders: dict[Inequality, Order[Keyed]] = {}
 
     def __len__(self) -> int:
         return len(self.times)
@@ -86,12 +99,34 @@ class _Bucket:
             place = bisect_right(times, time)
             times.insert(place, time)
             self.rows.insert(place, row)
+        for order in self._orders.values():
+            order.add(time, row[0], row)
 
-    def between(self, low: float, high: float) -> Sequence[Keyed]:
+    def between(self, low: float, high: float, wanted: Wanted) -> Sequence[Keyed]:
+        """The rows in a stretch of time, by time; without some of those for which a wanted
+        inequality is not true."""
         times = self.times
         start = bisect_left(times, low) if low > times[0] else 0
         end = bisect_right(times, high, start) if high < times[-1] else len(times)
+        if wanted and end - start > _FEW_ROWS:
+            shortest, least = None, end - start
+            for item, key in wanted:
+                order = self._orders.get(item)
+                if order is None:
+                    order = self._orders[item] = Order(item)
+                    order.fill(zip(self.times, self.rows, strict=True))
+                number = order.count(key)
+                if number < least:
+                    shortest, least = (order, key), number
+            if shortest is not None:
+                return shortest[0].rows(shortest[1], low, high)
         return self.rows[start:end]
+
+    def delete(self, place: int) -> None:
+        """Drop one row, which is held elsewhere too."""
+        self._orders.clear()
+        del self.times[place]
+        del self.rows[place]
 
     def cut(self, before: float) -> int:
         """Drop the rows from before a time; how many went."""
@@ -109,6 +144,7 @@ class _Bucket:
     def _drop(self, count: int) -> None:
         if self._memory is not None:
             self._memory.release([entry[0] for entry in self.rows[:count]])
+        self._orders.clear()
         del self.times[:count]
         del self.rows[:count]
 
@@ -137,16 +173,30 @@ class _Index:
         else:
             bucket.add(time, row)
 
-    def find(self, key: tuple[Any, ...], low: float, high: float) -> Sequence[Keyed]:
-        """The rows with a key in a stretch of time, and those whose key is a list."""
+    def find(
+        self, key: tuple[Any, ...], low: float, high: float, wanted: Wanted = ()
+    ) -> Sequence[Keyed]:
+        """The rows with a key in a stretch of time, and those whose key is a list; without some of
+        those for which a wanted inequality is not true."""
         if _SEVERAL in key:
             buckets = [*self.buckets.values(), self.several]
         else:
             bucket = self.buckets.get(key)
             if not self.several.times:
-                return bucket.between(low, high) if bucket is not None and bucket.times else ()
+                if bucket is None or not bucket.times:
+                    return ()
+                return bucket.between(low, high, wanted)
             buckets = [self.several] if bucket is None else [bucket, self.several]
-        return [row for bucket in buckets if bucket.times for row in bucket.between(low, high)]
+        return [
+            row for bucket in buckets if bucket.times for row in bucket.between(low, high, wanted)
+        ]
+
+    def largest(self, key: tuple[Any, ...]) -> bool:
+        """Whether a look-up by a key may find many rows."""
+        if _SEVERAL in key or len(self.several) > _FEW_ROWS:
+            return True
+        bucket = self.buckets.get(key)
+        return bucket is not None and len(bucket) > _FEW_ROWS
 
     def cut(self, before: float) -> int:
         """Drop the rows from before a time; how many went."""
@@ -177,6 +227,8 @@ class _Step:
     keys: tuple[tuple[int, int], ...]
     """For each part of the key: a bound branch, and the place among that branch's keys."""
     bound: tuple[int, ...]
+    inequalities: tuple[tuple[int, Inequality], ...]
+    """Orders between the branch's rows and a bound branch's row: the bound branch, and which."""
     checks: tuple[ir.Condition, ...]
     """Conditions between bound branches, looked at before the next step."""
 
@@ -223,10 +275,38 @@ class JoinNode(Node):
             )
         )
         checks = [(part, _spoken_of(part, self._names)) for part in parts]
+        self._inequalities = self._ordered([part for part in parts if not is_distance(part, plan)])
         self._paths = [self._path(start, equalities, checks) for start in size]
         self._count = 0
         self._next_sweep = _SWEEP
         self._budget = _MOST_PAIRS
+        self._joined = _MOST_JOINED
+        self.untried = 0
+        """How many pairs were not tried because the ceiling was reached."""
+        self.withheld = 0
+        """How many rows may have joined, and were not tried, because so many had been given out."""
+
+    @property
+    def names(self) -> str:
+        """The names of its branches."""
+        return ", ".join(self._names)
+
+    def _ordered(self, parts: Sequence[ir.Condition]) -> dict[tuple[int, int], list[Inequality]]:
+        """The inequalities between two branches: of (the one looked in, the bound one)."""
+        found: dict[tuple[int, int], list[Inequality]] = {}
+        for part in parts:
+            sides = inequality(part)
+            if sides is None:
+                continue
+            left, relation, right, type_ = sides
+            one, other = _only(left, self._names), _only(right, self._names)
+            if one is None or other is None or one[0] == other[0]:
+                continue
+            gets = [order_getter(value, type_, self._around) for _, value in (one, other)]
+            mirrored = None if relation is None else relation.mirrored
+            found.setdefault((one[0], other[0]), []).append(Inequality(relation, *gets))
+            found.setdefault((other[0], one[0]), []).append(Inequality(mirrored, *gets[::-1]))
+        return found
 
     def _path(
         self,
@@ -255,7 +335,13 @@ class JoinNode(Node):
             due: tuple[ir.Condition, ...] = ()
             if len(bound) < len(self._names):
                 due = tuple(part for part, of in checks if of <= have and not of <= had)
-            steps.append(_Step(chosen, self._index(chosen, places), keys, tuple(sorted(had)), due))
+            orders = tuple(
+                (other, item)
+                for other in sorted(had)
+                for item in self._inequalities.get((chosen, other), ())
+            )
+            index = self._index(chosen, places)
+            steps.append(_Step(chosen, index, keys, tuple(sorted(had)), orders, due))
         return tuple(steps)
 
     def _width(self, bound: Iterable[int], branch: int) -> float:
@@ -277,6 +363,7 @@ class JoinNode(Node):
             keys.append(key)
         time = UNTIMED if row.time is None else row.time
         self._budget = min(_MOST_PAIRS, self._budget + _PAIRS_PER_ROW)
+        self._joined = min(_MOST_JOINED, self._joined + _JOINED_PER_ROW)
         entry = _keyed(row, keys)
         path = self._paths[port]
         if len(path) == 1:
@@ -296,27 +383,34 @@ class JoinNode(Node):
         target, table = step.branch, self._limits
         key = tuple([keys[place] for _, place in step.keys])
         low, high = time - table[target][port], time + table[port][target]
-        for other, _, also in self._within(step.index.find(key, low, high)):
+        wanted = _wanted(step, key, {port: entry})
+        if wanted is None:
+            return
+        for other, _, also in self._within(step.index.find(key, low, high, wanted)):
             parts = (row, other) if port < target else (other, row)
             self._join(JoinRow(self._names, parts), exact=exact and also)
 
     def _within(self, rows: Sequence[Keyed]) -> Sequence[Keyed]:
-        """Of rows to be tried those that the budget has room for, the latest ones first; the others
-        are counted.
-
-        Without it, rows with one key would be tried in numbers that grow with their square.
-        """
+        """Of rows to be tried those that the budgets have room for, the latest ones; the others are
+        counted."""
+        if self._joined <= 0:
+            self.withheld += len(rows)
+            return ()
         self._budget -= len(rows)
         if self._budget >= 0:
             return rows
         left = min(len(rows), -self._budget)
         self._budget = 0
-        self._memory.untried[", ".join(self._names)] += left
+        self.untried += left
         return rows[left:]
 
     def _join(self, row: JoinRow, *, exact: bool) -> None:
         condition = self._rest if exact else self._condition
         if condition == _TRUE or holds(condition, row, self._around) is True:
+            if self._joined <= 0:
+                self.withheld += 1
+                return
+            self._joined -= 1
             self.emit(row)
 
     def _walk(
@@ -334,7 +428,10 @@ class JoinNode(Node):
             return
         key = tuple([bound[branch][1][place] for branch, place in step.keys])
         last = depth + 1 == len(path)
-        for entry in self._within(step.index.find(key, low, high)):
+        wanted = _wanted(step, key, bound)
+        if wanted is None:
+            return
+        for entry in self._within(step.index.find(key, low, high, wanted)):
             chosen = {**bound, target: entry}
             if last:
                 row = JoinRow(self._names, tuple([chosen[i][0] for i in range(len(chosen))]))
@@ -427,6 +524,20 @@ class JoinNode(Node):
 _TRUE = ir.Truth(True)
 
 
+def _wanted(step: _Step, key: tuple[Any, ...], bound: Mapping[int, Keyed]) -> Wanted | None:
+    """The inequalities that a step's rows must keep to, with the bound rows' values; None where one
+    cannot be true. Values are read only where many rows may be met."""
+    if not step.inequalities or not step.index.largest(key):
+        return ()
+    found = []
+    for branch, item in step.inequalities:
+        value = item.bound(bound[branch][0])
+        if value is None:
+            return None
+        found.append((item, value))
+    return found
+
+
 def _keyed(row: Row, keys: Sequence[Any]) -> Keyed:
     exact = (
         isinstance(row, EventRow)
@@ -474,8 +585,7 @@ def _remove(index: _Index, entry: Keyed) -> None:
     place = bisect_left(bucket.times, time)
     while bucket.rows[place] is not entry:
         place += 1
-    del bucket.times[place]
-    del bucket.rows[place]
+    bucket.delete(place)
 
 
 def _key_getter(value: ir.Value, type_: ir.Type, around: Around) -> Callable[[Row], Any]:

@@ -9,11 +9,10 @@ fits. A flooded key thus pays for itself, and the others keep what they have.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from attrs import define, field
+from attrs import define
 
 from .rows import EventRow, GroupRow, JoinRow, RecordRow, Row
 
@@ -40,9 +39,6 @@ class Memory:
     rows: int = 0
     bytes: int = 0
     peak_rows: int = 0
-    untried: Counter[str] = field(factory=Counter)
-    """Pairs of rows that were not tried because a join had reached its ceiling on work, by the
-    names of its branches."""
 
     def hold(self, row: Row) -> None:
         """A node keeps a row."""
