@@ -21,7 +21,7 @@ from carengine.engine import Engine, interpret
 from carengine.engine.matcher import ClassMatcher, EventClasses, Memory, finder, stages
 from carengine.engine.matcher.finder import Finder
 from carengine.engine.matcher.json_search import any_of
-from carengine.engine.prefilter import leaf_filter, prefilter
+from carengine.engine.prefilter import prefilter
 from carengine.engine.prefilter.decoding import AVAILABLE
 from carengine.evaluate import NoContext, RawRow, holds, regex_of, searchable
 from carengine.fieldmap import Entry, FieldMap, find_maps, installed_maps, unwrap
@@ -311,7 +311,6 @@ RULES = [
 def learning_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefilter, "_FIRST_REVIEW", 1)
     monkeypatch.setattr(prefilter, "_BATCH", 5)
-    monkeypatch.setattr(leaf_filter, "_RARE", 1)
 
 
 def whole(line: bytes) -> Any:

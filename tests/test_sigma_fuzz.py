@@ -22,7 +22,7 @@ from carengine import read_events
 from carengine.diagnostics import Source
 from carengine.engine import Engine, Origin, interpret
 from carengine.engine.matcher import stages
-from carengine.engine.prefilter import leaf_filter, prefilter
+from carengine.engine.prefilter import prefilter
 from carengine.fieldmap import find_maps
 from carengine.languages.sigma import read
 from carengine.rule import RuleSet, from_drafts
@@ -113,7 +113,6 @@ def test_all_ways_find_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
             ("_PAYS", (0, 2)),
         ):
             monkeypatch.setattr(prefilter, name, chance.choice(values))
-        monkeypatch.setattr(leaf_filter, "_RARE", chance.choice((1, 256)))
         monkeypatch.setattr(stages, "_FIRST_REVIEW", chance.choice((8, 64)))
         monkeypatch.setattr(stages, "_WORTH_A_MEMO", chance.choice((1, 4)))
     stateful = chance.choice((0, 0, 3))

@@ -147,6 +147,11 @@ class Session:
             )
         return self._feed(plain_event(event), origin, None)
 
+    def feed_decoded(self, event: dict[str, Any], origin: Origin | None = None) -> list[Match]:
+        """`feed` for an event that a reader decoded: its values are JSON's own, and no deeper than
+        readers allow, so that nobody need look whether they are."""
+        return self._feed(event, origin, None)
+
     def _feed(
         self, event: Mapping[str, Any], origin: Origin | None, line: bytes | None
     ) -> list[Match]:

@@ -78,7 +78,10 @@ class Meter:
     def expanded(self, data: bytes) -> None:
         """Count what was unpacked, by its bytes and its pieces; raises ``RefusalError`` at the
         limits."""
-        self.pieces += data.count(b"\n") + 2 * data.count(b"{")
+        # What is left out is found with `memchr`, which is several times as fast as counting.
+        size = len(data)
+        self.pieces += size - len(data.replace(b"\n", b""))
+        self.pieces += 2 * (size - len(data.replace(b"{", b"")))
         self.unpack(len(data))
 
     def unpack(self, size: int) -> None:
@@ -98,8 +101,8 @@ class Meter:
         cost = self.unpacked + _PIECE * self.pieces
         if cost > limits.expansion_floor and cost // max(1, self.size) > limits.expansion:
             raise RefusalError(
-                f"unpacks to so many lines and objects that reading them costs more than {limits.expansion} times its "
-                "size; the rest is not read"
+                "unpacks to so many lines and objects that reading them costs more than "
+                f"{limits.expansion} times its size; the rest is not read"
             )
 
 

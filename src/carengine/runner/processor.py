@@ -174,7 +174,7 @@ class RecordProcessor:
         if self.inside is not None and not self.inside(event):
             return
         session = self.session
-        matches = session.feed(event, Origin(record.source, record.number))
+        matches = session.feed_decoded(event, Origin(record.source, record.number))
         if self.after is None:
             for match in matches:
                 self.emit(match)

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 CandidateTest = Callable[[Any], int]
 """Gives the stages, as a mask, that the fields of a line could make true."""
 
-# Of events that are rarer than this each is decoded whole, so that it can be said of a field that
-# none of them has it.
-_RARE = 256
 # Lines are not decoded faster in part where more fields than this decide what an event is.
 _MOST_DECIDING = 32
 # An event is frequent enough to ask for more fields where it is one of so many.
@@ -227,9 +224,6 @@ def deciding_fields(
     deciding = WRAPPERS
     leaves = []
     for leaf in sorted(counts, key=lambda leaf: -counts[leaf]):
-        if counts[leaf] < _RARE:
-            # These are decoded whole: it is looked at what they have (`rule_status`).
-            break
         more = deciding | leaf.asked
         if len(more) <= _MOST_DECIDING and (not more - deciding or counts[leaf] * _WORTH > total):
             deciding = more

@@ -29,7 +29,7 @@ from itertools import compress, count
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Literal
 
-from ...jsontext import DEPTH
+from ...jsontext import DEPTH, may_be_deep, opening_brackets
 from ..matcher import CandidateIndex, Leaf, WholeEventNeeded, is_key
 from .decoding import (
     AVAILABLE,
@@ -179,7 +179,7 @@ class Prefilter:
                 self._strict = False
                 self._structure()
             return self._rejects_dictionary(line)
-        if line.count(b"{") + line.count(b"[") > DEPTH:
+        if opening_brackets(line) > DEPTH:
             return False
         recent = self._stats.recent
         if leaf in recent:
@@ -226,10 +226,11 @@ class Prefilter:
         if field_decoder is None or self._pause:
             return [None] * len(lines), range(len(lines))
         structures = decoded(field_decoder.decode, lines)
-        for place, line in enumerate(lines):
-            if line.count(b"{") + line.count(b"[") > DEPTH:
-                # It may be nested too deeply, which the partial decoder does not see.
-                structures[place] = None
+        # A line may be nested too deeply, which the partial decoder does not see.
+        if may_be_deep(lines, DEPTH):
+            for place, line in enumerate(lines):
+                if opening_brackets(line) > DEPTH:
+                    structures[place] = None
         rejected: list[_Rejected]
         try:
             rejected = list(map(self._by_values.get, map(field_decoder.deciding, structures)))
@@ -336,7 +337,7 @@ class Prefilter:
                 return self._missed()
         except (ValueError, RecursionError, WholeEventNeeded):
             return self._missed()
-        if line.count(b"{") + line.count(b"[") > DEPTH:
+        if opening_brackets(line) > DEPTH:
             return False
         self._stats.met(leaf)  # type: ignore[arg-type]
         if self._tick is not None:
