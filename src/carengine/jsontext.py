@@ -80,8 +80,9 @@ def decode(data: bytes, depth: int = DEPTH) -> Any:
         raise UnreadableError(str(problem)) from None
 
 
-_BRACKET = re.compile(rb'["{}\[\]]')
-_QUOTE = re.compile(rb'["\\]')
+# A string, or what is left of the text where one does not end.
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+_OTHER = re.compile(rb"[^\[\]{}]+")
 
 
 def opening_brackets(data: bytes) -> int:
@@ -112,24 +113,15 @@ def too_deep(data: bytes, depth: int) -> bool:
     bytes."""
     if len(data) <= depth or opening_brackets(data) <= depth:
         return False
-    level = position = 0
-    while (found := _BRACKET.search(data, position)) is not None:
-        position = found.end()
-        match found[0]:
-            case b"{" | b"[":
-                level += 1
-                if level > depth:
-                    return True
-            case b'"':
-                while (quote := _QUOTE.search(data, position)) is not None:
-                    position = quote.end()
-                    if quote[0] == b'"':
-                        break
-                    position += 1
-                else:
-                    return False
-            case _:
-                level -= 1
+    # Texts of scripts are full of brackets. Without the strings what is left is short.
+    level = 0
+    for bracket in _OTHER.sub(b"", _STRING.sub(b"", data)):
+        if bracket in b"{[":
+            level += 1
+            if level > depth:
+                return True
+        else:
+            level -= 1
     return False
 
 

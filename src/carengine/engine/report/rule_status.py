@@ -34,7 +34,7 @@ from ..engine import Engine
 from ..stats import SessionStats
 
 FIRST_EVENTS = 256
-RARE = 256
+RARE = 64
 """Of kinds with fewer events than this, each event is looked at."""
 _STEP = 1024
 _MOST_NAMES = 8
