@@ -31,7 +31,7 @@ CandidateTest = Callable[[Any], int]
 """Gives the stages, as a mask, that the fields of a line could make true."""
 
 # Lines are not decoded faster in part where more fields than this decide what an event is.
-_MOST_DECIDING = 32
+_MOST_DECIDING = 48
 # An event is frequent enough to ask for more fields where it is one of so many.
 _WORTH = 200
 

@@ -11,7 +11,7 @@ The events of some channels are not looked at: their providers' manifests have n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 _STRUCTURE = b'" :'
@@ -25,10 +25,6 @@ _WITHOUT = frozenset(
         *("PowerShellCore/Operational", "Microsoft-Windows-Sysmon/Operational"),
         *("Linux-Sysmon/Operational", "Microsoft-Windows-Sysmon", "Linux-Sysmon"),
     }
-)
-_CHANNELS = (
-    *(("Channel",), ("winlog", "channel"), ("Event", "System", "Channel")),
-    *(("winlog.channel",), ("log_name",), ("System", "Channel"), ("SourceName",)),
 )
 
 
@@ -54,12 +50,14 @@ def is_forwarded(values: Iterable[Any]) -> bool:
     return any(type(value) is str and value == "ForwardedEvents" for value in values)
 
 
-def channels_of(event: Mapping[str, Any]) -> list[Any]:
-    """What an event may have as its channel, or its provider."""
-    found = []
-    for path in _CHANNELS:
-        value: Any = event
-        for key in path:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        found.append(value)
-    return found
+def channels_of(event: dict[str, Any]) -> list[Any]:
+    """What a decoded event may have as its channel, or its provider."""
+    get = event.get
+    values = [get("Channel"), get("SourceName"), get("log_name"), get("winlog.channel")]
+    if type(winlog := get("winlog")) is dict:
+        values.append(winlog.get("channel"))
+    if type(inner := get("Event")) is dict and type(system := inner.get("System")) is dict:
+        values.append(system.get("Channel"))
+    if type(system := get("System")) is dict:
+        values.append(system.get("Channel"))
+    return values
