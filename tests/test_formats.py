@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import io
 import json
+import lzma
 import re
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -536,6 +539,40 @@ def test_filters(
         found = [re.split(r"[/!]", record.source)[-1].removesuffix(".gz") for record in reading]
     assert found == expected
     assert reading.found.get(codes.SKIPPED_FILE, 0) == (4 - len(expected))
+
+
+def zlib_pieces(data: bytes) -> bytes:
+    """Several members, as `cat a.gz b.gz` makes them, a newline between them."""
+    return gzip.compress(data[:700]) + b"\n" + gzip.compress(data[700:])
+
+
+@pytest.mark.parametrize("padding", [b"\n", b"\r\n", b" \n\t", bytes(700), b"\n" * 70_000])
+@pytest.mark.parametrize(
+    "pack",
+    [gzip.compress, bz2.compress, lzma.compress, bytes, zlib_pieces],
+    ids=lambda f: f.__name__,
+)
+def test_what_pads_an_archive_is_no_damage(pack: Callable[[bytes], bytes], padding: bytes) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        member = tarfile.TarInfo("a.jsonl")
+        member.size = 9
+        tar.addfile(member, io.BytesIO(b'{"a": 1}\n'))
+    records, reading = read(pack(packed.getvalue()) + padding)
+    assert [record.event for record in records] == [{"a": 1}]
+    assert reading.diagnostics == ()
+
+
+def test_a_zip_with_a_newline_behind_it_is_whole() -> None:
+    records, reading = read(zip_of({"a.json": b'{"a": 1}'}) + b"\n")
+    assert [record.event for record in records] == [{"a": 1}]
+    assert reading.diagnostics == ()
+
+
+def test_rubbish_behind_an_archive_is_said() -> None:
+    records, reading = read(gzip.compress(b'{"a": 1}\n') + b"\nno archive")
+    assert [record.event for record in records] == [{"a": 1}]
+    assert [item.code.id for item in reading.diagnostics] == ["CE501"]
 
 
 def test_empty_lines_cost_next_to_nothing() -> None:

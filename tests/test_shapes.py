@@ -244,10 +244,49 @@ def test_hashes_by_sigmas_names(name: str) -> None:
     assert fired(engine, {**flat, name: "ee"}) == ["1"]
 
 
+_DATA = {"Hashes": HASHES, "Image": "a"}
+_WINLOG = {"channel": SYSMON, "event_id": "1", "provider_name": "Microsoft-Windows-Sysmon"}
+WITH_HASHES: dict[str, dict[str, Any]] = {
+    "Winlogbeat": {"winlog": {**_WINLOG, "event_data": _DATA}},
+    "Winlogbeat, a list": {"winlog": {**_WINLOG, "event_data": {"Hashes": HASHES.split(",")}}},
+    "Elastic Agent": {
+        "winlog": {**_WINLOG, "event_data": {"Image": "a"}},
+        "process": {
+            "executable": "a",
+            "hash": {"md5": "bb", "sha1": "aa", "sha256": "cc"},
+            "pe": {"imphash": "dd"},
+        },
+    },
+    "Velociraptor's hunts": {**TABLE, "EventData": _DATA},
+    "Sentinel": {**TABLE, "EventData": json.dumps(_DATA)},
+    "lower case": {"Channel": SYSMON, "EventID": 1, "Image": "a", "Hashes": HASHES.lower()},
+}
+
+
+@pytest.mark.parametrize("shape", WITH_HASHES)
+def test_hashes_in_every_shape(shape: str) -> None:
+    named = ("md5: BB", "SHA1: aa", "sha256|startswith: c", "Imphash: [x, dd]", "md5|exists: true")
+    others = ("md5: aa", "sha1: bb", "imphash|exists: false", "md5|contains: 'MD5='")
+    engine = Engine(rules("category: process_creation", *named, *others))
+    assert fired(engine, WITH_HASHES[shape]) == [str(n) for n in range(len(named))]
+
+
+def test_hashes_of_a_stream_and_of_one_kind() -> None:
+    event = {"Channel": SYSMON, "EventID": 15, "Image": "a", "Hash": HASHES}
+    engine = Engine(rules("category: create_stream_hash", "md5: bb", "Hash|contains: 'MD5=BB'"))
+    assert fired(engine, event) == ["0", "1"]
+    only = {"Channel": SYSMON, "EventID": 6, "ImageLoaded": "a.sys", "Hashes": "MD5=BB"}
+    engine = Engine(rules("category: driver_load", "md5: bb", "sha1: bb", "sha256|exists: true"))
+    assert fired(engine, only) == ["0"]
+
+
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
         ({"Channel": "Security", "EventID": 4688, "MandatoryLabel": "S-1-16-12288"}, "0124"),
+        ({"Channel": "Security", "EventID": 4688, "MandatoryLabel": "High"}, "0124"),
+        ({"Channel": "Security", "EventID": 4688, "MandatoryLabel": "S-1-16-0"}, "5"),
+        ({"Channel": SYSMON, "EventID": 1, "IntegrityLevel": "S-1-16-0"}, "5"),
         ({"Channel": SYSMON, "EventID": 1, "IntegrityLevel": "High"}, "0124"),
         ({"Channel": SYSMON, "EventID": 1, "IntegrityLevel": "S-1-16-12288"}, "0124"),
         ({"Channel": SYSMON, "EventID": 1, "IntegrityLevel": "Medium"}, "3"),
@@ -263,6 +302,7 @@ def test_integrity_levels_as_words_and_as_sids(event: dict[str, Any], expected: 
             "IntegrityLevel|endswith: '-12288'",
             "IntegrityLevel: Medium",
             "IntegrityLevel|re: 'S-1-16-(12288|16384)'",
+            "IntegrityLevel: untrusted",
         )
     )
     assert "".join(fired(engine, event)) == expected

@@ -318,6 +318,8 @@ def _zstandard_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]
     return unpacker, lambda data: _unpack_zstandard(unpacker, data)
 
 
+_PADDING = b"\0 \t\r\n"
+
 Step = Callable[[], tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]]
 
 
@@ -329,8 +331,8 @@ def expand(chunks: Iterable[bytes], step: Step, meter: Meter, *, several: bool) 
         data = chunk
         while data:
             if finished:
-                # Tapes and disk images pad with zero bytes.
-                data = data.lstrip(b"\0")
+                # Tapes and disk images pad with zero bytes, and editors and shells end a line.
+                data = data.lstrip(_PADDING)
                 if not data or not several:
                     break
                 unpacker, unpack = step()
@@ -513,6 +515,8 @@ def untar(content: Content, report: ReadReport) -> Iterator[Content]:
             # two.
             ended = True
             continue
+        if ended and not block.strip(_PADDING):
+            continue  # a line end behind the archive
         ended = False
         info = _header(block)
         if info is None or info.size < 0:
