@@ -172,6 +172,7 @@ atoms: st.SearchStrategy[ir.Condition] = st.one_of(
     numeric,
     timed,
     st.sampled_from([EXE, PID, TIME]).map(ir.IsNull),
+    st.sampled_from([EXE, PID]).map(lambda field: ir.IsNull(ir.Presence(field))),
     st.sampled_from([Relation.EQUAL, Relation.LESS]).map(
         lambda relation: ir.Compare(EXE, relation, LINE, Type.TEXT)
     ),
@@ -204,6 +205,12 @@ class Event:
     def raw(self, path: tuple[str, ...]) -> object:
         return None
 
+    def has_field(self, wanted: ir.Field) -> bool:
+        return wanted.name in self.fields
+
+    def has_raw(self, path: tuple[str, ...]) -> bool:
+        return False
+
     def text(self) -> str:
         return ""
 
@@ -226,10 +233,18 @@ def world(condition: ir.Condition) -> list[Event]:
         "time": [None, *(20_000 * DAY + hours * DAY // 2 for hours in (-3, -2, -1, 0, 1, 2, 3))],
     }
     read = sorted({field.name for field in ir.fields_of(condition)})
-    return [
+    made = [
         Event(dict(zip(read, chosen, strict=True)))
         for chosen in itertools.product(*(values[name] for name in read))
     ]
+    if any(isinstance(v, ir.Presence) for a in ir.atoms(condition) for v in ir.values_of(a)):
+        # What is null may be there or not.
+        made += [
+            Event({k: v for k, v in event.fields.items() if v is not None})
+            for event in made
+            if None in event.fields.values()
+        ]
+    return made
 
 
 OUTCOMES: dict[Goal, tuple[bool | None, ...]] = {
@@ -247,6 +262,21 @@ def test_what_is_called_impossible_never_happens(condition: ir.Condition, goal: 
         return
     for event in world(condition):
         assert holds(condition, event, Noon()) not in OUTCOMES[goal], event
+
+
+def test_what_is_not_there_has_no_value() -> None:
+    absent = ir.IsNull(ir.Presence(EXE))
+    there, null = ir.Not(absent), ir.IsNull(EXE)
+    for parts, possible in (
+        ((absent, matches(EXE, "a")), False),
+        ((absent, ir.Not(null)), False),
+        ((absent, there), False),
+        ((absent, null), True),
+        ((there, null), True),
+        ((there, matches(EXE, "a")), True),
+    ):
+        wishes = [(part, Goal.TRUE) for part in parts]
+        assert can_be(wishes, Facts(PROCESS), Budget()) is possible
 
 
 def compare(field: ir.Field, relation: str, value: ir.Value) -> ir.Compare:

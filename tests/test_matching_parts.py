@@ -31,6 +31,7 @@ from carengine.pattern import Pattern, fold
 from carengine.readers import read_events
 from carengine.regex import literals
 from carengine.rule import Rule
+from sigma_rules import load
 from strategies import conditions, raw_events, some
 
 ALONE = NoContext()
@@ -158,6 +159,9 @@ leaves: st.SearchStrategy[ir.Value] = st.sampled_from(
         ir.Call("basename", (ir.Raw(("Image",)),)),
         ir.Call("first", (ir.Raw(("Image",)), ir.Raw(("User",)))),
         ir.Raw(("data", "Image")),
+        ir.Presence(ir.Raw(("Image",))),
+        ir.Presence(ir.Raw(("data", "Image"))),
+        ir.Call("first", (ir.Presence(ir.Raw(("Image",))), ir.Presence(ir.Raw(("User",))))),
     )
 )
 VALUES = ("C:\\Windows\\cmd.exe", "cmd.exe", "-", "", "a", "4688", "x" * 2000, "ſ", "\ud800", 1, 0)
@@ -391,6 +395,55 @@ def test_lines_are_let_pass_where_most_of_them_match(monkeypatch: pytest.MonkeyP
     for line in lines[:60]:
         session.prefilter.rejects(line)
     assert 0 < len(looked_at) < 30
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="msgspec is not installed")
+@some(30)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("", " and Image", " and not Image")),
+            st.sampled_from(("A", "B", "md5", "Hashes")),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(("A", "B", "md5", "Hashes", "Image")),
+            st.sampled_from((None, "", "-", "x", [], {}, 1, "MD5=x")),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.sampled_from(("flat", "winlogbeat")),
+)
+def test_lines_tell_what_is_not_there_from_null(
+    wanted: list[tuple[str, str, bool]], events: list[dict[str, Any]], shape: str
+) -> None:
+    texts = [
+        (
+            f"title: r\nid: r{n}\nlogsource: {{product: windows, category: process_creation}}\n"
+            f"detection:\n  there: {{{name}|exists: {str(there).lower()}}}\n"
+            f"  Image: {{Image: x}}\n  condition: there{also}\n"
+        )
+        for n, (also, name, there) in enumerate(wanted)
+    ]
+    rules = load(*texts)
+    channel = "Microsoft-Windows-Sysmon/Operational"
+    made = [
+        {"Channel": channel, "EventID": 1, **event}
+        if shape == "flat"
+        else {"winlog": {"channel": channel, "event_id": 1, "event_data": event}}
+        for event in events
+    ]
+    engine = Engine(rules)
+    expected = [match.rule.id for match in interpret(rules, made * 9, engine.maps)]
+    assert [match.rule.id for match in engine.run(made * 9)] == expected
+    lines = [json.dumps(event).encode() for event in made * 9]
+    assert prefiltered(engine, lines) == outcome(engine, lines)
+    assert [match.rule.id for match in engine.lines(lines)] == expected
 
 
 @pytest.mark.skipif(not AVAILABLE, reason="msgspec is not installed")

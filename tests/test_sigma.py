@@ -115,8 +115,10 @@ MODIFIERS: list[tuple[str, list[Any], list[Any]]] = [
     ("F|utf16le|base64offset|contains: foo", ["ZgBvAG8A"], ["Zm9v"]),
     ("F|utf16be|base64|contains: foo", ["AGYAbwBv"], ["ZgBvAG8A"]),
     ("F|utf16|base64|contains: foo", ["//5mAG8AbwA="], ["AGYAbwBv"]),
-    ("F|exists: true", ["", "x", 0, False, {}], [None]),
-    ("F|exists: false", [None], ["", "x", 0]),
+    ("F|exists: true", ["", "-", "x", 0, False, {}, [], [None], None], []),
+    ("F|exists: false", [], ["", "x", 0, [], None]),
+    ("G|exists: true", [], ["x"]),
+    ("G|exists: false", ["x", None], []),
     ("F|gt: 5", [6, "6", 5.5, "0x10"], [5, 4, "x", None]),
     ("F|gte: 5", [5, 6], [4, None]),
     ("F|lt: 5", [4, "-1"], [5, "x", None]),
@@ -140,6 +142,49 @@ def test_modifiers(item: str, good: list[Any], bad: list[Any]) -> None:
         pytest.skip("pySigma 1 writes no byte order mark")
     found = matching("  " + item, values_of("F", good + bad))
     assert found == [True] * len(good) + [False] * len(bad)
+
+
+PRESENT: tuple[Any, ...] = (None, "", "-", [], {}, "x", 0)
+
+
+@pytest.mark.parametrize("wrap", ["flat", "winlogbeat", "evtx", "xml"])
+def test_exists_asks_whether_a_field_is_there(wrap: str) -> None:
+    shapes: dict[str, Any] = {
+        "flat": lambda data: {**SYSMON, **data},
+        "winlogbeat": lambda data: {
+            "winlog": {"channel": SYSMON["Channel"], "event_id": 1, "event_data": data}
+        },
+        "evtx": lambda data: {
+            "Event": {"System": {"Channel": SYSMON["Channel"], "EventID": 1}, "EventData": data}
+        },
+        "xml": lambda data: {
+            "EventID": 1,
+            "Channel": SYSMON["Channel"],
+            "EventData": data,
+        },
+    }
+    head = "title: A\nid: {}\nlogsource: {{product: windows, category: process_creation}}\n"
+    detection = "s: {PasswordLastSet|exists: %s}\ncondition: s"
+    rules = load(
+        with_detection(detection % "true", head.format("there")),
+        with_detection(detection % "false", head.format("lacks")),
+    )
+    events = [shapes[wrap]({"Image": "a", "PasswordLastSet": value}) for value in PRESENT]
+    events.append(shapes[wrap]({"Image": "a"}))
+    shown = [rule for _, rule in hits(rules, events, find_maps("auto"))]
+    assert shown == ["there"] * len(PRESENT) + ["lacks"]
+    engine = carengine.Engine(rules)
+    lines = [json.dumps(event).encode() for event in events] * 40
+    assert [match.rule.id for match in engine.lines(lines)] == shown * 40
+
+
+def test_a_field_with_several_names_is_there_where_one_of_them_is() -> None:
+    rules = load(with_detection("s: {Hashes|exists: true}\ncondition: s"))
+    assert hits(rules, [SYSMON | {"Hashes": None}, SYSMON]) == [(0, rules.rules[0].id)]
+    # A hash that Sigma names is there where the list has it.
+    rules = load(with_detection("s: {md5|exists: true}\ncondition: s"))
+    events: list[dict[str, Any]] = [{"Hashes": "MD5=aa"}, {"Hashes": "SHA1=aa"}, {"md5": None}, {}]
+    assert [place for place, _ in hits(rules, [SYSMON | event for event in events])] == [0, 2]
 
 
 FIELD_REFERENCES = [
@@ -853,7 +898,7 @@ def _item(key: str, wanted: Any, event: Mapping[str, Any]) -> bool:
     field, *modifiers = key.split("|")
     value = event.get(field)
     if modifiers == ["exists"]:
-        return (value is not None) is wanted
+        return (field in event) is wanted
     wanted = wanted if isinstance(wanted, list) else [wanted]
     verdicts = [_one(value, item, modifiers) for item in wanted]
     verdict = all(verdicts) if "all" in modifiers else any(verdicts)

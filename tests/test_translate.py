@@ -28,6 +28,7 @@ from carengine.languages.writing import TARGETS, translate
 from carengine.pattern import Pattern
 from carengine.regex import NotPortable, network_to_regex, portable_regex
 from running import SYSMON_FIELDS
+from sigma_rules import load, with_detection
 from strategies import some as examples
 
 GOLDEN = Path(__file__).parent / "golden" / "translate"
@@ -269,8 +270,12 @@ PATTERNS = st.one_of(
 def test_a_formula_holds_where_the_condition_is_true(
     value: ir.Value, patterns: list[str], events: list[dict[str, str | None]]
 ) -> None:
-    formulas = TwoValuedRewriter(Findings("rule", "target"))
-    for condition in (ir.Match(value, tuple(map(Pattern, patterns))), ir.IsNull(value)):
+    formulas = TwoValuedRewriter(Findings("rule", "target"), presence=True)
+    for condition in (
+        ir.Match(value, tuple(map(Pattern, patterns))),
+        ir.IsNull(value),
+        ir.IsNull(ir.presence_of(value)),
+    ):
         try:
             true, false = formulas.true_of(condition), formulas.false_of(condition)
         except Untranslatable:
@@ -279,6 +284,21 @@ def test_a_formula_holds_where_the_condition_is_true(
             verdict = holds(condition, RawRow(event), NoContext())
             assert holds_for(true, event) == (verdict is True)
             assert holds_for(false, event) == (verdict is False)
+
+
+def test_a_language_that_does_not_tell_null_from_nothing_says_so() -> None:
+    findings = Findings("rule", "target")
+    there = ir.IsNull(ir.presence_of(A))
+    assert TwoValuedRewriter(findings).false_of(there) == IsPresent(ir.Raw(("a",)))
+    [note] = findings.all
+    assert note.code.id == "CE902"
+    assert "null" in note.message
+    [rule] = load(with_detection("s: {CommandLine|exists: true}\ncondition: s"))
+    for target in ("splunk", "eql", "duckdb"):
+        assert any("with null" in n.message for n in translate(rule, target, "windows.flat").notes)
+    made = translate(rule, "sigma", "windows.flat")
+    assert "CommandLine|exists: true" in made.text
+    assert not any("with null" in note.message for note in made.notes)
 
 
 def test_formulas_are_put_together() -> None:

@@ -32,6 +32,12 @@ class Row(Protocol):
     def raw(self, path: tuple[str, ...]) -> Any:
         """A field of the log, by its keys; null where the path leads nowhere."""
 
+    def has_field(self, field: ir.Field) -> bool:
+        """Whether a CAR field or a column is there, whatever its value."""
+
+    def has_raw(self, path: tuple[str, ...]) -> bool:
+        """Whether a field of the log is there, whatever its value."""
+
     def text(self) -> str:
         """The serialised raw event, or those of all events of the row, one a line."""
 
@@ -105,6 +111,17 @@ class RawRow:
             value = value.get(key)
         return value
 
+    def has_field(self, field: ir.Field) -> bool:
+        """Never: a raw event has no CAR fields."""
+        return False
+
+    def has_raw(self, path: tuple[str, ...]) -> bool:
+        """Whether the last key of the path is there."""
+        if not path:
+            return True
+        inner = self.raw(path[:-1])
+        return isinstance(inner, Mapping) and path[-1] in inner
+
     def text(self) -> str:
         """The event's text."""
         return raw_text(self.event)
@@ -122,6 +139,12 @@ def value_of(value: ir.Value, row: Row, context: EvalContext) -> Any:
             return row.field(value)
         case ir.Raw(path, empty, type_):
             return _typed(without(row.raw(path), empty), type_)
+        case ir.Presence(ir.Field() as of):
+            return True if row.has_field(of) else None
+        case ir.Presence(ir.Raw(path)):
+            return True if row.has_raw(path) else None
+        case ir.Presence(of):
+            return value_of(ir.presence_of(of), row, context)
         case ir.Constant(constant):
             return constant
         case ir.Moment(microseconds) | ir.Duration(microseconds):

@@ -262,6 +262,31 @@ def _member(value: Any, name: Any) -> Any:
 
 
 @_function(2)
+def _has_member(value: Any, name: Any) -> bool | None:
+    """True where a mapping has a name, or a path with dots, whatever it holds there; else null."""
+    text = text_of(name)
+    if not isinstance(value, Mapping) or text is None:
+        return None
+    if text in value:
+        return True
+    *before, last = text.split(".")
+    for key in before:
+        value = value.get(key)
+        if not isinstance(value, Mapping):
+            return None
+    return True if last in value else None
+
+
+@_function(2)
+def _has_within(value: Any, name: Any) -> bool | None:
+    """True where one of the mappings in a mapping has a name, whatever it holds there; else
+    null."""
+    if not isinstance(value, Mapping):
+        return None
+    return True if any(_has_member(inner, name) for inner in value.values()) else None
+
+
+@_function(2)
 def _within(value: Any, name: Any) -> Any:
     """What the first of the mappings in a mapping that has it holds under a name."""
     if not isinstance(value, Mapping):

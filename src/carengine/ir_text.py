@@ -79,6 +79,8 @@ def _value(value: ir.Value) -> ast.Expression:
             return _field(path if source is None else (source, *path))
         case ir.Raw(path):
             return _field(path)
+        case ir.Presence(of):
+            return ast.CallExpression("has_field", (_value(of),))
         case ir.Constant(constant):
             return _constant(constant)
         case ir.Moment(microseconds):
@@ -123,6 +125,10 @@ def _condition(condition: ir.Condition, most: int | None) -> ast.Expression:
             return _connected(ast.AndExpression, items, most)
         case ir.Or(items):
             return _connected(ast.OrExpression, items, most)
+        case ir.Not(ir.IsNull(ir.Presence(of))):
+            return ast.CallExpression("has_field", (_value(of),))
+        case ir.IsNull(ir.Presence(of)):
+            return ast.NotExpression(ast.CallExpression("has_field", (_value(of),)))
         case ir.Not(ir.IsNull(value)):
             return ast.ExistsExpression(_value(value))
         case ir.Not(item):

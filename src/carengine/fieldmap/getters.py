@@ -29,6 +29,10 @@ def getter(value: ir.Value) -> Get:
     match value:
         case ir.Raw(path, empty, type_):
             return _raw_getter(path, empty, timed=type_ is ir.Type.TIME)
+        case ir.Presence(ir.Raw(path)):
+            return _presence_getter(path)
+        case ir.Presence(of) if not isinstance(of, ir.Field):
+            return getter(ir.presence_of(of))
         case ir.Constant(constant):
             return lambda event: constant
         case ir.Call(name, arguments, type_):
@@ -104,6 +108,17 @@ def _raw_getter(path: tuple[str, ...], empty: tuple[str, ...], *, timed: bool) -
         return as_time(found) if timed else found
 
     return get
+
+
+def _presence_getter(path: tuple[str, ...]) -> Get:
+    *before, last = path
+    walk = walker(tuple(before)) if before else None
+
+    def is_there(event: Mapping[str, Any]) -> Any:
+        inner = event if walk is None else walk(event)
+        return True if isinstance(inner, Mapping) and last in inner else None
+
+    return is_there
 
 
 def walker(path: tuple[str, ...]) -> Get:

@@ -33,7 +33,7 @@ from ..datamodel import model
 from ..diagnostics import Span
 from ..evaluate import NoContext, RawRow, as_time, decided, holds, is_fixed, value_of
 from ..pyvalues import plain_event
-from ..values import format_time, raw_text
+from ..values import format_time, is_null, raw_text
 from .fields import Fields, Reader
 from .getters import Get, getter
 from .shapes import in_known_shape
@@ -138,6 +138,16 @@ class NativeNames:
     @cached_property
     def _getters(self) -> dict[str, Get]:
         return {}
+
+    def has(self, name: str, event: Mapping[str, Any]) -> bool:
+        """Whether an (unwrapped) event has a field of that name, whatever its value.
+
+        >>> names = NativeNames((), {}, ("-",))
+        >>> names.has("a", {"a": None}), names.has("a", {"a": "-"}), names.has("a", {})
+        (True, True, False)
+        """
+        value = self.value(name)
+        return value is not None and getter(ir.presence_of(value))(event) is not None
 
     def present(self, event: Mapping[str, Any]) -> tuple[str, ...]:
         """The native names that an (unwrapped) event may have: its own keys and the declared
@@ -265,6 +275,16 @@ class Entry:
             found = member if found is None else ir.Call("first", (found, member))
         return found if found is None or wanted.type is not ir.Type.TIME else _as_time(found)
 
+    def presence(self, wanted: ir.Field) -> ir.Value | None:
+        """What is null exactly where an event does not have a field; None where no event has it.
+
+        A native field is there where the log has it, whatever its value; a field of CAR's, which no
+        log has, where it has a value.
+        """
+        own = self.native is None or wanted.name == "time"
+        found = self.value(wanted)
+        return found if own or found is None else ir.presence_of(found)
+
 
 def _as_time(value: ir.Value) -> ir.Value:
     """The same value, read as a time."""
@@ -374,6 +394,13 @@ class CarEvent:
                     value = functions.call("member", [whole, name.removeprefix("proto_info.")])
         return as_time(value) if wanted.type is ir.Type.TIME else value
 
+    def has_field(self, wanted: ir.Field) -> bool:
+        """Whether the event has a native field, whatever its value, or a CAR field that is not
+        null."""
+        if self.native is None or wanted.name == "time":
+            return not is_null(self.field(wanted))
+        return self.native.has(wanted.name, unwrap(self.raw))
+
     def as_json(self) -> dict[str, Any]:
         """The event in CAR's names, as plain data, which the field map `car` reads back as the same
         event.
@@ -406,6 +433,14 @@ class CarRow:
     def field(self, wanted: ir.Field) -> Any:
         """A CAR field; times as microseconds."""
         return self.event.field(wanted)
+
+    def has_field(self, wanted: ir.Field) -> bool:
+        """Whether a field is there, whatever its value."""
+        return self.event.has_field(wanted)
+
+    def has_raw(self, path: tuple[str, ...]) -> bool:
+        """Whether a field of the raw event is there."""
+        return RawRow(unwrap(self.event.raw)).has_raw(path)
 
     def raw(self, path: tuple[str, ...]) -> Any:
         """A field of the raw event."""
@@ -545,11 +580,15 @@ def lower_for(stage: ir.Stage, fieldmap: FieldMap, entry: Entry) -> Lowered:
 
     def native(value: ir.Value) -> ir.Value:
         nonlocal fixed
-        if not isinstance(value, ir.Field):
-            return value
-        found = entry.value(value)
+        match value:
+            case ir.Field(name):
+                found = entry.value(value)
+            case ir.Presence(ir.Field(name) as field):
+                found = entry.presence(field)
+            case _:
+                return value
         if found is None:
-            missing.setdefault(value.name)
+            missing.setdefault(name)
             found = ir.Constant(None)
         fixed = fixed or isinstance(found, ir.Constant)
         return found

@@ -77,6 +77,18 @@ class Raw:
 
 
 @frozen(cache_hash=True)
+class Presence:
+    """Whether a field is there, whatever its value: true where it is, null where it is not.
+
+    A field with null, an empty text or an empty list is there. What Sigma's ``exists`` asks for
+    (``IsNull(Presence(field))`` is ``exists: false``). ``of`` is a ``Field``, after lowering a
+    ``Raw``; of any other value `presence_of` tells what its presence is.
+    """
+
+    of: Value
+
+
+@frozen(cache_hash=True)
 class Constant:
     """A text, a number, a truth value, or None for null. ``1``, ``1.0`` and ``true`` are three."""
 
@@ -167,6 +179,7 @@ class Lookup:
 Value = (
     Field
     | Raw
+    | Presence
     | Constant
     | Moment
     | Duration

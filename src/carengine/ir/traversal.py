@@ -54,6 +54,7 @@ from .nodes import (
     Or,
     Parameter,
     Plan,
+    Presence,
     Project,
     Rank,
     Raw,
@@ -102,6 +103,8 @@ def operands(value: Value) -> tuple[Value, ...]:
             return arguments
         case Aggregate(_, inner):
             return () if inner is None else (inner,)
+        case Presence(of):
+            return (of,)
         case Field() | Raw() | Constant() | Moment() | Duration() | Now() | Parameter():
             return ()
         case Whole() | Lookup():
@@ -315,6 +318,8 @@ def type_of(value: Value) -> Type:
         case Aggregate(_, inner):
             timed = inner is not None and type_of(inner) is Type.DURATION
             return Type.DURATION if timed else Type.NUMBER
+        case Presence():
+            return Type.BOOLEAN
         case Whole(aggregate):
             return type_of(aggregate)
         case Lookup(plan, column):
@@ -380,7 +385,7 @@ def value_is_stateless(value: Value) -> bool:
     match value:
         case Field() | Raw() | Constant() | Moment() | Duration() | Parameter():
             return True
-        case Arithmetic() | Call():
+        case Arithmetic() | Call() | Presence():
             return all(map(value_is_stateless, operands(value)))
         case Whole() | Lookup() | Aggregate() | Now():
             return False
@@ -391,8 +396,63 @@ def value_is_stateless(value: Value) -> bool:
 # The same node with other parts
 
 
+# Functions that pick a part out of a value, so that a part is there where they give one.
+_PARTS = frozenset({"between", "hash", "item", "labelled", "listed", "part", "values_at"})
+
+
+def presence_of(value: Value) -> Value:
+    """Whether a value is there, whatever it is: as a value that is true there, and null elsewhere.
+
+    What a function makes of fields is there where one of these is; of the functions that choose,
+    where what they choose is; and a part of a value where the value has it. Values that are made of
+    several rows, or calculated, are there where they are not null.
+
+    >>> a, b = Raw(("a",), ("-",)), Raw(("b",))
+    >>> presence_of(Call("first", (a, b))) == Call("first", (Presence(Raw(("a",))), Presence(b)))
+    True
+    """
+    match value:
+        case Field():
+            return Presence(value)
+        case Raw(path):
+            return Presence(Raw(path))
+        case Presence():
+            return value
+        case Constant(constant):
+            return Constant(None if constant is None else True)
+        case Moment() | Duration():
+            return Constant(True)
+        case Call("choose", (asked, *pairs)):
+            # Each second one is chosen, and a last one that stands alone.
+            chosen = [
+                presence_of(v) if place % 2 or place == len(pairs) - 1 else v
+                for place, v in enumerate(pairs)
+            ]
+            return Call("choose", (asked, *chosen))
+        case Call("given", (asked, then)):
+            return Call("given", (asked, presence_of(then)))
+        case Call("member" | "within" as function, (of, name)):
+            return Call(f"has_{function}", (of, name))
+        case Call(function, arguments) if function not in _PARTS:
+            read = [part for part in arguments if any(True for _ in _fields_at_ends(part))]
+            parts = tuple(dict.fromkeys(map(presence_of, read or arguments)))
+            return parts[0] if len(parts) == 1 else Call("first", parts)
+        case Call() | Arithmetic() | Now() | Parameter() | Aggregate() | Whole() | Lookup():
+            return Call("given", (value, Constant(True)))
+        case _:
+            assert_never(value)
+
+
+def _fields_at_ends(value: Value) -> Iterator[Value]:
+    return (part for part in leaves(value) if isinstance(part, Field | Raw))
+
+
 def rewrite_value(value: Value, change: Callable[[Value], Value]) -> Value:
-    """The value with ``change`` applied to each leaf (field, raw field, constant …)."""
+    """The value with ``change`` applied to each leaf (field, raw field, constant …).
+
+    Of a ``Presence``, ``change`` is asked for another value first; if it gives none, for what is in
+    it.
+    """
     match value:
         case Field() | Raw() | Constant():
             return change(value)
@@ -404,6 +464,9 @@ def rewrite_value(value: Value, change: Callable[[Value], Value]) -> Value:
             if inner is None:
                 return change(value)
             return Aggregate(function, rewrite_value(inner, change), argument)
+        case Presence(of):
+            changed = change(value)
+            return presence_of(rewrite_value(of, change)) if changed is value else changed
         case Moment() | Duration() | Now() | Parameter() | Whole() | Lookup():
             return change(value)
         case _:

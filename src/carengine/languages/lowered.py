@@ -189,6 +189,8 @@ def settle_value(value: ir.Value, leaf: Callable[[ir.Value], ir.Value]) -> ir.Va
         case ir.Arithmetic(sign, left, right):
             a, b = settle_value(left, leaf), settle_value(right, leaf)
             return _NULL if _NULL in (a, b) else ir.Arithmetic(sign, a, b)
+        case ir.Presence(of):
+            return ir.presence_of(settle_value(of, leaf))
         case ir.Aggregate(function, inner) if inner is not None:
             return evolve(value, value=settle_value(inner, leaf))
         case _:

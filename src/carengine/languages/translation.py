@@ -58,6 +58,10 @@ class Translation:
         return tuple(dict.fromkeys(name for query in self.queries for name in query.fields))
 
 
+PRESENCE = "a field that is there with null, or with an empty list, counts as one that is not there"
+"""What is to be said where a language does not tell the two apart."""
+
+
 class Untranslatable(Exception):  # noqa: N818 (control flow, not an error anyone sees)
     """Raised inside a translator after it has recorded why."""
 

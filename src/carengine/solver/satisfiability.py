@@ -281,6 +281,10 @@ class Theories:
                 here, zero = numbers.Term(key), numbers.Term(numbers.ZERO)
                 bound = evolve(zero, offset=least)
                 self.differences.add(here, Relation.GREATER_EQUAL, bound)
+        for key, field in self.fields.items():
+            # What is not there has no value; what is there may have none.
+            if isinstance(field, ir.Presence) and key in self.null:
+                self.null.add(variable(field.of))
         if self.null & self.there or self.textual & self.textless or self.numeric & self.unordered:
             return False
         if not self.differences.close():

@@ -70,7 +70,9 @@ def _same(
         """The condition over raw fields alone; None where it cannot be put so."""
         try:
             plain = _renamed(settle(condition, leaf), names)
-            return _condition(TwoValuedRewriter(Findings("", "")).true_of(plain), in_eql=in_eql)
+            return _condition(
+                TwoValuedRewriter(Findings("", ""), presence=True).true_of(plain), in_eql=in_eql
+            )
         except Untranslatable:
             return None
 
@@ -147,12 +149,12 @@ def _condition(formula: TwoValued, *, in_eql: bool) -> ir.Condition:
             return ir.And(tuple(_condition(item, in_eql=in_eql) for item in items))
         case AnyOf(items):
             return ir.Or(tuple(_condition(item, in_eql=in_eql) for item in items))
-        case Negated(IsPresent(found)):
-            return ir.IsNull(found)
+        case Negated(IsPresent(found, with_null)):
+            return ir.IsNull(ir.Presence(found) if with_null else found)
         case Negated(item):
             return ir.Not(ir.IsTrue(_condition(item, in_eql=in_eql)))
-        case IsPresent(found):
-            return ir.Not(ir.IsNull(found))
+        case IsPresent(found, with_null):
+            return ir.Not(ir.IsNull(ir.Presence(found) if with_null else found))
         case AtomHolds(ir.Compare(left, ir.Relation.EQUAL, ir.Constant(int() as number))) if in_eql:
             return ir.Match(left, (Pattern.literal(str(number)),))
         case AtomHolds(ir.Compare(type=ir.Type.INTEGER | ir.Type.NUMBER) as atom):

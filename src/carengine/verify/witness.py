@@ -86,6 +86,12 @@ def _events(
 
 
 def _put(event: Event, of: ir.Value, value: AnyValue) -> None:
+    if isinstance(of, ir.Presence):
+        # It may be there with null; what is asked of its value is put there besides.
+        path = of.of.path if isinstance(of.of, ir.Raw) else ()
+        if path and len(path) == 1:
+            event.setdefault(path[0], None)
+        return
     path = of.path if isinstance(of, ir.Raw) else (of.name,) if isinstance(of, ir.Field) else ()
     if not path:
         return

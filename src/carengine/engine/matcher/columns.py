@@ -65,6 +65,11 @@ def paths_in(value: ir.Value) -> frozenset[tuple[str, ...]]:
     return frozenset(path for inner in ir.operands(value) for path in paths_in(inner))
 
 
+def reads_presence(value: ir.Value) -> bool:
+    """Whether it matters to a value whether a field is there with null or not at all."""
+    return any(isinstance(inner, ir.Presence) for inner in ir.values_in(value))
+
+
 def opaque_paths(value: ir.Value) -> frozenset[tuple[str, ...]]:
     """Those of a value's paths at which a mapping must be there as a whole, since a function looks
     into it."""
@@ -321,20 +326,23 @@ def is_key(part: Any) -> bool:
 class Computed:
     """A column that is no key at the top of events: its table, and how it is read.
 
-    ``by_parts`` is a table for the values at ``paths``.
+    ``by_parts`` is a table for the values at ``paths``; None where these do not tell, since it
+    matters whether they are there.
     """
 
     table: CandidateTable
     read: Get
     paths: tuple[tuple[str, ...], ...]
-    by_parts: dict[Any, int]
+    by_parts: dict[Any, int] | None
 
     @classmethod
     def of(cls, column: Column, table: CandidateTable, memory: Memory) -> Computed:
         """A column with its table."""
         paths = tuple(sorted(column.paths))
-        same = column.path is not None
-        by_parts = table if same else CandidatesByParts(paths, column.read, table, memory)
+        by_parts: dict[Any, int] | None = table
+        if column.path is None:
+            told = not column.presence
+            by_parts = CandidatesByParts(paths, column.read, table, memory) if told else None
         return cls(table, column.read, paths, by_parts)
 
 
@@ -446,6 +454,7 @@ class Column:
         self.path = source if isinstance(source, tuple) else None
         self.read = walker(source) if isinstance(source, tuple) else getter(source)
         self.paths = frozenset({source}) if isinstance(source, tuple) else paths_in(source)
+        self.presence = not isinstance(source, tuple) and reads_presence(source)
         self.derives: list[Callable[[Any], Any]] = []
         # The facet of each atom, and how it is decided, made when it is first asked.
         self._atoms: list[tuple[int, Atom]] = []
@@ -497,7 +506,8 @@ class Column:
 def column_source(value: ir.Value) -> tuple[str, ...] | ir.Value:
     """Where the column of a value is: the one path it reads, or the value itself."""
     paths = paths_in(value)
-    return next(iter(paths)) if len(paths) == 1 else value
+    # What stands at a path does not tell whether it is there.
+    return next(iter(paths)) if len(paths) == 1 and not reads_presence(value) else value
 
 
 def _same(value: Any) -> Any:

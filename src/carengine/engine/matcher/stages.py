@@ -41,6 +41,7 @@ from .columns import (
     column_source,
     opaque_paths,
     paths_in,
+    reads_presence,
     single_value,
 )
 from .finder import PREPARING, Finder
@@ -126,7 +127,9 @@ class CandidateIndex:
         for table, _ in self.plain:
             yield table
         for column in self.computed:
-            yield from (column.table, column.by_parts)
+            yield column.table
+            if column.by_parts is not None:
+                yield column.by_parts
 
     @property
     def complete(self) -> bool:
@@ -240,6 +243,11 @@ class ClassMatcher:
     def opaque(self) -> frozenset[tuple[str, ...]]:
         """The paths at which the stages need a mapping as a whole, if there is one."""
         return frozenset(path for value in self.values for path in opaque_paths(value))
+
+    @cached_property
+    def presence(self) -> bool:
+        """Whether it matters to the stages whether a field is there with null or not at all."""
+        return any(map(reads_presence, self.values))
 
     @cached_property
     def paths(self) -> frozenset[tuple[str, ...]]:

@@ -171,6 +171,9 @@ def full_probe_of(leaf: Leaf[Classified], opaque: frozenset[Path]) -> FullProbe 
     matchers = [group.matcher for _, group in leaf.target.groups]
     indexes = [matcher.candidate_index for matcher in matchers]
     paths = frozenset[Path]().union(*(matcher.paths for matcher in matchers))
+    if any(matcher.presence for matcher in matchers):
+        # A structure does not tell what is not there from null.
+        return None
     if any(index.text is not None and index.search is None for index in indexes) or not paths:
         return None
     nothing = frozenset[Path]()
@@ -200,6 +203,9 @@ def columns_of(indexes: Iterable[CandidateIndex], attributes: Mapping[Path, str]
         for table, key in index.plain:
             columns.append(Column(table, attrgetter(attributes[key,]), ((key,),)))
         for one in index.computed:
+            if one.by_parts is None:
+                # A structure does not tell what is not there from null.
+                return None
             get = attrgetter(*(attributes[path] for path in one.paths))
             columns.append(Column(one.by_parts, get, one.paths))
     return tuple(columns)

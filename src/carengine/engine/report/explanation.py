@@ -394,6 +394,11 @@ def _reason(
             return f"the text of the event {'has' if verdict else 'does not have'} it"
         case ir.Rank():
             return "other events of the run decide this"
+        case ir.Not(ir.IsNull(ir.Presence(of) as value)) | ir.IsNull(ir.Presence(of) as value):
+            there = not is_null(value_of(value, row, _NO_CONTEXT))
+            null = there and is_null(value_of(of, row, _NO_CONTEXT))
+            has = "has" if there else "has no"
+            return f"the event {has} {_cut(value_text(of))}{', with null' if null else ''}"
         case ir.Not(ir.IsNull(value)) | ir.IsNull(value):
             if is_null(found[0] if found else value_of(value, row, _NO_CONTEXT)):
                 return _absence(value, seen)

@@ -84,6 +84,14 @@ class EventRow:
             return _read(self.assigned[wanted.name], wanted, self.times)
         return self.occurrence.view.field(wanted)
 
+    def has_field(self, wanted: ir.Field) -> bool:
+        """Whether a field was assigned, or the event has it."""
+        return wanted.name in self.assigned or self.occurrence.view.has_field(wanted)
+
+    def has_raw(self, path: tuple[str, ...]) -> bool:
+        """Whether a field of the log's own is there."""
+        return CarRow(self.occurrence.view).has_raw(path)
+
     def raw(self, path: tuple[str, ...]) -> Any:
         """A field of the log's own."""
         return CarRow(self.occurrence.view).raw(path)
@@ -128,6 +136,15 @@ class RecordRow:
             if wanted.name == "time":
                 return self.time
         return None
+
+    def has_field(self, wanted: ir.Field) -> bool:
+        """Whether there is a column of the name, or a ``time``."""
+        own = wanted.source is None and wanted.name in self.columns
+        return own or self.field(wanted) is not None
+
+    def has_raw(self, path: tuple[str, ...]) -> bool:
+        """Whether a field of the log's own is there, of the row underneath."""
+        return self.base.has_raw(path)
 
     def raw(self, path: tuple[str, ...]) -> Any:
         """A field of the log's own, of the row underneath."""
@@ -182,9 +199,26 @@ class JoinRow:
                 return part.field(ir.Field(wanted.name, source[len(name) + 1 :], wanted.type))
         return None
 
+    def has_field(self, wanted: ir.Field) -> bool:
+        """Whether the branch that the field's source names has it."""
+        source = wanted.source
+        if source is None:
+            return wanted.name == "time" and self.time is not None
+        for name, part in zip(self.names, self.parts, strict=True):
+            if source == name:
+                return part.has_field(ir.Field(wanted.name, None, wanted.type))
+        for name, part in zip(self.names, self.parts, strict=True):
+            if source.startswith(name + "."):
+                return part.has_field(ir.Field(wanted.name, source[len(name) + 1 :], wanted.type))
+        return False
+
     def raw(self, path: tuple[str, ...]) -> Any:
         """Null: nobody could say of which event."""
         return None
+
+    def has_raw(self, path: tuple[str, ...]) -> bool:
+        """Never: nobody could say of which event."""
+        return False
 
     def text(self) -> str:
         """The texts of all events, one a line."""
@@ -225,9 +259,17 @@ class GroupRow:
             return _read(self.keys[wanted.name], wanted, self.times)
         return self.time if wanted.name == "time" else None
 
+    def has_field(self, wanted: ir.Field) -> bool:
+        """Whether it is a key, or a ``time`` that is known."""
+        return wanted.name in self.keys or self.field(wanted) is not None
+
     def raw(self, path: tuple[str, ...]) -> Any:
         """Null: nobody could say of which event."""
         return None
+
+    def has_raw(self, path: tuple[str, ...]) -> bool:
+        """Never: nobody could say of which event."""
+        return False
 
     def text(self) -> str:
         """The texts of all events, one a line."""

@@ -73,7 +73,8 @@ SPELLINGS: dict[str, FunctionSpelling] = {
         *(
             _refused(name, _STRUCTURED)
             for name in (
-                *("member", "within", "listed", "xml_event", "joined", "item"),
+                *("member", "within", "has_member", "has_within"),
+                *("listed", "xml_event", "joined", "item"),
                 *("values_at", "several", "json_text"),
             )
         ),

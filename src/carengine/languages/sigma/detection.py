@@ -354,7 +354,9 @@ class _DetectionItem:
             case SigmaNull():
                 return ir.IsNull(self.field, self.span)
             case SigmaExists(exists=wanted):
-                null = ir.IsNull(self.field, self.span)
+                # The specification: "this check only verifies the presence of a field, not its value,
+                # be it empty or null".
+                null = ir.IsNull(ir.Presence(self.field), self.span)
                 return ir.Not(null) if wanted else null
             case SigmaCIDRExpression(cidr=network):
                 return ir.InNetwork(self.field, (network,), self.span)

@@ -72,7 +72,7 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
         findings.refuse("a stream that looks at more than single events", output.span)
     views = required_views(stages, evolve(log, recognise=False), findings)
     note_whole_events(views, findings)
-    rewriter = TwoValuedRewriter(findings)
+    rewriter = TwoValuedRewriter(findings, presence=True)
     truth = any_of(rewriter.true_of(_native(view.condition, findings)) for view in views)
     require_possible(truth, findings)
     writer = SigmaWriter(findings)
@@ -178,8 +178,13 @@ class SigmaWriter:
             case AnyOf(items):
                 text = " or ".join(self._written(item, depth + 1) for item in items)
                 return f"({text})" if depth else text
+            case Negated(IsPresent(raw, False)):
+                return self._named({self._field(raw): None})
             case Negated(item):
                 return f"not {self._written(item, depth + 1)}"
+            case IsPresent(raw, False):
+                # Sigma's `exists` holds of a field with null as well.
+                return f"not {self._named({self._field(raw): None})}"
             case IsPresent() | AtomHolds():
                 return self._named(self._detection(truth))
             case _:
@@ -190,7 +195,7 @@ class SigmaWriter:
         together: dict[str, Anything] = {}
         parts: list[str] = []
         for item in items:
-            if isinstance(item, IsPresent | AtomHolds):
+            if isinstance(item, AtomHolds) or (isinstance(item, IsPresent) and item.with_null):
                 made = self._detection(item)
                 if isinstance(made, dict) and not set(made) & set(together):
                     together |= made

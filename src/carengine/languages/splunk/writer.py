@@ -259,7 +259,7 @@ class SplunkWriter:
                 return f"({sides[0]} {sign} {sides[1]})"
             case ir.Call():
                 return map_functions.in_spl(self, value)
-            case ir.Aggregate() | ir.Whole() | ir.Lookup() | ir.Parameter():
+            case ir.Presence() | ir.Aggregate() | ir.Whole() | ir.Lookup() | ir.Parameter():
                 self.findings.refuse(f"a value of the kind {type(value).__name__} here")
             case _:
                 assert_never(value)

@@ -32,7 +32,7 @@ from ...regex import (
 from ...values import address_of, number_of, text_of, time_of
 from .. import map_functions
 from ..text_writing import LETTERS, networks_regex, portable_body
-from ..translation import Findings
+from ..translation import PRESENCE, Findings
 from .dialects import SqlDialect
 from .values import NULL, Form, SqlExpression
 
@@ -408,6 +408,9 @@ class SqlWriter:
         match value:
             case ir.Raw() | ir.Field():
                 return self._typed(self.column(value), value.type)
+            case ir.Presence(of):
+                self.findings.differs(PRESENCE)
+                return self.value(of)
             case ir.Constant(constant):
                 return self._constant(constant)
             case ir.Moment(microseconds):

@@ -55,9 +55,13 @@ class Negated:
 
 @frozen
 class IsPresent:
-    """The field is there, and not JSON's null. What texts it holds does not matter."""
+    """The field is there, and not JSON's null. What texts it holds does not matter.
+
+    With ``with_null`` null does not matter either: the field is there, whatever its value.
+    """
 
     field: ir.Raw
+    with_null: bool = False
 
 
 TestedAtom = ir.Match | ir.Regex | ir.Compare | ir.InNetwork | ir.Occurs | ir.RawMatch | ir.RawRegex
@@ -166,6 +170,8 @@ def holds_for(condition: TwoValued, event: Mapping[str, Anything]) -> bool:
             return any(holds_for(item, event) for item in items)
         case Negated(item):
             return not holds_for(item, event)
+        case IsPresent(field, True):
+            return RawRow(event).has_raw(field.path)
         case IsPresent(field):
             return not is_null(RawRow(event).raw(field.path))
         case AtomHolds(atom):

@@ -20,7 +20,7 @@ from ...evaluate import NoContext, RawRow, holds, is_fixed
 from ...pattern import Pattern
 from ...values import number_of, text_of
 from .. import map_functions
-from ..translation import Findings
+from ..translation import PRESENCE, Findings
 from .nodes import AtomHolds, Case, Const, IsPresent, TwoValued, all_of, any_of, negation_of
 
 # What one value can be in different cases; maps made to exhaust memory stop here.
@@ -31,12 +31,20 @@ class TwoValuedRewriter:
     """Makes formulas of conditions. ``findings`` is told what is not exact and what cannot be said.
 
     ``functions`` are those of field maps that the target can compute itself, where they are
-    compared with other fields.
+    compared with other fields. ``presence`` says that it tells a field that holds null from one
+    that is not there.
     """
 
-    def __init__(self, findings: Findings, functions: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        findings: Findings,
+        functions: frozenset[str] = frozenset(),
+        *,
+        presence: bool = False,
+    ) -> None:
         self.findings = findings
         self.functions = functions
+        self.presence = presence
 
     def true_of(self, condition: ir.Condition) -> TwoValued:
         """When the condition is true."""
@@ -125,6 +133,10 @@ class TwoValuedRewriter:
                     return IsPresent(plain)
                 texts = tuple(Pattern.literal(text, cased=True) for text in empty)
                 return all_of((IsPresent(plain), negation_of(AtomHolds(ir.Match(plain, texts)))))
+            case ir.Presence(ir.Raw() as of):
+                if not self.presence:
+                    self.findings.differs(PRESENCE)
+                return IsPresent(of, with_null=self.presence)
             case ir.Call():
                 return map_functions.is_present(self, value)
             case _:
