@@ -246,52 +246,45 @@ def _integer(value: Any) -> int | float | None:
     return number_of(value, hexadecimal=True)
 
 
-@_function(2)
-def _member(value: Any, name: Any) -> Any:
-    """What a mapping holds under a name, or under a path with dots."""
-    text = text_of(name)
-    if not isinstance(value, Mapping) or text is None:
-        return None
+_MISSING = object()
+
+
+def _found(value: Any, name: Any) -> Any:
+    if not isinstance(value, Mapping) or (text := text_of(name)) is None:
+        return _MISSING
     if text in value:
         return value[text]
     for key in text.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(key)
+        if not isinstance(value, Mapping) or key not in value:
+            return _MISSING
+        value = value[key]
     return value
+
+
+@_function(2)
+def _member(value: Any, name: Any) -> Any:
+    """What a mapping holds under a name, or under a path with dots."""
+    return None if (found := _found(value, name)) is _MISSING else found
 
 
 @_function(2)
 def _has_member(value: Any, name: Any) -> bool | None:
     """True where a mapping has a name, or a path with dots, whatever it holds there; else null."""
-    text = text_of(name)
-    if not isinstance(value, Mapping) or text is None:
-        return None
-    if text in value:
-        return True
-    *before, last = text.split(".")
-    for key in before:
-        value = value.get(key)
-        if not isinstance(value, Mapping):
-            return None
-    return True if last in value else None
+    return None if _found(value, name) is _MISSING else True
 
 
 @_function(2)
 def _has_within(value: Any, name: Any) -> bool | None:
-    """True where one of the mappings in a mapping has a name, whatever it holds there; else
-    null."""
-    if not isinstance(value, Mapping):
-        return None
-    return True if any(_has_member(inner, name) for inner in value.values()) else None
+    """True where a mapping in a mapping has a name, whatever it holds there; else null."""
+    inner = value.values() if isinstance(value, Mapping) else ()
+    return True if any(_has_member(one, name) for one in inner) else None
 
 
 @_function(2)
 def _within(value: Any, name: Any) -> Any:
     """What the first of the mappings in a mapping that has it holds under a name."""
-    if not isinstance(value, Mapping):
-        return None
-    found = (_member(inner, name) for inner in value.values())
+    inner = value.values() if isinstance(value, Mapping) else ()
+    found = (_member(one, name) for one in inner)
     return next((item for item in found if item is not None), None)
 
 
