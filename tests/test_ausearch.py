@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from carengine import read_events
+from carengine import Engine, read_events
 from carengine.diagnostics import codes
 from carengine.fieldmap import find_maps, normalize
 from carengine.readers import ausearch
+from sigma_rules import load
 
 WHEN = "05/20/2024 07:58:41.123"
 
@@ -77,6 +78,29 @@ def test_events_are_told_apart_with_and_without_lines_between() -> None:
             (24, "SYSCALL", 5),
             (25, "SYSCALL", 5),
         ]
+
+
+def test_rules_about_auditd_match_an_export() -> None:
+    detections = (
+        "type: EXECVE, a0: sh, a2|contains: 'tee x'",
+        "type: SYSCALL, syscall: execve, key: exec",
+        "type: PATH, name|startswith: '/opt/my dir/'",
+        "type: CWD, cwd|endswith: notes",
+        "exe: '/opt/my dir/tool', uid: 0",
+        "type: EXECVE, a1: tee",
+    )
+    loaded = load(
+        *(
+            f"title: '{number}'\nid: 00000000-0000-4000-8000-{number:012}\nstatus: test\n"
+            "logsource: {product: linux, service: auditd}\n"
+            f"detection:\n  s: {{{detection}}}\n  condition: s\nlevel: low\n"
+            for number, detection in enumerate(detections)
+        )
+    )
+    fed = Engine(loaded).session()
+    [found], _ = read(event(*STARTED))
+    titles = sorted(str(match.rule.metadata.title) for match in fed.feed(found))
+    assert titles == ["0", "1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize(
