@@ -12,7 +12,6 @@ The first events of each class in a file are looked at, then one in 128.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,15 +53,17 @@ class Clocks:
     """The distances of clocks by source, the field that is the event's time, and the other one."""
 
     distances: dict[_Key, _Distance] = field(factory=dict)
-    _fed: Counter[tuple[int, str]] = field(factory=Counter)
+    _source: str = ""
+    _fed: dict[int, int] = field(factory=dict)
 
     def wants(self, number: int, source: str) -> bool:
         """Whether an event of a source is to be looked at, by a number that all events alike
         have."""
-        key = (number, source)
-        if key not in self._fed and len(self._fed) >= _MOST:
-            self._fed.clear()
-        self._fed[key] = times = self._fed[key] + 1
+        fed = self._fed
+        if source != self._source or len(fed) > _MOST:
+            fed.clear()
+            self._source = source
+        fed[number] = times = fed.get(number, 0) + 1
         return times <= _FIRST or not times % _ONE_IN
 
     def note(self, source: str, clocks: Sequence[tuple[str, int]]) -> None:
