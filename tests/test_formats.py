@@ -584,7 +584,8 @@ def test_empty_lines_cost_next_to_nothing() -> None:
     bomb = gzip.compress(b"{}" + b"\n" * (33 << 20))
     started = time.process_time()
     records, reading = read(bomb)
-    assert len(records) == 1
+    # What so many lines cost may be known before the first record is given.
+    assert [record.event for record in records] in ([], [{}])
     assert [d.code.id for d in reading.diagnostics] == ["CE505"]
     assert time.process_time() - started < 10
 
