@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import importlib
 import io
 import json
 import os
@@ -23,6 +22,7 @@ import carengine
 from carengine.cli import COMMANDS, encode, main, status
 from carengine.cli.screen import Screen
 from carengine.cli.table import Table, draw
+from carengine.engine.report import UnrecognisedShapes
 
 SAMPLE = Path(__file__).parent / "samples" / "lsass_dump.jsonl"
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -364,14 +364,13 @@ def test_interrupted(
 ) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(lines(HIT, MISS, UNKNOWN))
-    hunt = importlib.import_module("carengine.cli.hunt")
-    real = hunt.UnrecognisedShapes.add
+    real = UnrecognisedShapes.add
 
     def add(self: Any, event: Any) -> None:
         real(self, event)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(hunt.UnrecognisedShapes, "add", add)
+    monkeypatch.setattr(UnrecognisedShapes, "add", add)
     assert main(["hunt", str(path), "-r", rule, "--fail-on-match"]) == status.INTERRUPTED
     out, err = capsys.readouterr()
     assert account(err) == (3, 2, 1, 0)

@@ -11,7 +11,6 @@ import argparse
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import BinaryIO
 
@@ -19,17 +18,15 @@ from attrs import evolve, frozen
 
 from .. import gc_control
 from ..diagnostics import counted
-from ..engine import Engine, Match, Session, SessionStats, StreamOptions
+from ..engine import Engine, Match, SessionStats, StreamOptions
 from ..engine.report import (
     FieldCoverage,
-    Outcome,
     RuleStatus,
-    UnrecognisedShapes,
     needs,
     rule_statuses,
 )
 from ..readers import Reading
-from ..rule import Rule, RuleSet
+from ..rule import RuleSet
 from ..runner import Run, WorkerError
 from ..tuning import Tuning
 from . import UsageError, status
@@ -60,6 +57,7 @@ from .options import (
 )
 from .profile import Unwritten, add_profile_option, profile_form, show_profile
 from .results import Writer, writer_for
+from .rule_report import MOST_NAMED, name_of, report_rules
 from .rules import engine_of, load_with_maps, report_refused
 from .screen import Screen
 from .tuning import Tuned, tuning_of
@@ -86,7 +84,6 @@ command is not right, 3 evidence could not be read (the rest was), 4 the run was
 more than half of the rules cannot run on this data, 70 a process of the run was lost, 130 interrupted.
 Of several, 130 comes first, then 70, 2, 3, 4, 1.
 """
-_IDS = 12
 _PLACES = 3
 
 
@@ -358,7 +355,7 @@ def _hunt(
         screen.report(session.diagnostics)
         became = rule_statuses(engine, session.stats, hunting.coverage)
         if not settings.quiet:
-            _report_standings(became, session, hunting.unrecognised, screen, why=settings.why)
+            report_rules(became, session, hunting.unrecognised, screen, why=settings.why)
         tuned.report(engine, tuning, screen, quiet=settings.quiet)
         screen.say(stopped + _account(rules, became, tuned, reading, left_out))
         if settings.account is not None:
@@ -411,7 +408,11 @@ def _account(
     parts.append(", ".join(told))
     shown = tuned.shown
     hits = sorted(shown.items())
-    by_rule = ", ".join(f"{rule} {number:,}" for rule, number in hits)
+    names = {rule.id: name_of(rule) for rule in rules}
+    most = sorted(hits, key=lambda item: -item[1])[:MOST_NAMED] if len(hits) > MOST_NAMED else hits
+    by_rule = ", ".join(f"{names.get(rule, rule)} {number:,}" for rule, number in most)
+    if len(hits) > len(most):
+        by_rule += f" and {len(hits) - len(most):,} more rules"
     total = shown.total()
     parts.append(f"{counted(total, 'match', 'matches')}{': ' if hits else ''}{by_rule}")
     parts += tuned.parts()
@@ -494,68 +495,3 @@ def _write(path: str, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise UsageError(f"carengine hunt: cannot write {path}: {error.strerror}") from None
-
-
-def _report_standings(
-    became: list[RuleStatus],
-    session: Session,
-    unknown: UnrecognisedShapes,
-    screen: Screen,
-    *,
-    why: bool,
-) -> None:
-    stats = session.stats
-    stuck = [one for one in became if not one.outcome.runnable]
-    if stuck:
-        screen.say(f"not runnable on this data: {counted(len(stuck), 'rule')}")
-        _by_reason(stuck, screen)
-    partly: dict[str, list[Rule]] = {}
-    for one in became:
-        for text in one.partly if one.outcome.runnable else ():
-            partly.setdefault(text, []).append(one.rule)
-    if partly:
-        screen.say("blind on part of this data:")
-        for text, found in sorted(partly.items()):
-            screen.say(f"  {text}: {_ids(found)}")
-    if unknown.counts:
-        screen.say(f"not recognised: {counted(stats.unrecognised, 'record')}, the commonest")
-        for line in unknown.lines():
-            screen.say(f"  {line}")
-    if why or not stats.matches.total():
-        _why(became, session, screen)
-
-
-def _why(became: list[RuleStatus], session: Session, screen: Screen) -> None:
-    stats = session.stats
-    without = [one for one in became if one.outcome is not Outcome.MATCHED]
-    if not stats.events:
-        screen.say("nothing matched: no record was read")
-        return
-    if not stats.matches.total():
-        screen.say(
-            f"nothing matched: of {counted(stats.events, 'record')} {stats.shaped:,} have a known shape"
-        )
-    kinds: dict[str, int] = {}
-    for (_, kind), number in stats.kinds.items():
-        kinds[str(kind)] = kinds.get(str(kind), 0) + number
-    ranked = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
-    if ranked:
-        screen.say("the data has: " + ", ".join(f"{kind} {number:,}" for kind, number in ranked))
-    open_ = [one for one in without if one.outcome.runnable]
-    if open_:
-        screen.say(f"without a match: {counted(len(open_), 'rule')}")
-        _by_reason(open_, screen)
-
-
-def _by_reason(found: Iterable[RuleStatus], screen: Screen) -> None:
-    groups: dict[tuple[Outcome, str], list[Rule]] = {}
-    for one in found:
-        groups.setdefault((one.outcome, one.reason), []).append(one.rule)
-    for (_, reason), rules in sorted(groups.items(), key=lambda item: item[0]):
-        screen.say(f"  {reason}: {_ids(rules)}")
-
-
-def _ids(rules: list[Rule]) -> str:
-    ids = [rule.id for rule in rules]
-    more = f" and {len(ids) - _IDS} more" if len(ids) > _IDS else ""
-    return ", ".join(ids[:_IDS]) + more

@@ -17,7 +17,7 @@ from . import UsageError
 from .options import MapNames, RuleSettings, map_choice
 from .screen import Screen
 
-_MOST_FINDINGS = 50
+_MOST_FINDINGS = 10
 _NAMED = 5
 
 
@@ -98,9 +98,17 @@ def report_refused(rules: RuleSet, screen: Screen) -> bool:
     errors = list(ordered(errors))
     screen.report(errors, _MOST_FINDINGS)
     _report_passed_over(rules, screen)
-    for refused in rules.refused[:_MOST_FINDINGS]:
-        where = next((item.where for item in refused.diagnostics if item.where), refused.path)
-        screen.say(f"refused: {refused.id} ({where})")
+    if len(rules.refused) <= _MOST_FINDINGS:
+        for refused in rules.refused:
+            where = next((item.where for item in refused.diagnostics if item.where), refused.path)
+            screen.say(f"refused: {refused.id} ({where})")
+    else:
+        names = ", ".join(one.title or one.id for one in rules.refused[:_MOST_FINDINGS])
+        more = len(rules.refused) - _MOST_FINDINGS
+        screen.say(
+            f"refused: {counted(len(rules.refused), 'rule')}: {names} and {more:,} more; "
+            "`carengine check` says why of each"
+        )
     return bool(errors)
 
 

@@ -694,7 +694,7 @@ SIGMA_NOT_INSTALLED = _error(
     "CE801",
     "Sigma rules without pySigma",
     """Sigma rules are read with the library pySigma, which is not installed or too old:
-    `pip install carengine[sigma]`.""",
+    `pip install 'carengine[sigma]'`.""",
 )
 BAD_SIGMA = _error(
     "CE802",

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
         ObservedFields,
         Outcome,
         RuleStatus,
+        kind_names,
+        missing_source,
         rule_statuses,
     )
     from .unrecognised import UnrecognisedShapes
@@ -58,7 +60,7 @@ _MODULES = {
     "rule_needs": ("Need", "RuleNeeds", "Supply", "needs"),
     "rule_status": (
         *("FIRST_EVENTS", "RARE", "FieldCoverage", "ObservedFields"),
-        *("Outcome", "RuleStatus", "rule_statuses"),
+        *("Outcome", "RuleStatus", "kind_names", "missing_source", "rule_statuses"),
     ),
     "unrecognised": ("UnrecognisedShapes",),
 }
@@ -88,7 +90,9 @@ __all__ = [
     "UnrecognisedShapes",
     "View",
     "explain",
+    "kind_names",
     "matches_with",
+    "missing_source",
     "needs",
     "rule_statuses",
     "run_examples",

@@ -26,6 +26,7 @@ from typing import Any, assert_never
 from attrs import evolve, frozen
 
 from ... import ir
+from ...datamodel import model
 from ...diagnostics import fault
 from ...fieldmap import Entry, FieldMap, Lowered, lower, unwrap, view
 from ...pyvalues import plain_event
@@ -190,6 +191,28 @@ def rule_statuses(
     return [_status(analysis, rule) for rule in engine.rules]
 
 
+def kind_names(kinds: Iterable[ir.EventKind]) -> list[str]:
+    """The names of kinds of events; a log source of any product by what it is alone.
+
+    >>> kind_names([ir.EventKind("*", "webserver"), ir.EventKind("windows", "webserver")])
+    ['webserver']
+    >>> kind_names([ir.EventKind("aws", "cloudtrail")])
+    ['aws/cloudtrail']
+    """
+    listed = list(kinds)
+    everywhere = {kind.action for kind in listed if kind.object == "*"}
+    names = (kind.action if kind.action in everywhere else str(kind) for kind in listed)
+    return list(dict.fromkeys(names))
+
+
+def missing_source(rule: Rule) -> list[str]:
+    """The log sources that a rule is for, as ``--logsource`` takes them; none where it is for CAR's
+    objects."""
+    kinds = {kind for output in rule.program.outputs for kind in ir.searched(output.plan)}
+    sources = sorted(kind for kind in kinds if kind.object not in model().objects)
+    return kind_names(sources)
+
+
 def _status(analysis: _StatusAnalysis, rule: Rule) -> RuleStatus:
     try:
         return analysis.status(rule)
@@ -205,6 +228,7 @@ class _StatusAnalysis:
         self.coverage = coverage
         observation_of = [m for m in engine.maps if stats.recognised[m.name]]
         self.maps = observation_of or list(engine.maps)
+        self._known = frozenset(kind for one in engine.maps for kind in one.by_kind)
         self._kinds = stats.kinds
         # By the identity of the entry, which the engine keeps: comparing entries is comparing
         # trees.
@@ -253,9 +277,11 @@ class _StatusAnalysis:
         return reason
 
     def _judge(self, stage: ir.Stage) -> _Reason:
-        kinds = _listed(str(kind) for kind in stage.kinds)
+        kinds = _listed(kind_names(stage.kinds))
         ways = [(m, lowered) for m in self.maps for lowered in lower(stage, m)]
         if not ways:
+            if self._known.isdisjoint(stage.kinds):
+                return _Reason(Outcome.NO_SUCH_LOG, f'no map gives "{kinds}"')
             maps = _listed(m.name for m in self.maps)
             return _Reason(Outcome.NO_SUCH_LOG, f"logs of this shape ({maps}) have no {kinds}")
         open_ = [(m, x) for m, x in ways if x.possible]
