@@ -34,6 +34,7 @@ OTHERS: dict[str, bytes] = {
     "paper": b"%PDF-1.4\n",
     "tool.exe": b"MZ" + bytes(90),
     "tool": b"\x7fELF" + bytes(90),
+    "table.toml": b'[[tool]]\nname = "x"\n',
     "settings.ini": b"[x]\ny=1\n",
     "empty.css": b"",
 }
@@ -104,6 +105,7 @@ def test_one_that_is_asked_for_is_read(include: list[str], tmp_path: Path) -> No
     [
         ("export.yml", EVENT),
         ("export.py", EVENT * 2),
+        ("export.conf", b"[\n " + EVENT.strip() + b",\n " + EVENT + b"]\n"),
         ("audit.cfg", b"type=CWD msg=audit(1716191921.123:24): cwd=/\n"),
         ("events.html", b"<Events><Event><System><EventID>1</EventID></System></Event></Events>"),
         ("x.conf", b"CEF:0|a|b|1|2|c|3|src=10.0.0.1\n"),

@@ -246,6 +246,9 @@ _VAGUE = frozenset(
 )
 
 
+# An array of objects; `[[` is a table of TOML.
+_OBJECTS = re.compile(rb'(?:\xef\xbb\xbf)?\s{0,999}\[\s{0,999}\{\s{0,999}"')
+
 _TABLE_NAME = re.compile(r".*\.(?:csv|tsv)(?:\.[a-z0-9]{1,4})?", re.DOTALL | re.IGNORECASE)
 
 
@@ -569,7 +572,8 @@ class Walk:
             return None
         if row.other:
             return row.other
-        vague = row.name in _VAGUE and not like_json(content.head)
+        events = like_json(content.head) or _OBJECTS.match(content.head) is not None
+        vague = row.name in _VAGUE and not events
         return kind_by_name(content.name) if vague or row.unpack is unzip else None
 
     def _unwanted(self, content: Content, row: Format) -> str | None:
