@@ -24,7 +24,8 @@ import carengine
 from carengine.engine import interpret, interpret_streams
 from carengine.engine.report import FieldCoverage, explain
 from carengine.fieldmap import find_maps, normalize
-from carengine.pyvalues import MOST_LEVELS, plain_event
+from carengine.jsontext import DEPTH
+from carengine.pyvalues import plain_event
 from carengine.values import time_of
 from sigma_rules import FLAT, SYSMON, hits, load, with_detection
 
@@ -154,7 +155,7 @@ def test_events_without_an_end_are_refused() -> None:
     cyclic: dict[str, Any] = {}
     cyclic["a"] = [cyclic, cyclic]
     deep: Any = "x"
-    for _ in range(MOST_LEVELS + 1):
+    for _ in range(DEPTH + 1):
         deep = [deep]
     for event in (cyclic, {"a": deep}, cyclic | {"b": NOON}, {"a": deep, "b": NOON}):
         with pytest.raises(ValueError, match="nested deeper"):

@@ -42,9 +42,6 @@ import attrs
 from .jsontext import DEPTH
 from .values import format_time
 
-MOST_LEVELS = DEPTH
-"""How deep mappings and lists may lie in each other: what readers take from JSON."""
-
 _AS_IT_IS = frozenset((str, int, bool, type(None)))
 _CONTAINERS = frozenset((dict, list, tuple))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,7 +61,7 @@ _MOST_DIGITS = 300
 def plain_event(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """The event with every value as one that JSON has; the same object where all of them are.
 
-    Raises ``ValueError`` where mappings and lists lie deeper in each other than `MOST_LEVELS`, as
+    Raises ``ValueError`` where mappings and lists lie deeper than `jsontext.DEPTH`, as
     they do where one holds itself, and where the event written out would have more than 20 million
     values or 256 MiB of text, as it may where a list holds another one twice, and that one a third.
 
@@ -78,7 +75,7 @@ def _is_plain(event: Mapping[str, Any]) -> bool:
     level: list[Any] = [event]
     count = 0
     measured = False
-    for _ in range(MOST_LEVELS):
+    for _ in range(DEPTH):
         below: list[Any] = []
         for container in level:
             count += len(container)
@@ -138,7 +135,7 @@ def _measure(event: Mapping[str, Any]) -> None:
             values += size[0]
             text += size[1]
             levels = max(levels, 1 + size[2])
-        if levels > MOST_LEVELS:
+        if levels > DEPTH:
             raise _too_deep()
         if values > _MOST_VALUES or text > _MOST_TEXT:
             raise _too_large()
@@ -146,7 +143,7 @@ def _measure(event: Mapping[str, Any]) -> None:
 
 
 def _too_deep() -> ValueError:
-    return ValueError(f"the event is nested deeper than {MOST_LEVELS} levels")
+    return ValueError(f"the event is nested deeper than {DEPTH} levels")
 
 
 def _too_large() -> ValueError:
@@ -163,7 +160,7 @@ def _copied(event: Mapping[str, Any]) -> dict[str, Any]:
     copied = values = text = 0
     while open_:
         source, target, depth = open_.pop()
-        if depth > MOST_LEVELS:
+        if depth > DEPTH:
             raise _too_deep()
         copied += 1
         values += len(source)

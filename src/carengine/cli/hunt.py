@@ -360,6 +360,7 @@ def _hunt(
         screen.say(stopped + _account(rules, became, tuned, reading, left_out))
         if settings.account is not None:
             _write_account(settings.account, rules, tuned, reading, hunting.coverage, left_out)
+        broken = broken or bool(session.stats.faults)
         matched = settings.fail_on_match and tuned.shown.total() > 0
         return status.gravest(
             lost,

@@ -186,7 +186,7 @@ EXAMPLE_FAILED = _error(
 PASS_FAILED = _error(
     "CE312",
     "rule that a pass broke on",
-    """Reading, checking, formatting, testing, comparing or translating this rule broke off, by a fault of carengine's own.
+    """Reading, checking, compiling, matching, testing or translating this rule broke off, by a fault of carengine's own.
     The others went on. Please report it, with the rule.""",
 )
 NO_RULES = _error("CE309", "no rules", "The path holds no rule file.")

@@ -44,6 +44,7 @@ from .matcher import (
 )
 from .observer import Observer
 from .prefilter import LearnedStore
+from .rule_faults import LeftOut
 from .saved_session import (
     fingerprint,
 )
@@ -89,6 +90,8 @@ class Engine:
                 key=lambda one: one.name,
             )
         )
+        self.left_out = LeftOut()
+        """The rules of which something could not be made ready, by a fault of the program."""
         self._targets: list[list[Target]] = []
         self.streams: tuple[Stream, ...] = ()
         self._stages = self._collect()
@@ -145,12 +148,16 @@ class Engine:
         prepared: dict[ir.Plan, ir.Plan] = {}
         for rule_place, rule in enumerate(self.rules):
             for output_place, output in enumerate(rule.program.outputs):
-                stages: Iterable[ir.Stage] | None = ir.as_stages(output.plan)
-                feeds = stages is None
-                if stages is None:
-                    plan = prepare(output.plan, prepared)
-                    streams.append(Stream(rule, output.name, (rule_place, output_place), plan))
-                    stages = stages_of(plan)
+                try:
+                    stages: Iterable[ir.Stage] | None = ir.as_stages(output.plan)
+                    feeds = stages is None
+                    if stages is None:
+                        plan = prepare(output.plan, prepared)
+                        stages = stages_of(plan)
+                        streams.append(Stream(rule, output.name, (rule_place, output_place), plan))
+                except Exception as error:
+                    self.left_out.note([rule], "the compiling", error)
+                    continue
                 for stage_place, stage in enumerate(dict.fromkeys(stages)):
                     number = numbers.setdefault(stage, len(numbers))
                     if number == len(self._targets):
@@ -166,11 +173,19 @@ class Engine:
         lowered = self._lowered.get(event_class)
         if lowered is None:
             fieldmap, entry = event_class.fieldmap, event_class.entry
-            lowered = self._lowered[event_class] = tuple(
-                (number, lower_for(self._stages[number], fieldmap, entry))
-                for number in self._numbers_of(entry.kinds)
-            )
+            made = []
+            for number in self._numbers_of(entry.kinds):
+                try:
+                    made.append((number, lower_for(self._stages[number], fieldmap, entry)))
+                except Exception as error:
+                    what = f"the rewriting for {event_class.name}"
+                    self.left_out.note(self.rules_of(number), what, error)
+            lowered = self._lowered[event_class] = tuple(made)
         return lowered
+
+    def rules_of(self, number: int) -> list[Rule]:
+        """The rules that a stage, by its number, belongs to."""
+        return [target.rule for target in self._targets[number]]
 
     def _numbers_of(self, kinds: tuple[ir.EventKind, ...]) -> Iterable[int]:
         if len(kinds) == 1:
@@ -223,9 +238,10 @@ class Engine:
         known = {kind for fieldmap in self.maps for kind in fieldmap.by_kind}
         names = ", ".join(fieldmap.name for fieldmap in self.maps) or "no field map"
         for _, parts in sorted(outputs.items()):
-            if any(number in possible for number, _ in parts):
-                continue
             _, target = parts[0]
+            # Of a rule that a fault befell nothing is known.
+            if any(number in possible for number, _ in parts) or target.rule in self.left_out:
+                continue
             kinds = {kind: None for number, _ in parts for kind in self._stages[number].kinds}
             notes = [f"{names}: no {kind}" for kind in kinds if kind not in known]
             notes += [
@@ -307,13 +323,17 @@ class Engine:
         )
 
     def _split(self, route: Route, asked: frozenset[tuple[str, ...]]) -> Split | None:
-        conditions = [
-            where_present(stage.condition, route.present)
-            for number, place in route.entries
-            for _, stage in self.lowered(self._classes[number][place])
-            if stage.possible
-        ]
-        return split_by(conditions, asked)
+        try:
+            conditions = [
+                where_present(stage.condition, route.present)
+                for number, place in route.entries
+                for _, stage in self.lowered(self._classes[number][place])
+                if stage.possible
+            ]
+            return split_by(conditions, asked)
+        except Exception:
+            # A split changes what matching costs only; what is wrong shows when it is compiled.
+            return None
 
     def _first_of(self, route: Route, outcomes: AtomTruths) -> Classified:
         maps = tuple(self.maps[number] for number in route.maps)
@@ -353,9 +373,13 @@ class Engine:
             for class_place, (number, place) in enumerate(entries):
                 event_class = self._classes[number][place]
                 for stage, lowered in self.lowered(event_class):
-                    condition = where_present(lowered.condition, present)
-                    if outcomes:
-                        condition = ir.simplify(replaced(condition, outcomes))
+                    try:
+                        condition = where_present(lowered.condition, present)
+                        if outcomes:
+                            condition = ir.simplify(replaced(condition, outcomes))
+                    except Exception as error:
+                        self.left_out.note(self.rules_of(stage), "the compiling", error)
+                        continue
                     if lowered.possible and condition not in _NEVER:
                         stages.append((class_place, event_class, stage, condition))
             placed = tuple((place, owner, stage) for place, owner, stage, _ in stages)
@@ -364,6 +388,9 @@ class Engine:
                 ((place, condition) for place, (*_, condition) in enumerate(stages)),
                 self.memory,
                 observer,
+                lambda place, error: self.left_out.note(
+                    self.rules_of(placed[place][2]), "the compiling", error
+                ),
             )
             match = matcher.match if observer is None else observer.matching(matcher.match)
             group = ClassGroup(matcher, placed, match)

@@ -81,7 +81,7 @@ class Session:
     ) -> None:
         self.engine = engine
         self.options = options or StreamOptions()
-        self.stats = SessionStats()
+        self.stats = SessionStats(engine.left_out)
         self.attached: dict[str, Any] = {}
         """Plain data of the caller's own that is saved with the session."""
         self.latest: Classified | None = None
@@ -90,7 +90,9 @@ class Session:
         # where no rule has any.
         self._streams: Flow | None = None
         if flow is None and engine.streams:
-            flow = self._streams = Flow(engine.streams, self.options, engine.observer)
+            flow = self._streams = Flow(
+                engine.streams, self.options, engine.observer, self._given_up
+            )
         self._flow: Feeding | None = flow
         self._prefilter: Prefilter | None = None
         self._saved_at = -1
@@ -166,9 +168,17 @@ class Session:
         passed: list[Passed] = []
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
         for first, group in classified.groups:
-            places = group.match(inner, event, None, line)
+            try:
+                places = group.match(inner, event, None, line)
+            except Exception as error:
+                places = self._match_apart(group, inner, event, error)
             if places:
-                self._gather(event, inner, origin, first, group, places, passed, feeding)
+                try:
+                    self._gather(event, inner, origin, first, group, places, passed, feeding)
+                except Exception:
+                    passed = [item for item in passed if item[0][2] < first]
+                    feeding = {place: fed for place, fed in feeding.items() if place < first}
+                    self._gather_apart(event, inner, origin, first, group, places, passed, feeding)
         flow = self._flow
         if flow is not None:
             for class_place, event_class in enumerate(classified.classes):
@@ -184,7 +194,9 @@ class Session:
             if flow.arrived:
                 placed = self._arrived(flow)
                 placed += [
-                    (item[0][:2], match_of_passed(item, origin)) for item in distinct(passed)
+                    (item[0][:2], match)
+                    for item in distinct(passed)
+                    for match in self._matches([item], origin)
                 ]
                 # An output is decided by single events or by several: no two of these are of one
                 # place.
@@ -194,7 +206,65 @@ class Session:
             return []
         if len(passed) > 1:
             passed = distinct(passed)
-        return self._counted([match_of_passed(item, origin) for item in passed])
+        return self._counted(self._matches(passed, origin))
+
+    def _matches(self, passed: list[Passed], origin: Origin | None) -> list[Match]:
+        try:
+            return [match_of_passed(item, origin) for item in passed]
+        except Exception:
+            matches = []
+            for item in passed:
+                try:
+                    matches.append(match_of_passed(item, origin))
+                except Exception as error:
+                    self.stats.faults.note_event([item[1].rule], error)
+            return matches
+
+    def _match_apart(
+        self,
+        group: ClassGroup,
+        inner: Mapping[str, Any],
+        event: Mapping[str, Any],
+        error: Exception,
+    ) -> list[int]:
+        """The stages that hold, where to ask for all at once has raised an error."""
+        places, broken = group.matcher.match_apart(inner, event)
+        for place, fault in broken:
+            rules = self.engine.rules_of(group.stages[place][2])
+            self.stats.faults.note_event(rules, fault)
+        if not broken:
+            # It is no stage's own: each has been decided.
+            self.stats.faults.note_event([], error)
+        return places
+
+    def _given_up(self, rule: Rule, error: Exception) -> None:
+        """A rule's joins and groups are left out from here on."""
+        self.stats.faults.left_out.note([rule], "the joining and grouping", error)
+
+    def _gather_apart(
+        self,
+        event: Mapping[str, Any],
+        inner: Mapping[str, Any],
+        origin: Origin | None,
+        first: int,
+        group: ClassGroup,
+        places: list[int],
+        passed: list[Passed],
+        feeding: dict[int, tuple[CarEvent, list[ir.Stage]]],
+    ) -> None:
+        """`_gather` for each stage by itself, where that for all of them has raised an error."""
+        for place in places:
+            own_passed: list[Passed] = []
+            own_feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
+            try:
+                self._gather(event, inner, origin, first, group, [place], own_passed, own_feeding)
+            except Exception as error:
+                rules = self.engine.rules_of(group.stages[place][2])
+                self.stats.faults.note_event(rules, error)
+                continue
+            passed += own_passed
+            for at, (seen, stages) in own_feeding.items():
+                feeding.setdefault(at, (seen, []))[1].extend(stages)
 
     def _gather(
         self,
@@ -265,11 +335,16 @@ class Session:
 
     def _arrived(self, flow: Feeding) -> list[tuple[tuple[int, int], Match]]:
         """The matches of rows that have come to outputs, by output and in canonical order."""
-        return [
-            (sink.place, match_of_row(sink.rule, sink.output, row))
-            for sink, rows in flow.take()
-            for row in in_order(rows)
-        ]
+        arrived = []
+        for sink, rows in flow.take():
+            try:
+                arrived += [
+                    (sink.place, match_of_row(sink.rule, sink.output, row))
+                    for row in in_order(rows)
+                ]
+            except Exception as error:
+                self.stats.faults.note_event([sink.rule], error)
+        return arrived
 
     def _counted(self, matches: list[Match]) -> list[Match]:
         for match in matches:
@@ -406,6 +481,7 @@ class Session:
             diagnostics.append(_of_cut_joins(cut))
         if self._unclaimed:
             diagnostics.append(self._of_unclaimed())
+        diagnostics += stats.faults.diagnostics()
         return tuple(diagnostics)
 
     def save(self, path: str | Path) -> None:

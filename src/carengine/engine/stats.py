@@ -15,9 +15,11 @@ from attrs import define, evolve, field
 from .. import ir
 from ..diagnostics import Code, Diagnostic, codes, counted
 from ..ir_text import value_text
+from . import rule_faults
 from .classes import Classified
 from .clocks import Clocks, since
 from .matcher import Leaf
+from .rule_faults import LeftOut, RuleFaults
 from .saved_session import kinds_as_data, kinds_from_data
 
 # So many different combinations of classes come from hostile events only.
@@ -93,7 +95,7 @@ class SessionStats:
     (2, 1, Counter({'<text>': 1}))
     """
 
-    def __init__(self) -> None:
+    def __init__(self, left_out: LeftOut | None = None) -> None:
         self.recent: dict[Leaf[Classified], int] = {}
         """How many events of late came to which leaf of the engine's tree."""
         self._sums = _Sums()
@@ -103,6 +105,8 @@ class SessionStats:
         """Where such events came to: lines there are decoded whole."""
         self.clocks = Clocks()
         """How far the times of an event are apart that has several."""
+        self.faults = RuleFaults(LeftOut() if left_out is None else left_out)
+        """The rules that a fault of the program befell."""
         self.late = 0
         self.late_by = 0
         self.untimed = 0
@@ -229,6 +233,7 @@ class SessionStats:
                 for (name, kind, source), number in self.without_fields.items()
             ],
             "clocks": self.clocks.as_data(),
+            "faults": self.faults.as_data(),
             "late": self.late,
             "late_by": self.late_by,
             "untimed": self.untimed,
@@ -254,6 +259,8 @@ class SessionStats:
         self.without_fields = _without_fields(data.get("without_fields", ()))
         self.clocks = Clocks()
         self.clocks.add(data.get("clocks", ()))
+        # What was left out then is made ready anew.
+        self.faults.add(row for row in data.get("faults", ()) if row[-1])
         self.late, self.late_by = int(data["late"]), int(data["late_by"])
         self.untimed = int(data["untimed"])
         self.late_origins = list(data["late_origins"])
@@ -271,6 +278,7 @@ class SessionStats:
         self.matches.update(data["matches"])
         self.without_fields.update(_without_fields(data["without_fields"]))
         self.clocks.add(data["clocks"])
+        self.faults.add(data["faults"])
 
 
 def _without_fields(data: Any) -> Counter[WithoutFields]:
@@ -314,6 +322,8 @@ def difference(
     for name in ("kinds", "without_fields"):
         more_counts[name] = [[*key, number] for key, number in more_counts[name].items()]
     more_counts["clocks"] = more_clocks
+    more_counts["faults"] = rule_faults.since(now["faults"], before.get("faults_known", {}))
+    plain["faults_known"] = {tuple(key): number for *key, number in now["faults"]}
     plain["clocks_known"] = {tuple(key): numbers[:2] for *key, numbers in _keyed(now["clocks"])}
     return more_counts, plain
 

@@ -53,6 +53,7 @@ from .verdicts import (
     WholeEventNeeded,
     all_hold,
     any_holds,
+    decide_apart,
     is_false,
     is_true,
 )
@@ -186,7 +187,8 @@ class ClassMatcher:
     """The stages of an event class, or of several that go together.
 
     ``stages`` are lowered stages or their conditions, with numbers that the caller gave; `match`
-    returns those that hold, in order. Nothing is compiled before the first event asks.
+    returns those that hold, in order. Nothing is compiled before the first event asks. A stage that
+    cannot be compiled is left out, and ``broken`` is told; without it the error is raised.
     """
 
     def __init__(
@@ -194,7 +196,9 @@ class ClassMatcher:
         stages: Iterable[tuple[int, Lowered | ir.Condition]],
         memory: Memory | None = None,
         observer: MatcherObserver | None = None,
+        broken: Callable[[int, Exception], None] | None = None,
     ) -> None:
+        self._broken = broken
         self._conditions: list[tuple[int, ir.Condition]] = []
         for number, stage in sorted(stages, key=lambda pair: pair[0]):
             if not isinstance(stage, Lowered):
@@ -283,6 +287,14 @@ class ClassMatcher:
                 raise WholeEventNeeded
             candidates |= index.text.find(raw_text(outer))
         return self._looked_at(candidates, event, outer) if candidates else []
+
+    def match_apart(
+        self, event: Mapping[str, Any], outer: Mapping[str, Any]
+    ) -> tuple[list[int], list[tuple[int, Exception]]]:
+        """`match`, where that has raised: each stage by itself, and those that raise."""
+        if self._index is None:
+            self._prepare()
+        return decide_apart(self._verdicts, self._columns, event, outer)
 
     @property
     def candidate_index(self) -> CandidateIndex:
@@ -398,7 +410,11 @@ class ClassMatcher:
         hanging: list[AnchoredStage | None] = []
         used: dict[int | None, int] = {}
         for number, condition in self._conditions:
-            stage = self._compile(condition, ir.Goal.TRUE)
+            try:
+                stage = self._compile(condition, ir.Goal.TRUE)
+            except Exception as error:
+                self._left_out(number, error)
+                continue
             if stage is None:
                 continue
             verdicts.append((number, stage.verdict))
@@ -429,21 +445,20 @@ class ClassMatcher:
             if stage is None:
                 always |= mask
                 continue
-            for index, atom in stage.anchors[stage.chosen].atoms:
-                if index is None:
-                    assert isinstance(atom, ir.RawMatch)
-                    text = Finder() if text is None else text
-                    for pattern in atom.patterns:
-                        text.add_pattern(pattern, mask)
-                        in_json.add(literals.in_json(pattern))
-                    continue
-                column, value = self._columns[index], single_value(atom)
-                assert value is not None
-                number = column.facet(value)
-                known = facets.setdefault(index, {})
-                if number not in known:
-                    known[number] = FacetAnchors(column.derives[number])
-                known[number].add(_as_atom(atom), mask)
+            try:
+                for index, atom in stage.anchors[stage.chosen].atoms:
+                    if index is None:
+                        assert isinstance(atom, ir.RawMatch)
+                        text = Finder() if text is None else text
+                        for pattern in atom.patterns:
+                            text.add_pattern(pattern, mask)
+                            in_json.add(literals.in_json(pattern))
+                    else:
+                        self._add_anchor(facets.setdefault(index, {}), index, atom, mask)
+            except Exception as error:
+                # Any anchor less is another event to decide, and no match more or less.
+                self._left_out(self._compiled[place][0], error)
+                always |= mask
         plain, computed = [], []
         for index, anchors in facets.items():
             column = self._columns[index]
@@ -458,6 +473,21 @@ class ClassMatcher:
                 computed.append(Computed.of(column, table, self._memory))
         paths = frozenset(path for index in facets for path in self._columns[index].paths)
         return CandidateIndex(tuple(plain), tuple(computed), text, _any_of(in_json), always, paths)
+
+    def _add_anchor(
+        self, facets: dict[int, FacetAnchors], index: int, atom: ir.Condition, mask: int
+    ) -> None:
+        column, value = self._columns[index], single_value(atom)
+        assert value is not None
+        number = column.facet(value)
+        if number not in facets:
+            facets[number] = FacetAnchors(column.derives[number])
+        facets[number].add(_as_atom(atom), mask)
+
+    def _left_out(self, number: int, error: Exception) -> None:
+        if self._broken is None:
+            raise error
+        self._broken(number, error)
 
     def _review(self) -> None:
         """Change anchors that often give false candidates."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -66,6 +66,27 @@ class ContextRow(RawRow):
 
 
 Verdict = Callable[[EventContext], bool]
+
+
+def decide_apart(
+    verdicts: Iterable[tuple[int, Verdict]],
+    columns: Sequence[Column],
+    event: Mapping[str, Any],
+    outer: Mapping[str, Any] | None,
+) -> tuple[list[int], list[tuple[int, Exception]]]:
+    """The numbers of the verdicts that hold for an event, and those that raise, each decided by
+    itself."""
+    holding: dict[int, None] = {}
+    broken: list[tuple[int, Exception]] = []
+    for number, verdict in verdicts:
+        try:
+            if verdict(EventContext(columns, event, outer)):
+                holding[number] = None
+        except WholeEventNeeded:
+            raise
+        except Exception as error:
+            broken.append((number, error))
+    return list(holding), broken
 
 
 def is_true(index: int, mask: int) -> Verdict:

@@ -171,8 +171,8 @@ class Prefilter:
                 return self._missed()
         except WholeEventNeeded:
             return self._missed()
-        except (ValueError, TypeError, AttributeError, RecursionError):
-            # What does not fit the structure.
+        except Exception:
+            # It does not fit the structure. Faults are told where it is decoded whole.
             self._refused += 1
             if self._refused >= _MOST_REFUSED and self._strict:
                 # What the frequent events lack others have.
@@ -262,7 +262,7 @@ class Prefilter:
                             rejected[begun:] = [None] * (len(lines) - begun)
                             others += range(begun, len(lines))
                             break
-                except (ValueError, TypeError, AttributeError, RecursionError, WholeEventNeeded):
+                except Exception:
                     rejected[place] = None
                     others.append(place)
             else:
@@ -335,7 +335,7 @@ class Prefilter:
             channels = channels_of(partial)
             if is_forwarded(channels) or (not never_odd(channels) and odd_names(line)):
                 return self._missed()
-        except (ValueError, RecursionError, WholeEventNeeded):
+        except Exception:
             return self._missed()
         if opening_brackets(line) > DEPTH:
             return False
@@ -512,7 +512,10 @@ class Prefilter:
 
     def _review_where_due(self) -> None:
         if self._slow >= self._review_at and self._usable:
-            self._review()
+            try:
+                self._review()
+            except Exception:  # Lines are decoded whole from here on; what is wrong is told there.
+                self._usable, self._decode, self._field_decoder = False, None, None
 
     def _match_again(
         self,

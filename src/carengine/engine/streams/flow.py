@@ -111,6 +111,9 @@ class Flow:
     """The nodes of one session. It is also what conditions see around a row.
 
     An ``observer`` is told of every step that a node takes.
+
+    A node that raises an error is given up, with all that it feeds, and ``given_up`` is told of the
+    rules that it works for; the others go on. Without ``given_up`` the error is raised.
     """
 
     def __init__(
@@ -118,8 +121,11 @@ class Flow:
         streams: Sequence[Stream],
         options: StreamOptions,
         observer: FlowObserver | None = None,
+        given_up: Callable[[Rule, Exception], None] | None = None,
     ) -> None:
         self.options = options
+        self._given_up = given_up
+        self._stopped: set[int] = set()
         self._observer = observer
         self.memory = Memory(options.max_events, options.max_bytes)
         self.nodes: list[Node] = []
@@ -134,7 +140,7 @@ class Flow:
         self._leaves: dict[ir.Stage, list[Leaf]] = {}
         # What takes the events of a stage, by its identity: comparing stages costs more than what
         # follows. They are kept, so that no other object can have it.
-        self._takes: dict[int, tuple[ir.Stage, list[Take]]] = {}
+        self._takes: dict[int, tuple[ir.Stage, list[tuple[Leaf, Take]]]] = {}
         self._by_plan: dict[ir.Plan, Node] = {}
         self._wholes: dict[ir.Whole, WholeNode] = {}
         self._ranks: dict[tuple[ir.Field, ir.Plan], RankNode] = {}
@@ -148,20 +154,29 @@ class Flow:
         data decides them."""
         for stream in streams:
             sink = Sink(stream.rule, stream.output, stream.place, self.arrived)
-            node = self._node(stream.plan)
+            try:
+                node = self._node(stream.plan)
+            except Exception as error:
+                if given_up is None:
+                    raise
+                given_up(stream.rule, error)
+                continue
             node.feed(sink)
             self.lags.append((stream, node.lag))
         # Nothing is built after this: the rules that a node works for are known.
         if observer is not None:
             for node in self.nodes:
                 node.observe(self._observed)
+        if given_up is not None:
+            for node in self.nodes:
+                node.broken = self._give_up  # type: ignore[method-assign]  # once, for each
         self._advances = [
             (node, self._observed(node, node.advance))
             for node in self.nodes
             if type(node).advance is not Node.advance
         ]
-        self._sweeps = [self._observed(node, node.sweep) for node in self.nodes]
-        self._finishes = [self._observed(node, node.finish) for node in self.nodes]
+        self._sweeps = [(node, self._observed(node, node.sweep)) for node in self.nodes]
+        self._finishes = [(node, self._observed(node, node.finish)) for node in self.nodes]
 
     def _observed(self, node: Node, step: Step) -> Step:
         """What is called for a step of a node: itself, or what the observer puts in its place."""
@@ -295,10 +310,15 @@ class Flow:
             known = self._takes.get(id(stage))
             if known is None:
                 leaves = self._leaves.get(stage, [])
-                takes: list[Take] = [self._observed(leaf, leaf.take) for leaf in leaves]
+                takes: list[tuple[Leaf, Take]] = [
+                    (leaf, self._observed(leaf, leaf.take)) for leaf in leaves
+                ]
                 known = self._takes[id(stage)] = (stage, takes)
-            for take in known[1]:
-                take(stage, occurrence)
+            for leaf, take in known[1]:
+                try:
+                    take(stage, occurrence)
+                except Exception as error:
+                    self._give_up(leaf, error)
 
     def tick(self, time: int) -> None:
         """An event of this time has come: the clock may move."""
@@ -321,7 +341,49 @@ class Flow:
         clock = self._moved = self.clock
         for node, advance in self._advances:
             if node.deadline < clock:
-                advance(clock)
+                try:
+                    advance(clock)
+                except Exception as error:
+                    self._give_up(node, error)
+
+    def _sweep(self) -> None:
+        for node, sweep in self._sweeps:
+            try:
+                sweep(self.clock)
+            except Exception as error:
+                self._give_up(node, error)
+
+    def _give_up(self, node: Node, error: Exception) -> None:
+        """A node has raised an error: it takes no part any more, nor does all that hangs on it."""
+        if self._given_up is None:
+            raise error
+        rules: dict[str, Rule] = {}
+        work = [node]
+        gone: set[int] = set()
+        while work:
+            one = work.pop()
+            if id(one) in gone:
+                continue
+            gone.add(id(one))
+            if isinstance(one, Sink):
+                rules.setdefault(one.rule.id, one.rule)
+            work += one.targets
+            work += self._watchers.get(id(one), ())
+        new = gone - self._stopped
+        self._stopped |= gone
+        for one in self.nodes:
+            one.leave_out(self._stopped)
+        self._advances = [item for item in self._advances if id(item[0]) not in gone]
+        self._sweeps = [item for item in self._sweeps if id(item[0]) not in gone]
+        self._finishes = [item for item in self._finishes if id(item[0]) not in gone]
+        for leaves in self._leaves.values():
+            leaves[:] = [leaf for leaf in leaves if id(leaf) not in gone]
+        for stage, takes in self._takes.values():
+            kept = [item for item in takes if id(item[0]) not in gone]
+            self._takes[id(stage)] = (stage, kept)
+        if new:
+            for rule in rules.values():
+                self._given_up(rule, error)
 
     def latest(self) -> int | None:
         """The last event time so far."""
@@ -343,8 +405,11 @@ class Flow:
         self.memory.release(row for row, _ in untimed)
         for row, stages in untimed:
             self.feed(row.occurrence, stages)
-        for finish in self._finishes:
-            finish()
+        for one, finish in self._finishes:
+            try:
+                finish()
+            except Exception as error:
+                self._give_up(one, error)
         watched: list[WholeNode | RankNode | LookupNode] = [
             *self._wholes.values(),
             *self._ranks.values(),
@@ -399,8 +464,7 @@ class Flow:
         (`_moving_helps`). If it does not, some keys hold too much within their windows, and moving
         it would only make others late. Where a lateness was told, it is kept to.
         """
-        for sweep in self._sweeps:
-            sweep(self.clock)
+        self._sweep()
         if self._has_room():
             return
         if (
@@ -416,8 +480,7 @@ class Flow:
                     self.clock = math.floor(ahead)
                     self.forced += 1
                     self._move()
-                for sweep in self._sweeps:
-                    sweep(self.clock)
+                self._sweep()
                 if self._has_room():
                     return
         self._trim()
@@ -451,8 +514,7 @@ class Flow:
     def _trim(self) -> None:
         for number, bucket, keep in self._too_much():
             self.dropped[self._described(number)] += bucket.trim(keep)
-        for sweep in self._sweeps:
-            sweep(self.clock)
+        self._sweep()
 
     def _too_much(self) -> list[tuple[int, Bucket, int]]:
         """The buckets that hold more than the rest leaves room for: their node's number, and how

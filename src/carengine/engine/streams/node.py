@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from ... import ir
@@ -91,6 +91,12 @@ class Node:
         self.targets.append(node)
         self._pushes.append((node.push, port))
 
+    def leave_out(self, nodes: Set[int]) -> None:
+        """Hand nothing on any more to the nodes with these identities."""
+        for place, target in enumerate(self.targets):
+            if id(target) in nodes:
+                self._pushes[place] = (ignore, 0)
+
     def observe(self, observed: Callable[[Node, Push], Push]) -> None:
         """Hand rows on to what ``observed`` gives for each target and its `push`."""
         pushes = zip(self.targets, self._pushes, strict=True)
@@ -98,8 +104,16 @@ class Node:
 
     def emit(self, row: Row) -> None:
         """Hand a row on."""
-        for push, port in self._pushes:
-            push(port, row)
+        for place, (push, port) in enumerate(self._pushes):
+            try:
+                push(port, row)
+            except Exception as error:
+                # What is pushed next is not in question: nodes that are given up stay in place.
+                self.broken(self.targets[place], error)
+
+    def broken(self, node: Node, error: Exception) -> None:
+        """A node has raised an error. A flow puts in this place what gives the node up."""
+        raise error
 
     def push(self, port: int, row: Row) -> None:
         """Take a row from the input of this number."""
@@ -132,6 +146,10 @@ class Node:
 
     def load(self, data: Any, restore: Restore) -> None:
         """Take over a state that `save` gave."""
+
+
+def ignore(port: int, row: Row) -> None:
+    """What stands in the place of the `push` of a node that was given up."""
 
 
 class Leaf(Node):

@@ -87,7 +87,11 @@ def read(
             except Exception as error:
                 broke = fault(f"the reading of {document.id}", error, document.place)
                 drafts.append(_refused(document.id, document.block, (broke,)))
-    _apply(filters, rules, found)
+    for item in filters:
+        try:
+            _apply(item, rules, found)
+        except Exception as error:
+            found.append(fault(f"the filter {item.document.id}", error, item.document.place))
     for rule in rules:
         if rule.source is not None and rule.conditions:
             rule.plan = _plan(rule.source, rule.conditions)
@@ -231,30 +235,32 @@ def _named_rules(
     return ()
 
 
-def _apply(filters: list[_Filter], rules: list[_Rule], found: list[Diagnostic]) -> None:
-    for item in filters:
-        concerned = [rule for rule in rules if rule.conditions and item.concerns(rule)]
-        title = item.document.fields.text("title") or item.document.id
-        for rule in concerned:
-            rule.conditions = [
-                ir.conjunction((condition, item.condition)) for condition in rule.conditions
-            ]
-            rule.found.append(
-                Diagnostic(
-                    codes.SIGMA_FILTERED,
-                    f"the filter {title} narrows it",
-                    rule.document.place,
-                    labels=(Label(item.document.place, "the filter"),),
-                )
+def _apply(item: _Filter, rules: list[_Rule], found: list[Diagnostic]) -> None:
+    """Narrow the rules that a filter is for: all of them, or, where that breaks off, none."""
+    concerned = [rule for rule in rules if rule.conditions and item.concerns(rule)]
+    title = item.document.fields.text("title") or item.document.id
+    narrowed = [
+        [ir.conjunction((condition, item.condition)) for condition in rule.conditions]
+        for rule in concerned
+    ]
+    for rule, conditions in zip(concerned, narrowed, strict=True):
+        rule.conditions = conditions
+        rule.found.append(
+            Diagnostic(
+                codes.SIGMA_FILTERED,
+                f"the filter {title} narrows it",
+                rule.document.place,
+                labels=(Label(item.document.place, "the filter"),),
             )
-        if not concerned:
-            message = f"the filter {title} is for no rule that was loaded"
+        )
+    if not concerned:
+        message = f"the filter {title} is for no rule that was loaded"
+        found.append(Diagnostic(codes.SIGMA_FILTER_UNUSED, message, item.document.place))
+        return
+    for name in item.rules or ():
+        if not any(_is_called(rule, name) for rule in concerned):
+            message = f"the filter {title} names {name}, which is no rule of its log source"
             found.append(Diagnostic(codes.SIGMA_FILTER_UNUSED, message, item.document.place))
-            continue
-        for name in item.rules or ():
-            if not any(_is_called(rule, name) for rule in concerned):
-                message = f"the filter {title} names {name}, which is no rule of its log source"
-                found.append(Diagnostic(codes.SIGMA_FILTER_UNUSED, message, item.document.place))
 
 
 # Correlations
