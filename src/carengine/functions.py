@@ -509,6 +509,85 @@ def _item(values: Any, place: Any) -> Any:
 
 
 @_function(1, text_only=True)
+def _length(value: Any) -> int | None:
+    """The number of characters of a text."""
+    text = text_of(value)
+    return None if text is None else len(text)
+
+
+@_function(2, 3)
+def _substring(value: Any, start: Any, end: Any = None) -> str | None:
+    """The part of a text from one place to before another, both counted from 0, or from the end
+    where they are negative."""
+    text, first = text_of(value), number_of(start)
+    last = None if end is None else number_of(end)
+    if text is None or not isinstance(first, int) or not isinstance(last, int | None):
+        return None
+    return text[first:last]
+
+
+@_function(1, text_only=True)
+def _arguments(command: Any) -> list[str] | None:
+    r"""The arguments of a Windows command line, the program's path first, as
+    ``CommandLineToArgvW`` takes them apart (and Winlogbeat, for ``process.args``)."""
+    text = text_of(command)
+    if text is None or len(text) > _MAX_TEXT or not text.strip():
+        return None
+    # https://learn.microsoft.com/windows/win32/api/shellapi/nf-shellapi-commandlinetoargvw
+    found: list[str] = []
+    text = text.lstrip(" \t")
+    if text.startswith('"'):
+        # Of the program's path a backslash is never an escape.
+        program, _, rest = text[1:].partition('"')
+    else:
+        program = re.split(r"[ \t]", text, maxsplit=1)[0]
+        rest = text[len(program) :]
+    found.append(program)
+    made: list[str] | None = None
+    quoted = False
+    place = 0
+    while place < len(rest):
+        sign = rest[place]
+        if sign in " \t" and not quoted:
+            if made is not None:
+                found.append("".join(made))
+            made = None
+            place += 1
+            continue
+        made = [] if made is None else made
+        slashes = len(rest) - place - len(rest[place:].lstrip("\\")) if sign == "\\" else 0
+        if slashes:
+            place += slashes
+            if rest[place : place + 1] == '"':
+                made.append("\\" * (slashes // 2))
+                if slashes % 2:
+                    made.append('"')
+                    place += 1
+            else:
+                made.append("\\" * slashes)
+        elif sign == '"':
+            if quoted and rest[place + 1 : place + 2] == '"':
+                made.append('"')
+                place += 1
+            quoted = not quoted
+            place += 1
+        else:
+            made.append(sign)
+            place += 1
+    if made is not None:
+        found.append("".join(made))
+    return found
+
+
+@_function(1, strict=False)
+def _count(values: Any) -> int | None:
+    """How many there are of a list. A single value is a list of one."""
+    if is_null(values):
+        return None
+    return len(values) if isinstance(values, list | tuple) else 1
+
+
+@_function(1, text_only=True)
 def _utf16(hexadecimal: Any) -> str | None:
     """The text that hexadecimal digits spell in UTF-16, as the service control manager writes its
     names."""

@@ -95,6 +95,8 @@ def _conditions(program: ir.Program) -> list[tuple[ir.Plan, ir.Condition]]:
                 continue
             case ir.Search() | ir.Assign() | ir.Group() | ir.Project() | ir.Aggregated():
                 continue
+            case ir.Sequence():
+                continue
             case ir.Difference() | ir.Distinct() | ir.Union():
                 continue
             case _:

@@ -348,7 +348,7 @@ def _has_columns(plan: ir.Plan) -> bool:
     match plan:
         case ir.Filter(inner) | ir.Assign(inner) | ir.Distinct(inner) | ir.Difference(inner):
             return _has_columns(inner)
-        case ir.Search() | ir.Join() | ir.Group():
+        case ir.Search() | ir.Join() | ir.Group() | ir.Sequence():
             return False
         case ir.Project() | ir.Aggregated() | ir.Window() | ir.Union():
             return True

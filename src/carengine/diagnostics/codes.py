@@ -857,3 +857,14 @@ FOREIGN_NEAR = _warning(
     "part of a query that is not read exactly",
     """The message tells for which values or events this reading finds something else than the product does.""",
 )
+BAD_ELASTIC = _error(
+    "CE963",
+    "detection rule that is no TOML",
+    """The file does not follow TOML's grammar at this place, so that nothing of the rule is known.""",
+)
+ELASTIC_METADATA = _warning(
+    "CE964",
+    "information about a detection rule that is not right",
+    """A name or severity is missing or has a value that Elastic's schema does not allow. What the rule detects does
+    not depend on it.""",
+)

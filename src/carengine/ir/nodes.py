@@ -511,6 +511,52 @@ class Window:
 
 
 @frozen(cache_hash=True)
+class Step:
+    """One place of a sequence: the rows that can take it, and what their keys are.
+
+    An ``absent`` step is taken by nothing: a row of it between the two steps around it ends the
+    sequence.
+    """
+
+    plan: Plan
+    keys: tuple[Field, ...]
+    absent: bool = False
+
+
+@frozen(cache_hash=True)
+class Sequence:
+    """Rows with equal keys, one for each step that is not absent, in the order of the steps.
+
+    The rows of all steps are taken in the order of their times, key by key. A row of the first step
+    begins a sequence, and a row of the next step carries on the one that has come so far: of each
+    length there is one at most, the latest, and what is carried on is gone from where it was. A row
+    takes one step at a time. A row of ``until`` ends all sequences of its key, before it takes a
+    step itself. With ``within`` (microseconds) the last row is at most so much later than the first.
+
+    * A row of an absent step between two others ends the sequences that wait there.
+    * One before the first: a row of it that is older than the first row, and at most ``within``
+      older than the last, keeps the sequence from being one.
+    * One behind the last: the sequence waits until ``within`` after its first row has passed.
+
+    A row without a time is in no sequence, nor is one with a null key that is not ``optional``;
+    null is equal to null in one that is.
+
+    Not ``ordered``, the rows come in any order: the first of each step is kept, and when there is one
+    of each they are a row, and gone.
+
+    What comes out has a part for each step that is not absent, ``e1``, ``e2``, … EQL's sequences are
+    these.
+    """
+
+    steps: tuple[Step, ...]
+    optional: tuple[bool, ...] = ()
+    within: int | None = None
+    until: Step | None = None
+    ordered: bool = True
+    span: Span | None = field(default=None, eq=False, repr=False)
+
+
+@frozen(cache_hash=True)
 class Difference:
     """The rows of ``left``, one for each distinct value of ``fields``, that have no equal in
     ``right``."""
@@ -550,6 +596,7 @@ Plan = (
     | Project
     | Aggregated
     | Window
+    | Sequence
     | Difference
     | Distinct
     | Union

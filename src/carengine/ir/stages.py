@@ -24,6 +24,7 @@ from .nodes import (
     Plan,
     Project,
     Search,
+    Sequence,
     Truth,
     Type,
     Union,
@@ -77,7 +78,9 @@ def as_stages(plan: Plan) -> tuple[Stage, ...] | None:
                 return None
             stages = as_stages(inner)
             return None if stages is None else tuple(_projected(s, columns) for s in stages)
-        case Join() | Group() | Aggregated() | Window() | Difference() | Distinct():
+        case Join() | Group() | Aggregated() | Window() | Sequence():
+            return None
+        case Difference() | Distinct():
             return None
         case _:
             assert_never(plan)

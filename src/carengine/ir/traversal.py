@@ -62,6 +62,8 @@ from .nodes import (
     RawRegex,
     Regex,
     Search,
+    Sequence,
+    Step,
     Truth,
     Type,
     Union,
@@ -140,6 +142,8 @@ def plans_below(plan: Plan) -> tuple[Plan, ...]:
             return tuple(branch.plan for branch in branches)
         case Group(plans) | Window(plans) | Union(plans):
             return plans
+        case Sequence():
+            return tuple(step.plan for step in steps_of(plan))
         case Aggregated(group):
             return (group,)
         case Difference(left, right):
@@ -155,10 +159,15 @@ def condition_of(plan: Plan) -> Condition | None:
             return condition
         case Search() | Assign() | Group() | Project() | Aggregated() | Difference():
             return None
-        case Distinct() | Union():
+        case Distinct() | Union() | Sequence():
             return None
         case _:
             assert_never(plan)
+
+
+def steps_of(plan: Sequence) -> tuple[Step, ...]:
+    """The steps of a sequence, that of ``until`` last."""
+    return plan.steps if plan.until is None else (*plan.steps, plan.until)
 
 
 def values_of_plan(plan: Plan) -> tuple[Value, ...]:
@@ -176,6 +185,8 @@ def values_of_plan(plan: Plan) -> tuple[Value, ...]:
             return keys
         case Difference(_, _, fields):
             return fields
+        case Sequence():
+            return tuple(key for step in steps_of(plan) for key in step.keys)
         case Window(_, keys, _, columns, condition):
             return (*keys, *(column.value for column in columns), *_values_tested(condition))
         case _:
@@ -548,6 +559,10 @@ def map_plans(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
             return evolve(plan, branches=changed)
         case Group(plans) | Window(plans) | Union(plans):
             return evolve(plan, plans=tuple([change(part) for part in plans]))
+        case Sequence(steps, _, _, until):
+            changed_steps = tuple([evolve(step, plan=change(step.plan)) for step in steps])
+            changed_until = None if until is None else evolve(until, plan=change(until.plan))
+            return evolve(plan, steps=changed_steps, until=changed_until)
         case Aggregated(group):
             changed_group = change(group)
             assert isinstance(changed_group, Group), "an aggregation stands on a group"

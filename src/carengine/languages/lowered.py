@@ -131,6 +131,9 @@ def why_empty(plan: ir.Plan, log: Log) -> str:
         case ir.Join(branches):
             reasons = [why_empty(branch.plan, log) for branch in branches]
             return next(filter(None, reasons), "")
+        case ir.Sequence(steps):
+            reasons = [why_empty(step.plan, log) for step in steps if not step.absent]
+            return next(filter(None, reasons), "")
         case ir.Group(plans) | ir.Union(plans) | ir.Window(plans):
             reasons = [why_empty(part, log) for part in plans]
             return reasons[0] if all(reasons) else ""

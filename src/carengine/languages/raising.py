@@ -29,12 +29,20 @@ from attrs import evolve, frozen
 
 from .. import ir
 from ..datamodel import model
-from ..diagnostics import Diagnostic, Span, codes, ordered
+from ..diagnostics import Diagnostic, codes, ordered
 from ..evaluate import NoContext, RawRow, holds
 from ..fieldmap import Entry, FieldMap, find_maps, installed_maps
 from ..functions import respells
 from ..pattern import Pattern
 from ..values import number_of
+from .plan_parts import (
+    columns_of,
+    condition_on_search,
+    shown_group,
+    span_of,
+    span_of_plan,
+    with_columns,
+)
 from .query import QueryReading, Refusal, names_of, unsupported
 
 _NO_CONTEXT = NoContext()
@@ -62,6 +70,20 @@ def maps_of(language: str) -> tuple[FieldMap, ...]:
             return find_maps(language)
 
 
+def names_known(maps: Iterable[FieldMap]) -> frozenset[str]:
+    """The native names that field maps give fields from, or tell events by.
+
+    >>> "process_name" in names_known(maps_of("eql"))
+    True
+    """
+    found: set[str] = set()
+    for number, fieldmap in enumerate(maps):
+        for entry in fieldmap.entries:
+            names = _EntryNames.of(number, fieldmap, entry)
+            found.update(".".join(path) for path in (*names.fields, *names.allowed))
+    return frozenset(found)
+
+
 def raised(reading: QueryReading, maps: Iterable[FieldMap] | None = None) -> QueryReading:
     """The reading in CAR's names; without a program where that is not possible.
 
@@ -84,7 +106,7 @@ def raised(reading: QueryReading, maps: Iterable[FieldMap] | None = None) -> Que
     said = list(reading.diagnostics)
     try:
         for output in reading.program.outputs:
-            raising.shown = _shown_group(output.plan)
+            raising.shown = shown_group(output.plan)
             plan, reached = raising.plan(output.plan)
             outputs.append(evolve(output, plan=plan))
             places |= {names.place for names in reached}
@@ -291,13 +313,13 @@ class _Raising:
         for name, atom in self.unknown.items():
             message = f"the data model has no field for {name} in these events"
             note = f"it is read from the event as {name}"
-            yield Diagnostic(codes.NATIVE_NAME, message, _span(atom), notes=(note,))
+            yield Diagnostic(codes.NATIVE_NAME, message, span_of(atom), notes=(note,))
         for name, group in self.left_out.items():
             if name in self.unknown:
                 continue
             message = f"the data model has no field for {name} in these events"
             note = "what is found is not shown apart by it"
-            yield Diagnostic(codes.NATIVE_NAME, message, _plan_span(group), notes=(note,))
+            yield Diagnostic(codes.NATIVE_NAME, message, span_of_plan(group), notes=(note,))
         by_name: dict[str, list[ir.EventKind]] = {}
         for name, kind in self.absent:
             by_name.setdefault(name, []).append(kind)
@@ -305,25 +327,25 @@ class _Raising:
             atom = self.absent[name, kinds[0]]
             shown = ", ".join(dict.fromkeys(map(str, kinds)))
             message = f"{name} is missing in {shown}"
-            yield Diagnostic(codes.NATIVE_ABSENT, message, _span(atom))
+            yield Diagnostic(codes.NATIVE_ABSENT, message, span_of(atom))
         for atom, kinds_of in self.wider.items():
             for kind, allowed in kinds_of.items():
                 message = f"CAR's {kind} is more than what this asks for"
                 note = f"it is any of {', '.join(map(str, allowed))}, which CAR does not tell apart"
-                yield Diagnostic(codes.NATIVE_WIDER, message, _span(atom), notes=(note,))
+                yield Diagnostic(codes.NATIVE_WIDER, message, span_of(atom), notes=(note,))
         for atom, ever in self.telling.items():
             if not ever:
                 message = "no field map gives CAR the events that this asks for"
-                yield Diagnostic(codes.NATIVE_KIND, message, _span(atom))
+                yield Diagnostic(codes.NATIVE_KIND, message, span_of(atom))
 
     def plan(self, plan: ir.Plan) -> tuple[ir.Plan, list[_EntryNames]]:
         """The plan in CAR's names, and the entries whose events reach it."""
         match plan:
-            case ir.Search() | ir.Filter() if (condition := _conditions(plan)) is not None:
+            case ir.Search() | ir.Filter() if (condition := condition_on_search(plan)) is not None:
                 return self._selection(condition, plan)
             case ir.Filter(inner, condition):
                 made, names = self.plan(inner)
-                columns = _columns(inner)
+                columns = columns_of(inner)
                 changed = ir.rewrite_condition(condition, self._renaming(names, columns, plan))
                 return evolve(plan, plan=made, condition=changed), names
             case ir.Assign(inner, _, value):
@@ -332,13 +354,13 @@ class _Raising:
                 return evolve(plan, plan=made, value=changed_value), names
             case ir.Project(inner, columns):
                 made, names = self.plan(inner)
-                change = self._renaming(names, _columns(inner), plan)
-                return evolve(plan, plan=made, columns=_with_columns(columns, change)), names
+                change = self._renaming(names, columns_of(inner), plan)
+                return evolve(plan, plan=made, columns=with_columns(columns, change)), names
             case ir.Distinct(inner, value):
                 made, names = self.plan(inner)
                 key = self._key(value, names, plan)
                 if not isinstance(key, ir.Field):
-                    raise unsupported(f"one event of all ({value.name})", _plan_span(plan))
+                    raise unsupported(f"one event of all ({value.name})", span_of_plan(plan))
                 return evolve(plan, plan=made, value=key), names
             case ir.Group(plans, keys):
                 parts = [self.plan(part) for part in plans]
@@ -353,11 +375,28 @@ class _Raising:
                 made, names = self.plan(group)
                 assert isinstance(made, ir.Group)
                 change = self._renaming(names, (), plan)
-                return evolve(plan, group=made, columns=_with_columns(columns, change)), names
+                return evolve(plan, group=made, columns=with_columns(columns, change)), names
+            case ir.Sequence():
+                return self._sequence(plan)
             case ir.Search() | ir.Join() | ir.Window() | ir.Difference() | ir.Union():
-                raise unsupported("this part of the query", _plan_span(plan))
+                raise unsupported("this part of the query", span_of_plan(plan))
             case _:
                 assert_never(plan)
+
+    def _sequence(self, plan: ir.Sequence) -> tuple[ir.Plan, list[_EntryNames]]:
+        """A sequence, each step in the names of the events that can take it."""
+        reached: list[_EntryNames] = []
+        made: list[ir.Step] = []
+        for step in ir.steps_of(plan):
+            below, names = self.plan(step.plan)
+            keys = [self._key(key, names, step.plan) for key in step.keys]
+            if not all(isinstance(key, ir.Field) for key in keys):
+                raise unsupported("a key that is the same in all events", span_of_plan(step.plan))
+            of = tuple(key for key in keys if isinstance(key, ir.Field))
+            made.append(evolve(step, plan=below, keys=of))
+            reached += names
+        until = None if plan.until is None else made.pop()
+        return evolve(plan, steps=tuple(made), until=until), reached
 
     def _selection(
         self, condition: ir.Condition, plan: ir.Plan
@@ -372,7 +411,7 @@ class _Raising:
                 self.unknown, self.absent, self.wider = unknown, absent, wider
                 continue
             by_condition.setdefault(made, []).append(names)
-        span = _plan_span(plan)
+        span = span_of_plan(plan)
         parts: list[ir.Plan] = []
         for made, found in by_condition.items():
             kinds = tuple(dict.fromkeys(names.entry.kind for names in found))
@@ -575,7 +614,7 @@ class _Raising:
             if len(there) == 1:
                 return there.pop()
             what = f"{value.name}, which means several things in the events found"
-            raise unsupported(what, _plan_span(plan))
+            raise unsupported(what, span_of_plan(plan))
 
         return change
 
@@ -593,23 +632,8 @@ class _Raising:
         made = self._renaming(names, (), plan)(key)
         if not isinstance(made, ir.Field | ir.Constant) or made == ir.Constant(None):
             what = f"grouping by {key.name}, which CAR has no field for"
-            raise unsupported(what, _plan_span(plan))
+            raise unsupported(what, span_of_plan(plan))
         return made
-
-
-def _shown_group(plan: ir.Plan) -> ir.Group | None:
-    """The group that a plan ends in, where nothing behind it decides what is found."""
-    match plan:
-        case ir.Project(inner) | ir.Assign(inner):
-            return _shown_group(inner)
-        case ir.Aggregated(group):
-            return group
-        case ir.Search() | ir.Filter() | ir.Join() | ir.Group() | ir.Window() | ir.Union():
-            return None
-        case ir.Distinct() | ir.Difference():
-            return None
-        case _:
-            assert_never(plan)
 
 
 def _with_raw_names(atom: ir.Condition) -> ir.Condition:
@@ -648,53 +672,3 @@ def _constant_for(name: str) -> Callable[[Plain | None], Callable[[ir.Value], ir
         return change
 
     return with_constant
-
-
-def _conditions(plan: ir.Plan) -> ir.Condition | None:
-    """The condition of filters on a search alone; None where there is more."""
-    match plan:
-        case ir.Search():
-            return ir.Truth(True)
-        case ir.Filter(inner, condition):
-            below = _conditions(inner)
-            return None if below is None else ir.conjunction((below, condition))
-        case ir.Assign() | ir.Join() | ir.Group() | ir.Project() | ir.Aggregated():
-            return None
-        case ir.Window() | ir.Difference() | ir.Distinct() | ir.Union():
-            return None
-        case _:
-            assert_never(plan)
-
-
-def _columns(plan: ir.Plan) -> tuple[str, ...]:
-    """The names that a plan itself made, which are not the log's."""
-    match plan:
-        case ir.Project(_, columns) | ir.Aggregated(_, columns):
-            return tuple(column.name for column in columns)
-        case ir.Assign(inner, name, _):
-            return (*_columns(inner), name)
-        case ir.Filter(inner) | ir.Distinct(inner):
-            return _columns(inner)
-        case ir.Search() | ir.Join() | ir.Group() | ir.Window() | ir.Difference() | ir.Union():
-            return ()
-        case _:
-            assert_never(plan)
-
-
-def _with_columns(
-    columns: tuple[ir.Column, ...], change: Callable[[ir.Value], ir.Value]
-) -> tuple[ir.Column, ...]:
-    return tuple(evolve(c, value=ir.rewrite_value(c.value, change)) for c in columns)
-
-
-def _span(atom: ir.Condition | None) -> Span | None:
-    found: Span | None = getattr(atom, "span", None)
-    return found
-
-
-def _plan_span(plan: ir.Plan) -> Span | None:
-    found: Span | None = getattr(plan, "span", None)
-    if found is not None:
-        return found
-    inner = getattr(plan, "plan", None) or getattr(plan, "group", None)
-    return None if inner is None else _plan_span(inner)

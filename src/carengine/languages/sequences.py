@@ -62,7 +62,7 @@ def sequence_of(plan: ir.Plan, log: Log, findings: Findings) -> EventSequence:
         case ir.Assign(inner) | ir.Project(inner):
             findings.differs("fields that a rule adds or selects are not in the result")
             return sequence_of(inner, log, findings)
-        case ir.Search() | ir.Window() | ir.Union():
+        case ir.Search() | ir.Window() | ir.Sequence() | ir.Union():
             findings.refuse(f"the operation {type(plan).__name__}")
         case _:
             assert_never(plan)

@@ -1,23 +1,18 @@
-"""Loading rules from files, folders and archives. What a file holds is told by its ending.
+"""Loading rules from files, folders and archives.
 
-YAML is a CAR analytic, or Sigma's, or no rule, which its keys tell. CAR's own formats, YAML and
-Markdown, are read leniently; ``.car`` files when that is asked for. All Sigma files of a call are
-read together, since filters and correlations speak of rules in other files. One bad file never
-keeps the others from loading: what it has to say goes to the set's diagnostics.
+Which rule format a file is in, its ending and its content tell (``formats.FORMATS``). CAR's own
+formats, YAML and Markdown, are read leniently; ``.car`` files when that is asked for. One bad file
+never keeps the others from loading: what it has to say goes to the set's diagnostics.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 
 from attrs import define, field
 
 from .. import gc_control
 from ..diagnostics import (
-    Block,
     CarError,
     Diagnostic,
     Source,
@@ -26,23 +21,12 @@ from ..diagnostics import (
     has_errors,
     refuse_missing,
 )
-from ..languages.car import carfile, caryaml, page
-from ..rule.model import Draft, Metadata, Parameters, Rule, RuleSet, from_drafts
+from ..languages.car import carfile
+from ..rule.model import Draft, Parameters, Rule, RuleSet, from_drafts
 from .files import RuleFile, rule_files
+from .formats import ENDINGS, FORMATS, Reading, RuleFormat, format_of, refusal_of
 
-_ENDINGS = (".car", ".md", ".yaml", ".yml")
 _PASSED_OVER = (codes.NOT_A_PAGE, codes.NOT_A_RULE)
-# The first two keys are Sigma's own wherever they stand, in YAML or JSON; other YAML has the others
-# further in.
-_SIGMA = re.compile(
-    r"""(?:^|[\r\n{,])[ \t-]*["']?(?:detection|logsource)["']?[ \t]*:"""
-    r"""|^["']?(?:correlation|filter)["']?[ \t]*:""",
-    re.MULTILINE,
-)
-
-_Reads = Callable[
-    [Iterable[Source], Mapping[str, Sequence[str]]], tuple[list[Draft], list[Diagnostic]]
-]
 
 
 def load_rules(
@@ -70,10 +54,14 @@ def load_rules(
     if must_exist:
         refuse_missing(paths, codes.UNREADABLE_RULE)
     with gc_control.paused():
-        loading = _Loading(lenient)
+        placeholders = {
+            name: [str(value)] if isinstance(value, str | int | float) else list(value)
+            for name, value in (parameters or {}).items()
+        }
+        loading = _Loading(Reading(lenient, placeholders))
         for path in paths:
             loading.path(Path(path))
-        loading.sigma(parameters or {})
+        loading.together()
         return from_drafts(loading.drafts, parameters=parameters, diagnostics=loading.found)
 
 
@@ -118,18 +106,18 @@ def _only(rules: RuleSet, name: str) -> Rule:
 
 @define(eq=False)
 class _Loading:
-    """What was read so far: drafts, findings about files that gave none, and the Sigma files put
-    aside."""
+    """What was read so far: drafts, findings about files that gave none, and the files put aside
+    whose format reads them together."""
 
-    lenient: bool
+    reading: Reading
     drafts: list[Draft] = field(factory=list)
     found: list[Diagnostic] = field(factory=list)
-    put_aside: list[Source] = field(factory=list)
+    put_aside: dict[str, list[RuleFile]] = field(factory=dict)
 
     def path(self, path: Path) -> None:
         """Read the files at a path."""
-        before = len(self.found), len(self.drafts), len(self.put_aside)
-        for file in rule_files(path, _ENDINGS, self.found):
+        before = len(self.found), len(self.drafts), self._waiting()
+        for file in rule_files(path, ENDINGS, self.found):
             try:
                 self._file(file, named=file.name == str(path))
             except CarError:
@@ -137,51 +125,31 @@ class _Loading:
             except Exception as error:
                 self.found.append(fault(f"the reading of {file.name}", error, origin=file.name))
         passed_over = all(item.code in _PASSED_OVER for item in self.found[before[0] :])
-        if passed_over and before[1:] == (len(self.drafts), len(self.put_aside)):
-            endings = ", ".join("*" + ending for ending in _ENDINGS)
+        if passed_over and before[1:] == (len(self.drafts), self._waiting()):
+            endings = ", ".join("*" + ending for ending in ENDINGS)
             message = f"there is no rule file ({endings}) in it"
             self.found.append(Diagnostic(codes.NO_RULES, message, origin=str(path)))
 
-    def _file(self, file: RuleFile, *, named: bool) -> None:
-        source = Source(file.name, file.text)
-        match file.ending:
-            case ".md" if not named and not page.is_page(file.text):
-                message = (
-                    "passed over: it has neither front matter nor a heading that says pseudocode"
-                )
-                self.found.append(Diagnostic(codes.NOT_A_PAGE, message, origin=file.name))
-            case ".md":
-                self.drafts += page.read(source)
-            case ".yaml" | ".yml" if caryaml.is_analytic(file.text):
-                self.drafts += caryaml.read(source, folder=file.folder)
-            case ".yaml" | ".yml" if _SIGMA.search(file.text):
-                self.put_aside.append(source)
-            case ".yaml" | ".yml":
-                # Folders hold YAML of other kinds; a file that somebody named is to be a rule.
-                code = codes.NO_RULES if named else codes.NOT_A_RULE
-                message = "it has the keys neither of a CAR analytic nor of a Sigma rule"
-                self.found.append(Diagnostic(code, message, origin=file.name))
-            case _:
-                self.drafts += carfile.read(source, folder=file.folder, lenient=self.lenient)
+    def _waiting(self) -> int:
+        return sum(map(len, self.put_aside.values()))
 
-    def sigma(self, parameters: Parameters) -> None:
-        """Read the Sigma files."""
-        if not self.put_aside:
-            return
-        try:
-            # An extra that stands on this package, so that it is known here by its name only.
-            read: _Reads = import_module("carengine.languages.sigma").read
-        except ImportError as error:
-            message = f"pySigma cannot be imported: {error}"
-            for source in self.put_aside:
-                missing = (Diagnostic(codes.SIGMA_NOT_INSTALLED, message, origin=source.name),)
-                stem = carfile.stem_of(source.name)
-                self.drafts.append(Draft(stem, Metadata(), None, Block.whole(source), missing))
-            return
-        values = {
-            name: [str(value)] if isinstance(value, str | int | float) else list(value)
-            for name, value in parameters.items()
-        }
-        drafts, said = read(self.put_aside, values)
+    def _file(self, file: RuleFile, *, named: bool) -> None:
+        row = format_of(file, named=named)
+        if row is None:
+            self.found.append(refusal_of(file, named=named))
+        elif row.together:
+            self.put_aside.setdefault(row.name, []).append(file)
+        else:
+            self._add(row, [file])
+
+    def together(self) -> None:
+        """Read the files that were put aside."""
+        for row in FORMATS:
+            files = self.put_aside.pop(row.name, [])
+            if files:
+                self._add(row, files)
+
+    def _add(self, row: RuleFormat, files: list[RuleFile]) -> None:
+        drafts, said = row.read(files, self.reading)
         self.drafts += drafts
         self.found += said

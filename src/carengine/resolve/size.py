@@ -87,7 +87,10 @@ class Sizes:
                     for name, extent in part.weights.items():
                         other = weights.get(name, (1, 1))
                         weights[name] = (max(extent[0], other[0]), max(extent[1], other[1]))
-            case ir.Search() | ir.Join() | ir.Group() | ir.Aggregated() | ir.Window():
+            case ir.Search() | ir.Join() | ir.Group() | ir.Aggregated():
+                # Their rows have no fields that were assigned below them.
+                pass
+            case ir.Window() | ir.Sequence():
                 # Their rows have no fields that were assigned below them.
                 pass
             case ir.Difference():
@@ -128,6 +131,9 @@ def _values(plan: ir.Plan) -> Iterator[ir.Value | ir.Rank]:
             for column in columns:
                 yield column.value
         case ir.Search() | ir.Group() | ir.Difference() | ir.Distinct() | ir.Union():
+            # Keys are plain fields: they weigh nothing.
+            return
+        case ir.Sequence():
             # Keys are plain fields: they weigh nothing.
             return
         case _:

@@ -132,6 +132,8 @@ def _objects(plan: ir.Plan) -> tuple[str, ...]:
             return _objects(left)
         case ir.Join() | ir.Group() | ir.Aggregated() | ir.Window() | ir.Union():
             return ()
+        case ir.Sequence():
+            return ()
         case _:
             assert_never(plan)
 
@@ -161,6 +163,8 @@ def _origin(plan: ir.Plan, wanted: ir.Field) -> Iterator[tuple[ir.Plan, ir.Value
                     yield from _origin(branch.plan, evolve(wanted, source=rest or None))
         case ir.Assign() | ir.Join() | ir.Group() | ir.Aggregated() | ir.Window() | ir.Union():
             # Nothing is said of them.
+            return
+        case ir.Sequence():
             return
         case _:
             assert_never(plan)
@@ -222,6 +226,8 @@ def context(plan: ir.Plan) -> tuple[ir.Condition, ...]:
             return (*found, condition)
         case ir.Aggregated() | ir.Search() | ir.Group() | ir.Window() | ir.Union():
             # Nothing is said of them.
+            return ()
+        case ir.Sequence():
             return ()
         case _:
             assert_never(plan)

@@ -231,6 +231,11 @@ def _without_one(plan: ir.Plan) -> Iterator[_Loosened]:
                     made = evolve(branch, plan=changed)
                     both = (*branches[:place], made, *branches[place + 1 :])
                     yield part, span, evolve(plan, branches=both)
+        case ir.Sequence(steps):
+            for place, step in enumerate(steps):
+                for part, span, changed in _without_one(step.plan):
+                    others = (*steps[:place], evolve(step, plan=changed), *steps[place + 1 :])
+                    yield part, span, evolve(plan, steps=others)
         case ir.Group(plans) | ir.Union(plans) | ir.Window(plans):
             for place, inner in enumerate(plans):
                 for part, span, changed in _without_one(inner):
@@ -256,7 +261,7 @@ def _without_one(plan: ir.Plan) -> Iterator[_Loosened]:
         case ir.Search() | ir.Assign() | ir.Project() | ir.Aggregated() | ir.Distinct():
             # They let every row through, or the first of each kind.
             return
-        case ir.Difference() | ir.Union() | ir.Window():
+        case ir.Difference() | ir.Union() | ir.Window() | ir.Sequence():
             return
         case _:
             assert_never(plan)
@@ -496,6 +501,8 @@ def _durations(plans: Sequence[ir.Plan]) -> set[int]:
                 found.add(within)
             case ir.Window(span=span):
                 found.add(span)
+            case ir.Sequence(within=int() as within):
+                found.add(within)
             case _:
                 # No other plan has a duration of its own.
                 continue

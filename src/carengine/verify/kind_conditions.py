@@ -35,7 +35,7 @@ def selection(plan: ir.Plan) -> ir.Plan:
             return parts[0] if len(parts) == 1 else ir.Union(parts)
         case ir.Search() | ir.Filter() | ir.Join() | ir.Union() | ir.Distinct() | ir.Difference():
             return plan
-        case ir.Group() | ir.Aggregated() | ir.Window():
+        case ir.Group() | ir.Aggregated() | ir.Window() | ir.Sequence():
             # They end where time has passed, which decides what is found.
             return plan
         case _:

@@ -78,7 +78,7 @@ class NormalForms:
                 return ("difference", form, theirs, pairs), names
             case ir.Union(plans):
                 return frozenset(self._of(part)[0] for part in plans), {}
-            case ir.Search() | ir.Window():
+            case ir.Search() | ir.Window() | ir.Sequence():
                 # Its own form: only equal plans are known to be alike.
                 return plan, {}
             case _:

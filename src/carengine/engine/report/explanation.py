@@ -276,6 +276,9 @@ def _streams(
         case ir.Join(branches):
             for part in branches:
                 yield from _streams(part.plan, part.name, seen)
+        case ir.Sequence():
+            for number, step in enumerate(ir.steps_of(plan), 1):
+                yield from _streams(step.plan, branch or f"step {number}", seen)
         case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
             for part_plan in plans:
                 yield from _streams(part_plan, branch or "the grouped stream", seen)

@@ -257,6 +257,9 @@ class _StatusAnalysis:
         match plan:
             case ir.Join(branches):
                 return reduce(_worse, [self._plan(branch.plan) for branch in branches])
+            case ir.Sequence(steps):
+                needed = [step for step in steps if not step.absent]
+                return reduce(_worse, [self._plan(step.plan) for step in needed])
             case ir.Group(plans) | ir.Window(plans) | ir.Union(plans):
                 return reduce(_better, [self._plan(part) for part in plans])
             case ir.Aggregated(group):

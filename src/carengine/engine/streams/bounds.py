@@ -215,6 +215,8 @@ def lag(plan: ir.Plan, value: ir.Field) -> Lag | None:
             return (0, 0) if own and "time" not in named else None
         case ir.Group(_, keys):
             return (0, 0) if own and all(key.name != "time" for key in keys) else None
+        case ir.Sequence():
+            return (0, 0) if own else None
         case ir.Join():
             return (0, 0) if own else _lag_of_part(plan, value)
         case _:

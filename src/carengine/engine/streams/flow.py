@@ -52,6 +52,7 @@ from .options import StreamOptions
 from .plans import ends_of, needs_now, prepare
 from .relational import cells_of_each, chosen_column, keys_of_row, over_members
 from .rows import EventRow, Occurrence, Row
+from .sequence import SequenceNode
 from .window import WindowNode
 
 DAY = 86_400_000_000
@@ -228,6 +229,10 @@ class Flow:
                 # A plan may stand in several places: of windows in order each place counts.
                 inputs = [self._node(part) for part in plans]
                 return _fed(WindowNode(plan, [node.lag for node in inputs], self), inputs)
+            case ir.Sequence():
+                inputs = [self._node(step.plan) for step in ir.steps_of(plan)]
+                lags = [node.lag for node in inputs]
+                return _fed(SequenceNode(plan, self.options.horizon_us, lags, self), inputs)
             case ir.Join(branches):
                 inputs = [self._node(branch.plan) for branch in branches]
                 lags = [node.lag for node in inputs]

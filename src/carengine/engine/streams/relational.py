@@ -103,6 +103,8 @@ class Relations:
                 return self._group(plan)
             case ir.Window():
                 return self._window(plan)
+            case ir.Sequence():
+                return self._sequence(plan)
             case ir.Difference():
                 return self._difference(plan)
             case ir.Distinct():
@@ -218,6 +220,23 @@ class Relations:
                     place = asked
                 unspent = place
                 yield found
+
+    # Sequences
+
+    def _sequence(self, plan: ir.Sequence) -> Iterator[Row]:
+        steps = ir.steps_of(plan)
+        found: dict[tuple[Any, ...], dict[Any, tuple[Row, set[int]]]] = {}
+        for number, step in enumerate(steps):
+            for row in self.rows(step.plan):
+                key = sequence_key(plan, step, row)
+                if key is not None:
+                    of_key = found.setdefault(key, {})
+                    of_key.setdefault(row.identity, (row, set()))[1].add(number)
+        limit = self._horizon if plan.within is None else plan.within
+        for of_key in found.values():
+            of_row = {id(row): numbers for row, numbers in of_key.values()}
+            rows = [(row, of_row[id(row)]) for row in in_order(row for row, _ in of_key.values())]
+            yield from (_in_turn if plan.ordered else _in_any_order)(plan, rows, limit)
 
     # Rows compared with rows
 
@@ -416,6 +435,106 @@ def chosen_column(column: str, found: Sequence[tuple[float, Row]], time: int | N
     begun = [row for start, row in ordered if time is not None and start <= time]
     row = begun[-1] if begun else ordered[0][1]
     return row.field(ir.Field(column))
+
+
+def sequence_key(plan: ir.Sequence, step: ir.Step, row: Row) -> tuple[Any, ...] | None:
+    """The key of a row in a step of a sequence; None for a row that is in none."""
+    if row.time is None:
+        return None
+    key = tuple(cell(row.field(field), field.type) for field in step.keys)
+    optional = plan.optional or (False,) * len(key)
+    missing = any(value is None and not may for value, may in zip(key, optional, strict=True))
+    return None if missing else key
+
+
+def sequence_row(parts: Sequence[Row]) -> JoinRow:
+    """The row of a sequence, of a row for each step."""
+    return JoinRow(tuple(f"e{number}" for number in range(1, len(parts) + 1)), tuple(parts))
+
+
+def present_steps(plan: ir.Sequence) -> tuple[list[int], list[frozenset[int]]]:
+    """The numbers of the steps that rows take, and of the absent ones before each and at the
+    end."""
+    present: list[int] = []
+    gaps: list[set[int]] = [set()]
+    for number, step in enumerate(plan.steps):
+        if step.absent:
+            gaps[-1].add(number)
+        else:
+            present.append(number)
+            gaps.append(set())
+    return present, [frozenset(gap) for gap in gaps]
+
+
+def _in_turn(
+    plan: ir.Sequence, rows: Sequence[tuple[Row, set[int]]], limit: int | None
+) -> Iterator[Row]:
+    """The sequences among the rows of one key: for each row, which sequences so far it ends or
+    carries on."""
+    present, gaps = present_steps(plan)
+    count = len(present)
+    # Of each length the one that may go on, as the places of its rows; those of full length wait.
+    reached: dict[int, list[int]] = {}
+    full: list[list[int]] = []
+
+    def time(place: int) -> int:
+        return time_of(rows[place][0])
+
+    def preceded(chosen: list[int]) -> bool:
+        """Whether a row of an absent step came before it, in the time that counts."""
+        since = time(chosen[-1]) - (limit or 0)
+        return any(
+            time(place) >= since and not gaps[0].isdisjoint(rows[place][1])
+            for place in range(chosen[0])
+        )
+
+    for place, (_, numbers) in enumerate(rows):
+        if limit is not None:
+            reached = {n: c for n, c in reached.items() if time(place) - time(c[0]) <= limit}
+            for chosen in [c for c in full if time(place) - time(c[0]) > limit]:
+                full.remove(chosen)
+                yield sequence_row([rows[at][0] for at in chosen])
+        if len(plan.steps) in numbers:
+            reached, full = {}, []
+        if not gaps[count].isdisjoint(numbers):
+            full = []
+        for length in range(count - 1, -1, -1):
+            so_far = reached.get(length) if length else []
+            if so_far is None:
+                continue
+            if present[length] in numbers:
+                reached.pop(length, None)
+                chosen = [*so_far, place]
+                if length + 1 < count:
+                    reached[length + 1] = chosen
+                elif gaps[0] and preceded(chosen):
+                    continue
+                elif gaps[count]:
+                    full.append(chosen)
+                else:
+                    yield sequence_row([rows[at][0] for at in chosen])
+            elif not gaps[length].isdisjoint(numbers):
+                reached.pop(length, None)
+    for chosen in full:
+        yield sequence_row([rows[at][0] for at in chosen])
+
+
+def _in_any_order(
+    plan: ir.Sequence, rows: Sequence[tuple[Row, set[int]]], limit: int | None
+) -> Iterator[Row]:
+    """The rows of one key, put together as soon as there is one for each step."""
+    slots: dict[int, Row] = {}
+    for row, numbers in rows:
+        if limit is not None:
+            slots = {n: s for n, s in slots.items() if time_of(row) - time_of(s) <= limit}
+        if len(plan.steps) in numbers:
+            slots = {}
+        for number in range(len(plan.steps)):
+            if number in numbers:
+                slots.setdefault(number, row)
+            if len(slots) == len(plan.steps):
+                yield sequence_row([slots[n] for n in sorted(slots)])
+                slots = {}
 
 
 def _sources(condition: ir.Condition, names: Sequence[str]) -> set[str]:

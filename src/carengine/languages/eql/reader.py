@@ -25,16 +25,19 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
 
 from ... import ir
 from ...diagnostics import Block, Diagnostic, Span
 from ...ir import Relation
-from ...pattern import Pattern, escape
-from ...values import network_of
+from ...pattern import Pattern
 from ..query import QueryReading, Refusal, finished, native_search, regex_test, unsupported, wrong
+from .dialect import ELASTIC, PACKAGE, EqlDialect
+from .functions import FUNCTIONS, Operand
+from .sequences import several
 
 if TYPE_CHECKING:
     from lark import Lark, Token
@@ -57,7 +60,6 @@ _RELATIONS = {
     ">": Relation.GREATER,
     ">=": Relation.GREATER_EQUAL,
 }
-_ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 _ESCAPES = {
     "n": "\n",
     "t": "\t",
@@ -68,25 +70,34 @@ _ESCAPES = {
 }
 _ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|(.))", re.DOTALL)
 
-Operand = ir.Value | ir.Condition
 
-
-def read(block: Block) -> QueryReading:
+def read(block: Block, dialect: EqlDialect = PACKAGE) -> QueryReading:
     """The reading of an EQL query.
 
     >>> reading = read(Block.of('file where file_name == "lsass*.dmp"'))
     >>> reading.program.outputs[0].plan.condition.items[1].patterns[0].text
     'lsass*.dmp'
-    >>> [d.message for d in read(Block.of("sequence [a where true] [b where true]")).diagnostics]
-    ['a sequence looks at several events in a row']
+    >>> [d.message for d in read(Block.of("file where true | head 5")).diagnostics]
+    ['the pipe `head`']
     """
     said: list[Diagnostic] = []
     plan: ir.Plan | None = None
     try:
-        plan = EqlReader(block).query(_parsed(block))
+        plan = EqlReader(block, dialect).query(_parsed(block))
     except Refusal as refused:
         said.append(refused.diagnostic)
-    return finished(LANGUAGE, block, plan, said)
+    return finished(dialect.name, block, plan, said)
+
+
+def read_elastic(block: Block, category: str = ELASTIC.category) -> QueryReading:
+    """The reading of a query as Elasticsearch means it, over ECS; ``category`` is the field that
+    names the kind of an event (``event_category_override``).
+
+    >>> made = read_elastic(Block.of('process where process.name == "cmd.exe"')).program
+    >>> [item.value.name for item in made.outputs[0].plan.condition.items]
+    ['event.category', 'process.name']
+    """
+    return read(block, evolve(ELASTIC, category=category))
 
 
 @functools.cache
@@ -97,19 +108,9 @@ def _grammar() -> Lark:
     return Lark(text, parser="lalr", propagate_positions=True, maybe_placeholders=False)
 
 
-_SEVERAL = {
-    "sequence": "a sequence looks at several events in a row",
-    "join": "a join looks at several events",
-    "sample": "a sample looks at several events",
-}
-
-
 # Blanks and comments. Each way to go on begins with a character of its own, so that reading takes
 # time in proportion to the text.
 _BETWEEN = re.compile(r"(?:\s|//[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*")
-_SEVERAL_FIRST = re.compile(
-    rf"{_BETWEEN.pattern}(sequence|join|sample)\b(?!{_BETWEEN.pattern}where\b)"
-)
 
 
 def _parsed(block: Block) -> Node:
@@ -118,9 +119,6 @@ def _parsed(block: Block) -> Node:
     text = block.text
     if len(text) > _MAX_TEXT:
         raise wrong(f"the query is longer than {_MAX_TEXT} characters", block.span(0, 0))
-    first = _SEVERAL_FIRST.match(text)
-    if first:
-        raise unsupported(_SEVERAL[first[1]], block.span(first.start(1), first.end(1)))
     if _BETWEEN.fullmatch(text):
         raise wrong("the query is empty", block.span(0, 0))
     try:
@@ -153,8 +151,11 @@ def _expected(names: set[str]) -> tuple[str, ...]:
 class EqlReader:
     """From the parse tree to IR."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, dialect: EqlDialect) -> None:
         self.block = block
+        self.dialect = dialect
+        self.cased = dialect.elastic
+        """Whether the function at hand looks at case."""
 
     def span(self, node: Node) -> Span:
         """Where a node of the tree stands."""
@@ -167,24 +168,28 @@ class EqlReader:
 
     def query(self, tree: Node) -> ir.Plan:
         """The plan of a whole query."""
-        children = list(tree.children)
-        plan: ir.Plan = native_search(LANGUAGE)
-        type_: ir.Condition = ir.Truth(True)
-        if len(children) > 1 and _is_token(children[1], "WHERE"):
-            name = children.pop(0)
-            children.pop(0)
-            if str(name) != "any":
-                # In quotes `any` is a category like any other.
-                plain = _is_token(name, "NAME")
-                pattern = Pattern.literal(str(name) if plain else str(self._constant(name)))
-                type_ = ir.Match(ir.Field("event_type"), (pattern,), self.span(name))
-        pipes = [c for c in children if not _is_token(c) and c.data == "pipe"]
-        [expression] = [c for c in children if _is_token(c) or c.data != "pipe"]
-        condition = self.condition(expression, 0)
-        plan = ir.Filter(plan, ir.simplify(ir.And((type_, condition))), self.span(expression))
+        first, *pipes = tree.children
+        plan = several(self, first) if first.data == "several" else self.event(first)
         for pipe in pipes:
             plan = self.pipe(plan, pipe)
         return plan
+
+    def event(self, tree: Node) -> ir.Plan:
+        """The events of one kind for which a condition is true."""
+        *head, expression = tree.children
+        type_: ir.Condition = ir.Truth(True)
+        if head and str(head[0]) != "any":
+            # In quotes `any` is a category like any other.
+            name = head[0]
+            plain = _is_token(name, "NAME")
+            text = str(name).strip("`") if plain else str(self._constant(name))
+            pattern = Pattern.literal(text, cased=self.dialect.elastic)
+            type_ = ir.Match(ir.Field(self.dialect.category), (pattern,), self.span(name))
+        elif head and not _is_token(head[0], "NAME"):
+            pattern = Pattern.literal("any", cased=self.dialect.elastic)
+            type_ = ir.Match(ir.Field(self.dialect.category), (pattern,), self.span(head[0]))
+        condition = ir.simplify(ir.And((type_, self.condition(expression, 0))))
+        return ir.Filter(native_search(self.dialect.name), condition, self.span(expression))
 
     def pipe(self, plan: ir.Plan, pipe: Node) -> ir.Plan:
         """The plan with one pipe behind it."""
@@ -272,7 +277,7 @@ class EqlReader:
             case "arithmetic":
                 left, sign, right = children
                 a, b = self.number(left, deeper), self.number(right, deeper)
-                return self._arithmetic(str(sign), a, b, span)
+                return self.arithmetic(str(sign), a, b, span)
             case "signed":
                 return self._signed(str(children[0]), self.number(children[1], deeper), span)
             case "call":
@@ -333,21 +338,28 @@ class EqlReader:
         match to:
             case ir.Constant(None):
                 return ir.IsNull(value, span)
+            case ir.Constant(str() as text) if self.dialect.elastic:
+                return ir.Match(value, (Pattern.literal(text, cased=True),), span)
             case ir.Constant(str() as text):
-                return ir.Match(value, (Pattern(_wildcards(text)),), span)
+                return ir.Match(value, (Pattern(self.wildcards(text)),), span)
             case _:
                 return ir.Compare(value, Relation.EQUAL, to, span=span)
+
+    def wildcards(self, text: str) -> str:
+        """The pattern of a text in which wildcards count: of the package's, only ``*`` does."""
+        return _literal_brackets(text) if self.dialect.elastic else text.replace("?", "[?]")
 
     def _membership(self, node: Node, depth: int) -> ir.Condition:
         items = [c for c in node.children if not _is_token(c)]
         negated = any(_is_token(c, "NOT") for c in node.children)
+        cased = self.dialect.elastic and not any(str(c) == "in~" for c in node.children)
         value = self.value(items[0], depth)
         texts: list[Pattern] = []
         others: list[ir.Condition] = []
         for item in items[1:]:
             match self.value(item, depth):
                 case ir.Constant(str() as text):
-                    texts.append(Pattern.literal(text))
+                    texts.append(Pattern.literal(text, cased=cased))
                 case other:
                     others.append(self._equal(value, other, self.span(item)))
         if texts:
@@ -358,12 +370,22 @@ class EqlReader:
 
     def _worded(self, node: Node, depth: int) -> ir.Condition:
         value = self.value(node.children[0], depth)
-        word = str(node.children[1]).rstrip("~")
-        texts = [self._text(c, depth) for c in node.children[2:] if not _is_token(c)]
+        word = str(node.children[1])
+        cased = self.dialect.elastic and word in ("like", "regex")
+        found = [c for c in node.children[2:] if not _is_token(c)]
         span = self.span(node)
-        if word == "regex":
-            return self._regexes(value, [f"^(?:{text})$" for text in texts], span)
-        return ir.Match(value, tuple(Pattern(text) for text in texts), span)
+        if word == ":" and len(found) == 1:
+            other = self.value(found[0], depth)
+            match other:
+                case ir.Constant(str()):
+                    pass
+                case _:
+                    return self._equal(value, other, span)
+        texts = [self._text(c, depth) for c in found]
+        if word.startswith("regex"):
+            return self.regexes(value, [f"^(?:{text})$" for text in texts], span, cased=cased)
+        patterns = tuple(Pattern(_literal_brackets(text), cased) for text in texts)
+        return ir.Match(value, patterns, span)
 
     def _text(self, node: Node, depth: int) -> str:
         match self.value(node, depth):
@@ -372,15 +394,19 @@ class EqlReader:
             case _:
                 raise unsupported("a pattern that is no plain text", self.span(node))
 
-    def _regexes(self, value: ir.Value, texts: list[str], span: Span) -> ir.Condition:
+    def regexes(
+        self, value: ir.Value, texts: list[str], span: Span, *, cased: bool = False
+    ) -> ir.Condition:
+        """The test that one of some expressions is found in a value."""
         # The end of a text is \Z to the package, and \z here.
         ours = [re.sub(r"\\(.)", lambda m: r"\z" if m[1] == "Z" else m[0], text) for text in texts]
-        tests = [regex_test(value, text, span, dotall=True) for text in ours]
+        tests = [regex_test(value, text, span, cased=cased, dotall=True) for text in ours]
         return tests[0] if len(tests) == 1 else ir.Or(tuple(tests))
 
     # Values
 
-    def _arithmetic(self, sign: str, a: ir.Value, b: ir.Value, span: Span) -> ir.Value:
+    def arithmetic(self, sign: str, a: ir.Value, b: ir.Value, span: Span) -> ir.Value:
+        """The value of a sum, a difference, a product or a quotient."""
         if sign == "%":
             raise unsupported("the rest of a division", span)
         if sign == "/" and not any(
@@ -397,7 +423,7 @@ class EqlReader:
             case ir.Constant(int() | float() as number) if not isinstance(number, bool):
                 return ir.Constant(-number if sign == "-" else number)
             case _:
-                return self._arithmetic(sign, ir.Constant(0), value, span)
+                return self.arithmetic(sign, ir.Constant(0), value, span)
 
     def _field(self, node: Node) -> Operand:
         names = [c for c in node.children if _is_token(c, "NAME")]
@@ -406,10 +432,10 @@ class EqlReader:
             if _is_token(accessor):
                 continue
             [inner] = accessor.children
-            if inner.type == "INTEGER":
+            if inner.type == "INDEX":
                 raise unsupported("one element of a list", self.span(accessor))
             parts.append(str(inner).strip("`"))
-        if len(parts) == 2 and parts[0] in _ENUMERATED:
+        if not self.dialect.elastic and len(parts) == 2 and parts[0] in _ENUMERATED:
             pattern = Pattern.literal(parts[1])
             return ir.Match(ir.Field(parts[0]), (pattern,), self.span(node))
         return ir.Field(".".join(parts))
@@ -447,142 +473,21 @@ class EqlReader:
         name, *rest = node.children
         nodes = [c for c in rest if not _is_token(c)]
         span = self.span(node)
-        made = _FUNCTIONS.get(str(name).lower())
+        made = FUNCTIONS.get(str(name).lower())
         if made is None:
             what = f"the function `{name}`"
             raise unsupported(what, self.span(name))
         arguments = [self.value(c, depth) for c in nodes]
+        self.cased = self.dialect.elastic and not any(_is_token(c, "TILDE") for c in rest)
         found = made(self, arguments, span) if arguments else None
         if found is None:
             raise unsupported(f"`{name}` with these arguments", span)
         return found
 
 
-def _affixed(
-    before: str, after: str
-) -> Callable[[EqlReader, list[ir.Value], Span], Operand | None]:
-    def make(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
-        match arguments:
-            case [value, ir.Constant(str() as text)]:
-                pattern = Pattern(f"{before}{escape(text)}{after}")
-                return ir.Match(value, (pattern,), span)
-            case [haystack, needle] if before and after:
-                return ir.Occurs(needle, haystack, span)
-            case _:
-                return None
-
-    return make
-
-
-def _texts(arguments: list[ir.Value]) -> list[str] | None:
-    texts = [x.value for x in arguments if isinstance(x, ir.Constant) and isinstance(x.value, str)]
-    return texts if texts and len(texts) == len(arguments) else None
-
-
-def _wildcard(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
-    texts = _texts(arguments[1:])
-    if texts is None:
-        return None
-    return ir.Match(arguments[0], tuple(Pattern(_wildcards(text)) for text in texts), span)
-
-
-def _match(reader: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
-    if isinstance(arguments[0], ir.Constant) and len(arguments) == 2:
-        # The older order: the expression first.
-        arguments = [arguments[1], arguments[0]]
-    texts = _texts(arguments[1:])
-    if texts is None:
-        return None
-    return reader._regexes(arguments[0], [_anywhere(t) or f"^(?:{t})" for t in texts], span)
-
-
-def _anywhere(text: str) -> str | None:
-    """The expression that is looked for anywhere, if ``match`` looks for it so.
-
-    >>> _anywhere(".*?(?:a|b)"), _anywhere(".*?(?:a)|(?:b)")
-    ('a|b', None)
-    """
-    prefix = ".*?"
-    if not text.startswith(f"{prefix}(?:"):
-        return None
-    depth, in_class, place = 0, False, len(prefix)
-    while place < len(text):
-        match text[place]:
-            case "\\":
-                place += 1
-            case "[" if not in_class:
-                in_class = True
-                place += text[place + 1 : place + 2] in ("^", "]")
-            case "]":
-                in_class = False
-            case "(" if not in_class:
-                depth += 1
-            case ")" if not in_class:
-                depth -= 1
-                if depth == 0:
-                    return text[len(prefix) + 3 : -1] if place == len(text) - 1 else None
-        place += 1
-    return None
-
-
-def _cidr(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
-    texts = _texts(arguments[1:])
-    if texts is None or any(network_of(text) is None for text in texts):
-        return None
-    return ir.InNetwork(arguments[0], tuple(texts), span)
-
-
-def _contains(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
-    texts = _texts(arguments[1:])
-    if texts is None:
-        return None
-    return ir.Match(arguments[0], tuple(Pattern.literal(text) for text in texts), span)
-
-
-def _computed(sign: str) -> Callable[[EqlReader, list[ir.Value], Span], Operand | None]:
-    def make(reader: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
-        match arguments:
-            case [a, b]:
-                return reader._arithmetic(sign, a, b, span)
-            case _:
-                return None
-
-    return make
-
-
-def _number(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
-    match arguments:
-        case [ir.Constant(str() as text)]:
-            base = 10
-        case [ir.Constant(str() as text), ir.Constant(int() as base)]:
-            pass
-        case [ir.Field() as value]:
-            return ir.Call("number", (value,))
-        case _:
-            return None
-    try:
-        return ir.Constant(int(text, base))
-    except ValueError:
-        return None
-
-
-_FUNCTIONS: dict[str, Callable[[EqlReader, list[ir.Value], Span], Operand | None]] = {
-    "wildcard": _wildcard,
-    "match": _match,
-    "matchlite": _match,
-    "cidrmatch": _cidr,
-    "startswith": _affixed("", "*"),
-    "endswith": _affixed("*", ""),
-    "stringcontains": _affixed("*", "*"),
-    "arraycontains": _contains,
-    "number": _number,
-    **{name: _computed(sign) for name, sign in _ARITHMETIC.items()},
-}
-
-
-def _wildcards(text: str) -> str:
-    """EQL's pattern as ours: only ``*`` means anything in it."""
-    return text.replace("?", "[?]")
+def _literal_brackets(text: str) -> str:
+    """A pattern of EQL's as ours, in which ``[*]`` is the character itself."""
+    return text.replace("[*]", "[**]")
 
 
 def _without_twins(items: list[ir.Condition]) -> tuple[ir.Condition, ...]:

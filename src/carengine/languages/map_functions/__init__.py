@@ -76,6 +76,7 @@ SPELLINGS: dict[str, FunctionSpelling] = {
                 *("member", "within", "has_member", "has_within"),
                 *("listed", "xml_event", "joined", "item"),
                 *("values_at", "several", "json_text"),
+                "count",
             )
         ),
         *(
@@ -83,7 +84,7 @@ SPELLINGS: dict[str, FunctionSpelling] = {
             for name in (
                 *("between", "ends_with", "full_path", "has_bits", "hashes", "inside", "later"),
                 *("program", "registry_path", "starts_with", "time_part", "unescape_xml", "url"),
-                *("utf16", "local_time"),
+                *("utf16", "local_time", "length", "substring", "arguments"),
             )
         ),
     )

@@ -273,7 +273,7 @@ def _with_fields(plan: ir.Plan, names: Sequence[str]) -> ir.Plan:
             )
         case ir.Search() | ir.Filter() | ir.Join() | ir.Group() | ir.Project() | ir.Aggregated():
             return plan
-        case ir.Difference() | ir.Distinct() | ir.Union():
+        case ir.Difference() | ir.Distinct() | ir.Union() | ir.Sequence():
             return plan
         case _:
             assert_never(plan)

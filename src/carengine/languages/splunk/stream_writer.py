@@ -72,7 +72,7 @@ class StreamWriter:
                     "| dedup distinct_key",
                 )
                 return StreamLines((*source.lines, *lines), source.columns)
-            case ir.Search() | ir.Window() | ir.Union():
+            case ir.Search() | ir.Window() | ir.Sequence() | ir.Union():
                 self.findings.refuse(f"the operation {type(plan).__name__} of streams with state")
             case _:
                 assert_never(plan)

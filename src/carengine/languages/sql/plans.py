@@ -161,7 +161,7 @@ class SqlPlans:
                 return self._first_of_each(self.relation(inner), (value,), None)
             case ir.Union(plans):
                 return self._union([self.relation(part) for part in plans])
-            case ir.Window():
+            case ir.Window() | ir.Sequence():
                 self.findings.refuse(f"the operation {type(plan).__name__}")
             case _:
                 assert_never(plan)

@@ -1,0 +1,177 @@
+"""The functions of EQL, each as what makes IR of its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ... import ir
+from ...diagnostics import Span
+from ...pattern import Pattern, escape
+from ...values import network_of
+
+if TYPE_CHECKING:
+    from .reader import EqlReader
+
+Operand = ir.Value | ir.Condition
+Make = Callable[["EqlReader", list[ir.Value], Span], Operand | None]
+"""What makes IR of a function's arguments; None for arguments that it cannot have."""
+
+ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+
+
+def _affixed(before: str, after: str) -> Make:
+    def make(reader: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
+        match arguments:
+            case [value, ir.Constant(str() as text)]:
+                pattern = Pattern(f"{before}{escape(text)}{after}", reader.cased)
+                return ir.Match(value, (pattern,), span)
+            case [haystack, needle] if before and after:
+                return ir.Occurs(needle, haystack, span)
+            case [value, other]:
+                test = ir.Call("ends_with" if before else "starts_with", (value, other))
+                return ir.Compare(test, ir.Relation.EQUAL, ir.Constant(True), span=span)
+            case _:
+                return None
+
+    return make
+
+
+def _texts(arguments: list[ir.Value]) -> list[str] | None:
+    texts = [x.value for x in arguments if isinstance(x, ir.Constant) and isinstance(x.value, str)]
+    return texts if texts and len(texts) == len(arguments) else None
+
+
+def _wildcard(reader: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    texts = _texts(arguments[1:])
+    if texts is None:
+        return None
+    return ir.Match(
+        arguments[0], tuple(Pattern(reader.wildcards(text), reader.cased) for text in texts), span
+    )
+
+
+def _match(reader: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    if isinstance(arguments[0], ir.Constant) and len(arguments) == 2:
+        # The older order: the expression first.
+        arguments = [arguments[1], arguments[0]]
+    texts = _texts(arguments[1:])
+    if texts is None:
+        return None
+    return reader.regexes(arguments[0], [_anywhere(t) or f"^(?:{t})" for t in texts], span)
+
+
+def _anywhere(text: str) -> str | None:
+    """The expression that is looked for anywhere, if ``match`` looks for it so.
+
+    >>> _anywhere(".*?(?:a|b)"), _anywhere(".*?(?:a)|(?:b)")
+    ('a|b', None)
+    """
+    prefix = ".*?"
+    if not text.startswith(f"{prefix}(?:"):
+        return None
+    depth, in_class, place = 0, False, len(prefix)
+    while place < len(text):
+        match text[place]:
+            case "\\":
+                place += 1
+            case "[" if not in_class:
+                in_class = True
+                place += text[place + 1 : place + 2] in ("^", "]")
+            case "]":
+                in_class = False
+            case "(" if not in_class:
+                depth += 1
+            case ")" if not in_class:
+                depth -= 1
+                if depth == 0:
+                    return text[len(prefix) + 3 : -1] if place == len(text) - 1 else None
+        place += 1
+    return None
+
+
+def _cidr(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    texts = _texts(arguments[1:])
+    if texts is None or any(network_of(text) is None for text in texts):
+        return None
+    return ir.InNetwork(arguments[0], tuple(texts), span)
+
+
+def _contains(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    texts = _texts(arguments[1:])
+    if texts is None:
+        return None
+    return ir.Match(arguments[0], tuple(Pattern.literal(text) for text in texts), span)
+
+
+def _computed(sign: str) -> Make:
+    def make(reader: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
+        match arguments:
+            case [a, b]:
+                return reader.arithmetic(sign, a, b, span)
+            case _:
+                return None
+
+    return make
+
+
+def _number(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    match arguments:
+        case [ir.Constant(str() as text)]:
+            base = 10
+        case [ir.Constant(str() as text), ir.Constant(int() as base)]:
+            pass
+        case [ir.Field() as value]:
+            return ir.Call("number", (value,))
+        case _:
+            return None
+    try:
+        return ir.Constant(int(text, base))
+    except ValueError:
+        return None
+
+
+def _length(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    match arguments:
+        case [value]:
+            return ir.Call("length", (value,), ir.Type.INTEGER)
+        case _:
+            return None
+
+
+def _substring(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    match arguments:
+        case [_, ir.Constant(int())] | [_, ir.Constant(int()), ir.Constant(int())]:
+            return ir.Call("substring", tuple(arguments), ir.Type.TEXT)
+        case _:
+            return None
+
+
+def _concat(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    return ir.Call("concat", tuple(arguments), ir.Type.TEXT)
+
+
+def _string(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
+    match arguments:
+        case [value]:
+            return ir.Call("concat", (value,), ir.Type.TEXT)
+        case _:
+            return None
+
+
+FUNCTIONS: dict[str, Make] = {
+    "wildcard": _wildcard,
+    "match": _match,
+    "matchlite": _match,
+    "cidrmatch": _cidr,
+    "startswith": _affixed("", "*"),
+    "endswith": _affixed("*", ""),
+    "stringcontains": _affixed("*", "*"),
+    "arraycontains": _contains,
+    "number": _number,
+    "length": _length,
+    "substring": _substring,
+    "concat": _concat,
+    "string": _string,
+    **{name: _computed(sign) for name, sign in ARITHMETIC.items()},
+}
