@@ -100,7 +100,7 @@ def parts(node: Any, union: Any) -> list[Any]:
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, union):
                 found.append(item)
-            elif isinstance(item, ir.Branch | ir.Column):
+            elif isinstance(item, ir.Branch | ir.Column | ir.Step):
                 found += parts(item, union)
     return found
 
@@ -402,7 +402,7 @@ def test_relations(relation: ir.Relation) -> None:
 
 
 def test_every_class_of_nodes_is_in_a_union() -> None:
-    helpers = {ir.EventKind, ir.Branch, ir.Column, ir.Output, ir.Program}
+    helpers = {ir.EventKind, ir.Branch, ir.Step, ir.Column, ir.Output, ir.Program}
     classes = {c for c in vars(nodes).values() if isinstance(c, type) and attrs.has(c)}
     classes = {c for c in classes if c.__module__ == nodes.__name__}
     assert classes - helpers == {*CONDITIONS, *VALUES, *PLANS}

@@ -20,6 +20,7 @@ from typing import Any
 
 from attrs import frozen
 
+from .commandline import split_command_line
 from .eventxml import EventXmlError, event_of_xml
 from .pattern import fold
 from .values import is_null, number_of, raw_text, text_of, time_of
@@ -528,55 +529,12 @@ def _substring(value: Any, start: Any, end: Any = None) -> str | None:
 
 @_function(1, text_only=True)
 def _arguments(command: Any) -> list[str] | None:
-    r"""The arguments of a Windows command line, the program's path first, as
-    ``CommandLineToArgvW`` takes them apart (and Winlogbeat, for ``process.args``)."""
+    """The arguments of a Windows command line, the program's path first, as Winlogbeat takes them
+    apart for ``process.args``."""
     text = text_of(command)
     if text is None or len(text) > _MAX_TEXT or not text.strip():
         return None
-    # https://learn.microsoft.com/windows/win32/api/shellapi/nf-shellapi-commandlinetoargvw
-    found: list[str] = []
-    text = text.lstrip(" \t")
-    if text.startswith('"'):
-        # Of the program's path a backslash is never an escape.
-        program, _, rest = text[1:].partition('"')
-    else:
-        program = re.split(r"[ \t]", text, maxsplit=1)[0]
-        rest = text[len(program) :]
-    found.append(program)
-    made: list[str] | None = None
-    quoted = False
-    place = 0
-    while place < len(rest):
-        sign = rest[place]
-        if sign in " \t" and not quoted:
-            if made is not None:
-                found.append("".join(made))
-            made = None
-            place += 1
-            continue
-        made = [] if made is None else made
-        slashes = len(rest) - place - len(rest[place:].lstrip("\\")) if sign == "\\" else 0
-        if slashes:
-            place += slashes
-            if rest[place : place + 1] == '"':
-                made.append("\\" * (slashes // 2))
-                if slashes % 2:
-                    made.append('"')
-                    place += 1
-            else:
-                made.append("\\" * slashes)
-        elif sign == '"':
-            if quoted and rest[place + 1 : place + 2] == '"':
-                made.append('"')
-                place += 1
-            quoted = not quoted
-            place += 1
-        else:
-            made.append(sign)
-            place += 1
-    if made is not None:
-        found.append("".join(made))
-    return found
+    return split_command_line(text)
 
 
 @_function(1, strict=False)

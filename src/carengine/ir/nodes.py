@@ -531,7 +531,8 @@ class Sequence:
     begins a sequence, and a row of the next step carries on the one that has come so far: of each
     length there is one at most, the latest, and what is carried on is gone from where it was. A row
     takes one step at a time. A row of ``until`` ends all sequences of its key, before it takes a
-    step itself. With ``within`` (microseconds) the last row is at most so much later than the first.
+    step itself. With ``within`` (microseconds) the last row is at most so much later than the
+    first.
 
     * A row of an absent step between two others ends the sequences that wait there.
     * One before the first: a row of it that is older than the first row, and at most ``within``
@@ -541,11 +542,11 @@ class Sequence:
     A row without a time is in no sequence, nor is one with a null key that is not ``optional``;
     null is equal to null in one that is.
 
-    Not ``ordered``, the rows come in any order: the first of each step is kept, and when there is one
-    of each they are a row, and gone.
+    Not ``ordered``, the rows come in any order: the first of each step is kept, and when there is
+    one of each they are a row, and gone.
 
-    What comes out has a part for each step that is not absent, ``e1``, ``e2``, … EQL's sequences are
-    these.
+    What comes out has a part for each step that is not absent, ``e1``, ``e2``, … EQL's sequences
+    are these.
     """
 
     steps: tuple[Step, ...]
