@@ -57,3 +57,24 @@ def split_command_line(text: str) -> list[str]:
     if made is not None:
         found.append("".join(made))
     return found
+
+
+_PROGRAM_END = re.compile(r"\.(?:exe|com|scr|sys|dll|bat|cmd|ps1|vbs|js)(?=[\s,]|$)", re.IGNORECASE)
+
+
+def program_of(text: str) -> str | None:
+    r"""The program that a command line starts, quoted or not; None where there is none.
+
+    >>> program_of(r'"C:\a b\c.exe" -k'), program_of(r"C:\a b\c.exe -k")
+    ('C:\\a b\\c.exe', 'C:\\a b\\c.exe')
+    """
+    text = text.strip()
+    if text.startswith('"'):
+        return text[1:].partition('"')[0] or None
+    first = text.split(None, 1)[0] if text else ""
+    if "\\" in first and not _PROGRAM_END.search(first):
+        # A path may hold blanks and still stand without quotes; it ends with the first ending of a
+        # program.
+        found = _PROGRAM_END.search(text)
+        return text[: found.end()] if found is not None else first
+    return first.rstrip(",") or None

@@ -20,8 +20,9 @@ from typing import Any
 
 from attrs import frozen
 
-from .commandline import split_command_line
+from .commandline import program_of, split_command_line
 from .eventxml import EventXmlError, event_of_xml
+from .localtime import in_utc
 from .pattern import fold
 from .values import is_null, number_of, raw_text, text_of, time_of
 
@@ -449,34 +450,12 @@ def _later(start: Any, seconds: Any) -> float | None:
     return (first + (0 if length is None else round(length * 1_000_000))) / 1_000_000
 
 
-_QUARTER = 900_000_000
-_SECOND = 1_000_000
-# Local times are at most so far from UTC, and what is forwarded arrives within minutes.
-_FARTHEST = 14 * 3_600 * _SECOND
-_ARRIVES = 300 * _SECOND
-_ZONE = re.compile(r"(?:[Zz]|[+-]\d\d:?\d\d|UTC|GMT)\s*\Z")
-
-
 @_function(3, strict=False)
 def _local_time(event: Any, received: Any, arrived: Any) -> Any:
     """An event's time that says no zone, as NXLog's ``EventTime`` does: moved by the quarter hours
     between when it was received by the same clock, and when it arrived in UTC. The time as it is
     where it has a zone, or where these do not tell."""
-    time, end = time_of(event), time_of(arrived)
-    if time is None or end is None or (isinstance(event, str) and _ZONE.search(event)):
-        return event if time is not None else None
-    if not isinstance(event, str):
-        return event
-    local = time_of(received)
-    behind = end - (time if local is None else local)
-    moved = round(behind / _QUARTER) * _QUARTER
-    if abs(moved) > _FARTHEST or not -_SECOND <= behind - moved <= _ARRIVES:
-        return event
-    time += moved
-    if time % _SECOND == 0 and 0 <= end - time < _SECOND:
-        # The same second, written with more digits.
-        return arrived
-    return event if moved == 0 else time / _SECOND
+    return in_utc(event, received, arrived)
 
 
 @_function(3, 3, strict=False)
@@ -568,9 +547,6 @@ def _unescape_xml(value: Any) -> str | None:
     return html.unescape(text)
 
 
-_PROGRAM_END = re.compile(r"\.(?:exe|com|scr|sys|dll|bat|cmd|ps1|vbs|js)(?=[\s,]|$)", re.IGNORECASE)
-
-
 @_function(1, text_only=True)
 def _program(command: Any) -> str | None:
     r"""The program that a command line starts: ``C:\a b\c.exe`` of ``"C:\a b\c.exe" -k``, quoted or
@@ -578,16 +554,7 @@ def _program(command: Any) -> str | None:
     text = text_of(command)
     if text is None or len(text) > _MAX_TEXT:
         return None
-    text = text.strip()
-    if text.startswith('"'):
-        return text[1:].partition('"')[0] or None
-    first = text.split(None, 1)[0] if text else ""
-    if "\\" in first and not _PROGRAM_END.search(first):
-        # A path may hold blanks and still stand without quotes; it ends with the first ending of a
-        # program.
-        found = _PROGRAM_END.search(text)
-        return text[: found.end()] if found is not None else first
-    return first.rstrip(",") or None
+    return program_of(text)
 
 
 @_function(1, text_only=True)
