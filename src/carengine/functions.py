@@ -491,8 +491,7 @@ def _item(values: Any, place: Any) -> Any:
 @_function(1, text_only=True)
 def _length(value: Any) -> int | None:
     """The number of characters of a text."""
-    text = text_of(value)
-    return None if text is None else len(text)
+    return None if (text := text_of(value)) is None else len(text)
 
 
 @_function(2, 3)
@@ -508,12 +507,9 @@ def _substring(value: Any, start: Any, end: Any = None) -> str | None:
 
 @_function(1, text_only=True)
 def _arguments(command: Any) -> list[str] | None:
-    """The arguments of a Windows command line, the program's path first, as Winlogbeat takes them
-    apart for ``process.args``."""
+    """The arguments of a Windows command line, the program's path first, as Windows has them."""
     text = text_of(command)
-    if text is None or len(text) > _MAX_TEXT or not text.strip():
-        return None
-    return split_command_line(text)
+    return split_command_line(text) if text and len(text) <= _MAX_TEXT and text.strip() else None
 
 
 @_function(1, strict=False)
