@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import carengine
+from carengine import jsontext
 from carengine.cli import COMMANDS, encode, main, status
 from carengine.cli.screen import Screen
 from carengine.cli.table import Table, draw
@@ -686,10 +687,10 @@ def _json_values() -> st.SearchStrategy[Any]:
 @given(_json_values())
 def test_all_encoders_say_the_same(value: Any) -> None:
     assert json.loads(encode.json_line(value)) == value
-    assert json.loads(encode._careful(value)) == value
+    assert json.loads(jsontext._careful(value)) == value
     assert json.loads(encode.safe_for_terminal(encode.json_line(value))) == value
     try:
-        plain = encode._standard(value)
+        plain = jsontext._standard(value)
     except ValueError:
         return
     assert json.loads(plain) == value

@@ -1,4 +1,4 @@
-"""One JSON value out of bytes.
+"""One JSON value out of bytes, and into bytes.
 
 Decoding is orjson's where it is installed (``FAST``). What orjson refuses is tried again by the
 standard library (`decode`), which takes lone surrogates (``"\\ud800"``), and keeps a number beyond
@@ -6,6 +6,9 @@ a 64-bit float (``1e999``) as the text that it is: it is JSON, and one field tha
 for must not cost the event. What is not JSON (``NaN``) is refused by both, integers beyond 64 bits
 are floats in both, and of equal keys the last one counts in both: values do not depend on whether
 orjson is there.
+
+`json_line` writes whatever was in an event, and what it writes is JSON: lone surrogates, numbers
+past 64 bits, texts a megabyte long, brackets a thousand deep.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from operator import sub
 from typing import Any
@@ -137,3 +140,75 @@ def loads(data: bytes | str, depth: int = DEPTH) -> Any:
         return FAST(data)
     except (ValueError, RecursionError):
         return decode(raw, depth)
+
+
+def _fast() -> Callable[[Any], bytes]:
+    return _standard if FAST is None else orjson.dumps
+
+
+def _standard(data: Any) -> bytes:
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8")
+
+
+_dumps = _fast()
+
+
+def json_line(data: Any) -> bytes:
+    """A value as compact JSON in UTF-8, without a line end. Nothing is refused.
+
+    What JSON has no form for is written as near as can be: NaN as null, other objects as their
+    text.
+
+    >>> json_line({"a": "\\ud800", "n": [1, float("nan")]})
+    b'{"a":"\\\\ud800","n":[1,null]}'
+    """
+    try:
+        return _dumps(data)
+    except (TypeError, ValueError, RecursionError):
+        return _careful(data).encode("ascii")
+
+
+def _careful(data: Any) -> str:
+    parts: list[str] = []
+    # A stack of pending work instead of recursion: (ready text?, item).
+    work: list[tuple[bool, Any]] = [(False, data)]
+    while work:
+        ready, item = work.pop()
+        if ready:
+            parts.append(item)
+            continue
+        match item:
+            case None:
+                parts.append("null")
+            case int():
+                parts.append(_digits(item))
+            case float():
+                parts.append(repr(item) if math.isfinite(item) else "null")
+            case Mapping():
+                work.append((True, "}"))
+                for index, (key, value) in reversed(list(enumerate(item.items()))):
+                    name = key if isinstance(key, str) else str(key)
+                    work += [(False, value), (True, ("," if index else "") + _quoted(name) + ":")]
+                work.append((True, "{"))
+            case list() | tuple():
+                work.append((True, "]"))
+                for index, value in reversed(list(enumerate(item))):
+                    work.append((False, value))
+                    if index:
+                        work.append((True, ","))
+                work.append((True, "["))
+            case _:
+                parts.append(_quoted(item if isinstance(item, str) else str(item)))
+    return "".join(parts)
+
+
+def _digits(number: int) -> str:
+    if isinstance(number, bool):
+        return "true" if number else "false"
+    # Python refuses to write out numbers of thousands of digits; none is meant.
+    return str(number) if number.bit_length() < 4096 else "null"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)
