@@ -1,0 +1,21 @@
+"""A run as one page: a file of HTML that opens offline and can be sent on.
+
+``document`` writes the file while the run goes on, ``match_view`` says what the page holds of a
+match, ``processes`` finds the processes around the matches, ``summary`` what is said once (rules,
+ATT&CK, what was blind, the account), ``page`` puts the assets together::
+
+    with open("report.html", "wb") as target:
+        document = ReportDocument(target, engine.maps, "Host H1")
+        for match in matches:
+            document.add(match)
+        document.finish(summary)
+
+The assets are plain modules of JavaScript without any library. Every text of a rule or an event
+reaches the page as a text node; the page's policy forbids requests, other scripts and other styles.
+"""
+
+from .document import ReportDocument
+from .processes import ProcessStore, collect_processes
+from .summary import RunNotes, summary_of
+
+__all__ = ["ProcessStore", "ReportDocument", "RunNotes", "collect_processes", "summary_of"]
