@@ -34,6 +34,7 @@ from .screen import Screen
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "hunt": ("hunt", "run rules over events and show what matches"),
+    "report": ("report", "run rules over events and write a page to hand on"),
     "check": ("check", "say everything that is wrong with rules"),
     "fmt": ("fmt", "print rules in their canonical spelling and layout"),
     "test": ("test", "hold rules to the examples they carry"),

@@ -56,6 +56,7 @@ from .options import (
     tuning_settings,
 )
 from .profile import Unwritten, add_profile_option, profile_form, show_profile
+from .report_page import ReportFile, ReportSettings, add_report_content_options
 from .results import Writer, writer_for
 from .rule_report import MOST_NAMED, name_of, report_rules
 from .rules import engine_of, load_with_maps, report_refused
@@ -93,7 +94,7 @@ class HuntSettings:
 
     ``engine`` is the file of a compiled engine, ``follow`` is there where files are watched,
     ``account`` is the file that the account is written to. ``jobs`` is the number of processes (0:
-    one for each core).
+    one for each core). ``written`` tells whether matches are written at all, beside a report.
     """
 
     evidence: EvidenceSettings
@@ -110,6 +111,8 @@ class HuntSettings:
     fail_on_match: bool = False
     why: bool = False
     quiet: bool = False
+    report: ReportSettings | None = None
+    written: bool = True
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +124,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_engine_option(parser)
     add_output_options(parser)
     add_input_option(parser)
+    parser.add_argument(
+        "--report", metavar="FILE", help="write a page to hand on, too (see `carengine report`)"
+    )
+    add_report_content_options(parser)
     add_tuning_options(parser)
     parser.add_argument(
         "--fail-on-match", action="store_true", help="exit with 1 when something matched"
@@ -146,6 +153,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --follow: read what is there by now, take it for the end of the data, and stop",
     )
+    add_jobs_option(parser)
+    add_profile_option(parser)
+    parser.add_argument(
+        "-w", "--why", action="store_true", help="say of every rule without a match why"
+    )
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="say errors and the closing account only"
+    )
+
+
+def add_jobs_option(parser: argparse.ArgumentParser) -> None:
+    """``--jobs N``."""
     parser.add_argument(
         "-j",
         "--jobs",
@@ -154,13 +173,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="share the work between N processes (auto: one for each core); the results are the "
         "same",
-    )
-    add_profile_option(parser)
-    parser.add_argument(
-        "-w", "--why", action="store_true", help="say of every rule without a match why"
-    )
-    parser.add_argument(
-        "-q", "--quiet", action="store_true", help="say errors and the closing account only"
     )
 
 
@@ -189,9 +201,10 @@ def settings(values: argparse.Namespace) -> HuntSettings:
         fail_on_match=values.fail_on_match,
         why=values.why,
         quiet=values.quiet,
+        report=_report_settings(values),
     )
     state = values.state
-    _refuse_overwriting(settings, state)
+    refuse_overwriting(settings, state)
     if values.follow:
         _refuse_what_is_for_finished_evidence(settings)
         paths, output = settings.evidence.paths, settings.output
@@ -205,23 +218,44 @@ def settings(values: argparse.Namespace) -> HuntSettings:
     return settings
 
 
-def _refuse_overwriting(settings: HuntSettings, state: str | None) -> None:
+def _report_settings(values: argparse.Namespace) -> ReportSettings | None:
+    """The report that is to be written beside the matches, if any. Raises `UsageError`."""
+    if values.report is None:
+        if values.title or values.no_process_trees:
+            name = "--title" if values.title else "--no-process-trees"
+            raise UsageError(f"carengine hunt: {name} is for --report")
+        return None
+    return ReportSettings(values.report, values.title, not values.no_process_trees)
+
+
+def refuse_overwriting(settings: HuntSettings, state: str | None) -> None:
     """Raise `UsageError` where a file to be written is among what is read, or where two of them are
     one."""
     output, account = settings.output.path, settings.account
+    report = None if settings.report is None else settings.report.path
     read = [
         *settings.evidence.paths,
         *settings.rules.paths,
         *settings.tuning.exclusions,
         *([] if settings.engine is None else [settings.engine]),
     ]
-    for option, path in (("-o", output), ("--account", account), ("--state", state)):
+    for option, path in (
+        ("-o", output),
+        ("--account", account),
+        ("--report", report),
+        ("--state", state),
+    ):
         clash = path and same_place(path, read)
         if clash:
             raise UsageError(f"carengine hunt: {option} {path} would write into {clash}")
     states = [] if state is None else [state, *beside(state)]
     written: dict[str, str] = {}
-    for option, paths in (("-o", [output]), ("--account", [account]), ("--state", states)):
+    for option, paths in (
+        ("-o", [output]),
+        ("--account", [account]),
+        ("--report", [report]),
+        ("--state", states),
+    ):
         for path in paths:
             if path is None or (os.path.exists(path) and not os.path.isfile(path)):
                 continue
@@ -235,6 +269,7 @@ def _refuse_what_is_for_finished_evidence(settings: HuntSettings) -> None:
     evidence = settings.evidence
     for name, value in (
         ("--account", settings.account),
+        ("--report", settings.report),
         ("--why", settings.why),
         ("--fail-on-match", settings.fail_on_match),
         ("--password", evidence.password),
@@ -297,13 +332,14 @@ def _hunt(
 ) -> int:
     paths = settings.evidence.paths
     writer: Writer
-    if settings.profile and target is None:
+    if not settings.written or (settings.profile and target is None):
         writer = Unwritten()
     else:
         writer = writer_for(settings.output, engine.rules, screen, target)
     # What is written of a match can be made anywhere, unless the order of matches decides which are
     # shown.
-    apart = None if tuning.exclusions or tuning.suppressions else writer.apart
+    in_order = tuning.exclusions or tuning.suppressions or settings.report is not None
+    apart = None if in_order else writer.apart
     hunting = Run(
         engine,
         paths,
@@ -320,12 +356,18 @@ def _hunt(
     tuned = Tuned.of(hunting.session, settings.tuning.times, tuning)
     tuned.inside = hunting.inside
 
+    report = None
+    if settings.report is not None:
+        report = ReportFile(settings.report, settings.evidence, engine, settings.jobs)
+
     def emit(found: Match | bytes) -> None:
         if isinstance(found, bytes):
             assert apart is not None
             apart.put(found)
         elif tuned.admit(found):
             writer.write(found)
+            if report is not None:
+                report.add(found)
 
     stopped = ""
     lost = status.DONE
@@ -358,6 +400,12 @@ def _hunt(
             report_rules(became, session, hunting.unrecognised, screen, why=settings.why)
         tuned.report(engine, tuning, screen, quiet=settings.quiet)
         screen.say(stopped + _account(rules, became, tuned, reading, left_out))
+        if report is not None:
+            report.finish(
+                *(rules, became, tuned, reading, hunting.unrecognised, left_out),
+                stopped.rstrip(": "),
+                screen,
+            )
         if settings.account is not None:
             _write_account(settings.account, rules, tuned, reading, hunting.coverage, left_out)
         broken = broken or bool(session.stats.faults)

@@ -120,17 +120,17 @@ def _event(
     leaves = [leaf for tree in trees for leaf in _deciding(tree)]
     told["deciding"] = [
         {
-            "name": _cut(item.native or item.car, 200),
-            "car": _cut(item.car, 200),
+            "name": _cut(item.car, 200),
+            "native": _cut(item.native, 200),
             "value": _value(item.value),
             "condition": _cut(leaf.condition, 500),
         }
         for leaf in leaves
         for item in leaf.operands
         if item.value is not None
-    ][:_UNDECIDING * 4]
+    ][: _UNDECIDING * 4]
     pairs = [
-        (item.native or item.car, _short(item.value))
+        (item.car, _short(item.value))
         for leaf in leaves
         for item in leaf.operands
         if item.value is not None

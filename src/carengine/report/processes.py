@@ -62,6 +62,8 @@ class ProcessStore:
         self._database.executescript("pragma journal_mode=off; pragma synchronous=off;" + _TABLES)
         self.starts = 0
         """How many starts of processes the evidence has."""
+        self.wanted = False
+        """Whether a match names a process."""
         self.cut = False
         """Whether more processes belong to matches than a report takes."""
 
@@ -72,6 +74,7 @@ class ProcessStore:
 
     def want(self, identity: Identity) -> None:
         """Note the process of a match."""
+        self.wanted = True
         guid, pid = identity.guid, "" if identity.guid else identity.pid
         host = "" if guid else identity.host
         names = map(_storable, (host, guid, pid))

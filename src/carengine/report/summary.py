@@ -13,7 +13,6 @@ from ..attack import enterprise_attack
 from ..diagnostics import Diagnostic, Severity, counted
 from ..engine import SessionStats
 from ..engine.report import Outcome, RuleStatus, UnrecognisedShapes
-
 from ..rule import Refused, Rule
 
 _TEXT = 4_000
@@ -159,20 +158,13 @@ def _blind(notes: RunNotes) -> list[dict[str, Any]]:
         ((one.rule, one.reason) for one in notes.statuses if not one.outcome.runnable),
     )
     partly = [
-        (one.rule, text)
-        for one in notes.statuses
-        if one.outcome.runnable
-        for text in one.partly
+        (one.rule, text) for one in notes.statuses if one.outcome.runnable for text in one.partly
     ]
     _by_reason(told, "Rules that were blind on part of this data", partly)
     _by_reason(
         told,
         "Rules whose fields are empty in all events",
-        (
-            (one.rule, one.reason)
-            for one in notes.statuses
-            if one.outcome is Outcome.FIELDS_EMPTY
-        ),
+        ((one.rule, one.reason) for one in notes.statuses if one.outcome is Outcome.FIELDS_EMPTY),
     )
     if notes.refused:
         items = [

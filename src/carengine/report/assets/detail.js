@@ -73,7 +73,7 @@ function deciding(items) {
     { class: "deciding" },
     h("thead", {}, h("tr", {}, ["Field", "Value", "Condition"].map((text) => h("th", { scope: "col" }, text)))),
     h("tbody", {}, items.map((item) => h("tr", {},
-      h("td", {}, value(item.name), item.car && item.car !== item.name ? h("span", { class: "note" }, " ", line(item.car)) : null),
+      h("td", {}, value(item.name), item.native && item.native !== item.name ? h("div", { class: "note native" }, line(item.native)) : null),
       h("td", {}, h("mark", {}, value(shown(item.value)))),
       h("td", {}, value(item.condition))))),
   );

@@ -82,11 +82,12 @@ export class AttackPanel {
   #column(tactic) {
     const { report, filters } = this;
     const rules = report.rules.flatMap((rule, index) => (rule.tactics.includes(tactic.id) ? [index] : []));
+    const within = new Set(rules);
     const cells = [];
     for (const [id, technique] of report.techniques) {
       if (!technique.tactics.includes(tactic.id)) continue;
       // A rule may name a technique for one of its tactics only.
-      const own = (this.rules.get(id) ?? []).filter((rule) => rules.includes(rule));
+      const own = (this.rules.get(id) ?? []).filter((rule) => within.has(rule));
       const { matches, level } = weight(own, filters);
       if (matches || this.all) cells.push({ id, technique, matches, level });
     }
@@ -96,20 +97,20 @@ export class AttackPanel {
     return h(
       "div",
       { class: "tactic" },
-      h("h3", {}, button(tactic.name, () => filters.toggle("tactic", tactic.id), {
+      h("header", {}, h("h3", {}, button(tactic.name, () => filters.toggle("tactic", tactic.id), {
         class: "plain", ...pressed(filters.state.tactic === tactic.id),
       })),
-      h("p", { class: "note" }, counted(matches, "match", "matches"), " · ", link(tactic.url, tactic.id)),
+        h("p", { class: "note" }, counted(matches, "match", "matches"), " · ", link(tactic.url, tactic.id))),
       cells.map((cell) => this.#cell(cell)),
     );
   }
 
   #cell({ id, technique, matches, level }) {
     const { filters } = this;
-    const name = technique.parent ? `${technique.parent}: ${technique.name}` : technique.name;
+    const parent = technique.parent ? h("span", { class: "above" }, `${technique.parent}: `) : null;
     return button(
       [
-        h("span", { class: "name" }, name),
+        h("span", { class: "name" }, parent, technique.name),
         h("span", { class: "id" }, id),
         h("span", { class: "count" }, matches ? number(matches) : `watched by ${counted(technique.rules, "rule")}`),
       ],

@@ -5,13 +5,31 @@ import { counted, time } from "./text.js";
 // Matches over time, stacked by level. What is zoomed to is what is shown everywhere.
 
 const BAR = 6;
-const HEIGHT = 120;
+const HEIGHT = 104;
+const MONTH = 2592e6;
+const YEAR = 31536e6;
 const FOOT = 20;
 const SHORTEST = 1; // millisecond
 const STEPS = [
   1, 10, 100, 1e3, 5e3, 15e3, 6e4, 3e5, 9e5, 36e5, 108e5, 216e5, 864e5, 6048e5, 2592e6, 7776e6,
   31536e6, 157680e6, 315360e6,
 ];
+
+/** The times of the axis: whole steps; of months and years the first days. */
+function ticks(from, to, step) {
+  const times = [];
+  if (step < MONTH) {
+    for (let at = Math.ceil(from / step) * step; at <= to; at += step) times.push(at);
+    return times;
+  }
+  const months = step >= YEAR ? 12 * Math.round(step / YEAR) : Math.round(step / MONTH);
+  const year = new Date(from).getUTCFullYear();
+  for (let month = 0; ; month += months) {
+    const at = Date.UTC(year - (year % Math.max(1, months / 12)), month);
+    if (!(at <= to)) return times;
+    if (at >= from) times.push(at);
+  }
+}
 
 export class Timeline {
   constructor(report, filters) {
@@ -31,11 +49,10 @@ export class Timeline {
     this.element = h(
       "div",
       {},
-      h("div", { class: "heading" }, h("h2", {}, "Timeline"), this.note),
-      this.canvas,
       h(
         "div",
         { class: "bar" },
+        h("h2", {}, "Timeline"),
         button("Zoom in", () => this.zoom(0.5)),
         button("Zoom out", () => this.zoom(2)),
         button("Earlier", () => this.#shift(-0.5)),
@@ -45,6 +62,8 @@ export class Timeline {
         h("label", {}, "to ", this.to),
         h("span", { class: "note" }, "UTC"),
       ),
+      this.canvas,
+      this.note,
     );
     this.drag = null;
     new ResizeObserver(() => this.draw()).observe(this.canvas);
@@ -172,10 +191,10 @@ export class Timeline {
     context.font = "11px system-ui, sans-serif";
     const wanted = (to - from) / Math.max(1, Math.floor(width / 130));
     const step = STEPS.find((one) => one >= wanted) ?? STEPS.at(-1);
-    const digits = step >= 864e5 ? 10 : step >= 6e4 ? 16 : step >= 1e3 ? 19 : 23;
+    const digits = step >= YEAR ? 4 : step >= MONTH ? 7 : step >= 864e5 ? 10 : step >= 6e4 ? 16 : step >= 1e3 ? 19 : 23;
     context.strokeStyle = color("--line");
     context.beginPath();
-    for (let at = Math.ceil(from / step) * step; at <= to; at += step) {
+    for (const at of ticks(from, to, step)) {
       const x = ((at - from) / (to - from)) * width;
       context.moveTo(x, 14);
       context.lineTo(x, HEIGHT - FOOT + 4);
