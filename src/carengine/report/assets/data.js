@@ -4,6 +4,7 @@ import { fromMicroseconds } from "./text.js";
 
 export const LEVELS = ["critical", "high", "medium", "low", "informational", "none"];
 const CACHED = 6;
+const REMEMBERED = 16;
 
 /** The bytes of a text in base64. */
 function bytesOf(text) {
@@ -84,7 +85,9 @@ export class Report {
     const summaries = new Array(size);
     const sources = new Array(size);
     let at = 0;
+    this.starts = [];
     parts.forEach((part, block) => {
+      this.starts.push(at);
       for (let place = 0; place < part.rule.length; place += 1, at += 1) {
         columns.rule[at] = rules.number(part.names[part.rule[place]]);
         columns.host[at] = hosts.number(part.names[part.host[place]]);
@@ -99,7 +102,8 @@ export class Report {
     const { time } = columns;
     const order = Uint32Array.from({ length: size }, (_, index) => index);
     const key = time.map((value) => (Number.isNaN(value) ? Infinity : value));
-    order.sort((a, b) => (key[a] === key[b] ? a - b : key[a] - key[b]));
+    const sorted = key.every((value, index) => index === 0 || key[index - 1] <= value);
+    if (!sorted) order.sort((a, b) => (key[a] === key[b] ? a - b : key[a] - key[b]));
     const { block: blockNumbers, ...others } = columns;
     Object.assign(this, { size, order, summaries, sources, blockNumbers }, others);
     this.hosts = hosts.all;
@@ -107,7 +111,11 @@ export class Report {
     const described = new Map(Object.entries(this.summary.rules ?? {}));
     this.rules = rules.all.map((id) => ruleOf(id, described.get(id)));
     this.#followAttack();
-    this.texts = new Array(size);
+    this.texts = [];
+    this.words = new Map();
+    for (const rule of this.rules) {
+      rule.text = `${rule.title}\n${rule.id}\n${rule.attack.join("\n")}`.toLowerCase();
+    }
     this.details = new Map();
     const known = time.filter((value) => !Number.isNaN(value));
     this.first = known.reduce((a, b) => Math.min(a, b), Infinity);
@@ -127,25 +135,52 @@ export class Report {
     }
   }
 
-  /** The text that is searched of a match, in small letters. */
-  text(index) {
-    let text = this.texts[index];
-    if (text === undefined) {
-      const rule = this.rules[this.rule[index]];
-      const host = this.hosts[this.host[index]];
-      const user = this.users[this.user[index]];
-      text = `${this.summaries[index]}\n${host}\n${user}\n${this.sources[index]}`.toLowerCase();
-      rule.text ??= `${rule.title}\n${rule.id}\n${rule.attack.join("\n")}`.toLowerCase();
-      this.texts[index] = text;
-    }
-    return text;
+  /** Make the texts ready while nothing else is to be done. */
+  prepare(block = 0) {
+    if (block >= this.starts.length) return;
+    this.#text(block);
+    setTimeout(() => this.prepare(block + 1));
   }
 
-  /** Make the texts ready while nothing else is to be done. */
-  prepare(from = 0) {
-    const until = Math.min(this.size, from + 5000);
-    for (let index = from; index < until; index += 1) this.text(index);
-    if (until < this.size) setTimeout(() => this.prepare(until));
+  /** What is searched of the matches of a block: one text in small letters, and where each ends. */
+  #text(block) {
+    if (this.texts[block] === undefined) {
+      const from = this.starts[block];
+      const until = this.starts[block + 1] ?? this.size;
+      const ends = new Uint32Array(until - from);
+      const parts = [];
+      let end = 0;
+      for (let at = from; at < until; at += 1) {
+        const host = this.hosts[this.host[at]];
+        const user = this.users[this.user[at]];
+        const text = `${this.summaries[at]}\n${host}\n${user}\n${this.sources[at]}\n`.toLowerCase();
+        parts.push(text);
+        end += text.length;
+        ends[at - from] = end;
+      }
+      this.texts[block] = { from, ends, text: parts.join("") };
+    }
+    return this.texts[block];
+  }
+
+  /** Which matches have a word: 1 in their place. The last few words are remembered. */
+  having(word) {
+    const known = this.words.get(word);
+    if (known !== undefined) return known;
+    const has = new Uint8Array(this.size);
+    for (let block = 0; block < this.starts.length; block += 1) {
+      const { from, ends, text } = this.#text(block);
+      let place = 0;
+      for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, ends[place - 1])) {
+        while (ends[place] <= at) place += 1;
+        has[from + place] = 1;
+        place += 1;
+        if (place === ends.length) break;
+      }
+    }
+    if (this.words.size >= REMEMBERED) this.words.delete(this.words.keys().next().value);
+    this.words.set(word, has);
+    return has;
   }
 
   /** The details of all matches of a block; the last few blocks are kept. */

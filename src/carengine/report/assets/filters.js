@@ -57,7 +57,10 @@ export class Filters {
   apply() {
     const { report, state, inside } = this;
     const fits = report.rules.map((rule) => this.#fits(rule));
-    const { words } = this;
+    const words = this.words.map((word) => ({
+      has: report.having(word),
+      rules: report.rules.map((rule) => rule.text.includes(word)),
+    }));
     const host = state.host === null ? -1 : report.hosts.indexOf(state.host);
     const fitting = new Uint32Array(report.size);
     let size = 0;
@@ -70,7 +73,7 @@ export class Filters {
         // What has no time is in no range of time.
         if (!(time >= state.from && time <= state.to)) continue;
       }
-      if (words.length && !inside?.[index] && !this.#has(index, rule, words)) continue;
+      if (!inside?.[index] && !words.every((word) => word.has[index] || word.rules[rule])) continue;
       fitting[size] = index;
       size += 1;
     }
@@ -88,16 +91,13 @@ export class Filters {
     return technique === null || rule.techniques.some((one) => belongs(one, technique));
   }
 
-  #has(index, rule, words) {
-    const text = this.report.text(index);
-    const about = this.report.rules[rule].text;
-    return words.every((word) => text.includes(word) || about.includes(word));
-  }
-
   /** Search the words in all that the report has of the matches, whole events too. */
   async searchInside(tell) {
     const { report, words } = this;
-    const escaped = words.map((word) => JSON.stringify(word).slice(1, -1));
+    const wanted = words.map((word) => ({
+      escaped: JSON.stringify(word).slice(1, -1), has: report.having(word),
+      rules: report.rules.map((rule) => rule.text.includes(word)),
+    }));
     const { text } = this.state;
     const inside = new Uint8Array(report.size);
     const places = new Map();
@@ -111,7 +111,8 @@ export class Filters {
       const details = await report.block(block);
       for (const index of indexes) {
         const whole = JSON.stringify(details[report.place[index]]).toLowerCase();
-        if (escaped.every((word) => whole.includes(word) || this.#has(index, report.rule[index], [word]))) {
+        const rule = report.rule[index];
+        if (wanted.every((word) => word.has[index] || word.rules[rule] || whole.includes(word.escaped))) {
           inside[index] = 1;
         }
       }
