@@ -3,8 +3,8 @@
 ``python docs/generate.py`` writes ``diagnostics.md`` from the codes, the list of functions in
 ``field-maps.md`` from the functions, ``command-line.md`` from the commands' help, in ``api/`` the
 public names with a directive each, whose text MkDocs takes from the docstrings, in ``maps/`` a
-page for each shipped field map with one of what all of them cover, and ``corpus.md`` from CAR's
-analytics where these are at hand. A test holds all to what this gives.
+page for each shipped field map with one of what all of them cover, and ``corpus.md`` and
+``log-sources.md`` from CAR's analytics and SigmaHQ's rules where these are at hand. A test holds all to what this gives.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from typing import Any
 from unittest import mock
 
 import carengine.fieldmap
-from carengine import yamltext
+from carengine import ir, yamltext
 from carengine.check import check_rule
 from carengine.cli import COMMANDS
 from carengine.cli import main as command_line
 from carengine.datamodel import TIME, ObjectSpec, model
 from carengine.diagnostics import Block, Source, codes
-from carengine.fieldmap import Entry, FieldMap, load_map
+from carengine.fieldmap import Entry, FieldMap, installed_maps, load_map, lower
 from carengine.functions import FUNCTIONS, Function
 from carengine.ir_text import condition_text, value_text
 from carengine.loading import load_rules
 from carengine.loading.corpus import corpus_report
+from carengine.rule import Rule
 from carengine.verify import load_analytics
 from carengine.verify.corpus import corpus_table
 from carengine.verify.sigma_links import SigmaCollection
@@ -37,6 +38,7 @@ from carengine.verify.sigma_links import SigmaCollection
 DOCS = Path(__file__).parent
 ANALYTICS = DOCS.resolve().parents[1] / "shared" / "car" / "analytics"
 SIGMA = ANALYTICS.parents[1] / "sigma" / "sigmahq-rules-windows.tar.gz"
+ALL_SIGMA = SIGMA.with_name("sigmahq-rules-all.tar.gz")
 BEGIN, END = "<!-- functions -->", "<!-- /functions -->"
 
 _STAGES = {
@@ -373,6 +375,90 @@ def _code(text: str) -> str:
     return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
+_LOG_SOURCES = """# Log sources of Sigma rules
+
+SigmaHQ's rules name these log sources. For each, the field maps that give it, and how many of the
+rules for it can run: a rule can run if some map gives its log source and its conditions can be true
+there. Whether a field that a rule names was ever in a log, only the log tells (`carengine hunt`
+says so afterwards). A rule that is not read counts among those that cannot run.
+
+Text that does not say what wrote it (a line of an application's log, say) is no log source by
+itself.
+
+This page is generated from SigmaHQ's rules where these are at hand (`make docs`).
+"""
+_SIGMA_SETS = ("rules", "rules-emerging-threats", "rules-threat-hunting", "rules-compliance")
+
+
+def log_sources(archive: Path = ALL_SIGMA) -> str:
+    """The text of ``log-sources.md``: log sources, the maps that give them, and rules that cannot
+    run."""
+    maps = installed_maps()
+    sets: dict[str, list[tuple[Rule, bool]]] = {name: [] for name in _SIGMA_SETS}
+    loaded = load_rules(archive)
+    for rule in loaded:
+        if (inside := _set_of(rule.path)) in sets:
+            sets[inside].append((rule, _can_run(rule, maps)))
+    refused = [one for one in loaded.refused if _set_of(one.path) in sets]
+    rows = [_LOG_SOURCES, "| set | rules | can run | |", "| --- | ---: | ---: | ---: |"]
+    everything = [one for ruled in sets.values() for one in ruled]
+    for name, ruled in [*sets.items(), ("all", everything)]:
+        runs = sum(can for _, can in ruled)
+        count = len(ruled) + sum(name in ("all", _set_of(one.path)) for one in refused)
+        rows.append(f"| {name} | {count} | {runs} | {100 * runs / max(1, count):.1f} % |")
+    rows += ["", "| log source | field maps | rules | can run |", "| --- | --- | ---: | ---: |"]
+    by_source: dict[str, list[tuple[Rule, bool]]] = {}
+    for rule, can in everything:
+        by_source.setdefault(rule.metadata.data or "(a correlation of other rules)", []).append(
+            (rule, can)
+        )
+    for source, ruled in sorted(by_source.items()):
+        names = ", ".join(_giving(ruled[0][0], maps)) or "none"
+        runs = sum(can for _, can in ruled)
+        rows.append(f"| {source} | {names} | {len(ruled)} | {runs} |")
+    rows += ["", "## Rules that cannot run", ""]
+    for rule, can in everything:
+        if not can:
+            rows.append(f"* {rule.metadata.title} ({rule.metadata.data}): {_reason(rule, maps)}.")
+    rows += [f"* {one.title}: {one.diagnostics[0].message}." for one in refused]
+    return "\n".join([*rows, ""])
+
+
+def _set_of(path: str | None) -> str:
+    """The folder at the top of the archive that a rule is in."""
+    return (path or "").partition("!")[2].partition("/")[0]
+
+
+def _stages(rule: Rule) -> list[ir.Stage]:
+    plans = [output.plan for output in rule.program.outputs]
+    return [stage for plan in plans for stage in ir.as_stages(plan) or ()]
+
+
+def _can_run(rule: Rule, maps: tuple[FieldMap, ...]) -> bool:
+    """Whether some map gives the events of a rule and lets its conditions be true; a correlation
+    is made of rules that are counted themselves."""
+    stages = _stages(rule)
+    if not stages:
+        return True
+    return any(low.possible for stage in stages for one in maps for low in lower(stage, one))
+
+
+def _giving(rule: Rule, maps: tuple[FieldMap, ...]) -> list[str]:
+    """The families that give the log source of a rule."""
+    kinds = {kind for stage in _stages(rule) for kind in stage.kinds}
+    return sorted({one.family for one in maps if not kinds.isdisjoint(one.sources())})
+
+
+def _reason(rule: Rule, maps: tuple[FieldMap, ...]) -> str:
+    lowered = [low for stage in _stages(rule) for one in maps for low in lower(stage, one)]
+    missing = sorted({name for low in lowered for name in low.missing if not name.startswith("@")})
+    if not _giving(rule, maps):
+        return "no field map gives this log source"
+    if missing:
+        return f"the logs have no {', '.join(missing)}"
+    return "the service it names is none that a field map gives"
+
+
 def corpus() -> str:
     """The text of ``corpus.md``."""
     return corpus_report(load_rules(ANALYTICS), check_rule)
@@ -395,6 +481,8 @@ def main() -> None:
         (DOCS / "maps" / name).write_text(text, encoding="utf-8")
     if ANALYTICS.is_dir():
         (DOCS / "corpus.md").write_text(f"{corpus()}\n{implementations()}", encoding="utf-8")
+    if ALL_SIGMA.is_file():
+        (DOCS / "log-sources.md").write_text(log_sources(), encoding="utf-8")
     (DOCS / "diagnostics.md").write_text(diagnostics(), encoding="utf-8")
     (DOCS / "command-line.md").write_text(commands(), encoding="utf-8")
     page = DOCS / "field-maps.md"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import carengine
+import test_maps_sources_hosts
+import test_maps_sources_network
 from carengine.fieldmap import installed_maps, recognise, unwrap
-from source_cases import SHARED, Source, check_own, check_sigmahq, needs_sigmahq
+from source_cases import KEYS, SHARED, Source, archive, check_own, check_sigmahq, needs_sigmahq
+from test_docs import generator
 
 TRAIL: dict[str, Any] = {
     "eventVersion": "1.09", "eventTime": "2024-05-20T07:58:41Z", "eventSource": "ec2.amazonaws.com",
@@ -249,3 +255,31 @@ def test_every_record_of_the_real_logs_is_recognised() -> None:
         seen += 1
         assert recognise(unwrap(record.event), installed_maps()), record.event
     assert seen > 100
+
+
+NO_EVENT = {
+    "paloalto/file_event/globalprotect": "no log of PAN-OS's tells of the files that are created",
+}
+
+
+@needs_sigmahq
+def test_every_log_source_of_sigmahq_has_a_case() -> None:
+    """Those of Windows have their tests in test_sigma and test_fieldmap."""
+    named = set()
+    for text in archive().values():
+        for document in yaml.load_all(text, yaml.CSafeLoader):
+            source = document.get("logsource") if isinstance(document, dict) else None
+            if source and source.get("product") != "windows":
+                named.add("/".join(str(source.get(key) or "-") for key in KEYS).lower())
+    cases = [*CASES, *test_maps_sources_hosts.CASES, *test_maps_sources_network.CASES]
+    assert named - {source_of(name) for name in cases} == set(NO_EVENT)
+
+
+@needs_sigmahq
+def test_at_least_97_in_100_rules_of_sigmahq_can_run() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "log-sources.md").read_text(encoding="utf-8")
+    made = generator().log_sources()
+    assert page == made, "run `make docs`"
+    shares = re.findall(r"^\| (?:rules[a-z-]*|all) \| .* \| ([0-9.]+) % \|$", made, re.MULTILINE)
+    assert len(shares) == 5
+    assert all(float(share) >= 97 for share in shares)

@@ -35,12 +35,16 @@ def iis(method: str = "GET", path: str = "/", query: str = "-", agent: str = "cu
     return IIS.format(method=method, path=path, query=query, agent=agent)
 
 
-def blue_coat(host: str = "example.org", path: str = "/", query: str = "-", agent: str = "curl/8.0") -> str:
+def blue_coat(
+    host: str = "example.org", path: str = "/", query: str = "-", agent: str = "curl/8.0"
+) -> str:
     return BLUE_COAT.format(host=host, path=path, query=query, agent=agent)  # fmt: skip
 
 
 def access(uri: str, agent: str = "curl/8.0") -> str:
-    return f'192.0.2.7 - - [20/May/2024:07:58:41 +0000] "GET {uri} HTTP/1.1" 200 512 "-" "{agent}"\n'
+    return (
+        f'192.0.2.7 - - [20/May/2024:07:58:41 +0000] "GET {uri} HTTP/1.1" 200 512 "-" "{agent}"\n'
+    )
 
 
 def squid(url: str) -> str:
@@ -64,7 +68,9 @@ def otlp(language: str, kind: str) -> str:
         "timeUnixNano": "1716191921000000000", "severityText": "ERROR", "body": {"stringValue": "unhandled"},
         "attributes": [{"key": "exception.type", "value": {"stringValue": kind}}],
     }  # fmt: skip
-    resource = {"attributes": [{"key": "telemetry.sdk.language", "value": {"stringValue": language}}]}
+    resource = {
+        "attributes": [{"key": "telemetry.sdk.language", "value": {"stringValue": language}}]
+    }
     scopes = [{"scope": {"name": "app"}, "logRecords": [record]}]
     return json.dumps({"resourceLogs": [{"resource": resource, "scopeLogs": scopes}]})
 
