@@ -416,11 +416,18 @@ def log_sources(archive: Path = ALL_SIGMA) -> str:
         names = ", ".join(_giving(ruled[0][0], maps)) or "none"
         runs = sum(can for _, can in ruled)
         rows.append(f"| {source} | {names} | {len(ruled)} | {runs} |")
-    rows += ["", "## Rules that cannot run", ""]
+    rows += [
+        "",
+        "## Rules that cannot run",
+        "",
+        "| rule | log source | why |",
+        "| --- | --- | --- |",
+    ]
     for rule, can in everything:
         if not can:
-            rows.append(f"* {rule.metadata.title} ({rule.metadata.data}): {_reason(rule, maps)}.")
-    rows += [f"* {one.title}: {one.diagnostics[0].message}." for one in refused]
+            about = rule.metadata
+            rows.append(f"| {about.title} | {about.data} | {_reason(rule, maps)} |")
+    rows += [f"| {one.title} | | {one.diagnostics[0].message} |" for one in refused]
     return "\n".join([*rows, ""])
 
 
