@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 
 from carengine import Engine, parse_rule, read_events
 from carengine.cli import main, status
+from carengine.diagnostics import CarError
 from carengine.engine import interpret_streams
+from carengine.engine.saved_session import read_state, write_state
 from carengine.engine.streams import StreamOptions, join
 from carengine.fieldmap import installed_maps
-from carengine.filewrite import replacing
 from carengine.jsontext import DEPTH
 from carengine.readers import reading as reading_module
 from carengine.readers.reading import FORMATS
@@ -306,10 +307,63 @@ def test_what_is_written_goes_through_no_planted_link(
     assert main(["hunt", "ev.jsonl", "--engine", "x.engine"]) == status.DONE
 
 
-def test_a_device_is_written_to_and_not_replaced() -> None:
-    with replacing("/dev/null") as file:
-        file.write("x")
-    assert not Path("/dev/null").is_file()
+def test_what_is_written_bit_by_bit_goes_through_no_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.car").write_text(RULE)
+    Path("ev.jsonl").write_text(lines(EVENT))
+    Path("victim").write_text("precious")
+    for name in ("out", "page.md", "acc", "x.state.lock"):
+        os.symlink(tmp_path / "victim", name)
+    os.symlink(tmp_path / "nowhere", "dangling")
+    follow = ["hunt", "ev.jsonl", "-r", "r.car", "--follow", "--finish"]
+    for command in (
+        ["hunt", "ev.jsonl", "-r", "r.car", "-o", "out"],
+        ["hunt", "ev.jsonl", "-r", "r.car", "-o", "dangling"],
+        [*follow, "-o", "out"],
+        [*follow, "--state", "x.state"],
+        ["normalize", "ev.jsonl", "-o", "out"],
+    ):
+        assert main(command) == status.USAGE, command
+        assert "symbolic link" in capsys.readouterr().err, command
+    # These are replaced in one step, and the link goes.
+    assert main(["hunt", "ev.jsonl", "-r", "r.car", "--account", "acc"]) == status.DONE
+    assert main(["page", "r.car", "-o", "page.md"]) == status.DONE
+    assert Path("victim").read_text() == "precious"
+    assert not Path("nowhere").exists()
+
+
+def test_rules_are_rewritten_in_one_step(tmp_path: Path) -> None:
+    """With their permissions, and where a link leads to them."""
+    rule = tmp_path / "r.car"
+    rule.write_text(RULE.replace(" = ", "="))
+    rule.chmod(0o640)
+    (tmp_path / "link.car").symlink_to(rule)
+    assert main(["fmt", "--write", str(tmp_path / "link.car")]) == status.DONE
+    assert rule.read_text() == RULE
+    assert rule.stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "link.car").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.car", "r.car"]
+
+
+def test_devices_are_written_to_and_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.car").write_text(RULE)
+    Path("ev.jsonl").write_text(lines(EVENT))
+    os.symlink("/dev/null", "null")
+    for name in ("/dev/null", "null"):
+        for command in (
+            ["hunt", "ev.jsonl", "-r", "r.car", "-o", name],
+            ["hunt", "ev.jsonl", "-r", "r.car", "--account", name],
+            ["normalize", "ev.jsonl", "-o", name],
+            ["compile", "-r", "r.car", "-o", name],
+            ["page", "r.car", "-o", name],
+        ):
+            assert main(command) == status.DONE, command
+            assert not Path(name).is_file()
 
 
 @pytest.mark.parametrize("option", ["-m", "--engine", "-r"])
@@ -443,3 +497,58 @@ def test_looked_up_inequalities_give_what_the_reference_gives(
         for matches in (got, expected)
     )
     assert told == wanted
+
+
+# State files
+
+
+def altered(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """A copy of plain data with another value at a place."""
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = altered(copy[path[0]], path[1:], new)
+    return copy
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The places of all values in plain data."""
+    yield path
+    if isinstance(value, dict | list):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in pairs:
+            yield from places(inner, (*path, key))
+
+
+OTHERS: tuple[Any, ...] = (None, "x", 1.5, [], {}, [[["x"]]], -1, True)
+
+
+def test_a_state_with_other_types_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
+    """Or taken as it is, where any value will do: nothing is raised later on."""
+    engine = Engine([parse_rule(GROUP), parse_rule(JOIN, "j.car")], "car")
+    session = engine.session()
+    for pid in range(3):
+        session.feed({**EVENT, "command_line": "x", "pid": pid, "time": 1714557600 + pid})
+    session.save(tmp_path / "s")
+    state = read_state(tmp_path / "s")
+    del state["sha256"]
+    refused = 0
+    for place in places(state):
+        for new in OTHERS:
+            write_state(tmp_path / "t", altered(state, place, new) if place else {"x": new})
+            try:
+                loaded = engine.load_session(tmp_path / "t")
+                loaded.feed({**EVENT, "command_line": "x", "pid": 9, "time": 1714557609})
+                matches = loaded.flush()
+                assert all(match.as_json() for match in matches)
+                assert all(map(str, loaded.diagnostics))
+                loaded.save(tmp_path / "u")
+            except CarError as error:
+                codes = {item.code.id for item in error.diagnostics}
+                assert codes == {"CE543"}, place
+                refused += 1
+    assert refused > 200
+    wrong = altered(state, ("events", 1, 3), "yesterday")
+    write_state(tmp_path / "t", wrong)
+    with pytest.raises(CarError, match=r"events\[1\]"):
+        engine.load_session(tmp_path / "t")

@@ -7,9 +7,13 @@ nor threads change what matches.
 
 from __future__ import annotations
 
+import json
 import pickle
+import random
 import threading
+import uuid
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -380,3 +384,49 @@ def test_maps_made_in_code() -> None:
 def test_what_is_no_event_is_refused(events: Any, kind: str) -> None:
     with pytest.raises(TypeError, match=f"event 1 is a {kind}"):
         list(Engine(()).run(events))
+
+
+HEAVY = """title: t
+id: {id}
+logsource: {{category: process_creation, product: windows}}
+detection:
+  s:
+    CommandLine|re: '(?:[a-f].{{0,{most}}}[g-j]){{3}}!{number}'
+  other:
+    Image|endswith: x
+  condition: {condition}
+"""
+
+
+def test_an_event_has_a_budget_for_regular_expressions(tmp_path: Path) -> None:
+    """What is beyond it is undecided: no match, whichever way it is asked, and told by rule."""
+    conditions = ("s", "not s", "s or other", "other and not s")
+    for number in range(300):
+        text = HEAVY.format(
+            id=uuid.UUID(int=number),
+            number=number,
+            most=30 + number % 30,
+            condition=conditions[number % 4],
+        )
+        (tmp_path / f"r{number}.yml").write_text(text)
+    engine = Engine(carengine.load_rules(tmp_path))
+    # No text repeats, so that the automaton always needs new states.
+    chance = random.Random(1)
+    text = "".join(chance.choice("abcdef ghij/.-") for _ in range(5000))
+    event = {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 1, "CommandLine": text}
+    session = engine.session()
+    right = {conditions.index("not s"), conditions.index("s or other"), 3}
+    for shape in (session.feed, lambda event: session.feed_line(json.dumps(event).encode())):
+        held = {int(uuid.UUID(m.rule.id)) for m in shape({**event, "Image": "x"})}
+        assert {number % 4 for number in held} == right
+        # What is true whatever the expression is needs it not.
+        assert held >= {number for number in range(300) if number % 4 == 2}
+        assert len(held) < 225
+    [said] = session.diagnostics
+    assert said.code.id == "CE552"
+    assert "2 events" in said.message
+    assert any(note.startswith(str(uuid.UUID(int=299))) for note in said.notes)
+    # Nothing of it is remembered, and what costs little is decided.
+    small = {**event, "CommandLine": "a", "Image": "x"}
+    assert len(session.feed(small)) == 225
+    assert len(session.diagnostics[0].notes) == len(said.notes)

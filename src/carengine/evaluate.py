@@ -11,8 +11,10 @@ parameters, and values computed over other rows.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from time import thread_time_ns
 from typing import Any, Protocol, assert_never
 
 import re2
@@ -210,7 +212,7 @@ def holds(condition: ir.Condition, row: Row, context: EvalContext) -> bool | Non
             text = row.text()
             return any(pattern.matches(text) for pattern in patterns)
         case ir.RawRegex():
-            return regex_of(condition).search(searchable(row.text())) is not None
+            return search_regex(condition, row.text())
         case ir.Occurs(needle, haystack):
             return occurs(value_of(needle, row, context), value_of(haystack, row, context))
         case ir.Rank():
@@ -235,7 +237,7 @@ def _test_one(test: ir.Match | ir.Regex | ir.InNetwork, value: Any) -> bool | No
         case ir.Match(_, patterns):
             return any(pattern.matches(text) for pattern in patterns)
         case ir.Regex():
-            return regex_of(test).search(searchable(text)) is not None
+            return search_regex(test, text)
         case ir.InNetwork(_, networks):
             return any(in_network(text, network) for network in networks)
         case _:
@@ -278,7 +280,91 @@ def _regex_options(most_bytes: int) -> Any:
 
 def regex_of(test: ir.Regex | ir.RawRegex) -> Any:
     """The compiled expression of an atom, shared by all atoms that say the same."""
-    return _regex(test.pattern, test.cased, test.dotall, test.multiline)
+    return _regex(*expression_of(test))
+
+
+# A search that takes longer than this for each character has left RE2's fast automaton for the one
+# whose steps grow with the expression. Tenfold room on both sides: 20 ns and 1,000 ns are usual.
+_SLOW_NS = 150
+# Below this size even the slow automaton is fast.
+_SMALL_PROGRAM = 100
+MOST_REGEX_STEPS = 100_000_000
+"""How many steps, characters times the size of the expression's program, the slow searches in one
+event may take: about a second."""
+
+
+Expression = tuple[str, bool, bool, bool]
+
+
+def expression_of(test: ir.Regex | ir.RawRegex) -> Expression:
+    """What tells regular expressions apart: the pattern, and the flags cased, dotall, multiline."""
+    return test.pattern, test.cased, test.dotall, test.multiline
+
+
+class RegexWork(threading.local):
+    """What regular expressions have cost for the event that this thread is at.
+
+    Only slow searches count. Once `MOST_REGEX_STEPS` are spent, what `search_regex` is asked while
+    an event is ``decided`` is undecided, and kept in ``undecided`` for whoever reports it.
+    """
+
+    left: int = MOST_REGEX_STEPS
+    deciding: bool = False
+    answer: bool | None = None
+    """What is said of an expression that is undecided."""
+
+    def __init__(self) -> None:
+        self.undecided: set[Expression] = set()
+
+    def begin(self) -> None:
+        """A new event, or a new batch of lines."""
+        self.left = MOST_REGEX_STEPS
+
+
+REGEX_WORK = RegexWork()
+
+
+def search_regex(test: ir.Regex | ir.RawRegex, text: str) -> bool | None:
+    """Whether an expression is in a text; None where the event's work is spent."""
+    if REGEX_WORK.deciding and REGEX_WORK.left <= 0:
+        REGEX_WORK.undecided.add(expression_of(test))
+        return REGEX_WORK.answer
+    return run_regex(test, text)
+
+
+def holds_anyhow(holds: Callable[[], bool]) -> bool:
+    """Whether what held with some expressions undecided holds whatever they are.
+
+    Unknown is not enough: where a language knows only true and false, ``not`` makes it true.
+    """
+    try:
+        for answer in (True, False):
+            REGEX_WORK.answer = answer
+            if not holds():
+                return False
+        return True
+    finally:
+        REGEX_WORK.answer = None
+
+
+def may_match_regex(test: ir.Regex, text: str) -> bool:
+    """Whether an expression is in a text; True too where the work is spent, for those who only
+    look for candidates."""
+    return REGEX_WORK.left <= 0 or run_regex(test, text)
+
+
+def run_regex(test: ir.Regex | ir.RawRegex, text: str) -> bool:
+    """Whether an expression is in a text, whatever it costs; a slow search is counted."""
+    regex = regex_of(test)
+    # Where in the text is of no interest; bytes spare working it out.
+    data = searchable(text).encode()
+    if len(data) < _SMALL_PROGRAM or (size := regex.programsize) < _SMALL_PROGRAM:
+        return regex.search(data) is not None
+    start = thread_time_ns()
+    found = regex.search(data) is not None
+    if thread_time_ns() - start > _SLOW_NS * len(data):
+        REGEX_WORK.left -= size * len(data)
+    return found
 
 
 def searchable(text: str) -> str:

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from ..check import apply_fixes, check_rules, to_sarif
 from ..diagnostics import Diagnostic, Severity, as_json, counted, ordered
+from ..filewrite import rewrite
 from ..loading import load_rules
 from ..rule import RuleSet
 from . import status
@@ -137,6 +138,6 @@ def _fix_once(found: tuple[Diagnostic, ...]) -> dict[str, int]:
             continue
         better = apply_fixes(source.text, items)
         if better != source.text:
-            path.write_bytes(mark + better.encode("utf-8"))
+            rewrite(path, mark.decode("utf-8") + better)
             changed[name] = len(items)
     return changed

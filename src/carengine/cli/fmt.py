@@ -12,6 +12,7 @@ from attrs import frozen
 
 from ..check import format_rule
 from ..diagnostics import CarError, counted, fault
+from ..filewrite import bounded_bytes, rewrite
 from . import UsageError, status
 from .screen import Screen
 
@@ -28,6 +29,8 @@ program means stay.
 exit status: 0 done, 1 (with --check) a file is not canonical, 2 syntax errors, 3 a file cannot be read.
 """
 
+# Larger is no rule.
+_MOST_BYTES = 64 << 20
 _BOM = "\ufeff"
 
 
@@ -99,7 +102,7 @@ def run(settings: FormatSettings, screen: Screen) -> int:
             _show_difference(name, text, better, screen)
         elif mode == "write":
             if better != text:
-                Path(name).write_bytes(better.encode("utf-8"))
+                rewrite(name, better)
         else:
             screen.write_bytes(better.encode("utf-8"))
     if mode != "print":
@@ -121,7 +124,7 @@ def _files(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _read(name: str) -> str:
-    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    data = sys.stdin.buffer.read(_MOST_BYTES) if name == "-" else bounded_bytes(name, _MOST_BYTES)
     return data.decode("utf-8")
 
 

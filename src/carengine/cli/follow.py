@@ -36,6 +36,7 @@ from attrs import define, evolve, field, frozen
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, codes, counted, visible
 from ..engine import Engine, Match, Origin, Session, StreamOptions
+from ..filewrite import opened_to_write
 from ..ir_text import value_text
 from ..readers.follow import Follower
 from . import UsageError, status
@@ -214,7 +215,7 @@ def held(state: str | None) -> Iterator[None]:
         return
     try:
         # Opened for appending and never written to: whatever is there stays as it is.
-        file = open(f"{state}.lock", "ab")  # noqa: SIM115
+        file = opened_to_write(f"{state}.lock", "ab")
     except OSError as error:
         message = f"the state cannot be locked: {state}.lock: {error.strerror}"
         raise CarError([Diagnostic(codes.BAD_STATE, message, origin=state)]) from None
@@ -283,11 +284,11 @@ def _output(settings: FollowSettings, session: Session, *, resumed: bool) -> _Ou
         return None
     try:
         if os.path.exists(name) and not os.path.isfile(name):
-            return _OutputFile(open(name, "wb"), name, None)
+            return _OutputFile(opened_to_write(name), name, None)
         if not resumed:
-            return _OutputFile(open(name, "w+b"), name, 0)
+            return _OutputFile(opened_to_write(name, "w+b"), name, 0)
         length = session.attached["output"]
-        file = open(name, "r+b" if os.path.exists(name) else "w+b")  # noqa: SIM115
+        file = opened_to_write(name, "r+b" if os.path.exists(name) else "w+b")
     except OSError as error:
         raise _cannot_write(name, error) from None
     size = file.seek(0, os.SEEK_END)

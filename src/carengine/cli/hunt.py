@@ -25,6 +25,7 @@ from ..engine.report import (
     needs,
     rule_statuses,
 )
+from ..filewrite import opened_to_write, replacing
 from ..readers import Reading
 from ..rule import RuleSet
 from ..runner import Run, WorkerError
@@ -313,7 +314,7 @@ def run(settings: HuntSettings, screen: Screen) -> int:
             return status.gravest(follow(settings.follow, screen, tuned), refused)
     path = settings.output.path
     try:
-        target = open(path, "wb") if path else None  # noqa: SIM115
+        target = opened_to_write(path) if path else None
     except OSError as error:
         raise UsageError(f"carengine hunt: cannot write {path}: {error.strerror}") from None
     with target or nullcontext():
@@ -540,7 +541,7 @@ def _write_account(
 
 def _write(path: str, text: str) -> None:
     try:
-        with open(path, "w", encoding="utf-8") as file:
+        with replacing(path, "utf-8") as file:
             file.write(text)
     except OSError as error:
         raise UsageError(f"carengine hunt: cannot write {path}: {error.strerror}") from None

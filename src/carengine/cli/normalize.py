@@ -25,6 +25,7 @@ from ..diagnostics import counted
 from ..engine import Engine
 from ..engine.report import UnrecognisedShapes
 from ..fieldmap import unwrap, view
+from ..filewrite import opened_to_write
 from ..readers import Reading
 from ..values import text_of, time_of
 from . import UsageError, status
@@ -122,7 +123,7 @@ def run(settings: NormalizeSettings, screen: Screen) -> int:
     engine = Engine((), map_choice(settings.maps))
     output = settings.output
     try:
-        target = open(output, "wb") if output else None  # noqa: SIM115
+        target = opened_to_write(output) if output else None
     except OSError as error:
         raise UsageError(f"carengine normalize: cannot write {output}: {error.strerror}") from None
     with target or nullcontext():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from attrs import frozen
 
+from ..filewrite import replacing
 from ..languages.car.implementations import SHOWN, translations_of
 from ..languages.car.page_writer import write_page
 from ..loading import load_rules
-from . import status
+from . import UsageError, status
 from .screen import Screen
 
 _EXAMPLES = """\
@@ -60,5 +60,10 @@ def run(settings: PageSettings, screen: Screen) -> int:
     if settings.output is None:
         screen.show(text.rstrip("\n"))
     else:
-        Path(settings.output).write_text(text, encoding="utf-8")
+        try:
+            with replacing(settings.output, "utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            reason = f"cannot write {settings.output}: {error.strerror}"
+            raise UsageError(f"carengine page: {reason}") from None
     return status.DONE

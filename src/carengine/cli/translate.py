@@ -9,6 +9,7 @@ from collections import Counter
 from attrs import evolve, frozen
 
 from ..diagnostics import CarError, Diagnostic, Severity, fault
+from ..filewrite import bounded_text
 from ..languages.writing import TARGETS, Translation, translate
 from ..rule import Rule, RuleSet
 from . import UsageError, status
@@ -197,5 +198,5 @@ def _present(path: str | None) -> frozenset[str] | None:
     """The names in a file, one a line."""
     if path is None:
         return None
-    with open(path, encoding="utf-8-sig") as file:
-        return frozenset(line.strip() for line in file if line.strip())
+    lines = bounded_text(path, "utf-8-sig").splitlines()
+    return frozenset(line.strip() for line in lines if line.strip())

@@ -416,6 +416,13 @@ JOIN_CEILING = _warning(
     tried and the others left out. It may give out 200,000 joined events at once and 20 more with each event. Matches
     may be lost; the notes name the rules. Require more to be equal, or less time between the events.""",
 )
+REGEX_CEILING = _warning(
+    "CE552",
+    "regular expressions that cost too much",
+    """Regular expressions with large counts (`.{0,100}` several times) take steps that grow with the text and with the
+    expression. An event may cost 100 million of them, about a second; what is asked of it after that is undecided, so
+    that the rule does not match. The notes name the rules. Expressions that are fast on the text do not count.""",
+)
 TWO_CLOCKS = _warning(
     "CE551",
     "events with two clocks hours apart",

@@ -172,23 +172,31 @@ class RowDecoder:
     """Plain data to rows. ``maps`` give the events of log sources their native names back."""
 
     def __init__(self, events: Iterable[Any], maps: Sequence[FieldMap] = ()) -> None:
-        self.occurrences = [_occurrence(event, maps) for event in events]
+        self.occurrences = []
+        for number, event in enumerate(events):
+            try:
+                self.occurrences.append(_occurrence(event, maps))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"events[{number}]: {error}") from None
 
     def row(self, data: Any) -> Row:
         """The row that was written."""
         match data:
-            case ["e", int(number)]:
+            case ["e", int(number)] if 0 <= number < len(self.occurrences):
                 return EventRow(self.occurrences[number])
-            case ["e", int(number), assigned, times]:
-                return EventRow(self.occurrences[number], assigned, frozenset(times))
-            case ["r", columns, times, base]:
-                return RecordRow(columns, self.row(base), frozenset(times))
-            case ["j", names, parts]:
-                return JoinRow(tuple(names), tuple(self.row(part) for part in parts))
-            case ["g", keys, times, members]:
-                return GroupRow(keys, tuple(self.row(row) for row in members), frozenset(times))
+            case ["e", int(number), dict(assigned), list(times)] if (
+                0 <= number < len(self.occurrences)
+            ):
+                return EventRow(self.occurrences[number], assigned, _names(times))
+            case ["r", dict(columns), list(times), base]:
+                return RecordRow(columns, self.row(base), _names(times))
+            case ["j", list(names), list(parts)] if len(names) == len(parts) > 0:
+                branches = tuple(text_in(name, "a branch") for name in names)
+                return JoinRow(branches, tuple(self.row(part) for part in parts))
+            case ["g", dict(keys), list(times), list(members)] if members:
+                return GroupRow(keys, tuple(self.row(row) for row in members), _names(times))
             case _:
-                raise ValueError("no row")
+                raise ValueError(f"{_short(data)} is no row")
 
     def key(self, data: Any) -> Any:
         """The value that was written."""
@@ -201,9 +209,48 @@ class RowDecoder:
                 return data
 
 
+def whole_in(data: Any, what: str) -> int:
+    """A whole number of a state; raises ``ValueError`` that says what is none."""
+    if type(data) is not int:
+        raise ValueError(f"{what} is {_short(data)}, and not a whole number")
+    return data
+
+
+def text_in(data: Any, what: str) -> str:
+    """A text of a state; raises ``ValueError`` that says what is none."""
+    if not isinstance(data, str):
+        raise ValueError(f"{what} is {_short(data)}, and not a text")
+    return data
+
+
+def _names(data: list[Any]) -> frozenset[str]:
+    return frozenset(text_in(name, "the name of a time") for name in data)
+
+
+def _short(data: Any) -> str:
+    text = json.dumps(data)
+    return text if len(text) < 60 else text[:60] + "…"
+
+
 def _occurrence(data: Any, maps: Sequence[FieldMap]) -> Occurrence:
-    object_, action, fields, time, raw, source, record = data
-    origin = None if source is None else Origin(source, record)
+    match data:
+        case [
+            str(object_),
+            str(action),
+            dict(fields),
+            int() | None as time,
+            dict(raw),
+            source,
+            record,
+        ]:
+            pass
+        case _:
+            raise ValueError(f"{_short(data)} is no event")
+    if not (isinstance(source, str | None) and isinstance(record, int | None)):
+        raise ValueError(f"{_short([source, record])} is no origin")
+    if isinstance(time, bool) or isinstance(record, bool):
+        raise ValueError(f"{_short([time, record])}: a number is needed")
+    origin = None if source is None or record is None else Origin(source, record)
     kind = ir.EventKind(object_, action)
     of_kind = [fieldmap for fieldmap in maps if kind in fieldmap.by_kind]
     native = None
@@ -223,4 +270,12 @@ def kinds_as_data(kinds: Counter[tuple[str, ir.EventKind]]) -> list[Any]:
 
 def kinds_from_data(data: Any) -> Counter[tuple[str, ir.EventKind]]:
     """What `kinds_as_data` was made of."""
-    return Counter({(name, ir.EventKind(o, a)): n for name, o, a, n in data})
+    return Counter(
+        {
+            (
+                text_in(name, "a map"),
+                ir.EventKind(text_in(o, "an object"), text_in(a, "an action")),
+            ): (whole_in(n, "a count"))
+            for name, o, a, n in data
+        }
+    )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -22,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from .. import ir
-from ..diagnostics import Diagnostic, codes, counted
+from ..diagnostics import CarError, Diagnostic, codes, counted
+from ..evaluate import REGEX_WORK, Expression, expression_of
 from ..fieldmap import CarEvent, unwrap, view
 from ..jsontext import UnreadableError, loads
 from ..pyvalues import plain_event
@@ -95,6 +97,8 @@ class Session:
             )
         self._flow: Feeding | None = flow
         self._prefilter: Prefilter | None = None
+        self._undecided: Counter[Expression] = Counter()
+        self._undecided_events = 0
         self._saved_at = -1
         self._unclaimed = 0
 
@@ -155,6 +159,23 @@ class Session:
         return self._feed(event, origin, None)
 
     def _feed(
+        self, event: Mapping[str, Any], origin: Origin | None, line: bytes | None
+    ) -> list[Match]:
+        work = REGEX_WORK
+        work.begin()
+        work.deciding = True
+        try:
+            return self._feed_event(event, origin, line)
+        finally:
+            work.deciding = False
+            if work.undecided:
+                self._undecided.update(work.undecided)
+                self._undecided_events += 1
+                work.undecided.clear()
+                # What is remembered of values may come from it.
+                self.engine.memory.forget()
+
+    def _feed_event(
         self, event: Mapping[str, Any], origin: Origin | None, line: bytes | None
     ) -> list[Match]:
         inner = unwrap(event)
@@ -479,10 +500,26 @@ class Session:
             diagnostics[0] = evolve(diagnostics[0], notes=(*diagnostics[0].notes, note))
         if flow is not None and (cut := flow.cut_joins()):
             diagnostics.append(_of_cut_joins(cut))
+        if self._undecided:
+            diagnostics.append(self._of_undecided())
         if self._unclaimed:
             diagnostics.append(self._of_unclaimed())
         diagnostics += stats.faults.diagnostics()
         return tuple(diagnostics)
+
+    def _of_undecided(self) -> Diagnostic:
+        names = [
+            f"{rule.id}: in {counted(number, 'event')}"
+            for rule in self.engine.rules
+            if (number := max((self._undecided[one] for one in _expressions(rule)), default=0))
+        ]
+        message = (
+            f"regular expressions cost too much in {counted(self._undecided_events, 'event')}: "
+            f"those of {counted(len(names), 'rule')} were left undecided there, and matches may be "
+            "lost"
+        )
+        note = "write the expressions with fewer and smaller counts, such as {0,100}"
+        return Diagnostic(codes.REGEX_CEILING, message, notes=(*names, note))
 
     def save(self, path: str | Path) -> None:
         """Write the session to a file, in one step, for `Engine.load_session`.
@@ -530,14 +567,27 @@ def load_session(engine: Engine, path: str | Path, options: StreamOptions | None
             raise refused(path, message)
         session = Session(engine, options or saved)
         session._load(state)
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise refused(path, f"the state file is damaged: {error!r}") from None
+    except CarError:
+        raise
+    except Exception as error:
+        # Its check sum is right: it was written so. Whatever is wrong in it is found here.
+        raise refused(path, f"the state file holds what no session writes: {error}") from None
     return session
 
 
 def _name(origins: list[str], origin: Origin | None) -> None:
     if origin is not None and len(origins) < _NAMED:
         origins.append(f"{origin.source}:{origin.record}")
+
+
+def _expressions(rule: Rule) -> set[Expression]:
+    """The regular expressions of a rule."""
+    return {
+        expression_of(atom)
+        for plan in ir.every_plan([output.plan for output in rule.program.outputs])
+        for atom in ir.atoms_of_plan(plan)
+        if isinstance(atom, ir.Regex | ir.RawRegex)
+    }
 
 
 def _of_cut_joins(joins: Sequence[tuple[Sequence[str], JoinNode]]) -> Diagnostic:

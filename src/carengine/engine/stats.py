@@ -265,6 +265,18 @@ class SessionStats:
         self.untimed = int(data["untimed"])
         self.late_origins = list(data["late_origins"])
         self.untimed_origins = list(data["untimed_origins"])
+        counts: dict[str, Counter[Any]] = {
+            "claimants": self._sums.claimants,
+            "recognised": self._sums.recognised,
+            "matches": self.matches,
+            "without_fields": self.without_fields,
+        }
+        for name, counter in counts.items():
+            if any(type(number) is not int for number in counter.values()):
+                raise ValueError(f"account.{name} has what is no whole number")
+        for name in ("late_origins", "untimed_origins"):
+            if not all(isinstance(origin, str) for origin in data[name]):
+                raise ValueError(f"account.{name} has what is no text")
 
     def add(self, data: Mapping[str, Any]) -> None:
         """Count in what another account had met in the meantime, as `difference` gave it."""

@@ -43,6 +43,7 @@ from ..diagnostics import (
 )
 from ..engine import Match, passes
 from ..fieldmap import CarEvent
+from ..filewrite import bounded_text
 from ..resolve import resolve_program, suggestion
 from ..syntax import ast, parse_condition, parse_program
 from .suppression import Suppression, key_name, period_of
@@ -130,10 +131,7 @@ def load_tuning(*paths: str | Path) -> Tuning:
     diagnostics: list[Diagnostic] = []
     for path in paths:
         try:
-            with open(path, encoding="utf-8-sig") as file:
-                text = file.read(_LARGEST + 1)
-            if len(text) > _LARGEST:
-                raise ValueError(f"it has more than {_LARGEST:,} characters")
+            text = bounded_text(path, "utf-8-sig", _LARGEST)
         except (OSError, ValueError) as error:
             diagnostics.append(
                 Diagnostic(codes.BAD_TUNING, f"cannot be read: {error}", origin=str(path))

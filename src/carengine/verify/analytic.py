@@ -24,6 +24,7 @@ from .. import ir
 from ..diagnostics import Block, CarError, Diagnostic, Label, Source, codes, ordered, refuse_missing
 from ..engine import Engine
 from ..fieldmap import FieldMap, find_maps, normalize
+from ..filewrite import bounded_text
 from ..languages.car import carfile, caryaml, page
 from ..languages.car.published import is_pseudocode
 from ..languages.reading import QueryReading, as_rule, language_of, raised, read
@@ -174,7 +175,7 @@ def _drafts(path: Path, found: list[Diagnostic]) -> list[Draft]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = bounded_text(path, "utf-8-sig")
     except (OSError, ValueError) as error:
         message = f"the file cannot be read: {error}"
         found.append(Diagnostic(codes.UNREADABLE_RULE, message, origin=str(path)))

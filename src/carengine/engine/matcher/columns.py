@@ -25,7 +25,7 @@ from typing import Any, assert_never
 from attrs import frozen
 
 from ... import ir
-from ...evaluate import regex_of, searchable
+from ...evaluate import REGEX_WORK, search_regex
 from ...fieldmap import Get, getter, walker
 from ...functions import FUNCTIONS
 from ...pattern import Any as Wild
@@ -116,11 +116,7 @@ def judge_of(atom: Atom) -> Judge:
         case ir.Match(_, patterns):
             return _judge_match(atom, cased=any(pattern.cased for pattern in patterns))
         case ir.Regex():
-
-            def matches_regex(text: str) -> bool:
-                return regex_of(atom).search(searchable(text).encode()) is not None
-
-            return _judge_texts(matches_regex, folded=False)
+            return _judge_texts(lambda text: search_regex(atom, text), folded=False)
         case ir.InNetwork(_, networks):
             return _judge_texts(
                 lambda text: any(in_network(text, network) for network in networks), folded=False
@@ -132,17 +128,17 @@ def _fixed(value: ir.Value) -> Any:
     return value.microseconds
 
 
-def _judge_texts(test: Test, *, folded: bool) -> Judge:
+def _judge_texts(test: Callable[[str], bool | None], *, folded: bool) -> Judge:
     def judge(facet: Facet) -> bool | None:
         texts = facet.folded if folded else facet.texts
         if not texts:
             return None
         unknown = False
         for text in texts:
-            if text is None:
-                unknown = True
-            elif test(text):
+            verdict = None if text is None else test(text)
+            if verdict:
                 return True
+            unknown |= verdict is None
         return None if unknown else False
 
     return judge
@@ -217,13 +213,17 @@ class Memory:
     def keep(self, table: dict[Any, Any], key: Any, value: Any, size: int) -> None:
         """Put an entry into a table of this memory; makes room by forgetting."""
         if self.spent > self.limit:
-            for other in self.tables:
-                other.clear()
-            self.spent = 0
+            self.forget()
         elif len(table) >= _MEMO_SIZE:
             table.clear()
         self.spent += sys.getsizeof(key) + size
         table[key] = value
+
+    def forget(self) -> None:
+        """Forget everything."""
+        for table in self.tables:
+            table.clear()
+        self.spent = 0
 
     def release(self, tables: Iterable[dict[Any, Any]]) -> None:
         """Tables that are used no more."""
@@ -420,8 +420,7 @@ class CellCache:
         open_ = mask & ~self.known
         while open_:
             bit = open_ & -open_
-            self._decide(bit)
-            if self.true & bit:
+            if self._decide(bit):
                 return True
             open_ ^= bit
         return False
@@ -429,22 +428,23 @@ class CellCache:
     def is_false(self, bit: int) -> bool:
         """Whether an atom is false: neither true nor unknown."""
         if not self.known & bit:
-            self._decide(bit)
+            return self._decide(bit) is False
         return not (self.true | self.unknown) & bit
 
-    def _decide(self, bit: int) -> None:
+    def _decide(self, bit: int) -> bool | None:
         number, judge = self._column.judge(bit.bit_length() - 1)
         facet = self._facets[number]
         if facet is None:
             facet = self._facets[number] = Facet(self._column.derives[number](self._value))
-        match judge(facet):
-            case True:
+        verdict = judge(facet)
+        if REGEX_WORK.left > 0:
+            # Otherwise it may be undecided, and is asked again (`holds_anyhow`).
+            self.known |= bit
+            if verdict:
                 self.true |= bit
-            case None:
+            elif verdict is None:
                 self.unknown |= bit
-            case _:
-                pass
-        self.known |= bit
+        return verdict
 
 
 class Column:

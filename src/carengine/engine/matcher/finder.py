@@ -19,7 +19,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ... import ir
-from ...evaluate import regex_of, searchable
+from ...evaluate import may_match_regex, searchable
 from ...pattern import Any as Wild
 from ...pattern import Pattern, Test, fold
 from ...regex import literals
@@ -132,8 +132,7 @@ class Finder:
         """A regular expression; it is compiled when a text first asks for it."""
 
         def test(text: str) -> bool:
-            # Where in the text is of no interest; bytes spare working it out.
-            return regex_of(regex).search(searchable(text).encode()) is not None
+            return may_match_regex(regex, text)
 
         self._add_check(test, mask, literals.of_regex(regex), True)
 

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol, assert_never
 
 from attrs import define, field, frozen
 
 from ... import ir
-from ...evaluate import NoContext, holds
+from ...evaluate import REGEX_WORK, NoContext, holds, holds_anyhow
 from ...fieldmap import Get, Lowered, getter, walker
 from ...pattern import Pattern
 from ...regex import literals
@@ -390,6 +390,8 @@ class ClassMatcher:
             tries[index] += 1
             number, verdict = verdicts[index]
             if verdict(context):
+                if REGEX_WORK.left <= 0 and not holds_anyhow(partial(verdict, context)):
+                    continue
                 passes[index] += 1
                 holding.append(number)
         return list(dict.fromkeys(holding)) if len(holding) > 1 else holding

@@ -29,6 +29,7 @@ from itertools import compress, count
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Literal
 
+from ...evaluate import REGEX_WORK
 from ...jsontext import DEPTH, may_be_deep, opening_brackets
 from ..matcher import CandidateIndex, Leaf, WholeEventNeeded, is_key
 from .decoding import (
@@ -146,6 +147,7 @@ class Prefilter:
 
         False says nothing about the line: it is to be decoded whole, and fed.
         """
+        REGEX_WORK.begin()
         if self._pause:
             self._pause -= 1
             return False
@@ -200,6 +202,7 @@ class Prefilter:
             return
         for start in range(0, len(lines), _BATCH):
             batch = lines[start : start + _BATCH]
+            REGEX_WORK.begin()
             rejected, others = self._reject_all(batch)
             begun = 0
             for place in others:

@@ -214,7 +214,22 @@ class Running:
 
     def load(self, data: Any, key: Callable[[Any], Any]) -> None:
         """Take over what `save` gave."""
+        match data:
+            case [
+                int(),
+                int(),
+                [str(), str()],
+                int() | float() | None,
+                str() | None,
+                bool(),
+                list(),
+            ]:
+                pass
+            case _:
+                raise ValueError("it is no state of an aggregate")
         self.rows, self.count, sums, self.number, self.text, self.only_numbers, first = data
+        if any(type(number) is bool for number in data[:2]):
+            raise ValueError("the counts of an aggregate are no numbers")
         self.total, self.squares = map(Fraction, sums)
         self.first = {key(found): (_tuples(order), item) for found, order, item in first}
 

@@ -445,6 +445,13 @@ class Flow:
         """Take over a state that `save` gave to a flow of the same plans."""
         if len(data["nodes"]) != len(self.nodes):
             raise ValueError("another number of nodes")
+        for name in ("clock", "latest"):
+            if data[name] is not None and type(data[name]) is not int:
+                raise ValueError(f"flow.{name} is no time")
+        if type(data["forced"]) is not int or any(
+            type(number) is not int for number in data["dropped"].values()
+        ):
+            raise ValueError("flow.forced and flow.dropped are counts")
         self.clock = -math.inf if data["clock"] is None else data["clock"]
         self._moved = self.clock
         self._latest = data["latest"]
@@ -456,9 +463,13 @@ class Flow:
             if not isinstance(row, EventRow):
                 raise ValueError("no event")
             self.feed(row.occurrence, [stages[number] for number in numbers])
-        for node, state in zip(self.nodes, data["nodes"], strict=True):
+        for number, (node, state) in enumerate(zip(self.nodes, data["nodes"], strict=True)):
             if state is not None:
-                node.load(state, reader)
+                try:
+                    node.load(state, reader)
+                except Exception as error:
+                    message = f"flow.nodes[{number}], a {node.name or 'node'}: {error!r}"
+                    raise ValueError(message) from None
 
     # Room
 

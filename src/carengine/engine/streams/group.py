@@ -310,8 +310,11 @@ class WholeNode(Node):
         return [self._rows, self._running.save(store.key)]
 
     def load(self, data: Any, restore: Restore) -> None:
-        self._rows = data[0]
-        self._running.load(data[1], restore.key)
+        rows, running = data
+        if type(rows) is not int:
+            raise ValueError("the number of rows is no whole number")
+        self._rows = rows
+        self._running.load(running, restore.key)
         self._memory.count(self._running.held)
 
 
@@ -345,6 +348,8 @@ class RankNode(Node):
 
     def load(self, data: Any, restore: Restore) -> None:
         self.counts = {restore.key(value): count for value, count in data}
+        if not all(type(count) is int for count in self.counts.values()):
+            raise ValueError("a count is no whole number")
         self._memory.count(len(self.counts))
 
 
