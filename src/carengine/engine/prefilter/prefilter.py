@@ -32,14 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ...evaluate import REGEX_WORK
 from ...jsontext import DEPTH, may_be_deep, opening_brackets
 from ..matcher import CandidateIndex, Leaf, WholeEventNeeded, is_key
-from .decoding import (
-    AVAILABLE,
-    WRAPPERS,
-    FieldDecoder,
-    Path,
-    decoder_of,
-    field_decoder_of,
-)
+from .decoding import AVAILABLE, WRAPPERS, FieldDecoder, Path, decoder_of, field_decoder_of
 from .leaf_filter import (
     FullProbe,
     LeafFilter,
