@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "translate": ("translate", "write rules in other languages: Splunk, EQL, Sigma, SQL"),
     "corpus": ("corpus", "say of each block of published pseudocode what became of it"),
     "detect": ("detect", "say what kinds of events logs hold"),
+    "map": ("fieldmaps", "write a field map for a log of one's own, or check one"),
     "compile": ("compile", "put rules and field maps into one file that starts at once"),
     "needs": ("needs", "say what rules need against what logs or field maps have"),
     "normalize": ("normalize", "write events in CAR's names, for other tools"),

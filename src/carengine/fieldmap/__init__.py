@@ -4,6 +4,7 @@
 ``find`` knows where maps are.
 """
 
+from .drafting import draft_map, map_name
 from .fields import Fields
 from .find import MapChoice, find_maps, installed_maps, maps_for
 from .getters import Get, getter, walker
@@ -27,6 +28,7 @@ from .model import (
     useful,
     view,
 )
+from .observed import ObservedLog, leaves
 from .raw import raw_map
 
 __all__ = [
@@ -39,13 +41,17 @@ __all__ = [
     "Lowered",
     "MapChoice",
     "NamedLogSource",
+    "ObservedLog",
+    "draft_map",
     "entries_of",
     "find_maps",
     "getter",
     "installed_maps",
+    "leaves",
     "load_map",
     "lower",
     "lower_for",
+    "map_name",
     "maps_for",
     "normalize",
     "of_any_service",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         matches_with,
         streams_of,
     )
+    from .map_coverage import MapCoverage
     from .profile import (
         FEEDING,
         MERGING,
@@ -53,6 +54,7 @@ _MODULES = {
         *("Explanation", "Node", "Test", "View"),
         *("explain", "matches_with", "streams_of"),
     ),
+    "map_coverage": ("MapCoverage",),
     "profile": (
         *("FEEDING", "MERGING", "PREFILTERING", "READING", "WRITING"),
         *("Cost", "Profile"),
@@ -78,6 +80,7 @@ __all__ = [
     "ExampleResult",
     "Explanation",
     "FieldCoverage",
+    "MapCoverage",
     "Need",
     "Node",
     "ObservedFields",

@@ -349,6 +349,10 @@ def _with_only(there: Iterable[str], fieldmap: FieldMap, entry: Entry) -> FieldM
     kept = {n: v for n, v in entry.fields.items() if n in there or n == "proto_info"}
     native = entry.native
     if native is not None:
+        if native.either:
+            # What is there at `a.b` makes `a` a mapping that is there.
+            heads = {n[:at] for n in there for at, c in enumerate(n) if c == "."}
+            there = {*there, *heads}
         there_too = {n: v for n in there if (v := native.value(n)) is not None}
         constant = {n: v for n, v in native.names.items() if isinstance(v, ir.Constant)}
         native = evolve(native, prefix=None, names={**there_too, **constant})
