@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench bench-joins evidence fuzz damage soak soak-sigma verify-translations test-lowest docs site clean
+.PHONY: test lint types unit hunt bench bench-joins evidence fuzz damage soak soak-sigma verify-translations test-lowest docs screens site clean
 
 test: lint types unit
 
@@ -69,6 +69,10 @@ test-lowest:
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py
+
+# Pictures of what a terminal shows, of the samples that ship.
+screens: $(READY)
+	$(BIN)/python docs/screens.py
 
 # The documentation as a site, in build/site: no dead link, no page outside the navigation.
 site: docs

@@ -175,7 +175,7 @@ def test_the_account_of_a_hunt_adds_up(
     assert len(done.out.splitlines()) == 2
     assert "8 records = 6 recognised + 1 not recognised + 0 unreadable + 1 outside" in done.err
     assert (
-        "2 matches: YES 2; 3 without a time were looked at; 1 more excluded; 1 more suppressed"
+        "2 matches: 2 high; 3 without a time were looked at; 1 more excluded; 1 more suppressed"
         in done.err
     )
 

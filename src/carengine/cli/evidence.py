@@ -113,6 +113,7 @@ def progress(
                 Progress,
                 TextColumn,
                 TimeElapsedColumn,
+                TimeRemainingColumn,
                 TransferSpeedColumn,
             )
         except ImportError:
@@ -124,6 +125,8 @@ def progress(
                 TextColumn("{task.fields[records]:,} records"),
                 TransferSpeedColumn(),
                 TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
                 console=console,
                 transient=True,
             )
@@ -133,6 +136,27 @@ def progress(
     with drawn:
         task = drawn.add_task("", total=_size(paths), records=0)
         yield lambda: drawn.update(task, completed=reading.bytes_read, records=reading.records)
+
+
+@contextmanager
+def rules_loading(paths: Sequence[str], screen: Screen, *, quiet: bool) -> Iterator[None]:
+    """Show, on a terminal, that rules are being loaded and how many files there are."""
+    if quiet or not screen.err_terminal:
+        yield
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    except ImportError:
+        yield
+        return
+    files = sum(len(names) for path in paths for _, _, names in os.walk(path))
+    what = f"loading rules from {files:,} files" if files > 1 else "loading rules"
+    console = Console(file=screen.err, no_color=not screen.err_colour)
+    columns = (SpinnerColumn(), TextColumn(what), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as drawn:
+        drawn.add_task("", total=None)
+        yield
 
 
 def _size(paths: Iterable[str]) -> int | None:

@@ -38,9 +38,12 @@ from ..diagnostics import CarError, Diagnostic, codes, counted, visible
 from ..engine import Engine, Match, Origin, Session, StreamOptions
 from ..filewrite import opened_to_write
 from ..ir_text import value_text
+from ..matches import MatchReporter, MatchTally
 from ..readers.follow import Follower
+from ..values import format_time
 from . import UsageError, status
 from .evidence import loses
+from .live_lines import LiveWriter, StatusLine
 from .options import OutputSettings
 from .results import Writer, writer_for
 from .screen import Screen
@@ -53,6 +56,7 @@ _CHECKPOINT = float(os.environ.get("CARENGINE_CHECKPOINT") or 1.0)
 _SHARE = 0.05
 # How many seconds lie between two reports of what was counted.
 _TOLD = 60.0
+_GRAVE = ("critical", "high")
 
 
 @frozen
@@ -79,7 +83,10 @@ def follow(settings: FollowSettings, screen: Screen, tuned: Tuned) -> int:
     output = _output(settings, session, resumed=saved is not None)
     with output or nullcontext(), _follower(settings, saved) as follower:
         writer = _writer(settings.output, tuned, screen, output)
-        run = _FollowRun(tuned, follower, writer, screen, output, settings.state)
+        status_line = StatusLine(screen)
+        run = _FollowRun(
+            tuned, follower, writer, screen, output, settings.state, status_line, settings.quiet
+        )
         if not settings.quiet:
             _announce(settings, session, screen, resumed=saved is not None)
         return _follow(settings, run)
@@ -103,12 +110,14 @@ def beside(state: str) -> tuple[str, str]:
 def _writer(
     settings: OutputSettings, tuned: Tuned, screen: Screen, output: _OutputFile | None
 ) -> Writer:
-    rules, before = tuned.session.engine.rules, tuned.shown.total()
+    engine, before = tuned.session.engine, tuned.shown.total()
     if output is None:
+        if screen.out_terminal and settings.format is None:
+            return LiveWriter(screen, MatchReporter(engine.maps), MatchTally())
         # A table is drawn at the end, which does not come.
         lines = evolve(settings, format=settings.format or "jsonl")
-        return writer_for(lines, rules, screen, None, before)
-    writer = writer_for(settings, rules, screen, output.file, before)
+        return writer_for(lines, engine, screen, None, before, following=True)
+    writer = writer_for(settings, engine, screen, output.file, before, following=True)
     if output.length:
         # What stands at the head of an output (the names of CSV columns) is there already.
         output.file.seek(output.length)
@@ -126,6 +135,7 @@ def _follow(settings: FollowSettings, run: _FollowRun) -> int:
         ended = run.end()
     run.checkpoint()
     run.screen.flush()
+    run.status.wipe()
     run.tell(last=True)
     run.screen.say(_closing(settings, run, ended, interrupted=interrupted))
     return _status(run, finish=settings.finish, interrupted=interrupted)
@@ -320,6 +330,8 @@ class _FollowRun:
     screen: Screen
     output: _OutputFile | None
     state: str | None
+    status: StatusLine
+    quiet: bool = False
     next_checkpoint: float = 0.0
     changed: bool = True
     told: set[Diagnostic] = field(factory=set)
@@ -350,6 +362,7 @@ class _FollowRun:
                 if self.changed:
                     self.checkpoint()
                 self.tell()
+                self.show_status()
                 # Looking through many files takes its time too.
                 time.sleep(max(_PAUSE, 2 * (time.monotonic() - started)))
 
@@ -359,11 +372,27 @@ class _FollowRun:
         try:
             for match in matches:
                 if self.tuned.admit(match):
+                    self.status.wipe()
                     self.writer.write(match)
                     shown += 1
         except OSError as error:
             raise self._unwritten(error) from None
         return shown
+
+    def show_status(self) -> None:
+        """Say on the last line of a terminal how far the run is."""
+        if self.quiet:
+            return
+        tally = self.writer.tally
+        parts = [
+            "watching",
+            counted(self.follower.report.records, "record"),
+            counted(self.tuned.shown.total(), "match", "matches"),
+        ]
+        parts += [f"{tally.levels[level]:,} {level}" for level in _GRAVE if tally.levels[level]]
+        if tally.last is not None:
+            parts.append(f"last match {format_time(tally.last)[:19]}Z")
+        self.status.show(" · ".join(parts))
 
     def end(self) -> int:
         """The data has ended: write what waited for it. How many matches."""
@@ -378,11 +407,13 @@ class _FollowRun:
         """
         for item in self.follower.diagnostics:
             if item not in self.told and (last or item.code is not codes.MORE_FINDINGS):
+                self.status.wipe()
                 self.told.add(item)
                 self.screen.report([item])
         if last or time.monotonic() >= self.next_told:
             fresh = [item for item in self.tuned.session.diagnostics if item not in self.told]
             if fresh:
+                self.status.wipe()
                 self.told.update(fresh)
                 self.screen.report(fresh)
                 self.next_told = time.monotonic() + _TOLD

@@ -1,8 +1,8 @@
 """``carengine hunt``: rules over events.
 
-The results go out as they are found (JSON lines, CSV) or when all is read (the table, which groups
-by rule). What became of every rule and every record is said on standard error, and in its last line
-in numbers that add up.
+The results go out as they are found (JSON lines) or when all is read (the table, which groups by
+rule; CSV, in the order of time). What became of every rule and every record is said on standard
+error, at its end in numbers that add up.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..runner import Run, WorkerError
 from ..tuning import Tuning
 from . import UsageError, status
 from .encode import json_document
-from .evidence import input_status, progress, report_input, same_place
+from .evidence import input_status, progress, report_input, rules_loading, same_place
 from .follow import FollowSettings, beside, follow, held, open_session
 from .options import (
     EvidenceSettings,
@@ -59,8 +59,9 @@ from .options import (
 from .profile import Unwritten, add_profile_option, profile_form, show_profile
 from .report_page import ReportFile, ReportSettings, add_report_content_options
 from .results import Writer, writer_for
-from .rule_report import MOST_NAMED, name_of, report_rules
+from .rule_report import report_rules
 from .rules import engine_of, load_with_maps, report_refused
+from .run_summary import matches_line, say_where_and_when
 from .screen import Screen
 from .tuning import Tuned, tuning_of
 
@@ -293,7 +294,8 @@ def run(settings: HuntSettings, screen: Screen) -> int:
     """Hunt. The exit status."""
     if settings.account is not None:
         _write(settings.account, "")  # what cannot be written is known before hours of work
-    rules, maps = load_with_maps(settings.rules, settings.maps, settings.engine)
+    with rules_loading(settings.rules.paths, screen, quiet=settings.quiet):
+        rules, maps = load_with_maps(settings.rules, settings.maps, settings.engine)
     broken = report_refused(rules, screen)
     tuning = tuning_of(settings.tuning)
     chosen, left_out = settings.tuning.rules.choose(rules)
@@ -336,7 +338,7 @@ def _hunt(
     if not settings.written or (settings.profile and target is None):
         writer = Unwritten()
     else:
-        writer = writer_for(settings.output, engine.rules, screen, target)
+        writer = writer_for(settings.output, engine, screen, target)
     # What is written of a match can be made anywhere, unless the order of matches decides which are
     # shown.
     in_order = tuning.exclusions or tuning.suppressions or settings.report is not None
@@ -400,7 +402,11 @@ def _hunt(
         if not settings.quiet:
             report_rules(became, session, hunting.unrecognised, screen, why=settings.why)
         tuned.report(engine, tuning, screen, quiet=settings.quiet)
-        screen.say(stopped + _account(rules, became, tuned, reading, left_out))
+        screen.say(stopped + _records_line(tuned, reading))
+        screen.say(_rules_line(rules, became, left_out))
+        screen.say(matches_line(tuned.shown.total(), writer.tally, tuned.parts(), screen))
+        if not settings.quiet:
+            say_where_and_when(writer.tally, {rule.id: rule for rule in engine.rules}, screen)
         if report is not None:
             report.finish(
                 *(rules, became, tuned, reading, hunting.unrecognised, left_out),
@@ -429,44 +435,32 @@ def _nothing() -> None:
     pass
 
 
-def _account(
-    rules: RuleSet,
-    became: list[RuleStatus],
-    tuned: Tuned,
-    reading: Reading,
-    left_out: Counter[str],
-) -> str:
-    """The last line: everything that went in, and what became of it."""
+def _records_line(tuned: Tuned, reading: Reading) -> str:
+    """What became of all records."""
     stats = tuned.session.stats
     read = stats.events + tuned.outside + reading.unreadable
-    parts = [
-        f"{counted(read, 'record')} = {stats.shaped:,} recognised + {stats.unrecognised:,} not recognised"
-        f" + {reading.unreadable:,} unreadable"
+    told = (
+        f"{counted(read, 'record')} = {stats.shaped:,} recognised + {stats.unrecognised:,} not "
+        f"recognised + {reading.unreadable:,} unreadable"
         + (f" + {tuned.outside:,} outside the time asked for" if tuned.outside else "")
-    ]
+    )
     if reading.records > read:
-        parts[0] += f" ({reading.records - read:,} more were read and not looked at)"
+        told += f" ({reading.records - read:,} more were read and not looked at)"
     if stats.claimed_twice:
         pairs = "; ".join(" and ".join(names) for names, _ in stats.claimants.most_common(3))
-        parts[0] += f" ({stats.claimed_twice:,} recognised by two maps: {pairs})"
+        told += f" ({stats.claimed_twice:,} recognised by two maps: {pairs})"
     if stats.without_fields:
-        parts[0] += f" ({_without_fields(stats)})"
+        told += f" ({_without_fields(stats)})"
+    return told
+
+
+def _rules_line(rules: RuleSet, became: list[RuleStatus], left_out: Counter[str]) -> str:
+    """What became of all rules."""
     stuck = sum(not one.outcome.runnable for one in became)
     told = [f"{counted(len(rules), 'rule')} loaded", f"{len(rules.refused):,} refused"]
     told += [f"{number:,} {reason}" for reason, number in sorted(left_out.items())]
     told.append(f"{stuck:,} not runnable on this data")
-    parts.append(", ".join(told))
-    shown = tuned.shown
-    hits = sorted(shown.items())
-    names = {rule.id: name_of(rule) for rule in rules}
-    most = sorted(hits, key=lambda item: -item[1])[:MOST_NAMED] if len(hits) > MOST_NAMED else hits
-    by_rule = ", ".join(f"{names.get(rule, rule)} {number:,}" for rule, number in most)
-    if len(hits) > len(most):
-        by_rule += f" and {len(hits) - len(most):,} more rules"
-    total = shown.total()
-    parts.append(f"{counted(total, 'match', 'matches')}{': ' if hits else ''}{by_rule}")
-    parts += tuned.parts()
-    return "; ".join(parts)
+    return ", ".join(told)
 
 
 def _without_fields(stats: SessionStats) -> str:

@@ -377,28 +377,48 @@ def _size(text: str) -> int:
 
 # Output
 
+FORMATS = ("table", "jsonl", "csv", "timeline", "ecs", "ocsf")
+"""What ``-f`` takes."""
+
 
 @frozen
 class OutputSettings:
     """Where matches go and how they are shown.
 
     ``path`` is None for standard output, ``format`` for what suits the place. ``raw`` includes the
-    events' own text, ``rows`` bounds the rows of a rule in a table (0: all).
+    events' own text, ``rows`` bounds the rows of a rule in a table (0: all), ``full`` shows values
+    whole. ``sort`` is ``time``, ``none``, or None for what suits the format; ``template`` is the
+    file of a template.
     """
 
     path: str | None = None
     format: str | None = None
     raw: bool = True
-    rows: int = 50
+    rows: int = 10
+    full: bool = False
+    sort: str | None = None
+    template: str | None = None
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """``-f``, ``-o``, ``--no-raw`` and ``--rows`` of matches."""
+    """How matches are written: ``-f``, ``--template``, ``-o``, ``--no-raw``, ``--sort``, ``--rows``
+    and ``--full``."""
     parser.add_argument(
         "-f",
         "--format",
-        choices=["table", "jsonl", "csv"],
-        help="how matches are shown (default: a table on a terminal, JSON lines otherwise)",
+        choices=FORMATS,
+        help="how matches are shown (default: a table on a terminal, JSON lines otherwise); "
+        "timeline is CSV for Timeline Explorer and Timesketch, ecs and ocsf are JSON lines",
+    )
+    parser.add_argument(
+        "--template",
+        metavar="FILE",
+        help="write the matches through a Jinja template, which runs in a sandbox",
+    )
+    parser.add_argument(
+        "--sort",
+        choices=["time", "none"],
+        help="the order of matches: by time, or as they come (default: by time in CSV and templates)",
     )
     parser.add_argument(
         "-o",
@@ -410,15 +430,31 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rows",
         type=int,
-        default=50,
+        default=10,
         metavar="N",
-        help="rows shown for a rule in the table (default: 50; 0: all)",
+        help="rows shown for a rule in the table (default: 10; 0: all)",
+    )
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="show every row of the table, and every value whole (in CSV too)",
     )
 
 
 def output_settings(values: argparse.Namespace) -> OutputSettings:
-    """Where the options send matches."""
-    return OutputSettings(output_path(values.output), values.format, not values.no_raw, values.rows)
+    """Where the options send matches. Raises `UsageError` for options that exclude each other."""
+    if values.template is not None and values.format is not None:
+        raise UsageError("carengine: --template says how matches are written, and so does -f")
+    rows = 0 if values.full else values.rows
+    return OutputSettings(
+        output_path(values.output),
+        values.format,
+        not values.no_raw,
+        rows,
+        values.full,
+        values.sort,
+        values.template,
+    )
 
 
 def output_path(path: str | None) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from ..diagnostics import counted
 from ..engine import Match
 from ..engine.report import Cost
+from ..matches import MatchTally
 from .encode import json_line
 from .options import OutputSettings
 from .results import Apart
@@ -28,8 +29,12 @@ class Unwritten:
     streaming = False
     apart: Apart | None = None
 
+    def __init__(self) -> None:
+        self.tally = MatchTally()
+
     def write(self, match: Match) -> None:
-        """Nothing is written."""
+        """Count a match; nothing is written."""
+        self.tally.add(match.rule, "", match.time)
 
     def finish(self) -> None:
         """Nothing was kept."""

@@ -1,33 +1,47 @@
-"""Writing matches: a table grouped by rule, JSON lines, or CSV.
+"""Writing matches: a table, CSV, JSON lines, profiles of other tools, or a template of the user's.
 
-A writer gets the matches one by one. JSON lines and CSV go out at once, in the order of the
-matches; the table keeps a bounded number of rows for each rule and is drawn at the end.
+A writer gets the matches one by one. What is a line for each match goes out at once, or in the
+order of time when all is read (`--sort time`, which CSV and templates always have for finished
+evidence). The table keeps a bounded number of rows for each rule and is drawn at the end.
 """
 
 from __future__ import annotations
 
 import codecs
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
+import struct
+from collections.abc import Callable
 from functools import partial
-from typing import BinaryIO, Protocol, TextIO, cast
+from typing import Any, BinaryIO, Protocol, TextIO, cast
 
 from attrs import define, field, frozen
 
-from ..diagnostics import counted
-from ..engine import Match, MatchedEvent
+from ..engine import Engine, Match
+from ..matches import (
+    MatchReporter,
+    MatchRow,
+    MatchTally,
+    TimeSorter,
+    as_ecs,
+    as_json_line,
+    as_ocsf,
+)
 from ..rule import Rule
-from ..values import format_time, text_of
+from .csv_rows import CsvRows, TimelineRows
 from .encode import json_line, safe_for_terminal
+from .match_table import TableWriter
 from .options import OutputSettings
-from .rules import rank
 from .screen import Screen
-from .table import Table, cell, draw
+from .template import TemplateWriter
 
-_MOST_COLUMNS = 5
-_ELSEWHERE = frozenset({"time", "hostname", "fqdn"})
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_LINES: dict[str, Callable[..., dict[str, Any]]] = {
+    "jsonl": as_json_line,
+    "ecs": as_ecs,
+    "ocsf": as_ocsf,
+}
+_HEAD = struct.Struct("<?qHH")
+"""Of a rendered match: whether it has a time, its time, the lengths of rule id and host."""
+
+Put = Callable[[bytes], object]
 
 
 @frozen
@@ -36,17 +50,21 @@ class Apart:
     write it."""
 
     render: Callable[[Match], bytes]
-    put: Callable[[bytes], object]
+    put: Put
 
 
 class Writer(Protocol):
     """Where matches go. ``streaming`` tells that something is written before the end.
 
-    ``apart`` is there where each match is written by itself.
+    ``apart`` is there where each match is written by itself. ``tally`` counts what was written.
     """
 
     streaming: bool
-    apart: Apart | None
+    tally: MatchTally
+
+    @property
+    def apart(self) -> Apart | None:
+        """How a match is written in two steps."""
 
     def write(self, match: Match) -> None:
         """Take one match."""
@@ -57,34 +75,58 @@ class Writer(Protocol):
 
 def writer_for(
     settings: OutputSettings,
-    rules: Sequence[Rule],
+    engine: Engine,
     screen: Screen,
     target: BinaryIO | None,
     before: int = 0,
+    *,
+    following: bool = False,
 ) -> Writer:
-    """The writer that is asked for; to ``target``, or to the screen. ``before`` is how many matches the output has
-    already."""
+    """The writer that is asked for; to ``target``, or to the screen.
+
+    ``before`` is how many matches the output has already. Where files are followed there is no end
+    at which to sort.
+    """
     chosen = settings.format
     if chosen is None:
-        if target is not None:
+        if settings.template is not None:
+            chosen = "template"
+        elif target is not None:
             named_so = settings.path is not None and settings.path.lower().endswith(".csv")
             chosen = "csv" if named_so else "jsonl"
         else:
             chosen = "table" if screen.out_terminal else "jsonl"
-    raw = settings.raw
-    put = _to_terminal(screen) if target is None and screen.out_terminal else screen.write_bytes
+    put: Put = (
+        _to_terminal(screen) if target is None and screen.out_terminal else screen.write_bytes
+    )
     if target is not None:
         put = target.write
+    reporter = MatchReporter(engine.maps)
+    tally = MatchTally()
+    by_time = settings.sort == "time" or (settings.sort is None and chosen not in _LINES)
+    sorter = TimeSorter() if by_time and not following and chosen != "table" else None
     match chosen:
-        case "jsonl":
-            return _JsonLinesWriter(put, raw)
         case "csv":
-            return _CsvWriter(put, raw, rules, before)
+            rows = CsvRows(raw=settings.raw, full=settings.full)
+            return _CsvWriter(put, rows, reporter, tally, sorter, before)
+        case "timeline":
+            lines = TimelineRows(raw=settings.raw, full=settings.full)
+            return _CsvWriter(put, lines, reporter, tally, sorter, before)
+        case "table":
+            drawn = screen if target is None else _on(target, screen)
+            return TableWriter(drawn, reporter, tally, settings.rows, settings.full)
+        case "template":
+            assert settings.template is not None
+            return TemplateWriter(
+                put, settings.template, reporter, tally, settings.raw, sorter or TimeSorter()
+            )
         case _:
-            return _TableWriter(screen if target is None else _on(target, screen), settings.rows)
+            render = partial(_rendered, chosen, reporter, settings.raw)
+            rules = {rule.id: rule for rule in engine.rules}
+            return _LineWriter(put, render, rules, tally, sorter)
 
 
-def _to_terminal(screen: Screen) -> Callable[[bytes], object]:
+def _to_terminal(screen: Screen) -> Put:
     def put(data: bytes) -> None:
         screen.write_bytes(b"\n".join(map(safe_for_terminal, data.split(b"\n"))))
 
@@ -99,204 +141,102 @@ def _on(target: BinaryIO, screen: Screen) -> Screen:
     )
 
 
-def line_of(match: Match, *, raw: bool) -> bytes:
-    """A match as a line of JSON."""
-    return json_line(match.as_json(raw=raw)) + b"\n"
+def line_of(name: str, row: MatchRow, *, raw: bool) -> bytes:
+    """A match as a line of one of the JSON formats.
+
+    What could steer a terminal or turn its text round is escaped, which JSON reads as the same.
+    """
+    line = json_line(_LINES[name](row, raw=raw))
+    plain = line.isascii() and b"\x7f" not in line
+    return (line if plain else safe_for_terminal(line)) + b"\n"
+
+
+def _rendered(name: str, reporter: MatchReporter, raw: bool, match: Match) -> bytes:
+    """A line, with what counts and sorts it in front: workers make it, the run takes it apart."""
+    row = reporter.row(match, deciding=False)
+    rule = match.rule.id.encode("utf-8", "backslashreplace")[:0xFFFF]
+    host = row.host[:4096].encode("utf-8", "backslashreplace")[:0xFFFF]
+    head = _HEAD.pack(match.time is not None, match.time or 0, len(rule), len(host))
+    return b"".join((head, rule, host, line_of(name, row, raw=raw)))
 
 
 @define
-class _JsonLinesWriter:
-    put: Callable[[bytes], object]
-    raw: bool
-    streaming: bool = True
-    apart: Apart | None = field(init=False)
+class _LineWriter:
+    """A line for each match."""
+
+    _put: Put
+    _render: Callable[[Match], bytes]
+    _rules: dict[str, Rule]
+    tally: MatchTally
+    _sorter: TimeSorter | None = None
+    streaming: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.apart = Apart(partial(line_of, raw=self.raw), self.put)
+        self.streaming = self._sorter is None
+
+    @property
+    def apart(self) -> Apart | None:
+        """How a match is written in two steps."""
+        return Apart(self._render, self.take)
 
     def write(self, match: Match) -> None:
-        self.put(line_of(match, raw=self.raw))
+        """Take one match."""
+        self.take(self._render(match))
+
+    def take(self, rendered: bytes) -> None:
+        """Take a match that was rendered."""
+        timed, time, rule, host = _HEAD.unpack_from(rendered)
+        start = _HEAD.size + rule
+        id_ = rendered[_HEAD.size : start].decode("utf-8", "replace")
+        name = rendered[start : start + host].decode("utf-8", "replace")
+        if id_ in self._rules:
+            self.tally.add(self._rules[id_], name, time if timed else None)
+        line = rendered[start + host :]
+        if self._sorter is None:
+            self._put(line)
+        else:
+            self._sorter.add(time if timed else None, line)
 
     def finish(self) -> None:
-        pass
+        """Write what was kept."""
+        _drain(self._sorter, self._put)
 
 
 @define
 class _CsvWriter:
-    """A row for each event of a match; ``match`` numbers the matches."""
+    """Rows of CSV, in the order of time where there is an end."""
 
-    put: Callable[[bytes], object]
-    raw: bool
-    rules: Sequence[Rule]
+    _put: Put
+    _rows: CsvRows | TimelineRows
+    _reporter: MatchReporter
+    tally: MatchTally
+    _sorter: TimeSorter | None
     _number: int = 0
-    streaming: bool = True
-    apart: Apart | None = None
-    _fields: list[str] = field(factory=list)
+    streaming: bool = field(init=False)
+    apart: None = None
 
     def __attrs_post_init__(self) -> None:
-        read = {reference.field for rule in self.rules for reference in rule.references}
-        self._fields = sorted(read - _ELSEWHERE)
-        self._row(
-            ["match", "rule", "title", "level", "attack", "output", "columns", "time", "host"]
-            + ["object", "action", "stream", "source", "record", *self._fields]
-            + (["event"] if self.raw else [])
-        )
+        self.streaming = self._sorter is None
+        self._put(self._rows.header())
 
     def write(self, match: Match) -> None:
+        """Take one match."""
         self._number += 1
-        rule = match.rule
-        shown = {name: match.shown(name, value) for name, value in match.columns.items()}
-        columns = _json(shown) if shown else ""
-        for event in match.events:
-            origin = event.origin
-            self._row(
-                [
-                    str(self._number),
-                    rule.id,
-                    rule.title,
-                    rule.metadata.level,
-                    " ".join(rule.attack),
-                    match.output,
-                    columns,
-                    _time(event.time),
-                    _host(event),
-                    event.kind.object,
-                    event.kind.action,
-                    event.stream,
-                    origin.source if origin else "",
-                    str(origin.record) if origin else "",
-                    *(_plain(event.fields.get(name)) for name in self._fields),
-                    *([_json(event.event)] if self.raw else []),
-                ]
-            )
-
-    def _row(self, cells: list[str]) -> None:
-        made = io.StringIO()
-        csv.writer(made, lineterminator="\r\n").writerow(map(_no_formula, cells))
-        self.put(made.getvalue().encode("utf-8", "backslashreplace"))
+        row = self._reporter.row(match, deciding=False)
+        self.tally.add(match.rule, row.host, match.time)
+        for time, data in self._rows.of(row, self._number):
+            if self._sorter is None:
+                self._put(data)
+            else:
+                self._sorter.add(time, data)
 
     def finish(self) -> None:
-        pass
+        """Write what was kept."""
+        _drain(self._sorter, self._put)
 
 
-def _no_formula(text: str) -> str:
-    # Evidence is written by attackers, too; a spreadsheet would run what begins like this.
-    return f"'{text}" if text.startswith(_FORMULA) else text.replace("\0", "\\0")
-
-
-def _json(value: object) -> str:
-    return json_line(value).decode("utf-8")
-
-
-def _plain(value: object) -> str:
-    if value is None:
-        return ""
-    text = text_of(value)
-    return _json(value) if text is None else text
-
-
-def _time(time: int | None) -> str:
-    return "" if time is None else format_time(time)
-
-
-def _host(event: MatchedEvent) -> str:
-    return _plain(event.fields.get("hostname") or event.fields.get("fqdn"))
-
-
-@define
-class _RuleRows:
-    """The rows that are kept of a rule's matches: what the table shows, and nothing else of the
-    events."""
-
-    rule: Rule
-    matches: int = 0
-    shown: int = 0
-    rows: list[_TableRow] = field(factory=list)
-
-
-@frozen
-class _TableRow:
-    match: int
-    output: str
-    stream: str
-    time: str
-    host: str
-    values: Mapping[str, str]
-    record: str
-
-
-@define
-class _TableWriter:
-    screen: Screen
-    most: int
-    streaming: bool = False
-    apart: Apart | None = None
-    _kept: dict[str, _RuleRows] = field(factory=dict)
-
-    def write(self, match: Match) -> None:
-        kept = self._kept.setdefault(match.rule.id, _RuleRows(match.rule))
-        kept.matches += 1
-        if self.most and len(kept.rows) >= self.most:
-            return
-        kept.shown += 1
-        columns = {name: cell(match.shown(name, v)) for name, v in match.columns.items()}
-        read = [reference.field for reference in match.rule.references]
-        room = self.most - len(kept.rows) if self.most else len(match.events)
-        for event in match.events[:room]:
-            values = {name: cell(event.fields.get(name)) for name in read if name not in _ELSEWHERE}
-            origin = event.origin
-            kept.rows.append(
-                _TableRow(
-                    kept.shown,
-                    match.output,
-                    cell(event.stream),
-                    _time(event.time),
-                    cell(_host(event)),
-                    columns | values | columns,
-                    cell(f"{origin.source}:{origin.record}") if origin else "",
-                )
-            )
-
-    def finish(self) -> None:
-        groups = sorted(self._kept.values(), key=lambda kept: (-rank(kept.rule), kept.rule.id))
-        for number, kept in enumerate(groups):
-            if number:
-                self.screen.show()
-            draw(_table(kept), self.screen)
-        self.screen.flush()
-
-
-def _table(kept: _RuleRows) -> Table:
-    rule, rows = kept.rule, kept.rows
-    number = counted(kept.matches, "match", "matches")
-    head = [rule.id, rule.title, rule.metadata.level, " ".join(rule.attack), number]
-    names = list(dict.fromkeys(name for row in rows for name in row.values))
-    together = len(names) > _MOST_COLUMNS
-    several = len({row.match for row in rows}) < len(rows)
-    outputs = len({row.output for row in rows}) > 1
-    cells = []
-    for row in rows:
-        values = [row.values.get(name, "") for name in names]
-        if together:
-            pairs = zip(names, values, strict=True)
-            values = ["; ".join(f"{name}={text}" for name, text in pairs if text)]
-        cells.append(
-            [
-                row.output if outputs else "",
-                str(row.match) if several else "",
-                row.stream,
-                row.time,
-                row.host,
-                *values,
-                row.record,
-            ]
-        )
-    middle = ["fields"] if together else names
-    columns = ["output", "match", "stream", "time", "host", *middle, "record"]
-    hidden = kept.matches - kept.shown
-    note = (
-        f"… and {counted(hidden, 'more match', 'more matches')} (--rows 0 shows all)"
-        if hidden
-        else ""
-    )
-    return Table("  ".join(cell(text) for text in head if text), columns, cells, note)
+def _drain(sorter: TimeSorter | None, put: Put) -> None:
+    if sorter is not None:
+        with sorter:
+            for data in sorter:
+                put(data)

@@ -19,7 +19,15 @@ from attrs import frozen
 
 from ..diagnostics import Diagnostic, render, visible
 
-_COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1", "dim": "2"}
+_COLOURS = {
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "cyan": "36",
+    "bold": "1",
+    "dim": "2",
+}
 
 
 # Stands for ESC [ in what `Screen.paint` gives. Nobody outside this process knows it, so that no
@@ -124,6 +132,12 @@ class Screen:
     def paint(self, text: str, *styles: str) -> str:
         """A text of the result in colours, where there are any."""
         if not self.colour or not text:
+            return text
+        return f"{_MARK}{';'.join(_COLOURS[style] for style in styles)}m{text}{_MARK}0m"
+
+    def paint_err(self, text: str, *styles: str) -> str:
+        """A text that is said, in colours, where there are any."""
+        if not self.err_colour or not text or not styles:
             return text
         return f"{_MARK}{';'.join(_COLOURS[style] for style in styles)}m{text}{_MARK}0m"
 

@@ -117,6 +117,8 @@ class Publication:
 class Metadata:
     """What is said about a rule beside its program.
 
+    ``fields`` are the fields that a Sigma rule's author wants to see of its events.
+
     >>> import carengine
     >>> rules = carengine.load_rules(carengine.shipped_rules())
     >>> [technique.id for technique in rules["CAR-2019-08-001"].metadata.attack]
@@ -136,6 +138,7 @@ class Metadata:
     notes: tuple[str, ...] = ()
     false_positives: tuple[str, ...] = ()
     data: str = ""
+    fields: tuple[str, ...] = ()
 
 
 @frozen

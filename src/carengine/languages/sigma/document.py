@@ -229,6 +229,7 @@ def metadata(document: Document) -> tuple[Metadata, tuple[Diagnostic, ...]]:
         references=fields.texts("references"),
         false_positives=fields.texts("falsepositives"),
         data=_shown_source(document),
+        fields=fields.texts("fields"),
     )
     said = [Diagnostic(codes.SIGMA_METADATA, f.message, f.span) for f in fields.found]
     if not made.title:

@@ -1,0 +1,411 @@
+"""The table of matches that a person reads: a block for each rule, the grave ones last.
+
+::
+
+    2024-05-20 UTC · records of logs.zip
+
+    high  Credential Dumping via Windows Task Manager  1 match
+          T1003.001 · CAR-2019-08-001
+      07:58:41.092  FJ-WS-0142  FJORDLINE\\\\m.lindqvist  lsass_dump.jsonl:4
+        file_name lsass.DMP  image_path C:\\\\Windows\\\\System32\\\\Taskmgr.exe
+
+Matches that say the same are one row with their number. A bounded number of rows is kept for each
+rule; of many matches only the numbers by rule and host are shown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from attrs import define, field, frozen
+
+from ..diagnostics import counted, visible
+from ..engine import Match
+from ..matches import MatchReporter, MatchRow, MatchTally, ReportedEvent, ReportedValue
+from ..rule import Rule
+from ..values import format_time
+from .layout import Line, Piece, bounded, cut_middle, flow, line_width, painted, text_width
+from .rules import rank
+from .screen import Screen
+
+MANY = 1_000
+"""From so many matches on only their numbers are shown, by rule and host."""
+
+LEVEL_STYLES = {
+    "critical": ("bold", "red"),
+    "high": ("red",),
+    "medium": ("yellow",),
+    "low": ("blue",),
+    "informational": ("dim",),
+}
+_KEPT_TEXT = 600
+_MOST_VALUES = 12
+_MOST_EVENTS = 6
+_NARROW = 110
+_WIDE = 160
+
+_MOST_HOSTS = 5_000
+
+
+@frozen
+class _EventCells:
+    """What is shown of an event."""
+
+    stream: str
+    time: int | None
+    host: str
+    user: str
+    values: tuple[ReportedValue, ...]
+    source: str
+    record: int | None
+
+
+@define
+class _KeptMatch:
+    """A match, or several that say the same."""
+
+    output: str
+    columns: tuple[ReportedValue, ...]
+    events: tuple[_EventCells, ...]
+    more_events: int
+    time: int | None
+    last: int | None
+    matches: int = 1
+
+
+@define
+class _RuleRows:
+    rule: Rule
+    matches: int = 0
+    hosts: Counter[str] = field(factory=Counter)
+    first: int | None = None
+    last: int | None = None
+    rows: dict[object, _KeptMatch] = field(factory=dict)
+    left_out: int = 0
+
+
+@define
+class TableWriter:
+    """Keeps what the table shows, and draws it at the end.
+
+    ``most`` is the number of rows of a rule (0: all); with ``full`` every value is shown whole.
+    """
+
+    screen: Screen
+    reporter: MatchReporter
+    tally: MatchTally
+    most: int
+    full: bool = False
+    streaming: bool = False
+    apart: None = None
+    _kept: dict[str, _RuleRows] = field(factory=dict)
+
+    def write(self, match: Match) -> None:
+        """Take one match."""
+        rule = match.rule
+        kept = self._kept.setdefault(rule.id, _RuleRows(rule))
+        kept.matches += 1
+        asked = self.full or not self.most or len(kept.rows) < self.most
+        if not asked and self.tally.total >= MANY:
+            # Only numbers will be shown.
+            host, _ = self.reporter.where_and_who(match)
+            self._count(kept, match, host)
+            return
+        row = self.reporter.row(match)
+        self._count(kept, match, row.host)
+        cells = self._cells(row)
+        key = (row.host, row.user, cells.output, cells.columns, *map(_said, cells.events))
+        same = None if self.full else kept.rows.get(key)
+        if same is not None:
+            same.matches += 1
+            if row.time is not None:
+                same.time = row.time if same.time is None else min(same.time, row.time)
+                same.last = row.time if same.last is None else max(same.last, row.time)
+        elif asked:
+            kept.rows[(key, match.time, kept.matches) if self.full else key] = cells
+        else:
+            kept.left_out += 1
+
+    def _count(self, kept: _RuleRows, match: Match, host: str) -> None:
+        self.tally.add(match.rule, host, match.time)
+        if host in kept.hosts or len(kept.hosts) < _MOST_HOSTS:
+            kept.hosts[host] += 1
+        if match.time is not None:
+            kept.first = match.time if kept.first is None else min(kept.first, match.time)
+            kept.last = match.time if kept.last is None else max(kept.last, match.time)
+
+    def _cells(self, row: MatchRow) -> _KeptMatch:
+        most = len(row.events) if self.full else _MOST_EVENTS
+        return _KeptMatch(
+            row.match.output,
+            tuple(self._value(value) for value in row.columns),
+            tuple(self._event(event) for event in row.events[:most]),
+            max(0, len(row.events) - most),
+            row.time,
+            row.time,
+        )
+
+    def _event(self, event: ReportedEvent) -> _EventCells:
+        values = event.values if self.full else event.values[:_MOST_VALUES]
+        return _EventCells(
+            event.stream,
+            event.time,
+            event.host[:_KEPT_TEXT],
+            event.user[:_KEPT_TEXT],
+            tuple(map(self._value, values)),
+            event.source,
+            event.record,
+        )
+
+    def _value(self, value: ReportedValue) -> ReportedValue:
+        return value if self.full else bounded(value, _KEPT_TEXT)
+
+    def finish(self) -> None:
+        """Draw what was kept."""
+        blocks = sorted(
+            self._kept.values(),
+            key=lambda kept: (rank(kept.rule), kept.first is None, kept.first or 0, kept.rule.id),
+        )
+        if blocks:
+            if self.tally.total >= MANY and not self.full and self.most:
+                _draw_numbers(blocks, self.screen)
+            else:
+                _Drawing(self.screen, blocks, self.full).draw()
+        self.screen.flush()
+
+
+def _said(event: _EventCells) -> tuple[object, ...]:
+    return (event.stream, event.host, event.user, event.values)
+
+
+class _Drawing:
+    """The blocks of a table, with what is common to all rows said once."""
+
+    def __init__(self, screen: Screen, blocks: Sequence[_RuleRows], full: bool) -> None:
+        self.screen = screen
+        self.blocks = blocks
+        self.full = full
+        self.width = screen.width
+        rows = [row for block in blocks for row in block.rows.values()]
+        events = [event for row in rows for event in row.events]
+        times = [row.time for row in rows] + [event.time for event in events]
+        self.times = TimeForm([time for time in times if time is not None])
+        self.sources = SourceForm({event.source for event in events if event.source})
+        narrow = self.width < _NARROW
+        self.host = _most((event.host for event in events), 15 if narrow else 24)
+        self.user = _most((event.user for event in events), 22 if narrow else 30)
+        self.time = self.times.single
+
+    def draw(self) -> None:
+        """Show all blocks."""
+        said = " · ".join(text for text in (self.times.common, self.sources.common) if text)
+        if said:
+            self.screen.show(self.screen.paint(cut_middle(visible(said), self.width), "dim"))
+        for block in self.blocks:
+            self.screen.show()
+            for line in heading(block.rule, block.matches, self.width):
+                self.screen.show(painted(line, self.screen))
+            outputs = len({row.output for row in block.rows.values()}) > 1
+            ordered = sorted(block.rows.values(), key=lambda row: (row.time is None, row.time or 0))
+            for row in ordered:
+                for line in self._row(row, outputs):
+                    self.screen.show(painted(line, self.screen).rstrip())
+            if block.left_out:
+                text = f"  … and {counted(block.left_out, 'more match', 'more matches')}"
+                self.screen.show(f"{text} (--rows 0 shows all, --full whole)")
+
+    def _row(self, row: _KeptMatch, outputs: bool) -> Iterable[Line]:
+        named = (ReportedValue("output", row.output),) if outputs else ()
+        several = len(row.events) + row.more_events > 1 or any(e.stream for e in row.events)
+        if not several and row.events:
+            event = row.events[0]
+            values = (*named, *row.columns, *event.values)
+            yield from self._entry(row, event, values, self._record(event))
+            return
+        hosts = list(dict.fromkeys(event.host for event in row.events if event.host))
+        users = list(dict.fromkeys(event.user for event in row.events if event.user))
+        number = len(row.events) + row.more_events
+        first = _EventCells(
+            "", row.time, _one_of(hosts, "hosts"), _one_of(users, "users"), (), "", None
+        )
+        record = counted(number, "event") if number else ""
+        yield from self._entry(row, first, (*named, *row.columns), record)
+        streams = _most((event.stream for event in row.events), 16)
+        for event in row.events:
+            line = [Piece("    ")]
+            if streams:
+                line.append(Piece(_padded(visible(event.stream), streams) + "  ", ("dim",)))
+            if self.time:
+                line.append(Piece(_padded(self.times.of(event.time), self.time) + "  "))
+            if len(hosts) > 1:
+                line.append(Piece(_padded(visible(event.host), self.host) + "  "))
+            if len(users) > 1:
+                line.append(Piece(_padded(visible(event.user), self.user) + "  "))
+            used = line_width(line)
+            record = cut_middle(visible(self._record(event)), max(12, self.width // 4))
+            if self.width < _NARROW:
+                yield [*line, Piece(record, ("dim",))]
+                values_lines = self._values(event.values, 8, self.width)
+                yield from values_lines
+                continue
+            room = self.width - used - text_width(record) - 2
+            told = self._flow(event.values, room, 2 if self.width >= _WIDE else 1)
+            yield [*line, *(told[0] if told else []), Piece("  "), Piece(record, ("dim",))]
+            for rest in told[1:]:
+                yield [Piece(" " * used), *rest]
+        if row.more_events:
+            yield [Piece(f"    … and {counted(row.more_events, 'more event')} (--full)", ("dim",))]
+
+    def _entry(
+        self, row: _KeptMatch, event: _EventCells, values: Sequence[ReportedValue], record: str
+    ) -> Iterable[Line]:
+        line = [Piece("  ")]
+        if self.time:
+            line.append(Piece(_padded(self.times.of(row.time), self.time) + "  "))
+        for text, width in ((event.host, self.host), (event.user, self.user)):
+            if width:
+                line.append(Piece(_padded(visible(text), width) + "  "))
+        used = line_width(line)
+        if row.matches > 1:
+            last = self.times.of(row.last)
+            until = f" until {last}" if last != self.times.of(row.time) else ""
+            repeated = ReportedValue("", f"×{row.matches:,}{until}")
+            values = (repeated, *values)
+        if self.width >= _WIDE:
+            record = cut_middle(visible(record), self.width // 4)
+            told = self._flow(values, self.width - used - text_width(record) - 2, 2)
+            yield [*line, *(told[0] if told else []), Piece("  "), Piece(record, ("dim",))]
+            for rest in told[1:]:
+                yield [Piece(" " * used), *rest]
+            return
+        room = self.width - used
+        if room >= 10 or not record:
+            yield [*line, Piece(cut_middle(visible(record), max(room, 0)), ("dim",))]
+        else:
+            yield line
+            yield [Piece("    "), Piece(cut_middle(visible(record), self.width - 4), ("dim",))]
+        yield from self._values(values, 4, self.width)
+
+    def _values(self, values: Sequence[ReportedValue], indent: int, width: int) -> Iterable[Line]:
+        most = 3 if width < _NARROW else 2
+        for line in self._flow(values, width - indent, most):
+            yield [Piece(" " * indent), *line]
+
+    def _flow(self, values: Sequence[ReportedValue], width: int, most: int) -> list[Line]:
+        return flow(values, max(width, 20), None if self.full else most)
+
+    def _record(self, event: _EventCells) -> str:
+        return self.sources.record(event.source, event.record)
+
+
+def heading(rule: Rule, matches: int, width: int) -> list[Line]:
+    """The two lines above the rows of a rule: level, title and number; ATT&CK and id."""
+    level = rule.metadata.level or "no level"
+    number = f"  {counted(matches, 'match', 'matches')}"
+    room = width - text_width(level) - 2 - len(number)
+    title = cut_middle(visible(rule.title), max(room, 10))
+    indent = " " * (text_width(level) + 2)
+    names = [" ".join(rule.attack)] if rule.attack else []
+    ids = visible(" · ".join([*names, rule.id] if rule.id != rule.title else names))
+    top = [
+        Piece(level, LEVEL_STYLES.get(level, ("dim",))),
+        Piece("  "),
+        Piece(title, ("bold",)),
+        Piece(number),
+    ]
+    if not ids:
+        return [top]
+    return [top, [Piece(indent + cut_middle(ids, width - len(indent)), ("dim",))]]
+
+
+class TimeForm:
+    """How times are written where a date, or a year, is common to all."""
+
+    def __init__(self, times: Sequence[int]) -> None:
+        texts = [format_time(time) for time in times]
+        dates = {text[:10] for text in texts}
+        years = {text[:4] for text in texts}
+        if len(dates) == 1:
+            self.common, self._from = f"{dates.pop()} UTC", 11
+        elif len(years) == 1:
+            self.common, self._from = f"{years.pop()} UTC", 5
+        else:
+            self.common, self._from = ("UTC" if texts else ""), 0
+        self._digits = 12 if any(time % 1_000_000 for time in times) else 8
+        self.single = (11 - self._from) + self._digits if texts else 0
+
+    def of(self, time: int | None) -> str:
+        """A time, without what is common; empty where there is none."""
+        if time is None:
+            return ""
+        text = format_time(time).replace("T", " ")
+        return text[self._from : 11 + self._digits].rstrip("Z")
+
+
+class SourceForm:
+    """How records are named where an archive, or a folder, is common to all sources."""
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        places = {_place(source) for source in sources}
+        self._common = places.pop() if len(places) == 1 else ""
+        shown = self._common.rstrip("!/\\")
+        self.common = f"records of {shown}" if shown else ""
+
+    def record(self, source: str, record: int | None) -> str:
+        """``member:line``; empty where the source is not known."""
+        if not source:
+            return ""
+        return f"{source.removeprefix(self._common)}:{record}"
+
+
+def _place(source: str) -> str:
+    """The archive, or else the folder, that a source is in, with what ends it."""
+    for ends in ("!", "/", "\\"):
+        head, end, _ = source.rpartition(ends)
+        if end:
+            return head + end
+    return ""
+
+
+def _most(texts: Iterable[str], bound: int) -> int:
+    return min(bound, max((text_width(visible(text)) for text in texts), default=0))
+
+
+def _one_of(texts: Sequence[str], what: str) -> str:
+    return f"{len(texts):,} {what}" if len(texts) > 1 else "".join(texts)
+
+
+def _padded(text: str, width: int) -> str:
+    text = cut_middle(text, width)
+    return text + " " * (width - text_width(text))
+
+
+def _draw_numbers(blocks: Sequence[_RuleRows], screen: Screen) -> None:
+    """Many matches: a line for each rule, with its hosts."""
+    times = [time for block in blocks for time in (block.first, block.last) if time is not None]
+    form = TimeForm(times)
+    total = sum(block.matches for block in blocks)
+    told = f"{counted(total, 'match', 'matches')} by rule and host"
+    screen.show(screen.paint(f"{told}{' · ' + form.common if form.common else ''}", "dim"))
+    screen.show()
+    level = max(text_width(block.rule.metadata.level) for block in blocks)
+    number = max(len(f"{block.matches:,}") for block in blocks)
+    for block in blocks:
+        own = block.rule.metadata.level
+        when = " – ".join(dict.fromkeys((form.of(block.first), form.of(block.last))))
+        line = [
+            Piece(_padded(own, level) + "  ", LEVEL_STYLES.get(own, ("dim",))),
+            Piece(f"{block.matches:>{number},}  ", ("bold",)),
+        ]
+        room = screen.width - line_width(line) - text_width(when) - 2
+        title = cut_middle(visible(block.rule.title), max(room, 20))
+        screen.show(painted([*line, Piece(title), Piece("  " + when, ("dim",))], screen).rstrip())
+        hosts = [(host or "(no host)", count) for host, count in block.hosts.most_common(5)]
+        shown = ", ".join(f"{visible(host)} {count:,}" for host, count in hosts)
+        more = len(block.hosts) - len(hosts)
+        shown += f" and {counted(more, 'more host')}" if more > 0 else ""
+        indent = line_width(line)
+        screen.show(" " * indent + screen.paint(cut_middle(shown, screen.width - indent), "dim"))
+    screen.show()
+    screen.show("every match: --full, or -o FILE")

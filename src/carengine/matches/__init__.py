@@ -1,0 +1,32 @@
+"""What a match says: the one model that the table, CSV, JSON lines and reports are made of.
+
+``match_row`` says who, where and when: `MatchReporter` makes a `MatchRow` of a match, with a
+`ReportedEvent` for each of its events. ``deciding`` says which values a rule reads and which parts
+of them decided. ``tally`` counts matches by level, host and rule, ``ordering`` sorts rows by time
+on the disk, ``profiles`` writes ECS and OCSF, ``schemas`` holds a JSON Schema for each JSON format.
+"""
+
+from .deciding import DecidingField, deciding_values, fields_read
+from .match_row import MatchReporter, MatchRow, ReportedEvent, ReportedValue
+from .ordering import TimeSorter
+from .profiles import as_ecs, as_json_line, as_ocsf, message_of
+from .schema import SCHEMAS, schema
+from .tally import MatchTally
+
+__all__ = [
+    "SCHEMAS",
+    "DecidingField",
+    "MatchReporter",
+    "MatchRow",
+    "MatchTally",
+    "ReportedEvent",
+    "ReportedValue",
+    "TimeSorter",
+    "as_ecs",
+    "as_json_line",
+    "as_ocsf",
+    "deciding_values",
+    "fields_read",
+    "message_of",
+    "schema",
+]
