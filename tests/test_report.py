@@ -27,6 +27,7 @@ from carengine.report.identity import Identity, host_name
 from carengine.report.page import policy, script
 
 CHROMIUM = Path("/usr/bin/chromium")
+NO_RULES = carengine.Engine([], "car")
 RLO = "‮"
 HOSTILE = [
     "<script>globalThis.pwned = 1</script>",
@@ -207,7 +208,7 @@ def test_nothing_of_an_event_leaves_its_block(folder: Path) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
     frame = re.sub(r'<script type="text/plain".*?</script>\n', "", page)
     empty = io.BytesIO()
-    ReportDocument(empty, [], "T").finish({})
+    ReportDocument(empty, NO_RULES, "T").finish({})
     expected = re.sub(r'<script type="text/plain".*?</script>\n', "", empty.getvalue().decode())
     title = "<title>Case &lt;script&gt;7&lt;/script&gt; &amp; {{style}}</title>"
     assert frame == expected.replace("<title>T</title>", title)
@@ -223,7 +224,7 @@ def test_the_policy_allows_the_script_and_the_style_only() -> None:
             self.seen.append((tag, dict(attributes)))
 
     target = io.BytesIO()
-    ReportDocument(target, [], "T").finish({})
+    ReportDocument(target, NO_RULES, "T").finish({})
     parser = Elements()
     parser.feed(target.getvalue().decode())
     assert policy().startswith("default-src 'none'; ")
@@ -251,7 +252,7 @@ def test_memory_does_not_grow_with_the_matches(folder: Path) -> None:
     def peak(size: int) -> int:
         session = engine.session()
         with open(folder / "large.html", "wb") as target:
-            document = ReportDocument(target, engine.maps, "T")
+            document = ReportDocument(target, engine, "T")
             tracemalloc.start()
             for number in range(size):
                 event = start(number, 1, 1, "C:\\evil.exe", f"evil {number}")
@@ -571,7 +572,7 @@ def test_a_long_list_has_few_rows_in_the_page(browser: Any, tmp_path: Path) -> N
         "source": [""] * 200_000,
     }
     with open(path, "wb") as target:
-        document = ReportDocument(target, [], "Long")
+        document = ReportDocument(target, NO_RULES, "Long")
         document._put("rows-0", "rows", json.dumps(rows).encode())
         document.finish({})
     assert match.rule is rule

@@ -99,6 +99,7 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
         ("rules", "*.car", "carengine/package-data/rules"),
         ("src/carengine/fieldmap/maps", "*.yaml", "carengine/fieldmap/maps"),
         ("src/carengine/datamodel/objects", "*.yaml", "carengine/datamodel/objects"),
+        ("src/carengine/report/assets", "*.*", "carengine/report/assets"),
         ("src/carengine", "*.py", "carengine"),
     ):
         for path in (ROOT / folder).rglob(pattern):

@@ -70,7 +70,7 @@ class ReportFile:
             raise UsageError(f"carengine: cannot write {settings.path}: {error.strerror}") from None
         if not self._remarks:
             self._processes = ProcessStore()
-        self._document = ReportDocument(self._target, self._maps, self._title, self._processes)
+        self._document = ReportDocument(self._target, engine, self._title, self._processes)
 
     def add(self, match: Match) -> None:
         """Take one match."""

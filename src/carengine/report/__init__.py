@@ -5,7 +5,7 @@ match, ``processes`` finds the processes around the matches, ``summary`` what is
 ATT&CK, what was blind, the account), ``page`` puts the assets together::
 
     with open("report.html", "wb") as target:
-        document = ReportDocument(target, engine.maps, "Host H1")
+        document = ReportDocument(target, engine, "Host H1")
         for match in matches:
             document.add(match)
         document.finish(summary)

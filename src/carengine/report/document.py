@@ -19,8 +19,7 @@ import gzip
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
-from ..engine import Match
-from ..fieldmap import FieldMap
+from ..engine import Engine, Match
 from ..jsontext import json_line
 from .match_view import MatchView, view_of
 from .page import page_end, page_start
@@ -33,13 +32,13 @@ _BLOCK_BYTES = 2 << 20
 class ReportDocument:
     """A report that is being written to a binary file.
 
-    ``maps`` are the field maps of the engine whose matches come. Matches are added one by one in
+    ``engine`` is the one whose matches come. Matches are added one by one in
     any order; the page sorts them by time. `finish` ends the file. What the target raises when it
     cannot be written to is passed on.
 
     >>> import io
     >>> target = io.BytesIO()
-    >>> ReportDocument(target, [], "Nothing").finish({})
+    >>> ReportDocument(target, Engine([], "car"), "Nothing").finish({})
     >>> target.getvalue()[:15], target.getvalue()[-8:]
     (b'<!doctype html>', b'</html>\\n')
     """
@@ -47,12 +46,12 @@ class ReportDocument:
     def __init__(
         self,
         target: BinaryIO,
-        maps: Sequence[FieldMap],
+        engine: Engine,
         title: str,
         processes: ProcessStore | None = None,
     ) -> None:
         self._target = target
-        self._maps = maps
+        self._engine = engine
         self._processes = processes
         self._views: list[tuple[str, MatchView]] = []
         self._details: list[bytes] = []
@@ -64,7 +63,7 @@ class ReportDocument:
 
     def add(self, match: Match) -> None:
         """Take one match."""
-        view = view_of(match, self._maps)
+        view = view_of(match, self._engine)
         self.matches += 1
         detail = json_line(view.detail)
         self._views.append((match.rule.id, view))

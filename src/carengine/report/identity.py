@@ -11,8 +11,8 @@ from typing import Any
 
 from attrs import frozen
 
-from ..engine import MatchedEvent
-from ..fieldmap import FieldMap, entries_of, recognise, unwrap, view
+from ..engine import Engine, MatchedEvent
+from ..fieldmap import unwrap, view
 from ..values import text_of
 
 _HOST = ("hostname", "fqdn", "Computer", "host", "dest_hostname", "device_name")
@@ -44,15 +44,15 @@ class Identity:
         return bool(self.guid or (self.pid and self.host))
 
 
-def identity_of(event: MatchedEvent, maps: Iterable[FieldMap]) -> Identity:
+def identity_of(event: MatchedEvent, engine: Engine) -> Identity:
     """Who and where an event of a match is: what CAR's view of it says, else the match's own."""
     views: list[Mapping[str, Any]] = [event.fields]
     inner = unwrap(event.event)
-    for fieldmap in recognise(inner, maps):
-        for entry in entries_of(inner, fieldmap):
-            # A log source is the event in the log's own names; CAR's are wanted first.
-            at = len(views) if entry.native is not None else 0
-            views.insert(at, view(event.event, inner, entry).fields)
+    for event_class in engine.classify(inner).classes:
+        entry = event_class.entry
+        # A log source is the event in the log's own names; CAR's are wanted first.
+        at = len(views) if entry.native is not None else 0
+        views.insert(at, view(event.event, inner, entry).fields)
     return identity_in(views)
 
 

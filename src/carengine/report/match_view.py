@@ -11,9 +11,9 @@ from typing import Any
 
 from attrs import field, frozen
 
-from ..engine import Match, MatchedEvent
+from ..engine import Engine, Match, MatchedEvent
 from ..engine.report import Explanation, Node, explain
-from ..fieldmap import FieldMap
+from ..fieldmap import unwrap
 from ..jsontext import json_line
 from ..values import text_of
 from .identity import Identity, identity_of
@@ -49,15 +49,15 @@ class MatchView:
     processes: tuple[Identity, ...] = ()
 
 
-def view_of(match: Match, maps: Sequence[FieldMap]) -> MatchView:
-    """A match as the page has it. ``maps`` are those of the engine that gave it."""
-    identities = [identity_of(event, maps) for event in match.events[:_EVENTS]]
+def view_of(match: Match, engine: Engine) -> MatchView:
+    """A match as the page has it. ``engine`` is the one that gave it."""
+    identities = [identity_of(event, engine) for event in match.events[:_EVENTS]]
     events = []
     values: list[tuple[str, str]] = [
         (name, _short(match.shown(name, value))) for name, value in match.columns.items()
     ]
     for event, identity in zip(match.events, identities, strict=False):
-        told, deciding = _event(match, event, identity, maps)
+        told, deciding = _event(match, event, identity, engine)
         events.append(told)
         values += deciding
     detail: dict[str, Any] = {
@@ -83,10 +83,13 @@ def view_of(match: Match, maps: Sequence[FieldMap]) -> MatchView:
 
 
 def _event(
-    match: Match, event: MatchedEvent, identity: Identity, maps: Sequence[FieldMap]
+    match: Match, event: MatchedEvent, identity: Identity, engine: Engine
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """An event of a match as the page has it, and the values of it that decided."""
     try:
+        # The engine knows at once which maps recognise the event; no other has to be tried.
+        classes = engine.classify(unwrap(event.event)).classes
+        maps = tuple(dict.fromkeys(one.fieldmap for one in classes)) or engine.maps
         trees, failed = list(_trees(match, event, explain(match.rule, event.event, maps))), ""
     except Exception as error:
         # A match without its reason is still a match; the page says what is missing.
