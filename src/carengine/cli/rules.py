@@ -68,7 +68,9 @@ def engine_of(rules: Iterable[Rule], maps: MapChoice, screen: Screen) -> tuple[E
     fault of the program is named (CE312), and costs the others nothing."""
     chosen = tuple(rules)
     try:
-        return Engine(chosen, maps), False
+        engine = Engine(chosen, maps)
+        screen.report([item for m in engine.maps for item in m.diagnostics], _MOST_FINDINGS)
+        return engine, False
     except CarError:
         raise
     except Exception:

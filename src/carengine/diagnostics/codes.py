@@ -245,6 +245,14 @@ BAD_LOG_SOURCE = _error(
     category alone (`webserver`); `where` and a condition may stand behind it.""",
 )
 
+PIPELINE_STEP = _warning(
+    "CE408",
+    "step of a pySigma pipeline that is left out",
+    """A pipeline is taken as a field map where it says the same: renamed fields, prefixes, suffixes,
+    added conditions, changed log sources. This step does something else, and rules run as if it
+    were not there.""",
+)
+
 # 5xx: evidence and runs
 
 UNREADABLE_FILE = _error(

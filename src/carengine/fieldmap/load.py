@@ -71,6 +71,7 @@ from ..resolve import resolve_map_condition, resolve_map_value, suggestion
 from ..syntax import ast, parse_value
 from .deferred import Deferred, Maker
 from .model import Entry, FieldMap, NativeNames
+from .pipeline import PipelineReader, is_pipeline
 
 _MAP_KEYS = (
     *("name", "title", "description", "references", "empty", "shapes", "shared", "common"),
@@ -164,6 +165,12 @@ class _FieldMapReader:
         if not isinstance(root, yamltext.Mapping):
             self._wrong("a field map is a mapping of keys", root.span)
             return ()
+        if is_pipeline(root):
+            pipeline = PipelineReader()
+            stem = Path(block.source.name).stem or "pipeline"
+            maps = pipeline.read(root, stem)
+            self.found += [item for item in pipeline.found if item.code is codes.BAD_MAP]
+            return maps
         keys = dict.fromkeys((*_MAP_KEYS, *_SHAPE_KEYS, "entries", "logsources"))
         self._known_keys(root, tuple(keys))
         self._check_without(root.get("without"))

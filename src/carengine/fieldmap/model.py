@@ -30,7 +30,7 @@ from attrs import evolve, field, frozen
 
 from .. import functions, ir
 from ..datamodel import model
-from ..diagnostics import Span
+from ..diagnostics import Diagnostic, Span
 from ..evaluate import NoContext, RawRow, as_time, decided, holds, is_fixed, value_of
 from ..pyvalues import plain_event
 from ..values import format_time, is_null, raw_text
@@ -55,7 +55,7 @@ class NativeNames:
     as a key with dots, whichever the event has. ``whole``, if any, gives the mapping that all paths
     are looked up in: an event that is written as XML in a field of another one. ``folded`` are
     values of names that may be written in any case, by these in lower case: what a field of that
-    name does not say.
+    name does not say. ``before`` and ``behind`` are put around names that are not in ``names``.
 
     >>> NativeNames(("winlog", "event_data")).value("Image")
     Raw(path=('winlog', 'event_data', 'Image'), empty=(), type=<Type.ANY: 'any'>)
@@ -69,6 +69,8 @@ class NativeNames:
     whole: ir.Value | None = None
     folded: Mapping[str, ir.Value] = field(factory=dict, hash=False)
     either: bool = False
+    before: str = ""
+    behind: str = ""
 
     def at(self, path: tuple[str, ...]) -> ir.Value:
         """The value that a path means whose first key is a native name."""
@@ -116,6 +118,7 @@ class NativeNames:
 
     def _below(self, name: str) -> ir.Value:
         assert self.prefix is not None
+        name = f"{self.before}{name}{self.behind}"
         keys = tuple(name.split("."))
         if len(keys) > 1 and all(keys):
             return self.placed(keys)
@@ -316,6 +319,7 @@ class FieldMap:
     recognise: ir.Condition
     entries: tuple[Entry, ...]
     description: str = ""
+    diagnostics: tuple[Diagnostic, ...] = field(default=(), eq=False, repr=False)
 
     @property
     def family(self) -> str:
@@ -496,7 +500,17 @@ def _of_all_sources(fieldmap: FieldMap, sources: tuple[ir.EventKind, ...]) -> Fi
     """A map whose entries for any log source name those there are."""
     if not any(entry.any_source for entry in fieldmap.entries):
         return fieldmap
-    entries = [evolve(e, also=sources) if e.any_source else e for e in fieldmap.entries]
+    # One of a product is any log source of that product that no other entry is; one of everything
+    # is what is left.
+    left = set(sources).difference(*(e.kinds for e in fieldmap.entries if not e.any_source))
+    entries = []
+    for entry in fieldmap.entries:
+        if entry.any_source:
+            wide = entry.kind.action != "*"
+            own = {kind for kind in left if wide or kind.object == entry.kind.object}
+            left -= own
+            entry = evolve(entry, also=tuple(sorted(own)))
+        entries.append(entry)
     return evolve(fieldmap, entries=tuple(entries))
 
 
