@@ -39,9 +39,10 @@ bench-joins: $(READY)
 evidence: $(READY)
 	CARENGINE_ALL_EVIDENCE=1 $(BIN)/pytest tests/test_readers.py
 
-# Thousands of damaged files of each format; the usual tests try 150.
+# Thousands of damaged files of each format, rules, events, objects, archives and states; the usual tests try few.
 fuzz: $(READY)
 	CARENGINE_FUZZ=10000 $(BIN)/pytest tests/test_readers_fuzz.py
+	CARENGINE_FUZZ=40000 $(BIN)/pytest tests/test_fuzz.py
 
 # The lenient reading on thousands of damaged programs; the usual tests try some hundreds.
 damage: $(READY)

@@ -188,7 +188,9 @@ def packed(data: bytes, times: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "unit", [b"{}\n", b"{} ", b"{},", b",,\n", b"\n", b'{"a":{}}\n', b"<a/>\n"], ids=repr
+    "unit",
+    [b"{}\n", b"{} ", b"{},", b",,\n", b"\n", b'{"a":{}}\n', b"<a/>\n", b"<a/>"],
+    ids=repr,
 )
 @pytest.mark.parametrize("layers", [1, 2])
 def test_an_archive_filled_with_next_to_nothing(unit: bytes, layers: int) -> None:

@@ -63,8 +63,8 @@ class RefusalError(Exception):
 class Meter:
     """What unpacking one path has cost. ``size`` is the packed size, read so far or known.
 
-    ``pieces`` are the lines and (twice) the objects in what was unpacked: each costs far more than
-    its bytes, and ``{}`` a million times packs into nothing.
+    ``pieces`` are the lines, objects, lists and elements in what was unpacked: each costs far more
+    than its bytes, and ``{}`` a million times packs into nothing.
 
     ``password`` opens encrypted members of zip archives. ``refusal`` is there once the limits have
     been reached while records were read.
@@ -80,10 +80,12 @@ class Meter:
     def expanded(self, data: bytes) -> None:
         """Count what was unpacked, by its bytes and its pieces; raises ``RefusalError`` at the
         limits."""
-        if self.unpacked > _SUSPICIOUS * self.size:
+        if self.unpacked + len(data) > _SUSPICIOUS * self.size:
             # To count costs as much as to read. Texts that are mostly tiny pieces pack far better
             # than logs do, so that those of logs need not be counted.
-            self.pieces += data.count(b"\n") + 2 * data.count(b"{")
+            self.pieces += data.count(b"\n") + 2 * data.count(b"{") + data.count(b"<")
+            # What is no object is no event, and is named.
+            self.pieces += 4 * data.count(b"[")
         self.unpack(len(data))
 
     def unpack(self, size: int) -> None:

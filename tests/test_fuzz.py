@@ -1,0 +1,274 @@
+"""Inputs of every kind with structured injuries: rules of every language, events, Python objects,
+archives, compiled engines and states. Nothing but what is documented is raised.
+
+Fifty fixed seeds of each kind here; ``make fuzz`` (``CARENGINE_FUZZ=40000``) tries many more.
+"""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import io
+import json
+import os
+import random
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carengine import Engine, load_rules, parse_rule
+from carengine.diagnostics import CarError
+from carengine.engine.saved_session import read_state, write_state
+from carengine.readers import Limits, read_events
+
+ROUNDS = int(os.environ.get("CARENGINE_FUZZ") or 50)
+LIMITS = Limits(total_bytes=16 << 20, record_bytes=1 << 20)
+CAR = """a = search Process:Create where exe = "cmd.exe" and command_line = "*x*"
+b = search Process:Create where pid > 4 or not (user = "root")
+j = join (a, b) where a.pid < b.ppid and a.user = b.user and b.time - a.time < 1 hour
+g = group a by user
+c = from g select user, count(*) as n
+output a, j, c
+"""
+SIGMA = r"""title: t
+id: 9b3ab2f5-6f4b-4d21-9a5f-0b1f0e3f8a01
+logsource: {category: process_creation, product: windows}
+detection:
+  one:
+    CommandLine|contains|all: ['-enc', 'a*b']
+    Image|re: '(?i)\\cmd\.exe$'
+  other|windash: [x, 'y z']
+  condition: one or 1 of other* and not (one)
+level: high
+tags: [attack.t1059]
+"""
+EQL = (
+    'sequence by user.name with maxspan=1m [process where process.name : "a*"] [process where true]'
+)
+SPL = 'index=x EventCode=1 (Image="*\\\\cmd.exe" OR a=1) | stats count by user | where count > 3'
+TEXTS = {"car": CAR, "yml": SIGMA, "eql": EQL, "spl": SPL}
+EVENTS: list[dict[str, Any]] = [
+    {"object": "process", "action": "create", "exe": "cmd.exe", "command_line": "x", "user": "u",
+     "pid": 5, "ppid": 9, "time": 1714557600},
+    {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 1, "CommandLine": "-enc ab",
+     "Image": "C:\\cmd.exe", "UtcTime": "2024-05-01 10:00:00.000", "ProcessId": "7"},
+    {"Event": {"System": {"EventID": {"#text": 1}, "Channel": "Security"}, "EventData": {
+        "Data": [{"@Name": "a", "#text": "b"}]}}},
+]  # fmt: skip
+ODD: tuple[Any, ...] = (
+    None, True, 0, -1, 1e308, "", "x" * 3000, "\ud800", "\0\x1b[31m", [], {}, [[]], [None, 1, "a"],
+    {"": {}}, 10**400, "9" * 5000, "2024-99-99", {"#text": []}, [{"@Name": 1, "#text": {}}],
+)  # fmt: skip
+
+
+class Loud(dict[str, Any]):
+    """A mapping whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+OBJECTS: tuple[Any, ...] = (
+    *ODD, datetime(2024, 5, 1), datetime(1, 1, 1, tzinfo=UTC), Decimal("NaN"), Decimal("1e999999"),
+    b"\xff", {1: 2, None: 3}, {1, "a"}, (1, (2,)), object(), float("nan"), float("inf"), Loud(a=1),
+    complex(1, 2), range(3), iter(()), int, memoryview(b"x"),
+)  # fmt: skip
+SNIPPETS = (
+    "(", ")", "[", "]", "{", "}", '"', "'", "|", "*", "not ", " and ", " or ", "\n", "\t", ":", "=",
+    "\\", "%", "{{", "&a ", "*a ", "!!python/object:x ", "9" * 400, "\x00", "\u202e", "é", "- ",
+    "(?:a{1000}){1000}", "(" * 300, "not " * 300, "count()", "1 of them", "|re: '('",
+)  # fmt: skip
+
+
+def hurt_text(text: str, chance: random.Random) -> str:
+    """A text with one to four injuries: pieces lost, doubled, exchanged, put in."""
+    for _ in range(chance.randint(1, 4)):
+        words = text.split(" ")
+        at, end = sorted(chance.randrange(len(text) + 1) for _ in "ab")
+        match chance.randrange(6):
+            case 0:
+                text = text[:at] + chance.choice(SNIPPETS) + text[at:]
+            case 1:
+                text = text[:at] + text[min(end, at + 20) :]
+            case 2:
+                text = text[:end] + text[at:end] + text[end:]
+            case 3:
+                one, two = chance.randrange(len(words)), chance.randrange(len(words))
+                words[one], words[two] = words[two], words[one]
+                text = " ".join(words)
+            case 4:
+                other = chance.choice(list(TEXTS.values()))
+                text = text[:at] + other[at % len(other) :][:40] + text[at:]
+            case _:
+                text = text[:at] + chr(chance.choice((0, 9, 34, 39, 92, 0x85, 0x2028))) + text[at:]
+    return text
+
+
+def hurt_value(value: Any, chance: random.Random, odd: tuple[Any, ...]) -> Any:
+    """Plain data with one to three values lost, exchanged, put elsewhere or nested deep."""
+    value = copy.deepcopy(value)
+    for _ in range(chance.randint(1, 3)):
+        inner = value
+        while isinstance(inner, dict | list) and inner:
+            key: Any = chance.choice(list(inner) if isinstance(inner, dict) else range(len(inner)))
+            if isinstance(inner[key], dict | list) and inner[key] and chance.random() < 0.6:
+                inner = inner[key]
+                continue
+            match chance.randrange(5):
+                case 0:
+                    del inner[key]
+                case 1:
+                    inner[key] = [inner[key]] * chance.choice((0, 1, 3))
+                case 2:
+                    for _ in range(chance.choice((2, 100, 140))):
+                        inner[key] = {"a": inner[key]}
+                case 3 if isinstance(inner, dict):
+                    inner[chance.choice(("EventID", "time", "Image", "", "\x1b[0m"))] = inner[key]
+                case _:
+                    inner[key] = chance.choice(odd)
+            break
+    return value
+
+
+def hurt_bytes(data: bytes, chance: random.Random) -> bytes:
+    """Bytes with one to five injuries."""
+    found = bytearray(data)
+    for _ in range(chance.randint(1, 5)):
+        at = chance.randrange(len(found) + 1)
+        match chance.randrange(4):
+            case 0 if at < len(found):
+                found[at] ^= 1 << chance.randrange(8)
+            case 1:
+                found[at : at + chance.choice((1, 4, 30))] = chance.randbytes(chance.choice((0, 4)))
+            case 2:
+                found[at:at] = found[: chance.choice((4, 40))]
+            case _:
+                del found[at + 200 :]
+    return bytes(found)
+
+
+def rules(chance: random.Random, folder: Path) -> None:
+    ending = chance.choice(list(TEXTS))
+    path = folder / f"rule.{ending}"
+    path.write_bytes(hurt_text(TEXTS[ending], chance).encode("utf-8", "surrogatepass"))
+    try:
+        loaded = load_rules(path)
+        engine = Engine(loaded, "car")
+    except CarError as error:
+        repr(str(error))
+        return
+    assert all(map(str, loaded.diagnostics))
+    for match in engine.run(EVENTS):
+        match.as_json()
+
+
+def engine_of_all() -> Engine:
+    return Engine([parse_rule(CAR)])
+
+
+ENGINE: list[Engine] = []
+
+
+def shared() -> Engine:
+    if not ENGINE:
+        ENGINE.append(engine_of_all())
+    return ENGINE[0]
+
+
+def events(chance: random.Random, folder: Path) -> None:
+    lines = [json.dumps(hurt_value(event, chance, ODD)).encode() for event in EVENTS]
+    data = hurt_bytes(b"\n".join(lines), chance) if chance.random() < 0.5 else b"\n".join(lines)
+    session = shared().session()
+    with read_events("-", stdin=io.BytesIO(data), limits=LIMITS) as reading:
+        for record in reading:
+            session.feed(record.event)
+    assert "CE527" not in {code.id for code in reading.found}
+    for match in session.flush():
+        match.as_json()
+    assert all(map(str, session.diagnostics))
+
+
+def objects(chance: random.Random, folder: Path) -> None:
+    session = shared().session()
+    for event in EVENTS:
+        plain = {**event, chance.choice(list(event)): chance.choice(OBJECTS)}
+        try:
+            session.feed(plain)
+        except ValueError as error:
+            assert "the event" in str(error)  # noqa: PT017 - it may be raised, and need not
+    for match in session.flush():
+        match.as_json()
+
+
+def archives(chance: random.Random, folder: Path) -> None:
+    inner = b"".join(json.dumps(event).encode() + b"\n" for event in EVENTS)
+    packed = io.BytesIO()
+    kind = chance.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2))
+    with zipfile.ZipFile(packed, "w", kind) as archive:
+        for number in range(3):
+            archive.writestr(f"{number}.jsonl", inner)
+    data = packed.getvalue() if chance.random() < 0.6 else gzip.compress(packed.getvalue())
+    with read_events("-", stdin=io.BytesIO(hurt_bytes(data, chance)), limits=LIMITS) as reading:
+        assert all(isinstance(record.event, dict) for record in reading)
+    assert "CE527" not in {code.id for code in reading.found}
+
+
+def compiled(chance: random.Random, folder: Path) -> None:
+    whole = folder / "whole.engine"
+    if not whole.exists():
+        shared().save(whole)
+    (folder / "x.engine").write_bytes(hurt_bytes(whole.read_bytes(), chance))
+    try:
+        Engine.load(folder / "x.engine")
+    except CarError as error:
+        repr(str(error))
+
+
+def states(chance: random.Random, folder: Path) -> None:
+    whole = folder / "whole.state"
+    if not whole.exists():
+        session = shared().session()
+        for event in EVENTS:
+            session.feed(event)
+        session.save(whole)
+    if chance.random() < 0.3:
+        (folder / "x.state").write_bytes(hurt_bytes(whole.read_bytes(), chance))
+    else:
+        state = read_state(whole)
+        del state["sha256"]
+        plain = (*ODD[:8], *ODD[9:14])
+        try:
+            write_state(folder / "x.state", hurt_value(state, chance, plain))
+        except CarError:
+            return
+    try:
+        session = shared().load_session(folder / "x.state")
+    except CarError as error:
+        repr(str(error))
+        return
+    for event in EVENTS:
+        session.feed(event)
+    for match in session.flush():
+        match.as_json()
+
+
+KINDS: tuple[Callable[[random.Random, Path], None], ...] = (
+    rules, events, objects, archives, compiled, states,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_but_what_is_documented_is_raised(
+    kind: Callable[[random.Random, Path], None], tmp_path: Path
+) -> None:
+    for number in range(ROUNDS):
+        try:
+            kind(random.Random(f"{kind.__name__} {number}"), tmp_path)
+        except Exception as error:
+            error.add_note(f"{kind.__name__}, seed {number}")
+            raise
