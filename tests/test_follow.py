@@ -577,11 +577,12 @@ def test_a_table_goes_on_where_it_ended(hunting: Any) -> None:
     write(Path("log.jsonl"), *EVENTS[3:])
     assert hunting(*files) == 0
     head, *rows = csv.reader(Path("out.csv").read_text().splitlines())
-    assert head[:2] == ["match", "rule"]
-    numbers = [int(row[0]) for row in rows]
+    assert head[:4] == ["time", "host", "user", "rule"]
+    number, output = head.index("match"), head.index("output")
+    numbers = [int(row[number]) for row in rows]
     assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
-    by_number = {row[0]: (row[1], row[5]) for row in rows}
-    assert all((row[1], row[5]) == by_number[row[0]] for row in rows)
+    by_number = {row[number]: (row[3], row[output]) for row in rows}
+    assert all((row[3], row[output]) == by_number[row[number]] for row in rows)
 
 
 def test_a_run_does_not_read_what_it_writes(hunting: Any, capsys: Any) -> None:

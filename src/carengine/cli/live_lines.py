@@ -41,7 +41,7 @@ class LiveWriter:
             Piece(f"{when}  "),
             Piece(level[:_LEVEL].ljust(_LEVEL) + "  ", LEVEL_STYLES.get(level, ("dim",))),
         ]
-        title = cut_middle(visible(row.rule.title), max(20, width // 4))
+        title = cut_middle(visible(row.rule.title), max(20, width // 5))
         line.append(Piece(title + "  ", ("bold",)))
         for text, most in ((row.host, 16), (row.user, 20)):
             if text:
@@ -51,7 +51,7 @@ class LiveWriter:
             values += event.values
         room = width - line_width(line)
         told = flow([bounded(value, _MOST_TEXT) for value in values[:8]], max(room, 12), 1)
-        if told and room >= 20:
+        if told and room >= 16:
             line += told[0]
         while line_width(line) > width and len(line) > 3:
             line.pop()
