@@ -5,6 +5,7 @@
 """
 
 from .drafting import draft_map, map_name
+from .ecs import ECS, with_ecs
 from .fields import Fields
 from .find import MapChoice, find_maps, installed_maps, maps_for
 from .getters import Get, getter, walker
@@ -32,6 +33,7 @@ from .observed import ObservedLog, leaves
 from .raw import raw_map
 
 __all__ = [
+    "ECS",
     "CarEvent",
     "CarRow",
     "Entry",
@@ -64,4 +66,5 @@ __all__ = [
     "useful",
     "view",
     "walker",
+    "with_ecs",
 ]

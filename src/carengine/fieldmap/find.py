@@ -14,6 +14,7 @@ from pathlib import Path
 from .. import ir
 from ..datamodel import nearest
 from ..diagnostics import CarError, Diagnostic, Fix, codes
+from .ecs import ECS, with_ecs
 from .load import load_map
 from .logsource import NamedLogSource
 from .model import FieldMap, useful
@@ -110,7 +111,11 @@ def maps_for(choice: MapChoice, kinds: Iterable[ir.EventKind]) -> tuple[FieldMap
     >>> maps_for("windows", ())
     ()
     """
-    return useful(find_maps(choice), kinds, keep=_is_own)
+    wanted = frozenset(kinds)
+    found = find_maps(choice)
+    if ECS in wanted:
+        found = with_ecs(found, installed_maps())
+    return useful(found, wanted, keep=_is_own)
 
 
 def _is_own(fieldmap: FieldMap) -> bool:

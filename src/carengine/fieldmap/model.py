@@ -56,6 +56,8 @@ class NativeNames:
     are looked up in: an event that is written as XML in a field of another one. ``folded`` are
     values of names that may be written in any case, by these in lower case: what a field of that
     name does not say. ``before`` and ``behind`` are put around names that are not in ``names``.
+    ``own`` is the path by which rules for another product reach the native names
+    (``winlog.event_data``).
 
     >>> NativeNames(("winlog", "event_data")).value("Image")
     Raw(path=('winlog', 'event_data', 'Image'), empty=(), type=<Type.ANY: 'any'>)
@@ -71,6 +73,7 @@ class NativeNames:
     either: bool = False
     before: str = ""
     behind: str = ""
+    own: str = ""
 
     def at(self, path: tuple[str, ...]) -> ir.Value:
         """The value that a path means whose first key is a native name."""
@@ -107,6 +110,8 @@ class NativeNames:
         A name with dots that is not declared is a path from the top of the event, as
         rules for one shipper's own names have it: ``winlog.event_data.Image``.
         """
+        if self.own and name.startswith(f"{self.own}.") and name not in self.names:
+            return self.value(name[len(self.own) + 1 :])
         found = self.names.get(name)
         other = self.folded.get(name.lower()) if self.folded else None
         if other is not None:

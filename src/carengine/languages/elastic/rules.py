@@ -125,6 +125,9 @@ class _Reader:
         """Where a key of the rule stands."""
         pattern = rf"^[ \t]*(?:\[+[ \t]*rule\.)?{re.escape(key)}(?=[ \t]*[=\].])"
         found = re.search(pattern, self.source.text, re.MULTILINE)
+        if found is None:
+            # A key that is missing is missing in the table.
+            found = re.search(r"^[ \t]*\[[ \t]*rule[ \t]*\]", self.source.text, re.MULTILINE)
         return Span(self.source, *(found.span() if found else (0, 0)))
 
     # The query
