@@ -168,7 +168,7 @@ def found_by(folder: Path, text: str, events: list[Event]) -> list[list[Event]]:
     """The events of each match."""
     rules = loaded(folder, text)
     assert not rules.refused, rules.diagnostics
-    return [[seen.event for seen in m.events] for m in Engine(rules).run(events)]
+    return [[dict(seen.event) for seen in m.events] for m in Engine(rules).run(events)]
 
 
 def test_a_threshold_counts(tmp_path: Path) -> None:
