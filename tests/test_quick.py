@@ -113,7 +113,7 @@ def _scalars(node: yamltext.Node) -> list[yamltext.Scalar]:
     match node:
         case yamltext.Scalar():
             return [node]
-        case yamltext.Sequence(items):
+        case yamltext.ListNode(items):
             return [found for item in items for found in _scalars(item)]
         case yamltext.Mapping(entries):
             return [found for _, item in entries for found in _scalars(item)]

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from carengine import yamltext
 from carengine.diagnostics import Block, CarError, Source, codes
 from carengine.yamltext import (
+    ListNode,
     Mapping,
     Node,
     Scalar,
-    Sequence,
     YamlLimits,
     kind_of,
     load_yaml,
@@ -45,7 +45,7 @@ def scalars(node: Node) -> Iterator[Scalar]:
     match node:
         case Scalar():
             yield node
-        case Sequence(items):
+        case ListNode(items):
             for item in items:
                 yield from scalars(item)
         case Mapping(entries):

@@ -9,7 +9,7 @@ file of nested aliases unfolds to gigabytes), bounded depth and size, and no key
 ``load_yaml`` gives a tree of three kinds of nodes, each with its span::
 
     title: 'It''s'          Mapping(entries=((Scalar("title"), Scalar("It's")),
-    codes: [1, 0x10]                         (Scalar("codes"), Sequence((Scalar(1), Scalar(16)))),
+    codes: [1, 0x10]                         (Scalar("codes"), ListNode((Scalar(1), Scalar(16)))),
     code: |                                  (Scalar("code"), Scalar("a = search File\n"))))
       a = search File
 
@@ -98,7 +98,7 @@ class Scalar:
 
 
 @frozen
-class Sequence:
+class ListNode:
     """A list of nodes."""
 
     items: tuple[Node, ...]
@@ -117,7 +117,7 @@ class Mapping:
         return next((node for name, node in self.entries if name.value == key), None)
 
 
-Node = Scalar | Sequence | Mapping
+Node = Scalar | ListNode | Mapping
 
 
 def plain(node: Node) -> Any:
@@ -130,7 +130,7 @@ def plain(node: Node) -> Any:
     match node:
         case Scalar(value):
             return value
-        case Sequence(items):
+        case ListNode(items):
             return [plain(item) for item in items]
         case Mapping(entries):
             return {key.value: plain(item) for key, item in entries}
@@ -142,7 +142,7 @@ def kind_of(node: Node) -> str:
     match node:
         case Mapping():
             return "a mapping"
-        case Sequence():
+        case ListNode():
             return "a list"
         case Scalar(None):
             return "nothing"
@@ -299,7 +299,7 @@ def _build(
                 if done.mapping:
                     node = Mapping(tuple(done.entries), span)
                 else:
-                    node = Sequence(tuple(done.items), span)
+                    node = ListNode(tuple(done.items), span)
             case yaml.DocumentStartEvent():
                 documents += 1
                 if documents > 1:

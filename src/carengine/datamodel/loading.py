@@ -31,7 +31,7 @@ from attrs import define
 
 from ..diagnostics import Block, CarError, Diagnostic, Fix, Label, Source, Span, codes
 from ..ir import Type
-from ..yamltext import Mapping, Node, Scalar, Sequence, kind_of, load_yaml
+from ..yamltext import ListNode, Mapping, Node, Scalar, kind_of, load_yaml
 from .specs import TIME, Action, DataModel, FieldSpec, ObjectSpec
 from .spellings import fold_name, nearest
 
@@ -169,7 +169,7 @@ class _DataModelReader:
 
     def identity(self, node: Node, fields: dict[str, FieldSpec]) -> tuple[str, ...]:
         """The identifying fields: at least one, all of them known."""
-        if not isinstance(node, Sequence) or not node.items:
+        if not isinstance(node, ListNode) or not node.items:
             self.complain(node, "a list of fields is needed here")
             return ()
         names = []

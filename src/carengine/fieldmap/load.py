@@ -235,7 +235,7 @@ class _FieldMapReader:
         if listed is None:
             shape = self._shape(root, "", title, empty)
             return [] if shape is None else [shape]
-        if not isinstance(listed, yamltext.Sequence):
+        if not isinstance(listed, yamltext.ListNode):
             self._wrong("shapes is a list", listed.span)
             return []
         made = []
@@ -311,7 +311,7 @@ class _FieldMapReader:
         listed = root.get("entries")
         if listed is None and made:
             return tuple(made)
-        if not isinstance(listed, yamltext.Sequence):
+        if not isinstance(listed, yamltext.ListNode):
             self._wrong("a field map needs a list of entries", (listed or root).span)
             return ()
         for node in listed.items:
@@ -336,7 +336,7 @@ class _FieldMapReader:
         """The entries of ``logsources``."""
         if listed is None:
             return []
-        if not isinstance(listed, yamltext.Sequence):
+        if not isinstance(listed, yamltext.ListNode):
             self._wrong("logsources is a list", listed.span)
             return []
         made = []
@@ -557,7 +557,7 @@ class _FieldMapReader:
         written = node.get(key)
         if isinstance(written, yamltext.Scalar) and written.value is not None:
             return written.text
-        if isinstance(written, yamltext.Mapping | yamltext.Sequence):
+        if isinstance(written, yamltext.Mapping | yamltext.ListNode):
             self._wrong(f"{key} is a text", written.span)
             return default or ""
         if default is None:
@@ -567,7 +567,7 @@ class _FieldMapReader:
     def _texts(self, node: yamltext.Node | None) -> list[str]:
         if node is None:
             return []
-        if isinstance(node, yamltext.Sequence) and all(
+        if isinstance(node, yamltext.ListNode) and all(
             isinstance(item, yamltext.Scalar) for item in node.items
         ):
             return [item.text for item in node.items if isinstance(item, yamltext.Scalar)]

@@ -69,7 +69,7 @@ class _Step:
 
 
 @define
-class _Names:
+class _PipelineNames:
     """What the steps so far make of a rule's names: some by name, all others with what is put
     around them."""
 
@@ -107,7 +107,7 @@ class PipelineReader:
         for key, _ in root.entries:
             if key.text not in ("transformations", *_OF_THE_QUERY):
                 self._named(f"a pipeline has no key {key.text}", key.span)
-        if not isinstance(listed, yamltext.Sequence):
+        if not isinstance(listed, yamltext.ListNode):
             place = root.span if listed is None else listed.span
             self.found.append(Diagnostic(codes.BAD_MAP, "transformations is a list", place))
             return ()
@@ -173,7 +173,7 @@ class PipelineReader:
         if listed is None:
             return True
         made = []
-        for item in listed.items if isinstance(listed, yamltext.Sequence) else (listed,):
+        for item in listed.items if isinstance(listed, yamltext.ListNode) else (listed,):
             if _text_of(item, "type") != "logsource":
                 what = _text_of(item, "type") or "such a condition"
                 self._named(f"{kind} for rules with {what} is left out", item.span)
@@ -195,7 +195,7 @@ class PipelineReader:
         but: frozenset[str] = frozenset()
         if listed is None:
             return only, but
-        for item in listed.items if isinstance(listed, yamltext.Sequence) else (listed,):
+        for item in listed.items if isinstance(listed, yamltext.ListNode) else (listed,):
             what, given = _text_of(item, "type"), _texts_of(item, "fields")
             plain = (_text_of(item, "mode") or "plain") == "plain"
             if what == "include_fields" and plain and only is None and kind == "field_name_mapping":
@@ -218,7 +218,7 @@ class PipelineReader:
             for name in sorted(names)
         ][:_MOST_SOURCES]
         wide = [ir.EventKind(product, _ANY) for product in sorted(products)]
-        groups: list[tuple[_Names, list[ir.EventKind]]] = []
+        groups: list[tuple[_PipelineNames, list[ir.EventKind]]] = []
         for kind in kinds:
             made = self._run(steps, kind.object, kind.action)
             for other, members in groups:
@@ -235,9 +235,9 @@ class PipelineReader:
         general = self._entry(self._run(steps, "", ""), _EVENT, ())
         return (*entries, evolve(general, any_source=True))
 
-    def _run(self, steps: list[_Step], product: str, name: str) -> _Names:
+    def _run(self, steps: list[_Step], product: str, name: str) -> _PipelineNames:
         """What the steps make of the rules of a log source."""
-        made = _Names()
+        made = _PipelineNames()
         for step in steps:
             if not step.concerns(product, name):
                 continue
@@ -264,7 +264,7 @@ class PipelineReader:
         mapping = node.get("mapping")
         made: dict[str, str] = {}
         for key, to in mapping.entries if isinstance(mapping, yamltext.Mapping) else ():
-            several = to.items if isinstance(to, yamltext.Sequence) else (to,)
+            several = to.items if isinstance(to, yamltext.ListNode) else (to,)
             if len(several) == 1 and isinstance(several[0], yamltext.Scalar):
                 made[key.text] = several[0].text
             else:
@@ -275,7 +275,7 @@ class PipelineReader:
         if all(item.span != span for item in self.found):
             self._named(message, span)
 
-    def _add(self, node: yamltext.Mapping, made: _Names) -> None:
+    def _add(self, node: yamltext.Mapping, made: _PipelineNames) -> None:
         conditions = node.get("conditions")
         if _is_true(node.get("template")) or not isinstance(conditions, yamltext.Mapping):
             self._once("add_condition with a template is left out", node.span)
@@ -285,7 +285,7 @@ class PipelineReader:
             self._once("add_condition of several fields, negated, is left out", node.span)
             return
         for key, value in conditions.entries:
-            several = value.items if isinstance(value, yamltext.Sequence) else (value,)
+            several = value.items if isinstance(value, yamltext.ListNode) else (value,)
             scalars = [item for item in several if isinstance(item, yamltext.Scalar)]
             odd = any(
                 item.value is None or any(mark in item.text for mark in "*?\\") for item in scalars
@@ -295,7 +295,9 @@ class PipelineReader:
             else:
                 made.added.append((key.text, value, negated))
 
-    def _entry(self, made: _Names, kind: ir.EventKind, also: tuple[ir.EventKind, ...]) -> Entry:
+    def _entry(
+        self, made: _PipelineNames, kind: ir.EventKind, also: tuple[ir.EventKind, ...]
+    ) -> Entry:
         own = BY_OWN_NAMES
         conditions = [
             _condition(own.placed(tuple(name.split("."))), value, negated)
@@ -310,7 +312,7 @@ class PipelineReader:
 
 
 def _condition(value: ir.Value, node: yamltext.Node, negated: bool) -> ir.Condition:
-    several = node.items if isinstance(node, yamltext.Sequence) else (node,)
+    several = node.items if isinstance(node, yamltext.ListNode) else (node,)
     scalars = [item for item in several if isinstance(item, yamltext.Scalar)]
     found: list[ir.Condition] = []
     for item in scalars:
@@ -330,7 +332,7 @@ def _text_of(node: yamltext.Node, key: str) -> str:
 
 def _texts_of(node: yamltext.Node, key: str) -> Iterable[str]:
     found = node.get(key) if isinstance(node, yamltext.Mapping) else None
-    items = found.items if isinstance(found, yamltext.Sequence) else ()
+    items = found.items if isinstance(found, yamltext.ListNode) else ()
     return [item.text for item in items if isinstance(item, yamltext.Scalar)]
 
 

@@ -29,7 +29,7 @@ Read = tuple[list[Draft], list[Diagnostic]]
 
 
 @frozen
-class Reading:
+class ReadingOptions:
     """How files are read: whether pseudocode is repaired, and the values of placeholders."""
 
     lenient: bool = False
@@ -51,7 +51,7 @@ class RuleFormat:
     title: str
     endings: tuple[str, ...]
     recognises: Callable[[str], bool]
-    read: Callable[[Sequence[RuleFile], Reading], Read]
+    read: Callable[[Sequence[RuleFile], ReadingOptions], Read]
     together: bool = False
 
 
@@ -64,18 +64,18 @@ def _always(text: str) -> bool:
     return True
 
 
-def _read_car(files: Sequence[RuleFile], reading: Reading) -> Read:
+def _read_car(files: Sequence[RuleFile], reading: ReadingOptions) -> Read:
     drafts: list[Draft] = []
     for file in files:
         drafts += carfile.read(source_of(file), folder=file.folder, lenient=reading.lenient)
     return drafts, []
 
 
-def _read_page(files: Sequence[RuleFile], reading: Reading) -> Read:
+def _read_page(files: Sequence[RuleFile], reading: ReadingOptions) -> Read:
     return [draft for file in files for draft in page.read(source_of(file))], []
 
 
-def _read_analytic(files: Sequence[RuleFile], reading: Reading) -> Read:
+def _read_analytic(files: Sequence[RuleFile], reading: ReadingOptions) -> Read:
     drafts: list[Draft] = []
     for file in files:
         drafts += caryaml.read(source_of(file), folder=file.folder)
@@ -95,7 +95,7 @@ def _is_sigma(text: str) -> bool:
     return _SIGMA.search(text) is not None
 
 
-def _read_sigma(files: Sequence[RuleFile], reading: Reading) -> Read:
+def _read_sigma(files: Sequence[RuleFile], reading: ReadingOptions) -> Read:
     sources = [source_of(file) for file in files]
     try:
         # An extra that stands on this package, so that it is known here by its name only.
@@ -114,10 +114,10 @@ def _not_read(source: Source, message: str) -> Draft:
     return Draft(carfile.stem_of(source.name), Metadata(), None, Block.whole(source), missing)
 
 
-def _by_module(module: str) -> Callable[[Sequence[RuleFile], Reading], Read]:
+def _by_module(module: str) -> Callable[[Sequence[RuleFile], ReadingOptions], Read]:
     """What reads files with a module's function ``read_rules``, imported at the first file."""
 
-    def read(files: Sequence[RuleFile], reading: Reading) -> Read:
+    def read(files: Sequence[RuleFile], reading: ReadingOptions) -> Read:
         read_rules: Callable[[Source], list[Draft]] = import_module(module).read_rules
         return [draft for file in files for draft in read_rules(source_of(file))], []
 

@@ -24,7 +24,7 @@ from ..diagnostics import (
 from ..languages.car import carfile
 from ..rule.model import Draft, Parameters, Rule, RuleSet, from_drafts
 from .files import RuleFile, rule_files
-from .formats import ENDINGS, FORMATS, Reading, RuleFormat, format_of, refusal_of
+from .formats import ENDINGS, FORMATS, ReadingOptions, RuleFormat, format_of, refusal_of
 
 _PASSED_OVER = (codes.NOT_A_PAGE, codes.NOT_A_RULE)
 
@@ -58,7 +58,7 @@ def load_rules(
             name: [str(value)] if isinstance(value, str | int | float) else list(value)
             for name, value in (parameters or {}).items()
         }
-        loading = _Loading(Reading(lenient, placeholders))
+        loading = _Loading(ReadingOptions(lenient, placeholders))
         for path in paths:
             loading.path(Path(path))
         loading.together()
@@ -109,7 +109,7 @@ class _Loading:
     """What was read so far: drafts, findings about files that gave none, and the files put aside
     whose format reads them together."""
 
-    reading: Reading
+    reading: ReadingOptions
     drafts: list[Draft] = field(factory=list)
     found: list[Diagnostic] = field(factory=list)
     put_aside: dict[str, list[RuleFile]] = field(factory=dict)

@@ -146,7 +146,7 @@ class FrontMatterFields:
                 return ()
             case yamltext.Scalar():
                 return (node.text.strip(),)
-            case yamltext.Sequence(items):
+            case yamltext.ListNode(items):
                 made = []
                 for item in items:
                     if isinstance(item, yamltext.Scalar):
@@ -164,7 +164,7 @@ class FrontMatterFields:
         node = self.node(key)
         if node is None:
             return ()
-        if isinstance(node, yamltext.Sequence):
+        if isinstance(node, yamltext.ListNode):
             return node.items
         self.wrong(f"{key} is a list", node.span)
         return ()

@@ -169,7 +169,7 @@ class _TuningReader:
         self.found.append(Diagnostic(codes.BAD_TUNING, message, span))
 
     def file(self, root: yamltext.Node) -> tuple[tuple[Exclusion, ...], tuple[Suppression, ...]]:
-        if isinstance(root, yamltext.Sequence):
+        if isinstance(root, yamltext.ListNode):
             return self.exclusions(root), ()
         if not isinstance(root, yamltext.Mapping):
             self.wrong(
@@ -191,7 +191,7 @@ class _TuningReader:
         match node:
             case None | yamltext.Scalar(None):
                 return ()
-            case yamltext.Sequence(items):
+            case yamltext.ListNode(items):
                 return items
             case _:
                 pass

@@ -87,7 +87,7 @@ def order_getter(value: ir.Value, type_: ir.Type, context: EvalContext) -> Get:
 
 
 @frozen
-class _Line(Generic[Entry]):
+class _OrderedBucket(Generic[Entry]):
     """Values of one kind in their order, and what stands at each."""
 
     keys: list[Any]
@@ -101,8 +101,8 @@ class Order(Generic[Entry]):
 
     def __init__(self, inequality: Inequality) -> None:
         self._inequality = inequality
-        self._numbers: _Line[Entry] = _Line([], [])
-        self._texts: _Line[Entry] = _Line([], [])
+        self._numbers: _OrderedBucket[Entry] = _OrderedBucket([], [])
+        self._texts: _OrderedBucket[Entry] = _OrderedBucket([], [])
         self._same: dict[Any, list[tuple[int, int, Entry]]] = {}
         self._always: list[tuple[int, int, Entry]] = []
         self._number = 0
@@ -164,7 +164,7 @@ class Order(Generic[Entry]):
         _, start, end = self._stretch(value, relation)
         return end - start + len(self._always)
 
-    def _stretch(self, value: Any, relation: ir.Relation) -> tuple[_Line[Entry], int, int]:
+    def _stretch(self, value: Any, relation: ir.Relation) -> tuple[_OrderedBucket[Entry], int, int]:
         line = self._texts if isinstance(value, str) else self._numbers
         keys = line.keys
         if value is UNREAD:

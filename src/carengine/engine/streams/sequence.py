@@ -26,7 +26,7 @@ from .rows import Row, in_order
 
 
 @define(eq=False)
-class _Member:
+class _SequenceMember:
     """A row that waits, and the steps that it can take."""
 
     row: Row
@@ -53,8 +53,8 @@ class _Progress:
 
     memory: Memory
     times: list[int] = field(factory=list)
-    waiting: list[_Member] = field(factory=list)
-    known: dict[Any, _Member] = field(factory=dict)
+    waiting: list[_SequenceMember] = field(factory=list)
+    known: dict[Any, _SequenceMember] = field(factory=dict)
     reached: dict[int, _Chain] = field(factory=dict)
     """The chain that has come so far, by the number of its rows."""
     full: list[_Chain] = field(factory=list)
@@ -107,14 +107,14 @@ class _Progress:
             self.memory.release([member.row])
         return before - len(self)
 
-    def wait(self, member: _Member) -> None:
+    def wait(self, member: _SequenceMember) -> None:
         """Put a row where its time is."""
         place = bisect_right(self.times, member.time)
         self.times.insert(place, member.time)
         self.waiting.insert(place, member)
         self.memory.hold(member.row)
 
-    def taken(self, count: int) -> list[_Member]:
+    def taken(self, count: int) -> list[_SequenceMember]:
         """The first of the waiting rows, in canonical order; they wait no more."""
         found = self.waiting[:count]
         del self.times[:count], self.waiting[:count]
@@ -125,7 +125,7 @@ class _Progress:
 
 
 @frozen
-class _Shape:
+class _SequenceShape:
     """What a sequence asks of rows, worked out once."""
 
     present: tuple[int, ...]
@@ -150,7 +150,7 @@ class SequenceNode(Node):
         self._plan = plan
         self._steps = ir.steps_of(plan)
         present, gaps = present_steps(plan)
-        self._shape = _Shape(tuple(present), tuple(gaps), len(plan.steps))
+        self._shape = _SequenceShape(tuple(present), tuple(gaps), len(plan.steps))
         self._limit = horizon if plan.within is None else plan.within
         self._memory = around.memory
         self._input_lag = max(lags)
@@ -170,7 +170,7 @@ class SequenceNode(Node):
         if known is not None:
             known.steps.add(port)
             return
-        progress.known[row.identity] = member = _Member(row, time_of(row), {port})
+        progress.known[row.identity] = member = _SequenceMember(row, time_of(row), {port})
         progress.wait(member)
         self._due(key, progress)
 
@@ -230,7 +230,7 @@ class SequenceNode(Node):
         if time - progress.blocked > limit:
             progress.blocked = -math.inf
 
-    def _take(self, progress: _Progress, member: _Member) -> None:
+    def _take(self, progress: _Progress, member: _SequenceMember) -> None:
         """Let a row take what steps it can, the last one first."""
         shape, steps = self._shape, member.steps
         if shape.until in steps:
@@ -272,7 +272,7 @@ class SequenceNode(Node):
         for row in chain.rows:
             self._memory.hold(row)
 
-    def _put(self, progress: _Progress, member: _Member) -> None:
+    def _put(self, progress: _Progress, member: _SequenceMember) -> None:
         """Keep a row for the steps that it is the first of."""
         if self._shape.until in member.steps:
             progress.clear()
@@ -345,7 +345,7 @@ class SequenceNode(Node):
             progress.blocked = -math.inf if blocked is None else blocked
             for item, steps in waiting:
                 row = restore.row(item)
-                member = _Member(row, time_of(row), set(steps))
+                member = _SequenceMember(row, time_of(row), set(steps))
                 progress.known[row.identity] = member
                 progress.wait(member)
             for chains, into in ((reached, None), (full, progress.full)):

@@ -49,14 +49,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @frozen
-class EqlDialect:
+class EqlTarget:
     """One of the two: whether it has Lucene's expressions, as Elasticsearch has."""
 
     name: str
     lucene: bool
 
 
-_DIALECTS = {d.name: d for d in (EqlDialect("eql", False), EqlDialect("elastic-eql", True))}
+_DIALECTS = {d.name: d for d in (EqlTarget("eql", False), EqlTarget("elastic-eql", True))}
 
 
 def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query:
@@ -85,7 +85,7 @@ _NOTATION = Notation(" and ", " or ", "not ", "true", "false", "{} != null", "{}
 class EqlWriter:
     """Writes the event queries and sequences of one output in a dialect of EQL."""
 
-    def __init__(self, dialect: EqlDialect, findings: Findings) -> None:
+    def __init__(self, dialect: EqlTarget, findings: Findings) -> None:
         self.dialect = dialect
         self.findings = findings
         self.rewriter = TwoValuedRewriter(findings)

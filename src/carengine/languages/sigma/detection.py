@@ -120,7 +120,7 @@ class DetectionReader:
         match node:
             case yamltext.Mapping(entries) if entries:
                 return _joined(ir.And, [self._item(key, value) for key, value in entries])
-            case yamltext.Sequence(items) if items:
+            case yamltext.ListNode(items) if items:
                 if all(isinstance(item, yamltext.Scalar) for item in items):
                     return self._item(None, node)
                 return _joined(ir.Or, [self.read(item) for item in items])
@@ -133,7 +133,7 @@ class DetectionReader:
     def _item(self, key: yamltext.Scalar | None, node: yamltext.Node) -> ir.Condition:
         place = (key or node).span
         field, *modifiers = key.text.split("|") if key is not None else [""]
-        values = node.items if isinstance(node, yamltext.Sequence) else (node,)
+        values = node.items if isinstance(node, yamltext.ListNode) else (node,)
         if len(values) > _MAX_VALUES:
             return self._wrong(codes.BAD_SIGMA, f"more than {_MAX_VALUES} values", place)
         given = []

@@ -171,7 +171,7 @@ def _conditions(
     }
     found += reader.found
     written = node.get("condition")
-    texts = written.items if isinstance(written, yamltext.Sequence) else (written,)
+    texts = written.items if isinstance(written, yamltext.ListNode) else (written,)
     made = []
     for text in texts:
         if not isinstance(text, yamltext.Scalar) or text.value is None:
@@ -209,7 +209,7 @@ def _add_filter(
     said += problems
     node = document.root.get("filter")
     written = node.get("condition") if isinstance(node, yamltext.Mapping) else None
-    if isinstance(written, yamltext.Sequence):
+    if isinstance(written, yamltext.ListNode):
         said.append(Diagnostic(codes.BAD_SIGMA, "a filter has one condition", written.span))
     rules = _named_rules(node, document, said)
     conditions = _conditions(node, document, placeholders, said)
@@ -226,7 +226,7 @@ def _named_rules(
     match written:
         case yamltext.Scalar(str() as text):
             return None if text.lower() == "any" else (text,)
-        case yamltext.Sequence(items) if all(isinstance(i, yamltext.Scalar) for i in items):
+        case yamltext.ListNode(items) if all(isinstance(i, yamltext.Scalar) for i in items):
             texts = [i.text for i in items if isinstance(i, yamltext.Scalar)]
             return tuple(dict.fromkeys(texts)) or None
     place = document.place if written is None else written.span
