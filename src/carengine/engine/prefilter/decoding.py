@@ -94,6 +94,15 @@ def _type_of(
     return _typed_dict(types)
 
 
+def long_fields(decoder: FieldDecoder, fields: Any, most: int) -> frozenset[Path]:
+    """The paths of a structure whose values are texts of more than so many characters."""
+    return frozenset(
+        path
+        for path, attribute in decoder.attributes.items()
+        if type(value := attrgetter(attribute)(fields)) is str and len(value) > most
+    )
+
+
 def _typed_dict(types: dict[str, Any]) -> Any:
     make: Any = TypedDict
     return make("Fields", types, total=False)

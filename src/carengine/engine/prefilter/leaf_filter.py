@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attrs import define, evolve, field
 
 from ..matcher import CandidateIndex, Leaf, Search
-from .decoding import WRAPPERS, Decode, Path, field_decoder_of
+from .decoding import WRAPPERS, Decode, FieldDecoder, Path, field_decoder_of, long_fields
 
 if TYPE_CHECKING:
     from ..classes import Classified
@@ -219,6 +219,18 @@ def probe_fields(leaf: Leaf[Classified]) -> frozenset[Path] | None:
     if not all(index.complete for index in indexes):
         return None
     return leaf.target.paths.union(*(index.paths for index in indexes))
+
+
+def asking_long(
+    leaves: Iterable[Leaf[Classified]], decoder: FieldDecoder | None, fields: Any, most: int
+) -> frozenset[Leaf[Classified]]:
+    """The leaves that ask for a field which is a text of more than ``most`` characters here.
+
+    Such values are too long to be kept. Where one leaf asks for such a field, no event of any leaf
+    would be known by its values.
+    """
+    long = frozenset() if decoder is None else long_fields(decoder, fields, most)
+    return frozenset(leaf for leaf in leaves if leaf.asked & long)
 
 
 def deciding_fields(

@@ -36,6 +36,7 @@ from .decoding import AVAILABLE, WRAPPERS, FieldDecoder, Path, decoder_of, field
 from .leaf_filter import (
     FullProbe,
     LeafFilter,
+    asking_long,
     columns_of,
     deciding_fields,
     decoded,
@@ -482,6 +483,10 @@ class Prefilter:
         parts = values if type(values) is tuple else (values,)
         # The structure has no numbers but integers there, so that no two values are equal as keys.
         if any(len(part) > _KEY_TEXT for part in parts if type(part) is str):
+            asking = asking_long(self._decoders, self._field_decoder, fields, _KEY_TEXT)
+            if not asking <= self._varied:
+                self._varied |= asking
+                self._structure()
             return
         if is_forwarded(parts) or leaf in self._stats.leaves_without_fields:
             return
@@ -494,8 +499,7 @@ class Prefilter:
         self._by_values[values] = leaf_filter
         self._entries[leaf] = self._entries.get(leaf, 0) + 1
         if len(self._by_values) >= _MOST_VALUES:
-            # Something that hardly ever is the same decides what these events are.
-            # Of a copy: sessions in other threads may add to it.
+            # What decides is hardly ever the same. Of a copy: sessions in other threads may add.
             many = {one for one, n in dict(self._entries).items() if n > _MOST_VALUES // 8}
             self._varied = self._varied | many
             self._structure()
