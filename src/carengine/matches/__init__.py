@@ -7,10 +7,10 @@ on the disk, ``profiles`` writes ECS and OCSF, ``schemas`` holds a JSON Schema f
 """
 
 from .deciding import DecidingField, deciding_values, fields_read
+from .json_schemas import SCHEMAS, schema
 from .match_row import MatchReporter, MatchRow, ReportedEvent, ReportedValue
 from .ordering import TimeSorter
 from .profiles import as_ecs, as_json_line, as_ocsf, message_of
-from .schema import SCHEMAS, schema
 from .tally import MatchTally
 
 __all__ = [
