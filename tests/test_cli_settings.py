@@ -33,7 +33,9 @@ NEEDED: dict[str, list[str]] = {
     "fmt": ["x.car"],
     "hunt": ["logs"],
     "normalize": ["logs"],
+    "map": ["new", "x.jsonl"],
     "page": ["x.car"],
+    "report": ["logs", "-o", "x.html"],
     "translate": ["-t", "splunk"],
     "verify": ["x.md"],
 }

@@ -203,7 +203,7 @@ def settings(values: argparse.Namespace) -> HuntSettings:
         fail_on_match=values.fail_on_match,
         why=values.why,
         quiet=values.quiet,
-        report=_report_settings(values),
+        report=_report_settings(values.report, values.title, values.no_process_trees),
     )
     state = values.state
     refuse_overwriting(settings, state)
@@ -220,14 +220,16 @@ def settings(values: argparse.Namespace) -> HuntSettings:
     return settings
 
 
-def _report_settings(values: argparse.Namespace) -> ReportSettings | None:
+def _report_settings(
+    path: str | None, title: str | None, no_process_trees: bool
+) -> ReportSettings | None:
     """The report that is to be written beside the matches, if any. Raises `UsageError`."""
-    if values.report is None:
-        if values.title or values.no_process_trees:
-            name = "--title" if values.title else "--no-process-trees"
+    if path is None:
+        if title or no_process_trees:
+            name = "--title" if title else "--no-process-trees"
             raise UsageError(f"carengine hunt: {name} is for --report")
         return None
-    return ReportSettings(values.report, values.title, not values.no_process_trees)
+    return ReportSettings(path, title, not no_process_trees)
 
 
 def refuse_overwriting(settings: HuntSettings, state: str | None) -> None:
