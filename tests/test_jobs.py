@@ -28,7 +28,6 @@ from hypothesis import strategies as st
 import carengine
 from carengine import gc_control
 from carengine.cli import main, status
-from carengine.cli.results import line_of
 from carengine.diagnostics import render
 from carengine.engine import Engine, Match
 from carengine.engine.report import FIRST_EVENTS
@@ -40,6 +39,7 @@ from carengine.runner import run as run_module
 from carengine.runner import worker as worker
 from carengine.tuning import TimeRange
 from evidence_forms import FORMS
+from match_lines import match_line
 from streams import SECOND, START, events, programs, stream_options
 
 EXAMPLES = int(os.environ.get("CARENGINE_FUZZ") or 40)
@@ -192,7 +192,7 @@ def _agree_on(
         [folder],
         options=stream_options(lateness, max_events=rows),
         times=times,
-        render=partial(line_of, raw=True) if written else None,
+        render=partial(match_line, raw=True) if written else None,
         limits=Limits(record_bytes=260),
         **how,
     )
@@ -428,7 +428,7 @@ def test_processes_can_be_spawned(tmp_path: Path) -> None:
         start="spawn",
         warm=0,
         piece=1000,
-        render=partial(line_of, raw=False),
+        render=partial(match_line, raw=False),
     )
 
 
@@ -594,7 +594,7 @@ def test_marks_that_stand_in_an_event(tmp_path: Path) -> None:
         jobs=2,
         warm=1 << 20,
         piece=100,
-        render=partial(line_of, raw=True),
+        render=partial(match_line, raw=True),
     )
     event = b'{"object": "process", "action": "create", "exe": "a.exe", "user": "ann", "n": %d}\n'
     (tmp_path / "x.jsonl").write_bytes(event % run._worker._mark * 5)
