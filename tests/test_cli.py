@@ -151,7 +151,7 @@ def test_strangers_beside_the_evidence_fail_only_when_named(
     (tmp_path / "logs" / "a.jsonl").write_bytes(lines(HIT))
     (tmp_path / "logs" / "core").write_bytes(b"\x7fELF" + bytes(99))
     assert main(["hunt", str(tmp_path / "logs"), "-r", rule]) == status.DONE
-    assert "CE506" in capsys.readouterr().err
+    assert "CE508" in capsys.readouterr().err
     named = [str(tmp_path / "logs" / "a.jsonl"), str(tmp_path / "logs" / "core")]
     assert main(["hunt", *named, "-r", rule]) == status.UNREADABLE
     assert main(["hunt", str(tmp_path / "nowhere"), "-r", rule]) == status.UNREADABLE

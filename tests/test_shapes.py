@@ -608,7 +608,7 @@ def test_events_without_fields_are_counted() -> None:
 def test_the_account_names_them(
     jobs: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By map, kind and file: some in the last line, all of them in the account."""
+    """By map, kind and file: some in the line of records, all of them in the account."""
     names = [f"{letter}.jsonl" for letter in "abcd"]
     for number, name in enumerate(names, 1):
         lost = {"Event": _evtx(SYSMON, 1, {"Somewhere": {"else": name}})}
@@ -619,9 +619,12 @@ def test_the_account_names_them(
     paths = [str(tmp_path / name) for name in names]
     options = ["--account", str(account), "--jobs", str(jobs)]
     assert main(["hunt", "-r", str(rule), *options, *paths]) in (0, 4)
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert f"(10 of them without fields: 4 process/create of sysmon.evtx in {paths[3]}, 3 " in last
-    assert "1 more)" in last
+    said = capsys.readouterr().err.splitlines()
+    (records,) = [line for line in said if line.startswith("10 records = ")]
+    assert (
+        f"(10 of them without fields: 4 process/create of sysmon.evtx in {paths[3]}, 3 " in records
+    )
+    assert "1 more)" in records
     assert json.loads(account.read_text())["records"]["without_fields"] == [
         {
             "map": "sysmon.evtx",
