@@ -220,9 +220,7 @@ def settings(values: argparse.Namespace) -> HuntSettings:
     return settings
 
 
-def _report_settings(
-    path: str | None, title: str | None, no_process_trees: bool
-) -> ReportSettings | None:
+def _report_settings(path: str | None, title: str, no_process_trees: bool) -> ReportSettings | None:
     """The report that is to be written beside the matches, if any. Raises `UsageError`."""
     if path is None:
         if title or no_process_trees:
