@@ -84,7 +84,7 @@ SPELLINGS: dict[str, FunctionSpelling] = {
             for name in (
                 *("between", "ends_with", "full_path", "has_bits", "hashes", "inside", "later"),
                 *("program", "registry_path", "starts_with", "time_part", "unescape_xml", "url"),
-                *("utf16", "local_time", "length", "substring", "arguments"),
+                *("utf16", "length", "substring", "arguments"),
             )
         ),
     )

@@ -9,7 +9,7 @@ from ...pattern import Pattern
 from ...values import text_of
 from ..splunk.texts import string
 from ..sql.values import NULL, Form, SqlExpression
-from ..two_valued import Case, TwoValued, all_of, negation_of
+from ..two_valued import Case, Const, TwoValued, all_of, negation_of
 from .spelling import (
     Cases,
     FunctionSpelling,
@@ -193,4 +193,28 @@ def _no_number_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
 NO_NUMBER = FunctionSpelling("no_number", Cases(_no_number_cases), _no_number_sql, _NOT_WORKED_OUT)
 
 
-CHOOSING = (FIRST, CHOOSE, UNLESS, GIVEN, NO_NUMBER)
+# local_time
+
+
+def _local_time_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
+    # Where the log has no such time of an event, nothing is moved.
+    event = rewriter.cases(call.arguments[0])
+    if all(value == ir.Constant(None) for _, value in event):
+        return event
+    return [(Const(True), call)]
+
+
+def _local_time_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
+    event = w.value(call.arguments[0])
+    if event.null:
+        return NULL
+    w.findings.differs("a time of an event that says no zone is taken as UTC")
+    return event
+
+
+LOCAL_TIME = FunctionSpelling(
+    "local_time", Cases(_local_time_cases), _local_time_sql, _NOT_WORKED_OUT
+)
+
+
+CHOOSING = (FIRST, CHOOSE, UNLESS, GIVEN, NO_NUMBER, LOCAL_TIME)
