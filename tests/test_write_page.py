@@ -197,12 +197,14 @@ def test_the_written_page_of_the_seed_rule_is_the_same_in_all_languages(tmp_path
 
 def test_what_pages_show_is_the_same_as_the_rule() -> None:
     """Each translation of each shipped rule is read back, and finds the same events, of its own
-    logs at least."""
+    logs at least; a sequence of EQL differs at equal times and at maxspan, which a note says."""
     proved = 0
     unread: set[str] = set()
+    apart: set[str] = set()
     for rule in carengine.load_rules(RULES):
         own = Candidate("rule", "pseudocode", rule.program, rule.block)
-        made, _ = translations_of(rule)
+        made, said = translations_of(rule)
+        sequence = any(d.code.id == "CE902" and "sequence reports one" in d.message for d in said)
         for item in made:
             found = read_implementation(item)
             if found.program is None:
@@ -210,10 +212,14 @@ def test_what_pages_show_is_the_same_as_the_rule() -> None:
                 unread.add(rule.id)
                 continue
             pair = compared(0, 1, (own, found), most=1)
+            if sequence and item.type == "EQL" and pair.equivalent is not True:
+                apart.add(rule.id)
+                continue
             assert pair.equivalent is True, (rule.id, item.type)
             proved += 1
     assert proved > 195
     assert len(unread) < 12
+    assert len(apart) < 6
 
 
 # Rules of which CAR's fields are spelt apart in the logs: as a part of another field, in a list,

@@ -184,7 +184,10 @@ def _events(
     """The CAR events that a record is, as plain data."""
     inner = unwrap(event)
     classified = engine.classify(inner)
-    maps, classes = classified.maps, classified.classes
+    maps = classified.maps
+    # Kinds that only a log source of Sigma's asks for hold a record's raw fields: written, they
+    # would be read back as raw records once more.
+    classes = [found for found in classified.classes if found.entry.kind.object in model().objects]
     account.looked += 1
     if not maps:
         account.unrecognised += 1

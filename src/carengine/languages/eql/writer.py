@@ -108,9 +108,10 @@ class EqlWriter:
 
     def sequence(self, found: EventSequence) -> str:
         """A sequence of event queries by common keys."""
+        bound = "" if found.span is None else "; a distance of just maxspan is within it"
         self.findings.differs(
             "of several ways to pair the same events a sequence reports one; times that are equal "
-            "count in the order of the data"
+            f"count in the order of the data{bound}"
         )
         keys = ", ".join(self._field(key) for key in found.steps[0].keys)
         same = all(step.keys == found.steps[0].keys for step in found.steps)
