@@ -215,6 +215,14 @@ def test_what_pages_show_is_the_same_as_the_rule() -> None:
             if sequence and item.type == "EQL" and pair.equivalent is not True:
                 apart.add(rule.id)
                 continue
+            if item.type == "Sigma" and pair.equivalent is False:
+                # Sigma's reader takes a level of integrity in both of Windows' spellings.
+                assert pair.on_logs is not None
+                assert not pair.on_logs.only_first.differences, rule.id
+                events = [d.event for d in pair.on_logs.only_second.differences]
+                assert all(str(e["integrity_level"]).startswith("S-1-16-") for e in events)
+                apart.add(rule.id)
+                continue
             assert pair.equivalent is True, (rule.id, item.type)
             proved += 1
     assert proved > 195
