@@ -254,7 +254,12 @@ def test_every_command_takes_it(
     arguments = [command, *given.get(command, [log]), "--logsource", "acme/audit"]
     assert main(arguments) == 0
     out, error = capsys.readouterr()
-    assert "raw" in out or "acme" in out or "match" in out, error
+    if command == "normalize":
+        # The event is of the log source, and of no kind that CAR has: nothing is written.
+        assert out == ""
+        assert "1 recognised (1 of no CAR kind)" in error
+    else:
+        assert "raw" in out or "acme" in out or "match" in out, error
 
 
 def test_a_wrong_log_source_is_said(capsys: pytest.CaptureFixture[str]) -> None:
