@@ -9,7 +9,7 @@ from collections import defaultdict
 
 import pytest
 import re2
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from carengine.pattern import Any, One, Pattern, escape, fold, tokenize
@@ -150,13 +150,15 @@ def test_patterns_on_texts_made_to_match(pattern: str, data: st.DataObject) -> N
 
 
 @given(patterns)
+@example("[**]")
 def test_the_pieces_say_all_of_the_pattern(pattern: str) -> None:
     tokens = tokenize(pattern)
     for left, right in itertools.pairwise(tokens):
         assert not (isinstance(left, str) and isinstance(right, str))
         assert not (isinstance(left, Any) and isinstance(right, Any))
+    # Two stars are one, and between brackets they are no literal star, as one would be.
     written = [
-        "*" if isinstance(t, Any) else "?" if isinstance(t, One) else escape(t) for t in tokens
+        "**" if isinstance(t, Any) else "?" if isinstance(t, One) else escape(t) for t in tokens
     ]
     assert tokenize("".join(written)) == tokens
 
