@@ -211,6 +211,8 @@ def _read(value: Any) -> Any:
     try:
         return _read_object(value)
     except Exception:
+        # The code of the object's own class failed. The field is there, and has no text that a rule
+        # could match: what a mapping is. Left out, it would look as if the event lacked the field.
         return {}
 
 
