@@ -9,7 +9,8 @@ STIX file::
         for id_ in strategy.analytics:
             print(id_, [source.name for source in enterprise_attack().analytics[id_].log_sources])
 
-``model`` says what there is, ``bundle`` reads STIX, ``table`` the compact form that ships. The data
+``model`` says what there is, ``bundle`` reads STIX, ``table`` the compact form that ships.
+``log_sources`` says which events the log sources of analytics are to the field maps. The data
 is MITRE's: © The MITRE Corporation, used under the ATT&CK Terms of Use
 (https://attack.mitre.org/resources/legal-and-branding/terms-of-use/).
 """
@@ -19,17 +20,29 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from .log_sources import (
+    AskedEvents,
+    ComponentKinds,
+    LogSourceMeaning,
+    events_of,
+    kinds_of_component,
+)
 from .model import Analytic, Attack, DataComponent, LogSource, Strategy, Tactic, Technique
 
 __all__ = [
     "Analytic",
+    "AskedEvents",
     "Attack",
+    "ComponentKinds",
     "DataComponent",
     "LogSource",
+    "LogSourceMeaning",
     "Strategy",
     "Tactic",
     "Technique",
     "enterprise_attack",
+    "events_of",
+    "kinds_of_component",
     "link_to",
     "name_of",
     "read_bundle",
