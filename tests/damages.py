@@ -216,6 +216,7 @@ def field_foreign(text: str, random: Random) -> str | None:
         for s in program.statements
         if isinstance(s, ast.DefineStatement) and isinstance(s.value, ast.SearchExpression)
         for kind in s.value.kinds
+        if isinstance(kind, ast.KindName)
     }
     if len(objects) != 1:
         return None

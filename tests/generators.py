@@ -179,7 +179,10 @@ def expressions() -> st.SearchStrategy[ast.Expression]:
     return _expressions
 
 
-_kinds = st.builds(ast.KindName, _name(), st.none() | _name())
+_source_part = st.just("*") | st.from_regex(r"\A[\w.+-]{1,8}\Z")
+_kinds = st.builds(ast.KindName, _name(), st.none() | _name()) | st.builds(
+    ast.SourceName, _source_part, _source_part, st.just("") | st.from_regex(r"\A[\w.+-]{1,8}\Z")
+)
 _several_actions = st.builds(
     lambda noun, verbs: tuple(ast.KindName(noun, verb) for verb in verbs),
     _name(),

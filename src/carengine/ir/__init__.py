@@ -87,6 +87,7 @@ from .nodes import (
 )
 from .polarity import AtomGoal, Decided, Demand, EveryOf, Goal, OneOf, Wish, demand
 from .simplification import conjunction, simplify
+from .sources import ANY_SOURCE, of_service, source_kinds
 from .stages import Stage, as_stages
 from .traversal import (
     atoms,
@@ -120,6 +121,7 @@ from .traversal import (
 )
 
 __all__ = [
+    "ANY_SOURCE",
     "EVERY",
     "SERVICE",
     "Aggregate",
@@ -196,6 +198,7 @@ __all__ = [
     "map_atoms",
     "map_plans",
     "never_unknown",
+    "of_service",
     "operands",
     "plans_below",
     "plans_beside",
@@ -207,6 +210,7 @@ __all__ = [
     "rewrite_value",
     "searched",
     "simplify",
+    "source_kinds",
     "steps_of",
     "type_of",
     "value_is_stateless",

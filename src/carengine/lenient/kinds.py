@@ -88,8 +88,10 @@ def other_objects(
         ):
             continue
         search = statement.value
-        spec = datamodel.object(search.kinds[0].object.text)
-        action = search.kinds[0].action
+        kind = search.kinds[0]
+        if isinstance(kind, ast.SourceName):
+            continue
+        spec, action = datamodel.object(kind.object.text), kind.action
         if spec is None or len(search.kinds) != 1 or action is None:
             continue
         if any(is_near(name, spec.fields, 2) for name in missing):
@@ -105,7 +107,6 @@ def other_objects(
         new = _analogue(found[0], spec, action.text)
         if new is None:
             continue
-        kind = search.kinds[0]
         fields = ", ".join(missing)
         made.append(
             Repair(
@@ -208,7 +209,9 @@ def _lost(program: ast.SyntaxTree, datamodel: DataModel) -> tuple[set[str], dict
         unknown: list[str] = []
         if isinstance(value, ast.SearchExpression):
             unknown = [
-                k.object.text for k in value.kinds if datamodel.object(k.object.text) is None
+                kind.object.text
+                for kind in value.kinds
+                if isinstance(kind, ast.KindName) and datamodel.object(kind.object.text) is None
             ]
         if unknown:
             roots[number] = unknown

@@ -189,6 +189,8 @@ class _NameWalker:
     def _search(self, name: ast.Name, search: ast.SearchExpression) -> Outline:
         found: list[ObjectSpec] = []
         for kind in search.kinds:
+            if isinstance(kind, ast.SourceName):
+                return Opaque()
             spec, repairs = kinds.mended(kind, self.model)
             if not self.depth:
                 self.made += repairs

@@ -290,7 +290,8 @@ def _objects_of(
         read = [name.text for name in streams_of(statement)]
         match statement:
             case ast.DefineStatement(name, ast.SearchExpression(kinds)):
-                specs = [datamodel.object(kind.object.text) for kind in kinds]
+                named = [kind for kind in kinds if isinstance(kind, ast.KindName)]
+                specs = [datamodel.object(kind.object.text) for kind in named]
                 objects = tuple(dict.fromkeys(spec.name for spec in specs if spec is not None))
                 scope = {"": objects, name.text: objects}
                 streams[name.text] = objects

@@ -21,7 +21,7 @@ from typing import NoReturn
 from attrs import evolve, frozen
 
 from .. import ir
-from ..datamodel import DataModel, FieldSpec, ObjectSpec, fold_name, nearest
+from ..datamodel import TIME, DataModel, FieldSpec, ObjectSpec, fold_name, nearest
 from ..diagnostics import Diagnostic, Edit, Fix, Span, codes
 from ..ir import Type
 from ..syntax import ast
@@ -119,17 +119,26 @@ class Names:
                 )
 
     def objects(self, kinds: Sequence[ir.EventKind]) -> list[ObjectSpec]:
-        """The objects of these kinds, each once."""
-        return [self.model.objects[name] for name in dict.fromkeys(kind.object for kind in kinds)]
+        """The objects of these kinds, each once; log sources have none."""
+        names = dict.fromkeys(kind.object for kind in kinds)
+        return [self.model.objects[name] for name in names if name in self.model.objects]
 
-    def undefined(self, expression: ast.FieldPath, binding: Binding | None) -> NoReturn:
-        """Report a path that stands for no value here."""
+    def is_open(self, shape: EventShape) -> bool:
+        """Whether there are events of log sources among those of a shape: any name is a field."""
+        return any(kind.object not in self.model.objects for kind in shape.kinds)
+
+    def undefined(
+        self, expression: ast.FieldPath, binding: Binding | None, own: str = ""
+    ) -> NoReturn:
+        """Report a path that stands for no value here; ``own`` is how a field of that name is
+        written, if there may be one."""
         if isinstance(binding, StreamBinding):
             fail(
                 self.report,
                 codes.NOT_A_VALUE,
                 f"{expression.path[0]} is a stream, and a value is needed here",
                 expression.span,
+                notes=(f"a field of that name is written {own}",) if own else (),
             )
         fail(
             self.report,
@@ -143,6 +152,9 @@ class Names:
     def field(self, expression: ast.FieldPath, shape: Shape, name: str | None, span: Span) -> Typed:
         """A path as a field of a row; unknown and ambiguous ones are errors with suggestions."""
         found = self.lookup(expression.path, shape, name)
+        if found is None and isinstance(shape, EventShape):
+            # A name that the program defines, where only a field of a log source can be meant.
+            found = self.lookup(expression.path, shape, None)
         if found is not None:
             self.spell(span, expression.path, found[0])
             return found
@@ -234,7 +246,11 @@ class Names:
         )
 
     def lookup(self, path: tuple[str, ...], shape: Shape, name: str | None) -> Typed | None:
-        """The field that a path means in rows of a shape, or None."""
+        """The field that a path means in rows of a shape, or None.
+
+        In rows of a log source any path is a field, unless the program defines its first part.
+        Without the stream's ``name`` the path is one in the rows, whatever the program defines.
+        """
         if name is not None and len(path) > 1 and path[0] == name:
             inner = self.lookup(path[1:], shape, None)
             if inner is not None:
@@ -247,11 +263,15 @@ class Names:
                     return ir.Field(text, None, types[text]), types[text]
                 spec = self.event_field(shape, text)
                 if spec is None:
-                    return None
+                    defined = name is not None and path[0] in self.bindings
+                    if defined or not self.is_open(shape):
+                        return None
+                    return ir.Field(text, None, Type.ANY), Type.ANY
                 if spec.name in types:
                     return ir.Field(spec.name, None, types[spec.name]), types[spec.name]
                 for kind in kinds:
-                    if self.model.objects[kind.object].field(text) is not None:
+                    known = self.model.objects.get(kind.object)
+                    if known is not None and known.field(text) is not None:
                         self.references.setdefault(Reference(kind.object, kind.action, spec.name))
                 return ir.Field(spec.name, None, spec.type), spec.type
             case JoinShape(branches):
@@ -283,8 +303,16 @@ class Names:
                 return _time_of_row(path)
 
     def event_field(self, shape: EventShape, text: str) -> FieldSpec | None:
-        """The first object's field of that name. Objects without it give null."""
+        """The first object's field of that name. Objects without it give null.
+
+        Beside log sources, which spell names as they like, CAR's have CAR's own spelling.
+        """
+        if text == TIME.name:
+            return TIME
+        is_open = self.is_open(shape)
         for spec in self.objects(shape.kinds):
+            if is_open and text.partition(".")[0] not in spec.fields:
+                continue
             found = spec.field(text)
             if found is not None:
                 return found

@@ -101,17 +101,16 @@ class _Resolver:
                 known = self.names.bindings.get(source.text)
                 return known if isinstance(known, StreamBinding) else Broken()
             case ast.SearchExpression(kinds):
-                specs = [self.names.model.object(kind.object.text) for kind in kinds]
-                found = {
-                    ir.EventKind(spec.name, action): None
-                    for spec in specs
-                    if spec is not None
-                    for action in spec.actions
-                }
-                if None not in specs:
-                    return StreamBinding(
-                        ir.Search(tuple(found), value.span), EventShape(tuple(found))
-                    )
+                found: dict[ir.EventKind, None] = {}
+                for kind in kinds:
+                    if isinstance(kind, ast.SourceName):
+                        named = ir.source_kinds(kind.product.lower(), kind.name.lower())
+                        found.update(dict.fromkeys(named))
+                    elif (spec := self.names.model.object(kind.object.text)) is not None:
+                        found.update(dict.fromkeys(ir.EventKind(spec.name, a) for a in spec.actions))
+                    else:
+                        return Broken()
+                return StreamBinding(ir.Search(tuple(found), value.span), EventShape(tuple(found)))
             case _:
                 # What the rows of anything else would look like is not known.
                 pass
@@ -226,18 +225,55 @@ class _Resolver:
         failed = False
         for kind in search.kinds:
             try:
-                kinds.update(dict.fromkeys(self._kinds(kind)))
+                if isinstance(kind, ast.SourceName):
+                    kinds.update(dict.fromkeys(self._source(kind, search)))
+                else:
+                    kinds.update(dict.fromkeys(self._kinds(kind)))
             except Abandoned:
                 failed = True
         if failed:
             raise Abandoned
         shape = EventShape(tuple(kinds))
-        stream = StreamBinding(
-            self.names.sized(ir.Search(shape.kinds, search.span), search.span), shape
-        )
+        plan: ir.Plan = ir.Search(shape.kinds, search.span)
+        match search.kinds:
+            case (ast.SourceName(service=service),) if service:
+                plan = ir.Filter(plan, ir.of_service(service.lower()), search.span)
+            case _:
+                pass
+        stream = StreamBinding(self.names.sized(plan, search.span), shape)
         if search.condition is None:
             return stream
         return self._filter(stream, search.condition, name.text, search.span)
+
+    def _source(
+        self, source: ast.SourceName, search: ast.SearchExpression
+    ) -> tuple[ir.EventKind, ...]:
+        """The kinds of events of a log source."""
+        product, name = source.product.lower(), source.name.lower()
+        spec = self.names.model.object(product)
+        if spec is not None:
+            action = spec.action(name)
+            meant = f"{spec.title}:{action.title}" if action is not None else f"{spec.title}:*"
+            fix = Fix(f"write {meant}", (Edit(source.span, meant),))
+            message = f"{spec.title} is an object of the data model, and not a product"
+            fail(self.names.report, codes.BAD_LOG_SOURCE, message, source.span, fix=fix)
+        if product == name == ir.ANY_SOURCE:
+            fail(
+                self.names.report,
+                codes.BAD_LOG_SOURCE,
+                f"{source.text} names no log source",
+                source.span,
+                notes=("write product/service, product/category, or */category",),
+            )
+        if source.service and len(search.kinds) > 1:
+            fail(
+                self.names.report,
+                codes.BAD_LOG_SOURCE,
+                f"{source.text} has a service, and is searched for alone",
+                source.span,
+                notes=("search for each in a statement of its own",),
+            )
+        return ir.source_kinds(product, name)
 
     def _kinds(self, kind: ast.KindName) -> list[ir.EventKind]:
         spec = self.names.model.object(kind.object.text)
@@ -254,6 +290,7 @@ class _Resolver:
                 "unknown object",
                 notes=(
                     "objects: " + ", ".join(s.title for s in self.names.model.objects.values()),
+                    "a log source is written with a slash: aws/cloudtrail, */webserver",
                 ),
                 fix=suggestion(titles, kind.object.span),
             )
@@ -422,9 +459,10 @@ class _Resolver:
                 return tuple(ir.Field(name, None, type_) for name, type_ in columns)
             case EventShape(kinds):
                 specs = self.names.objects(kinds)
+                open_ = not specs or self.names.is_open(shape)
                 shared = [
                     name
-                    for name in specs[0].identity
+                    for name in (() if open_ else specs[0].identity)
                     if all(other.field(name) is not None for other in specs)
                 ]
                 found = [(name, specs[0].field(name)) for name in shared]

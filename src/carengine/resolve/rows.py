@@ -34,7 +34,7 @@ from .expressions import (
     value_of,
 )
 from .names import Broken, Names, ScalarBinding, StreamBinding
-from .shapes import GroupShape, JoinShape, RowShape
+from .shapes import EventShape, GroupShape, JoinShape, RowShape
 
 AGGREGATES = {
     "count": Type.INTEGER,
@@ -110,7 +110,9 @@ class RowScope:
         # rows.
         named = isinstance(binding, StreamBinding) and (path[0] != name or len(path) == 1)
         if stream is None or (named and not isinstance(stream.shape, JoinShape)):
-            self.names.undefined(expression, binding)
+            is_open = stream is not None and isinstance(stream.shape, EventShape)
+            own = f"{name}.{expression.text}" if is_open and name else ""
+            self.names.undefined(expression, binding, own)
         return self.names.field(expression, stream.shape, name, expression.span)
 
     def _counted(

@@ -292,10 +292,29 @@ class KindName:
 
 
 @frozen
+class SourceName:
+    """``aws/cloudtrail``: a log source, whose events have their own names for fields.
+
+    ``product`` or ``name`` may be ``*``; ``name`` is a service or a category. ``service`` is what
+    stands behind a category, and empty where nothing does.
+    """
+
+    product: str
+    name: str
+    service: str = ""
+    span: Span = _span()
+
+    @property
+    def text(self) -> str:
+        """The log source as it is written."""
+        return "/".join(part for part in (self.product, self.name, self.service) if part)
+
+
+@frozen
 class SearchExpression:
     """``search File:Create,Modify where (…)``."""
 
-    kinds: tuple[KindName, ...]
+    kinds: tuple[KindName | SourceName, ...]
     condition: Expression | None = None
     span: Span = _span()
 

@@ -420,15 +420,21 @@ def _item(place: _Place, tree: ParseTree) -> ast.SelectItem:
     return ast.SelectItem(_expression(place, value), name, span=place.span(tree))
 
 
-def _kinds(place: _Place, trees: Sequence[ParseTree]) -> tuple[ast.KindName, ...]:
-    kinds: list[ast.KindName] = []
+def _kinds(
+    place: _Place, trees: Sequence[ParseTree]
+) -> tuple[ast.KindName | ast.SourceName, ...]:
+    kinds: list[ast.KindName | ast.SourceName] = []
     for tree in trees:
         span = place.span(tree)
+        last = kinds[-1] if kinds else None
         match _rule(tree), _children(tree, "STAR"):
+            case "source", [source]:
+                product, named, *service = str(source).split("/")
+                kinds.append(ast.SourceName(product, named, "".join(service), span=span))
             case "kind_action", [noun, verb]:
                 kinds.append(ast.KindName(_name(place, noun), _name(place, verb), span=span))
-            case "more", [name] if kinds[-1].action is not None:
-                kinds.append(ast.KindName(kinds[-1].object, _name(place, name), span=span))
+            case "more", [name] if isinstance(last, ast.KindName) and last.action is not None:
+                kinds.append(ast.KindName(last.object, _name(place, name), span=span))
             case _, [name, *_]:
                 kinds.append(ast.KindName(_name(place, name), None, span=span))
             case _:

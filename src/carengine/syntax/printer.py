@@ -164,6 +164,7 @@ def _fits(first: _Task, after: Sequence[_Task], room: int) -> bool:
 # Names and literals
 
 _PLAIN = re.compile(r"(?![0-9])[\w@]+\Z")
+_SOURCE = re.compile(r"(?:\*|[\w.+-]+)/(?:\*|[\w.+-]+)(?:/[\w.+-]+)?\Z")
 _RULE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*\Z")
 _VALUE_WORDS = frozenset({"not", "true", "false", "null", "now"})
 _LINE_END = re.compile(r"[\r\n]")
@@ -384,15 +385,24 @@ def _value(expr: ast.Expression) -> _Doc:
     return _expression(expr)
 
 
-def _kinds(kinds: Sequence[ast.KindName]) -> _Doc:
-    first = kinds[0]
-    if all(kind.action and kind.object == first.object for kind in kinds):
-        actions = [_name(kind.action.text) for kind in kinds if kind.action]
-        return f"{_name(first.object.text)}:{','.join(actions)}"
-    texts = [
-        f"{_name(kind.object.text)}:{_name(kind.action.text) if kind.action else '*'}"
-        for kind in kinds
-    ]
+def _kind(kind: ast.KindName | ast.SourceName) -> str:
+    match kind:
+        case ast.SourceName():
+            if not _SOURCE.match(kind.text):
+                raise ValueError(f"not a log source that can be written: {kind.text!r}")
+            return kind.text
+        case ast.KindName(object_, action):
+            return f"{_name(object_.text)}:{_name(action.text) if action else '*'}"
+        case _:
+            assert_never(kind)
+
+
+def _kinds(kinds: Sequence[ast.KindName | ast.SourceName]) -> _Doc:
+    named = [kind for kind in kinds if isinstance(kind, ast.KindName) and kind.action]
+    if len(named) == len(kinds) and len({kind.object for kind in named}) == 1:
+        actions = [_name(kind.action.text) for kind in named if kind.action]
+        return f"{_name(named[0].object.text)}:{','.join(actions)}"
+    texts = [_kind(kind) for kind in kinds]
     if len(texts) == 1:
         return texts[0]
     marked = [(_Mark(kind.span), text) for kind, text in zip(kinds, texts, strict=True)]

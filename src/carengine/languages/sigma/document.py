@@ -23,10 +23,6 @@ _MARK = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
 _MAX_DOCUMENTS = 20_000
 
-# The systems whose logs share Sigma's categories, for rules that name no product.
-_PRODUCTS = ("windows", "linux", "macos")
-_ANY = "*"
-
 
 @frozen
 class Document:
@@ -262,14 +258,10 @@ class SigmaLogSource:
     def search(self) -> ir.Plan:
         """The events of this source. A service beside a category is a further condition on the
         category's events."""
-        name = self.category or self.service or _ANY
-        products = (self.product,) if self.product else (_ANY, *_PRODUCTS)
-        found = ir.Search(tuple(ir.EventKind(product, name) for product in products))
+        name = self.category or self.service or ir.ANY_SOURCE
+        found = ir.Search(ir.source_kinds(self.product or ir.ANY_SOURCE, name))
         if self.category and self.service:
-            wanted = ir.Compare(
-                ir.Field(ir.SERVICE), ir.Relation.EQUAL, ir.Constant(self.service), ir.Type.TEXT
-            )
-            return ir.Filter(found, wanted)
+            return ir.Filter(found, ir.of_service(self.service))
         return found
 
 
