@@ -111,7 +111,7 @@ def test_what_the_program_defines_goes_before_the_events_names() -> None:
         "many = filter s where n > 1\noutput many"
     )
     assert rows(counted) == [[0], [1]]
-    with pytest.raises(carengine.CarError, match="a field of that name is written t.s.x"):
+    with pytest.raises(carengine.CarError, match="a field of that name is written t"):
         parse_rule(
             "s = search a/b\nt = filter s where s.x = s.y and s.x = 1\nu = filter t "
             "where s.x = 1\noutput u"

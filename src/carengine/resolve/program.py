@@ -107,7 +107,9 @@ class _Resolver:
                         named = ir.source_kinds(kind.product.lower(), kind.name.lower())
                         found.update(dict.fromkeys(named))
                     elif (spec := self.names.model.object(kind.object.text)) is not None:
-                        found.update(dict.fromkeys(ir.EventKind(spec.name, a) for a in spec.actions))
+                        found.update(
+                            dict.fromkeys(ir.EventKind(spec.name, a) for a in spec.actions)
+                        )
                     else:
                         return Broken()
                 return StreamBinding(ir.Search(tuple(found), value.span), EventShape(tuple(found)))

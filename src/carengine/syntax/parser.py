@@ -420,9 +420,7 @@ def _item(place: _Place, tree: ParseTree) -> ast.SelectItem:
     return ast.SelectItem(_expression(place, value), name, span=place.span(tree))
 
 
-def _kinds(
-    place: _Place, trees: Sequence[ParseTree]
-) -> tuple[ast.KindName | ast.SourceName, ...]:
+def _kinds(place: _Place, trees: Sequence[ParseTree]) -> tuple[ast.KindName | ast.SourceName, ...]:
     kinds: list[ast.KindName | ast.SourceName] = []
     for tree in trees:
         span = place.span(tree)

@@ -120,9 +120,7 @@ def _item(item: ast.SelectItem, spellings: _Spellings) -> ast.SelectItem:
     return evolve(item, value=_expression(item.value, spellings))
 
 
-def _kind(
-    kind: ast.KindName | ast.SourceName, known: DataModel
-) -> ast.KindName | ast.SourceName:
+def _kind(kind: ast.KindName | ast.SourceName, known: DataModel) -> ast.KindName | ast.SourceName:
     if isinstance(kind, ast.SourceName):
         product, name, service = (p.lower() for p in (kind.product, kind.name, kind.service))
         return evolve(kind, product=product, name=name, service=service)
