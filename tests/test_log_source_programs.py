@@ -20,7 +20,7 @@ from carengine.loading import parse_rule
 from carengine.syntax import parse_program, print_program
 from streams import events, programs, stream_options
 
-TRAIL = [
+TRAIL: list[dict[str, Any]] = [
     {
         "eventTime": "2024-05-20T10:00:00Z",
         "eventName": "CreateUser",
