@@ -111,6 +111,10 @@ def _show(report: Report, screen: Screen, *, quiet: bool) -> None:
                 screen.show(f"  {a} and {b} find the same events of {logs} (proved); elsewhere:")
             case True:
                 screen.show(f"  {a} and {b} find the same events (proved)")
+            case None if comparison.lost:
+                screen.show_text("", f"  {a} and {b}: not decided; not in what was compared:")
+                for text in comparison.lost:
+                    screen.show_text("", f"    {text}")
             case None if not comparison.compared:
                 screen.show(
                     f"  {a} and {b}: one looks at several events at a time; {comparison.lists} small lists of events"
@@ -120,6 +124,13 @@ def _show(report: Report, screen: Screen, *, quiet: bool) -> None:
                 screen.show(f"  {a} and {b}: no difference found, and no proof that there is none")
             case False:
                 screen.show(f"  {a} and {b} differ")
+        if pair.equivalent:
+            proof = comparison if comparison.equivalent else pair.on_logs
+            for text in proof.assumptions if proof is not None else ():
+                screen.show_text("", f"    taken for granted: {text}")
+        elif pair.on_logs is not None:
+            for text in pair.on_logs.lost:
+                screen.show_text("", f"    {text}")
         _show_direction(a, b, comparison.only_first, screen)
         _show_direction(b, a, comparison.only_second, screen)
     screen.show()
@@ -189,6 +200,8 @@ def _as_data(report: Report) -> dict[str, Any]:
                 "equivalent": pair.comparison.equivalent,
                 "compared": pair.comparison.compared,
                 "lists": pair.comparison.lists,
+                "assumptions": list((pair.on_logs or pair.comparison).assumptions),
+                "lost": list(pair.comparison.lost),
                 "logs": list(pair.logs),
                 "equivalent_on_logs": pair.on_logs.equivalent if pair.on_logs else None,
                 "only_first": _direction_data(pair.comparison.only_first),

@@ -27,13 +27,15 @@ class Facts:
     """What is known of the fields of a plan's rows.
 
     ``world`` is the object that all events are taken to be of; None where it does not matter. With
-    ``plain`` values are texts, numbers and the like: no mappings, and no empty texts.
+    ``plain`` values are texts, numbers and the like: no mappings, and no empty texts unless
+    ``blank``.
     """
 
     plan: ir.Plan
     datamodel: DataModel = field(factory=model)
     world: str | None = None
     plain: bool = False
+    blank: bool = False
 
     def worlds(self) -> Iterator[Facts]:
         """The same facts for one object after the other, where the rows are events of several."""

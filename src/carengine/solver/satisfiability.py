@@ -387,6 +387,8 @@ class Theories:
             # One value may be below five while another is above ten.
             return
         if test.relation is Relation.EQUAL and test.type not in _NUMERIC:
+            if test.type is Type.ANY and self._equal_number(left, right, value):
+                return
             self._equal_texts(test, value)
             return
         if test.type in _NUMERIC:
@@ -408,6 +410,21 @@ class Theories:
         self._difference(a, test.relation, b, value, integer=integer)
         if test.relation is not Relation.EQUAL or value:
             self.numeric |= {a.variable, b.variable} - {numbers.ZERO, numbers.NOW}
+
+    def _equal_number(self, left: ir.Value, right: ir.Value, value: bool) -> bool:
+        """Take "equal to this number" of a value of any type, which is so where the value spells
+        the number. False where it is no such test."""
+        if not isinstance(right, ir.Constant) or isinstance(right.value, bool):
+            return False
+        number = number_of(right.value)
+        here = term(left)
+        if number is None or here is None or not isinstance(left, ir.Field):
+            return False
+        to = numbers.Term(numbers.ZERO, number)
+        self._difference(here, Relation.EQUAL, to, value, integer=False)
+        if value:
+            self.numeric.add(here.variable)
+        return True
 
     def _difference(
         self,
@@ -489,7 +506,7 @@ class Theories:
 
     def _never(self) -> tuple[ir.Match, ...]:
         """What no text passes."""
-        return (_EMPTY,) if self.facts.plain else ()
+        return (_EMPTY,) if self.facts.plain and not self.facts.blank else ()
 
     def _several(self, key: Hashable) -> bool:
         field = self.fields.get(key)

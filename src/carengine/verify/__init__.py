@@ -4,6 +4,10 @@
 CAR's names.
 The answer "equivalent" is a proof, by the checker's logic; the answer "different" comes with an
 event on which the two were run. ``corpus_table`` does it for all analytics of a folder.
+
+``compare_rules`` takes any two rules, in whatever language they are, and says whether one finds all
+that the other finds. ``matching_event`` gives an event that a rule finds, ``distinguishing_event``
+one that a rule finds and another does not, in the shape of the log that the rules are about.
 """
 
 from .analytic import (
@@ -16,7 +20,18 @@ from .analytic import (
     load_analytics,
     verify_analytic,
 )
-from .comparing import Comparison, Direction, RuleDifference, compare
+from .comparing import Comparison, Direction, RuleDifference, ShownParts, compare
+from .relations import (
+    RuleRelation,
+    Subject,
+    Verdict,
+    compare_rules,
+    compare_subjects,
+    distinguishing_event,
+    matching_event,
+    subject_of,
+)
+from .replay import Witness
 
 __all__ = [
     "Candidate",
@@ -26,9 +41,19 @@ __all__ = [
     "Pair",
     "Report",
     "RuleDifference",
+    "RuleRelation",
+    "ShownParts",
+    "Subject",
+    "Verdict",
+    "Witness",
     "compare",
+    "compare_rules",
+    "compare_subjects",
+    "distinguishing_event",
     "findings",
     "implementations",
     "load_analytics",
+    "matching_event",
+    "subject_of",
     "verify_analytic",
 ]

@@ -21,7 +21,17 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from .. import ir
-from ..diagnostics import Block, CarError, Diagnostic, Label, Source, codes, ordered, refuse_missing
+from ..diagnostics import (
+    Block,
+    CarError,
+    Code,
+    Diagnostic,
+    Label,
+    Source,
+    codes,
+    ordered,
+    refuse_missing,
+)
 from ..engine import Engine
 from ..fieldmap import FieldMap, find_maps, normalize
 from ..filewrite import bounded_text
@@ -30,9 +40,10 @@ from ..languages.car.published import is_pseudocode
 from ..languages.reading import QueryReading, as_rule, language_of, raised, read
 from ..rule import Example, Implementation, Publication, Refused, Rule
 from ..rule.model import Draft, from_drafts
-from .comparing import Comparison, RuleDifference, compare
-from .kind_conditions import selection
-from .logs import logs_of
+from . import assumptions
+from .comparing import Comparison, RuleDifference, ShownParts, compare, shared_event
+from .kind_conditions import by_kind, keys_of, selection
+from .logs import Logs, logs_of
 from .native_names import same_in_own_names
 from .sigma_links import link_in
 
@@ -204,9 +215,14 @@ def verify_analytic(analytic: CarAnalytic) -> Report:
     for a, b in list(combinations(numbered, 2))[:_MAX_PAIRS]:
         if same.setdefault(a, a) == same.get(b):
             # Two that are the same as a third are the same.
-            pairs.append(Pair(a, b, Comparison(True)))
+            taken = (f"both are proved to be the same as a third, number {same[a] + 1}",)
+            pairs.append(Pair(a, b, Comparison(True, assumptions=taken)))
             continue
-        known = any({(other, a), (other, b)} <= on_logs for other in numbered)
+        # The third must be about all logs: what two find alike of one's logs says nothing of
+        # another's.
+        known = any(
+            {(other, a), (other, b)} <= on_logs for other in numbered if not candidates[other].maps
+        )
         pairs.append(compared(a, b, candidates, known=known))
         if pairs[-1].comparison.equivalent:
             same[b] = same[a]
@@ -231,16 +247,87 @@ def compared(
     assert one.program is not None
     assert other.program is not None
     several = [logs_of(item.maps) for item in (one, other) if item.maps]
-    whole = compare(one.program, other.program, most=most)
+    taken, lost = _taken(one, other), _lost(one, other)
+    if lost:
+        return Pair(first, second, Comparison(True, lost=lost, assumptions=taken))
+    whole = _with_taken(_loosely(one, other, most, None), taken)
     if whole.equivalent or not several:
         return Pair(first, second, whole)
     logs = several[0].common(several[-1])
+    taken = (*taken, assumptions.on_logs(logs.names))
+    if shared_event(one.program, other.program, _STEPS, logs) is None and _single(one, other):
+        # Where both find nothing that these logs can hold, they agree on nothing.
+        empty = f"no event was found that both find on logs of {', '.join(logs.names)}"
+        return Pair(first, second, whole, logs.names, Comparison(True, lost=(empty,)))
     if known:
-        return Pair(first, second, whole, logs.names, Comparison(True))
-    on_logs = compare(one.program, other.program, most=most, logs=logs)
-    if not on_logs.equivalent and _same_in_own_names(one, other):
-        on_logs = Comparison(True)
+        return Pair(first, second, whole, logs.names, Comparison(True, assumptions=taken))
+    on_logs = _with_taken(_loosely(one, other, most, logs), taken)
+    if not on_logs.equivalent and on_logs.shown and _same_in_own_names(one, other):
+        on_logs = Comparison(True, assumptions=(*taken, assumptions.SPELLING))
     return Pair(first, second, whole, logs.names, on_logs)
+
+
+def _single(one: Candidate, other: Candidate) -> bool:
+    """Whether single events decide what both find."""
+    return all(
+        item.program is not None and by_kind(item.program) is not None for item in (one, other)
+    )
+
+
+def _loosely(one: Candidate, other: Candidate, most: int | None, logs: Logs | None) -> Comparison:
+    """Two implementations compared, where events without the keys that groups only show them by
+    are taken not to be."""
+    assert one.program is not None
+    assert other.program is not None
+    first, second = one.program, other.program
+    together = len(first.outputs) != len(second.outputs)
+    same_language = one.language == other.language
+    made = compare(
+        first,
+        second,
+        most=most,
+        logs=logs,
+        together=together,
+        keyed=False,
+        shown=ShownParts.ALL if same_language else ShownParts.COMPUTED,
+    )
+    taken = []
+    if together:
+        taken.append(assumptions.OUTPUTS)
+    keys = (*keys_of(first), *keys_of(second))
+    if keys and set(keys_of(first)) != set(keys_of(second)):
+        taken.append(assumptions.keyed(tuple(dict.fromkeys(keys))))
+    return _with_taken(made, tuple(taken))
+
+
+def _with_taken(made: Comparison, taken: tuple[str, ...]) -> Comparison:
+    return evolve(made, assumptions=tuple(dict.fromkeys((*made.assumptions, *taken))))
+
+
+# A name that is missing, events that no map gives: what is left is another query.
+_LOSING = (codes.NATIVE_ABSENT, codes.NATIVE_KIND)
+_TAKEN = (codes.NATIVE_WIDER, codes.FOREIGN_NEAR, codes.DATA_SOURCE)
+
+
+def _said(of: tuple[Candidate, ...], wanted: tuple[Code, ...]) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(
+            f"{item.title}: {said.message} ({said.code.id})"
+            for item in of
+            for said in item.diagnostics
+            if said.code in wanted
+        )
+    )
+
+
+def _lost(*of: Candidate) -> tuple[str, ...]:
+    """What of implementations is not in the programs that they were read as."""
+    return _said(of, _LOSING)
+
+
+def _taken(*of: Candidate) -> tuple[str, ...]:
+    """What reading implementations takes for granted."""
+    return _said(of, _TAKEN)
 
 
 def _same_in_own_names(one: Candidate, other: Candidate) -> bool:

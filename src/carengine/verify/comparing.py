@@ -17,21 +17,24 @@ own event, on which all other conditions hold where that is possible::
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from .. import ir
 from ..diagnostics import Span
 from ..ir import Goal, Wish
 from ..solver.texts import Budget
+from . import assumptions
 from .counterexamples import ListDifference, search
+from .event_kinds import Event, is_native
 from .kind_conditions import by_kind, conditions_of, conjuncts, place_of
 from .kind_facts import KindFacts, possible, shortest
 from .logs import GivenFields, Logs
-from .normal_forms import Leaf, NormalForms
-from .witness import Event
+from .normal_forms import Leaf, NormalForms, computed
 
 Conditions = Mapping[ir.EventKind, ir.Condition]
 
@@ -66,26 +69,42 @@ class Direction:
     undecided: tuple[ir.EventKind, ...] = ()
 
 
+class ShownParts(enum.Enum):
+    """What of that which matches show is compared."""
+
+    ALL = "all"
+    COMPUTED = "computed"
+    NOTHING = "nothing"
+
+
 @frozen
 class Comparison:
     """Two programs compared both ways.
 
     They are equivalent where there is neither a difference nor anything undecided. ``compared`` is
     False where one looks at several events at a time: then a difference was looked for on so many
-    ``lists`` of events, and that none was found proves nothing.
+    ``lists`` of events, and that none was found proves nothing. ``assumptions`` is what a proof
+    takes for granted. ``lost`` says what of the two is not in what was compared: then nothing is
+    known, whatever the rest says. ``shown`` is False where the two find the same events and show
+    something else of them.
     """
 
     compared: bool
     only_first: Direction = Direction()
     only_second: Direction = Direction()
     lists: int = 0
+    assumptions: tuple[str, ...] = field(default=(), eq=False)
+    lost: tuple[str, ...] = ()
+    shown: bool = True
 
     @property
     def equivalent(self) -> bool | None:
-        """Whether the two find the same events; None where that is not known."""
+        """Whether the two find the same events, and show the same; None where that is not known."""
+        if self.lost:
+            return None
         if self.only_first.differences or self.only_second.differences:
             return False
-        if not self.compared:
+        if not self.compared or not self.shown:
             return None
         return None if self.only_first.undecided or self.only_second.undecided else True
 
@@ -97,12 +116,18 @@ def compare(
     *,
     most: int | None = None,
     logs: Logs | None = None,
+    together: bool = False,
+    keyed: bool = True,
+    shown: ShownParts = ShownParts.ALL,
 ) -> Comparison:
-    """Two programs in CAR's names compared.
+    """Two programs compared, output by output, in what they find and in what they show.
 
-    ``steps`` bounds the work for each kind of event and direction; after ``most`` differences in a
-    direction no others are looked for. With ``logs``, they are compared on what these logs can hold
-    alone.
+    Outputs of one name belong together; of the others, those that are proved to be the same, and
+    then one after the other. With ``together`` all that a program finds counts as one. Where
+    ``keyed`` is False, events without the keys that groups only show them by are left out of
+    account. ``steps`` bounds the work for each kind of event and direction; after ``most``
+    differences in a direction no others are looked for. With ``logs``, they are compared on what
+    these logs can hold alone.
 
     >>> import carengine
     >>> def program(test):
@@ -113,37 +138,193 @@ def compare(
     >>> found.only_first.differences[0].event
     {'object': 'file', 'action': 'create', 'file_name': 'a'}
     """
-    mine, theirs = by_kind(first), by_kind(second)
+
+    def whole(one: ir.Program, other: ir.Program) -> Comparison:
+        return _compared(one, other, steps, most, logs, keyed=keyed, shown=shown)
+
+    if together or (len(first.outputs) == len(second.outputs) == 1):
+        return whole(first, second)
+    parts: list[Comparison] = []
+    open_first, open_second = list(first.outputs), list(second.outputs)
+
+    def settle(one: ir.Output, other: ir.Output, made: Comparison) -> None:
+        parts.append(made)
+        open_first.remove(one)
+        open_second.remove(other)
+
+    for one, other in product(first.outputs, second.outputs):
+        if one.name == other.name and one in open_first and other in open_second:
+            settle(one, other, whole(_alone(one), _alone(other)))
+    for one, other in product(tuple(open_first), tuple(open_second)):
+        if one in open_first and other in open_second:
+            made = whole(_alone(one), _alone(other))
+            if made.equivalent:
+                settle(one, other, made)
+    for place in range(max(len(open_first), len(open_second))):
+        mine, theirs = (
+            ir.Program(tuple(left[place : place + 1])) for left in (open_first, open_second)
+        )
+        parts.append(whole(mine, theirs))
+    return _summed(parts)
+
+
+def _alone(output: ir.Output) -> ir.Program:
+    return ir.Program((output,))
+
+
+def _summed(parts: list[Comparison]) -> Comparison:
+    """The comparisons of several outputs as one."""
+    return Comparison(
+        all(part.compared for part in parts),
+        _both([part.only_first for part in parts]),
+        _both([part.only_second for part in parts]),
+        sum(part.lists for part in parts),
+        tuple(dict.fromkeys(text for part in parts for text in part.assumptions)),
+        tuple(dict.fromkeys(text for part in parts for text in part.lost)),
+        all(part.shown for part in parts),
+    )
+
+
+def _both(parts: list[Direction]) -> Direction:
+    return Direction(
+        tuple(item for part in parts for item in part.differences),
+        tuple(dict.fromkeys(kind for part in parts for kind in part.undecided)),
+    )
+
+
+def _compared(
+    first: ir.Program,
+    second: ir.Program,
+    steps: int,
+    most: int | None,
+    logs: Logs | None,
+    *,
+    keyed: bool,
+    shown: ShownParts,
+) -> Comparison:
+    mine, theirs = by_kind(first, keyed=keyed), by_kind(second, keyed=keyed)
     if mine is None or theirs is None:
-        if _alike(first, second, steps, logs):
-            return Comparison(True)
-        looked = search(first, second, steps, logs, most)
+        assumed = (assumptions.RETENTION, *_assumed(first, second))
+        if _alike(first, second, steps, logs, keyed=keyed):
+            made = Comparison(True, assumptions=assumed)
+            return _with_shown(made, first, second, steps, shown, keyed=keyed)
+        looked = search(first, second, steps, logs, most, keyed=keyed)
         return Comparison(
-            False, _direction(looked.only_first), _direction(looked.only_second), looked.lists
+            False,
+            _direction(looked.only_first),
+            _direction(looked.only_second),
+            looked.lists,
+            assumed,
         )
     if logs is not None:
         mine, theirs = logs.seen(mine), logs.seen(theirs)
     forth = _only(mine, theirs, steps, most, logs)
-    return Comparison(True, forth, _only(theirs, mine, steps, most, logs))
+    back = _only(theirs, mine, steps, most, logs)
+    made = Comparison(True, forth, back, assumptions=_assumed(first, second))
+    return _with_shown(made, first, second, steps, shown, keyed=keyed)
 
 
-def _alike(first: ir.Program, second: ir.Program, steps: int, logs: Logs | None) -> bool:
+def _assumed(first: ir.Program, second: ir.Program) -> tuple[str, ...]:
+    """What a proof about two programs takes for granted."""
+    kinds = {
+        kind
+        for program in (first, second)
+        for output in program.outputs
+        for kind in ir.searched(output.plan)
+    }
+    found = []
+    if any(map(is_native, kinds)):
+        found.append(assumptions.ONE_VALUE)
+    if not all(map(is_native, kinds)):
+        found.append(assumptions.NO_EMPTY_TEXT)
+    return tuple(found)
+
+
+def _with_shown(
+    made: Comparison,
+    first: ir.Program,
+    second: ir.Program,
+    steps: int,
+    shown: ShownParts,
+    *,
+    keyed: bool,
+) -> Comparison:
+    """A comparison of what is found, with what is shown of it."""
+    if made.equivalent is not True or shown is ShownParts.NOTHING:
+        return made
+    forms = NormalForms(lambda one, other: _same_leaves(one, other, steps, None))
+    mine, theirs = (
+        frozenset(forms.shown(output.plan) for output in program.outputs)
+        for program in (first, second)
+    )
+    if mine == theirs:
+        return made
+    if shown is ShownParts.COMPUTED:
+        one, other = computed(mine), computed(theirs)
+        if one == other:
+            return made
+        if not one or not other:
+            return evolve(made, assumptions=(*made.assumptions, assumptions.SHOWN))
+    looked = search(first, second, steps, None, 1, keyed=keyed, shown=True)
+    return evolve(
+        made,
+        only_first=_direction(looked.only_first),
+        only_second=_direction(looked.only_second),
+        lists=looked.lists,
+        shown=False,
+    )
+
+
+def _alike(
+    first: ir.Program, second: ir.Program, steps: int, logs: Logs | None, *, keyed: bool
+) -> bool:
     """Whether two programs are built alike, of filters that are proved to find the same events."""
+    forms = NormalForms(lambda one, other: _same_leaves(one, other, steps, logs))
+    return forms.of(first, keyed=keyed) == forms.of(second, keyed=keyed)
 
-    def same(one: Leaf, other: Leaf) -> bool:
-        if any(stage.assigned or stage.columns is not None for stage in (*one, *other)):
+
+def _same_leaves(one: Leaf, other: Leaf, steps: int, logs: Logs | None) -> bool:
+    """Whether it is proved that two leaves let the same events through."""
+    if any(stage.assigned or stage.columns is not None for stage in (*one, *other)):
+        return False
+    mine, theirs = conditions_of(one), conditions_of(other)
+    if logs is not None:
+        mine, theirs = logs.seen(mine), logs.seen(theirs)
+        if not mine or not theirs:
+            # Of what the logs cannot hold nothing is proved.
             return False
-        mine, theirs = conditions_of(one), conditions_of(other)
-        if logs is not None:
-            mine, theirs = logs.seen(mine), logs.seen(theirs)
-        nothing = Direction()
-        return (
-            _only(mine, theirs, steps, 1, logs) == nothing
-            and _only(theirs, mine, steps, 1, logs) == nothing
-        )
+    nothing = Direction()
+    return (
+        _only(mine, theirs, steps, 1, logs) == nothing
+        and _only(theirs, mine, steps, 1, logs) == nothing
+    )
 
-    forms = NormalForms(same)
-    return forms.of(first) == forms.of(second)
+
+def shared_event(
+    first: ir.Program,
+    second: ir.Program,
+    steps: int = 4_000_000,
+    logs: Logs | None = None,
+    *,
+    keyed: bool = False,
+) -> Event | None:
+    """An event that both programs find, if one is found; of programs that single events decide."""
+    mine, theirs = by_kind(first, keyed=keyed), by_kind(second, keyed=keyed)
+    if mine is None or theirs is None:
+        return None
+    if logs is not None:
+        mine, theirs = logs.seen(mine), logs.seen(theirs)
+    for kind, condition in mine.items():
+        other = theirs.get(kind)
+        if other is None:
+            continue
+        of = KindFacts(kind, logs.kinds[kind] if logs is not None else GivenFields(frozenset()))
+        both: list[Wish] = [(condition, Goal.TRUE), (other, Goal.TRUE)]
+        budget = Budget(steps)
+        event = shortest(both, of, of.judge(condition, None, (other,)), budget)
+        if event is not None:
+            return event
+    return None
 
 
 def _direction(found: tuple[ListDifference, ...]) -> Direction:
@@ -162,9 +343,16 @@ def _only(
 ) -> Direction:
     grouped: dict[tuple[ir.Condition | None, Span | None], list[tuple[ir.EventKind, Event]]] = {}
     undecided: list[ir.EventKind] = []
+    # A rule that names no product searches the same in the logs of all of them.
+    asked: set[tuple[ir.Condition, ir.Condition | None]] = set()
     for kind, condition in mine.items():
         if most is not None and len(grouped) >= most:
             break
+        if is_native(kind):
+            question = (condition, theirs.get(kind))
+            if question in asked:
+                continue
+            asked.add(question)
         budget = Budget(steps)
         of = KindFacts(kind, logs.kinds[kind] if logs is not None else GivenFields(frozenset()))
         other = theirs.get(kind)

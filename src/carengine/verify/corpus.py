@@ -18,8 +18,9 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from ..diagnostics import Severity, codes
+from ..diagnostics import Severity
 from ..languages.sigma import query_reader
+from . import assumptions
 from .analytic import Candidate, CarAnalytic, Pair, compared, positive, read_code, run_all, run_one
 from .comparing import Comparison, Direction
 from .sigma_links import SigmaCollection
@@ -31,7 +32,10 @@ runs over single events, and whether it finds the same events as the analytic's 
 is proved; for a block that differs, an event is shown, in CAR's names, that one of the two finds
 and the other does not. Of several blocks of pseudocode each is compared, and the closest counts. A
 block "agrees on its logs" if it finds the same events on the logs that it is about (Sysmon's, for
-one), which lack kinds of events or fields that the pseudocode names.
+one), which lack kinds of events or fields that the pseudocode names. It does not agree where these
+logs can hold nothing that both find, nor where a condition was lost because CAR has no name for
+what it asks: that is "not decided". Beside each proof stands what it takes for granted; all of them
+take it that no field holds an empty text.
 
 CAR's Sigma blocks hold no code; they link to files of SigmaHQ's collection. Those that a file of
 today's collection stands for (by its name) are read from there; a rule may have changed since CAR
@@ -39,6 +43,8 @@ linked to it.
 """
 
 _LANGUAGES = ("Splunk", "EQL", "LogPoint", "Sigma", "DNIF", "Elastic")
+_ALWAYS = (assumptions.NO_EMPTY_TEXT,)
+_ON_LOGS = "the events are those that logs of"
 _LONGEST = 400
 _MOST = 3
 
@@ -104,25 +110,29 @@ def _result(id_: str, item: Candidate, own: list[Candidate]) -> BlockResult:
     pairs = [compared(0, 1, (other, item), most=_MOST) for other in own]
     pair = min(pairs, key=_distance)
     best = pair.comparison
+    lost = (*best.lost, *(() if pair.on_logs is None else pair.on_logs.lost))
     match best.equivalent:
         case True:
-            return BlockResult(id_, item.title, language, "agrees", _limits(item), runs, misses)
+            why = _taken_for_granted(best)
+            return BlockResult(id_, item.title, language, "agrees", why, runs, misses)
         case False | None if pair.equivalent:
-            why = f"of {', '.join(pair.logs)}"
+            assert pair.on_logs is not None
+            why = f"of {', '.join(pair.logs)}; {_taken_for_granted(pair.on_logs)}"
             return BlockResult(id_, item.title, language, "agrees on its logs", why, runs, misses)
         case False:
             return BlockResult(id_, item.title, language, "differs", _event(best), runs, misses)
         case None:
             why = "" if best.compared else "one of the two looks at several events at a time"
+            if lost:
+                why = f"not in what was compared: {'; '.join(lost)}"
             return BlockResult(id_, item.title, language, "not decided", why, runs, misses)
 
 
-def _limits(item: Candidate) -> str:
-    """What of a block is not in what was compared."""
-    found = [said for said in item.diagnostics if said.code is codes.NATIVE_KIND]
-    return "; ".join(
-        f"{said.code.id} without {' '.join(said.span.text.split())}" for said in found if said.span
-    )
+def _taken_for_granted(made: Comparison) -> str:
+    """What a proof assumes, beside what each of them does."""
+    said = [text for text in made.assumptions if text not in _ALWAYS]
+    said = [text for text in said if not text.startswith(_ON_LOGS)]
+    return f"if {'; '.join(said)}" if said else ""
 
 
 def _distance(pair: Pair) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from attrs import evolve, frozen
@@ -27,16 +27,16 @@ from attrs import evolve, frozen
 from .. import ir
 from ..datamodel import model
 from ..diagnostics import Span
-from ..engine.streams import Relations
-from ..fieldmap import CarEvent, find_maps
-from ..fieldmap import view as view_of
+from ..engine.streams import GroupRow, RecordRow, Relations, Row
+from ..fieldmap import CarEvent
 from ..ir import Goal, Wish
 from ..solver.texts import Budget
-from ..values import format_time, number_of
+from ..values import format_time, number_of, repr_of
+from .event_kinds import Event, fixed_names, is_native, kind_of, views_of
 from .kind_conditions import conjuncts, place_of, selection
 from .kind_facts import KindFacts, is_consistent, shortest
 from .logs import GivenFields, Logs
-from .witness import Event, laid
+from .witness import laid
 
 _LISTS = 400
 _LONGEST = 30
@@ -73,8 +73,7 @@ class ListDifference:
     @property
     def kind(self) -> ir.EventKind:
         """The kind of the event that is not found."""
-        event = self.events[self.missed]
-        return ir.EventKind(event["object"], event["action"])
+        return kind_of(self.events[self.missed])
 
 
 @frozen
@@ -93,14 +92,24 @@ def search(
     steps: int,
     logs: Logs | None = None,
     most: int | None = None,
+    *,
+    keyed: bool = False,
+    shown: bool = False,
 ) -> ListSearchResult:
     """Looks for lists of events on which two programs find different ones, of such as ``logs`` can
     hold.
 
     Of the lists that tell the programs apart a few are looked at closely; after ``most``
-    differences in a direction none.
+    differences in a direction none. ``keyed`` is as `selection` has it. With ``shown`` it is the
+    matches that are compared, with all that they show, and not the events in them.
     """
-    plans = [tuple(selection(output.plan) for output in made.outputs) for made in (first, second)]
+    plans = [
+        tuple(
+            output.plan if shown else selection(output.plan, keyed=keyed) for output in made.outputs
+        )
+        for made in (first, second)
+    ]
+    seen = _matches if shown else _found
     pool = _EventPool.of(plans, Budget(steps), logs)
     found: tuple[list[ListDifference], list[ListDifference]] = ([], [])
     looked_at = [0, 0]
@@ -110,12 +119,12 @@ def search(
         if work > _MOST_WORK:
             break
         tried += 1
-        finds = [_found(each, events) for each in plans]
+        finds = [seen(each, events) for each in plans]
         for place, (mine, other) in enumerate((finds, finds[::-1])):
             enough = _CLOSELY if most is None else min(most, _CLOSELY)
             if mine - other and looked_at[place] < enough:
                 looked_at[place] += 1
-                found[place].append(_smallest(events, plans[place], plans[1 - place], logs))
+                found[place].append(_smallest(events, plans[place], plans[1 - place], logs, seen))
         if min(looked_at) >= (_CLOSELY if most is None else most):
             break
     return ListSearchResult(_told_apart(found[0]), _told_apart(found[1]), tried)
@@ -148,26 +157,58 @@ def _rows(plan: ir.Plan, events: int) -> int:
 # Running
 
 
-def _views(events: Sequence[Event]) -> list[CarEvent]:
-    entries = [entry for found in find_maps("car") for entry in found.entries]
-    return [
-        view_of(event, event, entry)
-        for event in events
-        for entry in entries
-        if (entry.kind.object, entry.kind.action) == (event["object"], event["action"])
-    ]
+Seen = tuple[tuple[int, ...], str]
+"""What a program finds: the places of events, and what it shows of them."""
+Observe = Callable[[Sequence[ir.Plan], Sequence[Event]], frozenset[Seen]]
 
 
-def _found(plans: Sequence[ir.Plan], events: Sequence[Event]) -> frozenset[int]:
-    """The places of the events that are in a row of one of the plans."""
-    places = {id(event): place for place, event in enumerate(events)}
-    relations = Relations(_views(events))
+def _views(events: Sequence[Event]) -> tuple[list[CarEvent], dict[int, int]]:
+    """The events as they are read, and the place of each by the identity of what was read."""
+    views: list[CarEvent] = []
+    places: dict[int, int] = {}
+    for place, event in enumerate(events):
+        for view in views_of(event, kind_of(event)):
+            views.append(view)
+            places[id(view.raw)] = place
+    return views, places
+
+
+def _found(plans: Sequence[ir.Plan], events: Sequence[Event]) -> frozenset[Seen]:
+    """The events that are in a row of one of the plans, each by itself."""
+    views, places = _views(events)
+    relations = Relations(views)
     return frozenset(
-        places[id(seen.occurrence.view.raw)]
+        ((places[id(seen.occurrence.view.raw)],), "")
         for plan in plans
         for row in relations.rows(plan)
         for seen in row.evidence()
     )
+
+
+def _matches(plans: Sequence[ir.Plan], events: Sequence[Event]) -> frozenset[Seen]:
+    """The rows of plans: the events in each, and what it shows."""
+    views, places = _views(events)
+    relations = Relations(views)
+    return frozenset(
+        (
+            tuple(sorted({places[id(seen.occurrence.view.raw)] for seen in row.evidence()})),
+            _shown_by(row),
+        )
+        for plan in plans
+        for row in relations.rows(plan)
+    )
+
+
+def _shown_by(row: Row) -> str:
+    match row:
+        case RecordRow(columns, base):
+            cells = ", ".join(f"{name} = {repr_of(columns[name])}" for name in sorted(columns))
+            return f"{cells} {_shown_by(base)}" if isinstance(base, GroupRow) else cells
+        case GroupRow(keys):
+            return ", ".join(f"by {name} {repr_of(keys[name])}" for name in sorted(keys))
+        case _:
+            # The events say what there is to say.
+            return ""
 
 
 def _smallest(
@@ -175,14 +216,13 @@ def _smallest(
     finder: Sequence[ir.Plan],
     misser: Sequence[ir.Plan],
     logs: Logs | None,
+    seen: Observe,
 ) -> ListDifference:
     """The list without the events, fields and distances in time that the difference can do
     without."""
 
     def differs(candidate: Sequence[Event]) -> bool:
-        return _can_be(candidate, logs) and bool(
-            _found(finder, candidate) - _found(misser, candidate)
-        )
+        return _can_be(candidate, logs) and bool(seen(finder, candidate) - seen(misser, candidate))
 
     kept = list(events)
     for place in reversed(range(len(kept))):
@@ -190,23 +230,24 @@ def _smallest(
         if differs(fewer):
             kept = fewer
     for place, event in enumerate(kept):
-        for name in [name for name in event if name not in ("object", "action")]:
+        for name in [name for name in event if name not in fixed_names(event)]:
             less = {key: value for key, value in kept[place].items() if key != name}
             candidate = [*kept[:place], less, *kept[place + 1 :]]
             if differs(candidate):
                 kept = candidate
-    missed = min(_found(finder, kept) - _found(misser, kept))
-    condition, span = _demanded(misser, kept, missed)
-    return ListDifference(tuple(kept), missed, condition, span)
+    missed = min(seen(finder, kept) - seen(misser, kept))
+    condition, span = _demanded(misser, kept, missed, seen)
+    # A match of no event at all cannot be: each has one.
+    return ListDifference(tuple(kept), missed[0][0] if missed[0] else 0, condition, span)
 
 
 def _demanded(
-    plans: Sequence[ir.Plan], events: Sequence[Event], missed: int
+    plans: Sequence[ir.Plan], events: Sequence[Event], missed: Seen, seen: Observe
 ) -> tuple[ir.Condition | None, Span | None]:
     """A condition without which the plans would find an event."""
     for place, plan in enumerate(plans):
         for part, span, changed in _without_one(plan):
-            if missed in _found([*plans[:place], changed, *plans[place + 1 :]], events):
+            if missed in seen([*plans[:place], changed, *plans[place + 1 :]], events):
                 return part, span
     return None, None
 
@@ -339,9 +380,10 @@ class _EventPool:
 
     def _event(self, template: Event, alike: bool, chance: random.Random) -> Event:
         event = dict(template)
-        spec = model().object(event["object"])
+        kind = kind_of(event)
+        spec = model().object(kind.object)
         for name, values in self.values.items():
-            if spec is None or spec.field(name) is None:
+            if not is_native(kind) and (spec is None or spec.field(name) is None):
                 continue
             if name in template and chance.random() < 0.7:
                 continue
@@ -351,13 +393,13 @@ class _EventPool:
                 event[name] = values[0]
             else:
                 event[name] = chance.choice(values)
-            _put_together(event, name)
+            _put_together(event, name, kind)
         return _whole(event, self.paths)
 
 
-def _put_together(event: Event, changed: str) -> None:
+def _put_together(event: Event, changed: str, kind: ir.EventKind) -> None:
     """Makes paths and their last parts agree again, after one of them was changed."""
-    for base, path in _base_names(event["object"]).items():
+    for base, path in _base_names(kind.object).items():
         if changed not in (base, path) or base not in event or path not in event:
             continue
         folder = event[path] if changed == path else "C:"
@@ -367,7 +409,7 @@ def _put_together(event: Event, changed: str) -> None:
 def _whole(event: Event, paths: frozenset[str]) -> Event:
     """The event with the paths of its base names, where the programs read these."""
     made = dict(event)
-    for base, path in _base_names(event["object"]).items():
+    for base, path in _base_names(kind_of(event).object).items():
         if path in paths and path not in made and isinstance(made.get(base), str):
             made[path] = f"C:\\{made.pop(base)}"
     return made
@@ -390,7 +432,7 @@ def _paths(plans: Sequence[ir.Plan]) -> frozenset[str]:
 
 def _can_be(events: Sequence[Event], logs: Logs | None) -> bool:
     """Whether there can be such events, in such logs."""
-    for view in _views(events):
+    for view in _views(events)[0]:
         given = None if logs is None else logs.kinds.get(view.kind)
         if not is_consistent(view, {} if given is None else given.bases):
             return False

@@ -22,17 +22,19 @@ from ..diagnostics import Span
 from ..pattern import Any, One, Pattern, Token, fold, tokenize
 
 
-def selection(plan: ir.Plan) -> ir.Plan:
-    """The plan whose rows are the events found, without what is done to show them."""
+def selection(plan: ir.Plan, *, keyed: bool = False) -> ir.Plan:
+    """The plan whose rows are the events found, without what is done to show them.
+
+    A row without a key is in no group, so that a group finds less than what it is made of: with
+    ``keyed`` the rows of groups have to have their keys.
+    """
     match plan:
         case ir.Project(inner) | ir.Assign(inner):
-            return selection(inner)
-        case ir.Aggregated(ir.Group(plans, _, None)):
-            parts = tuple(selection(part) for part in plans)
-            return parts[0] if len(parts) == 1 else ir.Union(parts)
-        case ir.Group(plans, _, None):
-            parts = tuple(selection(part) for part in plans)
-            return parts[0] if len(parts) == 1 else ir.Union(parts)
+            return selection(inner, keyed=keyed)
+        case ir.Aggregated(ir.Group(_, _, None) as group):
+            return _members(group, keyed=keyed)
+        case ir.Group(_, _, None):
+            return _members(plan, keyed=keyed)
         case ir.Search() | ir.Filter() | ir.Join() | ir.Union() | ir.Distinct() | ir.Difference():
             return plan
         case ir.Group() | ir.Aggregated() | ir.Window() | ir.Sequence():
@@ -42,12 +44,50 @@ def selection(plan: ir.Plan) -> ir.Plan:
             assert_never(plan)
 
 
-def by_kind(program: ir.Program) -> dict[ir.EventKind, ir.Condition] | None:
+def _members(group: ir.Group, *, keyed: bool) -> ir.Plan:
+    """The rows that a group without an end gathers."""
+    parts = []
+    for part in group.plans:
+        made = selection(part, keyed=keyed)
+        if keyed and group.keys:
+            there = tuple(ir.Not(ir.IsNull(key)) for key in group.keys)
+            # A key may be a column, which a plan without its projections does not have.
+            below = made if not _names_columns(part) else part
+            made = ir.Filter(below, ir.conjunction(there))
+        parts.append(made)
+    return parts[0] if len(parts) == 1 else ir.Union(tuple(parts))
+
+
+def _names_columns(plan: ir.Plan) -> bool:
+    match plan:
+        case ir.Project() | ir.Assign() | ir.Aggregated():
+            return True
+        case ir.Filter(inner) | ir.Distinct(inner):
+            return _names_columns(inner)
+        case _:
+            # No other plan gives its rows' fields names of its own.
+            return False
+
+
+def keys_of(program: ir.Program) -> tuple[str, ...]:
+    """The names by which a program groups only to show what it finds."""
+    found: dict[str, None] = {}
+    for output in program.outputs:
+        plan = output.plan
+        while isinstance(plan, ir.Project | ir.Assign):
+            plan = plan.plan
+        group = plan.group if isinstance(plan, ir.Aggregated) else plan
+        if isinstance(group, ir.Group) and group.within is None:
+            found.update(dict.fromkeys(key.name for key in group.keys))
+    return tuple(found)
+
+
+def by_kind(program: ir.Program, *, keyed: bool = False) -> dict[ir.EventKind, ir.Condition] | None:
     """The condition of a program for each kind of event; None where it looks at several events at a
-    time."""
+    time. ``keyed`` as `selection` has it."""
     whole: list[ir.Stage] = []
     for output in program.outputs:
-        stages = ir.as_stages(selection(output.plan))
+        stages = ir.as_stages(selection(output.plan, keyed=keyed))
         if stages is None:
             return None
         whole += stages

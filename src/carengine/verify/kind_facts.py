@@ -3,7 +3,7 @@ have to be."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from attrs import frozen
 
@@ -11,15 +11,16 @@ from .. import ir
 from ..datamodel import model
 from ..engine import passes
 from ..evaluate import NoContext, holds
-from ..fieldmap import CarEvent, CarRow, find_maps
-from ..fieldmap import view as view_of
+from ..fieldmap import CarEvent, CarRow
 from ..ir import Goal, Wish
 from ..solver.facts import Facts
 from ..solver.satisfiability import can_be
 from ..solver.texts import Budget
+from .event_kinds import Event, is_native, views_of
 from .kind_conditions import derived, merged, on_paths, paths_read
 from .logs import GivenFields
-from .witness import Event, Judge, find, smallest
+from .natural import natural
+from .witness import Judge, find, smallest
 
 _NO_CONTEXT = NoContext()
 
@@ -35,10 +36,18 @@ class KindFacts:
     given: GivenFields
     plan: ir.Plan | None = None
 
-    @property
-    def facts(self) -> Facts:
-        """What is known of such events."""
-        return Facts(self.plan or ir.Search((self.kind,)), plain=True)
+    def facts(self, conditions: Iterable[ir.Condition]) -> Facts:
+        """What is known of such events, for conditions to be put to them.
+
+        Of fields that CAR does not know it is taken for granted that each holds one value.
+        """
+        if self.plan is not None:
+            return Facts(self.plan, plain=True)
+        if not is_native(self.kind):
+            return Facts(ir.Search((self.kind,)), plain=True)
+        read = {name.name for condition in conditions for name in ir.fields_of(condition)}
+        columns = tuple(ir.Column(name, _TEXT) for name in sorted(read))
+        return Facts(ir.Project(_TEXTS, columns), plain=True, blank=True)
 
     def restated(self, wishes: list[Wish]) -> list[Wish]:
         """The wishes with conditions on base names put to their paths."""
@@ -67,9 +76,6 @@ class KindFacts:
     ) -> Judge:
         """Whether an event, read as every event is, makes mine true, the part not true, and the
         rest true."""
-        # The one entry of the map that an event of this kind fits, so that the others need not be
-        # asked.
-        entries = [e for found in find_maps("car") for e in found.entries if e.kind == self.kind]
         stage = ir.Stage((self.kind,), mine)
 
         def true(condition: ir.Condition, view: CarEvent) -> bool:
@@ -82,10 +88,14 @@ class KindFacts:
                 and (part is None or not true(part, view))
                 and all(true(other, view) for other in rest)
                 and is_consistent(view, self.given.bases)
-                for view in (view_of(whole, whole, entry) for entry in entries)
+                for view in views_of(whole, self.kind)
             )
 
         return judge
+
+
+_TEXTS = ir.Search((ir.EventKind("process", "create"),))
+_TEXT = ir.Field("command_line")
 
 
 def _own(of: KindFacts) -> Collection[str]:
@@ -98,11 +108,11 @@ def possible(wishes: list[Wish], of: KindFacts, budget: Budget) -> bool | None:
     """Whether an event can make the conditions what they have to be; None where the work ran
     out."""
     asked = [(merged(condition), goal) for condition, goal in of.restated(wishes)]
-    return can_be(asked, of.facts, budget)
+    return can_be(asked, of.facts(condition for condition, _ in asked), budget)
 
 
 def shortest(wishes: list[Wish], of: KindFacts, judge: Judge, budget: Budget) -> Event | None:
-    """The smallest event found that the judge accepts, or None."""
+    """The smallest event found that the judge accepts, made as natural as it may be; or None."""
     paths = paths_read(of.kind.object, [condition for condition, _ in wishes], of.given.bases)
 
     def with_paths(event: Event) -> bool:
@@ -110,18 +120,23 @@ def shortest(wishes: list[Wish], of: KindFacts, judge: Judge, budget: Budget) ->
         can be."""
         return all(paths[name].name in event for name in event if name in paths) and judge(event)
 
-    event = find(of.restated(wishes), of.kind, with_paths, budget)
-    return None if event is None else of.completed(smallest(event, with_paths, budget))
+    asked = of.restated(wishes)
+    facts = of.facts(condition for condition, _ in asked)
+    event = find(asked, of.kind, facts, with_paths, budget)
+    if event is None:
+        return None
+    return of.completed(natural(smallest(event, with_paths, budget), with_paths))
 
 
 def is_consistent(view: CarEvent, bases: Mapping[str, str]) -> bool:
     """Whether no text is empty, and base names are the last parts of their paths, where both are
     there."""
     spec = model().object(view.kind.object)
+    if spec is None:
+        # Nothing is known of the names of other logs.
+        return True
     if "" in view.fields.values():
         return False
-    if spec is None:
-        return True
     for name, value in view.fields.items():
         found = spec.field(name)
         of = (found.base_name_of if found else None) or bases.get(name)

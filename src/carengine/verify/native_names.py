@@ -48,10 +48,15 @@ def same_in_own_names(
     if conditions is None or not asked:
         return False
     budget = Budget(steps)
-    return all(
+    own = [one for one in asked if one[1].native is None]
+    # Where nothing is asked of any event of the logs, there is nothing that the two agree on.
+    some = any(
+        entry.kind in conditions and theirs not in (ir.Truth(False), ir.Truth(None))
+        for _, entry, theirs in own
+    )
+    return some and all(
         _same(conditions.get(entry.kind, ir.Truth(False)), fieldmap, entry, theirs, budget)
-        for fieldmap, entry, theirs in asked
-        if entry.native is None
+        for fieldmap, entry, theirs in own
     )
 
 

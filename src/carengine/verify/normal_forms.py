@@ -37,9 +37,47 @@ class NormalForms:
     same: Callable[[Leaf, Leaf], bool]
     leaves: list[Leaf] = field(factory=list)
 
-    def of(self, program: ir.Program) -> Form:
-        """The form of a program: what its outputs find, in whatever order."""
-        return frozenset(self._of(selection(output.plan))[0] for output in program.outputs)
+    def of(self, program: ir.Program, *, keyed: bool = False) -> Form:
+        """The form of a program: what its outputs find, in whatever order; ``keyed`` as
+        `selection` has it."""
+        return frozenset(
+            self._of(selection(output.plan, keyed=keyed))[0] for output in program.outputs
+        )
+
+    def shown(self, plan: ir.Plan) -> Form:
+        """What the rows of a plan show: the events as they are, or columns and what these hold,
+        and for groups their keys."""
+        stages = ir.as_stages(plan)
+        if stages is not None:
+            return frozenset(
+                (frozenset(stage.assigned), None if stage.columns is None else "columns")
+                for stage in stages
+            )
+        match plan:
+            case ir.Filter(inner) | ir.Distinct(inner):
+                return self.shown(inner)
+            case ir.Project(inner) | ir.Assign(inner):
+                _, names = self._of(plan)
+                sources = _places(self, inner)
+                columns = frozenset(
+                    (name, ir.rewrite_value(value, sources)) for name, value in names.items()
+                )
+                whole = self.shown(inner) if isinstance(plan, ir.Assign) else None
+                return columns, whole, _grouping(self, inner)
+            case ir.Aggregated(group):
+                _, names = self._of(plan)
+                return frozenset(names.items()), None, _grouping(self, group)
+            case ir.Union(plans):
+                return frozenset(self.shown(part) for part in plans)
+            case ir.Group():
+                return frozenset(), None, _grouping(self, plan)
+            case ir.Window(columns=columns, keys=keys):
+                return frozenset((c.name, c.value) for c in columns), None, frozenset(keys)
+            case ir.Search() | ir.Join() | ir.Sequence() | ir.Difference():
+                # The events as they are.
+                return frozenset({(frozenset(), None)})
+            case _:
+                assert_never(plan)
 
     def _of(self, plan: ir.Plan) -> tuple[Form, Names]:
         stages = ir.as_stages(plan)
@@ -92,6 +130,15 @@ class NormalForms:
         return "leaf", len(self.leaves) - 1
 
     def _join(self, branches: Sequence[ir.Branch], condition: ir.Condition) -> tuple[Form, Names]:
+        parts, renamed = self.renaming(branches)
+        changed = ir.rewrite_condition(condition, renamed)
+        return _filtered(("join", parts), _conjuncts(changed, {})), {}
+
+    def renaming(
+        self, branches: Sequence[ir.Branch]
+    ) -> tuple[tuple[Form, ...], Callable[[ir.Value], ir.Value]]:
+        """The forms of a join's branches in an order of their own, and what names the fields of the
+        branches by their places in it."""
         forms = [(branch.name, *self._of(branch.plan)) for branch in branches]
         ordered = sorted(forms, key=lambda item: _order(item[1]))
         places = {name: str(place) for place, (name, _, _) in enumerate(ordered)}
@@ -108,9 +155,40 @@ class NormalForms:
                 case _:
                     return value
 
-        changed = ir.rewrite_condition(condition, renamed)
-        parts = tuple(form for _, form, _ in ordered)
-        return _filtered(("join", parts), _conjuncts(changed, {})), {}
+        return tuple(form for _, form, _ in ordered), renamed
+
+
+def _grouping(forms: NormalForms, plan: ir.Plan) -> Form:
+    """The keys of the groups that a plan's rows are, or None where they are no groups."""
+    match plan:
+        case ir.Project(inner) | ir.Assign(inner) | ir.Filter(inner) | ir.Aggregated(inner):
+            return _grouping(forms, inner)
+        case ir.Group(plans, keys):
+            names = forms._of(plans[0])[1] if len(plans) == 1 else {}
+            return frozenset(_value(key, names) for key in keys)
+        case _:
+            # Rows of any other plan are no groups.
+            return None
+
+
+def _places(forms: NormalForms, plan: ir.Plan) -> Callable[[ir.Value], ir.Value]:
+    """What names the branches of the join that a plan filters by their places."""
+    while isinstance(plan, ir.Filter):
+        plan = plan.plan
+    if not isinstance(plan, ir.Join):
+        return lambda value: value
+    return forms.renaming(plan.branches)[1]
+
+
+def computed(form: Form) -> frozenset[ir.Value]:
+    """The values in a form of what is shown that are computed of several events or fields."""
+    match form:
+        case frozenset() | tuple():
+            return frozenset().union(*map(computed, form)) if form else frozenset()
+        case ir.Aggregate() | ir.Arithmetic() | ir.Whole() | ir.Lookup():
+            return frozenset({form})
+        case _:
+            return frozenset()
 
 
 def _order(form: Form) -> str:

@@ -2,9 +2,9 @@
 
 ``find`` looks for a CAR event for which one thing is so and another is not; whoever asks says how
 an event is judged, and that judgement, by the functions that judge every event, is the only one
-that counts. Proposals come from ``check.logic.solutions``: each says which atoms are to be true,
-false or unknown; a value is then chosen for each field. ``smallest`` takes from an event whatever
-it can do without.
+that counts. Proposals come from ``solver.satisfiability.solutions``: each says which atoms are
+to be true, false or unknown; a value is then chosen for each field. ``smallest`` takes from an
+event whatever it can do without.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ..pattern import Any, One, Pattern, fold, tokenize
 from ..solver.facts import Facts
 from ..solver.satisfiability import solutions
 from ..solver.texts import Budget, Texts, TextTest, example
-from ..values import format_time, number_of
+from ..values import compare, format_time, number_of
+from .event_kinds import Event, empty_event, fixed_names
 
-Event = dict[str, AnyValue]
 Judge = Callable[[Event], bool]
 
 _MAX_PROPOSALS = 300
@@ -35,9 +35,10 @@ _JUDGEMENT = 500
 _NOTHING = ir.Raw(())
 
 
-def find(wishes: list[Wish], kind: ir.EventKind, judge: Judge, budget: Budget) -> Event | None:
+def find(
+    wishes: list[Wish], kind: ir.EventKind, facts: Facts, judge: Judge, budget: Budget
+) -> Event | None:
     """An event of a kind that the judge accepts, or None where none was found."""
-    facts = Facts(ir.Search((kind,)), plain=True)
     for literals in itertools.islice(solutions(wishes, facts, budget), _MAX_PROPOSALS):
         for event in _events(literals, kind, facts, budget):
             if not budget.spend(_JUDGEMENT):
@@ -54,7 +55,7 @@ class _Wanted:
     null: bool = False
     passes: set[TextTest] = field(factory=set)
     fails: set[TextTest] = field(factory=set)
-    comparisons: list[tuple[Relation, ir.Value, bool]] = field(factory=list)
+    comparisons: list[tuple[Relation, ir.Value, bool, ir.Type]] = field(factory=list)
     present: bool = False
 
 
@@ -76,7 +77,7 @@ def _events(
         options.append([(of, value) for value in found])
     text = next(_texts(raw, Texts(), budget), "") if raw.passes else None
     for chosen in itertools.islice(itertools.product(*options), 9):
-        event: Event = {"object": kind.object, "action": kind.action}
+        event = empty_event(kind)
         for of, value in chosen:
             if value is not None:
                 _put(event, of, value)
@@ -127,12 +128,12 @@ def _want(atom: ir.Atom, value: bool | None, fields: dict[ir.Value, _Wanted], ra
         case ir.RawRegex(pattern, cased, dotall, multiline):
             expression = ir.Regex(_NOTHING, pattern, cased, dotall, multiline)
             (raw.passes if value else raw.fails).add(expression)
-        case ir.Compare(left, relation, right):
+        case ir.Compare(left, relation, right, type_):
             wanted = of(left)
             if value is None:
                 wanted.null = True
             else:
-                wanted.comparisons.append((relation, right, value))
+                wanted.comparisons.append((relation, right, value, type_))
             if isinstance(right, ir.Field | ir.Raw):
                 fields.setdefault(right, _Wanted(present=value is not None, null=value is None))
         case ir.Occurs(needle, haystack):
@@ -160,7 +161,7 @@ def _values(of: ir.Value, wanted: _Wanted, facts: Facts, budget: Budget) -> Iter
 def _numbers(of: ir.Value, wanted: _Wanted) -> Iterator[AnyValue]:
     """Values near those that are compared with."""
     near: dict[AnyValue, None] = {}
-    for relation, right, value in wanted.comparisons:
+    for relation, right, value, _ in wanted.comparisons:
         match right:
             case ir.Constant(constant):
                 number = number_of(constant) if not isinstance(constant, bool) else None
@@ -176,7 +177,12 @@ def _numbers(of: ir.Value, wanted: _Wanted) -> Iterator[AnyValue]:
                 near.update(dict.fromkeys((1, 2)))
     tests = [test for test in wanted.fails if isinstance(test, ir.Match | ir.Regex)]
     for candidate in near:
-        if not any(test_value(test, candidate) for test in tests):
+        fits = all(
+            not isinstance(right, ir.Constant)
+            or compare(candidate, relation, right.value, right_type) is value
+            for relation, right, value, right_type in wanted.comparisons
+        )
+        if fits and not any(test_value(test, candidate) for test in tests):
             yield candidate
 
 
@@ -268,12 +274,12 @@ def smallest(event: Event, judge: Judge, budget: Budget) -> Event:
         left -= 1
         return left > 0 and budget.spend(_JUDGEMENT) and judge(candidate)
 
-    for name in [name for name in event if name not in ("object", "action")]:
+    for name in [name for name in event if name not in fixed_names(event)]:
         fewer = {key: value for key, value in event.items() if key != name}
         if accepted(fewer):
             event = fewer
     for name, value in list(event.items()):
-        if name in ("object", "action") or not isinstance(value, str):
+        if name in fixed_names(event) or not isinstance(value, str):
             continue
         size = max(len(value) // 2, 1)
         while size:

@@ -9,13 +9,17 @@ from .flow import Feeding, Flow, FlowObserver, Stream
 from .options import Length, StreamOptions, length_of, moment_of
 from .plans import prepare, stages_of
 from .relational import Relations, interpret_streams
+from .rows import GroupRow, RecordRow, Row
 
 __all__ = [
     "Feeding",
     "Flow",
     "FlowObserver",
+    "GroupRow",
     "Length",
+    "RecordRow",
     "Relations",
+    "Row",
     "Stream",
     "StreamOptions",
     "interpret_streams",

@@ -1,0 +1,63 @@
+"""What proofs take for granted, as sentences that are shown beside them."""
+
+from __future__ import annotations
+
+from .. import ir
+from ..fieldmap import FieldMap
+
+ONE_VALUE = "a field of an event holds one value"
+"""Of fields of logs that CAR has no names for."""
+
+NO_EMPTY_TEXT = "no field of a CAR event holds an empty text"
+"""Of fields in CAR's names: a log that writes an empty text means that it does not know."""
+
+RETENTION = "events that are found together come within the time for which an engine keeps them"
+"""Of joins, groups and windows: 30 days unless it is told otherwise (`--horizon`)."""
+
+SPELLING = (
+    "whole numbers and addresses in logs are spelt as usual, and a list of hashes has each once"
+)
+"""Of a query held to a rule under the names of the log."""
+
+SHOWN = "what is shown of the events is not compared: one computes something of them, one does not"
+"""Of two programs in different languages."""
+
+OUTPUTS = "what the outputs find is taken together: the two do not have the same number of them"
+"""Of an analytic with several outputs and a query, which has one."""
+
+
+NEVER = "no event was found that either of them finds"
+"""Of two rules that are the same because neither finds anything, as far as is known."""
+
+
+def raised_by(maps: tuple[FieldMap, ...]) -> str:
+    """Of a rule in a log's own names that was put into CAR's."""
+    names = ", ".join(one.name for one in maps)
+    return f"the events are those that the field maps {names} give to CAR"
+
+
+def sources(one: ir.EventKind, other: ir.EventKind) -> str:
+    """Of rules that are about different log sources.
+
+    >>> sources(ir.EventKind("linux", "auditd"), ir.EventKind("windows", "system"))
+    'no event is of both log sources, linux/auditd and windows/system'
+    """
+    return f"no event is of both log sources, {one} and {other}"
+
+
+def keyed(names: tuple[str, ...]) -> str:
+    """Of groups that only show what is found.
+
+    >>> keyed(("hostname", "user"))
+    'every event has hostname, user, by which one of the two groups what it shows'
+    """
+    return f"every event has {', '.join(names)}, by which one of the two groups what it shows"
+
+
+def on_logs(names: tuple[str, ...]) -> str:
+    """Of a proof for the events of some logs.
+
+    >>> on_logs(("sysmon.flat",))
+    'the events are those that logs of sysmon.flat can hold'
+    """
+    return f"the events are those that logs of {', '.join(names)} can hold"

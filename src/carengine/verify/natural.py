@@ -1,0 +1,100 @@
+r"""Witnesses that could come from a real machine.
+
+The smallest event that tells two rules apart is often one that no machine would log: an image
+without a folder, a user called ``x``. ``natural`` puts a more usual value in the place of each such
+value, one after the other, where the event still tells what it has to tell::
+
+    {"Image": "\\cmd.exe", "User": "x"}
+    {"Image": "C:\\Windows\\System32\\cmd.exe", "User": "CORP\\alice"}
+
+The values are examples: names from RFC 2606, addresses from RFC 1918.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+
+from .event_kinds import Event, fixed_names
+
+Judge = Callable[[Event], bool]
+
+_FOLDERS = ("C:\\Windows\\System32", "C:\\Users\\alice\\AppData\\Local\\Temp", "C:\\Users\\alice")
+_UNIX_FOLDERS = ("/usr/bin", "/tmp")  # noqa: S108 - a path in an example, nothing is written
+_PROGRAM = re.compile(r"(?i)image|process_?(name|path)|^exe|executable|module_path|imageloaded")
+_PATH = re.compile(r"(?i)path|file_?name|image|process_?name|folder|imageloaded|^exe")
+_BASE_NAME = re.compile(r"(?i)file_name|exe|parent_exe|module_name|name")
+_PLAIN = frozenset({"x", "0", "a"})
+
+# What a field holds whose name has such a part, where any value will do.
+_USUAL: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
+    (re.compile(pattern), values)
+    for pattern, values in (
+        (r"(?i)parent.*(image|process_?name|path|exe)", ("C:\\Windows\\explorer.exe",)),
+        (r"(?i)image|process_?name|exe_?path", ("C:\\Windows\\System32\\svchost.exe",)),
+        (r"(?i)parent.*command", ("C:\\Windows\\explorer.exe",)),
+        (r"(?i)command", ("svchost.exe -k netsvcs",)),
+        (r"(?i)target_?file|file_path", ("C:\\Users\\alice\\notes.txt",)),
+        (r"(?i)(domain|query)_?name|query|host_?header", ("www.example.com",)),
+        (r"(?i)host|computer|workstation", ("host1.example.com",)),
+        (r"(?i)sid$", ("S-1-5-21-1004336348-1177238915-682003330-1001",)),
+        (r"(?i)user|account|subject.*name", ("CORP\\alice", "alice")),
+        (r"(?i)(src|source|client|dest|destination|remote|local)_?(ip|addr)", ("10.0.0.5",)),
+        (r"(?i)integrity", ("Medium",)),
+        (r"(?i)(^|[-_.])ur[il]|url$", ("https://www.example.com/",)),
+        (r"(?i)object_?name|key", ("HKLM\\SOFTWARE\\Example",)),
+    )
+)
+_DIGESTS = (("md5", "md5"), ("sha1", "sha1"), ("sha256", "sha256"), ("imphash", "md5"))
+
+
+def natural(event: Event, judge: Judge) -> Event:
+    """The event with more usual values, as far as the judge accepts it.
+
+    >>> natural({"object": "process", "action": "create", "image_path": "cmd.exe"},
+    ...         lambda event: event["image_path"].endswith("cmd.exe"))["image_path"]
+    'C:\\Windows\\System32\\cmd.exe'
+    """
+    made = event
+    for name, value in event.items():
+        if name in fixed_names(event) or not isinstance(value, str):
+            continue
+        for better in _proposals(name, value):
+            if better != value and judge({**made, name: better}):
+                made = {**made, name: better}
+                break
+    return made
+
+
+def _proposals(name: str, value: str) -> Iterator[str]:
+    """More usual values than the one that a field has, the best first."""
+    plain = value in _PLAIN
+    for word, algorithm in _DIGESTS:
+        if word in name.lower() and plain:
+            yield hashlib.new(algorithm, b"example", usedforsecurity=False).hexdigest().upper()
+    if plain:
+        for pattern, usual in _USUAL:
+            if pattern.search(name):
+                yield from usual
+    if not _PATH.search(name) or _BASE_NAME.fullmatch(name):
+        return
+    slash = "/" if "/" in value and "\\" not in value else "\\"
+    whole = _filled(value, slash)
+    if slash == "/":
+        if not whole.startswith("/"):
+            yield from (f"{folder}/{whole}" for folder in _UNIX_FOLDERS)
+    elif not re.match(r"(?i)[a-z]:\\|\\\\|hk", whole):
+        rest = whole.lstrip("\\")
+        if _PROGRAM.search(name) and "." not in rest and not plain:
+            yield from (f"{folder}\\{rest}.exe" for folder in _FOLDERS)
+        yield from (f"{folder}\\{rest}" for folder in _FOLDERS)
+        yield f"C:\\{rest}"
+    if whole != value:
+        yield whole
+
+
+def _filled(path: str, slash: str) -> str:
+    """The path with a folder where nothing stands between two separators."""
+    empty = re.escape(slash * 2)
+    return re.sub(rf"(?<=.){empty}", lambda _: f"{slash}Temp{slash}", path)

@@ -1,0 +1,430 @@
+"""Any two rules: which of them finds what the other finds, proved, or with events that tell.
+
+``compare_rules`` takes rules of any language and answers with a `Verdict`::
+
+    relation = compare_rules(old, new)
+    relation.verdict                 Verdict.COVERS: the first finds all that the second finds
+    relation.witnesses[0].events     an event that only the first finds, as the engine confirms
+
+Rules are compared under the names that they are written in where both are about the same log
+source, and otherwise in CAR's. `distinguishing_event` gives an event that one rule finds and
+another does not, `matching_event` one that a rule finds.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from .. import ir
+from ..diagnostics import Diagnostic, codes, has_errors
+from ..fieldmap import FieldMap, installed_maps
+from ..ir import Goal, Wish
+from ..languages.reading import QueryReading, as_rule, raised, read
+from ..rule import Rule
+from ..solver.facts import Facts
+from ..solver.satisfiability import can_be
+from ..solver.texts import Budget
+from . import assumptions
+from .comparing import Comparison, Direction, compare, shared_event
+from .event_kinds import Event, first_name, is_native
+from .kind_conditions import by_kind
+from .kind_facts import KindFacts, possible, shortest
+from .logs import GivenFields
+from .replay import Witness, witness_of
+
+_STEPS = 2_000_000
+_LANGUAGE_OBJECTS = ("splunk", "eql", "logpoint", "esql", "lucene", "kusto")
+
+
+class Verdict(enum.Enum):
+    """What is known of what a first and a second rule find."""
+
+    SAME = "same"
+    COVERS = "covers"
+    COVERED = "covered"
+    OVERLAPS = "overlaps"
+    DISJOINT = "disjoint"
+    UNDECIDED = "undecided"
+
+
+_MIRRORED = {Verdict.COVERS: Verdict.COVERED, Verdict.COVERED: Verdict.COVERS}
+
+
+@frozen
+class RuleRelation:
+    """How two rules compare.
+
+    ``assumptions`` is what the verdict takes for granted; of an undecided one, ``reasons`` says why
+    it is undecided. All witnesses were replayed by the engine.
+    """
+
+    first: str
+    second: str
+    verdict: Verdict
+    witnesses: tuple[Witness, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def mirrored(self) -> RuleRelation:
+        """The same, of the second rule and the first."""
+        turned = {"a": "b", "b": "a"}
+        return evolve(
+            self,
+            first=self.second,
+            second=self.first,
+            verdict=_MIRRORED.get(self.verdict, self.verdict),
+            witnesses=tuple(
+                evolve(one, finder=turned.get(one.finder, one.finder)) for one in self.witnesses
+            ),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The relation as plain data; the reasons of an undecided one stand beside what it assumes.
+
+        >>> RuleRelation("x", "y", Verdict.SAME).as_json()["verdict"]
+        'same'
+        """
+        return {
+            "a": self.first,
+            "b": self.second,
+            "verdict": self.verdict.value,
+            "witnesses": [one.as_json() for one in self.witnesses],
+            "assumptions": [*self.assumptions, *(f"undecided: {r}" for r in self.reasons)],
+        }
+
+
+@frozen
+class Subject:
+    """A rule to be compared: with what reading it lost or took for granted, and the query that it
+    was read from, where it is no rule of ours."""
+
+    rule: Rule
+    reading: QueryReading | None = field(default=None, repr=False)
+    lost: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
+
+    @property
+    def native(self) -> bool:
+        """Whether it is about events under names that CAR does not know."""
+        return any(map(is_native, _kinds(self.rule.program)))
+
+
+_LOSING = (codes.NATIVE_ABSENT, codes.NATIVE_KIND)
+_TAKEN = (codes.NATIVE_WIDER, codes.FOREIGN_NEAR, codes.DATA_SOURCE)
+
+
+def subject_of(rule: Rule, reading: QueryReading | None = None) -> Subject:
+    """A rule as something to compare."""
+    said = rule.diagnostics if reading is None else reading.diagnostics
+    return Subject(rule, reading, _told(said, _LOSING), _told(said, _TAKEN))
+
+
+def _told(said: tuple[Diagnostic, ...], wanted: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(f"{one.message} ({one.code.id})" for one in said if one.code in wanted)
+    )
+
+
+def _kinds(program: ir.Program) -> frozenset[ir.EventKind]:
+    return frozenset(kind for output in program.outputs for kind in ir.searched(output.plan))
+
+
+def in_car_names(subject: Subject) -> Subject | None:
+    """A subject raised to CAR's names; None where its language is not read backwards."""
+    if not subject.native:
+        return subject
+    reading = subject.reading
+    if reading is None:
+        if not any(kind.object == "windows" for kind in _kinds(subject.rule.program)):
+            return None
+        reading = read(subject.rule.block, "sigma", raise_names=False)
+    made = raised(reading)
+    if made.program is None or has_errors(made.diagnostics):
+        return None
+    rule = evolve(as_rule(made, subject.rule.id), metadata=subject.rule.metadata)
+    found = subject_of(rule, made)
+    return evolve(found, taken=(*found.taken, assumptions.raised_by(made.maps)))
+
+
+def compare_rules(first: Rule, second: Rule, steps: int = _STEPS) -> RuleRelation:
+    """Two rules compared, whatever they are written in.
+
+    ``steps`` bounds the work for each kind of event and direction.
+
+    >>> import carengine
+    >>> wide, narrow = (
+    ...     carengine.parse_rule(f'a = search Process:Create where exe = "{name}" output a')
+    ...     for name in ("*.exe", "cmd.exe")
+    ... )
+    >>> compare_rules(wide, narrow).verdict
+    <Verdict.COVERS: 'covers'>
+    """
+    return compare_subjects(subject_of(first), subject_of(second), steps)
+
+
+def compare_subjects(first: Subject, second: Subject, steps: int = _STEPS) -> RuleRelation:
+    """Two subjects compared; `compare_rules` for rules that were read in any way."""
+    names = first.rule.id, second.rule.id
+    kinds = [_kinds(one.rule.program) for one in (first, second)]
+    if not all(one.rule.program.outputs for one in (first, second)):
+        silent = "a rule that reports nothing by itself cannot be compared"
+        return RuleRelation(*names, Verdict.UNDECIDED, reasons=(silent,))
+    if kinds[0] != kinds[1] and (first.native or second.native):
+        if first.native and second.native and not _is_query(first) and not _is_query(second):
+            return _of_other_sources(first, second, steps)
+        mine, theirs = in_car_names(first), in_car_names(second)
+        if mine is None or theirs is None:
+            reason = "the two are about different logs, and one cannot be put into CAR's names"
+            return RuleRelation(*names, Verdict.UNDECIDED, reasons=(reason,))
+        first, second = mine, theirs
+    lost = (*first.lost, *second.lost)
+    if lost:
+        return RuleRelation(*names, Verdict.UNDECIDED, reasons=lost)
+    taken = (*first.taken, *second.taken)
+    made = compare(first.rule.program, second.rule.program, steps, most=1)
+    return _relation(first.rule, second.rule, made, taken, steps)
+
+
+def _is_query(subject: Subject) -> bool:
+    return any(kind.object in _LANGUAGE_OBJECTS for kind in _kinds(subject.rule.program))
+
+
+def _relation(
+    first: Rule, second: Rule, made: Comparison, taken: tuple[str, ...], steps: int
+) -> RuleRelation:
+    names = first.id, second.id
+    assumed = tuple(dict.fromkeys((*made.assumptions, *taken)))
+    if made.equivalent:
+        note = () if _finds_something(first, steps) else (assumptions.NEVER,)
+        return RuleRelation(*names, Verdict.SAME, assumptions=(*assumed, *note))
+    forth = _witnesses("a", made.only_first, first, second, made)
+    back = _witnesses("b", made.only_second, second, first, made)
+    found = (*forth, *back)
+    reasons = []
+    if not made.shown:
+        if found:
+            return RuleRelation(*names, Verdict.OVERLAPS, found, assumed)
+        reasons.append("they find the same events, but what they show of them is not the same")
+    elif not made.compared:
+        reasons.append(f"no proof; {made.lists} small lists of events show no difference")
+    for finder, direction, confirmed in (
+        ("first", made.only_first, forth),
+        ("second", made.only_second, back),
+    ):
+        kinds = ", ".join(map(str, direction.undecided))
+        if kinds:
+            reasons.append(f"whether only the {finder} finds some events of {kinds}")
+        if direction.differences and not confirmed:
+            reasons.append(f"the engine does not confirm an event that only the {finder} finds")
+    if not made.compared:
+        # Lists of events show differences, and prove nothing about what is not found.
+        verdict = Verdict.OVERLAPS if forth and back and _both(first, second, steps) else None
+        if verdict is None:
+            return RuleRelation(
+                *names, Verdict.UNDECIDED, found, assumed, tuple(reasons) or (_OPEN,)
+            )
+        return RuleRelation(*names, verdict, found, assumed)
+    common = _common(first, second, steps)
+    if isinstance(common, Witness):
+        shared = (common,)
+        within = (made.only_first, made.only_second)
+        contained = [one == Direction() for one in within]
+        if contained[1] and forth:
+            return RuleRelation(*names, Verdict.COVERS, found, assumed)
+        if contained[0] and back:
+            return RuleRelation(*names, Verdict.COVERED, found, assumed)
+        if forth and back:
+            return RuleRelation(*names, Verdict.OVERLAPS, (*found, *shared), assumed)
+    elif common is False:
+        return RuleRelation(*names, Verdict.DISJOINT, found, assumed)
+    else:
+        reasons.append("whether there is an event that both find")
+    return RuleRelation(*names, Verdict.UNDECIDED, found, assumed, tuple(reasons))
+
+
+_OPEN = "lists of events show differences; whether one finds all that the other finds is not known"
+
+
+def _witnesses(
+    name: str, direction: Direction, finder: Rule, misser: Rule, made: Comparison
+) -> tuple[Witness, ...]:
+    """The differences that the engine confirms."""
+    found = []
+    for item in direction.differences:
+        events = item.among or (item.event,)
+        demanded = "" if item.span is None else " ".join(item.span.text.split())
+        one = witness_of(
+            name,
+            [dict(event) for event in events],
+            finder,
+            misser,
+            demanded=demanded,
+            shown=not made.shown,
+        )
+        if one is not None:
+            found.append(one)
+    return tuple(found)
+
+
+def _finds_something(rule: Rule, steps: int) -> bool:
+    """Whether an event is found that a rule finds; True of one that looks at several."""
+    if by_kind(rule.program, keyed=True) is None:
+        return True
+    return shared_event(rule.program, rule.program, steps, keyed=True) is not None
+
+
+def _both(first: Rule, second: Rule, steps: int) -> bool:
+    return shared_event(first.program, second.program, steps) is not None
+
+
+def _common(first: Rule, second: Rule, steps: int) -> Witness | bool | None:
+    """An event that both rules find, as the engine confirms; False where it is proved that there is
+    none, None where neither is known."""
+    mine, theirs = (by_kind(one.program, keyed=True) for one in (first, second))
+    assert mine is not None
+    assert theirs is not None
+    open_ = False
+    for kind, condition in mine.items():
+        other = theirs.get(kind)
+        if other is None:
+            continue
+        of = KindFacts(kind, GivenFields(frozenset()))
+        wishes: list[Wish] = [(condition, Goal.TRUE), (other, Goal.TRUE)]
+        budget = Budget(steps)
+        event = shortest(wishes, of, of.judge(condition, None, (other,)), budget)
+        if event is not None:
+            found = witness_of("both", [event], first, also=second)
+            if found is not None:
+                return found
+            open_ = True
+        elif possible(wishes, of, budget) is not False:
+            open_ = True
+    return None if open_ else False
+
+
+def matching_event(rule: Rule, steps: int = _STEPS) -> Witness | None:
+    """An event that a rule finds, in the shape of its log; None where none was found.
+
+    Of rules that single events decide.
+
+    >>> import carengine
+    >>> rule = carengine.parse_rule('a = search File:Create where exe = "x" output a')
+    >>> matching_event(rule).events
+    ({'object': 'file', 'action': 'create', 'exe': 'x'},)
+    """
+    for event in _events_of(rule, steps):
+        found = witness_of("a", [event], rule)
+        if found is not None:
+            return found
+    return None
+
+
+def _events_of(rule: Rule, steps: int) -> list[Event]:
+    """Small events that the solver says a rule finds, one of each kind at most."""
+    made = []
+    for kind, condition in (by_kind(rule.program, keyed=True) or {}).items():
+        of = KindFacts(kind, GivenFields(frozenset()))
+        judge = of.judge(condition, None, ())
+        event = shortest([(condition, Goal.TRUE)], of, judge, Budget(steps))
+        if event is not None:
+            made.append(event)
+    return made
+
+
+def distinguishing_event(finder: Rule, misser: Rule, steps: int = _STEPS) -> Witness | None:
+    """An event that ``finder`` finds and ``misser`` does not, in the shape of the log that they are
+    about, as the engine confirms; None where none was found, which proves nothing.
+
+    >>> import carengine
+    >>> one, other = (
+    ...     carengine.parse_rule(f"a = search Process:Create where {text} output a")
+    ...     for text in ('exe = "*.exe"', 'exe = "cmd.exe"')
+    ... )
+    >>> distinguishing_event(one, other).events
+    ({'object': 'process', 'action': 'create', 'exe': 'x.exe'},)
+    >>> distinguishing_event(other, one) is None
+    True
+    """
+    made = compare(finder.program, misser.program, steps, most=1)
+    found = _witnesses("a", made.only_first, finder, misser, made)
+    return found[0] if found else None
+
+
+# Rules of different log sources
+
+
+def _of_other_sources(first: Subject, second: Subject, steps: int) -> RuleRelation:
+    """Two rules under native names of different log sources."""
+    names = first.rule.id, second.rule.id
+    kinds = [sorted(_kinds(one.rule.program), key=str) for one in (first, second)]
+    apart = all(are_apart(one, other) for one in kinds[0] for other in kinds[1])
+    if apart:
+        assumed = (assumptions.sources(kinds[0][0], kinds[1][0]),)
+        found = []
+        for name, finder, misser in (("a", first, second), ("b", second, first)):
+            for event in _events_of(finder.rule, steps)[:1]:
+                one = witness_of(name, [event], finder.rule, misser.rule)
+                found += [one] if one is not None else []
+        return RuleRelation(*names, Verdict.DISJOINT, tuple(found), assumed)
+    reason = (
+        f"the log sources {', '.join(map(str, kinds[0][:3]))} and "
+        f"{', '.join(map(str, kinds[1][:3]))} may hold the same events"
+    )
+    return RuleRelation(*names, Verdict.UNDECIDED, reasons=(reason,))
+
+
+_APART: dict[tuple[ir.EventKind, ir.EventKind], bool] = {}
+
+
+def are_apart(one: ir.EventKind, other: ir.EventKind) -> bool:
+    """Whether no event is of both log sources: of two products, or told apart by a field map.
+
+    >>> are_apart(ir.EventKind("windows", "dns_query"), ir.EventKind("windows", "image_load"))
+    True
+    >>> are_apart(ir.EventKind("windows", "sysmon"), ir.EventKind("windows", "image_load"))
+    False
+    """
+    if one == other or "*" in (one.object, one.action, other.object, other.action):
+        return False
+    if one.object != other.object:
+        return is_native(one) and is_native(other)
+    known = _APART.get((one, other))
+    if known is None:
+        known = _APART[one, other] = _told_apart(one, other)
+    return known
+
+
+def _told_apart(one: ir.EventKind, other: ir.EventKind) -> bool:
+    both = [m for m in installed_maps() if one in m.sources() and other in m.sources()]
+    return bool(both) and all(_exclude(m, one, other) for m in both)
+
+
+def _exclude(fieldmap: FieldMap, one: ir.EventKind, other: ir.EventKind) -> bool:
+    """Whether the conditions of a map's entries for two log sources exclude each other."""
+    for a in fieldmap.by_kind.get(one, ()):
+        for b in fieldmap.by_kind.get(other, ()):
+            if a == b:
+                return False
+            whens = [fieldmap.entries[place].when for place in (a, b)]
+            names: dict[str, ir.Column] = {}
+
+            def named(value: ir.Value, names: dict[str, ir.Column] = names) -> ir.Value:
+                if not isinstance(value, ir.Raw):
+                    return value
+                name = ".".join(value.path)
+                names[name] = ir.Column(name, ir.Field("command_line"))
+                return ir.Field(name, None, value.type)
+
+            wishes: list[Wish] = [
+                (ir.rewrite_condition(ir.rewrite_operands(when, first_name), named), Goal.TRUE)
+                for when in whens
+            ]
+            search = ir.Search((ir.EventKind("process", "create"),))
+            facts = Facts(ir.Project(search, tuple(names.values())), plain=True)
+            if can_be(wishes, facts, Budget(_STEPS)) is not False:
+                return False
+    return True

@@ -1,0 +1,261 @@
+"""Any two rules compared: verdicts as tables, witnesses replayed, and every way to a proof of nothing
+shut by a mutant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import carengine
+from carengine.diagnostics import Block
+from carengine.engine import Engine
+from carengine.languages.query import as_rule
+from carengine.languages.reading import read
+from carengine.verify import (
+    Comparison,
+    RuleRelation,
+    Verdict,
+    compare,
+    compare_rules,
+    distinguishing_event,
+    load_analytics,
+    matching_event,
+    verify_analytic,
+)
+from carengine.verify.native_names import same_in_own_names
+from carengine.verify.relations import are_apart
+
+PROCESS = "category: process_creation\n  product: windows"
+
+
+def sigma(folder: Path, detection: str, source: str = PROCESS) -> carengine.Rule:
+    """A Sigma rule with one selection, or with a condition of its own."""
+    folder.mkdir(exist_ok=True)
+    body = detection if "condition:" in detection else f"{detection}\n  condition: selection"
+    if "selection" not in detection.split(":", 1)[0]:
+        body = f"selection:\n    {body}"
+    path = folder / "rule.yml"
+    path.write_text(
+        f"title: t\nid: 5013198a-12fb-4ecd-9bc8-{abs(hash(detection)) % 10**12:012d}\n"
+        f"logsource:\n  {source}\ndetection:\n  {body}\n",
+        encoding="utf-8",
+    )
+    return carengine.load_rule(path)
+
+
+def car(condition: str) -> carengine.Rule:
+    return carengine.parse_rule(f"a = search Process:Create where ({condition}) output a")
+
+
+V = Verdict
+TABLE = [
+    ('exe = "cmd.exe"', 'exe = "CMD.EXE"', V.SAME),
+    ('exe = "*.exe"', 'exe = "cmd.exe"', V.COVERS),
+    ('exe = "cmd.exe"', 'exe = "*.exe"', V.COVERED),
+    ('exe = "a*"', 'exe = "*b"', V.OVERLAPS),
+    ('exe = "a"', 'exe = "b"', V.DISJOINT),
+    ('exe = "a" and not (user = "x")', 'exe = "a"', V.COVERED),
+    ('exe = "a" and exe = "b"', 'exe = "c"', V.DISJOINT),
+    ("pid > 4", "pid >= 5", V.SAME),
+    ("pid > 4", "pid > 5", V.COVERS),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "verdict"), TABLE)
+def test_verdicts(one: str, other: str, verdict: Verdict) -> None:
+    relation = compare_rules(car(one), car(other))
+    assert relation.verdict is verdict
+    replay(relation, car(one), car(other))
+    assert compare_rules(car(other), car(one)).verdict is relation.mirrored.verdict
+
+
+def replay(relation: RuleRelation, first: carengine.Rule, second: carengine.Rule) -> None:
+    """Hold the witnesses to engines of their own."""
+    for witness in relation.witnesses:
+        chosen = witness.fieldmap
+        if witness.fieldmap == "raw":
+            continue
+        seen = [
+            bool(list(Engine([rule], fieldmap=chosen).run(witness.events)))
+            for rule in (first, second)
+        ]
+        assert (
+            seen == {"a": [True, False], "b": [False, True], "both": [True, True]}[witness.finder]
+        )
+
+
+SOURCES = [
+    (PROCESS, "Image|endswith: '\\cmd.exe'", "Image: '*\\cmd.exe'", V.SAME),
+    (PROCESS, "Image|endswith: '\\cmd.exe'", "Image|endswith: 'cmd.exe'", V.COVERED),
+    (
+        "category: dns_query\n  product: windows",
+        "QueryName|endswith: '.com'",
+        "QueryName: 'a.com'",
+        V.COVERS,
+    ),
+    (
+        "category: pipe_created\n  product: windows",
+        "PipeName: '\\a'",
+        "PipeName|startswith: '\\a'",
+        V.COVERED,
+    ),
+    ("product: aws\n  service: cloudtrail", "eventName: A", "eventName: a", V.SAME),
+    ("product: aws\n  service: cloudtrail", "eventName: A", "eventName: B", V.DISJOINT),
+    ("category: webserver", "cs-method: GET", "sc-status: 404", V.OVERLAPS),
+    ("product: windows\n  service: system", "EventID: 7045", "EventID: 7046", V.DISJOINT),
+    # An empty text is no null in a log's own names.
+    (PROCESS, "CommandLine: ''", "CommandLine: null", None),
+]
+
+
+@pytest.mark.parametrize(("source", "one", "other", "verdict"), SOURCES)
+def test_log_sources(
+    source: str, one: str, other: str, verdict: Verdict | None, tmp_path: Path
+) -> None:
+    first, second = (sigma(tmp_path, text, source) for text in (one, other))
+    relation = compare_rules(first, second)
+    if verdict is None:
+        assert relation.verdict is not V.SAME
+    else:
+        assert relation.verdict is verdict
+    replay(relation, first, second)
+    assert matching_event(first) is not None
+
+
+def test_witnesses_have_the_shape_of_the_log(tmp_path: Path) -> None:
+    first = sigma(tmp_path, "Image|endswith: '\\cmd.exe'")
+    second = sigma(tmp_path, "Image|endswith: '\\cmd.exe'\n    User: x")
+    witness = distinguishing_event(first, second)
+    assert witness is not None
+    assert witness.fieldmap == "windows.flat"
+    [event] = witness.events
+    assert event == {
+        "EventID": 1,
+        "Channel": "Microsoft-Windows-Sysmon/Operational",
+        "Image": "C:\\Windows\\System32\\cmd.exe",
+    }
+    assert distinguishing_event(second, first) is None
+
+
+def test_log_sources_that_no_event_is_of_both(tmp_path: Path) -> None:
+    first = sigma(tmp_path, "Image: x")
+    second = sigma(tmp_path, "ImageLoaded: x", "category: image_load\n  product: windows")
+    assert compare_rules(first, second).verdict is V.DISJOINT
+    third = sigma(tmp_path, "Image: x", "product: windows\n  service: sysmon")
+    assert compare_rules(first, third).verdict is V.UNDECIDED
+    kinds = [next(iter(carengine.ir.searched(r.program.outputs[0].plan))) for r in (first, second)]
+    assert are_apart(*kinds)
+
+
+def test_two_languages(tmp_path: Path) -> None:
+    rule = sigma(tmp_path, "Image|endswith: '\\cmd.exe'")
+    same = car('image_path = "*\\cmd.exe"')
+    found = compare_rules(same, rule)
+    assert found.verdict is V.SAME
+    assert any("field maps" in text for text in found.assumptions)
+    assert compare_rules(rule, car('exe = "cmd.exe"')).verdict is V.COVERED
+
+
+# Proofs of nothing
+
+
+def pair_of(tmp_path: Path, pseudocode: str, *others: tuple[str, str]) -> list[bool | None]:
+    """What is said of the pairs of an analytic's implementations."""
+    page = tmp_path / "CAR-2030-01-001.md"
+    blocks = "".join(f"#### A ({name})\n\n```\n{code}\n```\n\n" for name, code in others)
+    page.write_text(
+        '---\ntitle: "CAR-2030-01-001: x"\n---\n\n### Implementations\n\n'
+        f"#### A (Pseudocode)\n\n```\n{pseudocode}\n```\n\n{blocks}",
+        encoding="utf-8",
+    )
+    return [pair.equivalent for pair in verify_analytic(*load_analytics(page)).pairs]
+
+
+def test_a_lost_condition_proves_nothing(tmp_path: Path) -> None:
+    files = 'a = search File:Create where file_path = "C:\\x\\*" output a'
+    lost = 'norm_id=WindowsSysmon event_id=11 -source_image="C:\\a.exe" (path="C:\\y*" OR path="b")'
+    assert pair_of(tmp_path, files, ("LogPoint", lost)) == [None]
+    other = lost.replace("y", "z")
+    assert pair_of(tmp_path, files, ("LogPoint", lost), ("LogPoint", other)) == [None] * 3
+
+
+def test_an_empty_common_ground_proves_nothing(tmp_path: Path) -> None:
+    # Sysmon's logs have no file/acl_modify: on them, neither finds anything.
+    pseudocode = 'a = search File:Acl_Modify where file_path = "x" output a'
+    query = 'EventCode=11 TargetFilename="y" | search Image="a" | where Image="b"'
+    assert pair_of(tmp_path, pseudocode, ("Splunk", query)) != [True]
+
+
+def test_the_maps_of_a_query_that_is_about_nothing() -> None:
+    reading = read(Block.of("EventCode=99999"), "splunk", raise_names=False)
+    assert not same_in_own_names(car('exe = "a" and exe = "b"').program, reading, (), 1_000_000)
+
+
+OUTPUTS = """p = search Process:Create
+a = filter p where exe = "a*" and not (user = "x")
+b = filter p where exe = "a*"
+output a, b"""
+SHOWN = """p = search Process:Create
+g = group p by hostname
+s = from g select hostname, min(time) as seen
+output s"""
+JOINED = """a = search Process:Create where exe = "cmd.exe"
+b = search File:Create where extension = ".ps1"
+j = join (a, b) where a.pid = b.pid and a.time <= b.time < a.time + 5 minutes
+output j"""
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [
+        # Another output covers what the broken exclusion of one lets through.
+        (OUTPUTS, ' and not (user = "x")', ""),
+        (OUTPUTS, "output a, b", "output b"),
+        (SHOWN, "min(time)", "max(time)"),
+        (SHOWN.replace("hostname, min", "min"), "by hostname", "by user"),
+        (SHOWN.replace("hostname, min", "min"), "by hostname", "by hostname, user"),
+        # A row without a key is in no group.
+        (
+            "p = search Process:Create\nc = count(p) by hostname\noutput c",
+            "count(p) by hostname",
+            "filter p where pid > 0",
+        ),
+        (JOINED, "5 minutes", "6 minutes"),
+        (JOINED, "a.pid = b.pid and ", ""),
+    ],
+)
+def test_mutants_are_not_the_same(text: str, old: str, new: str) -> None:
+    assert text != text.replace(old, new)
+    first, second = (carengine.parse_rule(t) for t in (text, text.replace(old, new)))
+    assert compare_rules(first, second).verdict is not V.SAME
+    assert compare_rules(first, first).verdict is V.SAME
+
+
+def test_the_union_of_outputs_on_request() -> None:
+    first = carengine.parse_rule(OUTPUTS).program
+    second = carengine.parse_rule(OUTPUTS.replace(' and not (user = "x")', "")).program
+    assert compare(first, second).equivalent is False
+    assert compare(first, second, together=True).equivalent is True
+
+
+def test_outputs_that_were_renamed_or_moved() -> None:
+    moved = OUTPUTS.replace("output a, b", "output b, a")
+    renamed = OUTPUTS.replace("b = filter", "c = filter").replace("output a, b", "output c, a")
+    for other in (moved, renamed):
+        relation = compare_rules(carengine.parse_rule(OUTPUTS), carengine.parse_rule(other))
+        assert relation.verdict is V.SAME
+
+
+def test_what_was_lost_outweighs_everything() -> None:
+    assert Comparison(True).equivalent is True
+    assert Comparison(True, lost=("x",)).equivalent is None
+
+
+def test_queries_of_one_language() -> None:
+    rules = [
+        as_rule(read(Block.of(text), "splunk", raise_names=False), text)
+        for text in ('EventCode=1 Image="*a*"', 'EventCode=1 Image="*A*"', "EventCode=1")
+    ]
+    assert compare_rules(rules[0], rules[1]).verdict is V.SAME
+    assert compare_rules(rules[2], rules[0]).verdict is V.COVERS
