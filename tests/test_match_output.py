@@ -15,7 +15,7 @@ import pytest
 
 import carengine
 from carengine.cli import main, status
-from carengine.cli.layout import bounded, cut_around, flow, line_width, marked, text_width
+from carengine.cli.layout import cut_around, flow, line_width, marked, text_width
 from carengine.cli.match_table import SourceForm, TimeForm
 from carengine.cli.options import FORMATS
 from carengine.matches import (
@@ -23,6 +23,7 @@ from carengine.matches import (
     MatchReporter,
     ReportedValue,
     TimeSorter,
+    bounded,
     deciding_values,
     fields_read,
     schema,

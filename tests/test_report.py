@@ -11,7 +11,9 @@ import gzip
 import io
 import json
 import re
+import struct
 import tracemalloc
+from array import array
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib.util import find_spec
@@ -149,18 +151,35 @@ def blocks(page: bytes) -> dict[str, Any]:
     found = re.findall(
         rb'<script type="text/plain" class="block" id="([\w-]+)"[^>]*>([^<]*)<', page
     )
-    return {
-        name.decode(): json.loads(gzip.decompress(base64.b64decode(data, validate=True)))
-        for name, data in found
+    held = {
+        name.decode(): gzip.decompress(base64.b64decode(data, validate=True)) for name, data in found
     }
+    return {
+        name: data if name.startswith("index-") else json.loads(data) for name, data in held.items()
+    }
+
+
+def indexed(held: dict[str, Any]) -> list[tuple[float, str, str, str, int, int]]:
+    """The matches of a page in its order: time, rule, host, user, block, place."""
+    told: list[tuple[float, str, str, str, int, int]] = []
+    for number in range(sum(name.startswith("index-") for name in held)):
+        data, names = held[f"index-{number}"], held[f"names-{number}"]
+        size = len(data) // 28
+        times = struct.unpack_from(f"<{size}d", data)
+        columns = [struct.unpack_from(f"<{size}I", data, size * (8 + 4 * n)) for n in range(5)]
+        for time, rule, host, user, block, place in zip(times, *columns, strict=True):
+            who = (names["rules"][rule], names["hosts"][host], names["users"][user])
+            told.append((time, *who, block, place))
+    return told
 
 
 def test_the_page_holds_matches_rules_and_account(folder: Path) -> None:
     page = (folder / "report.html").read_bytes()
     held = blocks(page)
-    rows, details, summary = held["rows-0"], held["detail-0"], held["summary"]
-    assert len(rows["rule"]) == len(details) == MATCHES
-    assert {rows["names"][number] for number in rows["host"]} == {"WS1"}
+    rows, details, summary = indexed(held), held["detail-0"], held["summary"]
+    assert len(rows) == len(details) == len(held["texts-0"]["summary"]) == MATCHES
+    assert {host for _, _, host, *_ in rows} == {"WS1"}
+    assert held["rules"]["R-1"] == RULES["R-1"]
     assert summary["rules"].keys() == {"R-1", "R-2"}
     assert summary["rules"]["R-1"]["tactics"] == ["TA0002"]
     assert summary["attack"]["techniques"]["T1059.001"]["parent"].startswith("Command and")
@@ -273,8 +292,37 @@ def test_hunt_writes_a_report_beside_its_matches(folder: Path, tmp_path: Path) -
     assert main([*arguments, "-o", str(out), "--report", str(report)]) == status.UNREADABLE
     written = [json.loads(line) for line in out.read_bytes().splitlines()]
     held = blocks(report.read_bytes())
-    names, rules = held["rows-0"]["names"], held["rows-0"]["rule"]
-    assert [names[number] for number in rules] == [match["rule"]["id"] for match in written]
+    told = sorted((place, rule, host, user) for _, rule, host, user, _, place in indexed(held))
+    assert [one[1:] for one in told] == [
+        (match["rule"]["id"], match["host"] or "", match["user"] or "") for match in written
+    ]
+
+
+def test_the_index_is_in_the_order_of_time_and_has_every_match(tmp_path: Path) -> None:
+    """Past the sorter's memory, several blocks and parts; hosts and users by their names."""
+    rule = carengine.parse_rule('a = search Process:Create where exe = "x" output a')
+    session = carengine.Engine([rule], "car").session()
+    path = tmp_path / "r.html"
+    size = 1_300
+    with open(path, "wb") as target:
+        document = ReportDocument(target, NO_RULES, "T")
+        for number in range(size):
+            second = number * 7919 % size
+            own = {"object": "process", "action": "create", "exe": "x", "hostname": f"H{number % 9}"}
+            when = None if number % 50 == 0 else f"2024-05-20T10:{second // 60:02}:{second % 60:02}Z"
+            for match in session.feed({**own, "time": when, "user": f"\ud800{number}"}):
+                document.add(match)
+        document.finish({})
+    held = blocks(path.read_bytes())
+    rows = indexed(held)
+    times = [time for time, *_ in rows]
+    timed = [time for time in times if time == time]
+    assert timed == sorted(timed) == times[: len(timed)]
+    assert len(rows) == size
+    assert len({(block, place) for *_, block, place in rows}) == size
+    for _, _, host, user, block, place in rows:
+        number = block * 500 + place
+        assert (host, user) == (f"H{number % 9}", f"\ud800{number}")
 
 
 def test_several_processes_write_the_same_report(folder: Path, tmp_path: Path) -> None:
@@ -438,7 +486,7 @@ def test_a_match_has_its_reason_and_its_processes(page: Any) -> None:
     page.click("summary:has-text('Reason')")
     assert "true" in page.inner_text(".why")
     page.click("summary:has-text('Event as it was read')")
-    assert "TargetFilename" in page.inner_text("pre")
+    assert "TargetFilename" in page.inner_text(".event pre")
 
 
 def test_hostile_events_are_shown_harmless(page: Any) -> None:
@@ -460,7 +508,7 @@ def test_hostile_events_are_shown_harmless(page: Any) -> None:
     assert page.locator("img, iframe, object").count() == 0
     # The last is the value of a megabyte.
     page.get_by_role("button", name=re.compile("Show all 1,00")).click()
-    assert "xEND" in page.inner_text(".detail pre")
+    assert "xEND" in page.inner_text(".detail .event pre")
 
 
 def test_it_is_used_by_keyboard(page: Any) -> None:
@@ -562,22 +610,23 @@ def test_the_theme_is_switched(page: Any) -> None:
 def test_a_long_list_has_few_rows_in_the_page(browser: Any, tmp_path: Path) -> None:
     """Past the height that browsers draw, the bar reaches the last row all the same."""
     rule = carengine.parse_rule('a = search Process:Create where exe = "x" output a')
-    [match] = carengine.Engine([rule], "car").run(
-        [{"object": "process", "action": "create", "exe": "x", "hostname": "H"}]
-    )
     path = tmp_path / "long.html"
-    rows = {
-        "names": [rule.id, "H", ""],
-        **{name: [value] * 200_000 for name, value in (("rule", 0), ("host", 1), ("user", 2))},
-        "time": [1_700_000_000_000_000 + number for number in range(200_000)],
-        "summary": [f"row {number}" for number in range(200_000)],
-        "source": [""] * 200_000,
+    size = 200_000
+    texts = {
+        "summary": [f"row {number}" for number in range(size)],
+        "marks": [[4, 5]] * size,
+        "source": [""] * size,
     }
+    times = array("d", (1_700_000_000_000 + number for number in range(size)))
+    columns = [times, *(array("I", bytes(4 * size)) for _ in range(4)), array("I", range(size))]
     with open(path, "wb") as target:
         document = ReportDocument(target, NO_RULES, "Long")
-        document._put("rows-0", "rows", json.dumps(rows).encode())
+        document._put("texts-0", "texts", json.dumps(texts).encode())
+        names = {"rules": [rule.id], "hosts": ["H"], "users": [""]}
+        document._put("names-0", "names", json.dumps(names).encode())
+        document._put("index-0", "index", b"".join(column.tobytes() for column in columns))
+        document._block = 1
         document.finish({})
-    assert match.rule is rule
     page = browser.new_page()
     page.goto(path.as_uri())
     page.wait_for_selector("html[data-ready]", state="attached")

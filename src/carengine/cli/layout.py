@@ -83,24 +83,6 @@ def _tail(text: str, width: int) -> str:
     return _head(text[::-1], width)[::-1]
 
 
-def bounded(value: ReportedValue, most: int) -> ReportedValue:
-    """A value of at most about so many characters, cut around the first part that decided."""
-    text, spans = value.text, value.spans
-    if len(text) <= most:
-        return value
-    first = spans[0] if spans else (0, 0)
-    start = max(0, min(first[0] - most // 4, len(text) - most))
-    kept = text[start : start + most]
-    inside = [
-        (max(0, a - start), min(most, b - start))
-        for a, b in spans
-        if a < start + most and b > start
-    ]
-    before, after = (_ELLIPSIS if start else ""), (_ELLIPSIS if start + most < len(text) else "")
-    moved = tuple((a + len(before), b + len(before)) for a, b in inside)
-    return ReportedValue(value.name, before + kept + after, moved, value.decides, value.read)
-
-
 def marked(value: ReportedValue, styles: tuple[str, ...]) -> Line:
     """The text of a value in pieces, the parts that decided in some styles."""
     line: Line = []

@@ -10,9 +10,9 @@ from attrs import define
 
 from ..diagnostics import visible
 from ..engine import Match
-from ..matches import MatchReporter, MatchTally, ReportedValue
+from ..matches import MatchReporter, MatchTally, ReportedValue, bounded
 from ..values import format_time
-from .layout import Line, Piece, bounded, cut_middle, flow, line_width, painted, text_width
+from .layout import Line, Piece, cut_middle, flow, line_width, painted, text_width
 from .match_table import LEVEL_STYLES
 from .screen import Screen
 

@@ -22,10 +22,17 @@ from attrs import define, field, frozen
 
 from ..diagnostics import counted, visible
 from ..engine import Match
-from ..matches import MatchReporter, MatchRow, MatchTally, ReportedEvent, ReportedValue
+from ..matches import (
+    MatchReporter,
+    MatchRow,
+    MatchTally,
+    ReportedEvent,
+    ReportedValue,
+    bounded,
+)
 from ..rule import Rule
 from ..values import format_time
-from .layout import Line, Piece, bounded, cut_middle, flow, line_width, painted, text_width
+from .layout import Line, Piece, cut_middle, flow, line_width, painted, text_width
 from .rules import rank
 from .screen import Screen
 

@@ -8,7 +8,7 @@ on the disk, ``profiles`` writes ECS and OCSF, ``schemas`` holds a JSON Schema f
 
 from .deciding import DecidingField, deciding_values, fields_read
 from .json_schemas import SCHEMAS, schema
-from .match_row import MatchReporter, MatchRow, ReportedEvent, ReportedValue
+from .match_row import MatchReporter, MatchRow, ReportedEvent, ReportedValue, bounded
 from .ordering import TimeSorter
 from .profiles import as_ecs, as_json_line, as_ocsf, message_of
 from .tally import MatchTally
@@ -25,6 +25,7 @@ __all__ = [
     "as_ecs",
     "as_json_line",
     "as_ocsf",
+    "bounded",
     "deciding_values",
     "fields_read",
     "message_of",

@@ -1,7 +1,7 @@
-"""Who and where: host, user and process of an event, by CAR's names for them.
+"""Which process acted, and where: the keys by which a match is found in the tree of processes.
 
 A match of a Sigma rule shows the log's own names. The field maps know the same event under CAR's,
-so that host and process have one spelling in a report, whatever the log and the rule's language.
+so that a process has one key, whatever the log and the rule's language.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a report holds of one match: a row of the list, and the detail behind it.
 
-The row has what is searched and filtered. The detail has each event whole, the values that decided
-with the conditions they met, and the tree of conditions that `carengine.explain` gives.
+The row has what is searched and filtered: host, user and values are those that the table shows
+(`carengine.matches`). The detail has each event whole, the values that decided with the conditions
+they met, and the tree of conditions that `carengine.explain` gives.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..engine import Engine, Match, MatchedEvent
 from ..engine.report import Explanation, Node, explain
 from ..fieldmap import unwrap
 from ..jsontext import json_line
+from ..matches import MatchReporter, MatchRow, ReportedEvent, ReportedValue, bounded
 from ..values import text_of
 from .identity import Identity, identity_of
 
@@ -37,7 +39,8 @@ class MatchView:
     """One match as the page has it.
 
     ``time`` is in microseconds since 1970 UTC, None without one. ``summary`` are the values that
-    decided, in a line; ``detail`` is what is read when somebody opens the match.
+    tell, in a line; ``marks`` are the parts of it that decided, each as a start and an end in units
+    of UTF-16, as JavaScript counts. ``detail`` is what is read when somebody opens the match.
     """
 
     time: int | None
@@ -45,47 +48,45 @@ class MatchView:
     user: str
     source: str
     summary: str
+    marks: tuple[int, ...]
     detail: Mapping[str, Any] = field(hash=False)
     processes: tuple[Identity, ...] = ()
 
 
-def view_of(match: Match, engine: Engine) -> MatchView:
-    """A match as the page has it. ``engine`` is the one that gave it."""
-    identities = [identity_of(event, engine) for event in match.events[:_EVENTS]]
-    events = []
-    values: list[tuple[str, str]] = [
-        (name, _short(match.shown(name, value))) for name, value in match.columns.items()
-    ]
-    for event, identity in zip(match.events, identities, strict=False):
-        told, deciding = _event(match, event, identity, engine)
-        events.append(told)
-        values += deciding
+def view_of(match: Match, engine: Engine, reporter: MatchReporter) -> MatchView:
+    """A match as the page has it. ``engine`` is the one that gave it, ``reporter`` one with its
+    maps."""
+    row = reporter.row(match)
+    shown = row.events[:_EVENTS]
+    identities = [identity_of(event.event, engine) for event in shown]
     detail: dict[str, Any] = {
         "output": _cut(match.output, 200),
-        "columns": {
-            _cut(name, 200): _value(match.shown(name, value))
-            for name, value in match.columns.items()
-        },
-        "events": events,
-        "more": max(0, len(match.events) - _EVENTS),
+        "columns": {_cut(value.name, 200): _cut(value.text, _VALUE) for value in row.columns},
+        "events": [
+            _event(match, event, identity, engine)
+            for event, identity in zip(shown, identities, strict=True)
+        ],
+        "more": len(row.events) - len(shown),
     }
-    first = match.events[0] if match.events else None
-    origin = first.origin if first else None
+    first = row.events[0] if row.events else None
+    summary, marks = _summary(row)
     return MatchView(
-        match.time,
-        next((one.host for one in identities if one.host), ""),
-        next((one.user for one in identities if one.user), ""),
-        f"{origin.source}:{origin.record}" if origin else "",
-        _summary(values, identities),
+        row.time,
+        row.host,
+        row.user,
+        f"{first.source}:{first.record}" if first and first.source else "",
+        summary,
+        marks,
         detail,
         tuple(one for one in identities if one.has_process),
     )
 
 
 def _event(
-    match: Match, event: MatchedEvent, identity: Identity, engine: Engine
-) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """An event of a match as the page has it, and the values of it that decided."""
+    match: Match, reported: ReportedEvent, identity: Identity, engine: Engine
+) -> dict[str, Any]:
+    """An event of a match as the page has it."""
+    event = reported.event
     try:
         # The engine knows at once which maps recognise the event; no other has to be tried.
         classes = engine.classify(unwrap(event.event)).classes
@@ -94,16 +95,16 @@ def _event(
     except Exception as error:
         # A match without its reason is still a match; the page says what is missing.
         trees, failed = [], f"it could not be worked out: {type(error).__name__}: {error}"
-    origin = event.origin
     raw: Any = event.event
     written = json_line(raw)
     told: dict[str, Any] = {
         "kind": str(event.kind),
         "time": event.time,
         "stream": event.stream,
-        "source": origin.source if origin else "",
-        "record": origin.record if origin else None,
+        "source": reported.source,
+        "record": reported.record,
         "fields": {_cut(name, 200): _value(value) for name, value in event.fields.items()},
+        "deciding": _deciding_values(reported, [leaf for tree in trees for leaf in _leaves(tree)]),
         "why": [_Tree().node(tree, 0) for tree in trees],
     }
     if len(written) > _MOST_EVENT:
@@ -120,25 +121,55 @@ def _event(
             "image": _cut(identity.image, 500),
             "commandLine": _cut(identity.command_line, _VALUE),
         }
-    leaves = [leaf for tree in trees for leaf in _deciding(tree)]
-    told["deciding"] = [
-        {
-            "name": _cut(item.car, 200),
-            "native": _cut(item.native, 200),
-            "value": _value(item.value),
-            "condition": _cut(leaf.condition, 500),
-        }
-        for leaf in leaves
-        for item in leaf.operands
-        if item.value is not None
-    ][: _UNDECIDING * 4]
-    pairs = [
-        (item.car, _short(item.value))
-        for leaf in leaves
-        for item in leaf.operands
-        if item.value is not None
-    ]
-    return told, pairs
+    return told
+
+
+def _deciding_values(reported: ReportedEvent, leaves: Sequence[Node]) -> list[dict[str, Any]]:
+    """The values that decided, each with the condition it met and the parts of it that did; what
+    nearly every rule reads is last."""
+    known = {value.name: value for value in reported.values if value.decides}
+    told: list[dict[str, Any]] = []
+    for leaf in leaves:
+        for item in leaf.operands:
+            if item.value is not None:
+                whole = _value(item.value)
+                value = known.get(item.car)
+                # A span counts characters of the text; a value that is none is marked whole.
+                spans = value.spans if value is not None and value.text == whole else ()
+                told.append(
+                    {
+                        "name": _cut(item.car, 200),
+                        "native": _cut(item.native, 200),
+                        "value": whole,
+                        "marks": _units(whole, spans) if spans else [],
+                        "condition": _cut(leaf.condition, 500),
+                    }
+                )
+    # A keyword is looked for in the whole event: the model says in which fields it stands.
+    keywords = "; ".join(leaf.condition for leaf in leaves if not leaf.operands)
+    named = {one["name"] for one in told}
+    for value in known.values() if keywords else ():
+        if value.name not in named and value.spans:
+            cut = bounded(value, _VALUE)
+            told.append(
+                {
+                    "name": _cut(value.name, 200),
+                    "native": "",
+                    "value": cut.text,
+                    "marks": _units(cut.text, cut.spans),
+                    "condition": _cut(keywords, 500),
+                }
+            )
+    told.sort(key=lambda one: one["name"] in _EVERYWHERE)
+    return told[: _UNDECIDING * 4]
+
+
+def _units(text: Any, spans: Iterable[tuple[int, int]]) -> list[int]:
+    """Starts and ends in characters as starts and ends in units of UTF-16."""
+    ends = [end for span in spans for end in span]
+    if not isinstance(text, str) or text.isascii():
+        return ends
+    return [end + sum(character > "\uffff" for character in text[:end]) for end in ends]
 
 
 def _trees(match: Match, event: MatchedEvent, explanation: Explanation) -> Iterator[Node]:
@@ -154,7 +185,7 @@ def _trees(match: Match, event: MatchedEvent, explanation: Explanation) -> Itera
             yield test.tree
 
 
-def _deciding(tree: Node) -> Iterator[Node]:
+def _leaves(tree: Node) -> Iterator[Node]:
     """The conditions without parts that decide, in the order of the rule; none below a `not`."""
     work = [tree]
     while work:
@@ -206,18 +237,23 @@ class _Tree:
                 yield child
 
 
-def _summary(values: Iterable[tuple[str, str]], identities: Sequence[Identity]) -> str:
-    """What decided, in a line: what every rule reads comes last, nothing twice."""
-    told: dict[tuple[str, str], None] = {}
-    ranked = sorted(values, key=lambda pair: pair[0] in _EVERYWHERE)
-    for name, value in ranked:
-        told[_cut(name, 60), value] = None
-    known = {value for _, value in told}
-    for identity in identities[:1]:
-        for name, text in (("command line", identity.command_line), ("image", identity.image)):
-            if text and _short(text) not in known:
-                told[name, _short(text)] = None
-    return _cut("  ".join(f"{name}={value}" for name, value in told), _SUMMARY)
+def _summary(row: MatchRow) -> tuple[str, tuple[int, ...]]:
+    """What tells of a match, in a line, nothing twice; and the parts of it that decided."""
+    values = [*row.columns, *(value for event in row.events[:_EVENTS] for value in event.values)]
+    ranked = sorted(values, key=lambda value: (value.name in _EVERYWHERE, not value.decides))
+    told: dict[tuple[str, str], ReportedValue] = {}
+    for value in ranked:
+        told.setdefault((value.name, value.text), value)
+    text, spans = "", []
+    for value in told.values():
+        cut = bounded(value, _SHORT)
+        head = f"{'  ' if text else ''}{_cut(value.name, 60)}="
+        start = len(text) + len(head)
+        if start + len(cut.text) > _SUMMARY:
+            break
+        text += head + cut.text
+        spans += [(start + a, start + b) for a, b in cut.spans]
+    return text, tuple(_units(text, spans))
 
 
 def _value(value: Any) -> Any:
@@ -228,17 +264,6 @@ def _value(value: Any) -> Any:
     if text is None:
         text = json_line(value).decode("utf-8")
     return _cut(text, _VALUE)
-
-
-def _short(value: Any) -> str:
-    """A value for a line, cut in the middle: a path says most at its ends."""
-    text = text_of(value)
-    if text is None:
-        text = json_line(value).decode("utf-8")
-    if len(text) <= _SHORT:
-        return text
-    half = _SHORT // 2
-    return f"{text[:half]} … {text[-half:]}"
 
 
 def _cut(text: str, most: int) -> str:

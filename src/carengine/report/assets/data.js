@@ -5,6 +5,7 @@ import { fromMicroseconds } from "./text.js";
 export const LEVELS = ["critical", "high", "medium", "low", "informational", "none"];
 const CACHED = 6;
 const REMEMBERED = 16;
+const TOGETHER = 8;
 
 /** The bytes of a text in base64. */
 function bytesOf(text) {
@@ -15,12 +16,16 @@ function bytesOf(text) {
   return bytes;
 }
 
-/** What a block holds. */
-async function readBlock(id) {
-  const element = document.getElementById(id);
-  const bytes = bytesOf(element.textContent);
+/** The bytes of a block. */
+async function readBytes(id) {
+  const bytes = bytesOf(document.getElementById(id).textContent);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
+  return new Response(stream).arrayBuffer();
+}
+
+/** What a block of JSON holds. */
+async function readBlock(id) {
+  return JSON.parse(new TextDecoder().decode(await readBytes(id)));
 }
 
 function blocks(kind) {
@@ -35,11 +40,11 @@ class Names {
     this.numbers = new Map();
   }
 
-  number(name) {
-    let number = this.numbers.get(name);
+  number(name, key = name) {
+    let number = this.numbers.get(key);
     if (number === undefined) {
       number = this.all.length;
-      this.numbers.set(name, number);
+      this.numbers.set(key, number);
       this.all.push(name);
     }
     return number;
@@ -59,67 +64,82 @@ function ruleOf(id, about) {
   };
 }
 
-/** All matches by columns, sorted by time; those without one are last. */
+/** All matches by columns, in the order of time; those without one are last. */
 export class Report {
   static async read() {
     const report = new Report();
-    report.summary = await readBlock("summary");
-    const parts = await Promise.all(blocks("rows").map(readBlock));
-    report.#put(parts);
+    const indexes = blocks("index");
+    const [summary, names, columns] = await Promise.all([
+      readBlock("summary"),
+      Promise.all(indexes.map((id) => readBlock(id.replace("index", "names")))),
+      Promise.all(indexes.map(readBytes)),
+    ]);
+    report.summary = summary;
+    report.#put(names, columns);
     return report;
   }
 
-  #put(parts) {
-    const size = parts.reduce((sum, part) => sum + part.rule.length, 0);
+  /** Put the parts of the index together: names are numbered part by part in the file. */
+  #put(names, parts) {
+    const WIDTH = 8 + 5 * 4;
+    const size = parts.reduce((sum, part) => sum + part.byteLength / WIDTH, 0);
     const rules = new Names();
     const hosts = new Names();
     const users = new Names();
-    const columns = {
-      rule: new Uint32Array(size),
-      host: new Uint32Array(size),
-      user: new Uint32Array(size),
-      time: new Float64Array(size),
-      block: new Uint32Array(size),
-      place: new Uint32Array(size),
-    };
-    const summaries = new Array(size);
-    const sources = new Array(size);
+    this.size = size;
+    this.time = new Float64Array(size);
+    for (const name of ["rule", "host", "user", "blockNumbers", "place"]) this[name] = new Uint32Array(size);
     let at = 0;
-    this.starts = [];
-    parts.forEach((part, block) => {
-      this.starts.push(at);
-      for (let place = 0; place < part.rule.length; place += 1, at += 1) {
-        columns.rule[at] = rules.number(part.names[part.rule[place]]);
-        columns.host[at] = hosts.number(part.names[part.host[place]]);
-        columns.user[at] = users.number(part.names[part.user[place]]);
-        columns.time[at] = fromMicroseconds(part.time[place]);
-        columns.block[at] = block;
-        columns.place[at] = place;
-        summaries[at] = part.summary[place];
-        sources[at] = part.source[place];
-      }
+    parts.forEach((part, number) => {
+      const length = part.byteLength / WIDTH;
+      const column = (place) => new Uint32Array(part, length * (8 + 4 * place), length);
+      this.time.set(new Float64Array(part, 0, length), at);
+      this.blockNumbers.set(column(3), at);
+      this.place.set(column(4), at);
+      const known = names[number];
+      const renumbered = [
+        ["rule", known.rules.map((name) => rules.number(name))],
+        // Logs write one host in small letters and in capitals.
+        ["host", known.hosts.map((name) => hosts.number(name, name.toUpperCase()))],
+        ["user", known.users.map((name) => users.number(name))],
+      ];
+      renumbered.forEach(([name, numbers], place) => {
+        const from = column(place);
+        const to = this[name];
+        for (let row = 0; row < length; row += 1) to[at + row] = numbers[from[row]];
+      });
+      at += length;
     });
-    const { time } = columns;
-    const order = Uint32Array.from({ length: size }, (_, index) => index);
-    const key = time.map((value) => (Number.isNaN(value) ? Infinity : value));
-    const sorted = key.every((value, index) => index === 0 || key[index - 1] <= value);
-    if (!sorted) order.sort((a, b) => (key[a] === key[b] ? a - b : key[a] - key[b]));
-    const { block: blockNumbers, ...others } = columns;
-    Object.assign(this, { size, order, summaries, sources, blockNumbers }, others);
+    this.order = Uint32Array.from({ length: size }, (_, index) => index);
     this.hosts = hosts.all;
     this.users = users.all;
     const described = new Map(Object.entries(this.summary.rules ?? {}));
     this.rules = rules.all.map((id) => ruleOf(id, described.get(id)));
     this.#followAttack();
-    this.texts = [];
-    this.words = new Map();
     for (const rule of this.rules) {
       rule.text = `${rule.title}\n${rule.id}\n${rule.attack.join("\n")}`.toLowerCase();
     }
+    this.texts = [];
+    this.reading = [];
+    this.words = new Map();
     this.details = new Map();
-    const known = time.filter((value) => !Number.isNaN(value));
-    this.first = known.reduce((a, b) => Math.min(a, b), Infinity);
-    this.last = known.reduce((a, b) => Math.max(a, b), -Infinity);
+    let timed = size;
+    while (timed && Number.isNaN(this.time[timed - 1])) timed -= 1;
+    this.first = timed ? this.time[0] : Infinity;
+    this.last = timed ? this.time[timed - 1] : -Infinity;
+    this.#places();
+  }
+
+  /** Which matches are in a block, by their place there. */
+  #places() {
+    const sizes = new Uint32Array((this.summary.blocks ?? 0) + 1);
+    for (const block of this.blockNumbers) sizes[block + 1] += 1;
+    for (let block = 1; block < sizes.length; block += 1) sizes[block] += sizes[block - 1];
+    this.starts = sizes;
+    this.stored = new Uint32Array(this.size);
+    for (let index = 0; index < this.size; index += 1) {
+      this.stored[sizes[this.blockNumbers[index]] + this.place[index]] = index;
+    }
   }
 
   /** Retired techniques under the ids that ATT&CK has for them now. */
@@ -135,32 +155,59 @@ export class Report {
     }
   }
 
-  /** Make the texts ready while nothing else is to be done. */
-  prepare(block = 0) {
-    if (block >= this.starts.length) return;
-    this.#text(block);
-    setTimeout(() => this.prepare(block + 1));
+  /** The texts of the matches of a block; a promise until they were read. */
+  block(number) {
+    this.reading[number] ??= readBlock(`texts-${number}`).then((texts) => {
+      this.texts[number] = texts;
+      return texts;
+    });
+    return this.reading[number];
+  }
+
+  /** Summary, parts that decided and record of a match; null where they were not read yet. */
+  text(index) {
+    const texts = this.texts[this.blockNumbers[index]];
+    if (texts === undefined) return null;
+    const place = this.place[index];
+    return { summary: texts.summary[place], marks: texts.marks[place], source: texts.source[place] };
+  }
+
+  /** Read the texts of all matches, for searching. Some blocks at once: the page stays alive. */
+  searchable() {
+    this.searching ??= (async () => {
+      const size = this.summary.blocks ?? 0;
+      for (let from = 0; from < size; from += TOGETHER) {
+        const numbers = Array.from({ length: Math.min(TOGETHER, size - from) }, (_, at) => from + at);
+        await Promise.all(numbers.map((number) => this.block(number)));
+        numbers.forEach((number) => this.#searched(number));
+        await new Promise((done) => setTimeout(done));
+      }
+      this.allRead = true;
+    })();
+    return this.searching;
   }
 
   /** What is searched of the matches of a block: one text in small letters, and where each ends. */
-  #text(block) {
-    if (this.texts[block] === undefined) {
-      const from = this.starts[block];
-      const until = this.starts[block + 1] ?? this.size;
-      const ends = new Uint32Array(until - from);
+  #searched(number) {
+    const texts = this.texts[number];
+    if (texts.searched === undefined) {
+      const { summary, source } = texts;
+      const start = this.starts[number];
+      const ends = new Uint32Array(summary.length);
       const parts = [];
       let end = 0;
-      for (let at = from; at < until; at += 1) {
-        const host = this.hosts[this.host[at]];
-        const user = this.users[this.user[at]];
-        const text = `${this.summaries[at]}\n${host}\n${user}\n${this.sources[at]}\n`.toLowerCase();
+      for (let place = 0; place < summary.length; place += 1) {
+        const index = this.stored[start + place];
+        const host = this.hosts[this.host[index]];
+        const user = this.users[this.user[index]];
+        const text = `${summary[place]}\n${host}\n${user}\n${source[place]}\n`.toLowerCase();
         parts.push(text);
         end += text.length;
-        ends[at - from] = end;
+        ends[place] = end;
       }
-      this.texts[block] = { from, ends, text: parts.join("") };
+      texts.searched = { ends, text: parts.join("") };
     }
-    return this.texts[block];
+    return texts.searched;
   }
 
   /** Which matches have a word: 1 in their place. The last few words are remembered. */
@@ -168,12 +215,13 @@ export class Report {
     const known = this.words.get(word);
     if (known !== undefined) return known;
     const has = new Uint8Array(this.size);
-    for (let block = 0; block < this.starts.length; block += 1) {
-      const { from, ends, text } = this.#text(block);
+    for (let block = 0; block < this.texts.length; block += 1) {
+      const { ends, text } = this.#searched(block);
+      const start = this.starts[block];
       let place = 0;
       for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, ends[place - 1])) {
         while (ends[place] <= at) place += 1;
-        has[from + place] = 1;
+        has[this.stored[start + place]] = 1;
         place += 1;
         if (place === ends.length) break;
       }
@@ -184,7 +232,7 @@ export class Report {
   }
 
   /** The details of all matches of a block; the last few blocks are kept. */
-  async block(number) {
+  async detailsOf(number) {
     const kept = this.details.get(number);
     if (kept !== undefined) {
       this.details.delete(number);
@@ -199,7 +247,13 @@ export class Report {
 
   /** The detail of a match. */
   async detail(index) {
-    return (await this.block(this.blockNumbers[index]))[this.place[index]];
+    return (await this.detailsOf(this.blockNumbers[index]))[this.place[index]];
+  }
+
+  /** The rules that matched, as they are written in their files. */
+  ruleTexts() {
+    this.rulesRead ??= readBlock("rules").then((texts) => new Map(Object.entries(texts)));
+    return this.rulesRead;
   }
 
   /** The starts of processes around matches. */

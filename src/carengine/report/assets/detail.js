@@ -1,4 +1,4 @@
-import { button, fill, h, levelMark, value } from "./dom.js";
+import { button, fill, h, levelMark, marked, value } from "./dom.js";
 import { LEVELS } from "./data.js";
 import { aboutRule, eventTime, pairs, techniqueLinks } from "./panels.js";
 import { counted, fromMicroseconds, line, number, shown, time, visible } from "./text.js";
@@ -17,16 +17,18 @@ export async function showMatch(element, report, filters, index) {
   const detail = await report.detail(index);
   if (element.dataset.index !== String(index)) return; // another was chosen meanwhile
   const host = report.hosts[report.host[index]];
+  const user = report.users[report.user[index]];
   const events = h("div", {});
   fill(
     element,
     h("h2", {}, value(rule.title, "title")),
     h("p", { class: "tags" }, levelMark(LEVELS[rule.level]), h("span", {}, time(report.time[index], 23), " UTC"),
-      host ? value(host) : null, report.users[report.user[index]] ? value(report.users[report.user[index]]) : null),
+      host ? value(host) : null, user ? value(user) : null),
     techniqueLinks(report, rule),
     h("p", { class: "bar" },
       button("Only this rule", () => filters.set({ rule: rule.id })),
       host ? button("Only this host", () => filters.set({ host })) : null,
+      user ? button("Only this user", () => filters.set({ user })) : null,
       Number.isNaN(report.time[index]) ? null : button("Five minutes around", () => {
         const at = report.time[index];
         filters.set({ rule: null, from: at - 300_000, to: at + 300_000 });
@@ -74,7 +76,7 @@ function deciding(items) {
     h("thead", {}, h("tr", {}, ["Field", "Value", "Condition"].map((text) => h("th", { scope: "col" }, text)))),
     h("tbody", {}, items.map((item) => h("tr", {},
       h("td", {}, value(item.name), item.native && item.native !== item.name ? h("div", { class: "note native" }, line(item.native)) : null),
-      h("td", {}, h("mark", {}, value(shown(item.value)))),
+      h("td", {}, item.marks.length ? marked(item.value, item.marks) : h("mark", {}, value(shown(item.value)))),
       h("td", {}, value(item.condition))))),
   );
 }

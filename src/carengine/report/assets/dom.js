@@ -34,6 +34,17 @@ export function value(text, className = "value") {
   return h("bdi", { class: className }, line(text));
 }
 
+/** A value of evidence with parts of it marked: starts and ends, in order. */
+export function marked(text, marks, className = "value") {
+  const parts = [];
+  let at = 0;
+  for (let place = 0; place + 1 < marks.length; place += 2) {
+    parts.push(line(text.slice(at, marks[place])), h("mark", {}, line(text.slice(marks[place], marks[place + 1]))));
+    at = marks[place + 1];
+  }
+  return h("bdi", { class: className }, parts, line(text.slice(at)));
+}
+
 /** A link to a page outside; the bare text where the address is not one of the web. */
 export function link(address, text = address) {
   const safe = safeAddress(address);

@@ -3,7 +3,7 @@ import { LEVELS } from "./data.js";
 // What is shown: one state, and the matches that fit it.
 
 const NOTHING = {
-  text: "", levels: null, host: null, rule: null, tactic: null, technique: null,
+  text: "", levels: null, host: null, user: null, rule: null, tactic: null, technique: null,
   from: null, to: null,
 };
 
@@ -56,18 +56,33 @@ export class Filters {
 
   apply() {
     const { report, state, inside } = this;
+    if (state.text.trim() && !report.allRead) {
+      // Texts are read while nobody waits for them; a search right after opening does.
+      this.waiting?.(true);
+      report.searchable().then(() => {
+        this.waiting?.(false);
+        if (this.state === state) this.apply();
+      });
+      return;
+    }
+    if (!this.active) {
+      this.#put(report.order);
+      return;
+    }
     const fits = report.rules.map((rule) => this.#fits(rule));
     const words = this.words.map((word) => ({
       has: report.having(word),
       rules: report.rules.map((rule) => rule.text.includes(word)),
     }));
     const host = state.host === null ? -1 : report.hosts.indexOf(state.host);
+    const user = state.user === null ? -1 : report.users.indexOf(state.user);
     const fitting = new Uint32Array(report.size);
     let size = 0;
     for (const index of report.order) {
       const rule = report.rule[index];
       if (!fits[rule]) continue;
       if (state.host !== null && report.host[index] !== host) continue;
+      if (state.user !== null && report.user[index] !== user) continue;
       if (state.from !== null) {
         const time = report.time[index];
         // What has no time is in no range of time.
@@ -77,7 +92,11 @@ export class Filters {
       fitting[size] = index;
       size += 1;
     }
-    this.matches = fitting.subarray(0, size);
+    this.#put(fitting.subarray(0, size));
+  }
+
+  #put(matches) {
+    this.matches = matches;
     this.#count();
     for (const listener of this.listeners) listener();
   }
@@ -94,6 +113,7 @@ export class Filters {
   /** Search the words in all that the report has of the matches, whole events too. */
   async searchInside(tell) {
     const { report, words } = this;
+    await report.searchable();
     const wanted = words.map((word) => ({
       escaped: JSON.stringify(word).slice(1, -1), has: report.having(word),
       rules: report.rules.map((rule) => rule.text.includes(word)),
@@ -108,7 +128,7 @@ export class Filters {
     }
     let done = 0;
     for (const [block, indexes] of places) {
-      const details = await report.block(block);
+      const details = await report.detailsOf(block);
       for (const index of indexes) {
         const whole = JSON.stringify(details[report.place[index]]).toLowerCase();
         const rule = report.rule[index];

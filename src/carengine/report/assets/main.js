@@ -1,4 +1,4 @@
-import { button, fill, h, levelMark, value } from "./dom.js";
+import { button, fill, h, levelMark, marked, value } from "./dom.js";
 import { LEVELS, Report } from "./data.js";
 import { Filters } from "./filters.js";
 import { VirtualList } from "./list.js";
@@ -9,6 +9,7 @@ import { counted, line, number, time } from "./text.js";
 
 const PRINTED = 1_000;
 const OPTIONS = 5_000;
+const TYPING = 50; // milliseconds without a key before a search begins
 const THEMES = ["system", "light", "dark"];
 
 const byId = (id) => document.getElementById(id);
@@ -48,6 +49,19 @@ class MatchesPanel {
     this.empty = h("p", { class: "note", hidden: true }, "No match fits these filters.");
   }
 
+  /** What decided in a match; filled in when it was read, which is soon after the row is seen. */
+  #summary(index) {
+    const { report } = this;
+    const text = report.text(index);
+    if (text !== null) return marked(text.summary, text.marks);
+    const place = h("span", {}, " ");
+    report.block(report.blockNumbers[index]).then(() => {
+      const read = report.text(index);
+      fill(place, marked(read.summary, read.marks));
+    }).catch(failed);
+    return place;
+  }
+
   #row(index) {
     const { report } = this;
     const rule = report.rules[report.rule[index]];
@@ -60,7 +74,7 @@ class MatchesPanel {
         value(rule.title, "title"),
         value(report.hosts[report.host[index]], "host"),
         value(report.users[report.user[index]], "user")),
-      h("div", { class: "second" }, value(report.summaries[index])),
+      h("div", { class: "second" }, this.#summary(index)),
     );
   }
 
@@ -130,15 +144,17 @@ class FilterBar {
     let waiting = 0;
     this.search.addEventListener("input", () => {
       clearTimeout(waiting);
-      waiting = setTimeout(() => filters.set({ text: this.search.value }), 80);
+      waiting = setTimeout(() => filters.set({ text: this.search.value }), TYPING);
     });
     this.inside = button("Search inside events", () => this.#inside(), { hidden: true });
     const hosts = [...report.hosts].sort();
+    const users = [...report.users].sort();
     const rules = [...report.rules].sort((a, b) => a.level - b.level || (a.title < b.title ? -1 : 1));
     const fired = new Set(report.rules.flatMap((rule) => rule.techniques));
     const tactics = new Set(report.rules.flatMap((rule) => rule.tactics));
     this.selects = {
       host: select("Host", hosts.map((host) => [host, line(host) || "(no host)"])),
+      user: select("User", users.map((user) => [user, line(user) || "(no user)"])),
       rule: select("Rule", rules.map((rule) => [rule.id, line(`${rule.title} (${LEVELS[rule.level]})`)])),
       tactic: select("Tactic", report.tactics.filter((one) => tactics.has(one.id)).map((one) => [one.id, one.name])),
       technique: select("Technique", [...fired].sort().map((id) => [id, `${id} ${report.techniques.get(id).name}`])),
@@ -172,6 +188,7 @@ class FilterBar {
       chips.push(button([level, " ×"], () => filters.toggleLevel(level), { class: "chip", "aria-label": `Remove the filter ${level}` }));
     }
     if (state.host !== null) chip(state.host || "(no host)", { host: null });
+    if (state.user !== null) chip(state.user || "(no user)", { user: null });
     if (state.rule !== null) chip(report.rules.find((rule) => rule.id === state.rule)?.title ?? state.rule, { rule: null });
     if (state.tactic !== null) chip(report.tactics.find((one) => one.id === state.tactic)?.name ?? state.tactic, { tactic: null });
     if (state.technique !== null) chip(`${state.technique} ${report.techniques.get(state.technique)?.name ?? ""}`, { technique: null });
@@ -222,17 +239,19 @@ function printing(report, filters, tabs) {
     const rows = Array.from(matches.subarray(0, PRINTED), (index) => {
       const rule = report.rules[report.rule[index]];
       return h("tr", {}, h("td", {}, time(report.time[index])), h("td", {}, LEVELS[rule.level]), h("td", {}, value(rule.title, "plain")),
-        h("td", {}, value(report.hosts[report.host[index]])), h("td", {}, value(report.summaries[index])));
+        h("td", {}, value(report.hosts[report.host[index]])), h("td", {}, value(report.users[report.user[index]])),
+        h("td", {}, value(report.text(index)?.summary ?? "")));
     });
     fill(
       byId("printed"),
       h("h2", {}, "Matches"),
-      h("table", {}, h("thead", {}, h("tr", {}, ["Time (UTC)", "Level", "Rule", "Host", "What decided"].map((text) => h("th", {}, text)))), h("tbody", {}, rows)),
+      h("table", {}, h("thead", {}, h("tr", {}, ["Time (UTC)", "Level", "Rule", "Host", "User", "What decided"].map((text) => h("th", {}, text)))), h("tbody", {}, rows)),
+      report.allRead ? null : h("p", {}, "The browser was still reading the matches: print again."),
       matches.length > PRINTED ? h("p", {}, `and ${counted(matches.length - PRINTED, "more match", "more matches")}: filter before printing`) : null,
     );
   });
   addEventListener("afterprint", () => fill(byId("printed")));
-  byId("print").addEventListener("click", () => window.print());
+  byId("print").addEventListener("click", () => report.searchable().then(() => window.print()));
 }
 
 function failed(error) {
@@ -246,6 +265,10 @@ function failed(error) {
 async function start() {
   const report = await Report.read();
   const filters = new Filters(report);
+  filters.waiting = (on) => {
+    fill(byId("state"), "Reading all matches for the search …");
+    byId("state").hidden = !on;
+  };
   drawTitle(report);
   byId("main").hidden = false;
   const timeline = new Timeline(report, filters);
@@ -271,7 +294,7 @@ async function start() {
   });
   byId("state").hidden = true;
   document.documentElement.dataset.ready = "";
-  report.prepare();
+  (globalThis.requestIdleCallback ?? setTimeout)(() => report.searchable().catch(failed));
 }
 
 start().catch(failed);

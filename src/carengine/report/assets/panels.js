@@ -1,6 +1,6 @@
 import { button, fill, h, levelMark, link, value } from "./dom.js";
 import { LEVELS } from "./data.js";
-import { counted, fromMicroseconds, number, time } from "./text.js";
+import { counted, fromMicroseconds, number, time, visible } from "./text.js";
 
 // The views beside the list: ATT&CK, hosts by tactics, rules, what was blind, the account.
 
@@ -267,7 +267,23 @@ export function aboutRule(report, rule) {
   return [
     about.description ? h("p", { class: "prose" }, value(about.description, "plain")) : null,
     pairs(rows),
+    ruleText(report, rule),
   ];
+}
+
+/** The rule as it is written in its file; read when it is looked at. */
+function ruleText(report, rule) {
+  const body = h("div", {});
+  const details = h("details", {
+    ontoggle: async () => {
+      if (!details.open || body.firstChild) return;
+      const text = (await report.ruleTexts()).get(rule.id);
+      fill(body, text === undefined
+        ? h("p", { class: "note" }, "The report does not hold its text: it is longer than 64 KiB, or was compiled without it.")
+        : h("pre", { tabindex: "0" }, visible(text)));
+    },
+  }, h("summary", {}, "The rule as it is written"), body);
+  return details;
 }
 
 /** Names with what they have; those without anything are left out. */
