@@ -152,7 +152,8 @@ def blocks(page: bytes) -> dict[str, Any]:
         rb'<script type="text/plain" class="block" id="([\w-]+)"[^>]*>([^<]*)<', page
     )
     held = {
-        name.decode(): gzip.decompress(base64.b64decode(data, validate=True)) for name, data in found
+        name.decode(): gzip.decompress(base64.b64decode(data, validate=True))
+        for name, data in found
     }
     return {
         name: data if name.startswith("index-") else json.loads(data) for name, data in held.items()
@@ -308,8 +309,15 @@ def test_the_index_is_in_the_order_of_time_and_has_every_match(tmp_path: Path) -
         document = ReportDocument(target, NO_RULES, "T")
         for number in range(size):
             second = number * 7919 % size
-            own = {"object": "process", "action": "create", "exe": "x", "hostname": f"H{number % 9}"}
-            when = None if number % 50 == 0 else f"2024-05-20T10:{second // 60:02}:{second % 60:02}Z"
+            own = {
+                "object": "process",
+                "action": "create",
+                "exe": "x",
+                "hostname": f"H{number % 9}",
+            }
+            when = (
+                None if number % 50 == 0 else f"2024-05-20T10:{second // 60:02}:{second % 60:02}Z"
+            )
             for match in session.feed({**own, "time": when, "user": f"\ud800{number}"}):
                 document.add(match)
         document.finish({})

@@ -26,6 +26,7 @@ from ..engine.report import (
     rule_statuses,
 )
 from ..filewrite import opened_to_write, replacing
+from ..matches import MatchReporter
 from ..readers import Reading
 from ..rule import RuleSet
 from ..runner import Run, WorkerError
@@ -336,7 +337,7 @@ def _hunt(
     paths = settings.evidence.paths
     writer: Writer
     if not settings.written or (settings.profile and target is None):
-        writer = Unwritten()
+        writer = Unwritten(MatchReporter(engine.maps))
     else:
         writer = writer_for(settings.output, engine, screen, target)
     # What is written of a match can be made anywhere, unless the order of matches decides which are

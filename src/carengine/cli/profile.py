@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from ..diagnostics import counted
 from ..engine import Match
 from ..engine.report import Cost
-from ..matches import MatchTally
+from ..matches import MatchReporter, MatchTally
 from .encode import json_line
 from .options import OutputSettings
 from .results import Apart
@@ -29,12 +29,14 @@ class Unwritten:
     streaming = False
     apart: Apart | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, reporter: MatchReporter) -> None:
         self.tally = MatchTally()
+        self._reporter = reporter
 
     def write(self, match: Match) -> None:
         """Count a match; nothing is written."""
-        self.tally.add(match.rule, "", match.time)
+        host, _ = self._reporter.where_and_who(match)
+        self.tally.add(match.rule, host, match.time)
 
     def finish(self) -> None:
         """Nothing was kept."""

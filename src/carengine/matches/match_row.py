@@ -202,13 +202,13 @@ class MatchReporter:
         )
 
     def _host_and_user(self, event: MatchedEvent) -> tuple[str, str]:
-        host, user = _first(event.fields, _HOST), _first(event.fields, _USER)
+        host, user = _short(_first(event.fields, _HOST)), _first(event.fields, _USER)
         if not (host and user):
             inner = unwrap(event.event)
             for one in self._classify(inner).classes:
                 if one.entry.native is None:
                     fields = one.entry.reader.fields(inner)
-                    host = host or _first(fields, _HOST)
+                    host = host or _short(_first(fields, _HOST))
                     user = user or _first(fields, _USER)
         host = host or _short(_first(event.fields, _NATIVE_HOST))
         return host, user or _first(event.fields, _NATIVE_USER)

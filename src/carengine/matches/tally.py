@@ -27,6 +27,7 @@ class MatchTally:
     first: int | None = None
     last: int | None = None
     other_hosts: int = 0
+    _spellings: dict[str, str] = field(factory=dict, init=False, repr=False)
 
     def add(self, rule: Rule, host: str, time: int | None) -> None:
         """Count a match. Hosts past a bound are counted together, in ``other_hosts``."""
@@ -34,6 +35,11 @@ class MatchTally:
         self.levels[rule.metadata.level] += 1
         self.rules[rule.id] += 1
         if host:
+            # Logs write one host in small letters and in capitals: the first spelling counts.
+            if len(self._spellings) < _MOST_HOSTS:
+                host = self._spellings.setdefault(host.upper(), host)
+            else:
+                host = self._spellings.get(host.upper(), host)
             if host in self.hosts or len(self.hosts) < _MOST_HOSTS:
                 self.hosts[host] += 1
             else:

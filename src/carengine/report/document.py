@@ -153,9 +153,7 @@ class ReportDocument:
 def _entry(rule: str, view: MatchView, block: int, place: int) -> bytes:
     """A match in the index, as it is sorted."""
     time = math.nan if view.time is None else view.time / 1000
-    names = [
-        text[:_NAME].encode("utf-8", "surrogatepass") for text in (rule, view.host, view.user)
-    ]
+    names = [text[:_NAME].encode("utf-8", "surrogatepass") for text in (rule, view.host, view.user)]
     return _ENTRY.pack(time, block, place, *map(len, names)) + b"".join(names)
 
 

@@ -80,8 +80,7 @@ class MatchesPanel {
 
   draw(element) {
     if (!element.firstChild) {
-      fill(element, h("div", { class: "matches" }, h("div", {}, this.empty, this.list.element), this.detail),
-        h("div", { id: "printed" }));
+      fill(element, h("div", { class: "matches" }, h("div", {}, this.empty, this.list.element), this.detail));
     }
     this.empty.hidden = this.filters.matches.length > 0;
     this.list.show(this.filters.matches);
@@ -146,7 +145,7 @@ class FilterBar {
       clearTimeout(waiting);
       waiting = setTimeout(() => filters.set({ text: this.search.value }), TYPING);
     });
-    this.inside = button("Search inside events", () => this.#inside(), { hidden: true });
+    this.inside = button("Search inside events", () => this.#inside(), { disabled: true });
     const hosts = [...report.hosts].sort();
     const users = [...report.users].sort();
     const rules = [...report.rules].sort((a, b) => a.level - b.level || (a.title < b.title ? -1 : 1));
@@ -177,7 +176,7 @@ class FilterBar {
     const { state } = filters;
     if (document.activeElement !== this.search) this.search.value = state.text;
     fill(this.inside, filters.inside ? "Searched inside events" : "Search inside events");
-    this.inside.hidden = !filters.words.length;
+    this.inside.disabled = !filters.words.length;
     for (const [name, one] of Object.entries(this.selects)) {
       one.selectedIndex = state[name] === null ? 0 : one.values.indexOf(state[name]) + 1;
     }
