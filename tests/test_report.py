@@ -626,7 +626,11 @@ def test_a_long_list_has_few_rows_in_the_page(browser: Any, tmp_path: Path) -> N
         "source": [""] * size,
     }
     times = array("d", (1_700_000_000_000 + number for number in range(size)))
-    columns = [times, *(array("I", bytes(4 * size)) for _ in range(4)), array("I", range(size))]
+    columns: list[array[Any]] = [
+        times,
+        *(array("I", bytes(4 * size)) for _ in range(4)),
+        array("I", range(size)),
+    ]
     with open(path, "wb") as target:
         document = ReportDocument(target, NO_RULES, "Long")
         document._put("texts-0", "texts", json.dumps(texts).encode())

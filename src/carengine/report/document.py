@@ -10,9 +10,9 @@
 A block is compressed and in base64, in an element that a browser neither runs nor shows. Base64 has
 no character that means anything in HTML, so that nothing of an event can leave its block.
 
-To open the page, a browser reads the summary and the index only: 28 bytes a match, columns of numbers
-that need no parsing and no sorting. Texts are read when they are shown or searched, a detail when
-its match is opened. Memory is that of a block here, however many matches there are: rows of the
+To open the page, a browser reads the summary and the index only: 28 bytes a match, columns of
+numbers that need no parsing and no sorting. Texts are read when they are shown or searched, a
+detail when its match is opened. Memory is that of a block here, however many matches there are: rows of the
 index are sorted on the disk, and names are numbered part by part.
 """
 
@@ -173,7 +173,7 @@ def _columns(part: Sequence[bytes]) -> tuple[dict[str, list[str]], bytes]:
             at += length
         numbers[3].append(block)
         numbers[4].append(place)
-    columns = (times, *numbers)
+    columns: tuple[array[float] | array[int], ...] = (times, *numbers)
     if sys.byteorder == "big":
         for column in columns:
             column.byteswap()
