@@ -12,8 +12,8 @@ no character that means anything in HTML, so that nothing of an event can leave 
 
 To open the page, a browser reads the summary and the index only: 28 bytes a match, columns of
 numbers that need no parsing and no sorting. Texts are read when they are shown or searched, a
-detail when its match is opened. Memory is that of a block here, however many matches there are: rows of the
-index are sorted on the disk, and names are numbered part by part.
+detail when its match is opened. Memory is that of a block here, however many matches there are:
+rows of the index are sorted on the disk, and names are numbered part by part.
 """
 
 from __future__ import annotations
@@ -175,8 +175,8 @@ def _columns(part: Sequence[bytes]) -> tuple[dict[str, list[str]], bytes]:
         numbers[4].append(place)
     columns: tuple[array[float] | array[int], ...] = (times, *numbers)
     if sys.byteorder == "big":
-        for column in columns:
-            column.byteswap()
+        for swapped in columns:
+            swapped.byteswap()
     rules, hosts, users = map(list, names)
     told = {"rules": rules, "hosts": hosts, "users": users}
-    return told, b"".join(column.tobytes() for column in columns)
+    return told, b"".join(one.tobytes() for one in columns)
