@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 
+# Tests read rules afresh, and leave nothing in the home of who runs them.
+os.environ["CARENGINE_CACHE"] = ""
+
 from hypothesis import HealthCheck, settings
 
 _PATIENT = [HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -18,7 +18,7 @@ from carengine.engine import Engine
 from carengine.fieldmap import find_maps
 from carengine.loading import parse_rule
 from carengine.pattern import Pattern
-from carengine.rule import Rule
+from carengine.rule import Rule, RuleSet
 from strategies import conditions, rules, some
 
 TEXT = 'a = search Process:Create where exe = "x.exe" and user != "ü\\" output a'
@@ -157,7 +157,7 @@ def test_shared_parts_are_written_once(file: Path) -> None:
     rule = Rule("x", base.metadata, ir.Program((ir.Output("a", plan),)), base.syntax, base.block)
     from carengine.engine import compiled
 
-    compiled.write(file, [rule], ())
+    compiled.write(file, RuleSet((rule,)), ())
     assert file.stat().st_size < 20_000
     [again], _ = compiled.read(file)
     assert again.id == "x"

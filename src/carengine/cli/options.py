@@ -39,12 +39,14 @@ class RuleSettings:
     """Which rules are loaded, and how.
 
     ``paths`` are files, folders and archives; where there is none, the shipped rules are meant.
-    ``inputs`` gives values to the rules' ``input`` names.
+    ``inputs`` gives values to the rules' ``input`` names. ``cache`` tells whether rules may come
+    from the cache folder, and go there.
     """
 
     paths: tuple[str, ...] = ()
     lenient: bool = False
     inputs: Mapping[str, str | Sequence[str]] = field(factory=dict)
+    cache: bool = True
 
 
 def add_rules_option(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +59,12 @@ def add_rules_option(parser: argparse.ArgumentParser) -> None:
         help="a rule file or a folder of them; may be repeated (default: the shipped rules)",
     )
     add_lenient_option(parser)
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="read the rules afresh, and keep nothing of them in the cache folder "
+        "($CARENGINE_CACHE, or ~/.cache/carengine)",
+    )
 
 
 def add_lenient_option(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +101,7 @@ def rule_settings(values: argparse.Namespace) -> RuleSettings:
         tuple(values.rules or ()),
         values.lenient,
         {name: several[0] if len(several) == 1 else several for name, several in inputs.items()},
+        cache=not values.no_cache,
     )
 
 

@@ -15,6 +15,7 @@ from ..rule.frontmatter import LEVELS
 from ..syntax import ast
 from . import UsageError
 from .options import MapNames, RuleSettings, map_choice
+from .rule_cache import cache_entry
 from .screen import Screen
 
 _MOST_FINDINGS = 10
@@ -31,8 +32,7 @@ def load_with_maps(
     if engine is None:
         return load(settings), map_choice(maps)
     with gc_control.paused():
-        rules, compiled_maps = compiled.read(engine)
-    return RuleSet(rules), compiled_maps
+        return compiled.read(engine)
 
 
 def load(settings: RuleSettings) -> RuleSet:
@@ -41,12 +41,14 @@ def load(settings: RuleSettings) -> RuleSet:
     Raises `UsageError` for an input that no rule asks for.
     """
     parameters = settings.inputs
-    rules = load_rules(
-        *(settings.paths or [shipped_rules()]),
-        parameters=parameters,
-        lenient=settings.lenient,
-        must_exist=False,
+    paths = settings.paths or (str(shipped_rules()),)
+    kept = cache_entry(paths, settings) if settings.cache else None
+    cached = None if kept is None else kept.read()
+    rules = cached or load_rules(
+        *paths, parameters=parameters, lenient=settings.lenient, must_exist=False
     )
+    if kept is not None and cached is None:
+        kept.write(rules)
     asked = {
         statement.name.text
         for rule in rules

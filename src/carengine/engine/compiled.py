@@ -7,17 +7,19 @@ together; each event class is compiled when its first event comes.
 The file is JSON, and loading it runs no code: it can name only classes of this package that rules
 and maps are made of, and every value must be of the type that its field declares. ::
 
-    {"carengine": 2, "classes": [["And", "items"], ["Match", "value", "patterns", "span"], …],
+    {"carengine": 3, "classes": [["And", "items"], ["Match", "value", "patterns", "span"], …],
      "texts": ["title: …", …],                               long texts, each once
-     "nodes": [[1, 0, [4], null], …],                        class, then a value for each field
-     "rules": [812, …], "maps": […]}
+     "nodes": [[1, 0, [4], null], …],                        class, then a value for each field;
+                                                             of an enumeration the member's name
+     "rules": [812, …], "maps": […],
+     "refused": [], "diagnostics": []}                       of rules that were refused
 
     n        node n, always an earlier one      [a, b] a tuple          {"l": [a, b]} a list
     {"i": 5} the integer                        {"n": [0, 1, 2]} a list of integers
-    {"m": [[key, value], …]} a mapping          {"e": ["Type", "TEXT"]} an enumeration's member
+    {"m": [[key, value], …]} a mapping          {"h": "0x…"} an integer beyond 64 bits
     {"r": [0, 9, 1]} a range                    {"f": "inf"} a float that JSON has no text for
     {"c": "CE101"} a diagnostic code            {"x": "…"} a text with lone surrogates
-    {"t": 0} a long text                        {"h": "0x…"} an integer beyond 64 bits
+    {"t": 0} a long text
 
 References are what there is most of, so they are the shortest.
 
@@ -32,10 +34,11 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -45,39 +48,47 @@ from ..fieldmap import FieldMap
 from ..filewrite import replacing
 from ..functions import arities
 from ..jsontext import FAST
-from ..rule import Rule
+from ..rule import Refused, Rule, RuleSet
 
 _MOST_BYTES = 1 << 30
-FORMAT = 2
+FORMAT = 3
 _LONG_TEXT = 200
 # Larger integers are floats to decoders of JSON.
 _SMALLEST, _LARGEST = -(1 << 63), (1 << 64) - 1
-_ROOTS = (Rule, FieldMap)
+_ROOTS = (Rule, FieldMap, Refused, Diagnostic)
+_T = TypeVar("_T")
 
 Check = Callable[[Any], bool]
 _Allowed = tuple[frozenset[type], Check]
 
 
-def write(path: str | Path, rules: Sequence[Rule], maps: Sequence[FieldMap]) -> None:
+def write(path: str | Path, rules: RuleSet, maps: Sequence[FieldMap]) -> None:
     """Put rules and maps into a file, in one step. Raises `CarError` (CE550) when it cannot be
     written."""
+    try:
+        with replacing(path) as file:
+            file.write(text_of(rules, maps))
+    except OSError as error:
+        raise _refused(path, f"the engine cannot be written: {error.strerror}") from None
+
+
+def text_of(rules: RuleSet, maps: Sequence[FieldMap]) -> str:
+    """The content of the file of an engine, in ASCII."""
     writer = _Writer()
     data = {
         "carengine": FORMAT,
         "rules": [writer.value(rule) for rule in rules],
         "maps": [writer.value(fieldmap) for fieldmap in maps],
+        "refused": [writer.value(refused) for refused in rules.refused],
+        "diagnostics": [writer.value(item) for item in rules.diagnostics],
         "classes": writer.classes(),
         "texts": list(writer.texts),
         "nodes": writer.nodes,
     }
-    try:
-        with replacing(path) as file:
-            json.dump(data, file, separators=(",", ":"), allow_nan=False)
-    except OSError as error:
-        raise _refused(path, f"the engine cannot be written: {error.strerror}") from None
+    return json.dumps(data, separators=(",", ":"), allow_nan=False)
 
 
-def read(path: str | Path) -> tuple[tuple[Rule, ...], tuple[FieldMap, ...]]:
+def read(path: str | Path) -> tuple[RuleSet, tuple[FieldMap, ...]]:
     """The rules and maps in a file. Raises `CarError` (CE550) where there is none, or something
     else."""
     try:
@@ -95,14 +106,22 @@ def read(path: str | Path) -> tuple[tuple[Rule, ...], tuple[FieldMap, ...]]:
             raise ValueError("it is not an engine file of this version")
         reader = _Reader(data["texts"])
         reader.read(data["classes"], data["nodes"])
-        rules = tuple(map(reader.value, data["rules"]))
-        maps = tuple(map(reader.value, data["maps"]))
+        rules = _all_of(Rule, map(reader.value, data["rules"]))
+        maps = _all_of(FieldMap, map(reader.value, data["maps"]))
+        refused = _all_of(Refused, map(reader.value, data["refused"]))
+        diagnostics = _all_of(Diagnostic, map(reader.value, data["diagnostics"]))
         reader.check_functions()
-        if not all(type(r) is Rule for r in rules) or not all(type(m) is FieldMap for m in maps):
-            raise ValueError("it holds something else than rules and field maps")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise _refused(path, f"the file is damaged or of another version: {error}") from None
-    return rules, maps
+    return RuleSet(rules, refused, diagnostics), maps
+
+
+def _all_of(kind: type[_T], values: Iterable[object]) -> tuple[_T, ...]:
+    read = tuple(values)
+    for value in read:
+        if type(value) is not kind:
+            raise ValueError(f"there is something else where a {kind.__name__} belongs")
+    return typing.cast("tuple[_T, ...]", read)
 
 
 def _refused(path: str | Path, message: str) -> CarError:
@@ -141,6 +160,11 @@ def _hints(kind: type) -> dict[str, Any]:
     return {f.alias: hints[f.name] for f in attrs.fields(kind) if f.init and f.alias}
 
 
+def _field_names(kind: type[Any]) -> list[str]:
+    """The fields of a class as they are written; an enumeration has none."""
+    return list(_hints(kind)) if attrs.has(kind) else []
+
+
 # Writing
 
 
@@ -150,84 +174,89 @@ class _Writer:
         self._known: dict[int, int] = {}
         # Keeps what was written alive, so that no two objects have the same identity.
         self._kept: list[Any] = []
-        self._numbers: dict[type, int] = {}
+        self._numbers: dict[type[Any], int] = {}
+        self._getters: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
         self.texts: dict[str, int] = {}
 
     def classes(self) -> list[list[str]]:
-        return [[_name(kind), *_hints(kind)] for kind in self._numbers]
+        return [[_name(kind), *_field_names(kind)] for kind in self._numbers]
 
     def value(self, value: Any) -> Any:
         """A value as plain data. Everything inside it goes first, without recursion."""
-        waiting = [value]
+        wanting: list[Any] = []
+        plain = self._plain(value, wanting)
+        if not wanting:
+            return plain
+        waiting = wanting
         while waiting:
             item = waiting[-1]
-            if not _is_object(item) or id(item) in self._known:
+            if id(item) in self._known:
                 waiting.pop()
                 continue
-            inner = [x for x in _objects(_fields(item)) if id(x) not in self._known]
-            if inner:
-                waiting += inner
+            wanting = []
+            written: list[Any]
+            if isinstance(item, enum.Enum):
+                written = [item.name]
+            else:
+                written = [self._plain(part, wanting) for part in self._fields(item)]
+            if wanting:
+                waiting += wanting
                 continue
             waiting.pop()
             number = self._numbers.setdefault(type(item), len(self._numbers))
             self._known[id(item)] = len(self.nodes)
             self._kept.append(item)
-            self.nodes.append([number, *map(self._plain, _fields(item))])
-        return self._plain(value)
+            self.nodes.append([number, *written])
+        return self._plain(value, wanting)
 
-    def _plain(self, value: Any) -> Any:
-        match value:
-            case None | bool():
+    def _fields(self, item: Any) -> tuple[Any, ...]:
+        kind: type[Any] = type(item)
+        getter = self._getters.get(kind)
+        if getter is None:
+            names = [f.name for f in attrs.fields(kind) if f.init]
+            getter = self._getters[kind] = _getter(names)
+        return getter(item)
+
+    def _plain(self, value: Any, wanting: list[Any]) -> Any:
+        """A value as plain data; objects in it that are not written yet go to ``wanting``, and what
+        is returned is then of no use."""
+        kind = type(value)
+        if kind is str:
+            if not value.isascii() and not _encodable(value):
+                return {"x": ascii(value)[1:-1]}
+            if len(value) < _LONG_TEXT:
                 return value
-            case enum.Enum():
-                return {"e": [_name(type(value)), value.name]}
-            case int() if _SMALLEST <= value <= _LARGEST:
-                return {"i": value}
-            case int():
-                return {"h": hex(value)}
-            case str():
-                if not value.isascii() and not _encodable(value):
-                    return {"x": ascii(value)[1:-1]}
-                if len(value) < _LONG_TEXT:
-                    return value
-                return {"t": self.texts.setdefault(value, len(self.texts))}
-            case float():
-                return value if math.isfinite(value) else {"f": repr(value)}
-            case Code():
-                return {"c": value.id}
-            case range():
-                return {"r": [value.start, value.stop, value.step]}
-            case tuple():
-                return [self._plain(item) for item in value]
-            case list() if value and all(
-                type(item) is int and _SMALLEST <= item <= _LARGEST for item in value
-            ):
+            return {"t": self.texts.setdefault(value, len(self.texts))}
+        if value is None or kind is bool:
+            return value
+        if kind is tuple:
+            return [self._plain(item, wanting) for item in value]
+        if kind is int:
+            return {"i": value} if _SMALLEST <= value <= _LARGEST else {"h": hex(value)}
+        if kind is float:
+            return value if math.isfinite(value) else {"f": repr(value)}
+        if kind is Code:
+            return {"c": value.id}
+        if kind is range:
+            return {"r": [value.start, value.stop, value.step]}
+        if kind is list:
+            if value and all(type(item) is int and _SMALLEST <= item <= _LARGEST for item in value):
                 return {"n": value}
-            case list():
-                return {"l": [self._plain(item) for item in value]}
-            case Mapping():
-                return {"m": [[self._plain(k), self._plain(v)] for k, v in value.items()]}
-            case _:
-                return self._known[id(value)]
+            return {"l": [self._plain(item, wanting) for item in value]}
+        if isinstance(value, Mapping):
+            plain = self._plain
+            return {"m": [[plain(k, wanting), plain(v, wanting)] for k, v in value.items()]}
+        known = self._known.get(id(value))
+        if known is None:
+            wanting.append(value)
+        return known
 
 
-def _is_object(value: Any) -> bool:
-    return attrs.has(type(value)) and not isinstance(value, Code)
-
-
-def _fields(item: Any) -> list[Any]:
-    return [getattr(item, f.name) for f in attrs.fields(type(item)) if f.init]
-
-
-def _objects(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, tuple | list):
-            yield from _objects(value)
-        elif isinstance(value, Mapping):
-            yield from _objects(value.keys())
-            yield from _objects(value.values())
-        elif _is_object(value):
-            yield value
+def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What takes these attributes of an object."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda item: tuple(getattr(item, name) for name in names)
 
 
 def _encodable(text: str) -> bool:
@@ -253,25 +282,45 @@ class _Reader:
         known = _classes()
         makers: list[tuple[Callable[..., Any], tuple[_Allowed, ...], tuple[str, ...]]] = []
         for name, *fields in classes:
-            kind = known.get(name)
-            if kind is None or not attrs.has(kind) or list(_hints(kind)) != fields:
+            kind: Any = known.get(name)
+            if kind is None or _field_names(kind) != fields:
                 raise ValueError(f"{name} is nothing that this version knows")
+            if issubclass(kind, enum.Enum):
+                makers.append((_member_of(kind), _MEMBER, ()))
+                continue
             keywords = tuple(
                 f.alias for f in attrs.fields(kind) if f.init and f.kw_only and f.alias
             )
             makers.append((kind, tuple(map(_allowed, _hints(kind).values())), keywords))
         nodes, value_of = self._nodes, self.value
+        # The types of values that are right for a class without a further look, met before: of
+        # many thousand nodes, few differ in them.
+        met: list[set[tuple[type, ...]]] = [set() for _ in makers]
         for number, *plain in written:
             make, allowed, keywords = makers[number]
-            if len(plain) != len(allowed):
-                raise ValueError("a part has too many or too few values")
             # What is none of these is the same in JSON.
             values = [
-                value_of(item) if type(item) in _WRITTEN_OTHERWISE else item for item in plain
+                item
+                if (kind := type(item)) not in _WRITTEN_OTHERWISE
+                else nodes[item]
+                if kind is int and item >= 0
+                else value_of(item)
+                for item in plain
             ]
-            for (plainly, check), value in zip(allowed, values, strict=True):
-                if type(value) not in plainly and not check(value):
-                    raise ValueError(f"a value of {make.__name__} is of the wrong type")
+            types_met = tuple(map(type, values))
+            if types_met not in met[number]:
+                if len(values) != len(allowed):
+                    raise ValueError("a part has too many or too few values")
+                shallow = True
+                for (plainly, check), value in zip(allowed, values, strict=True):
+                    if type(value) not in plainly:
+                        shallow = False
+                        if not check(value):
+                            raise ValueError(
+                                f"a value of {classes[number][0]} is of the wrong type"
+                            )
+                if shallow:
+                    met[number].add(types_met)
             if keywords:
                 places = len(values) - len(keywords)
                 named = dict(zip(keywords, values[places:], strict=True))
@@ -297,7 +346,17 @@ class _Reader:
                 raise ValueError("a reference leads nowhere")
             return self._nodes[plain]
         if kind is list:
-            return tuple(map(self.value, plain))
+            nodes, value_of = self._nodes, self.value
+            return tuple(
+                [
+                    nodes[item]
+                    if (inside := type(item)) is int and item >= 0
+                    else item
+                    if inside is str
+                    else value_of(item)
+                    for item in plain
+                ]
+            )
         if kind is not dict:
             return plain
         [(form, inner)] = plain.items()
@@ -320,12 +379,6 @@ class _Reader:
                 return list(map(self.value, inner))
             case "m":
                 return {self.value(key): self.value(value) for key, value in inner}
-            case "e":
-                name, member = inner
-                enumeration = _classes()[name]
-                if not issubclass(enumeration, enum.Enum):
-                    raise ValueError(f"{name} is no enumeration")
-                return enumeration[member]
             case "c":
                 return codes.ALL[inner]
             case "r":
@@ -340,6 +393,12 @@ class _Reader:
 
 
 _WRITTEN_OTHERWISE = (int, list, dict)
+_MEMBER: tuple[_Allowed, ...] = ((frozenset((str,)), lambda value: False),)
+"""What is written of an enumeration's member: its name."""
+
+
+def _member_of(kind: type[enum.Enum]) -> Callable[[str], enum.Enum]:
+    return lambda name: kind[name]
 
 
 @lru_cache(maxsize=4096)
@@ -366,8 +425,11 @@ def _check(hint: Any) -> Check:
         return lambda value: isinstance(value, plain) or any(check(value) for check in checks)
     if origin is tuple:
         if len(arguments) == 2 and arguments[1] is Ellipsis:
-            each = _check(arguments[0])
-            return lambda value: type(value) is tuple and all(map(each, value))
+            plainly, each = _allowed(arguments[0])
+            return lambda value: (
+                type(value) is tuple
+                and (plainly.issuperset(map(type, value)) or all(map(each, value)))
+            )
         parts = tuple(map(_check, arguments))
         return lambda value: (
             type(value) is tuple

@@ -126,7 +126,7 @@ class Engine:
 
     def save(self, path: str | Path) -> None:
         """Write the engine to a file, for `load`. Raises `CarError` (CE550) when that fails."""
-        compiled.write(path, self.rules, self.maps)
+        compiled.write(path, RuleSet(self.rules), self.maps)
 
     @classmethod
     def load(cls, path: str | Path) -> Engine:
