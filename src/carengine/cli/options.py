@@ -50,7 +50,7 @@ class RuleSettings:
 
 
 def add_rules_option(parser: argparse.ArgumentParser) -> None:
-    """``-r RULES``, as often as wanted, and ``--lenient``."""
+    """``-r RULES``, as often as wanted, ``--lenient`` and ``--no-cache``."""
     parser.add_argument(
         "-r",
         "--rules",
@@ -59,6 +59,11 @@ def add_rules_option(parser: argparse.ArgumentParser) -> None:
         help="a rule file or a folder of them; may be repeated (default: the shipped rules)",
     )
     add_lenient_option(parser)
+    add_cache_option(parser)
+
+
+def add_cache_option(parser: argparse.ArgumentParser) -> None:
+    """``--no-cache``."""
     parser.add_argument(
         "--no-cache",
         action="store_true",

@@ -12,7 +12,13 @@ from ..engine.report import ExampleResult, run_examples
 from ..rule import RuleSet
 from . import status
 from .encode import json_document
-from .options import RuleSettings, add_input_option, add_lenient_option, rule_settings
+from .options import (
+    RuleSettings,
+    add_cache_option,
+    add_input_option,
+    add_lenient_option,
+    rule_settings,
+)
 from .rules import load, report_refused
 from .screen import Screen
 
@@ -47,6 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_input_option(parser)
     add_lenient_option(parser)
+    add_cache_option(parser)
     parser.add_argument(
         "-f", "--format", choices=["text", "json"], default="text", help="default: text"
     )
