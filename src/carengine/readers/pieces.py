@@ -245,12 +245,13 @@ def _evolved(
 
 
 def _held(row: object, content: Content) -> Whole | Here:
-    """A content as its bytes, if it is small and sound."""
+    """A content as its bytes, if it is small, sound and no bomb."""
     most = min(_MOST_HELD, content.meter.limits.spool_bytes)
     held: list[bytes] = []
     size = 0
     rest: Iterator[bytes] = content.chunks
-    while size <= most:
+    # The limits look at the records that a suspicious content comes to, and know those read here.
+    while size <= most and not content.meter.suspicious:
         try:
             chunk = next(rest, None)
         except Exception as problem:
@@ -353,7 +354,8 @@ def _read_whole(
         yield from _read_content(piece, failing, meter, None, report)
         return
     with file:
-        yield from _read_content(piece, file_chunks(file, report), meter, file, report)
+        chunks = file_chunks(file, report, meter)
+        yield from _read_content(piece, chunks, meter, file, report)
 
 
 def _read_content(

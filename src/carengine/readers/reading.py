@@ -504,7 +504,7 @@ class Walk:
         """The records of one open file."""
         regular, size = _regular(file)
         meter = Meter(self.limits, size, password=self.password)
-        chunks = file_chunks(file, self.report, None if regular else meter)
+        chunks = file_chunks(file, self.report, meter, grows=not regular)
         try:
             content = Content.of(name, chunks, meter, file=file if regular else None, within=within)
             yield from self._content(content)
@@ -600,6 +600,7 @@ def records_of(row: Format, content: Content, report: ReadReport) -> Iterator[Re
     A refusal is about the whole path, and left in the content's meter for the one who walks it.
     """
     assert row.read is not None
+    content.meter.watch(report)
     return guarded(row.read(content, report), content, report)
 
 

@@ -75,9 +75,10 @@ class Limits:
       two.
     * ``members``: files in one archive.
     * ``expansion``: how many times larger than the file on disk everything unpacked from it may be.
-      It is looked at once ``expansion_floor`` bytes have been unpacked, where each line counts
-      as 72 bytes more, and each object as 144; smaller archives are
-      harmless.
+      It is looked at once ``expansion_floor`` bytes have been unpacked; smaller archives are
+      harmless. What unpacks to more than 40 times what was read of it may moreover not come to so
+      many tiny things: there each line counts as 72 bytes, each object and record as 144, each
+      array as 288 and each member as 1,152.
     * ``total_bytes``: everything unpacked from one path.
     * ``spool_bytes``: a zip inside something else cannot be read in order and is copied first, to
       memory or (from 16 MiB on) to a temporary file; this is the largest copy.
@@ -121,6 +122,12 @@ class ReadReport:
     _kept: list[tuple[str, Diagnostic]] = field(factory=list)
     _open: Counter[tuple[str, Code]] = field(factory=Counter)
     _dropped: int = 0
+    _handed_over: int = 0
+
+    @property
+    def met(self) -> int:
+        """How many records were met in all, those that were handed on to another account too."""
+        return self._handed_over + self.records
 
     def say(
         self,
@@ -252,6 +259,7 @@ class DiagnosticsBuffer(ReadReport):
         time."""
         self._settle()
         counts = (self.records, self.unreadable, self.sources, self.bytes_read)
+        self._handed_over += self.records
         self.records = self.unreadable = self.sources = self.bytes_read = 0
         entries, self._entries = self._entries, []
         return (*counts, entries)

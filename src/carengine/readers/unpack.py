@@ -46,6 +46,8 @@ _IN_MEMORY = 16 << 20
 _SECTOR = 512
 # What a line or an object costs beside its bytes, in bytes.
 _PIECE = 72
+# What a member of an archive costs, in such pieces.
+MEMBER = 16
 # From this ratio on the pieces of what is unpacked are counted; logs pack to a tenth or a thirtieth.
 _SUSPICIOUS = 40
 _LONGEST_HEADER = 1 << 20
@@ -63,11 +65,17 @@ class RefusalError(Exception):
 class Meter:
     """What unpacking one path has cost. ``size`` is the packed size, read so far or known.
 
+    ``taken`` are the packed bytes that came from the disk so far, ``waiting`` those of them that
+    the outermost decompressor holds and has not looked at. What is cheap to unpack and dear to read
+    is measured by what was used of the file, and not by its whole size: a small bomb is known at
+    its first megabytes however much lies behind it.
+
     ``pieces`` are the lines, objects, lists and elements in what was unpacked: each costs far more
-    than its bytes, and ``{}`` a million times packs into nothing.
+    than its bytes, and ``{}`` a million times packs into nothing. So do the records that
+    were made of them, whatever they look like: `watch` says who counts them.
 
     ``password`` opens encrypted members of zip archives. ``refusal`` is there once the limits have
-    been reached while records were read.
+    been reached while records were read. ``layers`` are the decompressors at work.
     """
 
     limits: Limits
@@ -76,17 +84,55 @@ class Meter:
     pieces: int = 0
     password: bytes = b""
     refusal: RefusalError | None = None
+    taken: int = 0
+    waiting: int = 0
+    layers: int = 0
+    _report: ReadReport | None = None
+    _first: int = 0
+    _earlier: int = 0
+
+    def watch(self, report: ReadReport) -> None:
+        """Look at the records that this report counts from now on, too."""
+        self._earlier = self.records
+        self._report, self._first = report, report.met
+
+    @property
+    def records(self) -> int:
+        """How many records what was unpacked came to."""
+        return self._earlier + (0 if self._report is None else self._report.met - self._first)
+
+    @property
+    def used(self) -> int:
+        """How many packed bytes what was unpacked came from; at least one."""
+        return max(1, self.taken - self.waiting)
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether what was unpacked is much more than logs come to."""
+        return self.unpacked > _SUSPICIOUS * self.used
 
     def expanded(self, data: bytes) -> None:
         """Count what was unpacked, by its bytes and its pieces; raises ``RefusalError`` at the
         limits."""
-        if self.unpacked + len(data) > _SUSPICIOUS * self.size:
-            # To count costs as much as to read. Texts that are mostly tiny pieces pack far better
-            # than logs do, so that those of logs need not be counted.
-            self.pieces += data.count(b"\n") + 2 * data.count(b"{") + data.count(b"<")
-            # What is no object is no event, and is named.
-            self.pieces += 4 * data.count(b"[")
         self.unpack(len(data))
+        if self.suspicious:
+            # To count costs as much as to read. Texts that are mostly tiny pieces pack far better
+            # than logs do, so that those of logs need not be counted. What is no object is no
+            # event, and is named.
+            pieces = data.count(b"\n") + 2 * data.count(b"{") + data.count(b"<") // 4
+            self.count(pieces + 4 * data.count(b"["))
+
+    def count(self, pieces: int) -> None:
+        """Count pieces; raises ``RefusalError`` where they or the records cost too much."""
+        self.pieces += pieces
+        cost = _PIECE * max(self.pieces, 2 * self.records)
+        limits = self.limits
+        dear = cost > limits.expansion_floor and cost // self.used > limits.expansion
+        if dear and self.suspicious:
+            raise RefusalError(
+                "unpacks to so many lines, objects or members that reading them costs more than "
+                f"{limits.expansion} times what was read of it; the rest is not read"
+            )
 
     def unpack(self, size: int) -> None:
         """Count unpacked bytes; raises ``RefusalError`` at the limits."""
@@ -101,12 +147,6 @@ class Meter:
             raise RefusalError(
                 f"unpacks to more than {ratio} times its size (the limit is {limits.expansion}); "
                 "the rest is not read"
-            )
-        cost = self.unpacked + _PIECE * self.pieces
-        if cost > limits.expansion_floor and cost // max(1, self.size) > limits.expansion:
-            raise RefusalError(
-                "unpacks to so many lines and objects that reading them costs more than "
-                f"{limits.expansion} times its size; the rest is not read"
             )
 
 
@@ -170,8 +210,11 @@ def _fail(failure: Exception) -> Iterator[bytes]:
     yield b""
 
 
-def file_chunks(file: BinaryIO, report: ReadReport, meter: Meter | None = None) -> Iterator[bytes]:
-    """A file from where it stands to its end. With a meter, what is read adds to its size."""
+def file_chunks(
+    file: BinaryIO, report: ReadReport, meter: Meter | None = None, *, grows: bool = False
+) -> Iterator[bytes]:
+    """A file from where it stands to its end. Where its size is not known, the meter's ``grows``
+    with what is read."""
     # A pipe gives what it has with read1, where read would wait for a full chunk.
     read: Callable[[int], bytes] = getattr(file, "read1", file.read)
     while True:
@@ -183,7 +226,9 @@ def file_chunks(file: BinaryIO, report: ReadReport, meter: Meter | None = None) 
             return
         report.bytes_read += len(chunk)
         if meter is not None:
-            meter.size += len(chunk)
+            meter.taken += len(chunk)
+            if grows:
+                meter.size += len(chunk)
         yield chunk
 
 
@@ -201,7 +246,8 @@ def needs_package(content: Content, report: ReadReport, what: str, package: str)
 
 
 class Decompressor(Protocol):
-    """What the standard library's decompressors have in common."""
+    """What the decompressors of the standard library and of the zstandard package have in
+    common."""
 
     @property
     def eof(self) -> bool:
@@ -213,12 +259,14 @@ class Decompressor(Protocol):
         """What came after the end."""
         ...
 
-    def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        """Unpack some data, up to a number of bytes."""
-        ...
+
+Unpacking = Callable[[bytes], Iterator[tuple[bytes, int]]]
+"""Unpacks some data: what comes out, and after how much of the data that was not looked at yet."""
+
+Step = Callable[[], tuple[Decompressor, Unpacking]]
 
 
-def _unpack_deflate(unpacker: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+def _unpack_deflate(unpacker: zlib._Decompress, data: bytes) -> Iterator[tuple[bytes, int]]:
     while True:
         before = unpacker.copy()
         try:
@@ -227,106 +275,109 @@ def _unpack_deflate(unpacker: zlib._Decompress, data: bytes) -> Iterator[bytes]:
             yield from _salvage(before, data)
             raise DamageError(f"the compressed data is damaged ({problem})") from None
         data = unpacker.unconsumed_tail
-        if out:
-            yield out
+        yield out, len(data)
         if unpacker.eof or (not data and len(out) < CHUNK):
             return
 
 
-def _salvage(unpacker: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+def _salvage(unpacker: zlib._Decompress, data: bytes) -> Iterator[tuple[bytes, int]]:
     """What comes out before the byte at which unpacking fails."""
     kept = []
     try:
         for index in range(len(data)):
             kept.append(unpacker.decompress(data[index : index + 1]))
     except zlib.error:
-        yield b"".join(kept)
+        yield b"".join(kept), 0
 
 
-def _unpack_block(unpacker: Decompressor, data: bytes) -> Iterator[bytes]:
+# These are fed by so little that what comes out of it is known to come from it.
+_BLOCK_FEED = 1 << 13
+
+
+def _unpack_block(
+    unpacker: bz2.BZ2Decompressor | lzma.LZMADecompressor, data: bytes
+) -> Iterator[tuple[bytes, int]]:
     # These cannot be copied before each step; small steps lose little.
     step = CHUNK // 8
-    while True:
-        try:
-            out = unpacker.decompress(data, step)
-        except (OSError, lzma.LZMAError, EOFError, ValueError) as problem:
-            raise DamageError(f"the compressed data is damaged ({problem})") from None
-        data = b""
-        if out:
-            yield out
-        if unpacker.eof or len(out) < step:
-            return
+    for start in range(0, len(data), _BLOCK_FEED):
+        feed = data[start : start + _BLOCK_FEED]
+        left = max(0, len(data) - start - _BLOCK_FEED)
+        while True:
+            try:
+                out = unpacker.decompress(feed, step)
+            except (OSError, lzma.LZMAError, EOFError, ValueError) as problem:
+                raise DamageError(f"the compressed data is damaged ({problem})") from None
+            feed = b""
+            yield out, left
+            if unpacker.eof:
+                return
+            if len(out) < step:
+                break
 
 
-def _gzip_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]:
+def _gzip_step() -> tuple[Decompressor, Unpacking]:
     unpacker = zlib.decompressobj(31)
     return unpacker, lambda data: _unpack_deflate(unpacker, data)
 
 
-def deflate_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]:
+def deflate_step() -> tuple[Decompressor, Unpacking]:
     """A decompressor of raw deflate, as zip has it, and how to use it."""
     unpacker = zlib.decompressobj(-15)
     return unpacker, lambda data: _unpack_deflate(unpacker, data)
 
 
-def bzip2_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]:
+def bzip2_step() -> tuple[Decompressor, Unpacking]:
     """A decompressor of bzip2, and how to use it."""
     unpacker = bz2.BZ2Decompressor()
     return unpacker, lambda data: _unpack_block(unpacker, data)
 
 
-def xz_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]:
+def xz_step() -> tuple[Decompressor, Unpacking]:
     """A decompressor of xz, and how to use it."""
     unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
     return unpacker, lambda data: _unpack_block(unpacker, data)
 
 
-@define(eq=False)
-class _Zstandard:
-    """The decompressor of the zstandard package, which bounds no output, fed so little that it is
-    bounded."""
-
-    inner: Any
-    eof: bool = False
-    unused_data: bytes = b""
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        raise NotImplementedError  # see `_unpack_zstandard`
-
-
-def _unpack_zstandard(unpacker: _Zstandard, data: bytes) -> Iterator[bytes]:
-    # Four bytes can stand for 128 KiB, and thus a step for 16 MiB.
+def _unpack_zstandard(unpacker: Any, data: bytes) -> Iterator[tuple[bytes, int]]:
+    # It bounds no output. Four bytes can stand for 128 KiB, and thus a step for 16 MiB.
     step = 512
     from zstandard import ZstdError
 
     for start in range(0, len(data), step):
         try:
-            out = unpacker.inner.decompress(data[start : start + step])
+            out = unpacker.decompress(data[start : start + step])
         except (ZstdError, MemoryError) as problem:
             raise DamageError(f"the compressed data is damaged ({problem})") from None
-        if out:
-            yield out
-        if unpacker.inner.eof:
-            unpacker.eof = True
-            unpacker.unused_data = unpacker.inner.unused_data + data[start + step :]
+        yield out, max(0, len(data) - start - step)
+        if unpacker.eof:
             return
 
 
-def _zstandard_step() -> tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]:
+def _zstandard_step() -> tuple[Decompressor, Unpacking]:
     from zstandard import ZstdDecompressor
 
-    inner = ZstdDecompressor(max_window_size=_ZSTANDARD_WINDOW).decompressobj()
-    unpacker = _Zstandard(inner)
+    unpacker = ZstdDecompressor(max_window_size=_ZSTANDARD_WINDOW).decompressobj()
     return unpacker, lambda data: _unpack_zstandard(unpacker, data)
 
 
 _PADDING = b"\0 \t\r\n"
 
-Step = Callable[[], tuple[Decompressor, Callable[[bytes], Iterator[bytes]]]]
-
 
 def expand(chunks: Iterable[bytes], step: Step, meter: Meter, *, several: bool) -> Iterator[bytes]:
     """Unpack a stream; ``several`` may follow one another, as `cat a.gz b.gz` makes them."""
+    outermost = not meter.layers
+    meter.layers += 1
+    try:
+        yield from _expanded(chunks, step, meter, several=several, outermost=outermost)
+    finally:
+        meter.layers -= 1
+        if outermost:
+            meter.waiting = 0
+
+
+def _expanded(
+    chunks: Iterable[bytes], step: Step, meter: Meter, *, several: bool, outermost: bool
+) -> Iterator[bytes]:
     unpacker, unpack = step()
     begun = finished = False
     for chunk in chunks:
@@ -337,15 +388,20 @@ def expand(chunks: Iterable[bytes], step: Step, meter: Meter, *, several: bool) 
                 data = data.lstrip(_PADDING)
                 if not data or not several:
                     break
+                meter.count(1)
                 unpacker, unpack = step()
                 finished = False
                 begun = False
-            for out in unpack(data):
-                begun = True
-                meter.expanded(out)
-                yield out
+            left = 0
+            for out, left in unpack(data):
+                if outermost:
+                    meter.waiting = left
+                if out:
+                    begun = True
+                    meter.expanded(out)
+                    yield out
             finished = unpacker.eof
-            data = unpacker.unused_data if finished else b""
+            data = unpacker.unused_data + data[len(data) - left :] if finished else b""
     if not finished:
         raise DamageError(
             "the compressed data ends too early" if begun else "holds no whole header"
@@ -523,6 +579,7 @@ def untar(content: Content, report: ReadReport) -> Iterator[Content]:
         info = _header(block)
         if info is None or info.size < 0:
             raise DamageError("the tar archive is damaged: what follows is no header")
+        content.meter.count(MEMBER)
         if info.type in (b"L", b"K", b"x", b"g", b"X"):
             if info.size > _LONGEST_HEADER:
                 raise DamageError("the tar archive has an extended header of an absurd length")

@@ -18,6 +18,7 @@ from ..diagnostics import codes
 from .record import ReadReport
 from .unpack import (
     CHUNK,
+    MEMBER,
     Content,
     DamageError,
     Meter,
@@ -47,7 +48,9 @@ def unzip(content: Content, report: ReadReport) -> Iterator[Content]:
     whole = content.file is not None
     file = content.file if content.file is not None else spooled(content)
     if whole:
-        report.bytes_read -= file.tell()  # its members are counted as they are read
+        # Its members are counted as they are read.
+        report.bytes_read -= file.tell()
+        content.meter.taken -= file.tell()
     try:
         try:
             count, size = _directory(file)
@@ -70,6 +73,7 @@ def unzip(content: Content, report: ReadReport) -> Iterator[Content]:
             if info.filename.endswith("/"):
                 continue
             number += 1
+            content.meter.count(MEMBER)
             if admits(content, info.filename, number, report):
                 name = f"{content.name}!{info.filename}"
                 if id(info) in overlapping:
@@ -136,7 +140,7 @@ def _member(
         raise DamageError(
             f"the member is packed with zip method {info.compress_type}, which is not read"
         )
-    chunks = _packed(file, info, report)
+    chunks = _packed(file, info, meter, report)
     if step is not None:
         chunks = expand(chunks, step, meter, several=False)
     checksum = 0
@@ -149,7 +153,9 @@ def _member(
         raise DamageError("the member is damaged: its checksum is another")
 
 
-def _packed(file: BinaryIO, info: zipfile.ZipInfo, report: ReadReport | None) -> Iterator[bytes]:
+def _packed(
+    file: BinaryIO, info: zipfile.ZipInfo, meter: Meter, report: ReadReport | None
+) -> Iterator[bytes]:
     try:
         file.seek(info.header_offset)
         header = file.read(30)
@@ -166,6 +172,7 @@ def _packed(file: BinaryIO, info: zipfile.ZipInfo, report: ReadReport | None) ->
                 raise DamageError("the zip archive ends within this member")
             if report is not None:
                 report.bytes_read += len(chunk)
+                meter.taken += len(chunk)
             left -= len(chunk)
             yield chunk
     except (OSError, ValueError, OverflowError) as problem:
@@ -193,6 +200,9 @@ def _by_library(
             opener(file) as archive,
             archive.open(info.filename, pwd=meter.password or None) as member,
         ):
+            if report is not None:
+                report.bytes_read += info.compress_size
+                meter.taken += info.compress_size
             while chunk := member.read(CHUNK):
                 yield chunk
     except (MemoryError, RefusalError):
@@ -204,5 +214,3 @@ def _by_library(
             reason = f"the password is not right, or the member is damaged ({problem})"
             raise DamageError(f"the member is encrypted; {reason}") from None
         raise DamageError(f"the member is damaged ({problem})") from None
-    if report is not None:
-        report.bytes_read += info.compress_size
