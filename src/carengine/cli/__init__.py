@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fmt": ("fmt", "print rules in their canonical spelling and layout"),
     "test": ("test", "hold rules to the examples they carry"),
     "verify": ("verify", "say whether the implementations of an analytic agree"),
+    "diff": ("diff", "say which rules of two versions find more, less or something else"),
     "page": ("page", "write the page of an analytic as CAR publishes it"),
     "explain": ("explain", "show why a rule matches an event or does not"),
     "translate": ("translate", "write rules in other languages: Splunk, EQL, Sigma, SQL"),

@@ -883,3 +883,28 @@ ELASTIC_METADATA = _warning(
     """A name or severity is missing or has a value that Elastic's schema does not allow. What the rule detects does
     not depend on it.""",
 )
+RULE_WIDER = _note(
+    "CE965",
+    "rule that finds more than before",
+    """The new version finds everything that the old one found, and events besides; one is shown.""",
+)
+RULE_NARROWER = _warning(
+    "CE966",
+    "rule that finds less than before",
+    """The old version found events that the new one no longer finds; one is shown.""",
+)
+RULE_OTHER = _warning(
+    "CE967",
+    "rule that finds something else than before",
+    """Each of the two versions finds events that the other does not; one of each is shown.""",
+)
+RULE_GONE = _warning(
+    "CE968",
+    "rule that is gone",
+    """No rule of the new version has its id, its title or its file, or finds the same.""",
+)
+RULE_UNDECIDED = _note(
+    "CE969",
+    "rule whose change was not decided",
+    """Neither a proof nor an event says whether the two versions find the same; the message says why.""",
+)

@@ -265,7 +265,7 @@ def _witnesses(
             demanded=demanded,
             shown=not made.shown,
         )
-        if one is not None:
+        if one is not None and all(one.events != other.events for other in found):
             found.append(one)
     return tuple(found)
 
