@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "test": ("test", "hold rules to the examples they carry"),
     "verify": ("verify", "say whether the implementations of an analytic agree"),
     "diff": ("diff", "say which rules of two versions find more, less or something else"),
+    "overlap": ("overlap", "find rules of a set that find the same, or that another covers"),
     "page": ("page", "write the page of an analytic as CAR publishes it"),
     "explain": ("explain", "show why a rule matches an event or does not"),
     "translate": ("translate", "write rules in other languages: Splunk, EQL, Sigma, SQL"),

@@ -111,8 +111,12 @@ def possible(wishes: list[Wish], of: KindFacts, budget: Budget) -> bool | None:
     return can_be(asked, of.facts(condition for condition, _ in asked), budget)
 
 
-def shortest(wishes: list[Wish], of: KindFacts, judge: Judge, budget: Budget) -> Event | None:
-    """The smallest event found that the judge accepts, made as natural as it may be; or None."""
+def shortest(
+    wishes: list[Wish], of: KindFacts, judge: Judge, budget: Budget, *, plain: bool = False
+) -> Event | None:
+    """The smallest event found that the judge accepts, made as natural as it may be; or None.
+
+    With ``plain`` the first one found, as it is: where nobody looks at it."""
     paths = paths_read(of.kind.object, [condition for condition, _ in wishes], of.given.bases)
 
     def with_paths(event: Event) -> bool:
@@ -125,6 +129,8 @@ def shortest(wishes: list[Wish], of: KindFacts, judge: Judge, budget: Budget) ->
     event = find(asked, of.kind, facts, with_paths, budget)
     if event is None:
         return None
+    if plain:
+        return of.completed(event)
     return of.completed(natural(smallest(event, with_paths, budget), with_paths))
 
 

@@ -253,7 +253,7 @@ def _witnesses(
     name: str, direction: Direction, finder: Rule, misser: Rule, made: Comparison
 ) -> tuple[Witness, ...]:
     """The differences that the engine confirms."""
-    found = []
+    found: list[Witness] = []
     for item in direction.differences:
         events = item.among or (item.event,)
         demanded = "" if item.span is None else " ".join(item.span.text.split())
