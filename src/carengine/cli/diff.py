@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
@@ -20,12 +16,12 @@ from ..engine import Engine
 from ..loading import load_rules
 from ..rule import Rule, RuleSet
 from ..values import raw_text
-from ..verify.changes import Change, RuleChange, rule_changes
-from ..verify.replay import Witness
+from ..verify import Change, RuleChange, Witness, rule_changes
 from . import UsageError, status
 from .encode import json_document, json_line
 from .evidence import input_status, open_events, report_input
 from .options import EvidenceSettings
+from .revisions import files_of
 from .rules import report_refused
 from .screen import Screen
 
@@ -45,7 +41,6 @@ exit status: 0 no rule changed (or only in ways that --fail-on does not name), 1
 right, 3 a rule is undecided or the logs could not be read. 1 goes before 3 only where both apply to different rules.
 """
 _FAILING = (Change.WIDER, Change.NARROWER, Change.BOTH, Change.MOVED, Change.GONE)
-_GIT_SECONDS = 120
 
 
 @frozen
@@ -150,35 +145,10 @@ def run(settings: DiffSettings, screen: Screen) -> int:
 
 
 def _load(place: str, settings: DiffSettings, screen: Screen) -> RuleSet:
-    with _files(place, settings) as paths:
+    with files_of(place, git=settings.git, paths=settings.paths) as paths:
         rules = load_rules(*paths, must_exist=True)
     report_refused(rules, screen)
     return rules
-
-
-@contextmanager
-def _files(place: str, settings: DiffSettings) -> Iterator[tuple[str, ...]]:
-    """The paths of a version: those named, or an archive of a git revision for the time being."""
-    if not settings.git and (Path(place).exists() or ":" not in place):
-        yield (place,)
-        return
-    revision, _, path = (place, "", "") if settings.git else place.partition(":")
-    wanted = settings.paths if settings.git else ((path,) if path else ())
-    if not revision or revision.startswith("-") or any(one.startswith("-") for one in wanted):
-        raise UsageError(f"carengine diff: {place} names no revision of a git repository")
-    with tempfile.TemporaryDirectory(prefix="carengine-") as folder:
-        archive = Path(folder, f"{blake2b(place.encode(), digest_size=4).hexdigest()}.tar")
-        command = ["git", "archive", "--format=tar", "-o", str(archive), revision, "--", *wanted]
-        try:
-            done = subprocess.run(  # noqa: S603 - a fixed program, and no shell
-                command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise UsageError(f"carengine diff: git cannot be run: {error}") from None
-        if done.returncode:
-            said = done.stderr.strip().splitlines()
-            raise UsageError(f"carengine diff: git: {said[-1] if said else 'it failed'}")
-        yield (str(archive),)
 
 
 # On logs

@@ -9,8 +9,7 @@ from attrs import frozen
 from ..diagnostics import counted
 from ..loading import load_rules
 from ..rule import RuleSet
-from ..verify.overlaps import RuleOverlaps, rule_overlaps
-from ..verify.relations import RuleRelation, Verdict
+from ..verify import RuleOverlaps, RuleRelation, Verdict, rule_overlaps
 from . import status
 from .encode import json_document, json_line
 from .rules import report_refused

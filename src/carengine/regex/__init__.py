@@ -15,6 +15,7 @@ from .portable import (
     portable_regex,
     tokens_of,
 )
+from .samples import sample_texts
 from .syntax import ParsedRegex, RegexError, parse_regex
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "parse_regex",
     "pattern_to_regex",
     "portable_regex",
+    "sample_texts",
     "searcher",
     "tokens_of",
 ]

@@ -20,7 +20,9 @@ from .analytic import (
     load_analytics,
     verify_analytic,
 )
+from .changes import Change, RuleChange, rule_changes
 from .comparing import Comparison, Direction, RuleDifference, ShownParts, compare
+from .overlaps import RuleOverlaps, rule_overlaps
 from .relations import (
     RuleRelation,
     Subject,
@@ -36,11 +38,14 @@ from .replay import Witness
 __all__ = [
     "Candidate",
     "CarAnalytic",
+    "Change",
     "Comparison",
     "Direction",
     "Pair",
     "Report",
+    "RuleChange",
     "RuleDifference",
+    "RuleOverlaps",
     "RuleRelation",
     "ShownParts",
     "Subject",
@@ -54,6 +59,8 @@ __all__ = [
     "implementations",
     "load_analytics",
     "matching_event",
+    "rule_changes",
+    "rule_overlaps",
     "subject_of",
     "verify_analytic",
 ]

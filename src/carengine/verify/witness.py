@@ -19,7 +19,8 @@ from attrs import define, evolve, field
 from .. import ir
 from ..evaluate import test_value
 from ..ir import Relation, Wish
-from ..pattern import Any, One, Pattern, fold, tokenize
+from ..pattern import Any, One, Pattern, escape, fold, tokenize
+from ..regex import sample_texts
 from ..solver.facts import Facts
 from ..solver.satisfiability import solutions
 from ..solver.texts import Budget, Texts, TextTest, example
@@ -199,7 +200,8 @@ def _texts(wanted: _Wanted, texts: Texts, budget: Budget) -> Iterator[str]:
         )
 
     seen: set[str] = set()
-    for text in itertools.chain(_spelt(passes), _spelt_near(fails), ("x", "", "0", r"C:\x\y.exe")):
+    proposals = itertools.chain(_spelt(passes), _spelt_near(fails), ("x", "", "0", r"C:\x\y.exe"))
+    for text in proposals:
         if text not in seen and fits(text):
             seen.add(text)
             yield text
@@ -213,14 +215,21 @@ def _texts(wanted: _Wanted, texts: Texts, budget: Budget) -> Iterator[str]:
 
 
 def _spelt(tests: list[TextTest]) -> Iterator[str]:
-    """Texts made of the patterns of tests as they are written, several patterns laid over each
-    other."""
+    """Texts made of the patterns of tests as they are written, and of a text for each expression,
+    several patterns laid over each other."""
     options = [
         [pattern for pattern in test.patterns[:6] if len(pattern.text) < 2_000]
         for test in tests
         if isinstance(test, ir.Match)
     ]
-    for chosen in itertools.islice(itertools.product(*options), 24) if options else ():
+    for test in tests:
+        if isinstance(test, ir.Regex):
+            own = [escape(text) for text in sample_texts(test.pattern)]
+            places = ("*{}*", "{}", "{}*", "*{}")
+            texts = [place.format(text) for text in own for place in places]
+            if texts:
+                options.append([Pattern(text) for text in texts])
+    for chosen in itertools.islice(itertools.product(*options), 48) if options else ():
         for filling in ("", "x", "x\\", "\\x\\", "0"):
             yield laid(chosen, filling)
     for test in tests:
