@@ -176,6 +176,12 @@ _API = {
         ("engine.report",),
         (),
     ),
+    "coverage": (
+        "Coverage",
+        "What rules cover of ATT&CK on some logs.",
+        ("coverage",),
+        ("carengine.coverage",),
+    ),
     "tuning": ("Tuning", "Exclusions and suppression.", ("tuning",), ()),
     "diagnostics": (
         "Diagnostics",

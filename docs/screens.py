@@ -73,6 +73,8 @@ def shipped(folder: Path) -> None:
     """The screens of the samples that ship."""
     asked = ["hunt", SAMPLE, "-r", "rules/CAR-2019-08-001.car"]
     write("seed", asked, " ".join(asked), folder)
+    asked = ["coverage", SAMPLE, "--technique", "T1003.001", "-q"]
+    write("coverage", asked, " ".join(asked), folder)
     with tempfile.TemporaryDirectory() as made:
         rule = Path(made) / "dump-then-run.car"
         rule.write_text(JOIN, encoding="utf-8")

@@ -252,7 +252,7 @@ def test_options_are_changed_and_kept() -> None:
 # Names
 
 PUBLIC_MODULES = (
-    *("attack", "check", "datamodel", "diagnostics", "diagnostics.codes", "engine"),
+    *("attack", "check", "coverage", "datamodel", "diagnostics", "diagnostics.codes", "engine"),
     *("engine.report", "fieldmap", "languages.reading", "languages.writing", "readers", "rule"),
     *("runner", "tuning", "verify"),
 )

@@ -12,7 +12,7 @@ The names below are all there is to know for most uses::
 They are imported when they are first used, so that ``import carengine`` costs next to nothing.
 
 What a program may rely on is: the names here, and those in ``__all__`` of the modules ``attack``,
-``check``, ``datamodel``, ``diagnostics`` (with ``diagnostics.codes``), ``engine``,
+``check``, ``coverage``, ``datamodel``, ``diagnostics`` (with ``diagnostics.codes``), ``engine``,
 ``engine.report``, ``fieldmap``, ``languages.reading``, ``languages.writing``, ``readers``,
 ``rule``, ``runner``, ``tuning`` and ``verify``. Every other module is internal, and may change with
 any version.

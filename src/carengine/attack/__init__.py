@@ -26,6 +26,7 @@ from .log_sources import (
     LogSourceMeaning,
     events_of,
     kinds_of_component,
+    platforms_of_map,
 )
 from .model import Analytic, Attack, DataComponent, LogSource, Strategy, Tactic, Technique
 
@@ -45,6 +46,7 @@ __all__ = [
     "kinds_of_component",
     "link_to",
     "name_of",
+    "platforms_of_map",
     "read_bundle",
 ]
 

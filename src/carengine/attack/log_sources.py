@@ -129,6 +129,16 @@ def kinds_of_component(name: str) -> ComponentKinds:
 
 
 @cache
+def platforms_of_map(family: str) -> frozenset[str]:
+    """The platforms of the events that a family of field maps reads; none where it may be any.
+
+    >>> platforms_of_map("sysmon"), platforms_of_map("ecs")
+    (frozenset({'Windows'}), frozenset())
+    """
+    return frozenset(_file()["maps"].get(family, ()))
+
+
+@cache
 def _meaning(name: str, channel: str) -> LogSourceMeaning:
     for at, (place, item) in enumerate(_channels().get(name, ())):
         found = item.of(channel, (place, at))

@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "map": ("fieldmaps", "write a field map for a log of one's own, or check one"),
     "compile": ("compile", "put rules and field maps into one file that starts at once"),
     "needs": ("needs", "say what rules need against what logs or field maps have"),
+    "coverage": ("coverage", "say what rules cover of ATT&CK, claimed, runnable and seen"),
     "normalize": ("normalize", "write events in CAR's names, for other tools"),
     "fields": ("fields", "list objects, actions and fields, and what a field map gives"),
 }

@@ -1,4 +1,4 @@
-"""The JSON Schemas of the formats of matches, which ship with the package."""
+"""The JSON Schemas of formats of output, which ship with the package."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from typing import Any
 _FOLDER = Path(__file__).parent / "schemas"
 
 SCHEMAS = ("jsonl", "ecs", "ocsf")
-"""The formats that have a schema."""
+"""The formats of matches that have a schema, one line each."""
+
+DOCUMENTS = ("coverage",)
+"""Commands whose ``-f json`` writes one document, which has a schema of that name."""
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of one line of a format. Raises `KeyError` for another.
+    """The JSON Schema (draft 2020-12) of one line of a format, or of a command's document.
+
+    Raises `KeyError` for another name.
 
     >>> schema("ocsf")["properties"]["class_uid"]
     {'const': 2004}
     """
-    if name not in SCHEMAS:
+    if name not in (*SCHEMAS, *DOCUMENTS):
         raise KeyError(name)
     path = _FOLDER / f"{name}.schema.json"
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -28,7 +28,8 @@ class Facts:
 
     ``world`` is the object that all events are taken to be of; None where it does not matter. With
     ``plain`` values are texts, numbers and the like: no mappings, and no empty texts unless
-    ``blank``.
+    ``blank``. ``lists`` are the only native fields, by name, that may hold several values; None
+    where nothing is known of them.
     """
 
     plan: ir.Plan
@@ -36,6 +37,7 @@ class Facts:
     world: str | None = None
     plain: bool = False
     blank: bool = False
+    lists: frozenset[str] | None = None
 
     def worlds(self) -> Iterator[Facts]:
         """The same facts for one object after the other, where the rows are events of several."""
@@ -67,7 +69,7 @@ class Facts:
         origins = list(self._origins(value))
         if not origins:
             # Nothing is known of it: a value of another kind, or a column of a union.
-            return True
+            return self.lists is None or (isinstance(value, ir.Field) and value.name in self.lists)
         return any(
             (isinstance(found, ir.Aggregate) and found.function == "values")
             or not isinstance(found, ir.Field | ir.Aggregate)
