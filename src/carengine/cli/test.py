@@ -1,4 +1,4 @@
-"""``carengine test``: rules held to the examples they carry."""
+"""``carengine test``: rules held to the examples they carry and to the logs kept beside them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from attrs import frozen
 
 from ..diagnostics import as_json, counted
 from ..engine.report import ExampleResult, run_examples
+from ..regression import CaseOutcome, CaseResult, run_regression
 from ..rule import RuleSet
 from . import status
 from .encode import json_document
@@ -19,6 +20,7 @@ from .options import (
     add_lenient_option,
     rule_settings,
 )
+from .rule_report import MOST_NAMED, name_of
 from .rules import load, report_refused
 from .screen import Screen
 
@@ -27,9 +29,13 @@ examples:
   carengine test                   the shipped rules
   carengine test my-rules/         one's own
   carengine test rule.car -v       every example, also those that come out right
+  carengine test sigma/rules/      Sigma rules, over the regression data that they name
+
+A Sigma rule names its regression data (regression_tests_path). Logs may also lie beside any rule, under its
+name: x.match.evtx has to match x.yml, x.nomatch.jsonl must not.
 
 exit status: 0 all examples come out as they say, 1 some do not, 2 a rule was refused or the command is not right
-(also when there are failures).
+(also when there are failures), 3 regression data could not be read.
 """
 
 
@@ -70,21 +76,32 @@ def run(settings: ExampleSettings, screen: Screen) -> int:
     rules = load(settings.rules)
     broken = report_refused(rules, screen)
     results = list(run_examples(rules))
+    cases = list(run_regression(rules))
     if settings.format == "json":
-        screen.show_lines(json_document(_as_json(rules, results)))
+        screen.show_lines(json_document(_as_json(rules, results, cases)))
     else:
         _show(results, screen, verbose=settings.verbose)
+        _show_cases(cases, screen, verbose=settings.verbose)
     counts = Counter(result.passed for result in results)
-    without = [rule.id for rule in rules if not rule.examples]
+    tested = {case.rule.id for case in cases}
+    without = [name_of(rule) for rule in rules if not rule.examples and rule.id not in tested]
     if without:
-        screen.say(f"rules without an example: {', '.join(without[:12])}{_more(without, 12)}")
+        screen.say(
+            f"rules without an example: {', '.join(without[:MOST_NAMED])}"
+            f"{_more(without, MOST_NAMED)}"
+        )
     screen.say(
         f"{counted(len(rules), 'rule')}, {len(rules.refused):,} refused; {counted(len(results), 'example')}: "
         f"{counts[True]:,} passed, {counts[False]:,} failed"
     )
+    became = Counter(case.outcome for case in cases)
+    if cases:
+        listed = ", ".join(f"{became[outcome]:,} {outcome.value}" for outcome in CaseOutcome)
+        screen.say(f"{counted(len(cases), 'case')} of regression data: {listed}")
     return status.gravest(
         status.USAGE if broken else status.DONE,
-        status.FINDINGS if counts[False] else status.DONE,
+        status.UNREADABLE if became[CaseOutcome.NOT_READABLE] else status.DONE,
+        status.FINDINGS if counts[False] or became[CaseOutcome.FAILED] else status.DONE,
     )
 
 
@@ -104,7 +121,28 @@ def _show(results: list[ExampleResult], screen: Screen, *, verbose: bool) -> Non
                 screen.show_finding(item)
 
 
-def _as_json(rules: RuleSet, results: list[ExampleResult]) -> dict[str, object]:
+def _show_cases(cases: list[CaseResult], screen: Screen, *, verbose: bool) -> None:
+    words = {
+        CaseOutcome.PASSED: ("passed", "green"),
+        CaseOutcome.FAILED: ("FAILED", "red"),
+        CaseOutcome.NOT_READABLE: ("NOT READABLE", "red"),
+    }
+    for case in cases:
+        passed = case.outcome is CaseOutcome.PASSED
+        if verbose or not passed:
+            word, style = words[case.outcome]
+            text = f"{name_of(case.rule)}  {case.name}"
+            if passed:
+                text += f"  {counted(case.matches, 'match', 'matches')}"
+            screen.show_text(f"{screen.paint(f'{word:<6}', style)}  ", text)
+        if not passed or (verbose and case.findings):
+            for item in case.findings:
+                screen.show_finding(item)
+
+
+def _as_json(
+    rules: RuleSet, results: list[ExampleResult], cases: list[CaseResult]
+) -> dict[str, object]:
     return {
         "rules": len(rules),
         "refused": [{"id": one.id, "path": one.path} for one in rules.refused],
@@ -118,5 +156,19 @@ def _as_json(rules: RuleSet, results: list[ExampleResult]) -> dict[str, object]:
                 "diagnostics": [as_json(item) for item in result.findings],
             }
             for result in results
+        ],
+        "regression": [
+            {
+                "rule": case.rule.id,
+                "title": case.rule.title,
+                "case": case.name,
+                "path": case.path,
+                "outcome": case.outcome.value,
+                "events": case.events,
+                "matches": case.matches,
+                "wanted": case.least,
+                "diagnostics": [as_json(item) for item in case.findings],
+            }
+            for case in cases
         ],
     }

@@ -189,6 +189,12 @@ PASS_FAILED = _error(
     """Reading, checking, compiling, matching, testing or translating this rule broke off, by a fault of carengine's own.
     The others went on. Please report it, with the rule.""",
 )
+REGRESSION_DATA = _error(
+    "CE313",
+    "regression data that cannot be used",
+    """A rule names regression data (`regression_tests_path`), and the file that says what to run, or a log that it
+    names, is not there, is not readable, or asks for what is not done here. The rule itself is not touched by it.""",
+)
 NO_RULES = _error("CE309", "no rules", "The path holds no rule file.")
 NOT_A_PAGE = _note(
     "CE310",

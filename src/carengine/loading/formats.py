@@ -175,6 +175,16 @@ def format_of(file: RuleFile, *, named: bool) -> RuleFormat | None:
     return next((row for row in rows if row.recognises(file.text)), None)
 
 
+def is_regression_data(file: RuleFile) -> bool:
+    """Whether a file is the ``info.yml`` of SigmaHQ's regression data, which rules name.
+
+    >>> is_regression_data(RuleFile("info.yml", "id: 1\\nregression_tests_info: []", ".yml", None))
+    True
+    """
+    found = re.search(r"^regression_tests_info[ \t]*:", file.text, re.MULTILINE)
+    return file.ending in (".yml", ".yaml") and found is not None
+
+
 def refusal_of(file: RuleFile, *, named: bool) -> Diagnostic:
     """What is said of a file that is of no format.
 

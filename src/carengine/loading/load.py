@@ -24,7 +24,15 @@ from ..diagnostics import (
 from ..languages.car import carfile
 from ..rule.model import Draft, Parameters, Rule, RuleSet, from_drafts
 from .files import RuleFile, rule_files
-from .formats import ENDINGS, FORMATS, ReadingOptions, RuleFormat, format_of, refusal_of
+from .formats import (
+    ENDINGS,
+    FORMATS,
+    ReadingOptions,
+    RuleFormat,
+    format_of,
+    is_regression_data,
+    refusal_of,
+)
 
 _PASSED_OVER = (codes.NOT_A_PAGE, codes.NOT_A_RULE)
 
@@ -136,7 +144,9 @@ class _Loading:
     def _file(self, file: RuleFile, *, named: bool) -> None:
         row = format_of(file, named=named)
         if row is None:
-            self.found.append(refusal_of(file, named=named))
+            # Regression data is looked at when the rule that names it is tested.
+            if named or not is_regression_data(file):
+                self.found.append(refusal_of(file, named=named))
         elif row.together:
             self.put_aside.setdefault(row.name, []).append(file)
         else:

@@ -118,6 +118,7 @@ class Metadata:
     """What is said about a rule beside its program.
 
     ``fields`` are the fields that a Sigma rule's author wants to see of its events.
+    ``regression_tests`` is the path of its regression data, as the rule has it.
 
     >>> import carengine
     >>> rules = carengine.load_rules(carengine.shipped_rules())
@@ -139,6 +140,7 @@ class Metadata:
     false_positives: tuple[str, ...] = ()
     data: str = ""
     fields: tuple[str, ...] = ()
+    regression_tests: str = ""
 
 
 @frozen

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .examples import ExampleResult, run_examples
+    from .examples import ExampleResult, maps_of_examples, run_examples
     from .explanation import (
         Explanation,
         Node,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .unrecognised import UnrecognisedShapes
 
 _MODULES = {
-    "examples": ("ExampleResult", "run_examples"),
+    "examples": ("ExampleResult", "maps_of_examples", "run_examples"),
     "explanation": (
         *("Explanation", "Node", "Test", "View"),
         *("explain", "matches_with", "streams_of"),
@@ -94,6 +94,7 @@ __all__ = [
     "View",
     "explain",
     "kind_names",
+    "maps_of_examples",
     "matches_with",
     "missing_source",
     "needs",

@@ -13,7 +13,10 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
+from ... import ir
+from ...datamodel import model
 from ...diagnostics import CarError, Diagnostic, Fix, codes, counted, fault
+from ...fieldmap import MapChoice, NamedLogSource
 from ...rule import Example, Rule
 from ..engine import Engine
 
@@ -51,7 +54,8 @@ def run_examples(rules: Iterable[Rule]) -> Iterator[ExampleResult]:
             name = example.fieldmap
             if name not in engines:
                 try:
-                    engines[name] = Engine([rule], name)
+                    maps = maps_of_examples(rule) if name == "auto" else name
+                    engines[name] = Engine([rule], maps)
                 except CarError as error:
                     engines[name] = error
                 except Exception as error:
@@ -62,6 +66,23 @@ def run_examples(rules: Iterable[Rule]) -> Iterator[ExampleResult]:
             except Exception as error:
                 broken = fault(f"the example {example.name!r} of {rule.id}", error, example.span)
                 yield ExampleResult(rule, example, False, 0, (broken,))
+
+
+def maps_of_examples(rule: Rule) -> MapChoice:
+    """The field maps that read the events of a rule's examples.
+
+    Events of a Sigma rule may have the names that the rule has for fields: where no field map knows
+    their shape, they are events of the rule's own log source.
+
+    >>> import carengine
+    >>> maps_of_examples(carengine.parse_rule("a = search Process:Create output a"))
+    ('auto',)
+    """
+    kinds = {kind for output in rule.program.outputs for kind in ir.searched(output.plan)}
+    native = sorted(kind for kind in kinds if kind.object not in model().objects)
+    _, *inner = rule.metadata.data.split("/")
+    service = inner[1] if len(inner) == 2 else ""
+    return ("auto", *(NamedLogSource(kind.object, kind.action, service) for kind in native))
 
 
 def _run(rule: Rule, example: Example, engine: Engine | CarError) -> ExampleResult:

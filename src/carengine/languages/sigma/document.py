@@ -226,6 +226,7 @@ def metadata(document: Document) -> tuple[Metadata, tuple[Diagnostic, ...]]:
         false_positives=fields.texts("falsepositives"),
         data=_shown_source(document),
         fields=fields.texts("fields"),
+        regression_tests=fields.text("regression_tests_path"),
     )
     said = [Diagnostic(codes.SIGMA_METADATA, f.message, f.span) for f in fields.found]
     if not made.title:

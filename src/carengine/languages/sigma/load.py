@@ -9,12 +9,14 @@ diagnostics, and the rest goes on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from attrs import define, field, frozen
 
 from ... import ir, yamltext
 from ...diagnostics import Block, Diagnostic, Label, Source, codes, fault, has_errors
-from ...rule.model import Draft, Metadata
+from ...rule.frontmatter import examples
+from ...rule.model import Draft, Example, Metadata
 from .condition import ConditionError, parse_condition
 from .correlation import Correlation, CorrelationError, plan_of, read_correlation
 from .detection import DetectionReader, Placeholders
@@ -38,6 +40,7 @@ class _Rule:
     conditions: list[ir.Condition] = field(factory=list)
     correlation: Correlation | None = None
     plan: ir.Plan | None = None
+    examples: tuple[Example, ...] = ()
     silent: bool = False
 
     @property
@@ -135,8 +138,25 @@ def _draft(rule: _Rule) -> Draft:
         outputs = () if rule.silent else (ir.Output(OUTPUT, rule.plan, document.place),)
         program = ir.Program(outputs)
     return Draft(
-        document.id, rule.metadata, program, document.block, tuple(rule.found), place=document.place
+        document.id,
+        rule.metadata,
+        program,
+        document.block,
+        tuple(rule.found),
+        rule.examples,
+        place=document.place,
     )
+
+
+def _examples(document: Document, found: list[Diagnostic]) -> tuple[Example, ...]:
+    """The examples that a rule carries under a key of its own, as ``.car`` files do."""
+    if document.root.get("examples") is None:
+        return ()
+    fields = document.fields
+    folder = None if "!" in document.path else Path(document.path).parent
+    carried = examples(fields, folder)
+    found += fields.found
+    return carried
 
 
 # Rules with detections
@@ -145,6 +165,7 @@ def _draft(rule: _Rule) -> Draft:
 def _detection_rule(document: Document, placeholders: Placeholders) -> _Rule:
     about, said = metadata(document)
     rule = _Rule(document, about, list(said))
+    rule.examples = _examples(document, rule.found)
     rule.source, problems = log_source(document)
     rule.found += problems
     node = document.root.get("detection")
@@ -269,6 +290,7 @@ def _apply(item: _Filter, rules: list[_Rule], found: list[Diagnostic]) -> None:
 def _correlation(document: Document) -> _Rule:
     about, said = metadata(document)
     rule = _Rule(document, about, list(said))
+    rule.examples = _examples(document, rule.found)
     rule.correlation, problems = read_correlation(document)
     rule.found += problems
     return rule
