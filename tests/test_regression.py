@@ -41,8 +41,8 @@ regression_tests_info:
       match_count: 2
       path: regression_data/rules/acme_export/one.json
 """
-HIT = {"verb": "export", "target": {"kind": "share"}}
-MISS = {"verb": "list", "target": {"kind": "share"}}
+HIT: dict[str, object] = {"verb": "export", "target": {"kind": "share"}}
+MISS: dict[str, object] = {"verb": "list", "target": {"kind": "share"}}
 
 
 def lines(*events: dict[str, object]) -> str:

@@ -1,9 +1,10 @@
-"""``carengine fmt``: rules in their canonical spelling and layout."""
+"""``carengine fmt``: CAR's and Sigma's rules in their canonical spelling and layout."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 from attrs import frozen
 
 from ..check import format_rule
-from ..diagnostics import CarError, counted, fault
+from ..diagnostics import CarError, Diagnostic, codes, counted, fault
 from ..filewrite import bounded_bytes, rewrite
+from ..loading.files import RuleFile, rule_files
+from ..loading.formats import format_of
 from . import UsageError, status
 from .screen import Screen
 
@@ -24,14 +27,16 @@ examples:
   carengine fmt --check rules/        name the files that are not canonical, and fail
   carengine fmt --diff rules/         show what would change
 
-Objects, actions and fields get the data model's spelling; comments, the front matter and what the
-program means stay.
+Rules are .car files and Sigma's YAML. Objects, actions and fields of pseudocode get the data model's spelling;
+Sigma rules get the specification's order of keys, indentation and quotes. Comments, the front matter and what
+a rule means stay.
 exit status: 0 done, 1 (with --check) a file is not canonical, 2 syntax errors, 3 a file cannot be read.
 """
 
 # Larger is no rule.
 _MOST_BYTES = 64 << 20
 _BOM = "\ufeff"
+_KEYS = re.compile(r"^(?:detection|correlation|filter)[ \t]*:", re.MULTILINE)
 
 
 @frozen
@@ -46,7 +51,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``fmt`` takes."""
     parser.epilog = _EXAMPLES
     parser.add_argument(
-        "rules", nargs="+", metavar="RULES", help=".car files, folders of them, or - for a text"
+        "rules",
+        nargs="+",
+        metavar="RULES",
+        help=".car files and Sigma files, folders of them, or - for a text",
     )
     how = parser.add_mutually_exclusive_group()
     for mode, text in (
@@ -75,7 +83,7 @@ def run(settings: FormatSettings, screen: Screen) -> int:
     for name in files:
         try:
             text = _read(name)
-            better = format_rule(text.removeprefix(_BOM), "<stdin>" if name == "-" else name)
+            better = _formatted(text.removeprefix(_BOM), "<stdin>" if name == "-" else name)
         except CarError as error:
             screen.report(error.diagnostics)
             codes.add(status.USAGE)
@@ -114,11 +122,41 @@ def run(settings: FormatSettings, screen: Screen) -> int:
     return status.gravest(*codes)
 
 
+def _formatted(text: str, name: str) -> str:
+    """The text in its canonical form. Raises `CarError`."""
+    if not _is_sigma(text, name):
+        return format_rule(text, name)
+    try:
+        # It stands on the extra `sigma`.
+        from ..languages.sigma.formatting import format_sigma
+    except ImportError as error:
+        message = f"pySigma cannot be imported: {error}"
+        missing = Diagnostic(codes.SIGMA_NOT_INSTALLED, message, origin=name)
+        raise CarError([missing]) from None
+    return format_sigma(text, name)
+
+
+def _is_sigma(text: str, name: str) -> bool:
+    """Whether a text is in Sigma: a YAML file that is, or a nameless text with Sigma's keys."""
+    ending = Path(name).suffix.lower()
+    if ending in (".yml", ".yaml"):
+        return True
+    file = RuleFile(name, text, ".yml", None)
+    found = None if ending else format_of(file, named=True)
+    return found is not None and found.name == "sigma" and _KEYS.search(text) is not None
+
+
 def _files(paths: Iterable[str]) -> Iterator[str]:
-    """The files to format. A folder stands for the ``.car`` files in it."""
+    """The files to format. A folder stands for the ``.car`` files and Sigma's in it."""
     for path in paths:
         if path != "-" and Path(path).is_dir():
-            yield from sorted(str(p) for p in Path(path).rglob("*.car") if p.is_file())
+            unreadable: list[Diagnostic] = []
+            for file in rule_files(Path(path), (".car", ".yml", ".yaml"), unreadable):
+                row = format_of(file, named=False)
+                if row is not None and row.name in ("car", "sigma"):
+                    yield file.name
+            # Whoever reads them says so.
+            yield from (item.origin for item in unreadable)
         else:
             yield path
 

@@ -782,6 +782,13 @@ SIGMA_ESCAPED_PERCENT = _note(
     placeholder; `\\%name%` is that.""",
 )
 
+SIGMA_NOT_FORMATTED = _error(
+    "CE813",
+    "Sigma file that is not formatted",
+    """Written in the canonical form the file would not say what it says now, or has YAML that this form has no place
+    for (tags, blocks that say their own indentation). It is left as it is.""",
+)
+
 # 9xx: translations
 
 NOT_TRANSLATABLE = _error(

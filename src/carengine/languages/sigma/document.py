@@ -90,7 +90,7 @@ def documents(text: Source | Block) -> Iterator[Document | Damaged]:
     last: yamltext.Mapping | None = None
     number = 0
     shared_ids: Counter[str] = Counter()
-    for block in _parts(whole):
+    for block, _ in split_documents(whole):
         if number >= _MAX_DOCUMENTS:
             message = f"more than {_MAX_DOCUMENTS} documents in one file; the rest is not read"
             yield _damaged(block, number, Diagnostic(codes.BAD_SIGMA, message, block.span(0, 1)))
@@ -132,14 +132,17 @@ def _damaged(block: Block, number: int, *found: Diagnostic) -> Damaged:
     return Damaged(stem if number == 1 else f"{stem}#{number}", block, found)
 
 
-def _parts(whole: Block) -> Iterator[Block]:
-    """The stretches between document marks; a mark stands at a line's start, where no value can."""
+def split_documents(whole: Block) -> Iterator[tuple[Block, str | None]]:
+    """The stretches between document marks that hold anything, comments too, each with the line of
+    the mark before it. A mark stands at a line's start, where no value can."""
     text = whole.text
-    edges = [0, *(mark.end() for mark in _MARK.finditer(text))]
-    starts = [mark.start() for mark in _MARK.finditer(text)]
-    for start, end in zip(edges, [*starts, len(text)], strict=True):
+    marks = list(_MARK.finditer(text))
+    edges = [0, *(mark.end() for mark in marks)]
+    ends = [*(mark.start() for mark in marks), len(text)]
+    lines: list[str | None] = [None, *(mark[0] for mark in marks)]
+    for start, end, line in zip(edges, ends, lines, strict=True):
         if text[start:end].strip():
-            yield Block(whole.source, text[start:end], whole.offsets[start : end + 1])
+            yield Block(whole.source, text[start:end], whole.offsets[start : end + 1]), line
 
 
 def _merged(base: yamltext.Mapping, over: yamltext.Mapping) -> yamltext.Mapping:
