@@ -80,6 +80,10 @@ def read_bundle(path: str | Path) -> Attack:
     return attack
 
 
+_OTHERS = ("intrusion-set", "campaign", "malware", "tool", "course-of-action")
+"""The types of objects of which the names are kept."""
+
+
 def from_objects(objects: _Objects) -> Attack:
     """A version of ATT&CK from STIX objects, gathered by type."""
     ids = {str(item["id"]): _external_id(item) for items in objects.values() for item in items}
@@ -112,6 +116,12 @@ def from_objects(objects: _Objects) -> Attack:
     analytics_ = [
         _analytic(item, owners, ids) for item in _current(objects.get("x-mitre-analytic", ()))
     ]
+    others = [
+        (_external_id(item), str(item["name"]))
+        for type_ in _OTHERS
+        for item in objects.get(type_, ())
+        if not item.get("revoked") and _external_id(item)
+    ]
     version, date = _version(objects)
     return Attack(
         version,
@@ -121,6 +131,7 @@ def from_objects(objects: _Objects) -> Attack:
         dict(sorted(strategies.items())),
         {item.id: item for item in sorted(analytics_, key=lambda item: item.id)},
         {item.id: item for item in sorted(components, key=lambda item: item.id)},
+        dict(sorted(others)),
     )
 
 

@@ -122,7 +122,8 @@ class Strategy:
 class Attack:
     """One version of ATT&CK's enterprise matrix. Immutable; everything is found by its id.
 
-    ``version`` is ATT&CK's own (``18.1``), ``date`` the day its main version came out.
+    ``version`` is ATT&CK's own (``18.1``), ``date`` the day its main version came out. ``others``
+    are the names of groups, campaigns, software and mitigations by their ids (``G0007``, ``S0154``).
 
     >>> from carengine.attack import enterprise_attack
     >>> enterprise_attack().technique("T1086").id           # PowerShell has moved
@@ -138,6 +139,7 @@ class Attack:
     strategies: Mapping[str, Strategy] = field(repr=False)
     analytics: Mapping[str, Analytic] = field(repr=False)
     components: Mapping[str, DataComponent] = field(repr=False)
+    others: Mapping[str, str] = field(factory=dict, repr=False)
 
     def technique(self, id_: str) -> Technique | None:
         """The technique of an id, followed to its successor where it has moved; None if unknown."""

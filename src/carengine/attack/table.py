@@ -10,6 +10,7 @@ analytics name them by number::
     source     DC0032      WinEventLog:Sysmon EventCode=1
     strategy   DET0363     Detect …           T1003.001
     analytic   AN1032      DET0363            Windows            0,17       TimeWindow,AccessMask
+    other      G0007       APT28
 
 ``to_table`` writes it from what `read_bundle` gives, so that a new version of ATT&CK is one
 command.
@@ -46,6 +47,7 @@ def to_table(attack: Attack) -> str:
         )
         for a in attack.analytics.values()
     ]
+    rows += [("other", id_, name) for id_, name in attack.others.items()]
     return "".join("\t".join(map(_cell, row)).rstrip("\t") + "\n" for row in rows)
 
 
@@ -58,6 +60,7 @@ def from_table(text: str) -> Attack:
     sources: list[LogSource] = []
     strategies: dict[str, tuple[str, str]] = {}
     analytics: dict[str, Analytic] = {}
+    others: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         match line.split("\t"):
             case [comment, *_] if comment.startswith("#"):
@@ -74,6 +77,8 @@ def from_table(text: str) -> Attack:
                 components[id_] = DataComponent(id_, name)
             case ["source", component, name, *channel]:
                 sources.append(LogSource(name, "".join(channel), component))
+            case ["other", id_, name]:
+                others[id_] = name
             case ["strategy", id_, name, technique]:
                 strategies[id_] = name, technique
             case ["analytic", id_, strategy, platforms, *rest]:
@@ -101,6 +106,7 @@ def from_table(text: str) -> Attack:
         },
         analytics,
         components,
+        others,
     )
 
 
