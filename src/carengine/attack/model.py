@@ -123,7 +123,7 @@ class Attack:
     """One version of ATT&CK's enterprise matrix. Immutable; everything is found by its id.
 
     ``version`` is ATT&CK's own (``18.1``), ``date`` the day its main version came out. ``others``
-    are the names of groups, campaigns, software and mitigations by their ids (``G0007``, ``S0154``).
+    are the names of groups, campaigns, software and mitigations by id (``G0007``, ``S0154``).
 
     >>> from carengine.attack import enterprise_attack
     >>> enterprise_attack().technique("T1086").id           # PowerShell has moved
