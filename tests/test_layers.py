@@ -113,7 +113,7 @@ PUBLIC_MODULES = {
         *("carfile", "caryaml", "formatting", "implementations", "page", "page_writer"),
         "published",
     },
-    "languages.sigma": {"formatting", "query_reader"},
+    "languages.sigma": {"detection", "condition", "document", "formatting", "query_reader"},
     "languages.two_valued": {"rewriter"},
     "loading": {"corpus", "files", "formats"},
     "readers": {"follow", "pieces"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..diagnostics import Diagnostic, Edit
+from ..diagnostics import Diagnostic, Edit, Fix
 
 
 def apply_fixes(source_text: str, diagnostics: Iterable[Diagnostic], safe_only: bool = True) -> str:
@@ -20,19 +20,28 @@ def apply_fixes(source_text: str, diagnostics: Iterable[Diagnostic], safe_only: 
     >>> apply_fixes(text, check_rule(parse_rule(text)))
     'a = search Process where exe contains "x" output a'
     """
+    return applied_fixes(source_text, diagnostics, safe_only)[0]
+
+
+def applied_fixes(
+    source_text: str, diagnostics: Iterable[Diagnostic], safe_only: bool = True
+) -> tuple[str, tuple[Diagnostic, ...]]:
+    """What `apply_fixes` gives, and the findings whose fixes were put in."""
     chosen: dict[tuple[int, int], Edit] = {}
-    for fix in dict.fromkeys(item.fix for item in diagnostics if item.fix is not None):
-        edits = fix.edits
-        if not edits or (safe_only and not fix.safe):
+    applied: dict[Fix, Diagnostic] = {}
+    for item in diagnostics:
+        fix = item.fix
+        if fix is None or fix in applied or not fix.edits or (safe_only and not fix.safe):
             continue
-        if any(edit.span.source.text != source_text for edit in edits):
+        if any(edit.span.source.text != source_text for edit in fix.edits):
             continue
-        if any(_overlap(edit, other) for edit in edits for other in chosen.values()):
+        if any(_overlap(edit, other) for edit in fix.edits for other in chosen.values()):
             continue
-        chosen.update({(edit.span.start, edit.span.end): edit for edit in edits})
+        applied[fix] = item
+        chosen.update({(edit.span.start, edit.span.end): edit for edit in fix.edits})
     for start, end in sorted(chosen, reverse=True):
         source_text = source_text[:start] + chosen[start, end].text + source_text[end:]
-    return source_text
+    return source_text, tuple(applied.values())
 
 
 def _overlap(one: Edit, other: Edit) -> bool:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
-from ..check import apply_fixes, check_rules, to_sarif
-from ..diagnostics import Diagnostic, Severity, as_json, counted, ordered
+from ..attack import Attack, read_bundle
+from ..check import Baseline, applied_fixes, check_rules, to_sarif
+from ..diagnostics import Diagnostic, Severity, Source, as_json, counted, ordered
 from ..filewrite import rewrite
 from ..loading import load_rules
 from ..rule import RuleSet
-from . import status
+from . import UsageError, status
+from .check_config import FindingSettings, add_finding_options, finding_settings
 from .encode import json_document
 from .options import add_lenient_option
 from .screen import Screen
@@ -25,12 +28,16 @@ examples:
   carengine check my-rules/ --fix       put in the fixes that change no meaning
   carengine check my-rules/ -f json     for other programs
   carengine check my-rules/ -f sarif    for code-scanning tools
+  carengine check sigma/ --disable CE822 --severity CE828=error
+  carengine check sigma/ --baseline known.json --write-baseline    what is there now is known
+  carengine check sigma/ --baseline known.json --strict            fail on what is new
 
 exit status: 0 no errors, 1 errors (with --strict: or warnings), 2 the command is not right.
 """
 
 # A fix can make room for another; this many rounds are enough for any that people write.
 _ROUNDS = 10
+_MOST_NAMED = 10
 
 
 @frozen
@@ -42,6 +49,7 @@ class CheckSettings:
     format: str = "text"
     strict: bool = False
     fix: bool = False
+    findings: FindingSettings = field(factory=FindingSettings)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,20 +64,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix", action="store_true", help="apply safe fixes to the files, then say what is left"
     )
+    add_finding_options(parser)
 
 
 def settings(values: argparse.Namespace) -> CheckSettings:
-    """What the command line asks for."""
+    """What the command line asks for. Raises `UsageError`."""
     return CheckSettings(
-        tuple(values.rules), values.lenient, values.format, values.strict, values.fix
+        tuple(values.rules),
+        values.lenient,
+        values.format,
+        values.strict,
+        values.fix,
+        finding_settings(values),
     )
 
 
 def run(settings: CheckSettings, screen: Screen) -> int:
     """Check. The exit status."""
-    rules, found = _findings(settings)
+    baseline = _baseline(settings.findings)
+    attack = _attack(settings.findings)
+    rules, everything = _findings(settings, attack)
     if settings.fix:
-        rules, found = _fix(settings, rules, found, screen)
+        rules, everything = _fix(settings, rules, everything, attack, screen)
+    found, left_out = settings.findings.chosen(everything)
+    if settings.findings.write_baseline and settings.findings.baseline is not None:
+        _write_baseline(settings.findings.baseline, found, screen)
+        return status.DONE
+    known = 0
+    if baseline is not None:
+        fresh = baseline.new(found)
+        known, gone = len(found) - len(fresh), baseline.gone(found)
+        found = fresh
     counts = Counter(item.severity for item in found)
     if settings.format == "json":
         data = {
@@ -90,42 +115,113 @@ def run(settings: CheckSettings, screen: Screen) -> int:
         f"{counted(len(rules) + len(rules.refused), 'rule')}: {len(rules):,} usable, {len(rules.refused):,} refused; "
         f"{counted(errors, 'error')}, {counted(warnings, 'warning')}, {counted(counts[Severity.NOTE], 'note')}"
     )
+    if left_out:
+        screen.say(f"{counted(left_out, 'finding')} of codes that are not asked for")
+    if baseline is not None:
+        screen.say(
+            f"{counted(known, 'finding')} in the baseline are not shown; {gone:,} of it are gone"
+        )
     failed = errors or (settings.strict and warnings)
     return status.FINDINGS if failed else status.DONE
 
 
-def _findings(settings: CheckSettings) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
+def _baseline(settings: FindingSettings) -> Baseline | None:
+    if settings.baseline is None or settings.write_baseline:
+        return None
+    try:
+        return Baseline.read(settings.baseline)
+    except (OSError, ValueError) as error:
+        message = f"carengine check: the baseline {settings.baseline} cannot be read: {error}"
+        raise UsageError(message) from None
+
+
+def _write_baseline(path: str, found: list[Diagnostic], screen: Screen) -> None:
+    try:
+        Baseline.of(found, str(Path(path).parent)).write(path)
+    except OSError as error:
+        raise UsageError(f"carengine check: {path} cannot be written: {error}") from None
+    screen.say(f"{counted(len(found), 'finding')} put into the baseline {path}")
+
+
+def _attack(settings: FindingSettings) -> Attack | None:
+    """The version of ATT&CK that was named. Raises `CarError` (CE330)."""
+    return None if settings.attack is None else read_bundle(settings.attack)
+
+
+def _findings(
+    settings: CheckSettings, attack: Attack | None
+) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
     """The rules of some paths and everything there is to say about them."""
     rules = load_rules(*settings.paths, lenient=settings.lenient, must_exist=False)
     refused = (item for one in rules.refused for item in one.diagnostics)
-    return rules, ordered((*rules.diagnostics, *refused, *check_rules(rules)))
+    sigma = _sigma_findings(rules, attack)
+    return rules, ordered((*rules.diagnostics, *refused, *check_rules(rules), *sigma))
+
+
+def _sigma_findings(rules: RuleSet, attack: Attack | None) -> tuple[Diagnostic, ...]:
+    """What there is to say about Sigma files beside what their conditions mean."""
+    blocks = [rule.block for rule in rules if rule.syntax is None]
+    blocks += [one.block for one in rules.refused if one.block is not None]
+    sources: dict[int, Source] = {
+        id(block.source): block.source
+        for block in blocks
+        if block.source.name.lower().endswith((".yml", ".yaml"))
+    }
+    if not sources:
+        return ()
+    try:
+        # It stands on the extra `sigma`.
+        from ..check.sigma import check_sigma
+    except ImportError:
+        return ()  # without it, every such rule was refused for that
+    return check_sigma(sources.values(), attack)
 
 
 def _fix(
-    settings: CheckSettings, rules: RuleSet, found: tuple[Diagnostic, ...], screen: Screen
+    settings: CheckSettings,
+    rules: RuleSet,
+    found: tuple[Diagnostic, ...],
+    attack: Attack | None,
+    screen: Screen,
 ) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
     """Put safe fixes into the files, round after round until nothing changes; what is found then."""
-    fixed: Counter[str] = Counter()
+    fixed: list[Diagnostic] = []
     for _ in range(_ROUNDS):
-        changed = _fix_once(found)
+        changed = _fix_once(settings.findings.chosen(found)[0])
         if not changed:
             break
-        fixed.update(changed)
-        rules, found = _findings(settings)
-    for name, count in sorted(fixed.items()):
+        fixed += changed
+        rules, found = _findings(settings, attack)
+    files = Counter(_file_of(item) for item in fixed)
+    for name, count in sorted(files.items()):
         screen.say(f"fixed: {name} ({count} fix{'es' if count > 1 else ''})")
+    for item in fixed[:_MOST_NAMED]:
+        screen.say(f"  {item.where}: {item.code.id}: {item.fix.message if item.fix else ''}")
+    if len(fixed) > _MOST_NAMED:
+        screen.say(f"  and {len(fixed) - _MOST_NAMED:,} more")
     if not fixed:
         screen.say("nothing to fix safely")
+    left = [item for item in settings.findings.chosen(found)[0] if item.fix is not None]
+    unsafe = sum(1 for item in left if item.fix is not None and item.fix.edits)
+    if left:
+        screen.say(
+            f"left to you: {unsafe:,} whose fix may change what is meant, "
+            f"{len(left) - unsafe:,} whose fix is more than an edit"
+        )
     return rules, found
 
 
-def _fix_once(found: tuple[Diagnostic, ...]) -> dict[str, int]:
-    """One round: the files that were written, with the number of fixes that each offered."""
+def _file_of(item: Diagnostic) -> str:
+    return item.span.source.name if item.span is not None else item.origin
+
+
+def _fix_once(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """One round: the findings whose fixes were put into files."""
     files: dict[str, list[Diagnostic]] = {}
     for item in found:
         if item.fix is not None and item.fix.safe and item.fix.edits:
             files.setdefault(item.fix.edits[0].span.source.name, []).append(item)
-    changed: dict[str, int] = {}
+    changed: list[Diagnostic] = []
     for name, items in files.items():
         path = Path(name)
         source = items[0].fix.edits[0].span.source if items[0].fix is not None else None
@@ -136,8 +232,8 @@ def _fix_once(found: tuple[Diagnostic, ...]) -> dict[str, int]:
         if data.removeprefix(mark) != source.text.encode("utf-8", "surrogatepass"):
             # It is not the text that was checked: somebody wrote to it, or it is no plain text.
             continue
-        better = apply_fixes(source.text, items)
+        better, applied = applied_fixes(source.text, items)
         if better != source.text:
             rewrite(path, mark.decode("utf-8") + better)
-            changed[name] = len(items)
+            changed += applied
     return changed

@@ -789,6 +789,199 @@ SIGMA_NOT_FORMATTED = _error(
     for (tags, blocks that say their own indentation). It is left as it is.""",
 )
 
+# 82x to 85x: what is checked of Sigma rules
+
+SIGMA_ID = _warning(
+    "CE820",
+    "rule id that is missing or no UUID",
+    """Sigma rules are told apart by a UUID (version 4) that no other rule has; other rules, filters and exclusions
+    name it.""",
+)
+SIGMA_TITLE = _note(
+    "CE821",
+    "title that is not as titles are",
+    """A title is at most 120 characters long, says what is there rather than that it is detected, and ends without a
+    full stop.""",
+)
+SIGMA_TITLE_CASE = _note(
+    "CE822",
+    "title that is not in title case",
+    """SigmaHQ writes titles with capital letters: "Suspicious Office Child Process".""",
+)
+SIGMA_TITLE_TWICE = _note(
+    "CE823",
+    "two rules with one title",
+    """Another loaded rule has this title; who reads a match cannot tell them apart.""",
+)
+SIGMA_MISSING = _note(
+    "CE824",
+    "information that is missing",
+    """The rule does not say what rules say about themselves: status, description, references, author, date, tags,
+    level, false positives. It runs without.""",
+)
+SIGMA_DESCRIPTION = _note(
+    "CE825",
+    "description that does not say what is detected",
+    """SigmaHQ's descriptions begin with what the rule does ("Detects …") and are longer than a few words.""",
+)
+SIGMA_DATE = _warning(
+    "CE826",
+    "date that is not right",
+    """Dates are ISO 8601: 2024-05-01. A rule is not modified before it was written.""",
+)
+SIGMA_REFERENCE = _warning(
+    "CE827",
+    "reference that is not right",
+    """References are a list of links, each once.""",
+)
+SIGMA_REFERENCE_MOVES = _note(
+    "CE828",
+    "reference that may change or is a tag",
+    """A link to a branch shows another text tomorrow: link to a commit. What is on ATT&CK's site is said by a tag.""",
+)
+SIGMA_TAG = _warning(
+    "CE829",
+    "tag that is not right",
+    """A tag is a namespace and a name in lower case, each once. The namespaces are attack, car, cve, d3fend,
+    detection, stp and tlp, and each has names of a form of its own.""",
+)
+SIGMA_TAG_UNKNOWN = _warning(
+    "CE830",
+    "tag that ATT&CK does not know",
+    """ATT&CK has no tactic, technique, group or software of this name. The message says which version was asked;
+    `--attack FILE` asks another.""",
+)
+SIGMA_TAG_REVOKED = _warning(
+    "CE831",
+    "tag of a technique that was revoked",
+    """ATT&CK has given up the technique, and another may have taken its place.""",
+)
+SIGMA_TAG_NEWER = _note(
+    "CE832",
+    "tag that may be newer than the ATT&CK asked",
+    """The number is higher than any that this version of ATT&CK has: a later one may have it. `--attack FILE` asks
+    another.""",
+)
+SIGMA_FALSE_POSITIVES = _note(
+    "CE833",
+    "false positives that say nothing",
+    """SigmaHQ wants "Unknown" where none are known, "Unlikely" where none are expected, and otherwise what they come
+    from; "None" and tests are no answer.""",
+)
+SIGMA_FILE_NAME = _note(
+    "CE834",
+    "file name that is not as Sigma's are",
+    """Names of files have 10 to 70 characters out of a to z, digits and _, and end in .yml.""",
+)
+SIGMA_FILE_PREFIX = _note(
+    "CE835",
+    "file name that does not say the log source",
+    """SigmaHQ begins the names of files with the log source: proc_creation_win_, aws_cloudtrail_, posh_ps_.""",
+)
+SIGMA_FILE_TWICE = _note(
+    "CE836",
+    "two rule files with one name",
+    """Tools that copy rules into one folder lose one of them.""",
+)
+SIGMA_LOG_SOURCE = _note(
+    "CE837",
+    "log source that nothing knows",
+    """Neither a field map nor Sigma's taxonomy has this log source: the rule runs on no log. It may be misspelt, or
+    the log source is one of your own.""",
+)
+SIGMA_GENERIC_SOURCE = _note(
+    "CE838",
+    "specific log source where a generic one does",
+    """The rule asks one service for the events of a category. With the category it would run on other logs of the
+    same events, too.""",
+)
+SIGMA_FIELD = _warning(
+    "CE839",
+    "field that the log source does not have",
+    """Events of this log source have no field of this name, by Sigma's taxonomy and the product's documentation, so
+    that the condition is never true. It may be misspelt.""",
+)
+SIGMA_RELATED = _warning(
+    "CE840",
+    "related rule that is not right",
+    """`related` lists ids of other rules with derived, obsolete, merged, renamed or similar.""",
+)
+SIGMA_RELATED_UNKNOWN = _note(
+    "CE841",
+    "related rule that is not there",
+    """No loaded rule has this id. That is as it should be of a rule that was renamed or merged.""",
+)
+SIGMA_UNUSED = _warning(
+    "CE842",
+    "detection that no condition uses",
+    """The condition does not name it, so that it decides nothing.""",
+)
+SIGMA_THEM = _note(
+    "CE843",
+    "condition on all detections",
+    """`all of them` and `1 of them` change their meaning with each detection that is added; with one detection they
+    say nothing more than its name.""",
+)
+SIGMA_ALL = _warning(
+    "CE844",
+    "`all` of a single value",
+    """`all` joins the values of a list by `and`. Of one value there is nothing to join; some tools refuse it.""",
+)
+SIGMA_MODIFIER = _warning(
+    "CE845",
+    "modifiers that do not go together",
+    """A modifier is there twice, or changes nothing beside another, or lacks the one that it needs to do what is
+    meant.""",
+)
+SIGMA_WILDCARD = _note(
+    "CE846",
+    "wildcard where there is a modifier",
+    """`*x*` is `contains`, `x*` is `startswith`, `*x` is `endswith`. Modifiers are read more easily, and need no
+    escapes.""",
+)
+SIGMA_DOUBLE_WILDCARD = _warning(
+    "CE847",
+    "two wildcards in a row",
+    """`**` finds what `*` finds. Or a backslash was meant to stand between them.""",
+)
+SIGMA_ESCAPED_WILDCARD = _note(
+    "CE848",
+    "escaped wildcard",
+    """A backslash before `*` or `?` makes it a plain character. Where a folder was meant, the backslash is written
+    twice.""",
+)
+SIGMA_NUMBER_TEXT = _note(
+    "CE849",
+    "number written as text",
+    """A number in quotes is compared as text by some tools. Without quotes it is a number.""",
+)
+SIGMA_CONTROL = _warning(
+    "CE850",
+    "control character in a value",
+    """Hardly any log has this character in a field. A backslash in double quotes may have made it: single quotes
+    keep backslashes.""",
+)
+SIGMA_ONE_ITEM = _note(
+    "CE851",
+    "list with one item",
+    """SigmaHQ writes a single value on the line of its key.""",
+)
+SIGMA_KEY = _warning(
+    "CE852",
+    "key that may be misspelt",
+    """The key is nearly one of Sigma's, and nobody reads it under this name.""",
+)
+SIGMA_AUTHOR = _note(
+    "CE853",
+    "author that is no text",
+    """Authors are one text, separated by commas.""",
+)
+SIGMA_NAMES = _note(
+    "CE854",
+    "empty or useless entry in a list",
+    """An entry of a list is empty or there twice.""",
+)
+
 # 9xx: translations
 
 NOT_TRANSLATABLE = _error(

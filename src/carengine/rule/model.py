@@ -218,7 +218,7 @@ class Rule:
 
 @frozen
 class Refused:
-    """A rule that cannot be used, and why.
+    """A rule that cannot be used, and why. ``block`` is its text, where there is one.
 
     >>> import pathlib, tempfile, carengine
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -232,6 +232,7 @@ class Refused:
     path: str
     diagnostics: tuple[Diagnostic, ...]
     title: str = ""
+    block: Block | None = field(default=None, eq=False, repr=False)
 
 
 @frozen(eq=False)
@@ -314,7 +315,9 @@ def from_drafts(
         first = known.setdefault(draft.id.lower(), draft)
         if first is not draft:
             twice = _twice(draft, first)
-            refused.append(Refused(draft.id, draft.path, (twice,), draft.metadata.title))
+            refused.append(
+                Refused(draft.id, draft.path, (twice,), draft.metadata.title, draft.block)
+            )
     known = mended(known)
     resolved = _Resolved(known, dict(parameters or {}))
     rules: list[Rule] = []
@@ -324,11 +327,11 @@ def from_drafts(
         except Exception as error:
             broke = fault(f"the reading of {draft.id}", error, draft.place, draft.path)
             said = ordered((*draft.diagnostics, broke))
-            refused.append(Refused(draft.id, draft.path, said, draft.metadata.title))
+            refused.append(Refused(draft.id, draft.path, said, draft.metadata.title, draft.block))
             continue
         said = ordered((*draft.diagnostics, *_not_lost(draft, outcome.diagnostics)))
         if outcome.program is None or has_errors(said):
-            refused.append(Refused(draft.id, draft.path, said, draft.metadata.title))
+            refused.append(Refused(draft.id, draft.path, said, draft.metadata.title, draft.block))
             continue
         said = ordered((*said, *_differences(draft, outcome)))
         rules.append(

@@ -197,7 +197,7 @@ def _masked(text: str, first: int, last: int, scalars: Sequence[yamltext.Scalar]
     for scalar in scalars:
         start, end = scalar.span.start, scalar.span.end
         parts.append(text[at:start])
-        if _is_block(scalar):
+        if is_block(scalar):
             header = text.find("\n", start, end)
             header = end if header < 0 else header
             hash_ = text.find("#", start, header)
@@ -335,7 +335,7 @@ class _CanonicalWriter:
             case yamltext.ListNode(items) if items:
                 head = self.line(start, on_line, "", indent)
                 return [*head, *self.node(node, indent + _STEP, path)]
-            case yamltext.Scalar() if _is_block(node):
+            case yamltext.Scalar() if is_block(node):
                 header, inner = _block_lines(node, indent + (_STEP if on_line else 2))
                 return self.line(start, [*on_line, node], header, indent, inner)
             case yamltext.Scalar():
@@ -399,7 +399,7 @@ class _CanonicalWriter:
     def key(self, key: yamltext.Scalar) -> str:
         if not isinstance(key.value, str):
             return key.text
-        return key.value if _is_safe(key.value) else _quoted(key.value)
+        return plain_or_quoted(key.value)
 
     def text(self, node: yamltext.Scalar, path: tuple[str, ...]) -> str:
         """A scalar on one line."""
@@ -407,11 +407,11 @@ class _CanonicalWriter:
         if not isinstance(value, str):
             return node.text
         if len(path) > 1 and path[0] in _DETECTIONS and path[1:] not in _PLAIN:
-            return _quoted(value)
+            return quoted(value)
         if _is_safe(value):
             return value
         date = node.is_plain and _OTHER_IN_1_1.fullmatch(value) is not None
-        return value if date else _quoted(value)
+        return value if date else quoted(value)
 
 
 _PLAIN = (("condition",), ("timeframe",), ("rules",))
@@ -439,7 +439,21 @@ def _is_safe(text: str) -> bool:
     )
 
 
-def _quoted(text: str) -> str:
+def plain_or_quoted(text: str) -> str:
+    """A text as a scalar outside of detections: without quotes where it is that text to all.
+
+    >>> plain_or_quoted("a text"), plain_or_quoted("on")
+    ('a text', "'on'")
+    """
+    return text if _is_safe(text) else quoted(text)
+
+
+def quoted(text: str) -> str:
+    r"""A text as a scalar in quotes, single ones where they will do.
+
+    >>> print(quoted(r"C:\a"), quoted("it's"), quoted("a\tb"))
+    'C:\\a' "it's" "a\tb"
+    """
     if _UNPRINTABLE.search(text) is not None:
         return '"' + "".join(map(_escape, text)) + '"'
     if "'" in text and '"' not in text and "\\" not in text:
@@ -459,7 +473,8 @@ def _escape(character: str) -> str:
     )
 
 
-def _is_block(node: yamltext.Scalar) -> bool:
+def is_block(node: yamltext.Scalar) -> bool:
+    """Whether a scalar is written as a block, behind ``|`` or ``>``."""
     return node.span.text[:1] in ("|", ">") and not node.is_plain
 
 
