@@ -48,7 +48,10 @@ def _checked(rule: Rule) -> tuple[Diagnostic, ...]:
         part = parts_of(clause.expression, clause.condition, lists)
         found += check_condition(part, clause.rows, budget)
         found += check_writing(clause.expression, clause.condition, lists)
-    if not rule.clauses:
+    sigma = None if rule.clauses or rule.syntax is not None else _sigma_findings(rule, budget)
+    if sigma is not None:
+        found += sigma
+    elif not rule.clauses:
         for rows, condition in _conditions(rule.program):
             found += check_condition(part_of(condition), rows, budget)
     if rule.syntax is not None:
@@ -58,6 +61,18 @@ def _checked(rule: Rule) -> tuple[Diagnostic, ...]:
     if not _is_literal(rule.block):
         found = [_without_edits(item) for item in found]
     return ordered(found)
+
+
+def _sigma_findings(rule: Rule, budget: Budget) -> list[Diagnostic] | None:
+    """What is doubtful about the conditions of a Sigma rule, in its own words; None for others."""
+    if not rule.path.lower().endswith((".yml", ".yaml")):
+        return None
+    try:
+        # It stands on the extra `sigma`; without it, such a rule comes from a compiled engine.
+        from .sigma.logic import check_logic
+    except ImportError:
+        return None
+    return check_logic(rule, budget)
 
 
 def check_rules(rules: Iterable[Rule]) -> tuple[Diagnostic, ...]:

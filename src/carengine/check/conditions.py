@@ -41,6 +41,7 @@ class Assumption:
     condition: ir.Condition
     goal: Goal
     span: Span | None
+    words: str = ""
 
     @property
     def wish(self) -> Wish:
@@ -212,6 +213,8 @@ class _ConditionChecker:
                 () if part.item or part.span is None else (Edit(part.span, f"{names[0]} exists"),)
             )
             fix = Fix(f"to ask whether it is there, write {names[0]} exists", edits)
+            if part.words:
+                fix = Fix(f"to ask whether it is there, write {names[0]}|exists: true")
         if isinstance(condition, ir.Match) and any(
             set(p.text) == {"*"} for p in condition.patterns
         ):
@@ -299,7 +302,9 @@ class _ConditionChecker:
             "always true",
             labels,
             ("not (a or b) is (not a) and (not b): exclusions are joined by `and`",),
-            Fix(f"join them by `and`, or write {name} not in [ … ]", edits),
+            Fix("join them by `and`")
+            if last.words
+            else Fix(f"join them by `and`, or write {name} not in [ … ]", edits),
         )
 
     # Each part among its neighbours
@@ -338,7 +343,7 @@ class _ConditionChecker:
         kept = list(sound)
         for inner in reversed(sound):
             others = [p for p in kept if p is not inner]
-            assumed = [*given, *(Assumption(p.condition, goal, p.span) for p in others)]
+            assumed = [*given, *(Assumption(p.condition, goal, p.span, p.words) for p in others)]
             if assumed and not self.can(
                 [*(g.wish for g in assumed), (inner.condition, goal.opposite)]
             ):
@@ -350,7 +355,7 @@ class _ConditionChecker:
         for inner in kept:
             if inner.kind != "test":
                 others = [p for p in kept if p is not inner]
-                beside = [Assumption(p.condition, goal, p.span) for p in others]
+                beside = [Assumption(p.condition, goal, p.span, p.words) for p in others]
                 self.among_composite(inner, goal, [*given, *beside])
 
     def among_composite(self, part: Part, goal: Goal, given: list[Assumption]) -> None:
@@ -471,7 +476,9 @@ def _place(condition: ir.Condition) -> Span | None:
 
 def _text(part: Part) -> str:
     """The part as it is written, in one line; what the IR says where it is written nowhere."""
-    if part.span is not None:
+    if part.words:
+        text = " ".join(part.words.split())
+    elif part.span is not None:
         text = _in_one_line(part.span.text)
     else:
         text = condition_text(part.condition, most=3)
@@ -497,7 +504,7 @@ def _given_text(given: Sequence[Assumption]) -> str:
     """What is given, as a reason."""
     shown = []
     for one in given[:3]:
-        text = _text(Part("test", one.condition, one.span))
+        text = _text(Part("test", one.condition, one.span, words=one.words))
         shown.append(f"{text} {'holds' if one.goal is Goal.TRUE else 'does not hold'}")
     return " and ".join(shown) if shown else "it contradicts what is known of the field"
 

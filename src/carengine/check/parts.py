@@ -30,7 +30,8 @@ class Part:
     """A piece of a condition. ``span`` is None where it is written nowhere.
 
     ``item`` tells that it is one of several texts of a list, not a condition of its own; ``shared``
-    that the list has a name, so that others may use it too.
+    that the list has a name, so that others may use it too. ``words`` is what it is called where
+    its place does not say it: a Sigma rule's detection, or an item with its field.
     """
 
     kind: Kind
@@ -40,6 +41,7 @@ class Part:
     syntax: ast.Expression | None = None
     item: bool = False
     shared: bool = False
+    words: str = ""
 
 
 def parts_of(expression: ast.Expression, condition: ir.Condition, lists: Lists) -> Part:

@@ -10,7 +10,7 @@ from ...diagnostics import Block, Diagnostic, Label, Source, codes, fault, order
 from ...languages.sigma.document import Document, documents, log_source
 from .detections import check_detections
 from .file_names import check_file_name, file_name
-from .finding import Findings, items_of
+from .finding import DocumentFindings, items_of
 from .log_sources import check_fields_list, check_log_source
 from .metadata import check_metadata
 from .tags import check_tags
@@ -36,7 +36,7 @@ def check_sigma(
     all_of_them: list[Document] = []
     for document in _documents(sources):
         all_of_them.append(document)
-        findings = Findings(document)
+        findings = DocumentFindings(document)
         try:
             _check(findings, known)
         except Exception as error:
@@ -56,7 +56,7 @@ def _documents(sources: Iterable[Source | Block]) -> Iterator[Document]:
                 yield document
 
 
-def _check(findings: Findings, attack: Attack) -> None:
+def _check(findings: DocumentFindings, attack: Attack) -> None:
     document = findings.document
     source, _ = log_source(document)
     if document.root.get("filter") is None:

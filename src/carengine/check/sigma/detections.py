@@ -14,7 +14,7 @@ from ... import yamltext
 from ...diagnostics import Edit, Fix, Span, codes
 from ...languages.sigma.formatting import is_block
 from ...pattern import Pattern
-from .finding import Findings, items_of, rewritten, without_item
+from .finding import DocumentFindings, items_of, rewritten, without_item
 
 _NOT_DETECTIONS = ("condition", "timeframe", "rules")
 _WORD = re.compile(r"[A-Za-z0-9_*.-]+|\S")
@@ -85,7 +85,7 @@ def written_items(node: yamltext.Node) -> Iterator[WrittenItem]:
                 yield WrittenItem("", (), None, scalar)
 
 
-def detections_of(findings: Findings) -> dict[str, tuple[yamltext.Scalar, yamltext.Node]]:
+def detections_of(findings: DocumentFindings) -> dict[str, tuple[yamltext.Scalar, yamltext.Node]]:
     """The detections of a rule or filter by name."""
     for key in ("detection", "filter"):
         node = findings.document.root.get(key)
@@ -98,7 +98,7 @@ def detections_of(findings: Findings) -> dict[str, tuple[yamltext.Scalar, yamlte
     return {}
 
 
-def check_detections(findings: Findings) -> None:
+def check_detections(findings: DocumentFindings) -> None:
     """The findings about the way detections are written."""
     named = detections_of(findings)
     _names(findings, named)
@@ -112,7 +112,9 @@ def check_detections(findings: Findings) -> None:
 # Names in the condition
 
 
-def _names(findings: Findings, named: dict[str, tuple[yamltext.Scalar, yamltext.Node]]) -> None:
+def _names(
+    findings: DocumentFindings, named: dict[str, tuple[yamltext.Scalar, yamltext.Node]]
+) -> None:
     root = findings.document.root
     node = root.get("detection") or root.get("filter")
     condition = node.get("condition") if isinstance(node, yamltext.Mapping) else None
@@ -140,7 +142,7 @@ def _names(findings: Findings, named: dict[str, tuple[yamltext.Scalar, yamltext.
 
 
 def _them(
-    findings: Findings,
+    findings: DocumentFindings,
     text: yamltext.Scalar,
     quantifier: str,
     named: dict[str, tuple[yamltext.Scalar, yamltext.Node]],
@@ -164,7 +166,7 @@ def _them(
 # Modifiers
 
 
-def _modifiers(findings: Findings, item: WrittenItem) -> None:
+def _modifiers(findings: DocumentFindings, item: WrittenItem) -> None:
     if item.key is None:
         return
     modifiers = item.modifiers
@@ -206,7 +208,7 @@ def _other_key(item: WrittenItem, modifiers: list[str], message: str) -> Fix:
 # Values
 
 
-def _values(findings: Findings, item: WrittenItem) -> None:
+def _values(findings: DocumentFindings, item: WrittenItem) -> None:
     node = item.node
     if isinstance(node, yamltext.ListNode) and item.key is not None and len(node.items) == 1:
         only = node.items[0]
@@ -233,7 +235,7 @@ def _shown(value: yamltext.Scalar) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _text(findings: Findings, item: WrittenItem, node: yamltext.Scalar, text: str) -> None:
+def _text(findings: DocumentFindings, item: WrittenItem, node: yamltext.Scalar, text: str) -> None:
     found = _CONTROL.search(text)
     if found is not None:
         message = f"there is a control character (U+{ord(found[0]):04X}) in it"
@@ -272,7 +274,7 @@ def _on_the_line(item: WrittenItem, only: yamltext.Scalar) -> Fix:
 # Wildcards
 
 
-def _wildcards(findings: Findings, item: WrittenItem) -> None:
+def _wildcards(findings: DocumentFindings, item: WrittenItem) -> None:
     """Texts that all begin or end with a star, and have no other wildcard."""
     if not item.field or item.key is None or set(item.modifiers) - {"all", "cased", "neq"}:
         return

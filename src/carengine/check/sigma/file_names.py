@@ -9,7 +9,7 @@ import re
 
 from ...diagnostics import Fix, codes
 from ...languages.sigma.document import SigmaLogSource
-from .finding import Findings
+from .finding import DocumentFindings
 
 _NAME = re.compile(r"[a-z0-9_]+\.yml")
 _SHORTEST, _LONGEST = 10, 90
@@ -92,7 +92,7 @@ def file_name(path: str) -> str:
     return "" if path.startswith("<") or not name.lower().endswith((".yml", ".yaml")) else name
 
 
-def check_file_name(findings: Findings, source: SigmaLogSource | None) -> None:
+def check_file_name(findings: DocumentFindings, source: SigmaLogSource | None) -> None:
     """The findings about the name of the file that a rule stands in."""
     name = file_name(findings.document.path)
     if not name:

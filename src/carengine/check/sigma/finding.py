@@ -15,7 +15,7 @@ from ...languages.sigma.formatting import is_block, plain_or_quoted, quoted
 
 
 @define(eq=False)
-class Findings:
+class DocumentFindings:
     """The findings about one document."""
 
     document: Document

@@ -16,7 +16,7 @@ from ...diagnostics import Edit, Fix, Span, codes
 from ...fieldmap import installed_maps
 from ...languages.sigma.document import SigmaLogSource
 from .detections import detections_of, written_items
-from .finding import Findings, items_of, replacing
+from .finding import DocumentFindings, items_of, replacing
 
 
 def _names(text: str) -> frozenset[str]:
@@ -123,14 +123,14 @@ def known_kinds() -> frozenset[ir.EventKind]:
     return frozenset(kind for one in installed_maps() for kind in one.by_kind)
 
 
-def check_log_source(findings: Findings, source: SigmaLogSource) -> None:
+def check_log_source(findings: DocumentFindings, source: SigmaLogSource) -> None:
     """The findings about a rule's log source and the fields that the rule reads of it."""
     _known(findings, source)
     _generic(findings, source)
     _fields(findings, source)
 
 
-def _known(findings: Findings, source: SigmaLogSource) -> None:
+def _known(findings: DocumentFindings, source: SigmaLogSource) -> None:
     kinds = known_kinds()
     name = source.category or source.service
     asked = set(ir.searched(source.search()))
@@ -158,7 +158,7 @@ def _known(findings: Findings, source: SigmaLogSource) -> None:
     findings.say(codes.SIGMA_LOG_SOURCE, message, node if written is None else written, fix)
 
 
-def _generic(findings: Findings, source: SigmaLogSource) -> None:
+def _generic(findings: DocumentFindings, source: SigmaLogSource) -> None:
     if source.service != "sysmon" or source.category:
         return
     numbers: set[int] = set()
@@ -174,7 +174,7 @@ def _generic(findings: Findings, source: SigmaLogSource) -> None:
         findings.say(codes.SIGMA_GENERIC_SOURCE, message, node, fix)
 
 
-def _fields(findings: Findings, source: SigmaLogSource) -> None:
+def _fields(findings: DocumentFindings, source: SigmaLogSource) -> None:
     known = _FIELDS.get(source.category)
     if known is None or source.service or findings.text("taxonomy") not in ("", "sigma"):
         return
@@ -201,7 +201,7 @@ def _name_of(key: yamltext.Scalar, field: str) -> Span:
     return key.text_block.span(0, len(field))
 
 
-def check_fields_list(findings: Findings) -> None:
+def check_fields_list(findings: DocumentFindings) -> None:
     """The findings about `fields`, the fields that an analyst is to see."""
     for item in items_of(findings.document.root.get("fields")):
         if isinstance(item, yamltext.Scalar) and not item.text.strip():

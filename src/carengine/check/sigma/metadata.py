@@ -9,7 +9,7 @@ from ... import yamltext
 from ...datamodel import nearest
 from ...diagnostics import Edit, Fix, codes
 from ...languages.sigma.formatting import KEYS
-from .finding import Findings, items_of, replacing, without_item
+from .finding import DocumentFindings, items_of, replacing, without_item
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _LONGEST_TITLE = 120
@@ -123,7 +123,7 @@ _ALIASES = {
 }
 
 
-def check_metadata(findings: Findings) -> None:
+def check_metadata(findings: DocumentFindings) -> None:
     """The findings about everything but tags."""
     _keys(findings)
     _id(findings)
@@ -137,7 +137,7 @@ def check_metadata(findings: Findings) -> None:
     _related(findings)
 
 
-def _keys(findings: Findings) -> None:
+def _keys(findings: DocumentFindings) -> None:
     root = findings.document.root
     there = {str(key.value) for key, _ in root.entries}
     for key, _ in root.entries:
@@ -154,7 +154,7 @@ def _keys(findings: Findings) -> None:
             findings.say(codes.SIGMA_KEY, message, key, fix)
 
 
-def _id(findings: Findings) -> None:
+def _id(findings: DocumentFindings) -> None:
     node = findings.scalar("id")
     if node is None:
         fix = Fix("add an id: python -c 'import uuid; print(uuid.uuid4())'")
@@ -164,7 +164,7 @@ def _id(findings: Findings) -> None:
         findings.say(codes.SIGMA_ID, message, node, Fix("give it a UUID of its own"))
 
 
-def _title(findings: Findings) -> None:
+def _title(findings: DocumentFindings) -> None:
     node = findings.scalar("title")
     if node is None:
         return  # which loading says
@@ -187,7 +187,7 @@ def _title(findings: Findings) -> None:
         findings.say(codes.SIGMA_TITLE_CASE, message, node)
 
 
-def _missing(findings: Findings) -> None:
+def _missing(findings: DocumentFindings) -> None:
     root = findings.document.root
     correlation = root.get("correlation") is not None
     missing = [
@@ -210,7 +210,7 @@ def _is_empty(node: yamltext.Node | None) -> bool:
             return False
 
 
-def _description(findings: Findings) -> None:
+def _description(findings: DocumentFindings) -> None:
     node = findings.scalar("description")
     text = findings.text("description")
     if node is None or not text:
@@ -223,7 +223,7 @@ def _description(findings: Findings) -> None:
         findings.say(codes.SIGMA_DESCRIPTION, message, node)
 
 
-def _dates(findings: Findings) -> None:
+def _dates(findings: DocumentFindings) -> None:
     read: dict[str, date] = {}
     for key in ("date", "modified"):
         node = findings.scalar(key)
@@ -251,7 +251,7 @@ def _dates(findings: Findings) -> None:
         findings.say(codes.SIGMA_DATE, message, findings.scalar("modified"))
 
 
-def _author(findings: Findings) -> None:
+def _author(findings: DocumentFindings) -> None:
     node = findings.document.root.get("author")
     if isinstance(node, yamltext.ListNode):
         names = [item.text for item in node.items if isinstance(item, yamltext.Scalar)]
@@ -259,7 +259,7 @@ def _author(findings: Findings) -> None:
         findings.say(codes.SIGMA_AUTHOR, "authors are one text, and this is a list", node, fix)
 
 
-def _references(findings: Findings) -> None:
+def _references(findings: DocumentFindings) -> None:
     node = findings.document.root.get("references")
     if isinstance(node, yamltext.Scalar) and node.value is not None:
         message = "references are a list, also a single one"
@@ -289,7 +289,7 @@ def _references(findings: Findings) -> None:
             findings.say(codes.SIGMA_REFERENCE_MOVES, message, item, fix)
 
 
-def _false_positives(findings: Findings) -> None:
+def _false_positives(findings: DocumentFindings) -> None:
     node = findings.document.root.get("falsepositives")
     if isinstance(node, yamltext.Scalar) and node.value is not None:
         message = "false positives are a list, also a single one"
@@ -313,7 +313,7 @@ def _false_positives(findings: Findings) -> None:
             findings.say(codes.SIGMA_FALSE_POSITIVES, message, item, fix)
 
 
-def _related(findings: Findings) -> None:
+def _related(findings: DocumentFindings) -> None:
     node = findings.document.root.get("related")
     if node is None or (isinstance(node, yamltext.Scalar) and node.value is None):
         return

@@ -11,7 +11,7 @@ from ... import yamltext
 from ...attack import Attack
 from ...datamodel import nearest
 from ...diagnostics import Fix, codes
-from .finding import Findings, items_of, replacing, without_item
+from .finding import DocumentFindings, items_of, replacing, without_item
 
 _FORMS = {
     "car": (r"\d{4}-\d{2}-\d{3}", "car.2016-04-005"),
@@ -33,7 +33,7 @@ _OTHER = re.compile(r"([gscm])(\d{4})")
 _DATA_SOURCE = re.compile(r"(?:ds|dc|a|ta)\d{4}")
 
 
-def check_tags(findings: Findings, attack: Attack) -> None:
+def check_tags(findings: DocumentFindings, attack: Attack) -> None:
     """The findings about tags."""
     node = findings.document.root.get("tags")
     if isinstance(node, yamltext.Scalar) and node.value is not None:
@@ -53,7 +53,7 @@ def check_tags(findings: Findings, attack: Attack) -> None:
         _tag(findings, item, tag, attack)
 
 
-def _tag(findings: Findings, item: yamltext.Scalar, tag: str, attack: Attack) -> None:
+def _tag(findings: DocumentFindings, item: yamltext.Scalar, tag: str, attack: Attack) -> None:
     namespace, dot, name = tag.partition(".")
     if not dot or not name:
         message = f"{tag} has no namespace (attack.t1003)"
@@ -106,7 +106,7 @@ def _is_right(tag: str, attack: Attack) -> bool:
     )
 
 
-def _attack(findings: Findings, item: yamltext.Scalar, name: str, attack: Attack) -> None:
+def _attack(findings: DocumentFindings, item: yamltext.Scalar, name: str, attack: Attack) -> None:
     version = f"ATT&CK {attack.version}"
     if _TECHNIQUE.fullmatch(name):
         _technique(findings, item, name.upper(), attack)
@@ -133,7 +133,7 @@ def _attack(findings: Findings, item: yamltext.Scalar, name: str, attack: Attack
     findings.say(codes.SIGMA_TAG_UNKNOWN, f"{version} has no {name}", item, fix)
 
 
-def _technique(findings: Findings, item: yamltext.Scalar, id_: str, attack: Attack) -> None:
+def _technique(findings: DocumentFindings, item: yamltext.Scalar, id_: str, attack: Attack) -> None:
     version = f"ATT&CK {attack.version}"
     known = attack.techniques.get(id_)
     if known is None:

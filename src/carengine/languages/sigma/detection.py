@@ -119,18 +119,20 @@ class DetectionReader:
         """The condition of one detection; after an error, one that is never true."""
         match node:
             case yamltext.Mapping(entries) if entries:
-                return _joined(ir.And, [self._item(key, value) for key, value in entries])
+                return _joined(ir.And, [self.item(key, value) for key, value in entries])
             case yamltext.ListNode(items) if items:
                 if all(isinstance(item, yamltext.Scalar) for item in items):
-                    return self._item(None, node)
+                    return self.item(None, node)
                 return _joined(ir.Or, [self.read(item) for item in items])
             case yamltext.Scalar():
-                return self._item(None, node)
+                return self.item(None, node)
             case _:
                 pass
         return self._wrong(codes.BAD_SIGMA, "the detection is empty", node.span)
 
-    def _item(self, key: yamltext.Scalar | None, node: yamltext.Node) -> ir.Condition:
+    def item(self, key: yamltext.Scalar | None, node: yamltext.Node) -> ir.Condition:
+        """The condition of one item: a field with its modifiers, or None for keywords, and its
+        value or list of values. After an error, one that is never true."""
         place = (key or node).span
         field, *modifiers = key.text.split("|") if key is not None else [""]
         values = node.items if isinstance(node, yamltext.ListNode) else (node,)
