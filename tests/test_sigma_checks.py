@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from carengine.check import Baseline, apply_fixes
+from carengine.check import Baseline, apply_fixes, check_rules
 from carengine.check.sigma import check_sigma
 from carengine.cli import main
 from carengine.diagnostics import Diagnostic, Source
+from carengine.loading import load_rules
 
 GOOD = """\
 title: Suspicious Child Process of a Printer
@@ -277,3 +278,68 @@ def test_fix_keeps_comments_and_tells(folder: Path, capsys: pytest.CaptureFixtur
     )
     assert "CE821: leave the full stop out" in err
     assert "CE846: write User|contains" in err
+
+
+# Logic
+
+LOGIC = r"""
+title: A Rule
+id: 5a30ec2d-9c38-4a59-8f0b-7e0a5a5d1c09
+logsource: {product: windows, category: process_creation}
+detection:
+    selection:
+        Image|endswith:
+            - '\cmd.exe'
+            - '\a\cmd.exe'  # the same
+            - '\b.exe'
+        CommandLine|contains: ['foo', 'foobar', 'x']
+    never:
+        ParentImage: 'a'
+        ParentImage|endswith: 'b'
+    any_user:
+        User: '*'
+    filter_b:
+        Image|endswith: ['\cmd.exe', '\b.exe']
+    condition: CONDITION
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (
+            "selection",
+            {
+                (8, "CE708", r"`Image|endswith: '\a\cmd.exe'` adds nothing: "
+                 r"`Image|endswith: '\cmd.exe'` covers it"),
+                (10, "CE708", "`CommandLine|contains: 'foobar'` adds nothing: "
+                 "`CommandLine|contains: 'foo'` covers it"),
+            },
+        ),
+        (
+            "any_user and not selection",
+            {
+                (8, "CE708", r"`Image|endswith: '\a\cmd.exe'` adds nothing: "
+                 r"`Image|endswith: '\cmd.exe'` covers it"),
+                (10, "CE708", "`CommandLine|contains: 'foobar'` adds nothing: "
+                 "`CommandLine|contains: 'foo'` covers it"),
+            },
+        ),
+        (
+            "filter_b and not any_user and any_user",
+            {(15, "CE701", "`not User: '*'` and `User: '*'` are never true of the same event")},
+        ),
+    ],
+)  # fmt: skip
+def test_logic_is_told_in_sigmas_words(
+    tmp_path: Path, condition: str, expected: set[tuple[int, str, str]]
+) -> None:
+    path = tmp_path / "proc_creation_win_logic.yml"
+    text = LOGIC.lstrip().replace("CONDITION", condition)
+    path.write_text(text, encoding="utf-8")
+    found = check_rules(load_rules(path))
+    said = {(item.span.line, item.code.id, item.message) for item in found if item.span}
+    assert {one for one in said if one[1] != "CE709"} == expected
+    mended = apply_fixes(text, found)
+    assert ("foobar" in mended) == ("CE708" not in {code for _, code, _ in said})
+    assert "# the same" in mended

@@ -263,6 +263,8 @@ class Theories:
         self.fields: dict[Hashable, ir.Value] = {}
         self.passes: dict[Hashable, set[ir.Match | ir.Regex | ir.InNetwork]] = {}
         self.fails: dict[Hashable, set[ir.Match | ir.Regex | ir.InNetwork]] = {}
+        # What is not true of any of a field's several values, and need not be false.
+        self.not_true: dict[Hashable, set[ir.Match | ir.Regex | ir.InNetwork]] = {}
         self.same: list[tuple[Hashable, Hashable]] = []
         self.different: list[tuple[Hashable, Hashable]] = []
         self.differences = Differences()
@@ -365,7 +367,10 @@ class Theories:
     def _text(self, test: ir.Match | ir.Regex | ir.InNetwork, value: bool | None) -> None:
         key = variable(test.value)
         if value is None:
-            if not self.facts.several(test.value):
+            if self.facts.several(test.value):
+                self.fields[key] = test.value
+                self.not_true.setdefault(key, set()).add(test)
+            else:
                 self.textless.add(key)
                 self.fields[key] = test.value
                 if self.facts.plain:
@@ -526,9 +531,11 @@ class Theories:
             if not self._several(key):
                 texts.append(known)
                 continue
-            # Of several values each test may be passed by another one; all have to fail the rest.
+            # Of several values each test may be passed by another one; all have to fail the rest,
+            # also what is unknown of the field: it would be true if it were true of one of them.
+            fails = known.fails | frozenset(map(_unbound, self.not_true.get(key, ())))
             each = {
-                is_empty(evolve(known, passes=frozenset((test,))), self.budget)
+                is_empty(evolve(known, passes=frozenset((test,)), fails=fails), self.budget)
                 for test in known.passes
             }
             if True in each or None in each:

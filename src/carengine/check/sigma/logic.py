@@ -35,6 +35,9 @@ from .finding import items_of, without_item
 _NOT_DETECTIONS = ("condition", "timeframe", "rules")
 _MOST_VALUES = 300
 _SHOWN_VALUES = 3
+_MOST_PATTERNS = 12
+_PLACED = frozenset({"contains", "startswith", "endswith"})
+_PLAIN = _PLACED | {"all", "cased"}
 
 
 @lru_cache(maxsize=2)
@@ -166,16 +169,44 @@ class _LogicReader:
         if len(values) > _SHOWN_VALUES:
             words += ", …"
         modifiers = () if key is None else tuple(key.text.split("|")[1:])
+        whole_part = Part("test", whole, span, words=words)
         if not 1 < len(values) <= _MOST_VALUES or "neq" in modifiers:
-            return Part("test", whole, span, words=words)
+            return whole_part
+        chosen = _overlapping(values, modifiers, keyword=key is None)
+        if not chosen:
+            return whole_part
         kind: Kind = "and" if "all" in modifiers else "or"
         parts = []
-        for value in values:
+        for place in sorted(chosen):
+            value = values[place]
             self.values[value.span] = value
             one = self.reader.item(key, value)
             text = start + value.span.text
             parts.append(Part("test", one, value.span, item=kind == "or", words=text))
+        rest = tuple(value for place, value in enumerate(values) if place not in chosen)
+        if rest:
+            others = self.reader.item(key, yamltext.ListNode(rest, node.span))
+            parts.append(Part("test", others, span, words=f"{start}…"))
         return Part(kind, whole, span, tuple(parts), words=words)
+
+
+def _overlapping(
+    values: list[yamltext.Scalar], modifiers: tuple[str, ...], *, keyword: bool
+) -> set[int]:
+    """The places of the values that may say something about others: that are in another, or are
+    more than plain texts. Of most lists there are none, and the solver need not be asked."""
+    texts = [value.text.lower() for value in values]
+    more = not set(modifiers) <= _PLAIN
+    if more or any("*" in text or "?" in text for text in texts):
+        # Each of them may be any of the others.
+        return set(range(len(values))) if len(values) <= _MOST_PATTERNS else set()
+    anywhere = keyword or bool(_PLACED & set(modifiers))
+    found: set[int] = set()
+    for place, text in enumerate(texts):
+        for other, longer in enumerate(texts):
+            if place != other and (text in longer if anywhere else text == longer):
+                found |= {place, other}
+    return found
 
 
 def _several(kind: Kind, parts: list[Part], span: Span, words: str) -> Part:
