@@ -789,6 +789,19 @@ SIGMA_NOT_FORMATTED = _error(
     for (tags, blocks that say their own indentation). It is left as it is.""",
 )
 
+SIGMA_AGGREGATION = _note(
+    "CE814",
+    "aggregation of the old kind",
+    """Sigma gave up `| count() by x > n` in conditions for correlation rules. It is read as the correlation that says the
+    same, over the rule's `timeframe`.""",
+)
+SIGMA_HAYABUSA = _note(
+    "CE815",
+    "part that is Hayabusa's",
+    """Sigma has no such modifier or value; Hayabusa has, and it is read as Hayabusa reads it. Other tools refuse the
+    rule.""",
+)
+
 # 82x to 85x: what is checked of Sigma rules
 
 SIGMA_ID = _warning(
