@@ -107,6 +107,17 @@ def zstandard_of(data: bytes) -> bytes:
     return b"".join(frames)
 
 
+def seven_zip_of(members: dict[str, bytes], password: str | None = None) -> bytes:
+    """A 7z archive."""
+    import py7zr
+
+    out = io.BytesIO()
+    with py7zr.SevenZipFile(out, "w", password=password) as archive:
+        for name, data in members.items():
+            archive.writestr(data, name)
+    return out.getvalue()
+
+
 def _line(event: Any) -> str:
     return json.dumps(event, ensure_ascii=False)
 
@@ -228,6 +239,7 @@ FORMS: dict[str, tuple[Callable[[], bytes], list[dict[str, Any]] | int]] = {
     "bzip2": (lambda: bz2.compress(LINES), FLAT),
     "xz": (lambda: lzma.compress(LINES), FLAT),
     "zstandard": (lambda: zstandard_of(LINES), FLAT),
+    "7z": (lambda: seven_zip_of({"a/x.json": LINES}), FLAT),
     "zip": (lambda: zip_of({"a/x.json": LINES}), FLAT),
     "tar": (lambda: tar_of({"a/x.json": LINES}), FLAT),
     "zip in tar in gzip": (

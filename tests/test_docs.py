@@ -32,6 +32,7 @@ import pytest
 
 import carengine
 from carengine.cli import main
+from carengine.datamodel import declare_text
 from carengine.diagnostics import Source, codes, render
 from carengine.engine.report import run_examples
 from carengine.languages.car import carfile
@@ -116,6 +117,9 @@ def test_sessions_and_programs_run(page: Path) -> None:
 
 @each_page
 def test_rules_load_and_their_examples_hold(page: Path) -> None:
+    for _, name, _, content in fences(page, "yaml"):
+        if name.endswith("-model.yaml"):
+            declare_text(content, name)
     for _, _, line, content in fences(page, "car"):
         found = from_drafts(carfile.read(Source(f"{page.name}:{line}", content)))
         assert not found.diagnostics, "\n".join(map(render, found.diagnostics))

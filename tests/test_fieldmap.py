@@ -652,9 +652,9 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
 
     monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
     monkeypatch.setattr(find, "entry_points", entry_points)
-    installed_maps.cache_clear()
+    find._shipped_maps.cache_clear()
     yield values
-    installed_maps.cache_clear()
+    find._shipped_maps.cache_clear()
 
 
 def test_maps_of_other_packages(offered: list[object], tmp_path: Path) -> None:

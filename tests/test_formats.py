@@ -26,7 +26,7 @@ from evidence_forms import AUDIT, EVENTS, FORMS, ZEEK, xml_of, zip_of
 from evtx_writer import evtx_of
 
 SHARED = Path(__file__).parents[1].parent / "shared"
-NEEDED = {"parquet": "pyarrow", "zstandard": "zstandard", "evtx": "evtx"}
+NEEDED = {"7z": "py7zr", "parquet": "pyarrow", "zstandard": "zstandard", "evtx": "evtx"}
 
 
 def read(data: bytes) -> tuple[list[Record], Reading]:
@@ -455,7 +455,8 @@ def test_a_mistake_in_a_reader_costs_the_file(
 
 
 @pytest.mark.parametrize(
-    ("package", "form"), [("evtx", "evtx"), ("pyarrow", "parquet"), ("zstandard", "zstandard")]
+    ("package", "form"),
+    [("evtx", "evtx"), ("pyarrow", "parquet"), ("zstandard", "zstandard"), ("py7zr", "7z")],
 )
 def test_a_missing_package_is_named(
     package: str, form: str, monkeypatch: pytest.MonkeyPatch

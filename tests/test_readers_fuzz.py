@@ -19,7 +19,7 @@ from evidence_forms import FORMS
 
 ROUNDS = int(os.environ.get("CARENGINE_FUZZ", "150"))
 LIMITS = Limits(total_bytes=64 << 20, record_bytes=1 << 20)
-NEEDED = {"parquet": "pyarrow", "zstandard": "zstandard", "evtx": "evtx"}
+NEEDED = {"7z": "py7zr", "parquet": "pyarrow", "zstandard": "zstandard", "evtx": "evtx"}
 
 
 def mutated(data: bytes, chance: random.Random, others: list[bytes]) -> bytes:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .check import apply_fixes, check_rule, check_rules, format_rule
+    from .datamodel import declare_model
     from .diagnostics import CarError, Code, Diagnostic, PathNotFoundError, Severity, render
     from .engine import (
         Engine,
@@ -76,6 +77,7 @@ __version__ = "0.1.0"
 # Where each public name is defined. `__all__` lists the same names for type checkers; a test
 # compares the two.
 _PUBLIC: dict[str, tuple[str, ...]] = {
+    "datamodel": ("declare_model",),
     "diagnostics": ("CarError", "Code", "Diagnostic", "PathNotFoundError", "Severity", "render"),
     "rule": ("Example", "Metadata", "Refused", "Rule", "RuleSet"),
     "loading": ("load_rule", "load_rules", "parse_rule"),
@@ -147,6 +149,7 @@ __all__ = [
     "check_rule",
     "check_rules",
     "compare",
+    "declare_model",
     "explain",
     "find_maps",
     "format_rule",

@@ -104,6 +104,7 @@ def _main(arguments: list[str], screen: Screen) -> int:
         if values.command is None:
             raise UsageError("carengine: which command? `carengine --help` lists them")
         command = importlib.import_module(f".{COMMANDS[values.command][0]}", __name__)
+        _declare(values)
         code: int = command.run(command.settings(values), screen)
         return code
     except UsageError as error:
@@ -114,6 +115,21 @@ def _main(arguments: list[str], screen: Screen) -> int:
         return status.USAGE
     except SystemExit as done:  # argparse's way out of --help and --version
         return done.code if isinstance(done.code, int) else status.DONE
+
+
+def _declare(values: argparse.Namespace) -> None:
+    """Make known what model files and field maps declare, before rules that use it are read."""
+    if values.model:
+        from ..datamodel import declare_model
+
+        for path in values.model:
+            declare_model(path)
+    given = getattr(values, "mapping", None) or []
+    for item in [given] if isinstance(given, str) else given:
+        if item.endswith((".yaml", ".yml")) or os.path.isdir(item):
+            from ..fieldmap import find_maps
+
+            find_maps(item)
 
 
 def _parser(arguments: list[str]) -> _CommandParser:
@@ -139,7 +155,21 @@ def _parser(arguments: list[str]) -> _CommandParser:
         command.add_argument("--no-color", action="store_true", help="no colours (as NO_COLOR=1)")
         if name == called:
             importlib.import_module(f".{module}", __name__).arguments(command)
+            _add_model_option(command)
     return parser
+
+
+def _add_model_option(command: argparse.ArgumentParser) -> None:
+    """``--model FILE``, behind the command, or behind the word that says what the command does."""
+    below = [action.choices for action in command._actions if isinstance(action.choices, dict)]
+    for parser in below[0].values() if below else [command]:
+        parser.add_argument(
+            "--model",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="objects, actions and fields of one's own beside CAR's, as YAML; may be repeated",
+        )
 
 
 def _silence(stream: object) -> None:

@@ -31,6 +31,7 @@ import attrs
 from attrs import frozen
 
 from .. import __version__, gc_control
+from ..datamodel import declared_objects
 from ..diagnostics import CarError
 from ..engine import compiled
 from ..rule import RuleSet
@@ -108,7 +109,9 @@ def cache_entry(paths: Sequence[str], *settings: object) -> CacheEntry | None:
         return None
     key = hashlib.sha256()
     try:
-        for part in (__version__, compiled.FORMAT, sys.version_info[:2], *paths, *settings):
+        # What is declared beside CAR's objects decides which rules are right.
+        about = (__version__, compiled.FORMAT, sys.version_info[:2], declared_objects())
+        for part in (*about, *paths, *settings):
             key.update(repr(part).encode("utf-8", "backslashreplace") + b"\0")
         for line in (*_program(), *_installed()):
             key.update(line.encode("utf-8", "surrogateescape") + b"\0")

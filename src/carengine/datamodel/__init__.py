@@ -3,10 +3,19 @@
 The facts are data: ``objects/*.yaml``, one file for each of CAR's 13 objects, read by
 ``load_model`` and held as ``DataModel`` → ``ObjectSpec`` → ``Action``, ``FieldSpec``. Names of
 objects, actions and fields are CAR's; the descriptions are ours. A few fields that logs give and
-analysts ask for, but CAR lacks, are marked as extensions, each with its reason.
+analysts ask for, but CAR lacks, are marked as extensions, each with its reason. A model file or a
+field map declares more (`declare_model`).
 """
 
-from .loading import load_model, model
+from .declaring import (
+    declare_model,
+    declare_objects,
+    declare_text,
+    declared_for_now,
+    declared_objects,
+    model,
+)
+from .loading import load_model, shipped_model
 from .specs import TIME, Action, DataModel, FieldSpec, ObjectSpec
 from .spellings import fold_name, nearest, typing_errors
 
@@ -16,9 +25,15 @@ __all__ = [
     "DataModel",
     "FieldSpec",
     "ObjectSpec",
+    "declare_model",
+    "declare_objects",
+    "declare_text",
+    "declared_for_now",
+    "declared_objects",
     "fold_name",
     "load_model",
     "model",
     "nearest",
+    "shipped_model",
     "typing_errors",
 ]

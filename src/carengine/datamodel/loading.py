@@ -27,22 +27,24 @@ import re
 from functools import cache
 from pathlib import Path
 
-from attrs import define
+from attrs import define, evolve
 
 from ..diagnostics import Block, CarError, Diagnostic, Fix, Label, Source, Span, codes
 from ..ir import Type
 from ..yamltext import ListNode, Mapping, Node, Scalar, kind_of, load_yaml
-from .specs import TIME, Action, DataModel, FieldSpec, ObjectSpec
+from .specs import TIME, Action, DataModel, FieldSpec, ObjectSpec, camel_case
 from .spellings import fold_name, nearest
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII)
 _OBJECT_KEYS = ("name", "title", "description", "identity", "actions", "fields")
+_DECLARED_KEYS = ("title", "description", "identity", "actions", "fields")
+_ADDED_KEYS = ("actions", "fields")
 _FIELD_KEYS = ("type", "description", "example", "base_name_of", "open", "extension")
 _TYPES = {type.value: type for type in Type}
 
 
 @cache
-def model() -> DataModel:
+def shipped_model() -> DataModel:
     """The data model that carengine ships: CAR's 13 objects, and the extensions. Read once."""
     return load_model(Path(__file__).parent / "objects")
 
@@ -52,7 +54,7 @@ def load_model(folder: Path) -> DataModel:
 
     Raises ``CarError`` with all that is wrong: code CE218, with positions where there is a text.
     """
-    reading = _DataModelReader([])
+    reading = DataModelReader([])
     objects: dict[str, tuple[ObjectSpec, Span]] = {}
     paths = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
     if not paths:
@@ -84,7 +86,7 @@ def load_model(folder: Path) -> DataModel:
 
 
 @define
-class _DataModelReader:
+class DataModelReader:
     """The reading of nodes into specifications, and all that was found wrong on the way.
 
     A method gives what it could read, or a harmless value in the place of what it could not; after
@@ -152,6 +154,42 @@ class _DataModelReader:
             texts.get("extension", ""),
             is_open,
         )
+
+    def declared(self, key: Scalar, node: Node, known: ObjectSpec | None) -> ObjectSpec | None:
+        """The node under an object's name in ``objects`` of a model file or a field map.
+
+        ``known`` is CAR's object of that name, if there is one: then only actions and fields can be
+        added to it, and the object that comes back has those alone.
+        """
+        name = self.name(key) if known is None else known.name
+        if known is not None:
+            parts = self.parts(node, _ADDED_KEYS, (), f'what is added to "{name}"')
+            if isinstance(node, Mapping) and not parts:
+                self.complain(node, f'actions or fields are added to "{name}"')
+        else:
+            needed = ("description", "actions", "fields")
+            parts = self.parts(node, _DECLARED_KEYS, needed, f'the object "{name}"')
+        title = self.text(parts["title"]) if "title" in parts else camel_case(name)
+        if known is not None:
+            title = known.title
+        elif fold_name(title) != fold_name(name):
+            self.complain(parts["title"], f'the title is not a spelling of the name "{name}"')
+        written = self.named(parts["actions"]) if "actions" in parts else []
+        actions = {verb: Action(verb, self.text(value)) for verb, value in written}
+        fields = {TIME.name: TIME}
+        for field_name, value in self.named(parts["fields"]) if "fields" in parts else []:
+            if field_name == TIME.name:
+                self.complain(value, 'every object has "time" already')
+                continue
+            own = self.field(field_name, value)
+            reason = own.reason or "It was declared beside CAR's."
+            fields[field_name] = evolve(own, extension=True, reason=reason)
+        before = {} if known is None else known.fields
+        if "fields" in parts:
+            self.check_relations(parts["fields"], {**before, **fields})
+        identity = self.identity(parts["identity"], fields) if "identity" in parts else ()
+        description = self.text(parts["description"]) if "description" in parts else ""
+        return ObjectSpec(name, title, description, actions, fields, identity)
 
     def check_relations(self, node: Node, fields: dict[str, FieldSpec]) -> None:
         """Complain of base names of what is no other text field."""

@@ -22,6 +22,15 @@ from ..ir import Type
 from .spellings import fold_name, nearest
 
 
+def camel_case(name: str) -> str:
+    """A name in snake case as programs are printed with it.
+
+    >>> camel_case("remote_create")
+    'RemoteCreate'
+    """
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
 @frozen
 class Action:
     """Something that happens to an object. ``name`` is in snake case."""
@@ -32,7 +41,7 @@ class Action:
     @property
     def title(self) -> str:
         """The name as programs are printed with it: ``RemoteCreate``."""
-        return "".join(word.capitalize() for word in self.name.split("_"))
+        return camel_case(self.name)
 
 
 @frozen

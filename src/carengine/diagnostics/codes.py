@@ -399,7 +399,8 @@ LOST_REST = _warning(
 NOT_FOLLOWED = _warning(
     "CE545",
     "file that cannot be followed",
-    """Only files with one JSON object a line can be followed while they grow. Read others without `--follow`.""",
+    """Only files that have a record on each line can be followed while they grow: JSON lines, syslog, access and error
+    logs, W3C logs, CEF, LEEF, pairs of key=value, plain text that is named like a log. Read others without `--follow`.""",
 )
 WORKER_LOST = _error(
     "CE546",

@@ -12,7 +12,8 @@ and maps are made of, and every value must be of the type that its field declare
      "nodes": [[1, 0, [4], null], …],                        class, then a value for each field;
                                                              of an enumeration the member's name
      "rules": [812, …], "maps": […],
-     "refused": [], "diagnostics": []}                       of rules that were refused
+     "refused": [], "diagnostics": [],                       of rules that were refused
+     "model": "{…}"}                                         what was declared beside CAR's objects
 
     n        node n, always an earlier one      [a, b] a tuple          {"l": [a, b]} a list
     {"i": 5} the integer                        {"n": [0, 1, 2]} a list of integers
@@ -43,6 +44,7 @@ from typing import Any, TypeVar
 import attrs
 
 from .. import ir
+from ..datamodel import declare_text, declared_objects
 from ..diagnostics import CarError, Code, Diagnostic, codes
 from ..fieldmap import FieldMap
 from ..filewrite import replacing
@@ -84,6 +86,7 @@ def text_of(rules: RuleSet, maps: Sequence[FieldMap]) -> str:
         "classes": writer.classes(),
         "texts": list(writer.texts),
         "nodes": writer.nodes,
+        "model": declared_objects(),
     }
     return json.dumps(data, separators=(",", ":"), allow_nan=False)
 
@@ -104,6 +107,9 @@ def read(path: str | Path) -> tuple[RuleSet, tuple[FieldMap, ...]]:
         data = (FAST or json.loads)(content)
         if type(data) is not dict or data.get("carengine") != FORMAT:
             raise ValueError("it is not an engine file of this version")
+        # Rules and maps over objects of one's own are nothing without these.
+        if data.get("model"):
+            declare_text(data["model"], str(path))
         reader = _Reader(data["texts"])
         reader.read(data["classes"], data["nodes"])
         rules = _all_of(Rule, map(reader.value, data["rules"]))

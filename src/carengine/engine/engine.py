@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import gc_control, ir
+from ..datamodel import declare_text, declared_objects
 from ..diagnostics import Diagnostic, codes
 from ..fieldmap import (
     FieldMap,
@@ -120,9 +121,9 @@ class Engine:
         self.find: Callable[[Mapping[str, Any]], Leaf[Classified] | None] = self._router.find
         """The same of a part of an event, if such events were there before."""
 
-    def __reduce__(self) -> tuple[type[Engine], tuple[tuple[Rule, ...], tuple[FieldMap, ...]]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         # The matcher is made of closures; it is compiled afresh where the engine is unpickled.
-        return Engine, (self.rules, self.maps)
+        return _unpickled, (self.rules, self.maps, declared_objects())
 
     def save(self, path: str | Path) -> None:
         """Write the engine to a file, for `load`. Raises `CarError` (CE550) when that fails."""
@@ -415,3 +416,10 @@ class Engine:
     def stage(self, number: int) -> tuple[ir.Stage, StageUse]:
         """A stage by its number, and what it is for."""
         return self._stages[number], self._aims[number]
+
+
+def _unpickled(rules: tuple[Rule, ...], maps: tuple[FieldMap, ...], declared: str) -> Engine:
+    """The engine of another process, which knew what was declared beside CAR's objects."""
+    if declared:
+        declare_text(declared, "<declared objects>")
+    return Engine(rules, maps)

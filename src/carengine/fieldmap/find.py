@@ -12,8 +12,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from .. import ir
-from ..datamodel import nearest
+from ..datamodel import declared_objects, nearest
 from ..diagnostics import CarError, Diagnostic, Fix, codes
+from .car_names import car_map
 from .ecs import ECS, with_ecs
 from .load import load_map
 from .logsource import NamedLogSource
@@ -29,20 +30,31 @@ MapChoice = _Item | Iterable[_Item]
 of these."""
 
 
-@lru_cache(maxsize=1)
 def installed_maps() -> tuple[FieldMap, ...]:
     """All field maps that come with carengine or with other installed packages.
+
+    The map `car` has the objects that were declared besides CAR's.
 
     Raises `CarError` if one of them is not right.
 
     >>> "sysmon.flat" in [fieldmap.name for fieldmap in installed_maps()]
     True
     """
+    return _with_declared(car_map()) if declared_objects() else _shipped_maps()
+
+
+@lru_cache(maxsize=1)
+def _shipped_maps() -> tuple[FieldMap, ...]:
     paths = sorted(_SHIPPED.glob("*.yaml"))
     made = [found for path in paths for found in load_map(path, deferred=True)]
     for point in entry_points(group=_GROUP):
         made += _given(point.load())
     return _distinct(made)
+
+
+@lru_cache(maxsize=1)
+def _with_declared(car: FieldMap) -> tuple[FieldMap, ...]:
+    return tuple(car if one.name == car.name else one for one in _shipped_maps())
 
 
 def _given(offered: object) -> list[FieldMap]:

@@ -38,6 +38,9 @@ written in these::
     any_case: {md5: 'hash(Hashes, "MD5")'}  names of log sources that rules write in any case, for
                                             what a field of that name does not say
 
+``objects`` declares objects, actions and fields that CAR does not have, as a model file does
+(`carengine.datamodel.declaring`).
+
 A shape with ``only: true`` has the fields in its ``names`` and no others.
 
 Where CAR says that one field is the base name of another (``exe`` of ``image_path``), a map need
@@ -54,7 +57,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from .. import ir, yamltext
-from ..datamodel import DataModel, ObjectSpec, model, nearest
+from ..datamodel import DataModel, ObjectSpec, declare_objects, model, nearest
 from ..diagnostics import (
     Block,
     CarError,
@@ -75,7 +78,7 @@ from .pipeline import PipelineReader, is_pipeline
 
 _MAP_KEYS = (
     *("name", "title", "description", "references", "empty", "shapes", "shared", "common"),
-    *("without", "any_case"),
+    *("without", "any_case", "objects"),
 )
 _SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text", "dotted", "within", "only")
 _ENTRY_KEYS = ("kind", "when", "use", "fields", "note")
@@ -171,6 +174,12 @@ class _FieldMapReader:
             maps = pipeline.read(root, stem)
             self.found += [item for item in pipeline.found if item.code is codes.BAD_MAP]
             return maps
+        declared = root.get("objects")
+        if declared is not None:
+            try:
+                self.model = declare_objects(declared)
+            except CarError as error:
+                self.found += error.diagnostics
         keys = dict.fromkeys((*_MAP_KEYS, *_SHAPE_KEYS, "entries", "logsources"))
         self._known_keys(root, tuple(keys))
         self._check_without(root.get("without"))

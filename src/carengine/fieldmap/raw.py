@@ -16,20 +16,17 @@ have CAR's names, as the map `car` reads them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from pathlib import Path
 
 from attrs import evolve
 
 from .. import ir
-from .load import load_map
+from .car_names import car_map
 from .logsource import BY_OWN_NAMES, NamedLogSource
 from .model import Entry, FieldMap, first_of
 
 RAW = "raw"
 """What ``-m`` takes for it."""
 
-_CAR = Path(__file__).parent / "maps" / "car.yaml"
 _ANY = "*"
 
 # When it was, under the names that logs have for it; the first that is there.
@@ -85,17 +82,11 @@ def raw_map(
         recognise = ir.simplify(_either(entry.when for entry in entries))
     else:
         recognise = ir.Truth(True)
-        entries = (*_car_entries(), *entries)
+        entries = (*car_map().entries, *entries)
     return FieldMap(RAW, "Fields by their own names", recognise, entries)
 
 
 _EVENT = ir.EventKind(RAW, "event")
-
-
-@lru_cache(maxsize=1)
-def _car_entries() -> tuple[Entry, ...]:
-    [car] = load_map(_CAR, deferred=True)
-    return car.entries
 
 
 def _entries(given: list[NamedLogSource], beside: Sequence[FieldMap]) -> tuple[Entry, ...]:

@@ -22,9 +22,11 @@ folder too, are one. Of files that are open only so many are kept so (`_OPEN`); 
 opened again when they have grown.
 
 Rotated files that were there when following began are left alone, unless they are named themselves.
-A last line without an end is waited for as long as the file is there. Only lines with JSON in them
-can be followed, which are read as those of a finished file are; other contents are named (CE545)
-and left alone.
+A last line without an end is waited for as long as the file is there. Every format that has a
+record a line can be followed, and its lines are read as those of a finished file are: JSON, syslog,
+access and error logs, W3C logs, CEF, LEEF, pairs of ``key=value``, plain text. The format is told
+by the first lines, once they are whole. What lines of a W3C log before the position say of those
+after it is part of the position. Other contents are named (CE545) and left alone.
 """
 
 from __future__ import annotations
@@ -39,8 +41,9 @@ from attrs import define, field, frozen
 
 from ..diagnostics import Diagnostic, codes
 from .json_text import decode, second_look
+from .line_formats import PLAIN, LineFormat, LineReader
 from .pages import opened
-from .reading import cost_of, recognise
+from .reading import cost_of, followed_format, is_named_like_a_log, line_format_named
 from .record import Limits, ReadReport, Record, RecordCounter
 from .zeek import path_of, with_path
 
@@ -49,7 +52,10 @@ _HEAD = 1024
 _OPEN = 100
 _CHUNK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
-_LINES = recognise(b"{}\n").name
+# A format is told by so much of a file.
+_SAMPLE = 1 << 16
+# Where the first lines fit no format, it may be that those after them do.
+_LINES_TO_BE_SURE = 20
 Identity = tuple[int, int]
 
 
@@ -66,7 +72,8 @@ class _File:
     ``head`` are its first bytes when it was last looked at; ``done`` marks files that are not to be
     read, ``missing`` those that the last look did not find: it may have come just while they were
     renamed or copied. ``size`` is what it had in the last look, and ``due`` whether there may be
-    something that was not read.
+    something that was not read. ``form`` is the format of its lines, None for JSON; ``reader`` reads
+    them.
     """
 
     source: str
@@ -80,6 +87,22 @@ class _File:
     size: int = -1
     due: bool = True
     handle: FileIO | None = field(default=None, repr=False)
+    form: LineFormat | None = None
+    reader: LineReader | None = field(default=None, repr=False)
+
+    def read_as(self, form: LineFormat | None, headers: Iterable[str] = ()) -> None:
+        """Take a format for the lines to come, of which some were there before."""
+        self.form = form
+        self.reader = None if form is None else form.reader()
+        if self.reader is not None:
+            self.reader.read(list(headers))
+
+    @property
+    def format_state(self) -> list[Any]:
+        """The format of the lines and what was said of it, as plain data."""
+        if self.form is None or self.reader is None:
+            return []
+        return [self.form.name, self.reader.headers]
 
 
 @frozen
@@ -119,9 +142,11 @@ class Follower:
         self._open: dict[int, _File] = {}
         self._started = positions is not None
         for item in positions or ():
-            source, device, inode, head, offset, records, done, skipping = item
+            source, device, inode, head, offset, records, done, skipping, *form = item
             identity = (device, inode)
             known = _File(source, identity, bytes.fromhex(head), offset, records, done, skipping)
+            if form:
+                known.read_as(line_format_named(form[0]), form[1])
             if identity in self._files:
                 # What was in a file before it was cut; its copy has not been found yet.
                 self._orphans.append(known)
@@ -131,7 +156,10 @@ class Follower:
     def positions(self) -> list[Any]:
         """How far each file has been read, as plain data: what `poll` has given counts as read."""
         return [
-            [f.source, *f.identity, f.head.hex(), f.offset, f.records, f.done, f.skipping]
+            [
+                *(f.source, *f.identity, f.head.hex(), f.offset, f.records, f.done, f.skipping),
+                *f.format_state,
+            ]
             for f in (*self._files.values(), *self._orphans)
         ]
 
@@ -207,6 +235,8 @@ class Follower:
                 else:
                     handle.close()
                 known.head = head
+                if known.form is PLAIN and known.records < _LINES_TO_BE_SURE:
+                    self._look_again(known)
                 found.append((status.st_mtime, path, known))
                 continue
             if known is not None:
@@ -292,16 +322,30 @@ class Follower:
                     # A copy while the original still stands: it counts once the original is cut.
                     handle.close()
                     return None
-        content = recognise(head)
-        if content.name != _LINES:
-            message = f"cannot be followed: it looks like {content.name}"
+        sample = head if handle.closed or len(head) < _HEAD else _read(handle, _SAMPLE, 0)
+        form = followed_format(sample)
+        of_lines = isinstance(form, LineFormat) or form == "a table"
+        if of_lines and _is_undecided(sample):
+            handle.close()
+            return None
+        if form is PLAIN and path not in self._paths and not is_named_like_a_log(Path(path).name):
+            form = "text that is not named like a log"
+        if isinstance(form, str):
+            message = f"cannot be followed: it looks like {form}"
             self._tell(codes.NOT_FOLLOWED, path, message)
             handle.close()
             left = self._files[identity] = _File(path, identity, head, done=True)
             return left
         added = self._files[identity] = _File(path, identity, head, size=new.status.st_size)
+        added.read_as(form)
         self._keep(added, handle)
         return added
+
+    def _look_again(self, known: _File) -> None:
+        """See whether a text whose first lines were no format's is of one after all."""
+        form = followed_format(known.head)
+        if isinstance(form, LineFormat) and form is not PLAIN:
+            known.read_as(form)
 
     def _mourn(self) -> None:
         """What was cut and has left no copy, not even one that this look came too early for."""
@@ -408,6 +452,8 @@ class Follower:
     def _record(self, known: _File, line: bytes) -> Record | None:
         if known.offset == 0:
             line = line.removeprefix(_BOM)
+        if known.reader is not None:
+            return self._record_of_line(known, known.reader, line)
         skipped, known.skipping = known.skipping, False
         if not skipped and not line.strip():
             # A record has the number of its line.
@@ -426,3 +472,38 @@ class Follower:
         records = opened(iter((Record(event, known.source, known.records),)), decode)
         path = path_of(known.source)
         return next(with_path(records, path) if path else records)
+
+    def _record_of_line(self, known: _File, reader: LineReader, line: bytes) -> Record | None:
+        """The record in a line of a format other than JSON; as in a finished file, lines that are
+        no records are not counted."""
+        skipped, known.skipping = known.skipping, False
+        report = self.report
+        if skipped:
+            known.records += 1
+            report.records += 1
+            RecordCounter(known.source, report, self._limits, known.records).too_large(0)
+            return None
+        text = line.decode("utf-8", "backslashreplace").removesuffix("\r")
+        [outcome] = reader.read([text])
+        if outcome is None:
+            return None
+        known.records += 1
+        report.records += 1
+        if isinstance(outcome, dict):
+            return Record(outcome, known.source, known.records)
+        RecordCounter(known.source, report, self._limits, known.records).unreadable(0, outcome)
+        return None
+
+
+def _is_undecided(head: bytes) -> bool:
+    """Whether the first lines do not tell a format yet: none is whole, or all are comments, as
+    before the line of a W3C log that names its fields.
+
+    >>> _is_undecided(b"2024-05-20 a"), _is_undecided(b"#Software: x\\n"), _is_undecided(b"a\\n")
+    (True, True, False)
+    """
+    if len(head) >= _HEAD:
+        return False
+    lines = head.split(b"\n")[:-1]
+    told = any(line.lower().startswith(b"#fields:") for line in lines)
+    return not told and all(not line.strip() or line.startswith(b"#") for line in lines)

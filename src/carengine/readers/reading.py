@@ -31,6 +31,7 @@ from .lines import without_mark
 from .other_files import OtherFiles, kind_by_name
 from .parquet import read_parquet
 from .record import Limits, ReadReport, Record
+from .seven_zip import unpack_7z
 from .syslog import SYSLOG, SyslogError, event_of_line
 from .tables import read_table, separator_of
 from .unpack import (
@@ -210,7 +211,7 @@ FORMATS: tuple[Format, ...] = (
     Format("a Parquet file", _starts(b"PAR1"), read=read_parquet),
     Format("an SQLite database", _starts(b"SQLite format 3\0")),
     Format("an LZ4 file", _starts(b"\x04\x22\x4d\x18")),
-    Format("a 7z archive", _starts(b"7z\xbc\xaf\x27\x1c")),
+    Format("a 7z archive", _starts(b"7z\xbc\xaf\x27\x1c"), unpack=unpack_7z),
     Format("a RAR archive", _starts(b"Rar!\x1a\x07")),
     Format("a PDF document", _starts(b"%PDF-"), other="document"),
     Format("an Office document", _starts(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), other="document"),
@@ -262,6 +263,40 @@ def recognise(head: bytes, name: str = "") -> Format:
     ):
         return next(row for row in FORMATS if row.read is read_table)
     return found
+
+
+def followed_format(head: bytes) -> LineFormat | str | None:
+    """How the lines of a file that grows are read: by a format that has a record a line, or as JSON
+    (None). A text is the name of a format that cannot be followed.
+
+    >>> followed_format(b'{"a": 1}'), followed_format(b"<html>")
+    (None, 'a page or a drawing')
+    """
+    found = recognise(head)
+    if found is FORMATS[-1]:
+        return None
+    for form in (SYSLOG, *LINE_FORMATS, PLAIN):
+        if found.name == form.title:
+            return form
+    return found.name
+
+
+def line_format_named(name: str) -> LineFormat | None:
+    """A format that has a record a line, by its name; None for JSON.
+
+    >>> line_format_named("cef").title
+    'a CEF or LEEF log'
+    """
+    return next((form for form in (SYSLOG, *LINE_FORMATS, PLAIN) if form.name == name), None)
+
+
+def is_named_like_a_log(name: str) -> bool:
+    """Whether plain text of that name is read where it lies in a folder.
+
+    >>> is_named_like_a_log("app.log.1"), is_named_like_a_log("readme.md")
+    (True, False)
+    """
+    return kind_by_name(name) is None and _LOG_NAME.fullmatch(name) is not None
 
 
 @define(eq=False)

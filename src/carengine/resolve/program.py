@@ -293,6 +293,7 @@ class _Resolver:
                 notes=(
                     "objects: " + ", ".join(s.title for s in self.names.model.objects.values()),
                     "a log source is written with a slash: aws/cloudtrail, */webserver",
+                    "objects of one's own: --model FILE, or `objects` in a field map",
                 ),
                 fix=suggestion(titles, kind.object.span),
             )

@@ -62,6 +62,11 @@ class AccessLogReader:
             return [dict(zip(names, row, strict=True)) for row in rows]
         return [_event(line) for line in lines]
 
+    @property
+    def headers(self) -> list[str]:
+        """None: no line depends on another."""
+        return []
+
 
 def _event(line: str) -> Outcome:
     if not line or line.isspace():

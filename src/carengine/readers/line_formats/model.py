@@ -27,6 +27,11 @@ class LineReader(Protocol):
         """The outcome of each line. Lines come without their ends, blank ones are among them."""
         ...
 
+    @property
+    def headers(self) -> list[str]:
+        """The lines that another reader has to read first to go on where this one is."""
+        ...
+
 
 @frozen
 class LineFormat:
@@ -53,6 +58,11 @@ class EachLine:
         """The outcome of each line; blank lines are no records."""
         event = self.event
         return [event(line) if line and not line.isspace() else None for line in lines]
+
+    @property
+    def headers(self) -> list[str]:
+        """None: no line depends on another."""
+        return []
 
 
 def most(lines: list[str], test: Callable[[str], object]) -> bool:

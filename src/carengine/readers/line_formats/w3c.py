@@ -26,6 +26,8 @@ from attrs import define, field
 from .model import LineFormat, Outcome
 
 _CELL = re.compile(r'"(?:[^"]|"")*"|[^ \t]+')
+# What a state keeps of a line that says how others are read.
+_LONGEST_HEADER = 1 << 16
 # The columns in which IIS writes a plus for a blank: what the client sent as it liked.
 _CLIENT_TEXTS = frozenset({"cs(User-Agent)", "cs(Referer)", "cs(Cookie)"})
 
@@ -38,6 +40,12 @@ class W3cReader:
     plus_is_blank: bool = False
     date: str = ""
     _client_texts: list[int] = field(factory=list)
+    _directives: dict[str, str] = field(factory=dict)
+
+    @property
+    def headers(self) -> list[str]:
+        """The last line of each directive that says how lines are to be read."""
+        return list(self._directives.values())
 
     def read(self, lines: list[str]) -> list[Outcome]:
         """The outcome of each line."""
@@ -54,7 +62,12 @@ class W3cReader:
 
     def _directive(self, line: str) -> None:
         name, _, value = line[1:].partition(":")
-        match name.strip().lower():
+        directive = name.strip().lower()
+        if directive in ("software", "date", "fields"):
+            # In their order: another `#Fields` line may stand behind another `#Software`.
+            self._directives.pop(directive, None)
+            self._directives[directive] = line[:_LONGEST_HEADER]
+        match directive:
             case "software":
                 self.plus_is_blank = "internet information services" in value.lower()
             case "date":
