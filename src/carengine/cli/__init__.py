@@ -25,7 +25,7 @@ import argparse
 import importlib
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import __version__
 from ..diagnostics import CarError
@@ -63,7 +63,17 @@ exit status: 0 done, 1 findings where asked to fail on them, 2 a rule or usage e
 
 
 class _CommandParser(argparse.ArgumentParser):
-    """A parser that raises instead of ending the process."""
+    """A parser that raises instead of ending the process.
+
+    ``below`` has the parsers of the words that say what a command does: ``new`` behind ``map``.
+    """
+
+    below: Any = None
+
+    def add_subparsers(self, **options: Any) -> Any:
+        """As argparse has it; what it gives is kept."""
+        self.below = super().add_subparsers(**options)
+        return self.below
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.format_usage()}{self.prog}: error: {message}")
@@ -159,10 +169,9 @@ def _parser(arguments: list[str]) -> _CommandParser:
     return parser
 
 
-def _add_model_option(command: argparse.ArgumentParser) -> None:
+def _add_model_option(command: _CommandParser) -> None:
     """``--model FILE``, behind the command, or behind the word that says what the command does."""
-    below = [action.choices for action in command._actions if isinstance(action.choices, dict)]
-    for parser in below[0].values() if below else [command]:
+    for parser in [command] if command.below is None else command.below.choices.values():
         parser.add_argument(
             "--model",
             action="append",
