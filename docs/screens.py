@@ -1,9 +1,11 @@
 """Write the pictures of the documentation: what a terminal of 80 and of 120 columns shows.
 
 ``python docs/screens.py`` (``make screens``) runs the commands over the samples that ship and writes
-``docs/screens/*.svg``, by rich's own export of what the program writes to a terminal. Given a folder
-with the shared evidence, it also writes the screens of thirty Sigma rules over a recorded attack, to
-``build/screens``: recorded logs are not part of the repository.
+``docs/screens/*.svg``, by rich's own export of what the program writes to a terminal: an event and
+the shipped rules, a join of two events, Sigma rules over a workstation, Sigma rules over a cloud's
+log. Given a folder with the shared evidence, it also writes the screens of thirty Sigma rules over a
+recorded attack and of a recorded cloud log, to ``build/screens``: recorded logs are not part of the
+repository.
 """
 
 from __future__ import annotations
@@ -37,6 +39,10 @@ tool = search Process:Create where command_line = "*lsass*"
 both = join (dump, tool) where dump.time <= tool.time < dump.time + 1 hour
 output both
 """
+SIGMA_SAMPLES = (
+    ("sigma", "tests/samples/uac_bypass.jsonl", "win_*.yml"),
+    ("cloud", "tests/samples/cloudtrail.json", "aws_*.yml"),
+)
 SIGMA = 30
 
 
@@ -80,6 +86,11 @@ def shipped(folder: Path) -> None:
         rule.write_text(JOIN, encoding="utf-8")
         asked = ["hunt", SAMPLE, "-r", str(rule)]
         write("join", asked, f"hunt {SAMPLE} -r dump-then-run.car", folder)
+    for name, sample, rules in SIGMA_SAMPLES:
+        with tempfile.TemporaryDirectory() as made:
+            for rule in sorted(Path("tests/samples/sigma").glob(rules)):
+                (Path(made) / rule.name).write_bytes(rule.read_bytes())
+            write(name, ["hunt", sample, "-r", made], f"hunt {sample} -r sigma/", folder)
 
 
 def recorded(shared: Path, folder: Path) -> None:
@@ -95,6 +106,16 @@ def recorded(shared: Path, folder: Path) -> None:
                 (Path(made) / Path(member.name).name).write_bytes(file.read())
         said = "hunt empire_uac_shellapi_fodhelper.zip -r sigma/"
         write("sigma", ["hunt", str(evidence), "-r", made], said, folder)
+    evidence = shared / "mordor-cloud" / "ec2_proxy_s3_exfiltration.zip"
+    with tempfile.TemporaryDirectory() as made:
+        with tarfile.open(shared / "sigma" / "sigmahq-rules-all.tar.gz") as archive:
+            cloud = [m for m in archive if m.isfile() and m.name.startswith("rules/cloud/aws/")]
+            for member in cloud:
+                file = archive.extractfile(member)
+                assert file is not None
+                (Path(made) / Path(member.name).name).write_bytes(file.read())
+        said = "hunt ec2_proxy_s3_exfiltration.zip -r sigma/rules/cloud/aws"
+        write("cloud", ["hunt", str(evidence), "-r", made], said, folder)
 
 
 if __name__ == "__main__":

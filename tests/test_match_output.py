@@ -380,6 +380,66 @@ def test_a_join_is_one_row_and_a_list_of_its_events(
     assert shown[2][:4] == ["b", "10:00:03", "exe", "b.exe"]
 
 
+def test_a_group_is_one_row_and_a_line_for_each_event(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the row says is not said again below it."""
+    from carengine.cli.screen import Screen
+
+    monkeypatch.setattr(Screen, "width", property(lambda self: 80))
+    (tmp_path / "G.car").write_text(
+        "a = search Process:Create\n"
+        "g = group a by hostname, exe within 1 minute\n"
+        "n = from g select hostname, exe, count(*) as starts\n"
+        "f = filter n where starts > 7\noutput f"
+    )
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    events = [event(n, command_line="evil.exe " + "y" * 90) for n in range(8)]
+    (logs / "x.jsonl").write_text("".join(json.dumps(one) + "\n" for one in events))
+    main(["hunt", str(logs), "-r", str(tmp_path / "G.car"), "-f", "table"])
+    shown = capsys.readouterr().out.splitlines()[3:]
+    assert shown[0].split() == ["10:00:07", "h1", "ann", "8", "events", "of", "x.jsonl"]
+    assert shown[1].split() == ["hostname", "h1", "exe", "evil.exe", "starts", "8"]
+    assert [line.split()[-1] for line in shown[2:8]] == [f":{n}" for n in range(1, 7)]
+    assert not any("exe evil.exe" in line for line in shown[2:8])
+    assert shown[8].strip() == "… and 2 more events (--full)"
+
+
+def test_a_long_value_goes_on_in_lines_that_are_free() -> None:
+    text = "powershell.exe " + "a" * 100 + " -enc " + "b" * 300
+    span = (text.index("-enc"), text.index("-enc") + 4)
+    for width in (40, 72, 90):
+        lines = flow(
+            [ReportedValue("", "×2"), ReportedValue("CommandLine", text, (span,))], width, 3
+        )
+        assert len(lines) <= 3
+        assert "-enc" in [piece.text.strip() for line in lines for piece in line if piece.styles]
+    wide = (0, 400)
+    [*_, last] = flow([ReportedValue("n", text, (wide,))], 60, 1)
+    assert line_width(last) <= 60
+
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_cloud_log_says_who_and_what_is_inside_its_fields(
+    jobs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also when matches come from another process: their fields are a plain mapping then."""
+    asked = ["hunt", str(SAMPLES / "cloudtrail.json"), "-r", str(SAMPLES / "sigma"), "-j", jobs]
+    main([*asked, "-f", "table"])
+    out = capsys.readouterr().out
+    assert "11:02:51  build-agent" in out
+    assert "requestParameters.userName a.lund" in out
+    assert "requestParameters.policyArn arn:aws:iam::aws:policy/AdministratorAccess" in out
+    main([*asked, "-f", "jsonl"])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["user"] for line in lines] == ["build-agent", "build-agent", "a.lund"]
+    assert lines[0]["events"][0]["fields"]["requestParameters.userName"] == "a.lund"
+
+
 def test_severe_rules_come_last_and_many_matches_are_numbers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -391,7 +451,7 @@ def test_severe_rules_come_last_and_many_matches_are_numbers(
     )
     assert "1,200 matches by rule and host" in out
     assert re.search(r"high  1,200  An evil program", out)
-    assert "and 2 more hosts" in out
+    assert "more hosts" in out
     assert len(out.splitlines()) < 10
     main(["hunt", str(SAMPLE), "-f", "table"])
     levels = re.findall(r"^(high|low|informational)  ", capsys.readouterr().out, re.M)

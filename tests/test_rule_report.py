@@ -81,6 +81,27 @@ def test_never_a_wall(log: str, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert err.splitlines()[-1].endswith(" and 205 more")
 
 
+def test_after_a_match_each_kind_of_blindness_is_one_line(
+    log: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n in range(30):
+        rules(tmp_path / "r", f"{{product: acme, service: s{n}}}", 7 + (n == 3), n * 8)
+    (tmp_path / "r" / "car.car").write_text(
+        'a = search Process:Create where exe = "x.exe" output a', "utf-8"
+    )
+    event = {"object": "process", "action": "create", "exe": "x.exe", "hostname": "H"}
+    Path(log).write_text(f'{json.dumps(event)}\n{{"k": 1}}\n', "utf-8")
+    main(["hunt", log, "-r", str(tmp_path / "r")])
+    err = capsys.readouterr().err
+    wanted = "211 rules for events that are not here (acme/s3 8, acme/s0 7, acme/s1 7, acme/s10 7, "
+    assert wanted + "acme/s11 7 and 25 more); --why says more, --account FILE lists all" in err
+    assert "not recognised: 1 record, the commonest 1 with the keys k" in err
+    closing = err[err.index("not runnable") :].splitlines()
+    assert len(closing) <= 10
+    main(["hunt", log, "-r", str(tmp_path / "r"), "--why"])
+    assert "other reasons; --account FILE lists all" in capsys.readouterr().err
+
+
 def test_many_refused_rules_are_counted(
     log: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,7 +88,7 @@ command is not right, 3 evidence could not be read (the rest was), 4 the run was
 more than half of the rules cannot run on this data, 70 a process of the run was lost, 130 interrupted.
 Of several, 130 comes first, then 70, 2, 3, 4, 1.
 """
-_PLACES = 3
+_PLACES = 2
 
 
 @frozen
@@ -469,14 +469,19 @@ def _without_fields(stats: SessionStats) -> str:
     places = sorted(
         stats.without_fields.items(), key=lambda item: (-item[1], item[0][0], *map(str, item[0]))
     )
+    # Of a file in an archive its own name: the account has the whole.
     shown = [
-        f"{number:,} {kind} of {name}" + (f" in {source}" if source else "")
+        f"{number:,} {kind} of {name}" + (f" in {_last_part(source)}" if source else "")
         for (name, kind, source), number in places[:_PLACES]
     ]
     if len(places) > _PLACES:
         rest = sum(number for _, number in places[_PLACES:])
         shown.append(f"{rest:,} more")
     return f"{stats.without_fields.total():,} of them without fields: {', '.join(shown)}"
+
+
+def _last_part(source: str) -> str:
+    return re.split(r"[!/\\]", source)[-1]
 
 
 def _write_account(

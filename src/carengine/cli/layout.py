@@ -17,6 +17,12 @@ from .screen import Screen
 
 _ELLIPSIS = "…"
 _GAP = "  "
+_CONTEXT_COLUMNS = 8
+"""What is left of a text beside parts that decided and have no room."""
+_WORD = 12
+"""Columns at the end of a line that a word may leave free."""
+_BEGINNING = 24
+"""Columns of a value that are worth to begin in a line."""
 
 
 @frozen
@@ -131,16 +137,28 @@ def _cut_end(text: str, width: int, at: int, number: int) -> str:
 
 
 def _cut_each(line: Line, width: int) -> Line:
-    kept: Line = []
-    left = width
-    for piece in line:
-        size = text_width(piece.text)
-        if size > left:
-            kept.append(Piece(cut_middle(piece.text, left), piece.styles))
+    """A line whose styled pieces alone do not fit: what is plain gives way to a few columns, then
+    the longest styled pieces are cut in the middle."""
+    cut = [
+        piece if piece.styles else Piece(cut_middle(piece.text, _CONTEXT_COLUMNS)) for piece in line
+    ]
+    over = line_width(cut) - width
+    for at in sorted(range(len(cut)), key=lambda at: -text_width(cut[at].text)):
+        if over <= 0:
             break
-        kept.append(piece)
-        left -= size
-    return kept
+        size = text_width(cut[at].text)
+        kept = max(min(size, _CONTEXT_COLUMNS), size - over)
+        over -= size - kept
+        cut[at] = Piece(cut_middle(cut[at].text, kept), cut[at].styles)
+    kept_line: Line = []
+    left = width
+    for piece in cut:
+        if text_width(piece.text) > left:
+            kept_line.append(Piece(cut_middle(piece.text, left), piece.styles))
+            break
+        kept_line.append(piece)
+        left -= text_width(piece.text)
+    return kept_line
 
 
 def flow(
@@ -162,14 +180,25 @@ def flow(
         gap = len(_GAP) if used else 0
         left = len(values) - number
         room = width - used - gap
-        if size > room and used and (most is None or len(lines) < most):
+        spare = 0 if most is None else most - len(lines) - (left - 1)
+        # A value longer than a line begins beside what stands there, if the lines below are free.
+        begins = spare > 0 and size > width and room >= text_width(name.text) + _BEGINNING
+        if size > room and used and not begins and (most is None or len(lines) < most):
             lines.append([])
             used, gap, room = 0, 0, width
+            spare -= 1
         if most is None and size > width:
             lines[-1:] = [*([lines[-1]] if lines[-1] else []), *_wrapped(pair, width)]
             continue
         last = most is not None and len(lines) >= most
         note = f" +{left - 1}" if last and left > 1 else ""
+        if size > room and spare > 0:
+            # Lines that nothing else needs: the value goes on in them.
+            free = room + (width - _WORD) * spare - text_width(name.text) - 1
+            body = cut_around(pair[1:], free)
+            start = Piece(_GAP if gap else "")
+            lines[-1:] = _wrapped([*lines[-1], start, name, *body], width)
+            continue
         if size > room:
             if last and used and room < text_width(name.text) + 12 + len(note):
                 lines[-1].append(Piece(f" +{left}", ("dim",)))
@@ -192,6 +221,10 @@ def _wrapped(line: Line, width: int) -> list[Line]:
         text = piece.text
         while text:
             head = _head(text, left) or text[:1]
+            rest = text[len(head) :]
+            if rest and not piece.styles and (blank := head.rfind(" ", -_WORD)) > 0:
+                # A word that begins near the end of a line goes to the next one whole.
+                head = head[: blank + 1]
             lines[-1].append(Piece(head, piece.styles))
             text = text[len(head) :]
             left -= text_width(head)

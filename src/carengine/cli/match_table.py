@@ -51,7 +51,8 @@ _MOST_VALUES = 12
 _MOST_EVENTS = 6
 _NARROW = 110
 _WIDE = 160
-
+_MOST_RULES = 40
+"""Rules that are shown one by one where only numbers are."""
 _MOST_HOSTS = 5_000
 
 
@@ -127,7 +128,9 @@ class TableWriter:
         if same is not None:
             same.matches += 1
             if row.time is not None:
-                same.time = row.time if same.time is None else min(same.time, row.time)
+                if same.time is None or row.time < same.time:
+                    # What is shown is the first of them, in whatever order they come.
+                    same.time, same.events = row.time, cells.events
                 same.last = row.time if same.last is None else max(same.last, row.time)
         elif asked:
             kept.rows[(key, match.time, kept.matches) if self.full else key] = cells
@@ -237,9 +240,14 @@ class _Drawing:
             "", row.time, _one_of(hosts, "hosts"), _one_of(users, "users"), (), "", None
         )
         record = counted(number, "event") if number else ""
-        yield from self._entry(row, first, (*named, *row.columns), record)
         streams = _most((event.stream for event in row.events), 16)
+        one_source = not streams and len({event.source for event in row.events}) == 1
+        if one_source and row.events[0].source:
+            record += f" of {self.sources.name(row.events[0].source)}"
+        yield from self._entry(row, first, (*named, *row.columns), record)
+        told_above = {(value.name, value.text) for value in row.columns}
         for event in row.events:
+            own = [value for value in event.values if (value.name, value.text) not in told_above]
             line = [Piece("    ")]
             if streams:
                 line.append(Piece(_padded(visible(event.stream), streams) + "  ", ("dim",)))
@@ -250,14 +258,23 @@ class _Drawing:
             if len(users) > 1:
                 line.append(Piece(_padded(visible(event.user), self.user) + "  "))
             used = line_width(line)
-            record = cut_middle(visible(self._record(event)), max(12, self.width // 4))
+            named = visible(self._record(event))
+            if one_source:
+                # Events of a group: a line for each, with the number of the record alone.
+                number = f":{event.record}"
+                told = self._flow(own, self.width - used - text_width(number) - 2, 1)
+                yield [*line, *(told[0] if told else []), Piece("  "), Piece(number, ("dim",))]
+                for rest in told[1:]:
+                    yield [Piece(" " * used), *rest]
+                continue
+            record = cut_middle(named, max(12, self.width // 4))
             if self.width < _NARROW:
-                yield [*line, Piece(record, ("dim",))]
-                values_lines = self._values(event.values, 8, self.width)
+                yield [*line, Piece(cut_middle(named, max(12, self.width - used)), ("dim",))]
+                values_lines = self._values(own, 8, self.width)
                 yield from values_lines
                 continue
             room = self.width - used - text_width(record) - 2
-            told = self._flow(event.values, room, 2 if self.width >= _WIDE else 1)
+            told = self._flow(own, room, 2 if self.width >= _WIDE else 1)
             yield [*line, *(told[0] if told else []), Piece("  "), Piece(record, ("dim",))]
             for rest in told[1:]:
                 yield [Piece(" " * used), *rest]
@@ -329,7 +346,7 @@ def heading(rule: Rule, matches: int, width: int) -> list[Line]:
 class TimeForm:
     """How times are written where a date, or a year, is common to all."""
 
-    def __init__(self, times: Sequence[int]) -> None:
+    def __init__(self, times: Sequence[int], *, seconds: bool = False) -> None:
         texts = [format_time(time) for time in times]
         dates = {text[:10] for text in texts}
         years = {text[:4] for text in texts}
@@ -339,7 +356,8 @@ class TimeForm:
             self.common, self._from = f"{years.pop()} UTC", 5
         else:
             self.common, self._from = ("UTC" if texts else ""), 0
-        self._digits = 12 if any(time % 1_000_000 for time in times) else 8
+        fine = not seconds and any(time % 1_000_000 for time in times)
+        self._digits = 12 if fine else 8
         self.single = (11 - self._from) + self._digits if texts else 0
 
     def of(self, time: int | None) -> str:
@@ -348,6 +366,14 @@ class TimeForm:
             return ""
         text = format_time(time).replace("T", " ")
         return text[self._from : 11 + self._digits].rstrip("Z")
+
+    def span(self, first: int | None, last: int | None) -> str:
+        """From one time to another, without a date twice."""
+        start, end = self.of(first), self.of(last)
+        if start == end:
+            return start
+        day, blank, clock = end.rpartition(" ")
+        return f"{start} – {clock}" if blank and start.startswith(day) else f"{start} – {end}"
 
 
 class SourceForm:
@@ -361,9 +387,11 @@ class SourceForm:
 
     def record(self, source: str, record: int | None) -> str:
         """``member:line``; empty where the source is not known."""
-        if not source:
-            return ""
-        return f"{source.removeprefix(self._common)}:{record}"
+        return f"{self.name(source)}:{record}" if source else ""
+
+    def name(self, source: str) -> str:
+        """A source without what is common to all."""
+        return source.removeprefix(self._common)
 
 
 def _place(source: str) -> str:
@@ -389,30 +417,84 @@ def _padded(text: str, width: int) -> str:
 
 
 def _draw_numbers(blocks: Sequence[_RuleRows], screen: Screen) -> None:
-    """Many matches: a line for each rule, with its hosts."""
+    """Many matches: the gravest rules in two lines each, with hosts and times; the others counted."""
     times = [time for block in blocks for time in (block.first, block.last) if time is not None]
-    form = TimeForm(times)
+    form = TimeForm(times, seconds=True)
     total = sum(block.matches for block in blocks)
     told = f"{counted(total, 'match', 'matches')} by rule and host"
     screen.show(screen.paint(f"{told}{' · ' + form.common if form.common else ''}", "dim"))
     screen.show()
-    level = max(text_width(block.rule.metadata.level) for block in blocks)
+    shown, others = _gravest(blocks)
     number = max(len(f"{block.matches:,}") for block in blocks)
-    for block in blocks:
+    levels = [block.rule.metadata.level or "no level" for block in blocks]
+    level_width = max(map(text_width, levels))
+    for level, rest in others:
+        matches = sum(block.matches for block in rest)
+        head = [
+            Piece(_padded(level or "no level", level_width) + "  ", _style_of(level)),
+            Piece(f"{matches:>{number},}  ", ("bold",)),
+            Piece(f"of {counted(len(rest), 'rule')} not shown here: "),
+        ]
+        names = [visible(block.rule.title) for block in _by_number(rest)]
+        told = _fitting(names, "; ", "", screen.width - line_width(head))
+        screen.show(painted([*head, Piece(told)], screen))
+    if others:
+        screen.show()
+    for block in shown:
         own = block.rule.metadata.level
-        when = " – ".join(dict.fromkeys((form.of(block.first), form.of(block.last))))
         line = [
-            Piece(_padded(own, level) + "  ", LEVEL_STYLES.get(own, ("dim",))),
+            Piece(_padded(own or "no level", level_width) + "  ", _style_of(own)),
             Piece(f"{block.matches:>{number},}  ", ("bold",)),
         ]
-        room = screen.width - line_width(line) - text_width(when) - 2
-        title = cut_middle(visible(block.rule.title), max(room, 20))
-        screen.show(painted([*line, Piece(title), Piece("  " + when, ("dim",))], screen).rstrip())
-        hosts = [(host or "(no host)", count) for host, count in block.hosts.most_common(5)]
-        shown = ", ".join(f"{visible(host)} {count:,}" for host, count in hosts)
-        more = len(block.hosts) - len(hosts)
-        shown += f" and {counted(more, 'more host')}" if more > 0 else ""
         indent = line_width(line)
-        screen.show(" " * indent + screen.paint(cut_middle(shown, screen.width - indent), "dim"))
+        title = cut_middle(visible(block.rule.title), max(screen.width - indent, 20))
+        screen.show(painted([*line, Piece(title)], screen).rstrip())
+        when = form.span(block.first, block.last)
+        hosts = [
+            f"{visible(host) or '(no host)'} {count:,}" for host, count in block.hosts.most_common()
+        ]
+        room = screen.width - indent - text_width(when) - 2
+        told = f"{_fitting(hosts, ', ', 'host', max(room, 12), most=5)}  {when}".rstrip()
+        screen.show(" " * indent + screen.paint(told, "dim"))
     screen.show()
-    screen.show("every match: --full, or -o FILE")
+    screen.show("every rule and match: --rows 0, --full, or -o FILE")
+
+
+def _style_of(level: str) -> tuple[str, ...]:
+    return LEVEL_STYLES.get(level, ("dim",))
+
+
+def _fitting(texts: Sequence[str], between: str, what: str, width: int, most: int = 3) -> str:
+    """The first texts, as many as fit a width, and how many more there are; the first one is cut
+    where it does not."""
+    for size in range(min(most, len(texts)), 0, -1):
+        more = len(texts) - size
+        end = f" and {counted(more, f'more {what}') if what else f'{more:,} more'}" if more else ""
+        told = between.join(texts[:size]) + end
+        if text_width(told) <= width or size == 1:
+            break
+    if text_width(told) <= width:
+        return told
+    return cut_middle(texts[0], max(1, width - text_width(end))) + end
+
+
+def _gravest(
+    blocks: Sequence[_RuleRows],
+) -> tuple[list[_RuleRows], list[tuple[str, list[_RuleRows]]]]:
+    """The rules that are shown one by one, and the others by level; both with the gravest last.
+
+    Where a level has more rules than there is room, those with most matches are shown.
+    """
+    if len(blocks) <= _MOST_RULES:
+        return list(blocks), []
+    ranked = sorted(blocks, key=lambda block: (rank(block.rule), block.matches))
+    kept = {id(block) for block in ranked[-_MOST_RULES:]}
+    shown = [block for block in blocks if id(block) in kept]
+    others: dict[str, list[_RuleRows]] = {}
+    for block in ranked[:-_MOST_RULES]:
+        others.setdefault(block.rule.metadata.level, []).append(block)
+    return shown, list(others.items())
+
+
+def _by_number(blocks: Iterable[_RuleRows]) -> list[_RuleRows]:
+    return sorted(blocks, key=lambda block: -block.matches)

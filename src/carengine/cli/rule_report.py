@@ -1,18 +1,26 @@
 """What is said of the rules of a run: which could not run and why, and which did not match.
 
-It is short, whatever the number of rules: a line for each of the commonest reasons, with the rules
-by name as far as ten of them go, and the rest counted. The whole list is in the file of
+It is short, whatever the number of rules. Where there are few reasons, each has a line with the rules
+by name, as far as ten of them go; of many there is one line with numbers. ``--why``, or a run without
+a match, has a line for each of the commonest. The whole list is in the file of
 ``--account``. Where a log source is what is missing, the line says what to do.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..diagnostics import counted
 from ..engine import Session
-from ..engine.report import Outcome, RuleStatus, UnrecognisedShapes, missing_source
+from ..engine.report import (
+    Outcome,
+    RuleStatus,
+    UnrecognisedShapes,
+    events_wanted,
+    missing_source,
+)
 from ..rule import Rule
 from .screen import Screen
 
@@ -21,6 +29,9 @@ MOST_NAMED = 10
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?:#\d+)?", re.IGNORECASE)
 _WIDE = 60
+_MOST_REASONS = 4
+"""So many reasons have a line each; of more there is one line, unless it is asked why."""
+_MOST_SOURCES = 5
 
 
 def name_of(rule: Rule) -> str:
@@ -46,22 +57,62 @@ def report_rules(
     lacking = any(one.outcome is Outcome.NO_SUCH_LOG for one in became)
     if stats.events and not stats.shaped and not lacking:
         screen.say(_next_step(became))
-    if stuck:
-        screen.say(f"not runnable on this data: {counted(len(stuck), 'rule')}")
-        _by_reason(stuck, screen)
     partly: dict[str, list[Rule]] = {}
     for one in became:
         for text in one.partly if one.outcome.runnable else ():
             partly.setdefault(text, []).append(one.rule)
+    whole = why or not stats.matches.total()
+    reasons = len({one.reason for one in stuck}) + len(partly)
+    if not whole and reasons > _MOST_REASONS:
+        _say_shortly(stuck, partly, screen)
+        stuck, partly = [], {}
+    if stuck:
+        screen.say(f"not runnable on this data: {counted(len(stuck), 'rule')}")
+        _by_reason(stuck, screen)
     if partly:
         screen.say("blind on part of this data:")
         _say_groups([(text, rules) for text, rules in sorted(partly.items())], screen)
-    if unknown.counts:
+    if unknown.counts and whole:
         screen.say(f"not recognised: {counted(stats.unrecognised, 'record')}, the commonest")
         for line in unknown.lines():
             screen.say(f"  {line}")
-    if why or not stats.matches.total():
+    elif unknown.counts:
+        look = next(unknown.lines(1), "")
+        told = f"not recognised: {counted(stats.unrecognised, 'record')}, the commonest {look}"
+        screen.say(f"{told}; --why says more" if len(unknown.counts) > 1 else told)
+    if whole:
         _why(became, session, screen)
+
+
+def _say_shortly(
+    stuck: Sequence[RuleStatus], partly: Mapping[str, Sequence[Rule]], screen: Screen
+) -> None:
+    """One line for the rules that cannot run, and one for those that were blind in part."""
+    told = []
+    missing: Counter[str] = Counter()
+    for one in stuck:
+        if one.outcome is Outcome.NO_SUCH_LOG:
+            missing[events_wanted(one.rule)] += 1
+    if missing:
+        ranked = sorted(missing.items(), key=lambda item: (-item[1], item[0]))
+        names = ", ".join(f"{name} {number:,}" for name, number in ranked[:_MOST_SOURCES])
+        more = len(ranked) - _MOST_SOURCES
+        names += f" and {more:,} more" if more > 0 else ""
+        told.append(f"{counted(missing.total(), 'rule')} for events that are not here ({names})")
+    fields = len(stuck) - missing.total()
+    if fields:
+        told.append(f"{counted(fields, 'rule')} for fields that no map gives")
+    if told:
+        said = ", ".join(told)
+        screen.say(f"not runnable on this data: {said}; --why says more, --account FILE lists all")
+    if partly:
+        rules = {rule.id for each in partly.values() for rule in each}
+        first = max(partly, key=lambda text: len(partly[text]))
+        more = f" and {counted(len(partly) - 1, 'other reason')}" if len(partly) > 1 else ""
+        screen.say(
+            f"blind on part of this data: {counted(len(rules), 'rule')}: {first}{more}; "
+            "--why says more"
+        )
 
 
 def _next_step(became: Sequence[RuleStatus]) -> str:

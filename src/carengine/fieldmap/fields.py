@@ -299,9 +299,11 @@ class Fields(Mapping[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """A field, or the default where it is null."""
-        if self._made is not None:
-            value = self._made.get(name)
-        elif (read := self._reader.getters.get(name)) is not None:
+        # Names with dots are read from inside the values of others: going through all fields does
+        # not give them.
+        if self._made is not None and (value := self._made.get(name)) is not None:
+            return value
+        if (read := self._reader.getters.get(name)) is not None:
             # The short way to what `Reader.value` gives.
             value = read(self._event)
             if type(value) is not str and is_null(value):

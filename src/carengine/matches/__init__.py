@@ -6,7 +6,7 @@ of them decided. ``tally`` counts matches by level, host and rule, ``ordering`` 
 on the disk, ``profiles`` writes ECS and OCSF, ``schemas`` holds a JSON Schema for each JSON format.
 """
 
-from .deciding import DecidingField, deciding_values, fields_read
+from .deciding import DecidingField, deciding_values, fields_read, with_inner_fields
 from .json_schemas import SCHEMAS, schema
 from .match_row import MatchReporter, MatchRow, ReportedEvent, ReportedValue, bounded
 from .ordering import TimeSorter
@@ -30,4 +30,5 @@ __all__ = [
     "fields_read",
     "message_of",
     "schema",
+    "with_inner_fields",
 ]

@@ -7,16 +7,16 @@ read, and does not decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import ir
 from ..engine import MatchedEvent
 from ..engine.report import streams_of
 from ..evaluate import NoContext, holds, regex_of, searchable, value_of
-from ..fieldmap import CarEvent, CarRow
+from ..fieldmap import CarEvent, CarRow, unwrap
 from ..pattern import Any as AnyRun
 from ..pattern import Pattern, fold
 from ..rule import Rule
@@ -84,8 +84,30 @@ def _names(condition: ir.Condition, negative: bool) -> Iterator[tuple[str, bool]
                         yield field.name, under
 
 
+def with_inner_fields(event: MatchedEvent, names: Iterable[str]) -> MatchedEvent:
+    """An event of a match whose fields also have those of some names that are inside others:
+    ``requestParameters.userName``.
+
+    The fields of an event know them as long as they are read from the event itself; those of a
+    match that comes from another process are a plain ``dict``.
+    """
+    inner: dict[str, Any] = {}
+    raw: Mapping[str, Any] | None = None
+    for name in names:
+        if "." in name and name not in event.fields:
+            raw = unwrap(event.event) if raw is None else raw
+            value: Any = raw
+            for part in name.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if value is not None:
+                inner[name] = value
+    return evolve(event, fields={**event.fields, **inner}) if inner else event
+
+
 def deciding_values(rule: Rule, event: MatchedEvent) -> tuple[DecidingField, ...]:
     """The fields of an event of a match whose values decided, in the order of the rule.
+
+    Of an event from another process `with_inner_fields` gives what is inside other fields.
 
     >>> import carengine
     >>> rule = carengine.parse_rule('a = search Process:Create where exe = "*x.exe" output a')

@@ -18,7 +18,7 @@ from ..engine import Classified, Engine, Match, MatchedEvent
 from ..fieldmap import FieldMap, unwrap
 from ..rule import Rule
 from ..values import text_of
-from .deciding import DecidingField, Span, deciding_values, fields_read
+from .deciding import DecidingField, Span, deciding_values, fields_read, with_inner_fields
 
 _HOST = ("hostname", "fqdn")
 _NATIVE_HOST = ("Computer", "Hostname", "ComputerName", "host.name", "hostname", "host", "node")
@@ -28,8 +28,9 @@ _NATIVE_USER = (
     "SubjectUserName",
     "TargetUserName",
     "user.name",
-    "userIdentity.arn",
     "userIdentity.userName",
+    "userIdentity.sessionContext.sessionIssuer.userName",
+    "userIdentity.arn",
     "UserId",
     "properties.initiatedBy.user.userPrincipalName",
     "auid",
@@ -40,6 +41,7 @@ _CONTEXT = (
     ("CommandLine", "command_line", "Image", "image_path", "exe"),
     ("TargetFilename", "TargetObject", "file_path", "key", "DestinationIp", "dest_ip", "QueryName"),
     ("eventName", "event.action"),
+    ("sourceIPAddress", "source.ip", "IpAddress", "src_ip"),
 )
 
 
@@ -175,9 +177,10 @@ class MatchReporter:
         return self._views.classify(inner)
 
     def _event(self, rule: Rule, event: MatchedEvent, deciding: bool) -> ReportedEvent:
+        read = self.fields_read(rule)
+        event = with_inner_fields(event, (*rule.metadata.fields, *read))
         host, user = self._host_and_user(event)
         decided = {one.name: one for one in deciding_values(rule, event)} if deciding else {}
-        read = self.fields_read(rule)
         first = rule.metadata.fields
         names = dict.fromkeys((*first, *(n for n in read if n in decided), *decided, *read))
         shown_elsewhere = {*_HOST, *_USER, *_NATIVE_HOST, *_NATIVE_USER}
@@ -210,6 +213,9 @@ class MatchReporter:
                     fields = one.entry.reader.fields(inner)
                     host = host or _short(_first(fields, _HOST))
                     user = user or _first(fields, _USER)
+        if host and user:
+            return host, user
+        event = with_inner_fields(event, (*_NATIVE_HOST, *_NATIVE_USER))
         host = host or _short(_first(event.fields, _NATIVE_HOST))
         return host, user or _first(event.fields, _NATIVE_USER)
 

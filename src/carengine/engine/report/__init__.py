@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         ObservedFields,
         Outcome,
         RuleStatus,
+        events_wanted,
         kind_names,
         missing_source,
         rule_statuses,
@@ -62,7 +63,8 @@ _MODULES = {
     "rule_needs": ("Need", "RuleNeeds", "Supply", "needs"),
     "rule_status": (
         *("FIRST_EVENTS", "RARE", "FieldCoverage", "ObservedFields"),
-        *("Outcome", "RuleStatus", "kind_names", "missing_source", "rule_statuses"),
+        *("Outcome", "RuleStatus", "events_wanted", "kind_names", "missing_source"),
+        "rule_statuses",
     ),
     "unrecognised": ("UnrecognisedShapes",),
 }
@@ -92,6 +94,7 @@ __all__ = [
     "Test",
     "UnrecognisedShapes",
     "View",
+    "events_wanted",
     "explain",
     "kind_names",
     "maps_of_examples",

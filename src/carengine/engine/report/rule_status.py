@@ -205,6 +205,18 @@ def kind_names(kinds: Iterable[ir.EventKind]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def events_wanted(rule: Rule) -> str:
+    """The kinds of events that a rule searches, in a few words.
+
+    >>> import carengine
+    >>> events_wanted(carengine.parse_rule('a = search Flow:Message where exe = "x" output a'))
+    'flow/message'
+    """
+    kinds = {kind for output in rule.program.outputs for kind in ir.searched(output.plan)}
+    names = kind_names(sorted(kinds))
+    return " + ".join(names[:2]) + (" + …" if len(names) > 2 else "")
+
+
 def missing_source(rule: Rule) -> list[str]:
     """The log sources that a rule is for, as ``--logsource`` takes them; none where it is for CAR's
     objects."""
