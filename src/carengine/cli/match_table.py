@@ -258,18 +258,18 @@ class _Drawing:
             if len(users) > 1:
                 line.append(Piece(_padded(visible(event.user), self.user) + "  "))
             used = line_width(line)
-            named = visible(self._record(event))
+            place = visible(self._record(event))
             if one_source:
                 # Events of a group: a line for each, with the number of the record alone.
-                number = f":{event.record}"
-                told = self._flow(own, self.width - used - text_width(number) - 2, 1)
-                yield [*line, *(told[0] if told else []), Piece("  "), Piece(number, ("dim",))]
+                at = f":{event.record}"
+                told = self._flow(own, self.width - used - text_width(at) - 2, 1)
+                yield [*line, *(told[0] if told else []), Piece("  "), Piece(at, ("dim",))]
                 for rest in told[1:]:
                     yield [Piece(" " * used), *rest]
                 continue
-            record = cut_middle(named, max(12, self.width // 4))
+            record = cut_middle(place, max(12, self.width // 4))
             if self.width < _NARROW:
-                yield [*line, Piece(cut_middle(named, max(12, self.width - used)), ("dim",))]
+                yield [*line, Piece(cut_middle(place, max(12, self.width - used)), ("dim",))]
                 values_lines = self._values(own, 8, self.width)
                 yield from values_lines
                 continue

@@ -96,8 +96,8 @@ def _say_shortly(
     if missing:
         ranked = sorted(missing.items(), key=lambda item: (-item[1], item[0]))
         names = ", ".join(f"{name} {number:,}" for name, number in ranked[:_MOST_SOURCES])
-        more = len(ranked) - _MOST_SOURCES
-        names += f" and {more:,} more" if more > 0 else ""
+        others = len(ranked) - _MOST_SOURCES
+        names += f" and {others:,} more" if others > 0 else ""
         told.append(f"{counted(missing.total(), 'rule')} for events that are not here ({names})")
     fields = len(stuck) - missing.total()
     if fields:
