@@ -329,7 +329,7 @@ REFUSED = [
     ("splunk", 'a=1 | eval b=c."x" | where b="x"', "CE952", "."),
     ("splunk", "a=1 | eval b=if(c=1, 1, 2) | stats count by b", "CE952", "if"),
     ("splunk", "a=1 | eval b=if(c=1, 1, 2) | eval d=b | search d=1", "CE952", "if"),
-    ("splunk", "a=1 | eval b=case(c=1, 2) | rename b as d | where d=1", "CE952", "rename b as d"),
+    ("splunk", "a=1 | eval b=case(c=1, 2) | rename b as d | where d=1", "CE952", "case"),
     ("splunk", "a=1 | sort b | dedup b", "CE952", "dedup b"),
     ("splunk", "a=1 | stats count by b | where _raw > 4", "CE952", "_raw > 4"),
     ("eql", "any where number(a) in (1)", "CE952", "number(a)"),

@@ -18,7 +18,7 @@ from ..rule import RuleSet
 from . import UsageError, status
 from .check_config import FindingSettings, add_finding_options, finding_settings
 from .encode import json_document
-from .options import add_lenient_option
+from .options import add_lenient_option, add_macros_option
 from .screen import Screen
 
 _EXAMPLES = """\
@@ -50,6 +50,7 @@ class CheckSettings:
     strict: bool = False
     fix: bool = False
     findings: FindingSettings = field(factory=FindingSettings)
+    macros: tuple[str, ...] = ()
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +61,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "-f", "--format", choices=["text", "json", "sarif"], default="text", help="default: text"
     )
     add_lenient_option(parser)
+    add_macros_option(parser)
     parser.add_argument("--strict", action="store_true", help="fail on warnings as well")
     parser.add_argument(
         "--fix", action="store_true", help="apply safe fixes to the files, then say what is left"
@@ -76,6 +78,7 @@ def settings(values: argparse.Namespace) -> CheckSettings:
         values.strict,
         values.fix,
         finding_settings(values),
+        tuple(values.macros),
     )
 
 
@@ -152,7 +155,9 @@ def _findings(
     settings: CheckSettings, attack: Attack | None
 ) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
     """The rules of some paths and everything there is to say about them."""
-    rules = load_rules(*settings.paths, lenient=settings.lenient, must_exist=False)
+    rules = load_rules(
+        *settings.paths, lenient=settings.lenient, must_exist=False, macros=settings.macros
+    )
     refused = (item for one in rules.refused for item in one.diagnostics)
     sigma = _sigma_findings(rules, attack)
     return rules, ordered((*rules.diagnostics, *refused, *check_rules(rules), *sigma))

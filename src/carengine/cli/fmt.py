@@ -29,7 +29,7 @@ examples:
 
 Rules are .car files and Sigma's YAML. Objects, actions and fields of pseudocode get the data model's spelling;
 Sigma rules get the specification's order of keys, indentation and quotes. Comments, the front matter and what
-a rule means stay.
+a rule means stay. Rules in other languages have no canonical form here, and are named.
 exit status: 0 done, 1 (with --check) a file is not canonical, 2 syntax errors, 3 a file cannot be read.
 """
 
@@ -79,10 +79,16 @@ def run(settings: FormatSettings, screen: Screen) -> int:
     if mode == "print" and len(files) > 1:
         raise UsageError("carengine fmt: of several files, say --check, --diff or --write")
     codes = {status.DONE}
-    different = failed = 0
+    different = failed = kept = 0
     for name in files:
         try:
             text = _read(name)
+            if (language := _without_canonical_form(name, text)) is not None:
+                screen.say(f"{name}: {language} has no canonical form here; left as it is")
+                kept += 1
+                if mode == "print":
+                    screen.write_bytes(text.encode("utf-8"))
+                continue
             better = _formatted(text.removeprefix(_BOM), "<stdin>" if name == "-" else name)
         except CarError as error:
             screen.report(error.diagnostics)
@@ -116,8 +122,9 @@ def run(settings: FormatSettings, screen: Screen) -> int:
     if mode != "print":
         what = "changed" if mode == "write" else "not canonical"
         screen.say(
-            f"{counted(len(files), 'file')}: {different:,} {what}, {len(files) - different - failed:,} canonical, "
-            f"{failed:,} with errors"
+            f"{counted(len(files), 'file')}: {different:,} {what}, "
+            f"{len(files) - different - failed - kept:,} canonical, {failed:,} with errors"
+            + (f", {kept:,} of languages without a canonical form" if kept else "")
         )
     return status.gravest(*codes)
 
@@ -164,6 +171,22 @@ def _files(paths: Iterable[str]) -> Iterator[str]:
 def _read(name: str) -> str:
     data = sys.stdin.buffer.read(_MOST_BYTES) if name == "-" else bounded_bytes(name, _MOST_BYTES)
     return data.decode("utf-8")
+
+
+def _without_canonical_form(name: str, text: str) -> str | None:
+    """The title of the rule format of a file, where it has no canonical form; None where it has."""
+    path = Path(name)
+    file = RuleFile(name, text, path.suffix.lower(), None)
+    row = None if name == "-" else format_of(file, named=True)
+    return (
+        None
+        if row is None or row.name in ("car", "sigma")
+        else f"{_article(row.title)} {row.title}"
+    )
+
+
+def _article(title: str) -> str:
+    return "an" if title[0] in "AEIOU" else "a"
 
 
 def _show_difference(name: str, text: str, better: str, screen: Screen) -> None:

@@ -40,13 +40,14 @@ class RuleSettings:
 
     ``paths`` are files, folders and archives; where there is none, the shipped rules are meant.
     ``inputs`` gives values to the rules' ``input`` names. ``cache`` tells whether rules may come
-    from the cache folder, and go there.
+    from the cache folder, and go there. ``macros`` names files with macros of Splunk's.
     """
 
     paths: tuple[str, ...] = ()
     lenient: bool = False
     inputs: Mapping[str, str | Sequence[str]] = field(factory=dict)
     cache: bool = True
+    macros: tuple[str, ...] = ()
 
 
 def add_rules_option(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +84,7 @@ def add_lenient_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_input_option(parser: argparse.ArgumentParser) -> None:
-    """``--input NAME=VALUE``, as often as wanted."""
+    """``--input NAME=VALUE`` and ``--macros FILE``, as often as wanted."""
     parser.add_argument(
         "--input",
         action="append",
@@ -91,6 +92,19 @@ def add_input_option(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="the value of an `input` of the rules, or of a placeholder of Sigma rules, which takes "
         "several; may be repeated",
+    )
+    add_macros_option(parser)
+
+
+def add_macros_option(parser: argparse.ArgumentParser) -> None:
+    """``--macros FILE``, as often as wanted."""
+    parser.add_argument(
+        "--macros",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="the macros of Splunk searches: macros.conf, or YAML as in Splunk's security content, "
+        "or a folder; macros among the rules are known anyway; may be repeated",
     )
 
 
@@ -107,6 +121,7 @@ def rule_settings(values: argparse.Namespace) -> RuleSettings:
         values.lenient,
         {name: several[0] if len(several) == 1 else several for name, several in inputs.items()},
         cache=not values.no_cache,
+        macros=tuple(values.macros),
     )
 
 
@@ -169,6 +184,7 @@ def engine_file(values: argparse.Namespace) -> str | None:
         ("-m", values.mapping),
         ("--logsource", values.logsource),
         ("--input", values.input),
+        ("--macros", values.macros),
         ("--lenient", values.lenient),
     ):
         if given:

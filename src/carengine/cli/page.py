@@ -11,6 +11,7 @@ from ..languages.car.implementations import SHOWN, translations_of
 from ..languages.car.page_writer import write_page
 from ..loading import load_rules
 from . import UsageError, status
+from .options import add_macros_option
 from .screen import Screen
 
 _EXAMPLES = """\
@@ -29,6 +30,7 @@ class PageSettings:
 
     rule: str
     output: str | None = None
+    macros: tuple[str, ...] = ()
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,16 +38,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     parser.add_argument("rule", metavar="RULE", help="a rule file")
     parser.add_argument("-o", "--output", metavar="FILE", help="where the page is written to")
+    add_macros_option(parser)
 
 
 def settings(values: argparse.Namespace) -> PageSettings:
     """What the command line asks for."""
-    return PageSettings(values.rule, values.output)
+    return PageSettings(values.rule, values.output, tuple(values.macros))
 
 
 def run(settings: PageSettings, screen: Screen) -> int:
     """Write the page. The exit status."""
-    rules = load_rules(settings.rule, must_exist=False)
+    rules = load_rules(settings.rule, must_exist=False, macros=settings.macros)
     if len(rules) != 1 or rules.refused:
         screen.report(rules.diagnostics)
         screen.say(f"carengine: a page shows one rule, and {settings.rule} holds {len(rules)}")

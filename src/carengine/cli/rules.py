@@ -45,7 +45,11 @@ def load(settings: RuleSettings) -> RuleSet:
     kept = cache_entry(paths, settings) if settings.cache else None
     cached = None if kept is None else kept.read()
     rules = cached or load_rules(
-        *paths, parameters=parameters, lenient=settings.lenient, must_exist=False
+        *paths,
+        parameters=parameters,
+        lenient=settings.lenient,
+        must_exist=False,
+        macros=settings.macros,
     )
     if kept is not None and cached is None:
         kept.write(rules)

@@ -1128,3 +1128,15 @@ RULE_UNDECIDED = _note(
     "rule whose change was not decided",
     """Neither a proof nor an event says whether the two versions find the same; the message says why.""",
 )
+SPLUNK_SETTING = _warning(
+    "CE981",
+    "part of a file of Splunk's that is not right",
+    """A line, a stanza or a key of a Splunk file is not what Splunk's documentation says it is. What is searched for does
+    not depend on it, or the message says so.""",
+)
+SPLUNK_SCHEDULE = _warning(
+    "CE982",
+    "saved search whose schedule counts",
+    """A saved search looks at a stretch of time at each of its runs. Where it counts, or alerts from a number of results
+    on, it is asked here of the stretches or of the whole log that the message names.""",
+)

@@ -24,7 +24,17 @@ from attrs import evolve, frozen
 from .. import functions, ir
 from ..diagnostics import CarError, Diagnostic, codes
 from ..evaluate import decided
-from ..fieldmap import Entry, FieldMap, MapChoice, find_maps, lower, outcomes
+from ..fieldmap import (
+    ECS,
+    Entry,
+    FieldMap,
+    MapChoice,
+    find_maps,
+    installed_maps,
+    lower,
+    outcomes,
+    with_ecs,
+)
 from ..functions import FUNCTIONS
 
 _NULL = ir.Constant(None)
@@ -81,9 +91,17 @@ class EntryView:
         return self.entry.kind
 
 
-def log_of(choice: MapChoice, present: Iterable[str] | None, recognise: bool) -> tuple[Log, int]:
-    """The one log shape that a choice of maps means, and how many shapes it could have meant."""
+def log_of(
+    choice: MapChoice,
+    present: Iterable[str] | None,
+    recognise: bool,
+    kinds: Iterable[ir.EventKind] = (),
+) -> tuple[Log, int]:
+    """The one log shape that a choice of maps means, and how many shapes it could have meant; for
+    rules that search for these ``kinds``."""
     maps = find_maps(choice)
+    if ECS in kinds:
+        maps = with_ecs(maps, installed_maps())
     if not maps:
         raise CarError([Diagnostic(codes.UNKNOWN_MAP, "no field map is given")])
     log = Log(maps[0], None if present is None else frozenset(present), recognise)

@@ -350,7 +350,8 @@ class _Raising:
                 return evolve(plan, plan=made, condition=changed), names
             case ir.Assign(inner, _, value):
                 made, names = self.plan(inner)
-                changed_value = ir.rewrite_value(value, self._renaming(names, (), plan))
+                change = self._renaming(names, columns_of(inner), plan)
+                changed_value = ir.rewrite_value(value, change)
                 return evolve(plan, plan=made, value=changed_value), names
             case ir.Project(inner, columns):
                 made, names = self.plan(inner)
@@ -365,8 +366,11 @@ class _Raising:
             case ir.Group(plans, keys):
                 parts = [self.plan(part) for part in plans]
                 names = [name for _, found in parts for name in found]
+                columns = tuple(name for part in plans for name in columns_of(part))
                 raised_keys = [
-                    self._key(key, names, plan) for key in keys if self._tells(key, names, plan)
+                    key if key.name in columns else self._key(key, names, plan)
+                    for key in keys
+                    if key.name in columns or self._tells(key, names, plan)
                 ]
                 # What is the same in all events found tells no groups apart.
                 kept = tuple(key for key in raised_keys if isinstance(key, ir.Field))
@@ -374,8 +378,10 @@ class _Raising:
             case ir.Aggregated(group, columns):
                 made, names = self.plan(group)
                 assert isinstance(made, ir.Group)
-                change = self._renaming(names, (), plan)
-                return evolve(plan, group=made, columns=with_columns(columns, change)), names
+                below = tuple(name for part in group.plans for name in columns_of(part))
+                change = self._renaming(names, below, plan)
+                left = tuple(column for column in columns if not self._is_left_out(column, group))
+                return evolve(plan, group=made, columns=with_columns(left, change)), names
             case ir.Sequence():
                 return self._sequence(plan)
             case ir.Search() | ir.Join() | ir.Window() | ir.Difference() | ir.Union():
@@ -625,6 +631,11 @@ class _Raising:
             return True
         self.left_out.setdefault(key.name, plan)
         return False
+
+    def _is_left_out(self, column: ir.Column, group: ir.Group) -> bool:
+        """Whether a column shows a key that the group goes without."""
+        name = column.value.name if isinstance(column.value, ir.Field) else ""
+        return self.left_out.get(name) is group
 
     def _key(
         self, key: ir.Field, names: list[_EntryNames], plan: ir.Plan

@@ -23,7 +23,7 @@ from ..ir import Relation
 from ..pattern import Pattern
 from ..syntax import END, Token, TokenCursor
 from ..values import network_of
-from .query import unsupported, wrong
+from .query import Refusal, unsupported, wrong
 
 _MAX_TEXT = 100_000
 _MAX_DEPTH = 100
@@ -36,7 +36,12 @@ _DIRECTIVES = frozenset({"TERM", "CASE", "PREFIX"})
 # The macros of Splunk's public content (ESCU) that have a meaning everywhere: the place of the
 # data, a way to show times, and the hook for filters of one's own, which is empty as it is shipped.
 _SHIPPED = re.compile(
-    r"`(?:(?P<source>sysmon|powershell|wineventlog_\w+)|(?P<shown>security_content_\w+(?:\([^`]*\))?)"
+    r"`(?:(?P<source>sysmon|powershell|wineventlog_\w+|applocker|printservice|capi2_operational"
+    r"|certificateservices_lifecycle|subjectinterfacepackage|ntlm_audit|remoteconnectionmanager"
+    r"|ms_defender|wmi|linux_auditd|cloudtrail|o365_management_activity|azure_monitor_aad"
+    r"|azure_monitor_activity|azuread|azure_audit|okta|gws_reports_admin|gws_reports_login"
+    r"|google_gcp_pubsub_message|kube_audit|github_\w+|nginx_access_logs|iis)"
+    r"|(?P<shown>security_content_\w+(?:\([^`]*\))?)"
     r"|(?P<hook>\w+_filter))`"
 )
 
@@ -57,6 +62,13 @@ def shipped_macro(text: str) -> str:
     if found["hook"]:
         return f"{name} is empty as Splunk ships it; what an installation put there is not known"
     return f"{name} is about how results are shown"
+
+
+def unknown_macro(text: str, span: Span) -> Refusal:
+    """The refusal of a macro whose text is not known."""
+    note = "only the installation that the query was written for knows its text"
+    fix = "give it: --macros macros.conf, or the folder with the app's macros among the rules"
+    return unsupported(f"the macro {text}", span, note, fix)
 
 
 @frozen
@@ -156,8 +168,9 @@ class TermReader:
         self.cursor = TokenCursor(tokens, lambda said, *place: wrong(said, block.span(*place)))
         self.dialect = dialect
         self.said: list[Diagnostic] = []
-        # How many terms say where data lies.
+        # How many terms say where data lies, and what they say: `sysmon`, `sourcetype=aws:cloudtrail`.
         self.sourced = 0
+        self.places: list[str] = []
 
     # Tokens
 
@@ -240,11 +253,11 @@ class TermReader:
         token = self.cursor.take()
         if token.kind == "macro" and (said := shipped_macro(token.text)):
             self.sourced += 1
+            self.places.append(token.text.strip("`"))
             self.said.append(Diagnostic(codes.DATA_SOURCE, said, self.span(token)))
             return ir.Truth(True)
         if token.kind == "macro":
-            note = "only the installation that the query was written for knows its text"
-            raise unsupported(f"the macro {token.text}", self.span(token), note)
+            raise unknown_macro(token.text, self.span(token))
         if token.kind == "sign" and token.text == "(":
             inner = self.search(depth + 1)
             self.close(")", token)
@@ -380,6 +393,7 @@ class TermReader:
 
     def _source(self, name: Token, value: Token) -> None:
         self.sourced += 1
+        self.places.append(f"{name.text.lower()}={value.text}")
         message = f"{name.text} says where the data lies, and nothing about an event"
         self.said.append(Diagnostic(codes.DATA_SOURCE, message, self.span(name, value)))
 

@@ -98,7 +98,8 @@ def translate(
         raise CarError(
             [Diagnostic(codes.UNKNOWN_TARGET, message, notes=notes, fix=fix, origin=rule.id)]
         )
-    log, shapes = log_of(fieldmap, present, recognise)
+    kinds = {kind for output in rule.program.outputs for kind in ir.searched(output.plan)}
+    log, shapes = log_of(fieldmap, present, recognise, kinds)
     module = import_module(f"{__package__}.{chosen.module}")
     write: Callable[[ir.Output, Log, str, Findings], Query] = module.query
     name = target.lower()

@@ -30,10 +30,12 @@ Read = tuple[list[Draft], list[Diagnostic]]
 
 @frozen
 class ReadingOptions:
-    """How files are read: whether pseudocode is repaired, and the values of placeholders."""
+    """How files are read: whether pseudocode is repaired, the values of placeholders, and further
+    files with macros of Splunk's."""
 
     lenient: bool = False
     placeholders: Mapping[str, Sequence[str]] = field(factory=dict)
+    macros: tuple[Source, ...] = ()
 
 
 @frozen
@@ -50,7 +52,7 @@ class RuleFormat:
     name: str
     title: str
     endings: tuple[str, ...]
-    recognises: Callable[[str], bool]
+    recognises: Callable[[RuleFile], bool]
     read: Callable[[Sequence[RuleFile], ReadingOptions], Read]
     together: bool = False
 
@@ -60,7 +62,7 @@ def source_of(file: RuleFile) -> Source:
     return Source(file.name, file.text)
 
 
-def _always(text: str) -> bool:
+def _always(file: RuleFile) -> bool:
     return True
 
 
@@ -124,7 +126,51 @@ def _by_module(module: str) -> Callable[[Sequence[RuleFile], ReadingOptions], Re
     return read
 
 
+def _read_splunk(files: Sequence[RuleFile], reading: ReadingOptions) -> Read:
+    read: Callable[[Sequence[Source], Sequence[Source]], Read] = import_module(
+        "carengine.languages.splunk.rules"
+    ).read
+    return read([source_of(file) for file in files], reading.macros)
+
+
+# Imported with the first of their files only, so that what they are told by stands here.
+_CONF = re.compile(r"^[ \t]*\[[^\n]*\][ \t]*\r?$", re.MULTILINE)
+_CONF_KEY = re.compile(r"^[ \t]*(?:search|definition)[ \t]*=", re.MULTILINE)
+_CONTENT_NAME = re.compile(r"^name[ \t]*:", re.MULTILINE)
+_CONTENT = re.compile(
+    r"^(?:how_to_implement|known_false_positives|data_source|datamodel)[ \t]*:", re.MULTILINE
+)
+_CONTENT_KEY = re.compile(r"^(?P<key>search|definition)[ \t]*:", re.MULTILINE)
+
+
+def _is_conf(text: str) -> bool:
+    """Whether a text is a ``savedsearches.conf`` or a ``macros.conf``."""
+    return _CONF.search(text) is not None and _CONF_KEY.search(text) is not None
+
+
+def _is_content(text: str) -> bool:
+    """Whether a YAML text is a search or a macro of Splunk's security content."""
+    if _CONTENT_NAME.search(text) is None:
+        return False
+    keys = {found["key"] for found in _CONTENT_KEY.finditer(text)}
+    return "definition" in keys or ("search" in keys and _CONTENT.search(text) is not None)
+
+
+def _is_splunk(file: RuleFile) -> bool:
+    match file.ending:
+        case ".spl":
+            return True
+        case ".conf":
+            return _is_conf(file.text)
+        case _:
+            return _is_content(file.text)
+
+
 _ELASTIC = re.compile(r"^[ \t]*\[[ \t]*rule[ \t]*\]", re.MULTILINE)
+
+
+def _by_text(recognises: Callable[[str], bool]) -> Callable[[RuleFile], bool]:
+    return lambda file: recognises(file.text)
 
 
 def _is_elastic(text: str) -> bool:
@@ -133,15 +179,45 @@ def _is_elastic(text: str) -> bool:
 
 FORMATS: tuple[RuleFormat, ...] = (
     RuleFormat("car", "CAR rule", (".car",), _always, _read_car),
-    RuleFormat("page", "Markdown page of a rule", (".md",), page.is_page, _read_page),
-    RuleFormat("analytic", "CAR analytic", (".yaml", ".yml"), caryaml.is_analytic, _read_analytic),
-    RuleFormat("sigma", "Sigma rule", (".yaml", ".yml"), _is_sigma, _read_sigma, together=True),
+    RuleFormat("page", "Markdown page of a rule", (".md",), _by_text(page.is_page), _read_page),
+    RuleFormat(
+        "analytic",
+        "CAR analytic",
+        (".yaml", ".yml"),
+        _by_text(caryaml.is_analytic),
+        _read_analytic,
+    ),
+    RuleFormat(
+        "splunk",
+        "Splunk search",
+        (".spl", ".conf", ".yaml", ".yml"),
+        _is_splunk,
+        _read_splunk,
+        together=True,
+    ),
+    RuleFormat(
+        "sigma", "Sigma rule", (".yaml", ".yml"), _by_text(_is_sigma), _read_sigma, together=True
+    ),
     RuleFormat("eql", "EQL query", (".eql",), _always, _by_module("carengine.languages.eql.rules")),
+    RuleFormat(
+        "kuery",
+        "KQL query",
+        (".kql", ".kuery"),
+        _always,
+        _by_module("carengine.languages.kuery.rules"),
+    ),
+    RuleFormat(
+        "logpoint",
+        "LogPoint query",
+        (".logpoint", ".lp"),
+        _always,
+        _by_module("carengine.languages.logpoint.rules"),
+    ),
     RuleFormat(
         "elastic",
         "Elastic detection rule",
         (".toml",),
-        _is_elastic,
+        _by_text(_is_elastic),
         _by_module("carengine.languages.elastic.rules"),
     ),
 )
@@ -152,6 +228,9 @@ ENDINGS: tuple[str, ...] = tuple(
     dict.fromkeys(ending for format_ in FORMATS for ending in format_.endings)
 )
 """The endings of rule files."""
+
+MACRO_ENDINGS = (".conf", ".yaml", ".yml")
+"""The endings of files with macros of Splunk's, in a folder of them."""
 
 DEFAULT = FORMATS[0]
 """What a file is read as whose ending is none of these, when somebody names it."""
@@ -172,7 +251,7 @@ def format_of(file: RuleFile, *, named: bool) -> RuleFormat | None:
         return DEFAULT
     if named and len(rows) == 1 and file.ending == ".md":
         return rows[0]
-    return next((row for row in rows if row.recognises(file.text)), None)
+    return next((row for row in rows if row.recognises(file)), None)
 
 
 def is_regression_data(file: RuleFile) -> bool:
@@ -193,12 +272,13 @@ def refusal_of(file: RuleFile, *, named: bool) -> Diagnostic:
     if file.ending == ".md":
         message = "passed over: it has neither front matter nor a heading that says pseudocode"
         return Diagnostic(codes.NOT_A_PAGE, message, origin=file.name)
-    titles = [row.title for row in FORMATS if file.ending in row.endings]
-    if len(titles) == 1:
-        message = f"it has not the keys of an {titles[0]}"
-        if file.ending == ".toml":
+    match file.ending:
+        case ".toml":
             message = "it has no table [rule], as Elastic's detection rules have"
-    else:
-        message = "it has the keys neither of a CAR analytic nor of a Sigma rule"
+        case ".conf":
+            message = "it has neither saved searches nor macros of Splunk's"
+        case _:
+            message = "it has the keys of no rule: neither of a Sigma rule, nor of a CAR analytic,"
+            message += " nor of a Splunk search"
     code = codes.NO_RULES if named else codes.NOT_A_RULE
     return Diagnostic(code, message, origin=file.name)

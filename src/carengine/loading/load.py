@@ -7,6 +7,7 @@ never keeps the others from loading: what it has to say goes to the set's diagno
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import define, field
@@ -27,11 +28,13 @@ from .files import RuleFile, rule_files
 from .formats import (
     ENDINGS,
     FORMATS,
+    MACRO_ENDINGS,
     ReadingOptions,
     RuleFormat,
     format_of,
     is_regression_data,
     refusal_of,
+    source_of,
 )
 
 _PASSED_OVER = (codes.NOT_A_PAGE, codes.NOT_A_RULE)
@@ -42,13 +45,16 @@ def load_rules(
     parameters: Parameters | None = None,
     lenient: bool = False,
     must_exist: bool = True,
+    macros: Sequence[str | Path] = (),
 ) -> RuleSet:
     """The rules in files, folders (searched through, in sorted order) and archives (tar, zip).
 
     ``parameters`` gives values to the programs' ``input`` names, and lists of values to the
     placeholders of Sigma rules. With ``lenient``, ``.car`` files are repaired where they can be, as
-    CAR's YAML and Markdown always are. Markdown and YAML in a folder that is no rule is passed over
-    with a note. Problems in what is there are in the set's ``diagnostics`` and ``refused``; nothing
+    CAR's YAML and Markdown always are. ``macros`` are files with macros of Splunk's
+    (``macros.conf``, or YAML as in its security content), or folders of them; macros among the
+    rules are known anyway. Markdown and YAML in a folder that is no rule is passed over with a
+    note. Problems in what is there are in the set's ``diagnostics`` and ``refused``; nothing
     is raised for them.
 
     Raises `PathNotFoundError`, which is a `CarError` and a `FileNotFoundError`, when a path does
@@ -60,13 +66,19 @@ def load_rules(
     ('T1003.001',)
     """
     if must_exist:
-        refuse_missing(paths, codes.UNREADABLE_RULE)
+        refuse_missing((*paths, *macros), codes.UNREADABLE_RULE)
     with gc_control.paused():
         placeholders = {
             name: [str(value)] if isinstance(value, str | int | float) else list(value)
             for name, value in (parameters or {}).items()
         }
-        loading = _Loading(ReadingOptions(lenient, placeholders))
+        found: list[Diagnostic] = []
+        texts = tuple(
+            source_of(file)
+            for path in macros
+            for file in rule_files(Path(path), MACRO_ENDINGS, found)
+        )
+        loading = _Loading(ReadingOptions(lenient, placeholders, texts), found=found)
         for path in paths:
             loading.path(Path(path))
         loading.together()

@@ -113,6 +113,15 @@ class Publication:
     update_date: str = ""
 
 
+def written_in(type_: str, block: Block, data_model: str = "") -> Publication:
+    """What is published of a rule in another language: its text.
+
+    >>> written_in("EQL", Block.of("any where true")).implementations[0].type
+    'EQL'
+    """
+    return Publication((Implementation("", type_, "", data_model, block),))
+
+
 @frozen
 class Metadata:
     """What is said about a rule beside its program.

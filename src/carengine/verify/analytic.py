@@ -38,6 +38,8 @@ from ..filewrite import bounded_text
 from ..languages.car import carfile, caryaml, page
 from ..languages.car.published import is_pseudocode
 from ..languages.reading import QueryReading, as_rule, language_of, raised, read
+from ..loading.files import rule_files
+from ..loading.formats import ENDINGS, ReadingOptions, format_of
 from ..rule import Example, Implementation, Publication, Refused, Rule
 from ..rule.model import Draft, from_drafts
 from . import assumptions
@@ -51,6 +53,7 @@ _MAX_PAIRS = 400
 _MAX_BYTES = 8_000_000
 _STEPS = 4_000_000
 _ENDINGS = (".md", ".yaml", ".yml", ".car")
+_OF_CAR = ("car", "page", "analytic")
 
 
 @frozen
@@ -63,6 +66,8 @@ class CarAnalytic:
     rules: tuple[Rule | Refused, ...]
     publication: Publication = field(repr=False)
     examples: tuple[Example, ...] = field(default=(), repr=False)
+    language: str = ""
+    """The title of the rule format, where it is none of CAR's."""
 
 
 @frozen
@@ -147,13 +152,18 @@ def load_analytics(*paths: str | Path) -> tuple[CarAnalytic, ...]:
     """
     refuse_missing(paths, codes.UNREADABLE_RULE)
     drafts: list[Draft] = []
+    languages: dict[str, str] = {}
     found: list[Diagnostic] = []
     for path in map(Path, paths):
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in files:
             if path.is_dir() and file.suffix not in _ENDINGS:
                 continue
-            drafts += _drafts(file, found)
+            if (own := _rule_drafts(file)) is not None:
+                languages.update((draft.id, own[0]) for draft in own[1])
+                drafts += own[1]
+            else:
+                drafts += _drafts(file, found)
     if found:
         raise CarError(found)
     rules = from_drafts(drafts)
@@ -171,6 +181,7 @@ def load_analytics(*paths: str | Path) -> tuple[CarAnalytic, ...]:
             tuple(sorted(items, key=lambda item: item.id)),
             first[id_].publication,
             first[id_].examples,
+            languages.get(id_, ""),
         )
         for id_, items in sorted(made.items())
     )
@@ -180,6 +191,21 @@ def _base(id_: str) -> str:
     """The id of the analytic that a rule is one of several of."""
     found = re.fullmatch(r"(CAR-\d{4}-\d{2}-\d{3})\.\d+", id_)
     return found[1] if found else id_
+
+
+def _rule_drafts(path: Path) -> tuple[str, list[Draft]] | None:
+    """The title of the rule format of a file that is none of CAR's, and its rules; None for one
+    that is, or that cannot be read."""
+    if path.suffix.lower() in (".md", ".car"):
+        return None
+    said: list[Diagnostic] = []
+    files = list(rule_files(path, ENDINGS, said)) if path.is_file() else []
+    if said or len(files) != 1:
+        return None
+    row = format_of(files[0], named=True)
+    if row is None or row.name in _OF_CAR:
+        return None
+    return row.title, row.read(files, ReadingOptions())[0]
 
 
 def _drafts(path: Path, found: list[Diagnostic]) -> list[Draft]:
@@ -396,6 +422,8 @@ def positive(analytic: CarAnalytic) -> tuple[Example, ...]:
 def implementations(analytic: CarAnalytic) -> list[Candidate]:
     """All implementations of an analytic as they were read, in the order in which they stand."""
     pending = list(analytic.rules)
+    if analytic.language:
+        return [_own(rule, "", analytic.language) for rule in pending]
     made: list[Candidate] = []
     for item in analytic.publication.implementations:
         if is_pseudocode(item.type):
@@ -408,13 +436,13 @@ def implementations(analytic: CarAnalytic) -> list[Candidate]:
     return made
 
 
-def _own(rule: Rule | Refused, name: str) -> Candidate:
-    title = f"Pseudocode: {name}" if name else "Pseudocode"
+def _own(rule: Rule | Refused, name: str, language: str = "Pseudocode") -> Candidate:
+    title = f"{language}: {name}" if name else language
     match rule:
         case Rule():
-            return Candidate(title, "pseudocode", rule.program, rule.block, rule.diagnostics)
+            return Candidate(title, language.lower(), rule.program, rule.block, rule.diagnostics)
         case Refused():
-            return Candidate(title, "pseudocode", None, None, rule.diagnostics)
+            return Candidate(title, language.lower(), None, None, rule.diagnostics)
 
 
 def read_implementation(item: Implementation) -> Candidate:

@@ -121,17 +121,18 @@ def _implementations(rule: Rule, translations: tuple[Implementation, ...]) -> st
         for item in rule.publication.implementations
         if item.code is not None and not is_pseudocode(item.type) and _sort(item) not in replaced
     ]
-    # Of an analytic with several blocks of pseudocode, this rule is one.
+    # Of an analytic with several blocks of pseudocode, this rule is one; a rule in another language
+    # is what it was written in.
     own = next(
         (
             item
             for item in rule.publication.implementations
-            if is_pseudocode(item.type) and item.code is not None and item.code == rule.block
+            if item.code is not None and item.code == rule.block
         ),
         Implementation("", "Pseudocode", "", "CAR native"),
     )
     parts = ["### Implementations", _implementation(own, rule.block.text)]
-    for item in (*kept, *translations):
+    for item in (*(one for one in kept if one is not own), *translations):
         assert item.code is not None
         parts.append(_implementation(item, item.code.text))
     return "\n\n".join(parts)

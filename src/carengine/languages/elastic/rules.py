@@ -29,7 +29,7 @@ from attrs import define, evolve, field
 from ... import ir
 from ...diagnostics import Block, Diagnostic, Source, Span, codes, has_errors
 from ...rule.frontmatter import LEVELS
-from ...rule.model import Draft, Metadata, Technique
+from ...rule.model import Draft, Metadata, Technique, written_in
 from ..eql.reader import read_elastic
 from ..kuery import reader as kuery
 from ..query import QueryReading, Refusal, unsupported, wrong
@@ -119,7 +119,17 @@ class _Reader:
             self.said.append(refused.diagnostic)
         if has_errors(self.said):
             program = None
-        return Draft(id_, metadata, program, block, tuple(self.said), place=place)
+        language = "EQL" if _text(self.rule, "type") == "eql" else "KQL"
+        written_as = written_in(language, block, "ECS native")
+        return Draft(
+            id_,
+            metadata,
+            program,
+            block,
+            tuple(self.said),
+            place=place,
+            publication=written_as,
+        )
 
     def place(self, key: str) -> Span:
         """Where a key of the rule stands."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ... import ir
 from ...diagnostics import Block, Diagnostic, Source, codes
-from ...rule.model import Draft, Metadata
+from ...rule.model import Draft, Metadata, written_in
 from ..query import names_of
 from ..raising import maps_of, names_known, raised
 from .reader import read, read_elastic
@@ -64,7 +64,17 @@ def read_rules(source: Source) -> list[Draft]:
         else:
             reading = read_elastic(block)
         about = Metadata(title=_title(block.text))
-        drafts.append(Draft(id_, about, reading.program, block, reading.diagnostics, place=place))
+        drafts.append(
+            Draft(
+                id_,
+                about,
+                reading.program,
+                block,
+                reading.diagnostics,
+                place=place,
+                publication=written_in("EQL", block, "ECS native" if not reading.raised else ""),
+            )
+        )
     return drafts
 
 

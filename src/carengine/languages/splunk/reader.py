@@ -10,9 +10,9 @@ another character is itself. ``search`` ignores case; ``where`` and ``regex`` do
 a field is looked for in the text of the event.
 
 Read are ``search``, ``where``, ``regex``, ``stats``, ``tstats``, ``table``, ``fields``, ``dedup``
-of one field, ``rename`` of what was counted, ``sort``, and ``eval``. What ``eval`` computes by
-functions that our values do not have may be shown, and nothing else. Everything else is refused by
-name.
+of one field, ``rename``, ``fillnull``, ``bin`` of the time, ``convert``, ``sort``, and ``eval``.
+What ``eval`` computes by functions that our values do not have may be shown, and nothing else.
+Everything else is refused by name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ... import ir
 from ...diagnostics import Block, Diagnostic, Span, codes
@@ -37,7 +37,8 @@ from ..query import (
     unsupported,
     wrong,
 )
-from ..terms import SearchDialect, TermReader, scan, shipped_macro
+from ..terms import SearchDialect, TermReader, scan, shipped_macro, unknown_macro
+from .lengths import length_of
 
 LANGUAGE = "splunk"
 
@@ -84,15 +85,47 @@ def read(block: Block) -> QueryReading:
     >>> [d.message for d in read(Block.of('EventCode=1 | transaction host')).diagnostics]
     ['the command `transaction`']
     """
+    found = read_search(block)
+    if found.bin is None or found.reading.program is None:
+        return found.reading
+    said = [*found.reading.diagnostics, _binned(block).diagnostic]
+    return finished(LANGUAGE, block, None, said)
+
+
+def _binned(block: Block) -> Refusal:
+    return unsupported("`bin` of the time", block.span(0, len(block.text)))
+
+
+@frozen
+class SplunkReading:
+    """A query as it was read, and what goes with it.
+
+    ``places`` are what it says of where its data lies: the names of macros, ``sourcetype=…``.
+    ``keeps_null`` tells that groups have the events without a key, too (``fillnull``, and data
+    models, which have ``unknown`` for what is not there). ``bin`` is the length of the stretches of
+    time that it counts in, in microseconds.
+    """
+
+    reading: QueryReading
+    places: tuple[str, ...] = ()
+    keeps_null: bool = False
+    bin: int | None = None
+
+
+def read_search(block: Block) -> SplunkReading:
+    """The reading of a query, with what it says beside its conditions.
+
+    >>> read_search(Block.of("`sysmon` sourcetype=x a=b")).places
+    ('sysmon', 'sourcetype=x')
+    """
     said: list[Diagnostic] = []
-    plan: ir.Plan | None = None
     try:
         reader = CommandReader(block, scan(block, DIALECT), DIALECT, _COMMANDS)
         said = reader.terms.said
-        plan = reader.query()
+        reading = finished(LANGUAGE, block, reader.query(), said)
+        return SplunkReading(reading, tuple(reader.terms.places), reader.keeps_null, reader.bin)
     except Refusal as refused:
-        said.append(refused.diagnostic)
-    return finished(LANGUAGE, block, plan, said)
+        return SplunkReading(finished(LANGUAGE, block, None, [*said, refused.diagnostic]))
 
 
 class CommandReader:
@@ -115,6 +148,8 @@ class CommandReader:
         self.captured: dict[str, ir.Condition] = {}
         self.flags: dict[str, tuple[ir.Condition, str, str]] = {}
         self.ordered = False
+        self.keeps_null = False
+        self.bin: int | None = None
 
     def query(self) -> ir.Plan:
         """The plan of the whole query."""
@@ -136,8 +171,7 @@ class CommandReader:
                 plan = self._without_prefix(plan, f"{dropped[1]}.", name)
                 continue
             if name.kind == "macro":
-                note = "only the installation that the query was written for knows its text"
-                raise unsupported(f"the macro {name.text}", terms.span(name), note)
+                raise unknown_macro(name.text, terms.span(name))
             if name.kind != "word":
                 raise wrong("a command is missing here", terms.span(name))
             made = self.commands.get(name.text.lower())
@@ -331,6 +365,50 @@ class CommandReader:
         )
         return ir.Project(plan, columns, self._since(name))
 
+    def fillnull(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``fillnull value=TEXT FIELDS``: what is not there has a text."""
+        self._names_and_options()
+        if not isinstance(plan, ir.Aggregated | ir.Project):
+            self.keeps_null = True
+        message = "a field that is not there stays so; only groups have the events without it, too"
+        self.terms.said.append(Diagnostic(codes.FOREIGN_NEAR, message, self._since(name)))
+        return plan
+
+    def convert(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``convert ctime(FIELD)``: how a time is shown."""
+        self._rest()
+        if not isinstance(plan, ir.Aggregated | ir.Project):
+            raise unsupported("`convert` of an event's fields", self._since(name))
+        message = "convert is about how results are shown"
+        self.terms.said.append(Diagnostic(codes.DATA_SOURCE, message, self._since(name)))
+        return plan
+
+    def bin_time(self, plan: ir.Plan, name: Token) -> ir.Plan:
+        """``bin span=LENGTH _time``: the stretches of time that events are counted in."""
+        names, options = self._names_and_options()
+        span = length_of(options.get("span", ""))
+        if span is None or [found.text for found in names] != ["_time"]:
+            raise unsupported("`bin` of anything but the time by its span", self._since(name))
+        self.bin = span
+        return plan
+
+    def _names_and_options(self) -> tuple[list[Token], dict[str, str]]:
+        """The names up to the next pipe, and the options ``name=value`` among them."""
+        terms = self.terms
+        names: list[Token] = []
+        options: dict[str, str] = {}
+        while not (terms.cursor.next.kind == END or terms.sign("|", ")", "]")):
+            token = terms.cursor.take()
+            if token.kind not in ("word", "string"):
+                if token.text != ",":
+                    raise wrong(f"`{token.text}` cannot stand here", terms.span(token))
+            elif terms.sign("="):
+                terms.cursor.take()
+                options[token.text.lower()] = terms.cursor.take().text
+            else:
+                names.append(token)
+        return names, options
+
     def _plain_name(self, name: Token) -> None:
         if "*" in name.text:
             raise unsupported(
@@ -380,13 +458,22 @@ class CommandReader:
         words = self._names()
         if len(words) % 3 or any(word.text.lower() != "as" for word in words[1::3]):
             raise unsupported("`rename` of this form", self._since(name))
+        is_shown = isinstance(plan, ir.Aggregated | ir.Project)
+        if is_shown and len(words) == 3 and words[0].text.endswith(".*") and words[2].text == "*":
+            return self._without_prefix(plan, words[0].text[:-1], words[0])
         for word in (*words[::3], *words[2::3]):
             self._plain_name(word)
         pairs = {old.text: new.text for old, new in zip(words[::3], words[2::3], strict=True)}
         for old in pairs.keys() & self.opaque.keys():
             self.opaque[pairs[old]] = self.opaque[old]
         if not isinstance(plan, ir.Aggregated | ir.Project):
-            raise unsupported("`rename` of an event's fields", self._since(name))
+            if pairs.keys() & pairs.values() or pairs.keys() & self.captured.keys():
+                raise unsupported("`rename` in a circle, or of what `rex` gave", self._since(name))
+            for old, new in pairs.items():
+                if old in self.opaque:
+                    continue
+                plan = ir.Assign(plan, new, ir.Field(_time(old)), self._since(name))
+            return plan
         columns = tuple(
             evolve(column, name=pairs.get(column.name, column.name)) for column in plan.columns
         )
@@ -465,7 +552,18 @@ class CommandReader:
         if not self._word("by"):
             return []
         self.terms.cursor.take()
-        return [token.text for token in self._names()]
+        names, options = self._names_and_options()
+        keys = [token.text for token in names]
+        if "span" in options:
+            self.bin = length_of(options["span"])
+            if self.bin is None:
+                what = "a span that is no length of time"
+                raise unsupported(what, self._since(self.terms.cursor.previous))
+        if self.bin is not None and "_time" not in keys:
+            self.bin = None
+        elif self.bin is not None:
+            keys.remove("_time")
+        return [_time(key) for key in keys]
 
     def tstats(self, plan: ir.Plan, name: Token) -> ir.Plan:
         """``tstats AGGREGATES from datamodel=MODEL where TERMS by FIELDS``: a search over a data
@@ -480,6 +578,8 @@ class CommandReader:
             terms.cursor.take()
             model = terms.cursor.take()
             dataset = model.text.rpartition(".")[2]
+            dataset = _ROOTS.get(dataset, dataset)
+            self.keeps_null = True
             chosen = ir.Match(ir.Field("datamodel"), (Pattern.literal(dataset),), terms.span(model))
             plan = ir.Filter(plan, chosen, terms.span(model))
         if self._word("where"):
@@ -501,6 +601,12 @@ class CommandReader:
         return cursor.left
 
 
+# The data set that a data model stands for by itself.
+_ROOTS = {
+    "Network_Resolution": "DNS",
+    "Network_Traffic": "All_Traffic",
+    "Email": "All_Email",
+}
 _DROPPED = re.compile(r"""`drop_dm_object_name\(["']?(\w+)["']?\)`""")
 
 
@@ -585,6 +691,10 @@ _COMMANDS: dict[str, Callable[[CommandReader, ir.Plan, Token], ir.Plan]] = {
     "dedup": CommandReader.dedup,
     "rename": CommandReader.rename,
     "sort": CommandReader.sort,
+    "fillnull": CommandReader.fillnull,
+    "convert": CommandReader.convert,
+    "bin": CommandReader.bin_time,
+    "bucket": CommandReader.bin_time,
     "stats": CommandReader.stats,
     "tstats": CommandReader.tstats,
 }
