@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("verify", "say whether the implementations of an analytic agree"),
     "diff": ("diff", "say which rules of two versions find more, less or something else"),
     "overlap": ("overlap", "find rules of a set that find the same, or that another covers"),
+    "sample": ("sample", "write events that a rule finds, and some that it only just does not"),
     "page": ("page", "write the page of an analytic as CAR publishes it"),
     "explain": ("explain", "show why a rule matches an event or does not"),
     "translate": ("translate", "write rules in other languages: Splunk, EQL, Sigma, SQL"),

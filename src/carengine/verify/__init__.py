@@ -8,6 +8,7 @@ event on which the two were run. ``corpus_table`` does it for all analytics of a
 ``compare_rules`` takes any two rules, in whatever language they are, and says whether one finds all
 that the other finds. ``matching_event`` gives an event that a rule finds, ``distinguishing_event``
 one that a rule finds and another does not, in the shape of the log that the rules are about.
+``samples`` makes events to test a rule with: matches and near misses.
 """
 
 from .analytic import (
@@ -34,6 +35,7 @@ from .relations import (
     subject_of,
 )
 from .replay import Witness
+from .sampling import RuleSamples, Sample, samples
 
 __all__ = [
     "Candidate",
@@ -47,6 +49,8 @@ __all__ = [
     "RuleDifference",
     "RuleOverlaps",
     "RuleRelation",
+    "RuleSamples",
+    "Sample",
     "ShownParts",
     "Subject",
     "Verdict",
@@ -61,6 +65,7 @@ __all__ = [
     "matching_event",
     "rule_changes",
     "rule_overlaps",
+    "samples",
     "subject_of",
     "verify_analytic",
 ]

@@ -47,6 +47,7 @@ _MAX_TEMPLATES = 24
 # How many lists that tell programs apart are made smaller, for each direction.
 _CLOSELY = 12
 _MAX_TOGETHER = 4
+_MOST_ORDERS = 24
 _GOALS: tuple[Goal, ...] = (Goal.TRUE, Goal.NOT_TRUE)
 _START = 1_714_550_400_000_000
 _SECOND = 1_000_000
@@ -128,6 +129,21 @@ def search(
         if min(looked_at) >= (_CLOSELY if most is None else most):
             break
     return ListSearchResult(_told_apart(found[0]), _told_apart(found[1]), tried)
+
+
+def finding_list(program: ir.Program, steps: int) -> tuple[Event, ...] | None:
+    """A small list of events in which a program finds something; None where none was found, which
+    proves nothing."""
+    plans = [selection(output.plan, keyed=True) for output in program.outputs]
+    pool = _EventPool.of((plans,), Budget(steps), None)
+    work = 0
+    for events in itertools.chain(pool.orderly(), pool.lists()):
+        work += sum(_rows(plan, len(events)) for plan in plans)
+        if work > _MOST_WORK:
+            break
+        if _found(plans, events):
+            return _smallest(events, plans, (), None, _found).events
+    return None
 
 
 def _told_apart(found: list[ListDifference]) -> tuple[ListDifference, ...]:
@@ -246,44 +262,44 @@ def _demanded(
 ) -> tuple[ir.Condition | None, Span | None]:
     """A condition without which the plans would find an event."""
     for place, plan in enumerate(plans):
-        for part, span, changed in _without_one(plan):
+        for part, span, changed in loosened(plan):
             if missed in seen([*plans[:place], changed, *plans[place + 1 :]], events):
                 return part, span
     return None, None
 
 
-_Loosened = tuple[ir.Condition | None, Span | None, ir.Plan]
+Loosened = tuple[ir.Condition | None, Span | None, ir.Plan]
 
 
-def _without_one(plan: ir.Plan) -> Iterator[_Loosened]:
+def loosened(plan: ir.Plan) -> Iterator[Loosened]:
     """The plan without one of the conditions, keys or bounds in it, in all ways; those of single
     events first."""
     match plan:
         case ir.Filter(inner) | ir.Assign(inner) | ir.Project(inner) | ir.Distinct(inner):
-            for part, span, changed in _without_one(inner):
+            for part, span, changed in loosened(inner):
                 yield part, span, evolve(plan, plan=changed)
         case ir.Aggregated(group):
-            for part, span, changed in _without_one(group):
+            for part, span, changed in loosened(group):
                 assert isinstance(changed, ir.Group)
                 yield part, span, evolve(plan, group=changed)
         case ir.Join(branches):
             for place, branch in enumerate(branches):
-                for part, span, changed in _without_one(branch.plan):
+                for part, span, changed in loosened(branch.plan):
                     made = evolve(branch, plan=changed)
                     both = (*branches[:place], made, *branches[place + 1 :])
                     yield part, span, evolve(plan, branches=both)
         case ir.Sequence(steps):
             for place, step in enumerate(steps):
-                for part, span, changed in _without_one(step.plan):
+                for part, span, changed in loosened(step.plan):
                     others = (*steps[:place], evolve(step, plan=changed), *steps[place + 1 :])
                     yield part, span, evolve(plan, steps=others)
         case ir.Group(plans) | ir.Union(plans) | ir.Window(plans):
             for place, inner in enumerate(plans):
-                for part, span, changed in _without_one(inner):
+                for part, span, changed in loosened(inner):
                     several = (*plans[:place], changed, *plans[place + 1 :])
                     yield part, span, evolve(plan, plans=several)
         case ir.Difference(left):
-            for part, span, changed in _without_one(left):
+            for part, span, changed in loosened(left):
                 yield part, span, evolve(plan, left=changed)
         case ir.Search():
             pass
@@ -377,6 +393,55 @@ class _EventPool:
                 made.append(event)
             if _can_be(made, self.logs):
                 yield made
+
+    def orderly(self) -> Iterator[list[Event]]:
+        """Lists that the likeliest programs find something in: one event of each kind with the same
+        keys, in every order; many of one kind, alike or each with another value."""
+        whole = [self._alike(template) for template in self.templates]
+        ways: Iterator[Sequence[Event]] = itertools.permutations(whole)
+        for order in itertools.islice(ways, _MOST_ORDERS if len(whole) > 1 else 0):
+            # Half of a bound is within it, whether the bound itself is or not.
+            for distance in dict.fromkeys((*self.distances, *(d // 2 for d in self.distances))):
+                yield self._timed(order, distance)
+        for template in whole:
+            for length in sorted(self.lengths):
+                yield self._timed([template] * length, _SECOND)
+                for name in self.values:
+                    if name in template:
+                        several = [self._with(template, name, n) for n in range(length)]
+                        yield self._timed(several, _SECOND)
+
+    def _timed(self, events: Sequence[Event], distance: int) -> list[Event]:
+        return [
+            {**event, "time": format_time(_START + place * distance)}
+            for place, event in enumerate(events)
+        ]
+
+    def _with(self, template: Event, name: str, number: int) -> Event:
+        """The event with a value of its own."""
+        old = template[name]
+        event = dict(template)
+        if isinstance(old, int):
+            event[name] = number
+        elif old in _ADDRESSES:
+            event[name] = f"10.0.1.{number}"
+        else:
+            event[name] = f"{old}{number}"
+        _put_together(event, name, kind_of(event))
+        return event
+
+    def _alike(self, template: Event) -> Event:
+        """The event with the first of the values of each field that it can have."""
+        event = dict(template)
+        kind = kind_of(event)
+        spec = model().object(kind.object)
+        for name, values in self.values.items():
+            if name not in event and (
+                is_native(kind) or (spec is not None and spec.field(name) is not None)
+            ):
+                event[name] = values[0]
+                _put_together(event, name, kind)
+        return _whole(event, self.paths)
 
     def _event(self, template: Event, alike: bool, chance: random.Random) -> Event:
         event = dict(template)
@@ -533,6 +598,11 @@ def _varied(plans: Sequence[ir.Plan]) -> dict[str, tuple[Any, ...]]:
             case ir.Match(ir.Field(name), patterns) if name in made:
                 made[name].update(dict.fromkeys(laid((one,), "x") for one in patterns[:4]))
     return {name: tuple(values) for name, values in made.items()}
+
+
+def durations_of(program: ir.Program) -> list[int]:
+    """The durations that a program speaks of, in microseconds, the shortest first."""
+    return sorted(_durations([output.plan for output in program.outputs]))
 
 
 def _durations(plans: Sequence[ir.Plan]) -> set[int]:

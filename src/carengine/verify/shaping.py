@@ -1,0 +1,307 @@
+"""Events of a rule, put into the shape of a log.
+
+A solver reasons about events under the names that a rule uses. A field map reads events of a log
+into those names; here it is used the other way round. ``in_shape`` looks for an event of the log
+that the map reads as the one that is given::
+
+    {"object": "process", "action": "create", "exe": "cmd.exe", "pid": "12"}
+        sysmon.flat        {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 1,
+                            "Image": "C:\\Windows\\System32\\cmd.exe", "ProcessId": "12"}
+        sysmon.winlogbeat  {"winlog": {"channel": …, "event_data": {"Image": …}}}
+
+Nothing has to be known of the functions of field maps for that: values are proposed for the raw
+fields that a value is made of, and the map itself says which of them is read as it should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+from attrs import evolve
+
+from .. import ir
+from ..evaluate import NoContext, RawRow, holds, value_of
+from ..fieldmap import Entry, FieldMap
+from ..ir import Goal, Wish
+from ..pattern import Pattern, fold
+from ..solver.facts import Facts
+from ..solver.texts import Budget
+from ..values import format_time, time_of
+from .event_kinds import Event, first_name, is_native, kind_of, without_kind
+from .witness import Judge, find
+
+_STEPS = 200_000
+_MOST_LEAVES = 12
+_NO_CONTEXT = NoContext()
+_ROW_KIND = ir.EventKind("log", "event")
+_FOLDER = "C:\\Windows\\System32\\"
+_DIGEST_LENGTHS = {32: ("MD5", "IMPHASH"), 40: ("SHA1",), 64: ("SHA256",)}
+
+
+def in_shape(event: Event, fieldmap: FieldMap) -> Iterator[dict[str, Any]]:
+    """Events of the log that a map reads which it reads as ``event``, one for each entry of its
+    kind that can give it."""
+    kind = kind_of(event)
+    for place in fieldmap.by_kind.get(kind, ()):
+        made = _of_entry(event, fieldmap, fieldmap.entries[place])
+        if made is not None:
+            yield made
+
+
+def _of_entry(event: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] | None:
+    kind = kind_of(event)
+    wanted = {
+        name: value
+        for name, value in _flat(without_kind(event))
+        if name not in ("object", "action", ir.SERVICE) or is_native(kind)
+    }
+    wanted.pop(ir.SERVICE, None)
+    values: dict[str, ir.Value] = {}
+    for name in wanted:
+        value = _value(entry, name)
+        if value is None:
+            return None
+        values[name] = value
+    raw: dict[str, Any] = {}
+    # Base names follow from paths, where both are there.
+    for name in sorted(values, key=lambda one: _calls(values[one], "basename")):
+        if not _write(raw, values[name], wanted[name], timed=name == "time"):
+            return None
+    made = _told(raw, fieldmap, entry)
+    if made is None:
+        return None
+    read = all(_reads(made, values[name], wanted[name], timed=name == "time") for name in values)
+    return made if read else None
+
+
+def _value(entry: Entry, name: str) -> ir.Value | None:
+    """What a map reads a field of the rule from."""
+    if entry.native is not None and name != "time":
+        return entry.native.value(name)
+    found = entry.fields.get(name)
+    head, dot, member = name.partition(".")
+    if found is None and dot and head in entry.fields:
+        return ir.Call("member", (entry.fields[head], ir.Constant(member)))
+    return found
+
+
+def _flat(event: Mapping[str, Any], head: str = "") -> Iterator[tuple[str, Any]]:
+    """The fields of an event, those in mappings under names with dots."""
+    for name, value in event.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{head}{name}.")
+        else:
+            yield f"{head}{name}", value
+
+
+def _calls(value: ir.Value, function: str) -> bool:
+    match value:
+        case ir.Call(name, arguments):
+            return name == function or any(_calls(one, function) for one in arguments)
+        case _:
+            return False
+
+
+def _reads(raw: Event, value: ir.Value, wanted: Any, *, timed: bool) -> bool:
+    """Whether a raw event is read as it should be."""
+    found = value_of(value, RawRow(raw), _NO_CONTEXT)
+    if timed:
+        return time_of(found) == time_of(wanted)
+    if isinstance(found, list) and not isinstance(wanted, list):
+        return any(_same(one, wanted) for one in found)
+    return _same(found, wanted)
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    if found is None or wanted is None:
+        return found is wanted
+    return bool(fold(str(found)) == fold(str(wanted)))
+
+
+def _write(raw: dict[str, Any], value: ir.Value, wanted: Any, *, timed: bool) -> bool:
+    """Put into a raw event what is read as a value."""
+    if wanted is None or _reads(raw, value, wanted, timed=timed):
+        return _reads(raw, value, wanted, timed=timed)
+    for path, name in _leaves(value):
+        for spelt in _spellings(wanted, value, name, timed=timed):
+            tried = deepcopy(raw)
+            if not _put(tried, path, spelt):
+                continue
+            if _reads(tried, value, wanted, timed=timed):
+                raw.clear()
+                raw.update(tried)
+                return True
+    return False
+
+
+def _leaves(value: ir.Value) -> list[tuple[tuple[str, ...], str]]:
+    """The raw fields that a value is made of, the first ones first, each with the name of a member
+    that is asked of it."""
+    found: dict[tuple[tuple[str, ...], str], None] = {}
+
+    def walk(one: ir.Value, member: str) -> None:
+        match one:
+            case ir.Raw(path) if path:
+                found.setdefault((path, member))
+            case ir.Call(_, arguments):
+                names = [a.value for a in arguments if isinstance(a, ir.Constant)]
+                texts = [name for name in names if isinstance(name, str) and name]
+                for argument in arguments:
+                    walk(argument, member or (texts[0] if texts else ""))
+            case _:
+                pass
+
+    walk(value, "")
+    return list(found)[:_MOST_LEAVES]
+
+
+def _spellings(wanted: Any, value: ir.Value, member: str, *, timed: bool) -> Iterator[Any]:
+    """What may stand in a log for a value, the plainest first."""
+    if timed:
+        micro = time_of(wanted)
+        if micro is None:
+            return
+        text = format_time(micro)
+        yield from (text, text.removesuffix("Z").replace("T", " "))
+        yield from (micro // 1000, micro / 1e6, micro // 10**6, str(micro / 1e6), micro * 1000)
+        return
+    if isinstance(wanted, str) and _calls(value, "basename"):
+        yield _FOLDER + wanted
+    yield wanted
+    if isinstance(wanted, str):
+        if _calls(value, "program"):
+            yield _FOLDER + wanted
+        if wanted.isdigit():
+            yield int(wanted)
+        for name in _DIGEST_LENGTHS.get(len(wanted), ()):
+            yield f"{name}={wanted}"
+    elif not isinstance(wanted, list):
+        yield str(wanted)
+    if member:
+        yield {member: wanted}
+        yield [{"Name": member, "Value": wanted}]
+        yield f"{member}={wanted}"
+        yield f"{member}: {wanted}"
+    yield [wanted]
+
+
+def _put(event: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:
+    """Put a value at a path; whether there was room for it."""
+    place = event
+    for part in path[:-1]:
+        inner = place.setdefault(part, {})
+        if not isinstance(inner, dict):
+            return False
+        place = inner
+    there = place.get(path[-1])
+    if isinstance(there, dict) and isinstance(value, dict):
+        there.update(value)
+        return True
+    if isinstance(there, str) and isinstance(value, str) and "=" in value and "=" in there:
+        place[path[-1]] = f"{there},{value}"
+        return True
+    if there is not None and there != value:
+        return False
+    place[path[-1]] = value
+    return True
+
+
+def _told(raw: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] | None:
+    """The raw event with what tells that it is one of an entry."""
+    both = ir.conjunction((fieldmap.recognise, entry.when))
+    found: dict[str, Any] = {}
+
+    def judge(proposed: Event) -> bool:
+        whole = _merged(without_kind(proposed), raw)
+        if whole is None or holds(both, RawRow(whole), _NO_CONTEXT) is not True:
+            return False
+        found.clear()
+        found.update(whole)
+        return True
+
+    if judge({}):
+        return dict(found)
+    asked = _plain(ir.rewrite_operands(both, lambda value: _bare(first_name(value))))
+    wishes: list[Wish] = [(asked, Goal.TRUE)]
+    for path in _paths(asked):
+        there = RawRow(raw).raw(path)
+        if isinstance(there, str | int):
+            same = ir.Match(ir.Raw(path), (Pattern.literal(str(there)),))
+            wishes.append((same, Goal.TRUE))
+    facts = Facts(ir.Search((_ROW_KIND,)), plain=True, blank=True)
+    budget = Budget(_STEPS)
+    told = find(wishes, _ROW_KIND, facts, judge, budget)
+    if told is None:
+        return None
+    judge(_without_fillers(without_kind(told), judge))
+    return dict(found)
+
+
+def _bare(value: ir.Value) -> ir.Value:
+    """A raw field, whatever texts stand for nothing in it: to the solver each is one field."""
+    match value:
+        case ir.Raw(path, _, type_):
+            return ir.Raw(path, (), type_)
+        case ir.Call(_, arguments):
+            return evolve(value, arguments=tuple(map(_bare, arguments)))
+        case _:
+            return value
+
+
+def _plain(condition: ir.Condition) -> ir.Condition:
+    """The condition without what follows from the rest: that a mapping is there in which something
+    is."""
+    paths = _paths(condition)
+    within = {path[:end] for path in paths for end in range(1, len(path))}
+
+    def changed(atom: ir.Atom) -> ir.Condition:
+        match atom:
+            case ir.IsNull(ir.Raw(path)) if path in within:
+                return ir.Truth(False)
+            case _:
+                return atom
+
+    return ir.simplify(ir.map_atoms(condition, changed))
+
+
+def _without_fillers(event: Event, judge: Judge) -> Event:
+    """The event without the fields that hold anything at all, where it can do without them."""
+    made = event
+    for name, value in event.items():
+        fewer = {key: inner for key, inner in made.items() if key != name}
+        if value in ("x", "", "0") and judge(fewer):
+            made = fewer
+    return made
+
+
+def _paths(condition: ir.Condition) -> list[tuple[str, ...]]:
+    """The paths of the raw fields that a condition reads."""
+    found: dict[tuple[str, ...], None] = {}
+
+    def noted(value: ir.Value) -> ir.Value:
+        if isinstance(value, ir.Raw):
+            found.setdefault(value.path)
+        return value
+
+    ir.rewrite_operands(condition, noted)
+    return list(found)
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Two events in one, ``over`` before ``under``; None where one has a mapping and the other
+    something else."""
+    made = dict(under)
+    for name, value in over.items():
+        there = made.get(name)
+        if isinstance(there, Mapping) and isinstance(value, Mapping):
+            inner = _merged(there, value)
+            if inner is None:
+                return None
+            made[name] = inner
+        elif isinstance(there, Mapping) != isinstance(value, Mapping) and there is not None:
+            return None
+        else:
+            made[name] = value
+    return made
