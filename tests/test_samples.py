@@ -149,7 +149,9 @@ def test_what_there_is_none_of_is_said() -> None:
     made_of = carengine.parse_rule('a = search Process:Create where exe = "a.exe" output a')
     made = samples(made_of, "aws.cloudtrail")
     assert made.samples == ()
-    assert made.missing[0] == "no match: no field map that was asked for has process/create; car does"
+    assert (
+        made.missing[0] == "no match: no field map that was asked for has process/create; car does"
+    )
     never = carengine.parse_rule(
         'a = search Process:Create where exe = "a.exe" and exe = "b.exe" output a'
     )
