@@ -1,17 +1,23 @@
-"""Inputs of every kind with structured injuries: rules of every language, events, Python objects,
-archives, compiled engines and states. Nothing but what is documented is raised.
+"""Inputs of every kind with structured injuries: rules and queries of every language, field maps and
+pipelines, events, Python objects, archives, compiled engines and states, and all of it through the
+commands. Nothing but what is documented is raised, and no control character reaches a terminal.
 
-Fifty fixed seeds of each kind here; ``make fuzz`` (``CARENGINE_FUZZ=40000``) tries many more.
+Fifty fixed seeds of each kind here; ``make fuzz`` (``CARENGINE_FUZZ=30000``) tries many more, from
+``CARENGINE_FUZZ_FIRST`` on, and fails at an input that costs more than ``CARENGINE_FUZZ_SECONDS`` of
+processor time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gzip
 import io
 import json
 import os
 import random
+import re
+import time
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,12 +27,16 @@ from typing import Any
 
 import pytest
 
-from carengine import Engine, load_rules, parse_rule
-from carengine.diagnostics import CarError
+from carengine import Engine, load_rules, parse_map, parse_rule, translate
+from carengine.cli import main
+from carengine.diagnostics import Block, CarError, Source
 from carengine.engine.saved_session import read_state, write_state
+from carengine.languages.reading import LANGUAGES, read
 from carengine.readers import Limits, read_events
 
 ROUNDS = int(os.environ.get("CARENGINE_FUZZ") or 50)
+FIRST = int(os.environ.get("CARENGINE_FUZZ_FIRST") or 0)
+SECONDS = float(os.environ.get("CARENGINE_FUZZ_SECONDS") or "inf")
 LIMITS = Limits(total_bytes=16 << 20, record_bytes=1 << 20)
 CAR = """a = search Process:Create where exe = "cmd.exe" and command_line = "*x*"
 b = search Process:Create where pid > 4 or not (user = "root")
@@ -50,8 +60,122 @@ tags: [attack.t1059]
 EQL = (
     'sequence by user.name with maxspan=1m [process where process.name : "a*"] [process where true]'
 )
-SPL = 'index=x EventCode=1 (Image="*\\\\cmd.exe" OR a=1) | stats count by user | where count > 3'
-TEXTS = {"car": CAR, "yml": SIGMA, "eql": EQL, "spl": SPL}
+SPL = 'index=x EventCode=1 (Image="*\\\\cmd.exe" OR a=1) | stats count by host | where count > 3'
+CORRELATION = r"""title: a
+id: 9b3ab2f5-6f4b-4d21-9a5f-0b1f0e3f8a02
+name: one
+logsource: {product: windows, service: security}
+detection: {s: {EventID: 4625, TargetUserName|windash: '-a'}, condition: s}
+---
+title: b
+correlation:
+  type: value_count
+  rules: [one]
+  group-by: [u]
+  timespan: 5m
+  condition: {gte: 2, field: IpAddress}
+  aliases: {u: {one: TargetUserName}}
+  generate: true
+---
+title: f
+logsource: {product: windows}
+filter: {rules: [one], selection: {IpAddress|cidr: 10.0.0.0/8}, condition: not selection}
+"""
+GLOBAL = r"""action: global
+title: t
+detection: {condition: s, timeframe: 5m}
+---
+logsource: {product: windows, service: system}
+detection: {s: {EventID: 7045, ServiceName|contains|all: [a, b]}}
+---
+logsource: {product: linux, category: process_creation}
+detection:
+  s: [x, 'y*']
+  t: {Image|fieldref: ParentImage}
+  condition: s and 1 of t*
+"""
+ELASTIC = r"""[metadata]
+maturity = "production"
+[rule]
+name = "t"
+rule_id = "9b3ab2f5-6f4b-4d21-9a5f-0b1f0e3f8a01"
+language = "eql"
+type = "eql"
+risk_score = 21
+severity = "low"
+index = ["logs-endpoint.events.*", "winlogbeat-*"]
+query = '''
+process where host.os.type == "windows" and process.args : ("/c", "*x*") and
+  not user.id in ("S-1-5-18", "S-1-5-19") and process.parent.name != null
+'''
+[[rule.threat]]
+framework = "MITRE ATT&CK"
+[rule.threat.tactic]
+id = "TA0002"
+"""
+KUERY = r"""[rule]
+name = "t"
+rule_id = "9b3ab2f5-6f4b-4d21-9a5f-0b1f0e3f8a03"
+language = "kuery"
+type = "threshold"
+query = 'event.category:process and (process.name:(cmd.exe or "a b") or process.args:a*)'
+filters = [{meta = {negate = true}, query = {wildcard = {"file.path" = {value = "*x*"}}}}]
+[rule.threshold]
+field = ["host.id"]
+value = 3
+"""
+PAGE = f"""---
+title: t
+---
+### Implementations
+
+#### T (Pseudocode)
+
+```
+{CAR}```
+"""
+ANALYTIC = r"""title: t
+submission_date: 2020/01/01
+information_domain: Host
+id: CAR-2020-01-001
+coverage: [{technique: T1059, tactics: [TA0002], coverage: Low}]
+implementations:
+- {type: Pseudocode, code: "a = search Process:Create where exe = 'x'\noutput a"}
+- {type: Splunk, code: 'index=x EventCode=1 Image="*x*"'}
+unit_tests: [{description: d, commands: [c]}]
+"""
+LOGPOINT = (
+    'norm_id=WindowsSysmon event_id=1 image IN ["*cmd.exe", "a"] -user="b"'
+    " | chart count() as n by host | search n > 1"
+)
+MAP = r"""name: mine
+title: m
+recognise: '`Channel` exists and EventID > 0'
+empty: ["-", ""]
+shapes:
+  - {name: one, title: o, recognise: Image exists, names: {P: 'part(Image, "/", -1)'}}
+entries:
+  - kind: process/create
+    when: EventID = 1
+    fields: {exe: basename(Image), command_line: 'first(CommandLine, x.y)', time: UtcTime}
+logsources:
+  - {source: windows/process_creation, when: EventID = 1, names: {Image: Image}}
+"""
+PIPELINE = r"""name: p
+priority: 10
+transformations:
+  - {type: field_name_mapping, mapping: {Image: exe.path, User: [u, v]}}
+  - type: add_condition
+    conditions: {EventID: 1}
+    rule_conditions: [{type: logsource, product: windows}]
+  - type: field_name_prefix
+    prefix: win.
+    field_name_conditions: [{type: include_fields, fields: [a]}]
+"""
+TEXTS = {
+    "car": CAR, "yml": SIGMA, "eql": EQL, "spl": SPL, "c.yml": CORRELATION, "g.yml": GLOBAL,
+    "toml": ELASTIC, "k.toml": KUERY, "md": PAGE, "yaml": ANALYTIC,
+}  # fmt: skip
 EVENTS: list[dict[str, Any]] = [
     {"object": "process", "action": "create", "exe": "cmd.exe", "command_line": "x", "user": "u",
      "pid": 5, "ppid": 9, "time": 1714557600},
@@ -165,10 +289,86 @@ def rules(chance: random.Random, folder: Path) -> None:
     assert all(map(str, loaded.diagnostics))
     for match in engine.run(EVENTS):
         match.as_json()
+    if len(loaded) and chance.random() < 0.2:
+        with contextlib.suppress(CarError):
+            translate(next(iter(loaded)), chance.choice(TARGETS))
 
 
 def engine_of_all() -> Engine:
     return Engine([parse_rule(CAR)])
+
+
+def queries(chance: random.Random, folder: Path) -> None:
+    """A query in another language."""
+    language = chance.choice(list(LANGUAGES))
+    text = {"splunk": SPL, "eql": EQL, "logpoint": LOGPOINT, "sigma": SIGMA}[language]
+    block = Block.whole(Source("q", hurt_text(text, chance)))
+    assert all(map(str, read(block, language, raise_names=chance.random() < 0.5).diagnostics))
+
+
+def maps(chance: random.Random, folder: Path) -> None:
+    """A field map or pipeline, and rules run through it."""
+    try:
+        found = parse_map(hurt_text(chance.choice((MAP, PIPELINE)), chance))
+        engine = Engine([parse_rule(CAR)], found)
+    except CarError as error:
+        repr(str(error))
+        return
+    for match in engine.run(EVENTS):
+        match.as_json()
+
+
+# What a terminal obeys, and what makes text look like other text.
+RAW = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+VERBS = (
+    ("check", "{rules}"), ("check", "{rules}", "-f", "sarif"), ("fmt", "{rules}"),
+    ("fmt", "--check", "{rules}"), ("test", "{rules}", "-v"), ("needs", "-r", "{rules}"),
+    ("needs", "-r", "{rules}", "{events}"), ("explain", "{rules}", "{events}"),
+    ("translate", "-r", "{rules}", "-t", "{target}"), ("compile", "-r", "{rules}", "-o", "{out}"),
+    ("normalize", "{events}"), ("detect", "{events}"), ("detect", "{events}", "-f", "json"),
+    ("hunt", "{events}", "-r", "{rules}", "-f", "{form}", "--why"), ("page", "{rules}"),
+    ("hunt", "{events}", "-r", "{rules}", "-m", "{map}"), ("map", "check", "{map}", "{events}"),
+    ("report", "{events}", "-r", "{rules}", "-o", "{out}"), ("verify", "{rules}"),
+    ("corpus", "{rules}"), ("hunt", "{events}", "-r", "{rules}", "--follow", "--finish"),
+)  # fmt: skip
+FORMS = ("table", "timeline", "csv", "jsonl", "ecs", "ocsf")
+TARGETS = ("splunk", "eql", "elastic-eql", "sigma", "duckdb", "sqlite", "postgres", "bigquery")
+SUM = re.compile(
+    r"([\d,]+) records? = ([\d,]+) recognised \+ ([\d,]+) not recognised \+ ([\d,]+) unreadable"
+)
+
+
+def verbs(chance: random.Random, folder: Path) -> None:
+    """A command over injured files with a hostile name."""
+    ending = chance.choice(list(TEXTS))
+    name = chance.choice(("r", "a b", "\x1b[31m", "\u202e", "\x9b1m"))
+    paths = {
+        "rules": folder / f"{name}.{ending}", "events": folder / f"{name}.jsonl",
+        "map": folder / "m.yaml", "out": folder / "out",
+    }  # fmt: skip
+    text = hurt_text(TEXTS[ending], chance) if chance.random() < 0.8 else TEXTS[ending]
+    paths["rules"].write_bytes(text.encode("utf-8", "surrogatepass"))
+    mapping = hurt_text(chance.choice((MAP, PIPELINE)), chance)
+    paths["map"].write_bytes(mapping.encode("utf-8", "surrogatepass"))
+    lines = [json.dumps(hurt_value(event, chance, ODD)) for event in EVENTS]
+    paths["events"].write_text("\n".join(lines), "utf-8")
+    words = {key: str(path) for key, path in paths.items()}
+    words |= {"target": chance.choice(TARGETS), "form": chance.choice(FORMS)}
+    arguments = [word.format(**words) for word in chance.choice(VERBS)]
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(arguments)
+    finally:
+        for path in paths.values():
+            path.unlink(missing_ok=True)
+    said = err.getvalue()
+    assert code in (0, 1, 2, 3, 4), (arguments, code, said)
+    assert not RAW.search(said), (arguments, said)
+    # What goes to a file or a pipe is data: a query has the characters of its rule.
+    assert "\x1b" not in out.getvalue(), (arguments, out.getvalue())
+    for total, *parts in SUM.findall(said):
+        assert int(total.replace(",", "")) == sum(int(x.replace(",", "")) for x in parts), said
 
 
 ENGINE: list[Engine] = []
@@ -258,7 +458,7 @@ def states(chance: random.Random, folder: Path) -> None:
 
 
 KINDS: tuple[Callable[[random.Random, Path], None], ...] = (
-    rules, events, objects, archives, compiled, states,
+    rules, queries, maps, events, objects, archives, compiled, states, verbs,
 )  # fmt: skip
 
 
@@ -266,9 +466,11 @@ KINDS: tuple[Callable[[random.Random, Path], None], ...] = (
 def test_nothing_but_what_is_documented_is_raised(
     kind: Callable[[random.Random, Path], None], tmp_path: Path
 ) -> None:
-    for number in range(ROUNDS):
+    for number in range(FIRST, FIRST + ROUNDS):
+        start = time.process_time()
         try:
             kind(random.Random(f"{kind.__name__} {number}"), tmp_path)
+            assert time.process_time() - start < SECONDS, "costs too much"
         except Exception as error:
             error.add_note(f"{kind.__name__}, seed {number}")
             raise
