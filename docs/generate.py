@@ -116,7 +116,7 @@ standard error. Into a pipe `hunt` writes a JSON line for each match; on a termi
 | 2 | a rule was refused (the others ran), or the command itself is not right |
 | 3 | evidence could not be read (the rest was) |
 | 4 | the run was blind: it read events, and no field map recognised any, or more than half of the rules are not runnable on them |
-| 70 | a process of `hunt --jobs` was lost |
+| 70 | a fault of the program, or a process of `hunt --jobs` was lost |
 | 130 | interrupted |
 | 141 | whoever read the output went away |
 

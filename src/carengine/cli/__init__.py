@@ -14,8 +14,8 @@ is imported when its command is called, and no other.
 
 Results go to standard output, everything else to standard error. The exit status is one of
 ``status``: 0 done, 1 findings where asked to fail on them, 2 a rule or usage error, 3 unreadable
-input, 4 a run that was blind (no event recognised, or most rules not runnable), 70 a process of the
-run was lost, 130 interrupted, 141 when whoever read the output stopped reading. Where several
+input, 4 a run that was blind (no event recognised, or most rules not runnable), 70 a fault of
+the program, or a process of the run was lost, 130 interrupted, 141 when whoever read the output stopped reading. Where several
 apply, the first of 130, 70, 2, 3, 4, 1 is returned.
 """
 
@@ -25,6 +25,8 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
+import warnings
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -77,11 +79,17 @@ class _CommandParser(argparse.ArgumentParser):
         return self.below
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.format_usage()}{self.prog}: error: {message}")
+        # The message quotes arguments, among them names of files that a shell put there.
+        raise UsageError(f"{self.prog}: error: {message}", self.format_usage())
 
 
 class UsageError(Exception):
-    """A command line that cannot be carried out; the text says why."""
+    """A command line that cannot be carried out; the text says why. Lines that are our own, such
+    as a usage, may be said before it."""
+
+    def __init__(self, reason: str, before: str = "") -> None:
+        super().__init__(reason)
+        self.before = before
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -93,8 +101,15 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else argv
     screen = Screen.standard(no_color="--no-color" in arguments)
+
+    def warned(message: Warning | str, category: type[Warning], *place: object) -> None:
+        screen.say(f"{category.__name__}: {message}")
+
     try:
-        code = _main(arguments, screen)
+        with warnings.catch_warnings():
+            # What a library warns of quotes rules and events, and Python would write it as it is.
+            warnings.showwarning = warned  # type: ignore[assignment]
+            code = _main(arguments, screen)
         screen.flush()
         return code
     except BrokenPipeError:
@@ -107,6 +122,12 @@ def main(argv: list[str] | None = None) -> int:
         place = "" if error.filename is None else f"{error.filename}: "
         screen.say(f"carengine: {place}{error.strerror or error}")
         return status.USAGE
+    except Exception as error:
+        # Python's own way to say it would write what rules and events hold as it is.
+        screen.say_lines("".join(traceback.format_tb(error.__traceback__)).rstrip("\n"))
+        screen.say(f"{type(error).__name__}: {error}")
+        screen.say("carengine: stopped by a fault of the program; please report the lines above")
+        return status.FAULT
 
 
 def _main(arguments: list[str], screen: Screen) -> int:
@@ -119,7 +140,9 @@ def _main(arguments: list[str], screen: Screen) -> int:
         code: int = command.run(command.settings(values), screen)
         return code
     except UsageError as error:
-        screen.say_lines(str(error))
+        if error.before:
+            screen.say_lines(error.before.removesuffix("\n"))
+        screen.say(str(error))
         return status.USAGE
     except CarError as error:
         screen.report(error.diagnostics)

@@ -116,7 +116,7 @@ def _new(settings: FieldMapSettings, screen: Screen) -> int:
         screen.show_lines(text.rstrip("\n"))
     else:
         try:
-            with replacing(settings.output) as file:
+            with replacing(settings.output, "utf-8") as file:
                 file.write(text)
         except OSError as error:
             raise UsageError(

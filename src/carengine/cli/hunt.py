@@ -85,7 +85,7 @@ CSV: text that a spreadsheet would take for a formula has an apostrophe put befo
 
 exit status: 0 done, 1 something matched (with --fail-on-match), 2 a rule was refused (the others ran) or the
 command is not right, 3 evidence could not be read (the rest was), 4 the run was blind: no event was recognised, or
-more than half of the rules cannot run on this data, 70 a process of the run was lost, 130 interrupted.
+more than half of the rules cannot run on this data, 70 a fault or a lost process, 130 interrupted.
 Of several, 130 comes first, then 70, 2, 3, 4, 1.
 """
 _PLACES = 2

@@ -1,7 +1,7 @@
 """Tables of text, drawn by rich where a person looks on and it is installed, and plainly everywhere
 else.
 
-Cells are plain text that has been through `visible`; nothing in them is taken for markup.
+Cells are plain text and go through `visible`; nothing in them is taken for markup.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def draw(table: Table, screen: Screen) -> None:
     """Show a table, with the columns left out that are empty in all rows."""
     used = [i for i, _ in enumerate(table.columns) if any(row[i] for row in table.rows)]
     columns = [table.columns[i] for i in used]
-    rows = [[row[i] for i in used] for row in table.rows]
+    # Rich writes to the terminal itself, and not through the screen.
+    rows = [[visible(row[i]) for i in used] for row in table.rows]
     if table.title:
         screen.show(screen.paint(table.title, "bold"))
     if not screen.out_terminal or not _draw_rich(columns, rows, screen):

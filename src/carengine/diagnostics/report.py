@@ -19,6 +19,7 @@ from __future__ import annotations
 import enum
 import errno
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
@@ -235,7 +236,7 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     paint = _Paint(colour)
     tint = _COLOURS[diagnostic.severity]
     head = paint(tint, f"{diagnostic.severity.value}[{diagnostic.code.id}]")
-    lines = [f"{head}: {_visible(diagnostic.message)}"]
+    lines = [f"{head}: {visible(diagnostic.message)}"]
     gutter = 1
     if diagnostic.span is not None:
         spots = [(diagnostic.span, diagnostic.label, "^", tint)]
@@ -244,17 +245,17 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
         edge = " " * gutter + paint("1;34", " |")
         for number, (span, text, mark, hue) in enumerate(spots):
             arrow = "-->" if number == 0 or span.source is not spots[0][0].source else ":::"
-            place = f"{_visible(span.source.name)}:{span.line}:{span.column}"
+            place = f"{visible(span.source.name)}:{span.line}:{span.column}"
             lines.append(" " * gutter + paint("1;34", arrow) + f" {place}")
             lines.append(edge)
             shown, caret = _excerpt(span, mark)
             lines.append(paint("1;34", f"{span.line:>{gutter}} |") + f" {shown}")
-            lines.append(edge + " " + paint(hue, f"{caret} {_visible(text)}".rstrip()))
+            lines.append(edge + " " + paint(hue, f"{caret} {visible(text)}".rstrip()))
     elif diagnostic.origin:
-        lines.append(" " * gutter + paint("1;34", "-->") + f" {_visible(diagnostic.origin)}")
-    lines += [" " * gutter + f" = note: {_visible(note)}" for note in diagnostic.notes]
+        lines.append(" " * gutter + paint("1;34", "-->") + f" {visible(diagnostic.origin)}")
+    lines += [" " * gutter + f" = note: {visible(note)}" for note in diagnostic.notes]
     if diagnostic.fix is not None:
-        lines.append(" " * gutter + f" = help: {_visible(diagnostic.fix.message)}")
+        lines.append(" " * gutter + f" = help: {visible(diagnostic.fix.message)}")
     return "\n".join(lines)
 
 
@@ -278,10 +279,28 @@ def _visible(text: str) -> str:
     """The text with tabs as spaces and control characters escaped, safe for a terminal."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        "    " if c == "\t" else c if c == "\n" or _harmless(c) else f"\\u{ord(c):04x}"
-        for c in text
-    )
+    shown = []
+    heaped = 0
+    for character in text:
+        heaped = heaped + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
+        if character == "\t":
+            shown.append("    ")
+        elif character == "\n" or (_harmless(character) and heaped <= _HEAPED):
+            shown.append(character)
+        else:
+            shown.append(f"\\u{ord(character):04x}")
+    return "".join(shown)
+
+
+# Scripts put up to this many marks on a letter: points, accents and signs of Hebrew or Tibetan.
+_HEAPED = 4
+# What is printable by its category, and shows nothing: Unicode's Default_Ignorable_Code_Point
+# (https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt) without the formats (Cf),
+# and the empty pattern of Braille.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0000-\U000e0fff]"
+)
 
 
 def counted(number: int, one: str, several: str = "") -> str:
@@ -296,7 +315,8 @@ def counted(number: int, one: str, several: str = "") -> str:
 def visible(text: str) -> str:
     """A text of unknown origin as one line that no terminal takes for anything but text.
 
-    Control characters, direction marks and lone surrogates become escapes.
+    Control characters, direction marks, what takes no room and lone surrogates become escapes, and
+    so does what is heaped on one letter: more than four marks would cover the lines around.
 
     >>> visible("a\\x1b[2J\\nb")
     'a\\\\u001b[2J\\\\nb'
@@ -305,7 +325,11 @@ def visible(text: str) -> str:
 
 
 def _harmless(character: str) -> bool:
-    return character.isprintable() and unicodedata.category(character) != "Cf"
+    return (
+        character.isprintable()
+        and unicodedata.category(character) != "Cf"
+        and not _UNSEEN.match(character)
+    )
 
 
 def _columns(text: str) -> int:
