@@ -254,7 +254,7 @@ def hurt_value(value: Any, chance: random.Random, odd: tuple[Any, ...]) -> Any:
                 case 3 if isinstance(inner, dict):
                     inner[chance.choice(("EventID", "time", "Image", "", "\x1b[0m"))] = inner[key]
                 case _:
-                    inner[key] = chance.choice(odd)
+                    inner[key] = copy.deepcopy(chance.choice(odd))
             break
     return value
 
