@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -299,3 +301,118 @@ def test_published_rules(tmp_path: Path) -> None:
     # Asking all of them of all maps takes minutes.
     some = rules[::40]
     assert len(Engine(some, "ecs").not_runnable) <= 0.05 * len(some)
+
+
+CLOUD: list[tuple[str, Event]] = [
+    (
+        'event.dataset:aws.cloudtrail and event.provider:"iam.amazonaws.com" and event.action:AttachRolePolicy '
+        "and event.outcome:success and aws.cloudtrail.request_parameters:*Administrator* "
+        "and aws.cloudtrail.user_identity.session_context.session_issuer.arn:*role*",
+        {
+            "eventVersion": "1.08",
+            "eventSource": "iam.amazonaws.com",
+            "eventName": "AttachRolePolicy",
+            "eventTime": "2024-05-20T10:00:00Z",
+            "awsRegion": "us-east-1",
+            "requestParameters": {"policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"},
+            "userIdentity": {"sessionContext": {"sessionIssuer": {"arn": "arn:role/x"}}},
+        },
+    ),
+    (
+        "data_stream.dataset:okta.system and event.action:user.session.start and event.outcome:failure "
+        "and okta.actor.alternate_id:*@corp.example and okta.target.id:t1 and source.ip:10.0.0.0/8",
+        {
+            "eventType": "user.session.start",
+            "published": "2024-05-20T10:00:00Z",
+            "actor": {"alternateId": "ann@corp.example"},
+            "outcome": {"result": "FAILURE"},
+            "client": {"ipAddress": "10.1.2.3"},
+            "target": [{"id": "t0"}, {"id": "t1"}],
+        },
+    ),
+    (
+        "event.dataset:azure.signinlogs and event.category:authentication and event.outcome:success "
+        "and azure.signinlogs.properties.authentication_protocol:deviceCode",
+        {
+            "time": "2024-05-20T10:00:00Z",
+            "category": "SignInLogs",
+            "operationName": "Sign-in activity",
+            "resultType": "0",
+            "properties": {"authenticationProtocol": "deviceCode"},
+        },
+    ),
+    (
+        "event.dataset:o365.audit and event.provider:Exchange and event.category:web "
+        'and event.action:"New-InboxRule" and o365.audit.Parameters.DeleteMessage:True '
+        "and event.outcome:success and event.code:ExchangeAdmin",
+        {
+            "CreationTime": "2024-05-20T10:00:00",
+            "Workload": "Exchange",
+            "Operation": "New-InboxRule",
+            "RecordType": 1,
+            "UserId": "ann",
+            "Parameters": [{"Name": "DeleteMessage", "Value": "True"}],
+        },
+    ),
+    (
+        "data_stream.dataset:gcp.audit and event.action:io.k8s.core.v1.pods.create "
+        "and gcp.audit.request.spec.containers.securityContext.capabilities.add:SYS_ADMIN "
+        "and gcp.audit.labels.authorization.k8s.io/decision:allow and event.outcome:success",
+        {
+            "timestamp": "2024-05-20T10:00:00Z",
+            "logName": "projects/p/logs/cloudaudit.googleapis.com%2Factivity",
+            "labels": {"authorization.k8s.io/decision": "allow"},
+            "protoPayload": {
+                "serviceName": "k8s.io",
+                "methodName": "io.k8s.core.v1.pods.create",
+                "request": {
+                    "spec": {
+                        "containers": [
+                            {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}
+                        ]
+                    }
+                },
+            },
+        },
+    ),
+    (
+        "data_stream.dataset:google_workspace.admin and event.provider:admin "
+        "and google_workspace.admin.setting.name:Allow* and google_workspace.admin.new_value:true",
+        {
+            "kind": "admin#reports#activity",
+            "id": {"time": "2024-05-20T10:00:00Z", "applicationName": "admin"},
+            "events": [
+                {
+                    "name": "CHANGE_APPLICATION_SETTING",
+                    "parameters": [
+                        {"name": "SETTING_NAME", "value": "Allowed"},
+                        {"name": "NEW_VALUE", "value": "true"},
+                    ],
+                }
+            ],
+        },
+    ),
+    (
+        "data_stream.dataset:kubernetes.audit_logs and kubernetes.audit.verb:create "
+        "and kubernetes.audit.annotations.authorization_k8s_io/decision:allow "
+        "and kubernetes.audit.requestObject.spec.containers.securityContext.privileged:true",
+        {
+            "apiVersion": "audit.k8s.io/v1",
+            "auditID": "a",
+            "verb": "create",
+            "stageTimestamp": "2024-05-20T10:00:00Z",
+            "annotations": {"authorization.k8s.io/decision": "allow"},
+            "requestObject": {"spec": {"containers": [{"securityContext": {"privileged": True}}]}},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("query", "event"), CLOUD)
+def test_ecs_over_what_cloud_services_write(tmp_path: Path, query: str, event: Event) -> None:
+    text = rule_text(query, "query", "kuery")
+    assert found_by(tmp_path, text, [event]) == [[event]]
+    # One word of the query or another, and it is another event.
+    for word in re.findall(r":(\w{3,})", query):
+        other = text.replace(f":{word}", f":other{word}")
+        assert not found_by(tmp_path, other, [event]), word

@@ -24,6 +24,7 @@ from attrs import evolve
 
 from .. import ir
 from .deferred import Deferred, Maker
+from .ecs_cloud import cloud_entry
 from .load import exclusive
 from .model import Entry, FieldMap, NativeNames
 
@@ -231,6 +232,9 @@ def _with_ecs(
 ) -> FieldMap:
     if any(entry.kind == ECS for entry in fieldmap.entries):
         return fieldmap
+    cloud = cloud_entry(fieldmap, ECS)
+    if cloud is not None:
+        return evolve(fieldmap, entries=(*fieldmap.entries, cloud))
     windows = _everything_of_windows(fieldmap, installed)
     known: list[Entry] = []
     made: list[Entry] = []
