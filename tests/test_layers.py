@@ -115,7 +115,7 @@ PUBLIC_MODULES = {
     },
     "languages.sigma": {"detection", "condition", "document", "formatting", "query_reader"},
     "languages.two_valued": {"rewriter"},
-    "loading": {"corpus", "files", "formats"},
+    "loading": {"corpus", "files", "formats", "placeholders"},
     "readers": {"follow", "pieces"},
     "regex": {"automaton", "literals"},
     "rule": {"frontmatter", "model"},

@@ -21,6 +21,7 @@ from attrs import field, frozen
 from ..engine import StreamOptions
 from ..engine.streams import length_of, moment_of
 from ..fieldmap import MapChoice, NamedLogSource
+from ..loading.placeholders import read_placeholders
 from ..rule.frontmatter import LEVELS
 from ..tuning import RuleFilter, TimeRange, time_of_option
 from . import UsageError
@@ -39,13 +40,15 @@ class RuleSettings:
     """Which rules are loaded, and how.
 
     ``paths`` are files, folders and archives; where there is none, the shipped rules are meant.
-    ``inputs`` gives values to the rules' ``input`` names. ``cache`` tells whether rules may come
-    from the cache folder, and go there. ``macros`` names files with macros of Splunk's.
+    ``inputs`` gives values to the rules' ``input`` names, ``placeholders`` to the placeholders of
+    Sigma rules, of which not all need be in a rule. ``cache`` tells whether rules may come from the
+    cache folder, and go there. ``macros`` names files with macros of Splunk's.
     """
 
     paths: tuple[str, ...] = ()
     lenient: bool = False
     inputs: Mapping[str, str | Sequence[str]] = field(factory=dict)
+    placeholders: Mapping[str, Sequence[str]] = field(factory=dict)
     cache: bool = True
     macros: tuple[str, ...] = ()
 
@@ -93,6 +96,14 @@ def add_input_option(parser: argparse.ArgumentParser) -> None:
         help="the value of an `input` of the rules, or of a placeholder of Sigma rules, which takes "
         "several; may be repeated",
     )
+    parser.add_argument(
+        "--placeholders",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="values for the placeholders of Sigma rules (%%name%%): a YAML file of names with "
+        "lists, a pySigma pipeline with vars, or a folder of NAME.txt; may be repeated",
+    )
     add_macros_option(parser)
 
 
@@ -120,9 +131,19 @@ def rule_settings(values: argparse.Namespace) -> RuleSettings:
         tuple(values.rules or ()),
         values.lenient,
         {name: several[0] if len(several) == 1 else several for name, several in inputs.items()},
+        _placeholders(values.placeholders),
         cache=not values.no_cache,
         macros=tuple(values.macros),
     )
+
+
+def _placeholders(paths: Sequence[str]) -> dict[str, list[str]]:
+    """The placeholders of files. Raises `CarError` (CE816)."""
+    values: dict[str, list[str]] = {}
+    for path in paths:
+        for name, several in read_placeholders(path).items():
+            values[name] = [*values.get(name, ()), *several]
+    return values
 
 
 # Field maps
@@ -185,6 +206,7 @@ def engine_file(values: argparse.Namespace) -> str | None:
         ("--logsource", values.logsource),
         ("--input", values.input),
         ("--macros", values.macros),
+        ("--placeholders", values.placeholders),
         ("--lenient", values.lenient),
     ):
         if given:

@@ -46,7 +46,7 @@ def load(settings: RuleSettings) -> RuleSet:
     cached = None if kept is None else kept.read()
     rules = cached or load_rules(
         *paths,
-        parameters=parameters,
+        parameters={**settings.placeholders, **parameters},
         lenient=settings.lenient,
         must_exist=False,
         macros=settings.macros,

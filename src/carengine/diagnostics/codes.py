@@ -803,6 +803,13 @@ SIGMA_HAYABUSA = _note(
     rule.""",
 )
 
+PLACEHOLDER_FILE = _error(
+    "CE816",
+    "file of placeholders that cannot be used",
+    """A file of placeholders is a mapping of names to values or lists of them, in YAML or JSON; a pySigma pipeline with
+    `vars`; or a folder with a file NAME.txt for each name, a value a line.""",
+)
+
 # 82x to 85x: what is checked of Sigma rules
 
 SIGMA_ID = _warning(

@@ -25,7 +25,7 @@ from ... import ir, yamltext
 from ...diagnostics import Diagnostic, Source, Span, has_errors
 from ...languages.sigma.condition import ConditionError, negated, parse_condition
 from ...languages.sigma.detection import DetectionReader
-from ...languages.sigma.document import Document, documents
+from ...languages.sigma.document import Document, documents, log_source
 from ...rule import Rule
 from ...solver.texts import Budget
 from ..conditions import check_condition
@@ -66,19 +66,14 @@ def check_logic(rule: Rule, budget: Budget) -> list[Diagnostic] | None:
     reading = _LogicReader(DetectionReader({}))
     found: list[Diagnostic] = []
     for part, others in reading.conditions(document):
-        plan = _rows(rule)
+        source, _ = log_source(document)
+        plan = ir.Search(()) if source is None else source.search()
         for one in (part, *others):
             found += check_condition(one, plan, budget)
     if has_errors(reading.reader.found):
         # Placeholders, for example: what they stand for is not known here.
         return None
     return [_with_edits(item, reading.values) for item in found]
-
-
-def _rows(rule: Rule) -> ir.Plan:
-    """What the rule's condition is put to."""
-    plan = rule.program.outputs[0].plan if rule.program.outputs else None
-    return plan.plan if isinstance(plan, ir.Filter) else ir.Search(())
 
 
 def _with_edits(item: Diagnostic, values: dict[Span, yamltext.Scalar]) -> Diagnostic:
@@ -111,7 +106,7 @@ class _LogicReader:
             if not isinstance(text, yamltext.Scalar):
                 continue
             try:
-                tree = parse_condition(text.text, marks)
+                tree = parse_condition(text.text.partition("|")[0], marks)
             except ConditionError:
                 continue
             under: dict[str, Part] = {}

@@ -116,7 +116,8 @@ class SigmaConditionReader:
             place = token.end()
             if token[3] == "|":
                 message = (
-                    "aggregations behind | were given up by Sigma; a correlation rule says the same"
+                    "an aggregation behind | stands in a rule with one condition; a correlation rule "
+                    "says the same"
                 )
                 raise ConditionError(message, token.start(3), place)
             if token[3]:

@@ -129,12 +129,12 @@ def read_correlation(document: Document) -> tuple[Correlation | None, tuple[Diag
         # All rules, where nothing is said; a rule that is named twice is one.
         asked = (replace(rule.condition, count=len(references)),)
     made = Correlation(document, rule, references, asked, generate)
-    if (why := _evaded(made)) and condition is not None:
+    if (why := evaded(made)) and condition is not None:
         said = (*said, Diagnostic(codes.SIGMA_UPPER_BOUND, why, condition.span))
     return made, said
 
 
-def _evaded(correlation: Correlation) -> str:
+def evaded(correlation: Correlation) -> str:
     """Why more events can keep a correlation from matching; empty where they cannot."""
     rule = correlation.rule
     if isinstance(rule.condition, SigmaExtendedCorrelationCondition):

@@ -53,6 +53,7 @@ from ... import ir, yamltext
 from ...diagnostics import Code, Diagnostic, Fix, Span, codes
 from ...evaluate import regex_of
 from ...pattern import Pattern, escape
+from . import hayabusa
 from .condition import negated
 from .document import boolean_of, read_otherwise
 from .policy import ITEM_OPTIONS
@@ -135,7 +136,14 @@ class DetectionReader:
         value or list of values. After an error, one that is never true."""
         place = (key or node).span
         field, *modifiers = key.text.split("|") if key is not None else [""]
+        field = hayabusa.native_name(field)
+        modifiers = [m for name in modifiers for m in hayabusa.MODIFIERS.get(name, (name,))]
         values = node.items if isinstance(node, yamltext.ListNode) else (node,)
+        if hayabusa.WITH_CASE in modifiers:
+            message = "equalsfield compares fields with case; `fieldref` compares them without"
+            return self._wrong(codes.SIGMA_UNSUPPORTED, message, place)
+        if key is not None and any(map(hayabusa.is_value, values)):
+            return self._of_hayabusa(ir.Field(field), key, values)
         if len(values) > _MAX_VALUES:
             return self._wrong(codes.BAD_SIGMA, f"more than {_MAX_VALUES} values", place)
         given = []
@@ -184,6 +192,43 @@ class DetectionReader:
             # pySigma meets values its modifiers were not made for.
             message = f"the value does not go with its modifiers ({error})"
             return self._wrong(codes.BAD_SIGMA, message, place)
+
+    def _of_hayabusa(
+        self, field: ir.Field, key: yamltext.Scalar, values: Sequence[yamltext.Node]
+    ) -> ir.Condition:
+        """One of several values, of which some are mappings of Hayabusa's."""
+        message = f"{key.text} has values as Hayabusa has them"
+        self.found.append(Diagnostic(codes.SIGMA_HAYABUSA, message, key.span))
+        made: list[ir.Condition] = []
+        for value in values:
+            if not isinstance(value, yamltext.Mapping):
+                made.append(self.item(key, value))
+                continue
+            parts: list[ir.Condition] = []
+            for name, inner in value.entries:
+                try:
+                    parts.append(self._hayabusa_value(field, key, name.text, inner))
+                except hayabusa.HayabusaError as error:
+                    return self._wrong(codes.BAD_SIGMA, str(error), inner.span)
+                except _RefusedItemError as refusal:
+                    return self._wrong(refusal.code, str(refusal), inner.span, refusal.notes)
+            made.append(_joined(ir.And, parts))
+        return _joined(ir.Or, made)
+
+    def _hayabusa_value(
+        self, field: ir.Field, key: yamltext.Scalar, name: str, node: yamltext.Node
+    ) -> ir.Condition:
+        match name:
+            case "value":
+                return self.item(key, node)
+            case "min_length":
+                return hayabusa.longer_than(field, node, key.span)
+            case _:
+                item = _DetectionItem(field, False, ("", ""), key.span)
+                lines = hayabusa.expressions(node, key.span.source.name)
+                tests = [item.search(line) for line in lines] or [ir.Truth(False)]
+                found = _joined(ir.Or, tests)
+                return found if name == "regexes" else negated(found)
 
     def _wrong(
         self, code: Code, message: str, span: Span, notes: tuple[str, ...] = ()
@@ -292,7 +337,7 @@ class DetectionReader:
             raise _RefusedItemError(
                 codes.SIGMA_PLACEHOLDER,
                 f"the placeholder %{placeholder.name}% has no value",
-                f"give it one: --input {placeholder.name}=VALUE, once for each, "
+                f"give it one: --input {placeholder.name}=VALUE, once for each, --placeholders FILE, "
                 f"or parameters={{{placeholder.name!r}: ['…', '…']}} in code",
             )
         return list(map(str, found))
@@ -403,6 +448,10 @@ class _DetectionItem:
             dotall=SigmaRegularExpressionFlag.DOTALL in flags,
             multiline=SigmaRegularExpressionFlag.MULTILINE in flags,
         )
+
+    def search(self, expression: str) -> ir.Condition:
+        """That an expression is found in the field, with case."""
+        return self._search(expression, cased=True)
 
     def _search(
         self, expression: str, *, cased: bool, dotall: bool = False, multiline: bool = False

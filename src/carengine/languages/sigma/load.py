@@ -17,6 +17,8 @@ from ... import ir, yamltext
 from ...diagnostics import Block, Diagnostic, Label, Source, codes, fault, has_errors
 from ...rule.frontmatter import examples
 from ...rule.model import Draft, Example, Metadata
+from . import hayabusa
+from .aggregation import Aggregation, AggregationError, aggregated, read_aggregation
 from .condition import ConditionError, parse_condition
 from .correlation import Correlation, CorrelationError, plan_of, read_correlation
 from .detection import DetectionReader, Placeholders
@@ -38,6 +40,7 @@ class _Rule:
     found: list[Diagnostic]
     source: SigmaLogSource | None = None
     conditions: list[ir.Condition] = field(factory=list)
+    aggregation: Aggregation | None = None
     correlation: Correlation | None = None
     plan: ir.Plan | None = None
     examples: tuple[Example, ...] = ()
@@ -98,6 +101,8 @@ def read(
     for rule in rules:
         if rule.source is not None and rule.conditions:
             rule.plan = _plan(rule.source, rule.conditions)
+            if rule.aggregation is not None:
+                rule.plan = aggregated(rule.aggregation, rule.plan, rule.found)
     _resolve(rules)
     drafts += map(_draft, rules)
     return drafts, found
@@ -168,8 +173,10 @@ def _detection_rule(document: Document, placeholders: Placeholders) -> _Rule:
     rule.examples = _examples(document, rule.found)
     rule.source, problems = log_source(document)
     rule.found += problems
+    if rule.source is not None and rule.source.product and hayabusa.is_unbound(document.root):
+        rule.source = SigmaLogSource(rule.source.product)
     node = document.root.get("detection")
-    rule.conditions = _conditions(node, document, placeholders, rule.found)
+    rule.conditions = _conditions(node, document, placeholders, rule.found, rule)
     return rule
 
 
@@ -178,8 +185,12 @@ def _conditions(
     document: Document,
     placeholders: Placeholders,
     found: list[Diagnostic],
+    rule: _Rule | None = None,
 ) -> list[ir.Condition]:
-    """What the conditions of a ``detection`` or ``filter`` mean; none of them after an error."""
+    """What the conditions of a ``detection`` or ``filter`` mean; none of them after an error.
+
+    An aggregation behind a condition goes to the ``rule``, where there is one.
+    """
     if not isinstance(node, yamltext.Mapping):
         place = document.place if node is None else node.span
         found.append(Diagnostic(codes.BAD_SIGMA, "this is a mapping of detections", place))
@@ -199,10 +210,18 @@ def _conditions(
             place = node.span if text is None else text.span
             found.append(Diagnostic(codes.BAD_SIGMA, "the condition is missing", place))
             continue
+        block = text.text_block
+        condition, bar, behind = text.text.partition("|")
         try:
-            made.append(ir.simplify(parse_condition(text.text, named)))
+            if bar and rule is not None and len(texts) == 1:
+                span = block.span(len(condition), len(text.text))
+                rule.aggregation = read_aggregation(behind, document, span)
+            elif bar:
+                condition = text.text
+            made.append(ir.simplify(parse_condition(condition, named)))
+        except AggregationError as error:
+            found.append(Diagnostic(codes.BAD_SIGMA, f"in the condition, {error}", span))
         except ConditionError as error:
-            block = text.text_block
             span = block.span(error.start, max(error.end, error.start + 1))
             found.append(Diagnostic(codes.BAD_SIGMA, f"in the condition, {error}", span))
     if not texts:
