@@ -15,8 +15,8 @@ from ..diagnostics import Diagnostic, Severity, Source, as_json, counted, ordere
 from ..filewrite import rewrite
 from ..loading import load_rules
 from ..rule import RuleSet
-from . import UsageError, status
-from .check_config import FindingSettings, add_finding_options, finding_settings
+from . import UsageError, check_config, status
+from .check_config import FindingSettings, add_finding_options
 from .encode import json_document
 from .options import add_lenient_option, add_macros_option
 from .screen import Screen
@@ -77,7 +77,7 @@ def settings(values: argparse.Namespace) -> CheckSettings:
         values.format,
         values.strict,
         values.fix,
-        finding_settings(values),
+        check_config.settings(values),
         tuple(values.macros),
     )
 

@@ -101,7 +101,7 @@ def add_finding_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--config", metavar="FILE", help=f"a file of settings (default: {FILE})")
 
 
-def finding_settings(values: argparse.Namespace) -> FindingSettings:
+def settings(values: argparse.Namespace) -> FindingSettings:
     """What the options and the file say. Raises `UsageError`."""
     told = _of_file(values.config)
     severities = dict(told.severities)
