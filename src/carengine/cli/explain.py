@@ -228,7 +228,8 @@ def _place(named: str) -> tuple[str, str | None, int]:
 
 def _show(found: Explanation, record: Record, screen: Screen) -> None:
     rule = found.rule
-    screen.show(screen.paint(cell(f"{rule.id}  {rule.title}"), "bold"))
+    name = rule.id if rule.title == rule.id else f"{rule.id}  {rule.title}"
+    screen.show(screen.paint(cell(name), "bold"))
     screen.show(cell(f"{record.source}:{record.number}") + ": " + _conclusion(found))
     if not found.shapes:
         screen.show(
@@ -239,7 +240,9 @@ def _show(found: Explanation, record: Record, screen: Screen) -> None:
         shapes = ", ".join(found.shapes)
         screen.show(f"it has the shape {shapes}, and is no CAR event there; its keys are")
         screen.show("  " + cell(", ".join(found.keys)))
-    for seen in found.views:
+    asked = [seen for seen in found.views if any(test.tree is not None for test in seen.tests)]
+    # Where the rule asks for what the event is, what else it is decides nothing.
+    for seen in asked or found.views:
         _show_view(seen, screen)
 
 

@@ -29,6 +29,7 @@ from .options import (
     map_names,
     rule_settings,
 )
+from .rule_report import name_of
 from .rules import engine_of, load, report_refused
 from .screen import Screen
 from .table import Table, draw
@@ -134,7 +135,7 @@ def _show(found: list[RuleNeeds], settings: NeedsSettings, screen: Screen, *, ra
                     word = "could run" if outcome.runnable else word
                 rows.append(
                     [
-                        one.rule.id if first else "",
+                        name_of(one.rule) if first else "",
                         word if first else "",
                         *_cells(need, supply, ran=ran),
                     ]

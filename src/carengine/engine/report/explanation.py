@@ -327,6 +327,10 @@ def _node(condition: ir.Condition, seen: _Seen) -> Node:
             return Node("all of" if conjunctive else "any of", verdict, children=children)
         case ir.Not(ir.IsNull()):
             return _atom(condition, seen)
+        case ir.Not(ir.IsTrue(item)):
+            # Sigma's `not`: of what is not true, whether it is false or unknown.
+            child = _node(item, seen)
+            return Node("not", child.verdict is not True, children=(child,))
         case ir.Not(item):
             child = _node(item, seen)
             return Node("not", negation(child.verdict), children=(child,))
