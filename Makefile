@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench bench-joins evidence fuzz damage soak soak-sigma verify-translations test-lowest docs screens site clean
+.PHONY: test lint types unit hunt bench bench-joins evidence formats fuzz damage soak soak-sigma verify-translations test-lowest docs screens site clean
 
 test: lint types unit
 
@@ -38,6 +38,10 @@ bench-joins: $(READY)
 # All archives of real evidence, where it is at hand; the usual tests read a few of them.
 evidence: $(READY)
 	CARENGINE_ALL_EVIDENCE=1 $(BIN)/pytest tests/test_readers.py
+
+# The same matches in every format, with one process and with two, of all archives of real evidence at hand.
+formats: $(READY)
+	CARENGINE_ALL_EVIDENCE=1 $(BIN)/pytest tests/test_formats_agree.py
 
 # Thousands of damaged files of each format, rules, events, objects, archives and states; the usual tests try few.
 fuzz: $(READY)

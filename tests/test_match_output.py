@@ -29,10 +29,7 @@ from carengine.matches import (
     schema,
 )
 
-SHARED = Path(__file__).parents[1].parent / "shared"
 SAMPLE = Path(__file__).parent / "samples" / "lsass_dump.jsonl"
-FODHELPER = SHARED / "mordor" / "empire_uac_shellapi_fodhelper.zip"
-PRINTED = [name for name in FORMATS if name != "table"]
 RULE = """---
 id: R-1
 title: An evil program
@@ -63,6 +60,7 @@ def hunt(
 # Hostile values
 
 LONG = "A" * 1_000_000
+LINK = "javascript:alert(document.domain)"
 csv.field_size_limit(1 << 30)
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -73,8 +71,30 @@ HOSTILE = [
     "a\r\nb\0c\x9b31m",
     "\ud800",
     LONG,
+    LINK,
+    "a\u2028b\u2029c\x85d",
+    "\u200b\u00ad\ufeff\U000e0041",
+    "'-2+3",
+    "\t=1+1",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7 * 7 }} ${7} %s %(x)s \\N{BULLET}",
+    "[red]rich[/red] :smile:",
+    "x" * 70 + "\u0301" * 500,
 ]
 NAMES = ("exe", "user", "hostname", "command_line")
+# What a rule says is written by others, too.
+HOSTILE_RULE = """---
+id: {text}
+title: {text}
+level: high
+attack: [T1003.001]
+author: {text}
+references: [{text}]
+description: {text}
+---
+a = search Process:Create where exe = "evil*"
+output a
+"""
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
@@ -100,6 +120,37 @@ def test_hostile_values_are_harmless_in_every_column(
         assert json.loads(line)
     elif format_ == "table":
         assert max(map(len, out.splitlines())) < 2_000
+
+
+@pytest.mark.parametrize(
+    "hostile", [one for one in HOSTILE if len(one) < 1_000], ids=lambda text: ascii(text)[:20]
+)
+@pytest.mark.parametrize("format_", [*FORMATS, "template"])
+def test_hostile_rules_and_file_names_are_harmless(
+    format_: str, hostile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Title, id, author, references of a rule; names of files; the closing lines as well."""
+    name = "".join(c for c in hostile if c not in "/\0\ud800").strip() or "x"
+    try:
+        (tmp_path / name[:40]).mkdir()
+        log = tmp_path / name[:40] / "x.jsonl"
+        log.write_text(json.dumps(event(1)) + "\n")
+    except (OSError, UnicodeError):
+        pytest.skip("this system has no such names of files")
+    text = HOSTILE_RULE.format(text=json.dumps(hostile))
+    (tmp_path / "r.car").write_text(text, "utf-8", "surrogatepass")
+    template = tmp_path / "t.txt"
+    template.write_text("{% for m in matches %}{{ m.rule.title | tojson }}\n{% endfor %}")
+    asked = ["hunt", str(log), "-r", str(tmp_path / "r.car")]
+    more = ["--template", str(template)] if format_ == "template" else ["-f", format_]
+    main([*asked, *more])
+    told = capsys.readouterr()
+    for character in set(told.out + told.err) - {"\n", "\r"}:
+        assert character.isprintable(), hex(ord(character))
+        assert unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+    if format_ in ("csv", "timeline") and told.out:
+        for row in list(csv.reader(io.StringIO(told.out, newline="")))[1:]:
+            assert not [cell for cell in row if cell.lstrip(" ").startswith(("=", "+", "-", "@"))]
 
 
 def test_a_hostile_value_is_harmless_in_a_template(
@@ -168,50 +219,6 @@ def test_rows_are_sorted_on_the_disk(memory: int) -> None:
             rows.add(time, str(number).encode())
         found = [int(data) for data in rows]
     assert found == sorted(range(700), key=lambda n: (times[n] is None, times[n] or 0, n))
-
-
-def matches_of(out: str, format_: str) -> list[tuple[str, str, str, str]]:
-    """Every event of every match: time, rule, source, record."""
-    if format_ in ("csv", "timeline"):
-        rows = csv.DictReader(io.StringIO(out, newline=""))
-        time, rule = ("time", "rule") if format_ == "csv" else ("datetime", "rule_id")
-        return sorted(
-            (row[time].replace("+00:00", "Z"), row[rule], row["source"], row["record"])
-            for row in rows
-        )
-    found = []
-    for line in map(json.loads, out.splitlines()):
-        if format_ == "jsonl":
-            rule_id, events = line["rule"]["id"], line["events"]
-        elif format_ == "ecs":
-            rule_id, events = line["rule"]["id"], line["carengine"]["events"]
-        else:
-            rule_id = line["finding_info"]["analytic"]["uid"]
-            events = [one["data"] for one in line["evidences"]]
-        found += [(e["time"] or "", rule_id, e["source"], str(e["record"])) for e in events]
-    return sorted(found)
-
-
-EVIDENCE = [SAMPLE, *([FODHELPER] if FODHELPER.exists() else [])]
-
-
-@pytest.mark.parametrize("evidence", EVIDENCE, ids=lambda path: path.name)
-def test_all_formats_and_jobs_have_the_same_matches(
-    evidence: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    if evidence is SAMPLE and not FODHELPER.exists():
-        # The sample alone says little about several processes; the real archive is not here.
-        assert SAMPLE.exists()
-    wanted: list[tuple[str, str, str, str]] | None = None
-    for format_ in PRINTED:
-        for jobs in ("1", "2"):
-            if jobs == "2" and format_ not in ("jsonl", "csv"):
-                continue
-            main(["hunt", str(evidence), "-f", format_, "--no-raw", "-j", jobs, "-q"])
-            found = matches_of(capsys.readouterr().out, format_)
-            assert found
-            wanted = found if wanted is None else wanted
-            assert found == wanted, (format_, jobs)
 
 
 def test_lines_fit_their_schemas_and_have_no_field_twice(
@@ -494,3 +501,63 @@ def test_a_followed_match_is_one_harmless_line_above_a_status_line() -> None:
     assert writer.tally.levels["high"] == len(HOSTILE)
     said = err.getvalue().replace("\r", "").replace("\x1b[K", "")
     assert said.isprintable()
+
+
+def test_following_on_a_terminal_shows_a_line_each_and_a_status_line(tmp_path: Path) -> None:
+    """A real terminal of 90 columns: matches stay, the status line is drawn below and wiped."""
+    pty = pytest.importorskip("pty")
+    import fcntl
+    import os
+    import select
+    import signal
+    import struct
+    import subprocess
+    import sys
+    import termios
+    import time
+
+    log, rules = tmp_path / "x.jsonl", tmp_path / "R.car"
+    rules.write_text(RULE)
+    log.write_text(json.dumps(event(1, command_line="evil.exe \x1b[2J" + "y" * 200)) + "\n")
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 90, 0, 0))
+    program = "import sys; from carengine.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "hunt", str(log), "-r", str(rules), "--follow"]
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
+        environment.pop(name, None)
+    child = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
+    os.close(slave)
+    shown = b""
+
+    def wait_for(wanted: bytes) -> None:
+        nonlocal shown
+        end = time.monotonic() + 60
+        while wanted not in shown and time.monotonic() < end:
+            if select.select([master], [], [], 0.2)[0]:
+                try:
+                    shown += os.read(master, 65_536)
+                except OSError:
+                    break
+        assert wanted in shown, shown
+
+    try:
+        wait_for(b"10:00:01")
+        wait_for(b"1 match")
+        with open(log, "a", encoding="ascii") as file:
+            file.write(json.dumps(event(2)) + "\n")
+        wait_for(b"10:00:02")
+        wait_for(b"2 matches")
+        child.send_signal(signal.SIGINT)
+        assert child.wait(60) in (status.DONE, status.INTERRUPTED)
+    finally:
+        child.kill()
+        child.wait()
+        os.close(master)
+    text = shown.decode("utf-8", "replace")
+    # Colours, wiping of a line, and what rich hides the cursor with; no clearing of the screen.
+    plain = re.sub(r"\x1b\[(?:[0-9;]*[mKA]|\?25[lh])", "", text)
+    assert "\x1b" not in plain, "nothing of an event steers the terminal"
+    matches = [line for line in re.split(r"[\r\n]+", plain) if "An evil program" in line]
+    assert len([line for line in matches if line.startswith("2024-05-20")]) == 2
+    assert all(text_width(line) <= 90 for line in matches)

@@ -109,17 +109,7 @@ def as_ecs(row: MatchRow, *, raw: bool) -> dict[str, Any]:
         data["user"] = {"name": name, "domain": domain} if slash and domain else {"name": row.user}
     techniques, tactics = _attack(row)
     if techniques:
-        data["threat"] = {
-            "framework": "MITRE ATT&CK",
-            "technique": {
-                "id": [id_ for id_, _ in techniques],
-                "name": [name for _, name in techniques],
-            },
-            "tactic": {
-                "id": [id_ for id_, _ in tactics],
-                "name": [name for _, name in tactics],
-            },
-        }
+        data["threat"] = _ecs_threat(techniques, tactics)
     if row.events and row.events[0].source:
         data["log"] = {"file": {"path": row.events[0].source}}
     data["carengine"] = {
@@ -129,6 +119,30 @@ def as_ecs(row: MatchRow, *, raw: bool) -> dict[str, Any]:
         "events": [_event(event, raw=raw) for event in row.events],
     }
     return data
+
+
+def _ecs_threat(
+    techniques: list[tuple[str, str]], tactics: list[tuple[str, str]]
+) -> dict[str, Any]:
+    """Tactics, techniques, and sub-techniques apart from them, as ECS has fields for each."""
+    known = enterprise_attack().techniques
+    parents: dict[str, str] = {}
+    for id_, name in techniques:
+        parent = id_.partition(".")[0]
+        found = known.get(parent)
+        parents[parent] = found.name if found else name if parent == id_ else parent
+    below = [(id_, name) for id_, name in techniques if "." in id_]
+    technique: dict[str, Any] = {"id": list(parents), "name": list(parents.values())}
+    if below:
+        technique["subtechnique"] = {
+            "id": [id_ for id_, _ in below],
+            "name": [name for _, name in below],
+        }
+    return {
+        "framework": "MITRE ATT&CK",
+        "technique": technique,
+        "tactic": {"id": [id_ for id_, _ in tactics], "name": [name for _, name in tactics]},
+    }
 
 
 def as_ocsf(row: MatchRow, *, raw: bool) -> dict[str, Any]:
@@ -232,10 +246,13 @@ def _ocsf_attacks(row: MatchRow) -> list[dict[str, Any]]:
         if "." in id_:
             sub = known.techniques.get(id_)
             one["sub_technique"] = {"uid": id_, "name": sub.name if sub else id_}
-        if technique is not None:
-            tactics = [known.tactic(tactic) for tactic in technique.tactics]
-            one["tactics"] = [{"uid": t.id, "name": t.name} for t in tactics if t is not None]
-        found.append(one)
+        tactics = [known.tactic(tactic) for tactic in technique.tactics] if technique else []
+        # One for each tactic: the list of them is deprecated since OCSF 1.1.
+        found += [
+            {**one, "tactic": {"uid": tactic.id, "name": tactic.name}}
+            for tactic in tactics
+            if tactic is not None
+        ] or [one]
     return found
 
 
