@@ -177,10 +177,10 @@ _API = {
         (),
     ),
     "coverage": (
-        "Coverage",
-        "What rules cover of ATT&CK on some logs.",
-        ("coverage",),
-        ("carengine.coverage",),
+        "Coverage, timelines, statistics",
+        "What rules cover of ATT&CK on some logs, and what is in these.",
+        ("coverage", "timeline", "statistics"),
+        ("carengine.coverage", "carengine.timeline", "carengine.statistics"),
     ),
     "tuning": ("Tuning", "Exclusions and suppression.", ("tuning",), ()),
     "diagnostics": (

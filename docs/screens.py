@@ -79,6 +79,11 @@ def shipped(folder: Path) -> None:
     """The screens of the samples that ship."""
     asked = ["hunt", SAMPLE, "-r", "rules/CAR-2019-08-001.car"]
     write("seed", asked, " ".join(asked), folder)
+    asked = ["stats", SAMPLE, "-q"]
+    write("stats", asked, " ".join(asked), folder)
+    rule = "rules/CAR-2019-08-001.car"
+    asked = ["timeline", SAMPLE, "-r", rule, "--minutes", "30", "-q"]
+    write("timeline", asked, " ".join(asked), folder)
     asked = ["coverage", SAMPLE, "--technique", "T1003.001", "-q"]
     write("coverage", asked, " ".join(asked), folder)
     with tempfile.TemporaryDirectory() as made:

@@ -254,7 +254,7 @@ def test_options_are_changed_and_kept() -> None:
 PUBLIC_MODULES = (
     *("attack", "check", "coverage", "datamodel", "diagnostics", "diagnostics.codes", "engine"),
     *("engine.report", "fieldmap", "languages.reading", "languages.writing", "readers", "rule"),
-    *("runner", "tuning", "verify"),
+    *("runner", "statistics", "timeline", "tuning", "verify"),
 )
 
 

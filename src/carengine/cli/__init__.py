@@ -53,6 +53,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compile": ("compile", "put rules and field maps into one file that starts at once"),
     "needs": ("needs", "say what rules need against what logs or field maps have"),
     "coverage": ("coverage", "say what rules cover of ATT&CK, claimed, runnable and seen"),
+    "timeline": ("timeline", "write events in the order of time, all or those near something"),
+    "stats": ("stats", "count events, hosts, users, logons, and what is missing"),
     "normalize": ("normalize", "write events in CAR's names, for other tools"),
     "fields": ("fields", "list objects, actions and fields, and what a field map gives"),
 }

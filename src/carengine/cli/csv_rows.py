@@ -72,7 +72,7 @@ class CsvRows:
 
     def header(self) -> bytes:
         """The names of the columns."""
-        return _line((*CSV_COLUMNS, *(["event"] if self.raw else [])))
+        return csv_line((*CSV_COLUMNS, *(["event"] if self.raw else [])))
 
     def of(self, row: MatchRow, number: int) -> Iterator[tuple[int | None, bytes]]:
         """The rows of a match, each with its time."""
@@ -112,7 +112,7 @@ class TimelineRows:
 
     def header(self) -> bytes:
         """The names of the columns."""
-        return _line((*TIMELINE_COLUMNS, *(["event"] if self.raw else [])))
+        return csv_line((*TIMELINE_COLUMNS, *(["event"] if self.raw else [])))
 
     def of(self, row: MatchRow, number: int) -> Iterator[tuple[int | None, bytes]]:
         """The rows of a match, each with its time."""
@@ -152,12 +152,13 @@ def _bounded(text: str) -> str:
 
 def _row(cells: Sequence[str], event: ReportedEvent | None) -> bytes:
     if event is None:
-        return _line(cells)
+        return csv_line(cells)
     raw = safe_for_terminal(json_line(event.event.event)).decode("utf-8")
-    return _line((*cells, raw))
+    return csv_line((*cells, raw))
 
 
-def _line(cells: Sequence[str]) -> bytes:
+def csv_line(cells: Sequence[str]) -> bytes:
+    """A row of CSV: each cell is one line, and none is a formula to a spreadsheet."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(map(_harmless, cells))
     return text.getvalue().encode("utf-8", "backslashreplace")

@@ -53,14 +53,17 @@ class RuleSettings:
     macros: tuple[str, ...] = ()
 
 
-def add_rules_option(parser: argparse.ArgumentParser) -> None:
+def add_rules_option(
+    parser: argparse.ArgumentParser,
+    told: str = "a rule file or a folder of them; may be repeated (default: the shipped rules)",
+) -> None:
     """``-r RULES``, as often as wanted, ``--lenient`` and ``--no-cache``."""
     parser.add_argument(
         "-r",
         "--rules",
         action="append",
         metavar="RULES",
-        help="a rule file or a folder of them; may be repeated (default: the shipped rules)",
+        help=told,
     )
     add_lenient_option(parser)
     add_cache_option(parser)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from .. import ir
@@ -64,6 +64,18 @@ def _rule(asked: AskedEvents) -> Rule:
     return rule
 
 
+def _engine(asked: tuple[AskedEvents, ...], maps: MapChoice) -> tuple[Engine, frozenset[str]]:
+    """An engine for asked events, and the ids of those that its maps have."""
+    engine = Engine([_rule(one) for one in asked], maps)
+    statuses = rule_statuses(engine, SessionStats())
+    return engine, frozenset(one.rule.id for one in statuses if one.outcome.runnable)
+
+
+@lru_cache(maxsize=2)
+def _installed(asked: tuple[AskedEvents, ...]) -> tuple[Engine, frozenset[str]]:
+    return _engine(asked, "auto")
+
+
 class AskedCounter:
     """How many of some events are of each kind of asked events.
 
@@ -80,9 +92,11 @@ class AskedCounter:
     def __init__(self, asked: Iterable[AskedEvents], maps: MapChoice = "auto") -> None:
         self.counts: Counter[AskedEvents] = Counter()
         rules = {str(one): one for one in asked}
-        self._engine = Engine([_rule(one) for one in rules.values()], maps)
-        statuses = rule_statuses(self._engine, SessionStats())
-        self.mapped = frozenset(rules[s.rule.id] for s in statuses if s.outcome.runnable)
+        wanted = tuple(rules.values())
+        self._engine, runnable = (
+            _installed(wanted) if maps in ("auto", ("auto",)) else _engine(wanted, maps)
+        )
+        self.mapped = frozenset(rules[id_] for id_ in runnable)
         """What the field maps have, whatever the events are."""
         self._by_stage = [
             tuple(rules[target.rule.id] for target in self._engine.targets(number))

@@ -11,8 +11,9 @@ _FOLDER = Path(__file__).parent / "schemas"
 SCHEMAS = ("jsonl", "ecs", "ocsf")
 """The formats of matches that have a schema, one line each."""
 
-DOCUMENTS = ("coverage",)
-"""Commands whose ``-f json`` writes one document, which has a schema of that name."""
+OTHERS = ("coverage", "stats", "timeline")
+"""Commands with a schema of that name: of the document of ``-f json``, or of one line of ``-f
+jsonl``."""
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def schema(name: str) -> dict[str, Any]:
     >>> schema("ocsf")["properties"]["class_uid"]
     {'const': 2004}
     """
-    if name not in (*SCHEMAS, *DOCUMENTS):
+    if name not in (*SCHEMAS, *OTHERS):
         raise KeyError(name)
     path = _FOLDER / f"{name}.schema.json"
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

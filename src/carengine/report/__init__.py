@@ -15,7 +15,18 @@ reaches the page as a text node; the page's policy forbids requests, other scrip
 """
 
 from .document import ReportDocument
+from .identity import Identity, host_name, identity_in, identity_of
 from .processes import ProcessStore, collect_processes
 from .summary import RunNotes, summary_of
 
-__all__ = ["ProcessStore", "ReportDocument", "RunNotes", "collect_processes", "summary_of"]
+__all__ = [
+    "Identity",
+    "ProcessStore",
+    "ReportDocument",
+    "RunNotes",
+    "collect_processes",
+    "host_name",
+    "identity_in",
+    "identity_of",
+    "summary_of",
+]

@@ -28,12 +28,15 @@ _GENERATIONS = 4
 _CHILDREN = 200
 _TEXT = 2_048
 _PART = 2_000
+_ANY_TIME = -(1 << 62)
 _TABLES = """
 create table start (
   id integer primary key, host text, guid text, parent_guid text, pid text, ppid text,
   time integer, image text, command_line text, user text, parent_image text
 );
-create table wanted (host text, guid text, pid text, primary key (host, guid, pid));
+create table wanted (
+  host text, guid text, pid text, time integer, primary key (host, guid, pid, time)
+);
 create table chosen (id integer primary key);
 """
 _INDEXES = """
@@ -72,13 +75,14 @@ class ProcessStore:
         self._database.close()
         self._folder.cleanup()
 
-    def want(self, identity: Identity) -> None:
-        """Note the process of a match."""
+    def want(self, identity: Identity, time: int | None = None) -> None:
+        """Note the process of a match; with a time, the one that had its number then."""
         self.wanted = True
         guid, pid = identity.guid, "" if identity.guid else identity.pid
         host = "" if guid else identity.host
         names = map(_storable, (host, guid, pid))
-        self._database.execute("insert or ignore into wanted values (?, ?, ?)", tuple(names))
+        at = _ANY_TIME if time is None or guid else time
+        self._database.execute("insert or ignore into wanted values (?, ?, ?, ?)", (*names, at))
 
     def start(self, identity: Identity, time: int | None, parent_image: str = "") -> None:
         """Take one start of a process."""
@@ -94,6 +98,13 @@ class ProcessStore:
             ),
         )
 
+    def next_start(self, host: str, pid: str, time: int) -> int | None:
+        """When, after some time, a host gave a number to a process again; None if it did not."""
+        row = self._database.execute(
+            "select min(time) from start where host = ? and pid = ? and time > ?", (host, pid, time)
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
     def around(self) -> Iterator[dict[str, Any]]:
         """The processes around matches, in parts, by time."""
         run = self._database.execute
@@ -101,10 +112,12 @@ class ProcessStore:
         wanted = (
             "select s.id from wanted w join start s on s.guid = w.guid where w.guid != ''"
             " union select s.id from wanted w join start s on s.host = w.host and s.pid = w.pid"
-            " where w.guid = ''"
+            " where w.guid = '' and (w.time = ? or s.id = (select id from start t"
+            " where t.host = w.host and t.pid = w.pid and t.time <= w.time"
+            " order by t.time desc limit 1))"
         )
         chosen = 0
-        for (root,) in run(wanted).fetchall():
+        for (root,) in run(wanted, (_ANY_TIME,)).fetchall():
             if chosen >= _MOST_PROCESSES:
                 self.cut = True
                 break

@@ -1,0 +1,21 @@
+"""Events in the order of time, in CAR's names: all of a log, or those around something.
+
+::
+
+    from carengine.timeline import TimelineReader, Window
+
+    reader = TimelineReader()
+    for record in carengine.read_events("logs/"):
+        for event in reader.events(record.event, record.source, record.number):
+            print(event.time, event.host, event.kind, event.details)
+
+``events`` has the events of a timeline, ``window`` the choice of those around some points in time,
+hosts and processes.
+"""
+
+from __future__ import annotations
+
+from .events import TimelineEvent, TimelineReader
+from .window import Anchor, ProcessTree, TimelineWindow
+
+__all__ = ["Anchor", "ProcessTree", "TimelineEvent", "TimelineReader", "TimelineWindow"]
