@@ -135,7 +135,7 @@ def test_text_and_csv(logs: Path, capsys: pytest.CaptureFixture[str], tmp_path: 
     assert main(["timeline", str(logs), "-r", rule, "-q"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "2024-05-01"
-    assert next(line for line in out if line.startswith("*")).endswith("exe=evil.exe  [R-1]")
+    assert next(line for line in out if line.startswith("*")).endswith("[R-1]  exe=evil.exe  (ann)")
     target = tmp_path / "t.csv"
     assert main(["timeline", str(logs), "-f", "csv", "-o", str(target), "-q"]) == 0
     rows = list(csv.reader(io.StringIO(target.read_text(encoding="utf-8"))))

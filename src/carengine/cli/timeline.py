@@ -73,7 +73,9 @@ TIMELINE_EVENT_COLUMNS = (
 
 _TICK = 1023
 _DAY = 10
-_KIND_WIDTH = 22
+_KIND = 19
+_NARROW = 100
+"""Columns of a terminal below which details have a line of their own."""
 
 
 @frozen
@@ -425,7 +427,7 @@ def _lines(
 def _text(
     rows: Iterator[dict[str, Any]], settings: TimelineSettings, screen: Screen
 ) -> Iterator[bytes]:
-    """A line for each event, under the day; what matched a rule is marked."""
+    """A line or two for each event, under the day; what matched a rule is marked."""
     terminal = settings.output is None and screen.out_terminal
     width = screen.width if terminal and not settings.full else 0
     day = None
@@ -435,14 +437,16 @@ def _text(
             day = time[:_DAY]
             head = day or "without a time"
             yield (screen.paint(head, "bold") if terminal else head).encode() + b"\n"
-        rules = f"  [{' '.join(row['matched'])}]" if row["matched"] else ""
+        rules = f"[{' '.join(row['matched'])}]  " if row["matched"] else ""
         clock = time[_DAY + 1 :].rstrip("Z") or "-"
-        line = visible(
-            f"{'*' if rules else ' '} {clock:<12}  {row['host']:<12}  {row['kind']:<{_KIND_WIDTH}}  "
-            f"{row['user'] or '-'}  {row['details']}{rules}"
-        )
-        if width and len(line) > width:
-            line = line[: width - 1] + "…"
-        if terminal and rules:
-            line = screen.paint(line, "bold")
-        yield line.encode("utf-8", "backslashreplace") + b"\n"
+        head = f"{'*' if rules else ' '} {clock:<12}  {row['host']:<12}  {row['kind']:<{_KIND}}  "
+        user = row["user"] or "-"
+        if width and width < _NARROW:
+            lines = [f"{head}{rules}{user}", f"{' ' * 6}{row['details']}"]
+        else:
+            lines = [f"{head}{rules}{row['details']}  ({user})"]
+        for line in map(visible, lines):
+            shown = line[: width - 1] + "…" if width and len(line) > width else line
+            if terminal and rules:
+                shown = screen.paint(shown, "bold")
+            yield shown.encode("utf-8", "backslashreplace") + b"\n"
