@@ -15,7 +15,7 @@ from carengine.cli import main
 from carengine.cli.timeline import TIMELINE_EVENT_COLUMNS
 from carengine.matches import schema
 from carengine.report import Identity
-from carengine.timeline import Anchor, ProcessTree, TimelineReader, TimelineWindow
+from carengine.timeline import ProcessTree, TimelineAnchor, TimelineReader, TimelineWindow
 
 RULE = """---
 id: R-1
@@ -180,9 +180,9 @@ def test_records_of_log_sources_keep_their_names() -> None:
 
 def test_windows_and_trees() -> None:
     anchors = (
-        Anchor(0, Identity(host="A")),
-        Anchor(60_000_000, Identity(host="A")),
-        Anchor(600_000_000, Identity(host="B")),
+        TimelineAnchor(0, Identity(host="A")),
+        TimelineAnchor(60_000_000, Identity(host="A")),
+        TimelineAnchor(600_000_000, Identity(host="B")),
     )
     window = TimelineWindow(anchors, 1)
     assert [window.holds_time(t * 1_000_000, "A") for t in (-61, -60, 0, 120, 121, 600)] == [

@@ -22,7 +22,7 @@ from ..matches import TimeSorter
 from ..readers import Reading
 from ..report import ProcessStore, collect_processes, host_name, identity_of
 from ..runner import Run
-from ..timeline import Anchor, ProcessTree, TimelineEvent, TimelineReader, TimelineWindow
+from ..timeline import ProcessTree, TimelineAnchor, TimelineEvent, TimelineReader, TimelineWindow
 from ..tuning import time_of_option
 from ..values import format_time
 from . import UsageError, status
@@ -185,7 +185,7 @@ def run(settings: TimelineSettings, screen: Screen) -> int:
 class _Subject:
     """What the timeline is about, and which records matched which rules."""
 
-    anchors: list[Anchor] = field(factory=list)
+    anchors: list[TimelineAnchor] = field(factory=list)
     matched: dict[tuple[str, int], dict[str, None]] = field(factory=dict)
     broken: bool = False
 
@@ -286,7 +286,7 @@ def _subject(settings: TimelineSettings, screen: Screen) -> _Subject:
         return _of_record(settings, *wanted)
     time = _time_of(settings.around)
     assert time is not None
-    return _Subject([Anchor(time)])
+    return _Subject([TimelineAnchor(time)])
 
 
 def _of_matches(settings: TimelineSettings, rules: RuleSettings, screen: Screen) -> _Subject:
@@ -310,7 +310,7 @@ def _of_matches(settings: TimelineSettings, rules: RuleSettings, screen: Screen)
                     subject.matched.setdefault(place, {})[match.rule.id] = None
                 if event.time is not None:
                     identity = identity_of(event, engine)
-                    subject.anchors.append(Anchor(event.time, identity, match.rule.id))
+                    subject.anchors.append(TimelineAnchor(event.time, identity, match.rule.id))
     return subject
 
 
@@ -330,7 +330,7 @@ def _of_record(settings: TimelineSettings, source: str, number: int) -> _Subject
         names = ", ".join(visible(f"{name}:{number}") for name in list(found)[:5])
         raise UsageError(f"carengine timeline: {around} may be any of {names}")
     [events] = found.values()
-    anchors = [Anchor(one.time, one.identity) for one in events if one.time is not None]
+    anchors = [TimelineAnchor(one.time, one.identity) for one in events if one.time is not None]
     if not anchors:
         raise UsageError(
             f"carengine timeline: no field map knows the record {around}, or it has no time"

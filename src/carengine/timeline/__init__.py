@@ -16,6 +16,6 @@ hosts and processes.
 from __future__ import annotations
 
 from .events import TimelineEvent, TimelineReader
-from .window import Anchor, ProcessTree, TimelineWindow
+from .window import ProcessTree, TimelineAnchor, TimelineWindow
 
-__all__ = ["Anchor", "ProcessTree", "TimelineEvent", "TimelineReader", "TimelineWindow"]
+__all__ = ["ProcessTree", "TimelineAnchor", "TimelineEvent", "TimelineReader", "TimelineWindow"]

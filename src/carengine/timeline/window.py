@@ -16,7 +16,7 @@ _ALL_HOSTS = ""
 
 
 @frozen
-class Anchor:
+class TimelineAnchor:
     """A point that a timeline is about: a time (microseconds since 1970 UTC), and the host and the
     process of what happened then, as far as they are known."""
 
@@ -32,12 +32,12 @@ class TimelineWindow:
 
     Without anchors every time belongs to it.
 
-    >>> window = TimelineWindow((Anchor(60_000_000),), 1)
+    >>> window = TimelineWindow((TimelineAnchor(60_000_000),), 1)
     >>> window.holds_time(0, "WS"), window.holds_time(120_000_001, "WS")
     (True, False)
     """
 
-    anchors: tuple[Anchor, ...] = ()
+    anchors: tuple[TimelineAnchor, ...] = ()
     minutes: float = 5.0
     host: str = ""
     tree: ProcessTree | None = None
