@@ -182,7 +182,7 @@ def run(settings: TimelineSettings, screen: Screen) -> int:
 
 
 @define
-class _Subject:
+class _TimelineSubject:
     """What the timeline is about, and which records matched which rules."""
 
     anchors: list[TimelineAnchor] = field(factory=list)
@@ -276,24 +276,26 @@ def _time_of(text: str) -> int | None:
         return None
 
 
-def _subject(settings: TimelineSettings, screen: Screen) -> _Subject:
+def _subject(settings: TimelineSettings, screen: Screen) -> _TimelineSubject:
     if settings.rules is not None:
         return _of_matches(settings, settings.rules, screen)
     if settings.around is None:
-        return _Subject()
+        return _TimelineSubject()
     wanted = _record_of(settings.around)
     if wanted is not None:
         return _of_record(settings, *wanted)
     time = _time_of(settings.around)
     assert time is not None
-    return _Subject([TimelineAnchor(time)])
+    return _TimelineSubject([TimelineAnchor(time)])
 
 
-def _of_matches(settings: TimelineSettings, rules: RuleSettings, screen: Screen) -> _Subject:
+def _of_matches(
+    settings: TimelineSettings, rules: RuleSettings, screen: Screen
+) -> _TimelineSubject:
     loaded = load(rules)
     broken = report_refused(loaded, screen)
     engine, lost = engine_of(loaded, map_choice(settings.maps), screen)
-    subject = _Subject(broken=broken or lost)
+    subject = _TimelineSubject(broken=broken or lost)
     evidence = settings.evidence
     with Run(
         engine,
@@ -314,7 +316,7 @@ def _of_matches(settings: TimelineSettings, rules: RuleSettings, screen: Screen)
     return subject
 
 
-def _of_record(settings: TimelineSettings, source: str, number: int) -> _Subject:
+def _of_record(settings: TimelineSettings, source: str, number: int) -> _TimelineSubject:
     reader = TimelineReader(map_choice(settings.maps))
     found: dict[str, list[TimelineEvent]] = {}
     with open_events(settings.evidence) as reading:
@@ -335,14 +337,14 @@ def _of_record(settings: TimelineSettings, source: str, number: int) -> _Subject
         raise UsageError(
             f"carengine timeline: no field map knows the record {around}, or it has no time"
         )
-    return _Subject(anchors)
+    return _TimelineSubject(anchors)
 
 
 def _is_source(whole: str, named: str) -> bool:
     return not named or whole == named or whole.endswith((f"/{named}", f"!{named}"))
 
 
-def _tree(settings: TimelineSettings, subject: _Subject) -> ProcessTree:
+def _tree(settings: TimelineSettings, subject: _TimelineSubject) -> ProcessTree:
     """The processes of the anchors, with those they come from and have started."""
     evidence = settings.evidence
     store = ProcessStore()
