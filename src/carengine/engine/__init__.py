@@ -13,7 +13,7 @@ from .engine import Engine
 from .interpreter import interpret, passes
 from .match import Match, MatchedEvent, Origin
 from .observer import Observer
-from .recogniser import recogniser
+from .recognising import recogniser
 from .session import Session
 from .stats import SessionStats, difference
 from .streams import StreamOptions, interpret_streams
