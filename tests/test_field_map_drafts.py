@@ -206,3 +206,11 @@ def test_many_fields_and_large_values_are_bounded() -> None:
     text = draft_map(log, "own")
     assert len(text) < 50_000
     parse_map(text)
+
+
+def test_a_draft_of_letters_of_any_script(tmp_path: Path) -> None:
+    lines = "".join(f'{{"wer": "Jürgen {n}", "op": "x"}}\n' for n in range(3))
+    (tmp_path / "a.jsonl").write_text(lines, "utf-8")
+    output = tmp_path / "a.yaml"
+    assert main(["map", "new", str(tmp_path / "a.jsonl"), "-o", str(output)]) == 0
+    assert "Jürgen" in output.read_text("utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, assume, given, note, settings
 
 import carengine
 from carengine import ir
+from carengine.cli import main
 from carengine.engine import Engine, Match, interpret_streams
 from carengine.engine.interpreter import interpret
 from carengine.fieldmap import NamedLogSource, maps_for, raw_map
@@ -203,3 +205,29 @@ def test_the_engine_is_the_reference(text: str, found: list[dict[str, Any]]) -> 
         one for one in plain if one[0] in single
     )
     assert parse_rule(format_rule(text)).program == rule.program
+
+
+def test_nested_fields_are_shown_whichever_process_found_the_match(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = {
+        "eventSource": "iam.amazonaws.com",
+        "eventVersion": "1",
+        "eventName": "CreateUser",
+        "@timestamp": "2024-05-20T10:00:00Z",
+        "userIdentity": {"arn": "arn:aws:iam::1:user/ann", "session": {"type": "Role"}},
+    }
+    (tmp_path / "a.jsonl").write_text((json.dumps(event) + "\n") * 4000)
+    (tmp_path / "r.car").write_text(
+        's = search aws/cloudtrail where userIdentity.session.type = "Role"\noutput s\n'
+    )
+    shown = []
+    for jobs in ("1", "2"):
+        files = [str(tmp_path / "a.jsonl"), "-r", str(tmp_path / "r.car")]
+        main(["hunt", *files, "-f", "jsonl", "-j", jobs])
+        shown.append(capsys.readouterr().out.splitlines())
+    assert shown[0] == shown[1]
+    first = json.loads(shown[0][0])
+    assert first["time"] == "2024-05-20T10:00:00.000Z"
+    assert first["user"] == "arn:aws:iam::1:user/ann"
+    assert first["events"][0]["fields"] == {"userIdentity.session.type": "Role"}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 
 from ..diagnostics import counted
 from ..engine import Session
@@ -125,7 +126,7 @@ def _next_step(became: Sequence[RuleStatus]) -> str:
     best = max(sources, key=lambda name: sources[name], default="product/service")
     if len(sources) != 1:
         best = "product/service"
-    return f"no map knows these records: carengine map new, or --logsource {best}"
+    return f"no map knows these records: carengine map new, or --logsource {quote(best)}"
 
 
 def _why(became: Sequence[RuleStatus], session: Session, screen: Screen) -> None:
@@ -167,7 +168,8 @@ def _by_reason(became: Iterable[RuleStatus], screen: Screen) -> None:
 
 def _or_source(rule: Rule) -> str:
     sources = missing_source(rule)
-    return f", or --logsource {sources[0]}" if sources else ""
+    # Quoted where a shell would take it for a pattern of file names: 'aws/*'.
+    return f", or --logsource {quote(sources[0])}" if sources else ""
 
 
 def _say_groups(groups: Sequence[tuple[str, list[Rule]]], screen: Screen) -> None:

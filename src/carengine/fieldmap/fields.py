@@ -78,7 +78,7 @@ class Reader:
         except KeyError:
             get = self._getter(name)
         if get is None:
-            return self.everything(event).get(name)
+            return _at(self.everything(event), name)
         value = get(event)
         return None if type(value) is not str and is_null(value) else value
 
@@ -361,4 +361,29 @@ class Fields(Mapping[str, Any]):
         return repr(self._everything())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (self._everything(),)
+        return CopiedFields, (self._everything(),)
+
+
+class CopiedFields(dict[str, Any]):
+    """The fields of a view that came from another process, where the event is not at hand.
+
+    A name with dots leads into a mapping, as in an event of a log source.
+
+    >>> CopiedFields({"userIdentity": {"userName": "ann"}}).get("userIdentity.userName")
+    'ann'
+    """
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A field, or the default where it is null."""
+        value = _at(self, name)
+        return default if value is None else value
+
+
+def _at(fields: dict[str, Any], name: str) -> Any:
+    """A field by its name, or what a name with dots leads to in a mapping."""
+    value: Any = dict.get(fields, name)
+    if value is None and "." in name:
+        value = fields
+        for part in name.split("."):
+            value = dict.get(value, part) if isinstance(value, dict) else None
+    return value
