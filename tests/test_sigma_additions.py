@@ -10,6 +10,7 @@ import pytest
 
 from carengine import CarError, Engine, load_rules
 from carengine.cli import main
+from carengine.fieldmap import NamedLogSource
 from carengine.loading.placeholders import read_placeholders
 from carengine.rule import RuleSet
 
@@ -273,3 +274,62 @@ def test_the_option_gives_placeholders(tmp_path: Path, capsys: pytest.CaptureFix
     assert "--placeholders FILE" in capsys.readouterr().err
     assert main([*asked, "--placeholders", str(tmp_path / "none.yml")]) == 2
     assert "CE816" in capsys.readouterr().err
+
+
+# Members of arrays
+
+MEMBERS = """
+title: Members
+id: 7e2a4d0c-4b16-4d7a-9a57-0d9c7d5f1a04
+VERSION
+logsource: {product: acme, service: audit}
+detection:
+    selection:
+        kind: x
+        ITEM
+    condition: selection
+"""
+
+
+def of_members(root: Path, item: str, version: str = "sigma-version: 3") -> RuleSet:
+    text = MEMBERS.replace("VERSION", version).replace("ITEM", item)
+    (root / "members.yml").write_text(text, encoding="utf-8")
+    return load_rules(root / "members.yml")
+
+
+@pytest.mark.parametrize(
+    ("item", "hits", "misses"),
+    [
+        ("tags[any]: a", [["b", "A"], "a"], [["b"], [], None]),
+        ("tags[any]|startswith: [a, b]", [["c", "bc"]], [["c"]]),
+        ("tags[none]: a", [["b"], [], None, "b"], [["b", "a"], "a"]),
+    ],
+)
+def test_members_of_arrays(tmp_path: Path, item: str, hits: list[Any], misses: list[Any]) -> None:
+    rules = of_members(tmp_path, item)
+    assert not rules.refused, rules.diagnostics
+    engine = Engine(rules, ("auto", NamedLogSource.parse("acme/audit")))
+    for wanted, values in ((True, hits), (False, misses)):
+        for value in values:
+            event = {"kind": "x", **({} if value is None else {"tags": value})}
+            assert bool(list(engine.run([event]))) is wanted, value
+
+
+@pytest.mark.parametrize(
+    "item",
+    ["tags[all]: a", "tags[all_or_empty]: a", "tags[0]: a", "a[any].b: c", "t[any]: {a: b}"],
+)
+def test_other_selectors_are_refused_by_name(tmp_path: Path, item: str) -> None:
+    [refused] = of_members(tmp_path, item).refused
+    [error] = [one for one in refused.diagnostics if one.severity.value == "error"]
+    assert error.code.id == "CE803"
+    assert item.partition(":")[0] in error.message
+
+
+def test_without_the_switch_brackets_are_a_name(tmp_path: Path) -> None:
+    for version in ("", "sigma-version: 2"):
+        rules = of_members(tmp_path, "tags[any]: a", version)
+        assert [item.code.id for item in rules.diagnostics] == ["CE817"]
+        engine = Engine(rules, ("auto", NamedLogSource.parse("acme/audit")))
+        assert list(engine.run([{"kind": "x", "tags[any]": "a"}]))
+        assert not list(engine.run([{"kind": "x", "tags": ["a"]}]))

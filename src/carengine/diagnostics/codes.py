@@ -810,6 +810,13 @@ PLACEHOLDER_FILE = _error(
     `vars`; or a folder with a file NAME.txt for each name, a value a line.""",
 )
 
+SIGMA_ARRAYS_OFF = _warning(
+    "CE817",
+    "array selector that is read as a part of a name",
+    """`field[any]`, `[all]`, `[none]` and `[0]` belong to the coming version 3 of Sigma's specification. They are read so in
+    rules that say `sigma-version: 3`; elsewhere the brackets are characters of the field's name.""",
+)
+
 # 82x to 85x: what is checked of Sigma rules
 
 SIGMA_ID = _warning(

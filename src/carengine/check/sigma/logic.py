@@ -23,6 +23,7 @@ from attrs import define, evolve, field
 
 from ... import ir, yamltext
 from ...diagnostics import Diagnostic, Source, Span, has_errors
+from ...languages.sigma.arrays import has_arrays
 from ...languages.sigma.condition import ConditionError, negated, parse_condition
 from ...languages.sigma.detection import DetectionReader
 from ...languages.sigma.document import Document, documents, log_source
@@ -63,7 +64,7 @@ def check_logic(rule: Rule, budget: Budget) -> list[Diagnostic] | None:
         return None
     if document.root.get("correlation") is not None:
         return []
-    reading = _LogicReader(DetectionReader({}))
+    reading = _LogicReader(DetectionReader({}, with_arrays=has_arrays(document.root)))
     found: list[Diagnostic] = []
     for part, others in reading.conditions(document):
         source, _ = log_source(document)

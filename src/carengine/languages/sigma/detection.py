@@ -25,6 +25,7 @@ from copy import copy
 from typing import Any
 
 import re2
+from attrs import evolve
 from sigma.conditions import ConditionAND
 from sigma.exceptions import SigmaError, SigmaRegularExpressionError
 from sigma.rule import SigmaDetectionItem
@@ -53,7 +54,7 @@ from ... import ir, yamltext
 from ...diagnostics import Code, Diagnostic, Fix, Span, codes
 from ...evaluate import regex_of
 from ...pattern import Pattern, escape
-from . import hayabusa
+from . import arrays, hayabusa
 from .condition import negated
 from .document import boolean_of, read_otherwise
 from .policy import ITEM_OPTIONS
@@ -112,8 +113,9 @@ class _RefusedItemError(Exception):
 class DetectionReader:
     """Reads detections; what is wrong is collected in ``found``."""
 
-    def __init__(self, placeholders: Placeholders) -> None:
+    def __init__(self, placeholders: Placeholders, *, with_arrays: bool = False) -> None:
         self.placeholders = placeholders
+        self.with_arrays = with_arrays
         self.found: list[Diagnostic] = []
 
     def read(self, node: yamltext.Node) -> ir.Condition:
@@ -137,6 +139,12 @@ class DetectionReader:
         place = (key or node).span
         field, *modifiers = key.text.split("|") if key is not None else [""]
         field = hayabusa.native_name(field)
+        if key is not None and arrays.selects(field):
+            if self.with_arrays:
+                return self._of_members(field, key, node)
+            message = f"{field} is the name of a field here"
+            fix = Fix("for the members of an array, add sigma-version: 3 to the rule")
+            self.found.append(Diagnostic(codes.SIGMA_ARRAYS_OFF, message, place, fix=fix))
         modifiers = [m for name in modifiers for m in hayabusa.MODIFIERS.get(name, (name,))]
         values = node.items if isinstance(node, yamltext.ListNode) else (node,)
         if hayabusa.WITH_CASE in modifiers:
@@ -192,6 +200,16 @@ class DetectionReader:
             # pySigma meets values its modifiers were not made for.
             message = f"the value does not go with its modifiers ({error})"
             return self._wrong(codes.BAD_SIGMA, message, place)
+
+    def _of_members(self, field: str, key: yamltext.Scalar, node: yamltext.Node) -> ir.Condition:
+        """A condition on the members of an array: on any, or on none of them."""
+        try:
+            name, none = arrays.selected(field, node)
+        except arrays.ArraySelectorError as error:
+            return self._wrong(codes.SIGMA_UNSUPPORTED, str(error), key.span)
+        _, bar, modifiers = key.text.partition("|")
+        condition = self.item(evolve(key, text=name + bar + modifiers), node)
+        return negated(condition) if none else condition
 
     def _of_hayabusa(
         self, field: ir.Field, key: yamltext.Scalar, values: Sequence[yamltext.Node]

@@ -36,8 +36,19 @@ from ...diagnostics import Block, CarError, Diagnostic, Source, codes
 from .document import split_documents
 
 KEYS = (
-    *("action", "title", "id", "name", "related", "taxonomy", "status", "description", "license"),
-    *("references", "author", "date", "modified", "tags", "logsource", "correlation", "detection"),
+    *("action", "title", "id", "name", "sigma-version", "related", "taxonomy", "status"),
+    *(
+        "description",
+        "license",
+        "references",
+        "author",
+        "date",
+        "modified",
+        "tags",
+        "logsource",
+        "correlation",
+        "detection",
+    ),
     *("filter", "fields", "falsepositives", "level", "scope", "generate"),
 )
 """The keys of a document in their order."""

@@ -17,7 +17,7 @@ from ... import ir, yamltext
 from ...diagnostics import Block, Diagnostic, Label, Source, codes, fault, has_errors
 from ...rule.frontmatter import examples
 from ...rule.model import Draft, Example, Metadata
-from . import hayabusa
+from . import arrays, hayabusa
 from .aggregation import Aggregation, AggregationError, aggregated, read_aggregation
 from .condition import ConditionError, parse_condition
 from .correlation import Correlation, CorrelationError, plan_of, read_correlation
@@ -195,7 +195,7 @@ def _conditions(
         place = document.place if node is None else node.span
         found.append(Diagnostic(codes.BAD_SIGMA, "this is a mapping of detections", place))
         return []
-    reader = DetectionReader(placeholders)
+    reader = DetectionReader(placeholders, with_arrays=arrays.has_arrays(document.root))
     named = {
         key.text: reader.read(value)
         for key, value in node.entries
