@@ -424,6 +424,38 @@ FORWARDED: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("service", "provider"),
+    [
+        ("ntlm", "Microsoft-Windows-NTLM"),
+        ("bits-client", "Microsoft-Windows-Bits-Client"),
+        ("dns-server", "Microsoft-Windows-DNS-Server-Service"),
+        ("firewall-as", "Microsoft-Windows-Windows Firewall With Advanced Security"),
+        (
+            "terminalservices-localsessionmanager",
+            "Microsoft-Windows-TerminalServices-LocalSessionManager",
+        ),
+        ("openssh", "OpenSSH"),
+        ("windefend", "Microsoft-Windows-Windows Defender"),
+    ],
+)
+def test_forwarded_events_of_a_provider_with_one_channel(service: str, provider: str) -> None:
+    engine = Engine(rules(f"service: {service}", "A: needle", "A: x"))
+    assert fired(engine, {"Event": _evtx("ForwardedEvents", 9, {"A": "needle"}, provider)}) == ["0"]
+    assert fired(engine, {"Event": _evtx("ForwardedEvents", 9, {"A": "needle"}, "Other")}) == []
+
+
+@pytest.mark.parametrize("number", [{"Value": "1"}, {"value": 1}, {"_": 1}, {"#text": 1}])
+@pytest.mark.parametrize("name", ["#attributes", "@attributes", "$", "@"])
+def test_elements_as_converters_of_xml_write_them(number: dict[str, Any], name: str) -> None:
+    engine = Engine(rules("category: process_creation", "CommandLine: needle", "CommandLine: x"))
+    event: dict[str, Any] = _evtx(SYSMON, 1, {}, "Microsoft-Windows-Sysmon")
+    event["System"]["EventID"] = number
+    event["EventData"] = {"Data": [{name: {"Name": "CommandLine"}, "#text": "needle"}]}
+    assert fired(engine, {"Event": event}) == ["0"]
+    assert fired(engine, event) == ["0"]
+
+
 @pytest.mark.parametrize("shape", FORWARDED)
 def test_forwarded_events_are_their_providers(shape: str) -> None:
     engine = Engine(rules("category: process_creation", "CommandLine: needle", "CommandLine: x"))

@@ -44,7 +44,7 @@ _JSON_DEPTH = 64
 
 # What XML converters call an attribute, the mapping of all of them, and an element's text.
 _NAME_KEYS = ("@Name", "Name", "-Name", "_Name", "@name", "name")
-_ATTRIBUTE_KEYS = ("#attributes", "$", "_attributes", "attributes", "@")
+_ATTRIBUTE_KEYS = ("#attributes", "@attributes", "$", "_attributes", "attributes", "@")
 _TEXT_KEYS = ("#text", "_", "$t", "$value", "_text", "@Value", "Value", "value", "text", "content")
 
 
@@ -166,8 +166,12 @@ def _numbered(data: Event) -> dict[str, list[Any]]:
 def _system(system: Event) -> Event | None:
     changed: dict[str, Any] | None = None
     number = system.get("EventID")
-    if isinstance(number, Mapping) and number.get("Value") is not None:
-        changed = {**system, "EventID": number["Value"]}
+    if isinstance(number, Mapping):
+        # The maps know `#text` themselves.
+        for key in _TEXT_KEYS[1:]:
+            if number.get(key) is not None:
+                changed = {**system, "EventID": number[key]}
+                break
     if system.get("Provider_attributes") is not None:
         changed = dict(system) if changed is None else changed
         for name, attributes in system.items():
@@ -434,6 +438,8 @@ def _own_names(fields: Event) -> dict[str, Any]:
 # Events that another machine forwarded
 
 
+# Providers that write into one channel of those that rules ask for. Of one with several (AppLocker,
+# SMBClient, PrintService) the provider does not tell the channel.
 _CHANNEL_OF = {
     "Microsoft-Windows-Sysmon": "Microsoft-Windows-Sysmon/Operational",
     "Microsoft-Windows-Security-Auditing": "Security",
@@ -444,6 +450,27 @@ _CHANNEL_OF = {
     "Microsoft-Windows-Windows Defender": "Microsoft-Windows-Windows Defender/Operational",
     "Microsoft-Windows-TaskScheduler": "Microsoft-Windows-TaskScheduler/Operational",
     "Microsoft-Windows-WMI-Activity": "Microsoft-Windows-WMI-Activity/Operational",
+    "Microsoft-Windows-NTLM": "Microsoft-Windows-NTLM/Operational",
+    "Microsoft-Windows-Bits-Client": "Microsoft-Windows-Bits-Client/Operational",
+    "Microsoft-Windows-TerminalServices-LocalSessionManager": (
+        "Microsoft-Windows-TerminalServices-LocalSessionManager/Operational"
+    ),
+    "Microsoft-Windows-CodeIntegrity": "Microsoft-Windows-CodeIntegrity/Operational",
+    "Microsoft-Windows-DNS-Client": "Microsoft-Windows-DNS-Client/Operational",
+    "Microsoft-Windows-DNS-Server-Service": "DNS Server",
+    "Microsoft-Windows-Windows Firewall With Advanced Security": (
+        "Microsoft-Windows-Windows Firewall With Advanced Security/Firewall"
+    ),
+    "Microsoft-Windows-AppXDeployment-Server": (
+        "Microsoft-Windows-AppXDeploymentServer/Operational"
+    ),
+    "Microsoft-Windows-DriverFrameworks-UserMode": (
+        "Microsoft-Windows-DriverFrameworks-UserMode/Operational"
+    ),
+    "Microsoft-Windows-LDAP-Client": "Microsoft-Windows-LDAP-Client/Debug",
+    "Microsoft-Windows-CAPI2": "Microsoft-Windows-CAPI2/Operational",
+    "OpenSSH": "OpenSSH/Operational",
+    "PowerShellCore": "PowerShellCore/Operational",
 }
 _FORWARDED = "ForwardedEvents"
 
