@@ -653,9 +653,7 @@ def test_the_account_names_them(
     assert main(["hunt", "-r", str(rule), *options, *paths]) in (0, 4)
     said = capsys.readouterr().err.splitlines()
     (records,) = [line for line in said if line.startswith("10 records = ")]
-    assert (
-        f"(10 of them without fields: 4 process/create of sysmon.evtx in {paths[3]}, 3 " in records
-    )
+    assert "(10 of them without fields: 4 process/create of sysmon.evtx in d.jsonl, 3 " in records
     assert "1 more)" in records
     assert json.loads(account.read_text())["records"]["without_fields"] == [
         {
