@@ -11,7 +11,15 @@ from attrs import evolve, frozen
 
 from ..diagnostics import CarError, counted, fault, has_errors
 from ..engine import Match, Origin
-from ..engine.report import Explanation, Node, Test, View, explain, matches_with
+from ..engine.report import (
+    Explanation,
+    Node,
+    Test,
+    View,
+    explain,
+    maps_of_examples,
+    matches_with,
+)
 from ..readers import Record, read_events
 from ..rule import Rule, RuleSet
 from ..values import format_time
@@ -38,6 +46,7 @@ examples:
   carengine explain my.car logs.jsonl:17              a rule in a file, the 17th record
   carengine explain my.car 'x.zip!y.json:3' --json    a record as `hunt` names it
   cat event.json | carengine explain my.car -         from standard input
+  carengine explain my.car --example 'the dump'       an example that the rule carries
 
 Each condition is shown with its verdict (true, false, unknown), the value it looked at, and where in the log that came
 from. `<--` marks the conditions that decide. Of a rule that joins, groups or counts, the matches are shown that the
@@ -54,20 +63,27 @@ _EVENTS = 20
 
 @frozen
 class ExplainSettings:
-    """What ``explain`` was asked for: a rule's file or id, and a file or a place in one."""
+    """What ``explain`` was asked for: a rule's file or id, and a file or a place in one, or the name
+    of an example that the rule carries."""
 
     rule: str
-    event: str
+    event: str | None
     rules: RuleSettings
     maps: MapNames = ()
     json: bool = False
+    example: str | None = None
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What ``explain`` takes."""
     parser.epilog = _EXAMPLES
     parser.add_argument("rule", metavar="RULE", help="a rule file, or the id of a rule")
-    parser.add_argument("event", metavar="EVENT", help="FILE, FILE:N for the Nth record, or -")
+    parser.add_argument(
+        "event", metavar="EVENT", nargs="?", help="FILE, FILE:N for the Nth record, or -"
+    )
+    parser.add_argument(
+        "--example", metavar="NAME", help="an example of the rule, instead of an event"
+    )
     add_rules_option(parser)
     add_map_option(parser)
     add_input_option(parser)
@@ -77,12 +93,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def settings(values: argparse.Namespace) -> ExplainSettings:
     """What the command line asks for. Raises `UsageError`."""
     rules, maps = rule_settings(values), map_names(values)
-    return ExplainSettings(values.rule, values.event, rules, maps, values.json)
+    if (values.event is None) is (values.example is None):
+        raise UsageError("carengine explain: an EVENT is wanted, or --example NAME")
+    return ExplainSettings(values.rule, values.event, rules, maps, values.json, values.example)
 
 
 def run(settings: ExplainSettings, screen: Screen) -> int:
     """Explain. The exit status."""
     rule = _rule(settings)
+    if settings.event is None:
+        return _explain_example(rule, settings, screen)
     record = _record(settings.event, screen)
     if record is None:
         return status.UNREADABLE
@@ -106,10 +126,47 @@ def run(settings: ExplainSettings, screen: Screen) -> int:
     return status.DONE
 
 
+def _explain_example(rule: Rule, settings: ExplainSettings, screen: Screen) -> int:
+    """Explain each event of an example, and what they match together. The exit status."""
+    wanted = settings.example or ""
+    named = [one for one in rule.examples if one.name == wanted]
+    if not named:
+        names = ", ".join(repr(one.name) for one in rule.examples) or "none"
+        raise UsageError(
+            f"carengine explain: {rule.id} has no example {wanted!r}; its examples: {names}"
+        )
+    [example, *_] = named
+    maps = maps_of_examples(rule) if example.fieldmap == "auto" else example.fieldmap
+    source = f"example {example.name}"
+    records = [Record(dict(event), source, n) for n, event in enumerate(example.events, 1)]
+    told = []
+    for record in records:
+        found = explain(rule, record.event, maps)
+        together = None
+        if found.verdict is None:
+            pairs = ((one.event, Origin(one.source, one.number)) for one in records)
+            matches = matches_with(rule, pairs, Origin(source, record.number), maps)
+            together = list(islice(matches, _MATCHES))
+        if settings.json:
+            data = {"source": source, "record": record.number, **found.as_json()}
+            if together is not None:
+                data["matches"] = [match.as_json(raw=False) for match in together]
+            told.append(data)
+            continue
+        _show(found, record, screen)
+        if together is not None:
+            _show_together(together, screen)
+        if record is not records[-1]:
+            screen.show()
+    if settings.json:
+        _show_json({"example": example.name, "match": example.match, "events": told}, screen)
+    return status.DONE
+
+
 def _together(settings: ExplainSettings, rule: Rule, record: Record) -> list[Match] | None:
     """The first matches that the record has a part in, with all others of its evidence; None for
     standard input."""
-    path, _, _ = _place(settings.event)
+    path, _, _ = _place(settings.event or "-")
     if path == "-":
         return None
     with read_events(path, must_exist=False) as reading:

@@ -7,12 +7,14 @@ from collections import Counter
 
 from attrs import frozen
 
-from ..diagnostics import as_json, counted
+from ..diagnostics import Diagnostic, as_json, counted
 from ..engine.report import ExampleResult, run_examples
 from ..regression import CaseOutcome, CaseResult, run_regression
 from ..rule import RuleSet
+from ..verify import MutantOutcome
 from . import status
 from .encode import json_document
+from .mutant_report import RuleMutants, mutants_json, mutants_line, mutants_of, show_mutants
 from .options import (
     RuleSettings,
     add_cache_option,
@@ -29,23 +31,28 @@ examples:
   carengine test                   the shipped rules
   carengine test my-rules/         one's own
   carengine test rule.car -v       every example, also those that come out right
+  carengine test --mutants         what no example of a rule would miss, with the example that would
   carengine test sigma/rules/      Sigma rules, over the regression data that they name
 
 A Sigma rule names its regression data (regression_tests_path). Logs may also lie beside any rule, under its
 name: x.match.evtx has to match x.yml, x.nomatch.jsonl must not.
 
-exit status: 0 all examples come out as they say, 1 some do not, 2 a rule was refused or the command is not right
+A mutant is the rule with one condition, alternative, key, wildcard or number changed. One that lives is named, with an
+example that kills it; one that means the same as the rule is left out where that is proved.
+
+exit status: 0 all examples come out as they say, 1 some do not or a mutant lives, 2 a rule was refused or the command is not right
 (also when there are failures), 3 regression data could not be read.
 """
 
 
 @frozen
 class ExampleSettings:
-    """What ``test`` was asked for. ``verbose``: name every example."""
+    """What ``test`` was asked for. ``verbose``: name every example; ``mutants``: change the rules."""
 
     rules: RuleSettings
     format: str = "text"
     verbose: bool = False
+    mutants: bool = False
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,12 +70,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-f", "--format", choices=["text", "json"], default="text", help="default: text"
     )
+    parser.add_argument(
+        "--mutants",
+        action="store_true",
+        help="change each rule a little, in all ways, and say which changes no example notices",
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="name every example")
 
 
 def settings(values: argparse.Namespace) -> ExampleSettings:
     """What the command line asks for. Raises `UsageError`."""
-    return ExampleSettings(rule_settings(values), values.format, values.verbose)
+    return ExampleSettings(rule_settings(values), values.format, values.verbose, values.mutants)
 
 
 def run(settings: ExampleSettings, screen: Screen) -> int:
@@ -77,11 +89,21 @@ def run(settings: ExampleSettings, screen: Screen) -> int:
     broken = report_refused(rules, screen)
     results = list(run_examples(rules))
     cases = list(run_regression(rules))
-    if settings.format == "json":
-        screen.show_lines(json_document(_as_json(rules, results, cases)))
-    else:
+    mutated: list[RuleMutants] = []
+    faults: list[Diagnostic] = []
+    if settings.format != "json":
         _show(results, screen, verbose=settings.verbose)
         _show_cases(cases, screen, verbose=settings.verbose)
+    for rule, mutants in mutants_of(rules if settings.mutants else (), faults):
+        mutated.append((rule, mutants))
+        if settings.format != "json":
+            show_mutants(rule, mutants, screen)
+    screen.report(faults)
+    if settings.format == "json":
+        data = _as_json(rules, results, cases)
+        if settings.mutants:
+            data["mutants"] = mutants_json(mutated)
+        screen.show_lines(json_document(data))
     counts = Counter(result.passed for result in results)
     tested = {case.rule.id for case in cases}
     without = [name_of(rule) for rule in rules if not rule.examples and rule.id not in tested]
@@ -98,10 +120,14 @@ def run(settings: ExampleSettings, screen: Screen) -> int:
     if cases:
         listed = ", ".join(f"{became[outcome]:,} {outcome.value}" for outcome in CaseOutcome)
         screen.say(f"{counted(len(cases), 'case')} of regression data: {listed}")
+    if settings.mutants:
+        screen.say(mutants_line(mutated))
+    lives = any(one.outcome is MutantOutcome.LIVES for _, several in mutated for one in several)
     return status.gravest(
+        status.FAULT if faults else status.DONE,
         status.USAGE if broken else status.DONE,
         status.UNREADABLE if became[CaseOutcome.NOT_READABLE] else status.DONE,
-        status.FINDINGS if counts[False] or became[CaseOutcome.FAILED] else status.DONE,
+        status.FINDINGS if counts[False] or became[CaseOutcome.FAILED] or lives else status.DONE,
     )
 
 

@@ -23,6 +23,7 @@ from .analytic import (
 )
 from .changes import Change, RuleChange, rule_changes
 from .comparing import Comparison, Direction, RuleDifference, ShownParts, compare
+from .mutants import Mutant, MutantOutcome, MutantResult, mutant_results, mutants
 from .overlaps import RuleOverlaps, rule_overlaps
 from .relations import (
     RuleRelation,
@@ -43,6 +44,9 @@ __all__ = [
     "Change",
     "Comparison",
     "Direction",
+    "Mutant",
+    "MutantOutcome",
+    "MutantResult",
     "Pair",
     "Report",
     "RuleChange",
@@ -63,6 +67,8 @@ __all__ = [
     "implementations",
     "load_analytics",
     "matching_event",
+    "mutant_results",
+    "mutants",
     "rule_changes",
     "rule_overlaps",
     "samples",
