@@ -11,9 +11,12 @@ _FOLDER = Path(__file__).parent / "schemas"
 SCHEMAS = ("jsonl", "ecs", "ocsf")
 """The formats of matches that have a schema, one line each."""
 
-OTHERS = ("coverage", "stats", "timeline")
+OTHERS = (
+    *("account", "check", "coverage", "detect", "explain", "needs", "stats", "test", "timeline"),
+    "verify",
+)
 """Commands with a schema of that name: of the document of ``-f json``, or of one line of ``-f
-jsonl``."""
+jsonl``. ``account`` is what `hunt --account` writes."""
 
 
 def schema(name: str) -> dict[str, Any]:
