@@ -24,6 +24,8 @@ refused, and so is nesting beyond 64 elements; the cost is linear in the size.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from xml.parsers import expat
 
@@ -184,3 +186,32 @@ def _value(element: _Element, *, in_system: bool) -> Any:
         made = _mapping(element, in_system=in_system)
         return made if found is None else made | {"#text": found}
     return found
+
+
+_ENTITY = re.compile(r"&(lt|gt|amp|quot|apos)(?![;\w])")
+_CUT = re.compile(r"(?:<[^<>]{0,400}|&[#\w]{0,12})\Z")
+
+
+@lru_cache(maxsize=256)
+def mended_event(text: str) -> Mapping[str, Any] | None:
+    """The event of a text, also of one that syslog damaged: entities without their semicolon, the
+    end cut off. None where there is none.
+
+    >>> mended_event("no event") is None
+    True
+    """
+    try:
+        return event_of_xml(text)
+    except EventXmlError:
+        pass
+    # What syslog does to Sysmon for Linux: entities that lost their semicolon, and messages cut at
+    # its limit.
+    mended = _ENTITY.sub(r"&\1;", text)
+    if "</Event>" not in mended and "<EventData>" in mended:
+        mended = _CUT.sub("", mended)
+        inside = mended.rfind("<Data ") > mended.rfind("</Data>")
+        mended += ("</Data>" if inside else "") + "</EventData></Event>"
+    try:
+        return event_of_xml(mended)
+    except EventXmlError:
+        return None

@@ -12,6 +12,7 @@ by its name.
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -21,9 +22,10 @@ from typing import Any
 from attrs import frozen
 
 from .commandline import program_of, split_command_line
-from .eventxml import EventXmlError, event_of_xml
+from .eventxml import mended_event
 from .localtime import in_utc
 from .pattern import fold
+from .registrynames import HIVES, KERNEL_HIVES, ROOTS
 from .values import is_null, number_of, raw_text, text_of, time_of
 
 # Longer texts than any path, hash list or name has are not taken apart.
@@ -373,21 +375,6 @@ def _part(value: Any, separator: Any, index: Any = 0) -> str | None:
     return parts[place] if -len(parts) <= place < len(parts) else None
 
 
-_HIVES = {
-    "hklm": "HKEY_LOCAL_MACHINE",
-    "hkey_local_machine": "HKEY_LOCAL_MACHINE",
-    "hkcu": "HKEY_CURRENT_USER",
-    "hkey_current_user": "HKEY_CURRENT_USER",
-    "hku": "HKEY_USERS",
-    "hkey_users": "HKEY_USERS",
-    "hkcr": "HKEY_CLASSES_ROOT",
-    "hkey_classes_root": "HKEY_CLASSES_ROOT",
-    "hkcc": "HKEY_CURRENT_CONFIG",
-    "hkey_current_config": "HKEY_CURRENT_CONFIG",
-}
-_KERNEL_HIVES = {"machine": "HKEY_LOCAL_MACHINE", "user": "HKEY_USERS"}
-
-
 @_function(1, text_only=True)
 def _hive(path: Any) -> str | None:
     r"""The hive of a registry path, by its long name: of ``HKLM\…``, ``\REGISTRY\MACHINE\…``."""
@@ -396,8 +383,8 @@ def _hive(path: Any) -> str | None:
         return None
     head, *rest = text.lstrip("\\").split("\\", 2)
     if head.lower() == "registry" and rest:
-        return _KERNEL_HIVES.get(rest[0].lower())
-    return _HIVES.get(head.lower())
+        return KERNEL_HIVES.get(rest[0].lower())
+    return HIVES.get(head.lower())
 
 
 @_function(2, 9, strict=False)
@@ -560,17 +547,6 @@ def _trim(value: Any) -> str | None:
     return None if text is None else text.strip() or None
 
 
-_ROOTS = (
-    ("\\REGISTRY\\MACHINE", "HKLM"),
-    ("\\REGISTRY\\USER", "HKU"),
-    ("HKEY_LOCAL_MACHINE", "HKLM"),
-    ("HKEY_USERS", "HKU"),
-    ("HKEY_CURRENT_USER", "HKCU"),
-    ("HKEY_CLASSES_ROOT", "HKCR"),
-    ("HKEY_CURRENT_CONFIG", "HKCC"),
-)
-
-
 @_function(1, 2, strict=False, text_only=True)
 def _registry_path(key: Any, value: Any = None) -> str | None:
     r"""A registry path as Sysmon writes it (``HKLM\…``), of ``\REGISTRY\MACHINE\…``; with a value's
@@ -578,7 +554,7 @@ def _registry_path(key: Any, value: Any = None) -> str | None:
     text, name = text_of(key), text_of(value)
     if text is None:
         return None
-    for root, short in _ROOTS:
+    for root, short in ROOTS:
         if text[: len(root)].upper() == root and text[len(root) : len(root) + 1] in ("", "\\"):
             text = short + text[len(root) :]
             break
@@ -666,29 +642,6 @@ def _json_text(value: Any) -> str | None:
     return text_of(value)
 
 
-_ENTITY = re.compile(r"&(lt|gt|amp|quot|apos)(?![;\w])")
-_CUT = re.compile(r"(?:<[^<>]{0,400}|&[#\w]{0,12})\Z")
-
-
-@lru_cache(maxsize=256)
-def _read_xml(text: str) -> Mapping[str, Any] | None:
-    try:
-        return event_of_xml(text)
-    except EventXmlError:
-        pass
-    # What syslog does to Sysmon for Linux: entities that lost their semicolon, and messages cut at
-    # its limit.
-    mended = _ENTITY.sub(r"&\1;", text)
-    if "</Event>" not in mended and "<EventData>" in mended:
-        mended = _CUT.sub("", mended)
-        inside = mended.rfind("<Data ") > mended.rfind("</Data>")
-        mended += ("</Data>" if inside else "") + "</EventData></Event>"
-    try:
-        return event_of_xml(mended)
-    except EventXmlError:
-        return None
-
-
 @_function(1)
 def _xml_event(value: Any) -> Mapping[str, Any] | None:
     """A Windows event written as XML as a mapping, as EVTX readers have it; of one that was cut
@@ -697,4 +650,51 @@ def _xml_event(value: Any) -> Mapping[str, Any] | None:
     if text is None or len(text) > _MAX_TEXT or "<Event" not in text:
         return None
     start = text.find("<Event")
-    return _read_xml(text[start:] if start else text)
+    return mended_event(text[start:] if start else text)
+
+
+@_function(2, 4, text_only=True)
+def _index_of(value: Any, part: Any, start: Any = 0, cased: Any = False) -> int | None:
+    """The place in a text, from 0, where another begins, at or behind a place; null where it is
+    not there."""
+    text, wanted, first = text_of(value), text_of(part), number_of(start)
+    if text is None or wanted is None or not isinstance(first, int):
+        return None
+    text, wanted = (text, wanted) if cased is True else (fold(text), fold(wanted))
+    found = text.find(wanted, max(first, 0))
+    return None if found < 0 else found
+
+
+@_function(3, 5, text_only=True)
+def _enclosed(value: Any, left: Any, right: Any, greedy: Any = False, cased: Any = False) -> Any:
+    """What stands in a text between one part and the first of another behind it, or the last where
+    it is greedy; an empty text where they are not there."""
+    texts = [text_of(item) for item in (value, left, right)]
+    looked, before, after = (t if cased is True else fold(t) for t in (t or "" for t in texts))
+    start = looked.find(before) + len(before)
+    if start < len(before) or texts[0] is None:
+        return ""
+    end = looked.rfind(after, start) if greedy is True else looked.find(after, start)
+    return texts[0][start:end] if end >= start else ""
+
+
+@_function(2)
+def _modulo(value: Any, by: Any) -> int | float | None:
+    """The rest of a division, with the sign of what is divided."""
+    number, other = number_of(value), number_of(by)
+    if number is None or not other:
+        return None
+    rest = math.fmod(number, other)
+    return int(rest) if isinstance(number, int) and isinstance(other, int) else rest
+
+
+@_function(2)
+def _quotient(value: Any, by: Any) -> int | float | None:
+    """A quotient; of whole numbers, without its fraction."""
+    number, other = number_of(value), number_of(by)
+    if number is None or not other:
+        return None
+    if not isinstance(number, int) or not isinstance(other, int):
+        return number / other
+    whole = abs(number) // abs(other)
+    return whole if (number < 0) is (other < 0) else -whole

@@ -457,7 +457,19 @@ class _Raising:
                 made = self._decided(atom, names, positive)
                 if made is not None:
                     return made
+                if isinstance(atom, ir.Rank):
+                    return self._ranked(atom, names)
                 return _with_raw_names(atom) if self.native else self._atom(atom, names)
+
+    def _ranked(self, atom: ir.Rank, names: _EntryNames) -> ir.Condition:
+        """A test of what other events have, in the names of these and of those."""
+        plan, reached = self.plan(atom.plan)
+        of = self._key(atom.of, reached, atom.plan)
+        assert isinstance(atom.value, ir.Field)
+        value = self._named(atom.value, names, atom)
+        if not isinstance(of, ir.Field) or not isinstance(value, ir.Field):
+            return ir.Truth(None)
+        return evolve(atom, value=value, of=of, plan=plan)
 
     def _decided(
         self, condition: ir.Condition, names: _EntryNames, positive: bool

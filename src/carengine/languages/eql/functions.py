@@ -17,7 +17,7 @@ Operand = ir.Value | ir.Condition
 Make = Callable[["EqlReader", list[ir.Value], Span], Operand | None]
 """What makes IR of a function's arguments; None for arguments that it cannot have."""
 
-ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "modulo": "%"}
 
 
 def _affixed(before: str, after: str) -> Make:
@@ -147,6 +147,38 @@ def _substring(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand |
             return None
 
 
+def _flag(reader: EqlReader) -> ir.Constant:
+    return ir.Constant(reader.cased)
+
+
+def _index_of(reader: EqlReader, arguments: list[ir.Value], _: Span) -> Operand | None:
+    whole: tuple[ir.Value, ...]
+    match arguments:
+        case [value, part]:
+            whole = (value, part, ir.Constant(0), _flag(reader))
+        case [value, part, start]:
+            whole = (value, part, start, _flag(reader))
+        case _:
+            return None
+    return ir.Call("index_of", whole, ir.Type.INTEGER)
+
+
+def _between(reader: EqlReader, arguments: list[ir.Value], _: Span) -> Operand | None:
+    match arguments:
+        case [_, _, _]:
+            arguments = [*arguments, ir.Constant(False)]
+        case [_, _, _, ir.Constant(bool())]:
+            pass
+        case _:
+            return None
+    return ir.Call("enclosed", (*arguments, _flag(reader)), ir.Type.TEXT)
+
+
+def _safe(_: EqlReader, arguments: list[ir.Value], __: Span) -> Operand | None:
+    # What cannot be computed is null here anyway.
+    return arguments[0] if len(arguments) == 1 else None
+
+
 def _concat(_: EqlReader, arguments: list[ir.Value], span: Span) -> Operand | None:
     return ir.Call("concat", tuple(arguments), ir.Type.TEXT)
 
@@ -172,6 +204,9 @@ FUNCTIONS: dict[str, Make] = {
     "length": _length,
     "substring": _substring,
     "concat": _concat,
+    "indexof": _index_of,
+    "between": _between,
+    "safe": _safe,
     "string": _string,
     **{name: _computed(sign) for name, sign in ARITHMETIC.items()},
 }

@@ -17,8 +17,8 @@ What EQL means, and how it becomes IR:
 * ``match`` must match from the beginning of a text, and need not reach its end; ``regex`` the whole
   text.
 
-Refused by name, as our language has no such thing: sequences, joins, ``descendant of``, ``head``,
-``tail``, ``sort``, counting pipes, and functions that compute texts or lengths.
+Refused by name, as our language has no such thing: ``fork``, ``arrayCount``,
+``head``, ``tail``, pipes that count, and conditions used as values.
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from ... import ir
-from ...diagnostics import Block, Diagnostic, Span
+from ...diagnostics import Block, Diagnostic, Span, codes
 from ...ir import Relation
 from ...pattern import Pattern
 from ..query import QueryReading, Refusal, finished, native_search, regex_test, unsupported, wrong
+from .arrays import element, searched
 from .dialect import ELASTIC, PACKAGE, EqlDialect
 from .functions import FUNCTIONS, Operand
+from .processes import GENERATIONS, related
 from .sequences import several
 
 if TYPE_CHECKING:
@@ -83,7 +85,9 @@ def read(block: Block, dialect: EqlDialect = PACKAGE) -> QueryReading:
     said: list[Diagnostic] = []
     plan: ir.Plan | None = None
     try:
-        plan = EqlReader(block, dialect).query(_parsed(block))
+        reader = EqlReader(block, dialect)
+        said = reader.said
+        plan = reader.query(_parsed(block))
     except Refusal as refused:
         said.append(refused.diagnostic)
     return finished(dialect.name, block, plan, said)
@@ -156,6 +160,10 @@ class EqlReader:
         self.dialect = dialect
         self.cased = dialect.elastic
         """Whether the function at hand looks at case."""
+        self.behind_sequence = False
+        self.bound: dict[str, ir.Value] = {}
+        """The lists whose elements have a name, in the conditions on them."""
+        self.said: list[Diagnostic] = []
 
     def span(self, node: Node) -> Span:
         """Where a node of the tree stands."""
@@ -170,8 +178,9 @@ class EqlReader:
         """The plan of a whole query."""
         first, *pipes = tree.children
         plan = several(self, first) if first.data == "several" else self.event(first)
-        for pipe in pipes:
-            plan = self.pipe(plan, pipe)
+        self.behind_sequence = isinstance(plan, ir.Sequence)
+        for number, pipe in enumerate(pipes):
+            plan = self.pipe(plan, pipe, last=number == len(pipes) - 1)
         return plan
 
     def event(self, tree: Node) -> ir.Plan:
@@ -191,7 +200,7 @@ class EqlReader:
         condition = ir.simplify(ir.And((type_, self.condition(expression, 0))))
         return ir.Filter(native_search(self.dialect.name), condition, self.span(expression))
 
-    def pipe(self, plan: ir.Plan, pipe: Node) -> ir.Plan:
+    def pipe(self, plan: ir.Plan, pipe: Node, *, last: bool = False) -> ir.Plan:
         """The plan with one pipe behind it."""
         name, *rest = pipe.children
         arguments = list(rest[0].children) if rest else []
@@ -202,7 +211,17 @@ class EqlReader:
                 value = self.value(arguments[0], 0)
                 if isinstance(value, ir.Field):
                     return ir.Distinct(plan, value, self.span(pipe))
-                raise unsupported("`unique` of a computed value", self.span(arguments[0]))
+                span = self.span(pipe)
+                return ir.Distinct(ir.Assign(plan, _KEY, value, span), ir.Field(_KEY), span)
+            case "unique" if len(arguments) > 1:
+                keys = [self.value(argument, 0) for argument in arguments]
+                listed = ir.Call("json_text", (ir.Call("several", tuple(map(_or_nothing, keys))),))
+                span = self.span(pipe)
+                return ir.Distinct(ir.Assign(plan, _KEY, listed, span), ir.Field(_KEY), span)
+            case "sort" if last and arguments:
+                message = "`sort` is about the order in which events are shown"
+                self.said.append(Diagnostic(codes.DATA_SOURCE, message, self.span(pipe)))
+                return plan
             case "filter" | "unique":
                 what = f"the pipe `{name}` of {len(arguments)} values"
                 raise unsupported(what, self.span(pipe))
@@ -283,8 +302,7 @@ class EqlReader:
             case "call":
                 return self._call(node, deeper)
             case "related":
-                what = f"`{children[0]} of` follows one process to another"
-                raise unsupported(what, span)
+                return self._related(node)
             case "field":
                 return self._field(node)
             case _:
@@ -408,14 +426,12 @@ class EqlReader:
     def arithmetic(self, sign: str, a: ir.Value, b: ir.Value, span: Span) -> ir.Value:
         """The value of a sum, a difference, a product or a quotient."""
         if sign == "%":
-            raise unsupported("the rest of a division", span)
+            return ir.Call("modulo", (a, b), ir.Type.NUMBER)
         if sign == "/" and not any(
             isinstance(x, ir.Constant) and isinstance(x.value, float) for x in (a, b)
         ):
-            note = "write `/ 2.0` where the fraction is wanted"
-            raise unsupported(
-                "a division of whole numbers, which leaves the fraction out", span, note
-            )
+            # Of whole numbers the fraction is left out.
+            return ir.Call("quotient", (a, b), ir.Type.NUMBER)
         return ir.Arithmetic(sign, a, b)
 
     def _signed(self, sign: str, value: ir.Value, span: Span) -> ir.Value:
@@ -428,17 +444,70 @@ class EqlReader:
     def _field(self, node: Node) -> Operand:
         names = [c for c in node.children if _is_token(c, "NAME")]
         parts = [str(names[0]).strip("`")]
+        value: ir.Value | None = None
+        if (part := self._of_a_step(node)) is not None:
+            return part
         for accessor in node.children:
             if _is_token(accessor):
                 continue
             [inner] = accessor.children
             if inner.type == "INDEX":
-                raise unsupported("one element of a list", self.span(accessor))
-            parts.append(str(inner).strip("`"))
+                place = int(str(inner).strip("[] \t")[:9])
+                whole = ir.Field(".".join(parts)) if value is None else value
+                value = ir.Call("item", (whole, ir.Constant(place)))
+            elif value is not None:
+                key = ir.Constant(str(inner).strip("`"))
+                value = ir.Call("member", (value, key))
+            else:
+                parts.append(str(inner).strip("`"))
+        if value is not None:
+            return value
+        if parts[0] in self.bound:
+            return element(self.bound[parts[0]], tuple(parts[1:]))
         if not self.dialect.elastic and len(parts) == 2 and parts[0] in _ENUMERATED:
             pattern = Pattern.literal(parts[1])
             return ir.Match(ir.Field(parts[0]), (pattern,), self.span(node))
         return ir.Field(".".join(parts))
+
+    def _related(self, node: Node) -> ir.Condition:
+        """``event of [ … ]``, ``child of [ … ]``, ``descendant of [ … ]``."""
+        word, span = str(node.children[0]).lower(), self.span(node)
+        event = next(c for c in node.children if not _is_token(c))
+        if self.dialect.elastic:
+            note = "Elasticsearch's EQL has no such test"
+            raise unsupported(f"`{word} of`", span, note)
+        found = related(word, self.event(event), self.dialect, span)
+        if found is None:
+            raise wrong(f"EQL has no `{word} of`", span)
+        if word == "descendant":
+            message = f"descendants are followed over {GENERATIONS} generations"
+            self.said.append(Diagnostic(codes.FOREIGN_NEAR, message, span))
+        return found
+
+    def _array_search(self, nodes: list[Node], span: Span, depth: int) -> ir.Condition:
+        """``arraySearch(list, name, condition)``."""
+        of = self.value(nodes[0], depth)
+        name = self.block.text[nodes[1].meta.start_pos : nodes[1].meta.end_pos].strip("`")
+        if not name.isidentifier() or name in self.bound:
+            raise wrong("the name of an element is missing here", self.span(nodes[1]))
+        self.bound[name] = of
+        try:
+            condition = self.condition(nodes[2], depth)
+        finally:
+            del self.bound[name]
+        return searched(of, condition, span)
+
+    def _of_a_step(self, node: Node) -> ir.Field | None:
+        """``events[1].name`` behind a sequence: a field of the row that took a step."""
+        names = [c for c in node.children if _is_token(c, "NAME")]
+        accessors = [c.children[0] for c in node.children if not _is_token(c)]
+        if not self.behind_sequence or str(names[0]) != "events" or len(accessors) < 2:
+            return None
+        place, *keys = accessors
+        if place.type != "INDEX" or any(key.type == "INDEX" for key in keys):
+            return None
+        number = int(str(place).strip("[] \t")[:9]) + 1
+        return ir.Field(".".join(str(key).strip("`") for key in keys), f"e{number}")
 
     def _constant(self, token: Token) -> str | int | float | bool | None:
         text = str(token)
@@ -473,6 +542,8 @@ class EqlReader:
         name, *rest = node.children
         nodes = [c for c in rest if not _is_token(c)]
         span = self.span(node)
+        if str(name).lower() == "arraysearch" and len(nodes) == 3:
+            return self._array_search(nodes, span, depth)
         made = FUNCTIONS.get(str(name).lower())
         if made is None:
             what = f"the function `{name}`"
@@ -483,6 +554,15 @@ class EqlReader:
         if found is None:
             raise unsupported(f"`{name}` with these arguments", span)
         return found
+
+
+_KEY = "unique key"
+"""The name of what is worked out to tell events apart."""
+
+
+def _or_nothing(value: ir.Value) -> ir.Value:
+    """A value that is there, whatever is null: lists of these have a place for each."""
+    return ir.Call("first", (value, ir.Constant("")))
 
 
 def _literal_brackets(text: str) -> str:

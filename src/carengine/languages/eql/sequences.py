@@ -47,7 +47,7 @@ def several(reader: EqlReader, tree: Node) -> ir.Plan:
         for flags in zip(*([o for _, o in (*shared, *term.keys)] for term in made), strict=True)
     )
     steps = tuple(
-        ir.Step(term.plan, tuple(key for key, _ in (*shared, *term.keys)), term.absent)
+        _step(term.plan, [*shared, *term.keys], term.absent)
         for term in made
         for _ in range(term.runs)
     )
@@ -68,11 +68,24 @@ def several(reader: EqlReader, tree: Node) -> ir.Plan:
             raise wrong("`until` has one plain event", last.span)
         if not last.keys and made[0].keys:
             raise wrong("`until` has the keys that the items have", last.span)
-        end = ir.Step(last.plan, tuple(key for key, _ in (*shared, *last.keys)))
+        end = _step(last.plan, [*shared, *last.keys])
     return ir.Sequence(steps, optional, within, end, what == "sequence", span)
 
 
-Key = tuple[ir.Field, bool]
+Key = tuple[ir.Value, bool]
+"""A key, and whether it may be missing."""
+
+
+def _step(plan: ir.Plan, keys: list[Key], absent: bool = False) -> ir.Step:
+    """The step of events with keys; a key that is computed is worked out before."""
+    names: list[ir.Field] = []
+    for number, (value, _) in enumerate(keys, 1):
+        if isinstance(value, ir.Field):
+            names.append(value)
+        else:
+            plan = ir.Assign(plan, f"key {number}", value)
+            names.append(ir.Field(f"key {number}"))
+    return ir.Step(plan, tuple(names), absent)
 
 
 class _Term:
@@ -120,8 +133,8 @@ def _keys(reader: EqlReader, clause: Node) -> list[Key]:
         if _is_token(node):
             continue
         value = reader.value(node, 0)
-        if not isinstance(value, ir.Field):
-            raise unsupported("a key that is computed", reader.span(node))
+        if isinstance(value, ir.Constant):
+            raise unsupported("a key that is the same for all events", reader.span(node))
         found.append((value, any(_is_token(c, "OPTIONAL") for c in node.children)))
     return found
 

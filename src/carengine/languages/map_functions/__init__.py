@@ -85,6 +85,7 @@ SPELLINGS: dict[str, FunctionSpelling] = {
                 *("between", "ends_with", "full_path", "has_bits", "hashes", "inside", "later"),
                 *("program", "registry_path", "starts_with", "time_part", "unescape_xml", "url"),
                 *("utf16", "length", "substring", "arguments"),
+                *("index_of", "enclosed", "modulo", "quotient"),
             )
         ),
     )
