@@ -54,7 +54,7 @@ damage: $(READY)
 
 # The long tests of joins and groups: a hundred kills, all real archives, many generated programs.
 soak: $(READY)
-	CARENGINE_SOAK=1 $(BIN)/pytest tests/test_follow.py tests/test_stream_rules.py
+	CARENGINE_SOAK=1 $(BIN)/pytest tests/test_follow.py tests/test_stream_rules.py tests/test_sequences.py
 	CARENGINE_FUZZ=2000 $(BIN)/pytest tests/test_streams.py
 
 # Every rule of SigmaHQ on every recorded event, by the matcher and by the reference: hours.

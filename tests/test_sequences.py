@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import random
 import tempfile
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from carengine.diagnostics import Block
 from carengine.engine import Engine, Match, interpret_streams
 from carengine.languages.eql.reader import read
 from carengine.languages.query import as_rule, native_map
-from carengine.values import format_time
+from carengine.values import format_time, time_of
 from streams import SECOND, stream_options
 
 EXAMPLES = int(os.environ.get("CARENGINE_FUZZ") or 150)
@@ -130,16 +133,14 @@ def test_a_saved_session_goes_on(text: str, events: list[dict[str, Any]], cut: i
     assert session.held == (0, 0)
 
 
-@SETTINGS
-@given(queries(of_package=True), logs(complete=True))
-def test_the_package_finds_the_same(text: str, events: list[dict[str, Any]]) -> None:
+def by_the_package(text: str, events: list[dict[str, Any]]) -> list[tuple[int, ...]]:
+    """What the engine of the eql package finds."""
     if importlib.util.find_spec("eql") is None:
         pytest.skip("the package eql is not installed")
     from eql.engine import PythonEngine
     from eql.events import Event
     from eql.parser import allow_runs, parse_query
 
-    note(text)
     package = PythonEngine({"flatten": False})
     theirs: list[tuple[int, ...]] = []
     with allow_runs:
@@ -149,13 +150,64 @@ def test_the_package_finds_the_same(text: str, events: list[dict[str, Any]]) -> 
     )
 
     def ticks(event: dict[str, Any]) -> int:
-        from carengine.values import time_of
-
         return int((time_of(event["time"]) or 0) // SECOND) * 10_000_000
 
     package.stream_events(Event(event["event_type"], ticks(event), event) for event in events)
+    return theirs
+
+
+@SETTINGS
+@given(queries(of_package=True), logs(complete=True))
+def test_the_package_finds_the_same(text: str, events: list[dict[str, Any]]) -> None:
+    note(text)
     ours = [serials(match) for match in engine_of(text).run(events)]
-    assert sorted(ours) == sorted(theirs)
+    assert sorted(ours) == sorted(by_the_package(text, events))
+
+
+MORDOR = Path(__file__).parents[2] / "shared" / "mordor"
+ARCHIVES = sorted(MORDOR.glob("*.zip"))
+KINDS = {1: "process", 3: "network", 7: "library", 11: "file", 13: "registry"}
+ON_REAL_LOGS = [
+    "sequence by ProcessGuid [process where true] [network where true]",
+    "sequence by ProcessGuid with maxspan=300s [process where true] [file where true] [file where true]",
+    "sequence by host with maxspan=100s [file where true] [process where true] until [network where true]",
+    "sequence [process where true] by ProcessGuid [process where true] by ParentProcessGuid",
+    "sequence by host [process where Image == '*powershell.exe'] [registry where true]",
+    "join by ProcessGuid [process where true] [library where true] until [registry where true]",
+]
+
+
+def sysmon_of(archive: Path, most: int) -> list[dict[str, Any]]:
+    """The Sysmon events of a recording, one each second in the order of their times."""
+    found = []
+    with zipfile.ZipFile(archive) as packed:
+        for name in packed.namelist():
+            for line in packed.read(name).decode("utf-8", "replace").splitlines():
+                event = json.loads(line) if line.startswith("{") else {}
+                if "Sysmon" in str(event.get("Channel")) and event.get("EventID") in KINDS:
+                    found.append(event)
+    keys = ("ProcessGuid", "ParentProcessGuid", "Image")
+    return [
+        {"event_type": KINDS[event["EventID"]], "serial": number, "host": event.get("Hostname")}
+        | {"time": format_time(START + number * SECOND)}
+        | {key: event[key] for key in keys if event.get(key)}
+        for number, event in enumerate(sorted(found, key=lambda one: str(one.get("UtcTime"))))
+    ][:most]
+
+
+@pytest.mark.skipif(not ARCHIVES, reason="the shared data is not here")
+@pytest.mark.parametrize(
+    "archive",
+    ARCHIVES if os.environ.get("CARENGINE_SOAK") else ARCHIVES[:2],
+    ids=lambda path: path.stem,
+)
+def test_the_package_finds_the_same_in_recordings(archive: Path) -> None:
+    events = sysmon_of(archive, 100_000 if os.environ.get("CARENGINE_SOAK") else 1_500)
+    for text in ON_REAL_LOGS:
+        # The package has sequences with a null key, Elasticsearch and we have none.
+        keyed = [event for event in events if "ProcessGuid" in event]
+        ours = [serials(match) for match in engine_of(text).run(keyed)]
+        assert sorted(ours) == sorted(by_the_package(text, keyed)), text
 
 
 TABLE = [
