@@ -162,3 +162,16 @@ def test_names_in_any_number_take_bounded_memory(monkeypatch: pytest.MonkeyPatch
     for user in ("CORP\\Ann", "corp\\ann", "ann", "Ann"):
         other.add({"object": "process", "action": "create", "user": user})
     assert [(one.name, one.events) for one in other.users()] == [("CORP\\Ann", 2), ("Ann", 1), ("ann", 1)]  # fmt: skip
+
+
+def test_logs_of_clouds_have_users() -> None:
+    statistics = LogStatistics("aws")
+    arn = "arn:aws:iam::1:user/ann"
+    statistics.add(
+        {
+            "eventName": "ListUsers", "eventSource": "iam.amazonaws.com", "eventVersion": "1",
+            "eventTime": "2024-05-01T10:00:00Z", "userIdentity": {"arn": arn},
+        }
+    )  # fmt: skip
+    assert [one.name for one in statistics.users()] == [arn]
+    assert [(one.channel, one.event) for one in statistics.channels()] == [("aws/cloudtrail", "ListUsers")]  # fmt: skip

@@ -14,6 +14,7 @@ from ..engine import EventClass, recogniser
 from ..fieldmap import MapChoice, unwrap
 from ..pyvalues import plain_event
 from ..report import host_name, identity_in
+from ..timeline import NATIVE_USERS
 from ..values import format_time, text_of
 from .logons import LogonCount, sshd_logon, windows_logon
 from .numbers import RecordGap, RecordNumbers
@@ -134,12 +135,15 @@ class LogStatistics:
         if host:
             _named(self._hosts, host).met(time)
             self._met_host(host, time)
-        if identity.user:
-            user = identity.user[:_LONGEST]
+        get = _getter(native or own, inner)
+        user = identity.user or next(
+            (text for name in NATIVE_USERS if (text := text_of(get(name)))), ""
+        )
+        user = user[:_LONGEST]
+        if user:
             # Windows' names of accounts mean the same in any case.
             _named(self._users, user, user.lower() if "\\" in user else user).met(time)
-        get = _getter(native or own, inner)
-        self._met_channel(native or own, get, ", ".join(kinds), host, identity.user, time)
+        self._met_channel(native or own, get, ", ".join(kinds), host, user, time)
         self._met_logon(native, get, time)
 
     def _met_time(self, time: int | None) -> None:
@@ -171,7 +175,7 @@ class LogStatistics:
         channel = text_of(get("Channel"))
         event = text_of(get("EventID"))
         if channel is None:
-            channel = min((_source_name(one) for one in classes), key=lambda one: ("*" in one, one))
+            channel = min(map(_source_name, classes), key=lambda one: (_is_general(one), one))
             names = ("eventName", "Operation", "eventType", "type", "event.action")
             event = next((found for name in names if (found := text_of(get(name)))), "")
         channel, event = channel[:_LONGEST], (event or "")[:_LONGEST]
@@ -384,6 +388,11 @@ def _getter(classes: list[EventClass], inner: Mapping[str, Any]) -> Callable[[st
 def _source_name(one: EventClass) -> str:
     kind = str(one.entry.kind)
     return kind if one.entry.native is not None else one.fieldmap.family
+
+
+def _is_general(source: str) -> bool:
+    """Whether a log source says little: that of any product, or of any event in ECS."""
+    return "*" in source or source.startswith("ecs/")
 
 
 def _between(buckets: Mapping[int, tuple[int, int]]) -> Iterable[tuple[int, int]]:

@@ -15,7 +15,14 @@ hosts and processes.
 
 from __future__ import annotations
 
-from .events import TimelineEvent, TimelineReader
+from .events import NATIVE_USERS, TimelineEvent, TimelineReader
 from .window import ProcessTree, TimelineAnchor, TimelineWindow
 
-__all__ = ["ProcessTree", "TimelineAnchor", "TimelineEvent", "TimelineReader", "TimelineWindow"]
+__all__ = [
+    "NATIVE_USERS",
+    "ProcessTree",
+    "TimelineAnchor",
+    "TimelineEvent",
+    "TimelineReader",
+    "TimelineWindow",
+]

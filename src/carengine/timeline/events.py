@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
+from .. import ir
 from ..datamodel import model
 from ..engine import recogniser
 from ..fieldmap import CarEvent, FieldMap, MapChoice, unwrap, view
@@ -50,6 +51,16 @@ _NATIVE = (
     "ServiceName",
     "ObjectName",
 )
+NATIVE_USERS = (
+    "userIdentity.arn",
+    "userIdentity.userName",
+    "UserId",
+    "actor.alternateId",
+    "protoPayload.authenticationInfo.principalEmail",
+    "properties.userPrincipalName",
+)
+"""Where logs of clouds have who did it."""
+
 _MOST = 4
 _LONGEST = 1_000
 _WITHOUT = frozenset({"", "-"})
@@ -113,7 +124,7 @@ class TimelineReader:
         ]
         if not views and classes:
             # The one that says most: not all that there is of a product.
-            told = min(classes, key=lambda one: "*" in str(one.entry.kind))
+            told = min(classes, key=lambda one: _generality(str(one.entry.kind)))
             views = [view(event, inner, told.entry)]
         if not views:
             self.unrecognised += 1
@@ -122,13 +133,24 @@ class TimelineReader:
             yield _event(seen, known, source, record)
 
 
+def _native_user(seen: CarEvent) -> str:
+    if seen.native is None:
+        return ""
+    texts = (text_of(seen.field(ir.Field(name))) for name in NATIVE_USERS)
+    return next((text for text in texts if text is not None and text not in _WITHOUT), "")
+
+
+def _generality(kind: str) -> bool:
+    return "*" in kind or kind.startswith("ecs/")
+
+
 def _event(seen: CarEvent, known: Identity, source: str, record: int) -> TimelineEvent:
     own = identity_in([seen.fields])
     host = own.host or known.host
     return TimelineEvent(
         seen.time,
         host,
-        own.user or known.user,
+        own.user or known.user or _native_user(seen),
         str(seen.kind),
         tuple(_details(seen)),
         seen.fields,
