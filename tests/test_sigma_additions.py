@@ -333,3 +333,19 @@ def test_without_the_switch_brackets_are_a_name(tmp_path: Path) -> None:
         engine = Engine(rules, ("auto", NamedLogSource.parse("acme/audit")))
         assert list(engine.run([{"kind": "x", "tags[any]": "a"}]))
         assert not list(engine.run([{"kind": "x", "tags": ["a"]}]))
+
+
+def test_what_to_do_where_no_map_has_the_log_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_members(tmp_path, "n: 1")
+    rule, log = str(tmp_path / "members.yml"), tmp_path / "log.jsonl"
+    log.write_text('{"kind": "y"}\n')
+    main(["translate", rule, "-t", "splunk"])
+    assert "--logsource acme/audit" in capsys.readouterr().err
+    assert main(["translate", rule, "-t", "splunk", "--logsource", "acme/audit"]) == 0
+    assert 'kind="x"' in capsys.readouterr().out
+    assert main(["translate", rule, "-t", "splunk", "-m", "aws", "--logsource", "a/b"]) == 2
+    capsys.readouterr()
+    main(["explain", rule, str(log)])
+    assert "--logsource acme/audit" in capsys.readouterr().out

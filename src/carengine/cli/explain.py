@@ -19,6 +19,7 @@ from ..engine.report import (
     explain,
     maps_of_examples,
     matches_with,
+    missing_source,
 )
 from ..readers import Record, read_events
 from ..rule import Rule, RuleSet
@@ -292,6 +293,9 @@ def _show(found: Explanation, record: Record, screen: Screen) -> None:
         screen.show(
             "no field map recognises the event; its keys are " + cell(", ".join(found.keys))
         )
+        sources = missing_source(rule)
+        if sources:
+            screen.show(f"if it is an event of {cell(sources[0])}: --logsource {cell(sources[0])}")
         return
     if not found.views:
         shapes = ", ".join(found.shapes)

@@ -126,7 +126,10 @@ def _next_step(became: Sequence[RuleStatus]) -> str:
     best = max(sources, key=lambda name: sources[name], default="product/service")
     if len(sources) != 1:
         best = "product/service"
-    return f"no map knows these records: carengine map new, or --logsource {quote(best)}"
+    return (
+        "no field map for these rules knows these records: `carengine detect` says what they are; "
+        f"carengine map new, or --logsource {quote(best)}"
+    )
 
 
 def _why(became: Sequence[RuleStatus], session: Session, screen: Screen) -> None:

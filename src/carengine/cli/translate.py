@@ -8,7 +8,9 @@ from collections import Counter
 
 from attrs import evolve, frozen
 
-from ..diagnostics import CarError, Diagnostic, Severity, fault
+from ..diagnostics import CarError, Diagnostic, Fix, Severity, codes, fault
+from ..engine.report import missing_source
+from ..fieldmap import NamedLogSource
 from ..filewrite import bounded_text
 from ..languages.writing import TARGETS, Translation, translate
 from ..rule import Rule, RuleSet
@@ -50,7 +52,7 @@ class TranslateSettings:
     chosen: tuple[str, ...]
     target: str
     rules: RuleSettings
-    mapping: str = "sysmon"
+    mapping: str | NamedLogSource = "sysmon"
     present: str | None = None
     recognise: bool = True
     format: str = "text"
@@ -71,9 +73,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-m",
         "--mapping",
-        default="sysmon",
         metavar="MAP",
         help="the field map of the logs: a name (sysmon.winlogbeat) or a YAML file (default: sysmon)",
+    )
+    parser.add_argument(
+        "--logsource",
+        metavar="SOURCE",
+        help="instead of a field map, what the logs are (aws/cloudtrail, webserver): fields keep the "
+        "names that rules have for them",
     )
     add_rules_option(parser)
     add_input_option(parser)
@@ -93,18 +100,33 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def settings(values: argparse.Namespace) -> TranslateSettings:
-    """What the command line asks for. Raises `UsageError`."""
+    """What the command line asks for. Raises `UsageError`, and `CarError` (CE407)."""
+    mapping: str | NamedLogSource = values.mapping or "sysmon"
+    if values.logsource is not None:
+        if values.mapping is not None:
+            raise UsageError(
+                "carengine translate: of -m and --logsource, one says what the logs are"
+            )
+        mapping = NamedLogSource.parse(values.logsource)
     return TranslateSettings(
         tuple(values.chosen),
         values.target,
         rule_settings(values),
-        values.mapping,
+        mapping,
         values.present,
         not values.any_shape,
         values.format,
         values.quiet,
         values.strict,
     )
+
+
+def _with_next_step(item: Diagnostic, rule: Rule) -> Diagnostic:
+    """A finding that the field map has no such log source, with what to do about it."""
+    sources = missing_source(rule)
+    if item.code is not codes.NOTHING_TO_TRANSLATE or item.fix is not None or not sources:
+        return item
+    return evolve(item, fix=Fix(f"name another map with -m, or write --logsource {sources[0]}"))
 
 
 def run(settings: TranslateSettings, screen: Screen) -> int:
@@ -126,7 +148,7 @@ def run(settings: TranslateSettings, screen: Screen) -> int:
             errors = [item for item in error.diagnostics if item.severity is Severity.ERROR]
             if any(item.code.id not in ("CE901", "CE904") for item in errors):
                 raise
-            screen.report(errors, _MOST)
+            screen.report([_with_next_step(item, rule) for item in errors], _MOST)
             refused.update({item.code.title for item in errors})
             continue
         except Exception as error:
