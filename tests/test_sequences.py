@@ -181,7 +181,7 @@ def sysmon_of(archive: Path, most: int) -> list[dict[str, Any]]:
     """The Sysmon events of a recording, one each second in the order of their times."""
     found = []
     with zipfile.ZipFile(archive) as packed:
-        for name in packed.namelist():
+        for name in (name for name in packed.namelist() if name.endswith(".json")):
             for line in packed.read(name).decode("utf-8", "replace").splitlines():
                 event = json.loads(line) if line.startswith("{") else {}
                 if "Sysmon" in str(event.get("Channel")) and event.get("EventID") in KINDS:
