@@ -27,7 +27,7 @@ from carengine.languages.reading import (
     raised,
     read,
 )
-from carengine.verify import compare
+from carengine.verify import ShownParts, compare
 
 Event = dict[str, Any]
 
@@ -595,7 +595,9 @@ def test_spellings_of_one_query(one: str, other: str) -> None:
     first, second = (read(Block.of(text), "splunk") for text in (one, other))
     assert first.program is not None
     assert second.program is not None, second.diagnostics
-    assert compare(first.program, second.program).equivalent is True
+    # What a query counts by shows what it finds, and is not asked for here.
+    made = compare(first.program, second.program, keyed=False, shown=ShownParts.NOTHING)
+    assert made.equivalent is True
 
 
 SIGMA = r"""

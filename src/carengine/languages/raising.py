@@ -64,6 +64,10 @@ def maps_of(language: str) -> tuple[FieldMap, ...]:
             return (*flat, *(found for path in own for found in find_maps(path)))
         case "logpoint":
             return find_maps(_OWN / "logpoint" / "logpoint.yaml")
+        case "kusto":
+            return find_maps("defender")
+        case "esql" | "lucene":
+            return find_maps("ecs")
         case "sigma":
             return tuple(found for found in installed_maps() if found.name in _FLAT_NAMES)
         case _:

@@ -39,6 +39,9 @@ LANGUAGES: dict[str, QueryLanguage] = {
         QueryLanguage("eql", "eql.reader", also=("event query language",)),
         QueryLanguage("logpoint", "logpoint.reader"),
         QueryLanguage("sigma", "sigma.query_reader"),
+        QueryLanguage("esql", "esql.reader", also=("es|ql",)),
+        QueryLanguage("kusto", "kusto.reader"),
+        QueryLanguage("lucene", "lucene.reader"),
     )
 }
 """The languages that can be read, by the names that CAR gives their implementations, in small

@@ -4,6 +4,16 @@
 reports on a corpus of published rules.
 """
 
+from .files import RuleFile
+from .formats import ENDINGS, FORMATS, ReadingOptions
 from .load import load_rule, load_rules, parse_rule
 
-__all__ = ["load_rule", "load_rules", "parse_rule"]
+__all__ = [
+    "ENDINGS",
+    "FORMATS",
+    "ReadingOptions",
+    "RuleFile",
+    "load_rule",
+    "load_rules",
+    "parse_rule",
+]

@@ -38,6 +38,7 @@ from ..values import network_of
 TextTest = ir.Match | ir.Regex | ir.InNetwork
 
 _MAX_TRIES = 60
+_MAX_PAIRS = 40_000
 _MAX_PATTERN = 2_000
 _SEPARATORS = frozenset("\\/")
 
@@ -78,6 +79,7 @@ def is_empty(texts: Texts, budget: Budget) -> bool | None:
 
 
 def _is_empty(texts: Texts, budget: Budget) -> bool | None:
+    texts = evolve(texts, passes=reduced(texts.passes, texts.fails))
     exact = _candidates(texts)
     if exact is not None:
         budget.spend(len(exact) * (len(texts.passes) + len(texts.fails)))
@@ -103,6 +105,7 @@ def example(texts: Texts, budget: Budget) -> str | None:
     >>> example(Texts(frozenset({starts, ends})), Budget())
     'ab'
     """
+    texts = evolve(texts, passes=reduced(texts.passes, texts.fails))
     cost = 3 * (1 + len(texts.passes) + len(texts.fails))
     exact = _candidates(texts)
     for text in islice(_tries(texts) if exact is None else exact, _MAX_TRIES):
@@ -112,6 +115,52 @@ def example(texts: Texts, budget: Budget) -> str | None:
             return text
     found = _refined(texts, budget) if exact is None else None
     return found if isinstance(found, str) else None
+
+
+def reduced(passes: frozenset[TextTest], fails: frozenset[TextTest]) -> frozenset[TextTest]:
+    """The tests to be passed, without the patterns of which each text breaks a test to be failed.
+
+    Of two long lists that have most of their patterns in common, this leaves the few that tell them
+    apart.
+
+    >>> one, two = (ir.Match(ir.Raw(()), tuple(map(Pattern, texts))) for texts in ("ab", "a"))
+    >>> [found] = reduced(frozenset({one}), frozenset({two}))
+    >>> [pattern.text for pattern in found.patterns]
+    ['b']
+    """
+    barred = [p for test in fails if isinstance(test, ir.Match) for p in test.patterns]
+    if not barred:
+        return passes
+    made: set[TextTest] = set()
+    for test in passes:
+        if isinstance(test, ir.Match) and len(test.patterns) * len(barred) <= _MAX_PAIRS:
+            kept = tuple(p for p in test.patterns if not any(is_within(p, q) for q in barred))
+            test = test if len(kept) == len(test.patterns) else evolve(test, patterns=kept)
+        made.add(test)
+    return frozenset(made)
+
+
+@lru_cache(maxsize=65536)
+def is_within(inner: Pattern, outer: Pattern) -> bool:
+    """Whether it is plain that each text that matches a pattern matches another one, too.
+
+    The wildcards of the one are read as characters, which only a ``*`` of the other takes.
+
+    >>> is_within(Pattern("a*\\\\b.exe"), Pattern("*.exe")), is_within(Pattern("a*"), Pattern("a?"))
+    (True, False)
+    """
+    if outer.cased and not inner.cased:
+        return False
+    if inner.text == outer.text:
+        return True
+    for token in tokenize(outer.text):
+        if isinstance(token, One) or (isinstance(token, str) and ("*" in token or "?" in token)):
+            return False
+    written = "".join(
+        "*" if isinstance(token, Any) else "?" if isinstance(token, One) else token
+        for token in tokenize(inner.text)
+    )
+    return outer.matches(written)
 
 
 def _refined(texts: Texts, budget: Budget) -> str | bool | None:

@@ -23,6 +23,7 @@ from .analytic import (
 )
 from .changes import Change, RuleChange, rule_changes
 from .comparing import Comparison, Direction, RuleDifference, ShownParts, compare
+from .conversions import Conversion, backend, check_conversion, check_conversions
 from .mutants import Mutant, MutantOutcome, MutantResult, mutant_results, mutants
 from .overlaps import RuleOverlaps, rule_overlaps
 from .relations import (
@@ -32,8 +33,10 @@ from .relations import (
     compare_rules,
     compare_subjects,
     distinguishing_event,
+    languages,
     matching_event,
     subject_of,
+    subjects_of_text,
 )
 from .replay import Witness
 from .sampling import RuleSamples, Sample, samples
@@ -43,6 +46,7 @@ __all__ = [
     "CarAnalytic",
     "Change",
     "Comparison",
+    "Conversion",
     "Direction",
     "Mutant",
     "MutantOutcome",
@@ -59,12 +63,16 @@ __all__ = [
     "Subject",
     "Verdict",
     "Witness",
+    "backend",
+    "check_conversion",
+    "check_conversions",
     "compare",
     "compare_rules",
     "compare_subjects",
     "distinguishing_event",
     "findings",
     "implementations",
+    "languages",
     "load_analytics",
     "matching_event",
     "mutant_results",
@@ -73,5 +81,6 @@ __all__ = [
     "rule_overlaps",
     "samples",
     "subject_of",
+    "subjects_of_text",
     "verify_analytic",
 ]

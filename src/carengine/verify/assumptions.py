@@ -26,6 +26,12 @@ OUTPUTS = "what the outputs find is taken together: the two do not have the same
 """Of an analytic with several outputs and a query, which has one."""
 
 
+OWN_SOURCE = "the query is put to the events of the rule's log source, and no field in them is null"
+"""Of a query that a converter wrote without a pipeline."""
+
+ANY_CASE = "the product indexes fields so that case makes no difference"
+"""Of a query in a language that looks at case, where one says that it need not."""
+
 NEVER = "no event was found that either of them finds"
 """Of two rules that are the same because neither finds anything, as far as is known."""
 

@@ -116,7 +116,27 @@ class NormalForms:
                 return ("difference", form, theirs, pairs), names
             case ir.Union(plans):
                 return frozenset(self._of(part)[0] for part in plans), {}
-            case ir.Search() | ir.Window() | ir.Sequence():
+            case ir.Window(plans, keys, span, columns, condition, complete, ordered):
+                parts = [self._of(part) for part in plans]
+                if any(names for _, names in parts):
+                    # What a key or a column stands for may differ between them.
+                    return plan, {}
+                shown = frozenset((column.name, column.value) for column in columns)
+                asked = _conjuncts(condition, {})
+                forms = tuple(form for form, _ in parts)
+                form = ("window", forms, frozenset(keys), span, shown, asked, complete, ordered)
+                return form, {}
+            case ir.Sequence(steps, optional, within, until, ordered):
+                every = (*steps, *(() if until is None else (until,)))
+                parts = [self._of(step.plan) for step in every]
+                if any(names for _, names in parts):
+                    return plan, {}
+                taken = tuple(
+                    (form, step.keys, step.absent)
+                    for step, (form, _) in zip(every, parts, strict=True)
+                )
+                return ("sequence", taken, optional, within, until is None, ordered), {}
+            case ir.Search():
                 # Its own form: only equal plans are known to be alike.
                 return plan, {}
             case _:
@@ -225,12 +245,50 @@ def _value(value: ir.Value, names: Names) -> ir.Value:
 
 
 def _conjuncts(condition: ir.Condition, names: Names) -> frozenset[Form]:
-    form = _condition(condition, names)
+    """The forms of the conditions that all have to be true for a condition to be true."""
+    form = _absorbed(_condition(ir.simplify(_pushed(condition)), names))
     match form:
         case ("and", frozenset() as items):
             return items
         case _:
             return frozenset({form})
+
+
+def _pushed(condition: ir.Condition, *, negated: bool = False) -> ir.Condition:
+    """The condition with ``not`` at its atoms alone, and an order for one that is not so.
+
+    All of it holds with three truth values: an order is unknown exactly where its opposite is.
+    """
+    match condition:
+        case ir.And(items) | ir.Or(items):
+            parts = tuple(_pushed(item, negated=negated) for item in items)
+            return ir.And(parts) if isinstance(condition, ir.And) is not negated else ir.Or(parts)
+        case ir.Not(item):
+            return _pushed(item, negated=not negated)
+        case ir.Compare(relation=relation) if negated and relation.negated is not None:
+            return evolve(condition, relation=relation.negated)
+        case ir.IsTrue(item):
+            made: ir.Condition = ir.IsTrue(_pushed(item))
+            return ir.Not(made) if negated else made
+        case _:
+            return ir.Not(condition) if negated else condition
+
+
+def _absorbed(form: Form) -> Form:
+    """The form without alternatives that say nothing beside what is asked anyway: a and (a or b),
+    a or (a and b)."""
+    match form:
+        case (("and" | "or") as word, frozenset() as items):
+            made = {_absorbed(item) for item in items}
+            other = "or" if word == "and" else "and"
+            kept = frozenset(
+                item
+                for item in made
+                if not (isinstance(item, tuple) and item[0] == other and item[1] & made)
+            )
+            return next(iter(kept)) if len(kept) == 1 else (word, kept)
+        case _:
+            return form
 
 
 def _condition(condition: ir.Condition, names: Names) -> Form:

@@ -19,11 +19,12 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from .. import ir
-from ..diagnostics import Diagnostic, codes, has_errors
+from ..diagnostics import Block, Diagnostic, Source, codes, has_errors
 from ..fieldmap import FieldMap, installed_maps
 from ..ir import Goal, Wish
-from ..languages.reading import QueryReading, as_rule, raised, read
-from ..rule import Rule
+from ..languages.reading import LANGUAGES, QueryReading, as_rule, raised, read
+from ..loading import FORMATS, ReadingOptions, RuleFile
+from ..rule import Rule, from_drafts
 from ..solver.facts import Facts
 from ..solver.satisfiability import can_be
 from ..solver.texts import Budget
@@ -36,7 +37,6 @@ from .logs import GivenFields
 from .replay import Witness, witness_of
 
 _STEPS = 2_000_000
-_LANGUAGE_OBJECTS = ("splunk", "eql", "logpoint", "esql", "lucene", "kusto")
 
 
 class Verdict(enum.Enum):
@@ -133,6 +133,39 @@ def _kinds(program: ir.Program) -> frozenset[ir.EventKind]:
     return frozenset(kind for output in program.outputs for kind in ir.searched(output.plan))
 
 
+def languages() -> tuple[str, ...]:
+    """The languages that `subjects_of_text` reads.
+
+    >>> "car" in languages() and "splunk" in languages()
+    True
+    """
+    return tuple(dict.fromkeys((*LANGUAGES, "car", "elastic")))
+
+
+def subjects_of_text(
+    text: str, language: str, name: str = "<text>"
+) -> tuple[tuple[Subject, ...], tuple[Diagnostic, ...]]:
+    """The rules or the query of a text in a language, and what there is to say about it.
+
+    >>> [query], said = subjects_of_text('process where process_name == "a.exe"', "eql")
+    >>> query.native
+    True
+    """
+    source = Source(name, text)
+    formats = [one for one in FORMATS if one.name == language and language != "eql"]
+    if not formats:
+        reading = read(Block.whole(source), language, raise_names=False)
+        if reading.program is None:
+            return (), reading.diagnostics
+        return (subject_of(as_rule(reading, name), reading),), reading.diagnostics
+    [format_] = formats
+    file = RuleFile(name, text, format_.endings[0], None)
+    drafts, found = format_.read([file], ReadingOptions())
+    rules = from_drafts(drafts, diagnostics=found)
+    said = tuple(one for refused in rules.refused for one in refused.diagnostics)
+    return tuple(map(subject_of, rules)), (*rules.diagnostics, *said)
+
+
 def in_car_names(subject: Subject) -> Subject | None:
     """A subject raised to CAR's names; None where its language is not read backwards."""
     if not subject.native:
@@ -190,7 +223,7 @@ def compare_subjects(first: Subject, second: Subject, steps: int = _STEPS) -> Ru
 
 
 def _is_query(subject: Subject) -> bool:
-    return any(kind.object in _LANGUAGE_OBJECTS for kind in _kinds(subject.rule.program))
+    return any(kind.object in LANGUAGES for kind in _kinds(subject.rule.program))
 
 
 def _relation(

@@ -23,7 +23,7 @@ from ..pattern import Any, One, Pattern, escape, fold, tokenize
 from ..regex import sample_texts
 from ..solver.facts import Facts
 from ..solver.satisfiability import solutions
-from ..solver.texts import Budget, Texts, TextTest, example
+from ..solver.texts import Budget, Texts, TextTest, example, reduced
 from ..values import compare, format_time, number_of
 from .event_kinds import Event, empty_event, fixed_names
 
@@ -189,7 +189,7 @@ def _numbers(of: ir.Value, wanted: _Wanted) -> Iterator[AnyValue]:
 
 def _texts(wanted: _Wanted, texts: Texts, budget: Budget) -> Iterator[str]:
     """Texts that pass and fail what they have to, the most readable first."""
-    passes = sorted(wanted.passes, key=repr)
+    passes = sorted(reduced(frozenset(wanted.passes), frozenset(wanted.fails)), key=repr)
     fails = sorted(wanted.fails, key=repr)
 
     def fits(text: str) -> bool:

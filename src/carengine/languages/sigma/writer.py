@@ -21,14 +21,12 @@ its own affair, which a note says.
 from __future__ import annotations
 
 import uuid
-from importlib import import_module
 from typing import Any as Anything
 from typing import assert_never
 
 from attrs import define, evolve, field
 
 from ... import ir
-from ...diagnostics import CarError, Diagnostic, codes
 from ...pattern import Any, One, Pattern
 from ...regex import tokens_of
 from ..lowered import Log, column_name
@@ -46,6 +44,7 @@ from ..two_valued import (
     require_possible,
 )
 from ..two_valued.rewriter import TwoValuedRewriter
+from .backends import Backend, ConversionError
 
 # Sigma's names for the logs of a family of field maps; of one that Sigma has no names for, the
 # family is the product.
@@ -107,30 +106,13 @@ def _yaml(rule: Anything) -> str:
 
 def _through(name: str, text: str, findings: Findings) -> str:
     """What a pySigma backend writes for a rule."""
-    try:
-        collections = import_module("sigma.collection")
-        plugins = import_module("sigma.plugins")
-    except ImportError:
-        message = "Sigma's backends need the package pysigma: pip install 'carengine[sigma]'"
-        raise CarError([Diagnostic(codes.MISSING_LIBRARY, message, origin=name)]) from None
-    found = plugins.InstalledSigmaPlugins.autodiscover().backends
-    if name not in found:
-        there = ", ".join(sorted(found)) or "none"
-        message = f"pySigma has no backend {name}; installed: {there}"
-        notes = (
-            "backends are packages of their own: pip install pysigma-backend-elasticsearch (lucene, eql, esql), "
-            "-kusto, -crowdstrike (log_scale), -qradar-community, -loki, -opensearch …",
-        )
-        raise CarError(
-            [Diagnostic(codes.UNKNOWN_TARGET, message, notes=notes, origin=findings.rule)]
-        )
+    backend = Backend(name)
     findings.differs(f"the query is what pySigma's backend {name} makes of the Sigma rule")
     try:
-        queries = found[name]().convert(collections.SigmaCollection.from_yaml(text))
-    except Exception as problem:
-        # Backends raise what they like, and say with it what they cannot write.
+        queries = backend.queries(text)
+    except ConversionError as problem:
         findings.refuse(f"the Sigma rule, of which the backend {name} says: {problem}")
-    return "\n".join(map(str, queries))
+    return "\n".join(queries)
 
 
 def _native(condition: ir.Condition, findings: Findings) -> ir.Condition:

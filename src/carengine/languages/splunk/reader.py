@@ -226,10 +226,10 @@ class CommandReader:
             of, sign, token = "_raw", "=", field
         if token.kind not in ("string", "word"):
             raise wrong("an expression is missing here", terms.span(token))
-        # In an expression a backslash is the expression's own; only that of a quote is the
-        # string's.
         written = terms.block.text[token.start : token.end]
-        text = re.sub(r'\\"', '"', written[1:-1]) if token.kind == "string" else written
+        # The string takes one of two backslashes before the expression is read: `c:\\\\temp` finds
+        # `c:\temp`. https://docs.splunk.com/Documentation/Splunk/latest/Search/SPLandregularexpressions
+        text = _unescaped(written[1:-1]) if token.kind == "string" else written
         span = terms.span(field, token)
         made = of_raw_text(regex_test(ir.Field(of), text, span, cased=True))
         if sign == "!=":
@@ -260,7 +260,7 @@ class CommandReader:
         token = terms.cursor.take()
         if token.kind != "string":
             raise wrong("an expression is missing here", terms.span(token))
-        text = terms.block.text[token.start + 1 : token.end - 1].replace('\\"', '"')
+        text = _unescaped(terms.block.text[token.start + 1 : token.end - 1])
         span = terms.span(name, token)
         names, expression = _captures(text)
         if not names:

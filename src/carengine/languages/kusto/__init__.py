@@ -1,0 +1,1 @@
+"""Kusto's query language, as Microsoft's Sentinel and Defender have it."""

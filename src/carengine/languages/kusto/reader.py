@@ -1,0 +1,163 @@
+r"""Kusto's query language, as far as it filters events: a condition, or ``TABLE | where …``.
+
+    Image endswith "\\cmd.exe" and not(User =~ "x")
+
+``contains``, ``endswith``, ``startswith``, ``=~`` and ``in~`` look at no case; ``==``, ``in`` and
+those with ``_cs`` do. A text that is missing is an empty one, so that a test of it is false and
+``not`` of it true.
+
+https://learn.microsoft.com/kusto/query/datatypes-string-operators
+"""
+
+from __future__ import annotations
+
+import re
+
+from ... import ir
+from ...diagnostics import Block, Diagnostic, Span, codes
+from ...ir import Relation
+from ...pattern import Pattern, escape
+from ...syntax import Token
+from ...values import network_of
+from ..filter_expressions import FilterReader
+from ..query import (
+    QueryReading,
+    Refusal,
+    finished,
+    native_search,
+    regex_test,
+    unsupported,
+    wrong,
+)
+
+LANGUAGE = "kusto"
+_HEAD = re.compile(r"\s*(?P<table>\w+)\s*\|\s*where\b", re.IGNORECASE)
+_RELATIONS = {
+    "<": Relation.LESS,
+    "<=": Relation.LESS_EQUAL,
+    ">": Relation.GREATER,
+    ">=": Relation.GREATER_EQUAL,
+}
+_WILD = {"contains": "*{}*", "endswith": "*{}", "startswith": "{}*"}
+
+
+def read(block: Block) -> QueryReading:
+    """The reading of a Kusto query.
+
+    >>> reading = read(Block.of('Image endswith "a.exe" and EventID == 1'))
+    >>> [type(item).__name__ for item in reading.program.outputs[0].plan.condition.items]
+    ['IsTrue', 'IsTrue']
+    """
+    said: list[Diagnostic] = []
+    plan: ir.Plan | None = None
+    try:
+        head = _HEAD.match(block.text)
+        reader = KustoReader(block, head.end() if head else 0)
+        condition = reader.whole()
+        said = reader.said
+        if head:
+            message = f"{head['table']} says where the data lies, and nothing about an event"
+            place = block.span(head.start("table"), head.end("table"))
+            said.append(Diagnostic(codes.DATA_SOURCE, message, place))
+        plan = ir.Filter(native_search(LANGUAGE), condition, block.span(0, len(block.text)))
+    except Refusal as refused:
+        said.append(refused.diagnostic)
+    return finished(LANGUAGE, block, plan, said)
+
+
+class KustoReader(FilterReader):
+    """The tests of Kusto."""
+
+    def test(self) -> ir.Condition:
+        """A function, or a field and what is asked of it: true or false, never unknown."""
+        if self.cursor.next.kind == "string":
+            what = "a text without a field, whose meaning depends on the table"
+            raise unsupported(what, self.span(self.cursor.next))
+        name = self.cursor.expect("name", message="a field is missing here")
+        if self.cursor.is_next("sign", "("):
+            return self._call(name)
+        return self._of(ir.Field(name.text), name)
+
+    def _call(self, name: Token) -> ir.Condition:
+        function = name.text.lower()
+        opened = self.cursor.take()
+        of = ir.Field(self.cursor.expect("name", message="a field is missing here").text)
+        texts = []
+        while self.cursor.accept("sign", ","):
+            texts.append(self.string())
+        self.cursor.expect("sign", ")", message="this `(` is never closed", place=opened)
+        span = self.span(name, self.cursor.previous)
+        empty = ir.Or((ir.IsNull(of, span), ir.IsTrue(ir.Match(of, (Pattern(""),), span))))
+        match function:
+            case "ipv4_is_in_range" | "ipv6_is_in_range" if len(texts) == 1:
+                if network_of(texts[0]) is None:
+                    raise wrong(f"{texts[0]} is no network", span)
+                return ir.IsTrue(ir.InNetwork(of, tuple(texts), span))
+            case "isempty":
+                return empty
+            case "isnotempty":
+                return ir.Not(empty)
+            case "isnull" | "isnotnull":
+                message = "of a text Kusto never says that it is null; it is read as missing"
+                self.said.append(Diagnostic(codes.FOREIGN_NEAR, message, span))
+                made = ir.IsNull(of, span)
+                return made if function == "isnull" else ir.Not(made)
+            case _:
+                raise unsupported(f"the function {name.text}", span)
+
+    def _of(self, of: ir.Field, name: Token) -> ir.Condition:
+        sign = self.cursor.take()
+        text = sign.text.lower()
+        if text.startswith("!") and text not in ("!=", "!~"):
+            raise unsupported(f"`{sign.text}`", self.span(sign))
+        base, cased = text.removesuffix("_cs"), text.endswith("_cs")
+        match base:
+            case "contains" | "endswith" | "startswith":
+                pattern = Pattern(_WILD[base].format(escape(self.string())), cased)
+                made: ir.Condition = ir.Match(of, (pattern,), self._since(name))
+            case "==" | "!=" | "=~" | "!~":
+                made = self._equal(of, [self.constant()], name, cased=base in ("==", "!="))
+                if base in ("!=", "!~"):
+                    return ir.Not(made)
+            case "in" | "in~":
+                made = self._equal(of, self.constants(), name, cased=base == "in")
+            case "matches":
+                if not self.word("regex"):
+                    raise wrong("`regex` is missing here", self.span(self.cursor.next))
+                self.cursor.take()
+                made = regex_test(of, self.string(), self._since(name), cased=True)
+            case "<" | "<=" | ">" | ">=":
+                right = ir.Constant(self.constant())
+                made = ir.Compare(of, _RELATIONS[base], right, ir.Type.ANY, self._since(name))
+            case _:
+                raise unsupported(f"`{sign.text}`", self.span(sign))
+        # What is missing is an empty text, of which no test is unknown.
+        return ir.IsTrue(made)
+
+    def _since(self, name: Token) -> Span:
+        return self.span(name, self.cursor.previous)
+
+    def _equal(
+        self,
+        of: ir.Field,
+        values: list[str | int | float | bool],
+        name: Token,
+        *,
+        cased: bool,
+    ) -> ir.Condition:
+        span = self._since(name)
+        made: list[ir.Condition] = []
+        texts = [v if isinstance(v, str) else str(v).lower() for v in values if _is_text(v)]
+        if texts:
+            made.append(ir.Match(of, tuple(Pattern(escape(t), cased) for t in texts), span))
+        if "" in texts:
+            made.append(ir.IsNull(of, span))
+        for value in values:
+            if not _is_text(value):
+                right = ir.Constant(value)
+                made.append(ir.Compare(of, Relation.EQUAL, right, ir.Type.ANY, span))
+        return ir.IsTrue(made[0] if len(made) == 1 else ir.Or(tuple(made)))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str | bool)
