@@ -7,13 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.test_verify_command import Converter
 
 import carengine
 from carengine.diagnostics import Block
 from carengine.engine import Engine
 from carengine.languages.reading import as_rule, native_map, read
 from carengine.verify import Verdict, check_conversion
+
+
+class Converter:
+    """What stands for a backend of pySigma, which need not be installed."""
+
+    pipelines: tuple[str, ...] = ()
+
+    def __init__(self, name: str, query: str) -> None:
+        self.name = name
+        self.query = query
+
+    def queries(self, text: str) -> tuple[str, ...]:
+        """The query."""
+        return (self.query,)
+
 
 # A language, a test, an event's field X that it finds, and one that it does not (None: no field).
 FOUND: list[tuple[str, str, Any, Any]] = [
