@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench bench-joins evidence formats fuzz damage soak soak-sigma verify-translations test-lowest docs screens site clean
+.PHONY: test lint types unit hunt bench bench-joins evidence formats fuzz damage soak soak-sigma mutants verify-translations test-lowest docs screens site clean
 
 test: lint types unit
 
@@ -60,6 +60,10 @@ soak: $(READY)
 # Every rule of SigmaHQ on every recorded event, by the matcher and by the reference: hours.
 soak-sigma: $(READY)
 	CARENGINE_SOAK=1 $(BIN)/pytest -p no:xdist -o addopts= tests/test_sigma.py -k real_logs -s
+
+# Mutants and rewrites of 100 of our rules and 300 of SigmaHQ's, told apart or not: an hour.
+mutants: $(READY)
+	CARENGINE_MUTANTS=1 $(BIN)/pytest -p no:xdist -o addopts= tests/test_rule_mutants.py -s
 
 # Translated rules run by DuckDB, SQLite, PostgreSQL, the eql package, our Sigma reader and pySigma's over all real archives at hand: ten minutes.
 verify-translations: $(READY)

@@ -48,6 +48,7 @@ from .query import QueryReading, Refusal, names_of, unsupported
 _NO_CONTEXT = NoContext()
 _OWN = Path(__file__).parent
 _WINDOWS = ("sysmon", "eventlog")
+_MAP_NAMES = {"kusto": "defender", "esql": "ecs", "lucene": "ecs"}
 _FLAT_NAMES = tuple(f"{family}.flat" for family in _WINDOWS)
 
 Path_ = tuple[str, ...]
@@ -64,14 +65,10 @@ def maps_of(language: str) -> tuple[FieldMap, ...]:
             return (*flat, *(found for path in own for found in find_maps(path)))
         case "logpoint":
             return find_maps(_OWN / "logpoint" / "logpoint.yaml")
-        case "kusto":
-            return find_maps("defender")
-        case "esql" | "lucene":
-            return find_maps("ecs")
         case "sigma":
             return tuple(found for found in installed_maps() if found.name in _FLAT_NAMES)
         case _:
-            return find_maps(language)
+            return find_maps(_MAP_NAMES.get(language, language))
 
 
 def names_known(maps: Iterable[FieldMap]) -> frozenset[str]:
