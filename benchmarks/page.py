@@ -430,6 +430,12 @@ def _cores(part: Part | None) -> list[str]:
     return lines
 
 
+LINE_FORMATS = (
+    "Logs that have a record a line (access logs, W3C, CEF, `key=value`, syslog and others) are "
+    "[measured apart](benchmarks/line-formats.md)."
+)
+
+
 def _reading(part: Part | None) -> list[str]:
     lines = ["## Reading", ""]
     if part is None:
@@ -448,4 +454,6 @@ def _reading(part: Part | None) -> list[str]:
         "`read_events` against the library that decodes the format, both in turns: the goal is 1.3.",
         "",
         *table(("format", "records", "over the library", "records/s"), rows),
+        "",
+        LINE_FORMATS,
     ]

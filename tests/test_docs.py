@@ -155,6 +155,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 GENERATED = {"diagnostics.md", "corpus.md", "benchmarks.md", "joins.md", "command-line.md"}
+GENERATED |= {"line-formats.md"}
 
 
 def test_the_recipes_name_files_that_exist() -> None:

@@ -173,7 +173,8 @@ def read_json(content: Content, report: ReadReport) -> Iterator[Record]:
     # A record must not depend on whether a mark stands before the first one.
     chunks = without_mark(content.chunks)
     counter = RecordCounter(content.name, report, content.meter.limits)
-    if array_at(content.head.removeprefix(BOM).lstrip(_SPACE)[:ANSWER_HEAD]) is not None:
+    start = content.head.removeprefix(BOM).lstrip(_SPACE)
+    if not _is_request_a_line(start) and array_at(start[:ANSWER_HEAD]) is not None:
         yield from _adapted(counter, _read_answers(counter, Window(chunks)))
     elif layout(content.head) == "documents":
         yield from _adapted(counter, _read_documents(counter, Window(chunks)))
@@ -183,6 +184,16 @@ def read_json(content: Content, report: ReadReport) -> Iterator[Record]:
         return
     if not counter.number:
         report.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+
+
+def _is_request_a_line(head: bytes) -> bool:
+    """Whether the first two lines are whole requests of OTLP, as OpenTelemetry's collector writes
+    them to a file."""
+    first, end, rest = head.partition(b"\n")
+    second, other_end, _ = rest.partition(b"\n")
+    if not (end and other_end and first.startswith(b'{"resourceLogs"')):
+        return False
+    return second.startswith(b'{"resourceLogs"') and _is_object(first) and _is_object(second)
 
 
 def like_json(head: bytes) -> bool:

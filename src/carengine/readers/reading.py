@@ -113,10 +113,13 @@ def _is_table(head: bytes) -> bool:
     return separator_of(head) is not None
 
 
+_LIKE_JSON_OR_XML = re.compile(r"\s*(?:\{|<(?!\d{1,3}>))")  # but `<34>` is syslog's
+
+
 def _is_of(form: LineFormat) -> Callable[[bytes], bool]:
     def test(head: bytes) -> bool:
         lines = first_lines(head)
-        return bool(lines) and lines[0].lstrip()[:1] not in ("{", "<") and form.test(lines)
+        return bool(lines) and _LIKE_JSON_OR_XML.match(lines[0]) is None and form.test(lines)
 
     return test
 
@@ -266,8 +269,7 @@ def recognise(head: bytes, name: str = "") -> Format:
 
 
 def followed_format(head: bytes) -> LineFormat | str | None:
-    """How the lines of a file that grows are read: by a format that has a record a line, or as JSON
-    (None). A text is the name of a format that cannot be followed.
+    """The format of the lines of a file that grows, None for JSON; a text names what has no lines.
 
     >>> followed_format(b'{"a": 1}'), followed_format(b"<html>")
     (None, 'a page or a drawing')

@@ -26,8 +26,8 @@ from typing import Any
 from ..eventxml import EventXmlError, event_of_xml
 from ..jsontext import UnreadableError, decode
 from .line_formats.cef import parse_cef, parse_leef
-from .line_formats.key_value import is_pairs, parse_key_values
-from .line_formats.model import EachLine, LineFormat, Outcome, most
+from .line_formats.key_value import KeyValueReader, pairs_of
+from .line_formats.model import LineFormat, Outcome, most
 
 _STAMP = (
     r"(?:[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9})?"
@@ -51,15 +51,19 @@ class SyslogError(ValueError):
     """The line is syslog's, and its message is broken; the message says how."""
 
 
-def event_of_line(text: str, decode: Callable[[bytes], Any]) -> dict[str, Any] | None:
+def event_of_line(
+    text: str,
+    decode: Callable[[bytes], Any],
+    pairs: Callable[[str], dict[str, Any] | None] = pairs_of,
+) -> dict[str, Any] | None:
     """The event of a syslog line, or of a line that is one event's XML; None if it is neither.
 
-    ``decode`` decodes JSON and raises `ValueError`. Raises `SyslogError` when the message begins
+    ``decode`` decodes JSON and raises `ValueError`, ``pairs`` reads ``key=value``. Raises `SyslogError` when the message begins
     like JSON or an event and is broken.
     """
     text = text.strip()
     if text.startswith("<Event"):
-        return _payload(text, decode)
+        return _payload(text, decode, pairs)
     header: dict[str, Any]
     if (found := _NEW.match(text)) is not None:
         at = _after_data(text, found.end())
@@ -85,14 +89,18 @@ def event_of_line(text: str, decode: Callable[[bytes], Any]) -> dict[str, Any] |
         message = f"{header.pop('app')}:{message}"
     if (cookie := _COOKIE.match(message)) is not None:
         message = message[cookie.end() :]
-    event = _payload(message, decode)
+    event = _payload(message, decode, pairs)
     if event is None:
         return {"message": message, "syslog": header}
     event.setdefault("syslog", header)
     return event
 
 
-def _payload(message: str, decode: Callable[[bytes], Any]) -> dict[str, Any] | None:
+def _payload(
+    message: str,
+    decode: Callable[[bytes], Any],
+    pairs: Callable[[str], dict[str, Any] | None],
+) -> dict[str, Any] | None:
     if message.startswith("<Event"):
         try:
             return event_of_xml(message)
@@ -110,21 +118,36 @@ def _payload(message: str, decode: Callable[[bytes], Any]) -> dict[str, Any] | N
         if isinstance(outcome, str):
             raise SyslogError(f"{outcome} after its syslog header")
         return outcome
-    if "=" in message and is_pairs(message):
-        pairs = parse_key_values(message)
-        if pairs is not None:
-            pairs.setdefault("message", message)
-        return pairs
-    return None
+    found = pairs(message) if "=" in message else None
+    if found is not None:
+        found.setdefault("message", message)
+    return found
 
 
-def _event(line: str) -> Outcome:
+class SyslogReader:
+    """Reads lines of syslog, and lines of JSON among them."""
+
+    def __init__(self) -> None:
+        self._pairs = KeyValueReader().pairs
+
+    def read(self, lines: list[str]) -> list[Outcome]:
+        """The outcome of each line; blank lines are no records."""
+        pairs = self._pairs
+        return [_event(line, pairs) if line and not line.isspace() else None for line in lines]
+
+    @property
+    def headers(self) -> list[str]:
+        """None: what was learned of lines changes nothing."""
+        return []
+
+
+def _event(line: str, pairs: Callable[[str], dict[str, Any] | None]) -> Outcome:
     """The event of a line of a log of syslog lines, among which may be others of JSON."""
     try:
         if line.startswith("{"):
             event = decode(line.encode("utf-8", "surrogatepass"))
             return event if isinstance(event, dict) else "is not an object"
-        return event_of_line(line, decode) or "is neither a line of syslog nor JSON"
+        return event_of_line(line, decode, pairs) or "is neither a line of syslog nor JSON"
     except SyslogError as problem:
         return str(problem)
     except UnreadableError as problem:
@@ -142,7 +165,7 @@ SYSLOG = LineFormat(
     "syslog",
     "a log of syslog lines",
     lambda lines: most(lines, _is_syslog),
-    lambda: EachLine(_event),
+    SyslogReader,
 )
 
 

@@ -24,7 +24,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .model import EachLine, LineFormat, Outcome, most
+from .model import LineFormat, Outcome, most
+from .templates import LineTemplates
 
 _UNESCAPED_BAR = re.compile(r"(?<!\\)((?:\\\\)*)\|")
 _KEY = re.compile(r"(?:^|(?<=\s))([\w.\[\]-]{1,128})=")
@@ -169,9 +170,71 @@ def _event(line: str) -> Outcome:
     return "begins with neither CEF: nor LEEF:"
 
 
+class CefReader:
+    """Reads lines of CEF and LEEF; those with the keys of one before in one step."""
+
+    def __init__(self) -> None:
+        self._templates = LineTemplates()
+
+    def read(self, lines: list[str]) -> list[Outcome]:
+        """The outcome of each line; blank lines are no records."""
+        event = self._event
+        return [event(line) if line and not line.isspace() else None for line in lines]
+
+    @property
+    def headers(self) -> list[str]:
+        """None: what was learned of lines changes nothing."""
+        return []
+
+    def _event(self, line: str) -> Outcome:
+        templates = self._templates
+        event = templates.event(line)
+        if event is not None:
+            return event
+        outcome = _event(line)
+        if templates.wanted and isinstance(outcome, dict) and line.isascii():
+            expression = _expression(line, outcome)
+            if expression:
+                templates.learn(expression, outcome, line)
+        return outcome
+
+
+# A value of words with one blank between two: what stripping it would change is in none.
+_WORDS = r"([^=\\\s]+(?: [^=\\\s]+)*|)"
+_BAR_TEXT = r"([^|\\]*)"
+
+
+def _expression(line: str, event: dict[str, Any]) -> str:
+    """The expression of lines with the keys of one; empty for a line that needs more than one."""
+    names = list(event)
+    if line.startswith("CEF:"):
+        keys = names[1 + len(_HEADER) :]
+        if not keys or any(key.endswith("Label") for key in keys):
+            return ""
+        head = r"CEF:([^|\\\s]*)\|" + "".join(rf"{_BAR_TEXT}\|" for _ in _HEADER)
+        return head + " ".join(f"{re.escape(key)}={_WORDS}" for key in keys)
+    keys = names[5:]
+    # In front of the first key stands the delimiter's declaration, or the header's last bar.
+    start = line.rfind("|", 0, line.find(f"{keys[0]}=") if keys else 0)
+    parts = line[: start + 1].split("|")
+    second = line.startswith("LEEF:2")
+    # A single attribute may be several that blanks separate; and without a declared delimiter,
+    # another bar in a value would be read as one.
+    if len(keys) < 2 or start < 0 or len(parts) != (7 if second else 6):
+        return ""
+    delimiter = _delimiter(parts[5]) if second else "\t"
+    if len(delimiter) != 1 or delimiter.isspace() != (delimiter == "\t"):
+        return ""
+    cut = re.escape(delimiter)
+    value = rf"([^{cut}\s]+(?: [^{cut}\s]+)*|)"
+    version = re.escape(parts[0].partition(":")[2])
+    texts = rf"{_BAR_TEXT}\|" * 4 + (rf"{re.escape(parts[5])}\|" if second else "")
+    return rf"LEEF:({version})\|{texts}" + cut.join(f"{re.escape(key)}={value}" for key in keys)
+
+
 CEF = LineFormat(
     "cef",
     "a CEF or LEEF log",
     lambda lines: most(lines, lambda line: line.startswith(("CEF:", "LEEF:"))),
-    lambda: EachLine(_event),
+    CefReader,
 )

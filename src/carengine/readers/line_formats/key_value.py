@@ -18,7 +18,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .model import EachLine, LineFormat, Outcome, most
+from .model import LineFormat, Outcome, most
+from .templates import LineTemplates
 
 _PAIR = re.compile(
     r"""([A-Za-z_@][\w.@:/\[\]-]{0,127})=(?:"([^"\\]*(?:\\.[^"\\]*)*)"|'([^'\\]*(?:\\.[^'\\]*)*)'|([^\s,;]*))"""
@@ -100,9 +101,70 @@ def _event(line: str) -> Outcome:
     return "is not a line of key=value pairs" if event is None else event
 
 
+class KeyValueReader:
+    """Reads lines of pairs; those with the keys of one before in one step."""
+
+    def __init__(self) -> None:
+        self._templates = LineTemplates()
+
+    def read(self, lines: list[str]) -> list[Outcome]:
+        """The outcome of each line; blank lines are no records."""
+        event = self._event
+        return [event(line) if line and not line.isspace() else None for line in lines]
+
+    @property
+    def headers(self) -> list[str]:
+        """None: what was learned of lines changes nothing."""
+        return []
+
+    def pairs(self, text: str) -> dict[str, Any] | None:
+        """`pairs_of` a text; in one step where it has the keys of one before."""
+        return self._known(text) or pairs_of(text)
+
+    def _event(self, line: str) -> Outcome:
+        return self._known(line) or _event(line)
+
+    def _known(self, text: str) -> dict[str, Any] | None:
+        event = self._templates.event(text)
+        if event is not None:
+            return _with_timestamp(event)
+        if self._templates.wanted:
+            plain = _plain_pairs(text)
+            if plain is not None:
+                self._templates.learn(_expression(text), plain, text)
+        return None
+
+
+def _expression(line: str) -> str:
+    """The expression of lines with the keys of one that `_plain_pairs` reads, one blank between
+    two."""
+    return " ".join(
+        f'{re.escape(name)}="([^"\'\\\\]*)"'
+        if line[end - 1] == '"'
+        else f"{re.escape(name)}={_BARE}"
+        for found in _PLAIN_PAIR.finditer(line)
+        for name, end in [(found[1], found.end())]
+    )
+
+
+_BARE = r"""([^\s,;"'\\]*)"""
+
+
 def is_pairs(line: str) -> bool:
     """Whether a line is made of pairs: they fill most of it."""
     return _covered(line) * 10 >= len(line.strip()) * 8 and parse_key_values(line) is not None
+
+
+def pairs_of(line: str) -> dict[str, Any] | None:
+    """The pairs of a line that is made of pairs (`is_pairs`); None for any other.
+
+    >>> pairs_of("a=1 b=2 c=3"), pairs_of("the sum of a=1 b=2 c=3 and other things is 6")
+    ({'a': '1', 'b': '2', 'c': '3'}, None)
+    """
+    event = _plain_pairs(line)
+    if event is not None:
+        return _with_timestamp(event)
+    return parse_key_values(line) if is_pairs(line) else None
 
 
 def _covered(line: str) -> int:
@@ -113,5 +175,5 @@ KEY_VALUE = LineFormat(
     "key_value",
     "a log of key=value pairs",
     lambda lines: most(lines, is_pairs),
-    lambda: EachLine(_event),
+    KeyValueReader,
 )

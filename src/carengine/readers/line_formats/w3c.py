@@ -100,7 +100,7 @@ class W3cReader:
             date = event.get("date", self.date)
             if date:
                 event["timestamp"] = f"{date}T{event['time']}Z"
-        return dict(event)
+        return event
 
 
 def _quoted(line: str) -> list[str]:
