@@ -293,6 +293,54 @@ def test_evidence_is_not_overwritten_through_another_name(
     assert Path("r.car").read_text() == RULE
 
 
+def test_a_page_is_written_as_it_is_and_not_over_its_rule(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = tmp_path / "r.car"
+    rule.write_text(RULE)
+    os.link(rule, tmp_path / "hard")
+    for name in ("r.car", "hard"):
+        assert main(["page", str(rule), "-o", str(tmp_path / name)]) == status.USAGE
+    assert rule.read_text() == RULE
+    assert main(["page", str(rule)]) == status.DONE
+    shown = capsys.readouterr().out
+    assert main(["page", str(rule), "-o", str(tmp_path / "page.md")]) == status.DONE
+    assert shown == (tmp_path / "page.md").read_text()
+
+
+def test_a_template_is_a_file_with_an_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.car").write_text(RULE)
+    Path("ev.jsonl").write_text(lines(EVENT))
+    os.mkfifo("fifo")
+    for name in ("fifo", "/dev/zero", "."):
+        command = ["hunt", "ev.jsonl", "-r", "r.car", "--template", name]
+        assert main(command) == status.USAGE
+        assert "cannot read the template" in capsys.readouterr().err
+
+
+def test_evidence_that_a_shell_opened_is_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.car").write_text(RULE)
+    Path("ev.jsonl").write_text(lines(EVENT))
+    os.link("ev.jsonl", "hard")
+    for name in ("ev.jsonl", "hard"):
+        for command in (
+            ["hunt", "-", "-r", "r.car", "-o", name],
+            ["hunt", "-", "-r", "r.car", "--account", name],
+            ["normalize", "-", "-o", name],
+        ):
+            with open("ev.jsonl") as stdin:
+                monkeypatch.setattr("sys.stdin", stdin)
+                assert main(command) == status.USAGE, command
+            assert "would write into standard input" in capsys.readouterr().err
+    assert Path("ev.jsonl").read_text() == lines(EVENT)
+
+
 def test_what_is_written_goes_through_no_planted_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -69,6 +70,8 @@ def same_place(path: str, paths: Iterable[str]) -> str | None:
     itself = _identity(target)
     for one in paths:
         if one == "-":
+            if itself is not None and itself == _identity_of_stdin():
+                return "standard input"
             continue
         place = os.path.realpath(one)
         if target == place or (os.path.isdir(place) and target.startswith(place + os.sep)):
@@ -84,6 +87,15 @@ def _identity(path: str) -> tuple[int, int] | None:
         found = os.stat(path)
     except (OSError, ValueError):
         return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+def _identity_of_stdin() -> tuple[int, int] | None:
+    """The same of a file that the shell opened as standard input (``< FILE``)."""
+    try:
+        found = os.fstat(sys.stdin.fileno())
+    except (OSError, ValueError, AttributeError):
+        return None  # closed, or no stream of the system
     return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 

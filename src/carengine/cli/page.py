@@ -11,6 +11,7 @@ from ..languages.car.implementations import SHOWN, translations_of
 from ..languages.car.page_writer import write_page
 from ..loading import load_rules
 from . import UsageError, status
+from .evidence import same_place
 from .options import add_macros_option
 from .screen import Screen
 
@@ -42,7 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def settings(values: argparse.Namespace) -> PageSettings:
-    """What the command line asks for."""
+    """What the command line asks for. Raises `UsageError`."""
+    if values.output is not None and (clash := same_place(values.output, [values.rule])):
+        raise UsageError(f"carengine page: -o {values.output} would write into {clash}")
     return PageSettings(values.rule, values.output, tuple(values.macros))
 
 
@@ -61,7 +64,7 @@ def run(settings: PageSettings, screen: Screen) -> int:
         screen.say(f"the page has no translation into {' and '.join(without)}")
     text = write_page(rule, made)
     if settings.output is None:
-        screen.show(text.rstrip("\n"))
+        screen.show_lines(text.rstrip("\n"))
     else:
         try:
             with replacing(settings.output, "utf-8") as file:

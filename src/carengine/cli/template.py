@@ -9,13 +9,13 @@ HTML or XML (``report.html``, ``report.html.j2``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from attrs import define
 
 from ..diagnostics import visible
 from ..engine import Match
+from ..filewrite import bounded_text
 from ..jsontext import loads
 from ..matches import MatchReporter, MatchTally, TimeSorter, as_json_line
 from . import UsageError
@@ -32,7 +32,7 @@ def template_of(path: str) -> Any:
     except ImportError:
         raise UsageError("--template needs Jinja: pip install 'carengine[cli]'") from None
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = bounded_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the template {path}: {error}") from None
     name = path.lower().removesuffix(".j2").removesuffix(".jinja").removesuffix(".jinja2")

@@ -318,7 +318,9 @@ def _of_table(event: Event) -> Event | None:
         inner = [value for value in user.values() if isinstance(value, Mapping)]
         own = {**(inner[0] if len(inner) == 1 else user), **own}
         rest.pop("UserData", None)
-    return {**rest, **own}
+    made = {**rest, **own}
+    # The table `Event` calls the channel otherwise.
+    return made if "EventLog" not in made else _of_row(made) or made
 
 
 def _data_of_text(text: str) -> Event | None:
@@ -565,6 +567,9 @@ def _of_connection(event: Event) -> Event:
     return {key: value for key, value in made.items() if value is not None}
 
 
+_COMMAND_OF_AUOMS = re.compile(
+    r'\scmdline="(.*?)"(?:\s+(?:redactors|containerid)=|\s*\Z)', re.DOTALL
+)
 _PAIR = re.compile(r"(?:^|\s)([A-Za-z_][\w]*)=(?=(\S*))")
 
 
@@ -577,7 +582,7 @@ def _of_syslog(event: Event) -> Event | None:
     if len(message) > _MOST_TEXT:
         return None
     # A command line holds quotes as they are: it ends where the next field begins.
-    command = re.search(r'\scmdline="(.*?)"\s+(?:redactors|containerid)=', message, re.DOTALL)
+    command = _COMMAND_OF_AUOMS.search(message)
     before = message if command is None else message[: command.start()]
     found = {name: value.strip('"') for name, value in _PAIR.findall(before)}
     moment = re.search(r"audit\((\d{1,12}\.\d{1,6}):\d+\)", message[:200])
