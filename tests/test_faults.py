@@ -256,8 +256,8 @@ def test_no_text_of_a_rule_is_a_command_to_the_terminal(
     Path("ev.jsonl").write_text(lines(EVENT))
     main(command)
     captured = capsys.readouterr()
-    # Matches as data are exact where no terminal reads them.
-    data = command[0] == "hunt" and "table" not in command
+    # Matches as data, and a page, are exact where no terminal reads them.
+    data = command[0] == "page" or (command[0] == "hunt" and "table" not in command)
     for character in "\x1b\x07\x85\u202e":
         assert character not in captured.err + ("" if data else captured.out), (command, captured)
     assert "\n0 records; nothing matched" not in captured.err
