@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
+
+from attrs import define, field
 
 from .. import ir
 from ..attack import (
@@ -292,38 +295,37 @@ class _CoverageBuilder:
         return AnalyticCoverage(analytic, sources, self._layers(serving))
 
     def _missing(self, strategies: tuple[StrategyCoverage, ...]) -> list[MissingEvents]:
-        sources: dict[tuple[AskedEvents, ...], dict[str, None]] = defaultdict(dict)
-        events: dict[tuple[AskedEvents, ...], set[SourceEvents]] = defaultdict(set)
-        asking: dict[tuple[AskedEvents, ...], list[str]] = defaultdict(list)
-        completed: dict[tuple[AskedEvents, ...], list[str]] = defaultdict(list)
+        gains: dict[AskedEvents, _Gain] = {}
         for strategy in strategies:
             for one in strategy.analytics:
-                lacking = {s.asked: s for s in one.sources if s.state is SourceState.MISSING}
-                for asked, source in lacking.items():
-                    sources[asked][f"{source.source.name} {source.source.channel}".strip()] = None
-                    events[asked].add(self._events(source.source, one.analytic.platforms))
-                    asking[asked].append(one.analytic.id)
-                    last = all(
-                        s.asked == asked or s.state in (SourceState.THERE, SourceState.ANOTHER)
-                        for s in one.sources
-                    )
-                    if last:
-                        completed[asked].append(one.analytic.id)
+                lacking = [s for s in one.sources if s.state is SourceState.MISSING]
+                whole = all(s.state is not SourceState.UNREADABLE for s in one.sources)
+                for asked in {unit for s in lacking for unit in _units(s.asked)}:
+                    gain = gains.setdefault(asked, _Gain())
+                    given = [s for s in lacking if asked in _units(s.asked)]
+                    for s in given:
+                        gain.sources[f"{s.source.name} {s.source.channel}".strip()] = None
+                        gain.alike |= self._events(s.source, one.analytic.platforms).alike
+                    gain.asking.append(one.analytic.id)
+                    if whole and len(given) == len(lacking):
+                        gain.completed.append(one.analytic.id)
         stuck = [id_ for id_ in self.rules if id_ not in self.runnable]
-        found = [
-            MissingEvents(
-                asked,
-                tuple(sources[asked]),
-                tuple(
-                    rule
-                    for rule in stuck
-                    if any(self.serving.serves(self.stages[rule], one) for one in events[asked])
-                ),
-                tuple(completed[asked]),
-                tuple(asking[asked]),
+        objects = model().objects
+        found = []
+        for asked, gain in gains.items():
+            # A category shows more than these events alone; of CAR's kinds there is no more to say.
+            alike = frozenset(kind for kind in gain.alike if kind.object in objects)
+            events = SourceEvents((asked,), alike)
+            rules = (id_ for id_ in stuck if self.serving.serves(self.stages[id_], events))
+            found.append(
+                MissingEvents(
+                    asked,
+                    tuple(gain.sources),
+                    tuple(rules),
+                    tuple(gain.completed),
+                    tuple(gain.asking),
+                )
             )
-            for asked in sources
-        ]
         return sorted(
             found,
             key=lambda one: (
@@ -332,3 +334,26 @@ class _CoverageBuilder:
                 one.label,
             ),
         )
+
+
+@define
+class _Gain:
+    """What some missing events would bring, while it is gathered."""
+
+    sources: dict[str, None] = field(factory=dict)
+    alike: frozenset[ir.EventKind] = frozenset()
+    asking: list[str] = field(factory=list)
+    completed: list[str] = field(factory=list)
+
+
+@cache
+def _units(asked: tuple[AskedEvents, ...]) -> tuple[AskedEvents, ...]:
+    """Asked events one by one: each kind with one value of its first field."""
+    units: list[AskedEvents] = []
+    for one in asked:
+        if not one.fields:
+            units.append(one)
+        else:
+            (name, values), *rest = one.fields
+            units += [AskedEvents(one.kind, ((name, (value,)), *rest)) for value in values]
+    return tuple(dict.fromkeys(units))

@@ -162,7 +162,7 @@ class MissingEvents:
     ``asking`` all analytics that ask for them.
     """
 
-    asked: tuple[AskedEvents, ...]
+    asked: AskedEvents
     sources: tuple[str, ...]
     rules: tuple[str, ...]
     completed: tuple[str, ...]
@@ -171,12 +171,12 @@ class MissingEvents:
     @property
     def label(self) -> str:
         """The events in a few words: ``windows/sysmon EventID 10``."""
-        return " or ".join(map(str, self.asked))
+        return str(self.asked)
 
     def as_json(self) -> dict[str, Any]:
         """What is missing as plain data."""
         return {
-            "events": [str(one) for one in self.asked],
+            "events": str(self.asked),
             "log_sources": list(self.sources),
             "rules": list(self.rules),
             "analytics_completed": list(self.completed),
