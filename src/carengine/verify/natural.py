@@ -77,6 +77,10 @@ def _proposals(name: str, value: str) -> Iterator[str]:
         for pattern, usual in _USUAL:
             if pattern.search(name):
                 yield from usual
+    if value.startswith(".") and (_PATH.search(name) or _BASE_NAME.fullmatch(name)):
+        # A file that is nothing but an ending.
+        yield from (f"{folder}\\x{value}" for folder in _FOLDERS if not _BASE_NAME.fullmatch(name))
+        yield f"x{value}"
     if not _PATH.search(name) or _BASE_NAME.fullmatch(name):
         return
     slash = "/" if "/" in value and "\\" not in value else "\\"
