@@ -370,3 +370,12 @@ def test_another_version_of_attack(tmp_path: Path, capsys: pytest.CaptureFixture
     assert from_objects({}).techniques == {}
     assert navigator_layers(measure_coverage([]))[0]["techniques"] == []
     assert find_maps("sysmon")
+
+
+def test_events_that_bring_the_same_are_told_together() -> None:
+    rules = [car("A-1", "T1003.001", "Process:Create")]
+    labels = [one.label for one in measure_coverage(rules, []).missing]
+    assert len(labels) == len(set(labels))
+    assert "windows/sysmon EventID 10" in labels
+    # One event, wherever an analytic asks for it beside others.
+    assert any(label.startswith("linux/auditd SYSCALL open, openat2") for label in labels)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from .. import ir
 from ..attack import (
@@ -327,7 +327,7 @@ class _CoverageBuilder:
                 )
             )
         return sorted(
-            found,
+            _together(found),
             key=lambda one: (
                 -len(one.rules) - len(one.completed),
                 -len(one.asking),
@@ -357,3 +357,26 @@ def _units(asked: tuple[AskedEvents, ...]) -> tuple[AskedEvents, ...]:
             (name, values), *rest = one.fields
             units += [AskedEvents(one.kind, ((name, (value,)), *rest)) for value in values]
     return tuple(dict.fromkeys(units))
+
+
+def _together(found: list[MissingEvents]) -> Iterator[MissingEvents]:
+    """Events that differ in one value only and bring the same, as one."""
+    groups: dict[Hashable, list[MissingEvents]] = {}
+    for one in sorted(found, key=lambda one: one.label):
+        names = tuple(name for name, _ in one.asked.fields)
+        rest = one.asked.fields[1:]
+        key = (one.asked.kind, names, rest, one.rules, one.completed, one.asking)
+        groups.setdefault(key, []).append(one)
+    for group in groups.values():
+        first = group[0]
+        if len(group) == 1 or not first.asked.fields:
+            yield first
+            continue
+        name, others = first.asked.fields[0][0], first.asked.fields[1:]
+        values = tuple(one.asked.fields[0][1][0] for one in group)
+        sources = dict.fromkeys(source for one in group for source in one.sources)
+        yield evolve(
+            first,
+            asked=AskedEvents(first.asked.kind, ((name, values), *others)),
+            sources=tuple(sources),
+        )

@@ -28,6 +28,16 @@ _STEPS = 40_000
 
 _OF_RECORDS = frozenset({"type", "name", "nametype", "mode", "syscall"})
 
+_AUDIT = "linux/auditd"
+_SHOWN = {
+    ("type", "EXECVE"): "process_creation",
+    ("SYSCALL", "execve"): "process_creation",
+    ("SYSCALL", "connect"): "network_connection",
+    ("nametype", "CREATE"): "file_event",
+    ("nametype", "DELETE"): "file_delete",
+}
+"""The categories that records of the audit system are, as the field map has them."""
+
 _PRODUCTS = {"Windows": "windows", "Linux": "linux", "macOS": "macos"}
 
 
@@ -127,6 +137,10 @@ class ServingRules:
         # Kinds of CAR's are in maps of their own; components say which log sources they are.
         if kind.object in model().objects or wanted.object in model().objects:
             return False
+        if asked.kind == _AUDIT:
+            # An event of it holds several records: which category they are, only this table says.
+            pairs = [(name, value) for name, values in asked.fields for value in values]
+            return kind.object == "linux" and kind.action in {_SHOWN.get(pair) for pair in pairs}
         stage = ir.Stage((wanted,), condition_of(asked))
         for fieldmap in self._maps.values():
             places = fieldmap.by_kind.get(kind, ())
