@@ -236,3 +236,28 @@ def test_honest_logs_are_read_whole(data: Callable[[], bytes], tmp_path: Path) -
     _, reading = read_beside(tmp_path, data())
     assert not stopped(reading)
     assert reading.unreadable == 0
+
+
+def seven_zip_of(data: bytes) -> bytes:
+    packed = io.BytesIO()
+    with pytest.importorskip("py7zr").SevenZipFile(packed, "w") as archive:
+        archive.writestr(data, "a.jsonl")
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("content", ["lines of empty objects", "numbers"])
+def test_what_a_7z_archive_is_filled_with(content: str, tmp_path: Path) -> None:
+    records, reading = read_beside(tmp_path, seven_zip_of(UNITS[content]))
+    assert stopped(reading) == [str(tmp_path / "a.bomb")]
+    assert records <= FLOOR // 72 + (1 << 18) // 2
+
+
+def test_a_7z_archive_larger_than_what_is_read_at_first(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    lines = [b'{"EventID":1,"Guid":"%032x"}\n' % chance.getrandbits(128) * 4 for _ in range(50_000)]
+    path = tmp_path / "a.7z"
+    path.write_bytes(seven_zip_of(b"".join(lines)))
+    assert path.stat().st_size > 1 << 18
+    reading = read_events(path, limits=Limits(expansion=100))
+    assert sum(1 for _ in reading) == 200_000
+    assert not stopped(reading)

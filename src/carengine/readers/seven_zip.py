@@ -50,6 +50,8 @@ def unpack_7z(content: Content, report: ReadReport) -> Iterator[Content]:
     file = content.file if content.file is not None else spooled(content)
     if whole:
         file.seek(0)
+        # It is unpacked by a package, which does not say how far it has read.
+        content.meter.taken = max(content.meter.taken, content.meter.size)
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as copy:
         try:
             receiver = _MemberReceiver(copy, content.meter)
