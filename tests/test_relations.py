@@ -259,3 +259,32 @@ def test_queries_of_one_language() -> None:
     ]
     assert compare_rules(rules[0], rules[1]).verdict is V.SAME
     assert compare_rules(rules[2], rules[0]).verdict is V.COVERS
+
+
+COUNTED = """p = search Process:Create where exe = "net.exe"
+c = count(p) by hostname
+x = filter c where count > 3
+output x"""
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "verdict"),
+    [
+        (COUNTED, "> 3", "> 4", V.COVERS),
+        (COUNTED, "> 3", ">= 3", V.COVERED),
+        (COUNTED, "> 3", ">= 4", V.SAME),
+        (COUNTED, "count > 3", "not (count <= 3)", V.SAME),
+        (COUNTED, "count > 3", "count > 3 and (count > 3 or count > 9)", V.SAME),
+        (COUNTED, '"net.exe"', '"net1.exe"', V.UNDECIDED),
+        (JOINED, "5 minutes", "6 minutes", V.COVERED),
+        (JOINED, "5 minutes", "4 minutes", V.COVERS),
+        (JOINED, "a.pid = b.pid and ", "", V.COVERED),
+    ],
+)
+def test_rules_that_look_at_several_events(text: str, old: str, new: str, verdict: Verdict) -> None:
+    assert text != text.replace(old, new)
+    first, second = (carengine.parse_rule(t) for t in (text, text.replace(old, new)))
+    relation = compare_rules(first, second)
+    assert relation.verdict is verdict
+    if verdict is not V.SAME:
+        assert relation.witnesses

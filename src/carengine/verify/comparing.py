@@ -86,7 +86,8 @@ class Comparison:
     ``lists`` of events, and that none was found proves nothing. ``assumptions`` is what a proof
     takes for granted. ``lost`` says what of the two is not in what was compared: then nothing is
     known, whatever the rest says. ``shown`` is False where the two find the same events and show
-    something else of them.
+    something else of them. ``within`` tells of programs that look at several events whether it is
+    proved that the second finds all that the first finds, and the other way round.
     """
 
     compared: bool
@@ -96,6 +97,7 @@ class Comparison:
     assumptions: tuple[str, ...] = field(default=(), eq=False)
     lost: tuple[str, ...] = ()
     shown: bool = True
+    within: tuple[bool, bool] = field(default=(False, False), eq=False)
 
     @property
     def equivalent(self) -> bool | None:
@@ -215,6 +217,10 @@ def _compared(
             _direction(looked.only_second),
             looked.lists,
             assumed,
+            within=(
+                _is_within(first, second, steps, logs, keyed=keyed),
+                _is_within(second, first, steps, logs, keyed=keyed),
+            ),
         )
     if logs is not None:
         mine, theirs = logs.seen(mine), logs.seen(theirs)
@@ -281,6 +287,20 @@ def _alike(
     """Whether two programs are built alike, of filters that are proved to find the same events."""
     forms = NormalForms(lambda one, other: _same_leaves(one, other, steps, logs))
     return forms.of(first, keyed=keyed) == forms.of(second, keyed=keyed)
+
+
+def _is_within(
+    first: ir.Program, second: ir.Program, steps: int, logs: Logs | None, *, keyed: bool
+) -> bool:
+    """Whether two programs are built alike, and the first asks at least as much."""
+    forms = NormalForms(lambda one, other: _same_leaves(one, other, steps, logs))
+    return forms.within(first, second, keyed=keyed)
+
+
+def found_list(program: ir.Program, steps: int) -> tuple[Event, ...]:
+    """A small list of events in which a program finds something; empty where none was met."""
+    looked = search(program, ir.Program(()), steps, None, 1, keyed=True)
+    return looked.only_first[0].events if looked.only_first else ()
 
 
 def _same_leaves(one: Leaf, other: Leaf, steps: int, logs: Logs | None) -> bool:

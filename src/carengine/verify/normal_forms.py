@@ -44,6 +44,19 @@ class NormalForms:
             self._of(selection(output.plan, keyed=keyed))[0] for output in program.outputs
         )
 
+    def within(self, first: ir.Program, second: ir.Program, *, keyed: bool = False) -> bool:
+        """Whether it is plain that the second program finds all that the first finds: both keep
+        rows of the same plan, and the first asks at least as much of them."""
+        if len(first.outputs) != 1 or len(second.outputs) != 1:
+            return False
+        one, other = (
+            self._of(selection(program.outputs[0].plan, keyed=keyed))[0]
+            for program in (first, second)
+        )
+        mine, asked = _filters_of(one)
+        theirs, wanted = _filters_of(other)
+        return mine == theirs and all(any(_implies(has, want) for has in asked) for want in wanted)
+
     def shown(self, plan: ir.Plan) -> Form:
         """What the rows of a plan show: the events as they are, or columns and what these hold,
         and for groups their keys."""
@@ -176,6 +189,47 @@ class NormalForms:
                     return value
 
         return tuple(form for _, form, _ in ordered), renamed
+
+
+def _filters_of(form: Form) -> tuple[Form, frozenset[Form]]:
+    """What rows are kept of, and what is asked of them."""
+    match form:
+        case ("filter", inner, frozenset() as conditions):
+            return inner, conditions
+        case _:
+            return form, frozenset()
+
+
+def _implies(one: Form, other: Form) -> bool:
+    """Whether a condition says at least as much as another one."""
+    if one == other:
+        return True
+    match one, other:
+        case (">=", left, int() as more), (">=", right, int() as less):
+            return bool(left == right and more >= less)
+        case ("<=", left, int() as less), ("<=", right, int() as more):
+            return bool(left == right and less <= more)
+        case (
+            (
+                ir.Relation() as relation,
+                ir.Arithmetic("+", of, ir.Duration(shorter)),
+                right,
+                type_,
+            ),
+            (
+                ir.Relation() as same,
+                ir.Arithmetic("+", of_other, ir.Duration(longer)),
+                right_other,
+                type_other,
+            ),
+        ):
+            # A later bound leaves more.
+            alike = (of, right, type_) == (of_other, right_other, type_other)
+            return alike and shorter <= longer and relation is same
+        case (ir.Relation.GREATER, *rest), (ir.Relation.GREATER_EQUAL, *others):
+            return rest == others
+        case _:
+            return False
 
 
 def _grouping(forms: NormalForms, plan: ir.Plan) -> Form:

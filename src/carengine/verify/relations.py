@@ -29,7 +29,7 @@ from ..solver.facts import Facts
 from ..solver.satisfiability import can_be
 from ..solver.texts import Budget
 from . import assumptions
-from .comparing import Comparison, Direction, compare, shared_event
+from .comparing import Comparison, Direction, compare, found_list, shared_event
 from .event_kinds import Event, first_name, is_native
 from .kind_conditions import by_kind
 from .kind_facts import KindFacts, possible, shortest
@@ -253,6 +253,18 @@ def _relation(
             reasons.append(f"whether only the {finder} finds some events of {kinds}")
         if direction.differences and not confirmed:
             reasons.append(f"the engine does not confirm an event that only the {finder} finds")
+    for proved, shown_by, containing in (
+        (made.within[1], forth, Verdict.COVERS),
+        (made.within[0], back, Verdict.COVERED),
+    ):
+        if proved and shown_by and not made.compared:
+            # What the narrower one finds, the other one finds too; it has to find something.
+            pair = (second, first) if containing is Verdict.COVERS else (first, second)
+            narrower, other = pair
+            events = [dict(event) for event in found_list(narrower.program, steps)]
+            both = witness_of("both", events, narrower, also=other) if events else None
+            if both is not None:
+                return RuleRelation(*names, containing, (*found, both), assumed)
     if not made.compared:
         # Lists of events show differences, and prove nothing about what is not found.
         verdict = Verdict.OVERLAPS if forth and back and _both(first, second, steps) else None
