@@ -38,6 +38,8 @@ NEEDED: dict[str, list[str]] = {
     "overlap": ["x.car"],
     "page": ["x.car"],
     "report": ["logs", "-o", "x.html"],
+    "stats": ["logs"],
+    "timeline": ["logs"],
     "translate": ["-t", "splunk"],
     "verify": ["x.md"],
 }
