@@ -46,7 +46,7 @@ formats: $(READY)
 # Thousands of damaged files of each format, rules, events, objects, archives and states; the usual tests try few.
 fuzz: $(READY)
 	CARENGINE_FUZZ=10000 $(BIN)/pytest tests/test_readers_fuzz.py
-	CARENGINE_FUZZ=40000 $(BIN)/pytest tests/test_fuzz.py
+	CARENGINE_FUZZ=26000 CARENGINE_FUZZ_SECONDS=10 $(BIN)/pytest tests/test_fuzz.py
 
 # The lenient reading on thousands of damaged programs; the usual tests try some hundreds.
 damage: $(READY)
