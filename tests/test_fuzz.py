@@ -301,7 +301,7 @@ def engine_of_all() -> Engine:
 def queries(chance: random.Random, folder: Path) -> None:
     """A query in another language."""
     language = chance.choice(list(LANGUAGES))
-    text = {"splunk": SPL, "eql": EQL, "logpoint": LOGPOINT, "sigma": SIGMA}[language]
+    text = {"splunk": SPL, "eql": EQL, "logpoint": LOGPOINT, "sigma": SIGMA}.get(language, EQL)
     block = Block.whole(Source("q", hurt_text(text, chance)))
     assert all(map(str, read(block, language, raise_names=chance.random() < 0.5).diagnostics))
 
