@@ -24,7 +24,7 @@ from .analytic import (
 from .changes import Change, RuleChange, rule_changes
 from .comparing import Comparison, Direction, RuleDifference, ShownParts, compare
 from .conversions import Conversion, backend, check_conversion, check_conversions
-from .mutants import Mutant, MutantOutcome, MutantResult, mutant_results, mutants
+from .mutation import Mutant, MutantOutcome, MutantResult, mutant_results, mutants
 from .overlaps import RuleOverlaps, rule_overlaps
 from .relations import (
     RuleRelation,
