@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench bench-joins evidence formats fuzz damage soak soak-sigma mutants verify-translations test-lowest docs screens site clean
+.PHONY: test lint types unit hunt bench bench-joins evidence formats fuzz damage soak soak-sigma mutants verify-translations test-lowest test-pythons docs screens site clean
 
 test: lint types unit
 
@@ -71,10 +71,23 @@ verify-translations: $(READY)
 
 # The tests with the lowest versions of our dependencies that pyproject.toml allows.
 test-lowest:
-	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) -m venv --clear .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.venv-lowest/bin/uv pip install --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
 	.venv-lowest/bin/python -m pytest
+
+# The tests with each Python that the project is for, where it is at hand (python3.12, or one of pyenv).
+PYTHONS ?= 3.11 3.12 3.13
+test-pythons:
+	@tried=; for version in $(PYTHONS); do \
+	  python=$$(command -v python$$version || ls -d $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python 2>/dev/null | tail -1); \
+	  if [ -z "$$python" ] || ! $$python -c pass; then echo "Python $$version is not here" >&2; continue; fi; \
+	  echo "Python $$version: $$python"; \
+	  $$python -m venv --clear .venv-$$version && \
+	  .venv-$$version/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' && \
+	  .venv-$$version/bin/python -m pytest || exit 1; \
+	  tried="$$tried $$version"; \
+	done; echo "passed with Python:$${tried:- none}"; [ -n "$$tried" ]
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py
@@ -88,4 +101,4 @@ site: docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
 clean:
-	rm -rf $(VENV) .venv-lowest .venv-peers .benchmarks build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* .venv-lowest .venv-peers .benchmarks build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

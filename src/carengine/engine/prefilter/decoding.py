@@ -5,8 +5,8 @@ kinds: to dictionaries, like those of the whole decoder with fields left out; an
 class of their own, from which a few values are taken at once, as a tuple, faster than from a
 dictionary.
 
-Both refuse, by ``ValueError``, every value that they would read otherwise than the whole decoder
-does.
+Both refuse, by one of `NOT_DECODED`, every value that they would read otherwise than the whole
+decoder does.
 """
 
 from __future__ import annotations
@@ -24,6 +24,16 @@ except ImportError:
 
 AVAILABLE = msgspec is not None
 """Whether lines can be decoded in part."""
+
+NOT_DECODED: tuple[type[Exception], ...] = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    # A ``ValueError`` of its own since msgspec 0.21 only.
+    *((msgspec.MsgspecError,) if AVAILABLE else ()),
+)
+"""What a decoder raises for a line that does not fit, or is no JSON."""
 
 Path = tuple[str, ...]
 Decode = Callable[[bytes], Any]

@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attrs import define, evolve, field
 
 from ..matcher import CandidateIndex, Leaf, Search
-from .decoding import WRAPPERS, Decode, FieldDecoder, Path, field_decoder_of, long_fields
+from .decoding import (
+    NOT_DECODED,
+    WRAPPERS,
+    Decode,
+    FieldDecoder,
+    Path,
+    field_decoder_of,
+    long_fields,
+)
 
 if TYPE_CHECKING:
     from ..classes import Classified
@@ -256,7 +264,7 @@ def decoded(decode: Decode, lines: Sequence[bytes]) -> list[Any]:
     while len(structures) < len(lines):
         try:
             structures += decoding
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except NOT_DECODED:
             # What came before it is in the list already.
             structures.append(None)
     for place in compress(count(), map(not_, map(bytes.isascii, lines))):

@@ -261,15 +261,15 @@ class DetectionReader:
         for."""
         names = [_SYNONYMS.get(name, name) for name in modifiers]
         end = names.index("expand") + 1 if "expand" in names else len(names)
-        mark = ""
+        marks: tuple[str, str] | None = None
         if "expand" in names:
-            mark = _unused_character(given)
-            given = [_percents_marked(value, mark) for value in given]
+            marks = _unused_characters(given)
+            given = [_escapes_marked(value, *marks) for value in given]
         item = SigmaDetectionItem.from_mapping(
             "|".join([field, *names[:end]]), given, **ITEM_OPTIONS
         )
-        if mark:
-            item.value = [_percents_unmarked(value, mark) for value in item.value]
+        if marks is not None:
+            item.value = [_escapes_unmarked(value, *marks, "\\") for value in item.value]
         for plain, number in zip(given, item.original_value or (), strict=True):
             # pySigma keeps large numbers as floats where these differ from them.
             if isinstance(number, SigmaNumber) and isinstance(plain, int):
@@ -511,34 +511,45 @@ class _DetectionItem:
                 return ir.Match(ir.Call(function, (field, other)), (Pattern("true"),), self.span)
 
 
-# Escaped percents. pySigma reads `\%` as a backslash and a percent that may begin a placeholder; the
-# specification ("Placeholders") has it as a plain percent. So a character that is in none of the
-# values stands for it while pySigma works.
+# Escapes before percents. pySigma reads `\%` as a backslash and a percent that may begin a
+# placeholder; the specification ("Placeholders") has it as a plain percent. For versions before 2, a
+# percent after an escaped backslash begins no placeholder either. So characters that are in none of
+# the values stand for both while pySigma works.
 
 _ESCAPED_PERCENT = re.compile(r"(?<!\\)((?:\\\\)*)\\%")
+_BACKSLASHES = re.compile(r"(?<!\\)(?:\\\\)+(?=%)")
 _LOOKS_LIKE_PLACEHOLDER = re.compile(r"(?<!\\)(?:\\\\)*\\%[^\\%]+%(?![^\\%]+%)")
 
 
-def _unused_character(given: Sequence[yamltext.Value]) -> str:
+def _unused_characters(given: Sequence[yamltext.Value]) -> tuple[str, str]:
     texts = [value for value in given if isinstance(value, str)]
     private = (chr(code) for code in range(0xE000, 0xF900))
-    return next((c for c in private if not any(c in text for text in texts)), "\uf8ff")
+    unused = (c for c in private if not any(c in text for text in texts))
+    return next(unused, "\uf8fe"), next(unused, "\uf8ff")
 
 
-def _percents_marked(value: yamltext.Value, mark: str) -> yamltext.Value:
+def _escapes_marked(value: yamltext.Value, percent: str, backslash: str) -> yamltext.Value:
     if not isinstance(value, str):
         return value
-    return _ESCAPED_PERCENT.sub(lambda found: found[1] + mark, value)
+    value = _ESCAPED_PERCENT.sub(lambda found: found[1] + percent, value)
+    return _BACKSLASHES.sub(lambda found: backslash * (len(found[0]) // 2), value)
 
 
-def _percents_unmarked(value: SigmaType, mark: str) -> SigmaType:
+def _escapes_unmarked(value: SigmaType, percent: str, backslash: str, escape: str) -> SigmaType:
+    """The value with a percent for each mark of one, and ``escape`` for each of a backslash."""
     match value:
         case SigmaExpansion(values):
-            value.values = [_percents_unmarked(inner, mark) for inner in values]
+            value.values = [_escapes_unmarked(v, percent, backslash, escape) for v in values]
         case SigmaString():
-            value.s = [p.replace(mark, "%") if isinstance(p, str) else p for p in value.s]
+            value.s = [
+                part.replace(percent, "%").replace(backslash, escape)
+                if isinstance(part, str)
+                else part
+                for part in value.s
+            ]
         case SigmaRegularExpression():
-            _percents_unmarked(value.regexp, mark)
+            # Its text is still to be read as a regular expression.
+            _escapes_unmarked(value.regexp, percent, backslash, "\\\\")
         case _:
             pass
     return value

@@ -1,6 +1,7 @@
 """pySigma's own checks, as far as the installed version has them to set.
 
-From version 2, pySigma asks a policy how regular expressions are compiled: with RE2, quietly.
+From version 2.0.1, pySigma takes a policy that says how regular expressions are compiled: with RE2,
+quietly. (2.0.0 has one that cannot be given with an item.)
 Version 1, which most backends still need, compiles them with Python's ``re`` and has no policy; an
 expression that only RE2 takes is refused there. What an expression means is the same for both: our
 own RE2 runs it.
@@ -8,9 +9,11 @@ own RE2 runs it.
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import re2
+from sigma.rule import SigmaDetectionItem
 
 ITEM_OPTIONS: dict[str, Any] = {}
 """What to hand to ``SigmaDetectionItem.from_mapping`` beside the item."""
@@ -38,4 +41,5 @@ else:
             found: type[Exception] = re2.error
             return found
 
-    ITEM_OPTIONS["policy"] = SigmaPolicy(regex_engine=_Quiet())
+    if "policy" in signature(SigmaDetectionItem.from_mapping).parameters:
+        ITEM_OPTIONS["policy"] = SigmaPolicy(regex_engine=_Quiet())
