@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from carengine import read_events
 from carengine.cli import main
 from carengine.cli.follow import held
 from carengine.diagnostics import CarError
+from carengine.engine.saved_session import read_state, write_state
 from carengine.readers.follow import Follower
 from carengine.values import format_time
 
@@ -98,7 +100,8 @@ def test_a_renamed_file_is_read_to_its_end(tmp_path: Path, restart: Any) -> None
     write(log, *lines(6, 8))
     follower = restart(follower, log)
     assert numbers(follower) == [3, 4, 5, 6, 7]
-    assert not follower.diagnostics
+    # x.jsonl.9 was there before.
+    assert {item.code.id for item in follower.diagnostics} <= {"CE553"}
     follower.close()
 
 
@@ -322,13 +325,13 @@ class Hunt:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "rules").mkdir(exist_ok=True)
+        (folder / "rules").mkdir(parents=True, exist_ok=True)
         (folder / "rules" / "r.car").write_text(RULES)
         self.log = folder / "log.jsonl"
         self.log.touch()
 
-    def start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "carengine", "hunt", str(self.log), "--follow"]
+    def start(self, *more: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "carengine", "hunt", str(self.log), "--follow", *more]
         command += ["-r", str(self.folder / "rules"), "-m", "car", "--lateness", "1s"]
         command += ["--state", str(self.folder / "state"), "-o", str(self.folder / "out.jsonl")]
         return subprocess.Popen(
@@ -398,6 +401,109 @@ def test_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     mine, theirs = wild.matches(), calm.matches()
     assert len(theirs) > 100
     assert sorted(map(without_source, mine)) == sorted(map(without_source, theirs))
+
+
+def rotate(log: Path, number: int) -> None:
+    log.rename(log.with_name(f"log.jsonl.{number}"))
+    log.touch()
+
+
+def test_kills_before_the_first_state_lose_what_is_said(tmp_path: Path) -> None:
+    """Killed before anything was saved, and after it, while the log is rotated: what was rotated
+    before the first state is not read, and named; everything else comes once."""
+    chance = random.Random(KILLS)
+    wild, calm = Hunt(tmp_path / "wild"), Hunt(tmp_path / "calm")
+    events = list(stream(20 * (2 * KILLS + 2), 11))
+    rest = iter(events)
+    said = ""
+    before = 0
+    for number in range(KILLS):
+        write(wild.log, *islice(rest, 20))
+        saved = (tmp_path / "wild" / "state").exists()
+        before += not saved
+        process = wild.start()
+        # Early kills are before the first state most of the time; the last third waits for it.
+        if 3 * number < 2 * KILLS:
+            time.sleep(chance.uniform(0.0, 0.3))
+        else:
+            wild.has_begun()
+        rotate(wild.log, number)
+        write(wild.log, *islice(rest, 20))
+        if chance.random() < 0.5:
+            time.sleep(chance.uniform(0.0, 0.1))
+        process.kill()
+        said += process.communicate()[1].decode()
+    assert before > KILLS // 3
+    write(wild.log, *rest)
+    said += wild.start("--finish").communicate(timeout=120)[1].decode()
+    left = re.findall(r"CE553.*\n *--> (\S+)", said)
+    assert left
+    unread = {
+        json.loads(line)["n"] for path in left for line in Path(path).read_text().splitlines()
+    }
+    write(calm.log, *(event for event in events if event["n"] not in unread))
+    calm.start("--finish").communicate(timeout=120)
+    assert wild.read() == calm.read() == len(events) - len(unread)
+    mine, theirs = wild.matches(), calm.matches()
+    assert sorted(map(without_source, mine)) == sorted(map(without_source, theirs))
+
+
+def test_a_run_that_saved_nothing_is_told(hunting: Any, capsys: Any) -> None:
+    write(Path("log.jsonl"), *EVENTS)
+    files = ("--follow", "--finish", "-o", "out.jsonl", "--state", "s")
+    Path("s.lock").touch()
+    assert hunting(*files) == 0
+    assert "CE554" in capsys.readouterr().err
+    assert hunting(*files) == 0
+    assert "CE554" not in capsys.readouterr().err
+
+
+def test_the_first_state_knows_the_files(tmp_path: Path) -> None:
+    log = tmp_path / "x.jsonl"
+    write(tmp_path / "x.jsonl.9", {"n": "old"})
+    write(log, *lines(0, 3))
+    follower = Follower([str(log)])
+    follower.look()
+    saved = json.loads(json.dumps(follower.positions()))
+    follower.close()
+    log.rename(tmp_path / "x.jsonl.1")
+    write(log, *lines(3, 4))
+    follower = Follower([str(log)], saved)
+    assert numbers(follower) == [0, 1, 2, 3]
+    assert not follower.diagnostics
+    follower.close()
+    again_from_nothing = Follower([str(log)])
+    assert numbers(again_from_nothing) == [3]
+    told = {(item.code.id, Path(item.origin).name) for item in again_from_nothing.diagnostics}
+    assert told == {("CE553", "x.jsonl.1"), ("CE553", "x.jsonl.9")}
+    again_from_nothing.close()
+
+
+def wrong_positions() -> Iterator[Any]:
+    good = ["x.jsonl", 1, 2, "7b", 0, 0, False, False]
+    for place, _ in enumerate(good):
+        for new in (None, [], {}, -1.5, "zz"):
+            if new == "zz" and place == 0:
+                continue
+            yield [[*good[:place], new, *good[place + 1 :]]]
+    yield from (1, "x", [None], [[]], [good[:7]], [[*good, 1]], [[*good, "cef", 1]], {"a": 1}, True)
+
+
+def test_a_state_with_wrong_positions_is_refused(hunting: Any, capsys: Any) -> None:
+    write(Path("log.jsonl"), *EVENTS)
+    files = ("--follow", "--finish", "-o", "out.jsonl", "--state", "s")
+    assert hunting(*files) == 0
+    state = read_state("s")
+    del state["sha256"]
+    wrong = [{"positions": positions} for positions in wrong_positions()]
+    wrong += [{"output": new} for new in ("x", -1, 1.5, [], {}, True)]
+    wrong += [{"sifter": new} for new in ("x", 1, [1], {"a": 1})]
+    assert len(wrong) > 50
+    for change in wrong:
+        write_state("s", {**state, "attached": {**state["attached"], **change}})
+        capsys.readouterr()
+        assert hunting(*files) == 2, change
+        assert "CE543" in capsys.readouterr().err, change
 
 
 def test_a_state_is_used_by_one_process_at_a_time(tmp_path: Path) -> None:

@@ -74,14 +74,34 @@ class FollowSettings:
     quiet: bool = False
 
 
-def follow(settings: FollowSettings, screen: Screen, tuned: Tuned) -> int:
-    """Hunt until interrupted, with the session that `open_session` gave. The exit status."""
+def follow(
+    settings: FollowSettings, screen: Screen, tuned: Tuned, *, left_lock: bool = False
+) -> int:
+    """Hunt until interrupted, with the session that `open_session` gave. The exit status.
+
+    ``left_lock`` says that the state was locked before (see `held`).
+    """
     session = tuned.session
-    saved = session.attached.get("positions")
-    if "sifter" in session.attached:
-        tuned.sifter.load(session.attached["sifter"])
+    attached = session.attached
+    saved = attached.get("positions")
+    try:
+        if "sifter" in attached:
+            tuned.sifter.load(attached["sifter"])
+        follower_of = _follower(settings, saved)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        # Its check sum is right: it was written so.
+        message = f"the state file holds what no run writes: {error}"
+        raise CarError(
+            [Diagnostic(codes.BAD_STATE, message, origin=settings.state or "")]
+        ) from None
+    if left_lock and saved is None:
+        message = (
+            f"{settings.state}.lock is there and the state is not: an earlier run saved nothing, "
+            "and this one starts anew"
+        )
+        screen.report([Diagnostic(codes.NOTHING_SAVED, message, origin=settings.state or "")])
     output = _output(settings, session, resumed=saved is not None)
-    with output or nullcontext(), _follower(settings, saved) as follower:
+    with output or nullcontext(), follower_of as follower:
         writer = _writer(settings.output, tuned, screen, output)
         status_line = StatusLine(screen)
         run = _FollowRun(
@@ -127,6 +147,10 @@ def _writer(
 
 def _follow(settings: FollowSettings, run: _FollowRun) -> int:
     with _interrupts() as stop:
+        # The first state knows the files: what is rotated after it is read under its new name.
+        # What it leaves alone is said before, since a run that goes on says no more of it.
+        run.follower.look()
+        run.tell()
         run.checkpoint()
         run.until(stop, finish=settings.finish)
     interrupted = bool(stop)
@@ -215,14 +239,16 @@ def _closing(settings: FollowSettings, run: _FollowRun, ended: int, *, interrupt
 
 
 @contextmanager
-def held(state: str | None) -> Iterator[None]:
-    """Hold a state file against other processes; nothing where there is none.
+def held(state: str | None) -> Iterator[bool]:
+    """Hold a state file against other processes; nothing where there is none. Whether one held it
+    before: the lock file stays.
 
     Raises `CarError`: CE547 where another process holds it, CE543 where it cannot be locked.
     """
     if state is None:
-        yield
+        yield False
         return
+    left = os.path.exists(f"{state}.lock")
     try:
         # Opened for appending and never written to: whatever is there stays as it is.
         file = opened_to_write(f"{state}.lock", "ab")
@@ -241,7 +267,7 @@ def held(state: str | None) -> Iterator[None]:
             raise CarError(
                 [Diagnostic(codes.BAD_STATE, message, origin=state, notes=(note,))]
             ) from None
-        yield
+        yield left
 
 
 def _lock(file: BinaryIO) -> None:
@@ -297,7 +323,10 @@ def _output(settings: FollowSettings, session: Session, *, resumed: bool) -> _Ou
             return _OutputFile(opened_to_write(name), name, None)
         if not resumed:
             return _OutputFile(opened_to_write(name, "w+b"), name, 0)
-        length = session.attached["output"]
+        length = session.attached.get("output")
+        if length is not None and (type(length) is not int or length < 0):
+            message = "the state file holds what no run writes: the output's length is no number"
+            raise CarError([Diagnostic(codes.BAD_STATE, message, origin=settings.state or "")])
         file = opened_to_write(name, "r+b" if os.path.exists(name) else "w+b")
     except OSError as error:
         raise _cannot_write(name, error) from None

@@ -310,11 +310,12 @@ def run(settings: HuntSettings, screen: Screen) -> int:
         gc_control.settle()
     if settings.follow is not None:
         state = settings.follow.state
-        with held(state):
+        with held(state) as left_lock:
             session = open_session(state, settings.streams, engine)
             tuned = Tuned.of(session, settings.tuning.times, tuning)
             refused = status.USAGE if broken else status.DONE
-            return status.gravest(follow(settings.follow, screen, tuned), refused)
+            done = follow(settings.follow, screen, tuned, left_lock=left_lock)
+            return status.gravest(done, refused)
     path = settings.output.path
     try:
         target = opened_to_write(path) if path else None

@@ -445,6 +445,19 @@ TWO_CLOCKS = _warning(
     the field that is used. Events that have only the other time are hours away from these, so that joins, groups and baselines do not
     bring them together. Ship events with one clock, or convert the other time before.""",
 )
+ROTATED_BEFORE = _note(
+    "CE553",
+    "rotated file that is not read",
+    """The file lay beside a followed one, under a name as rotated files have, when following began: it is taken for older than
+    what is followed. If events of it are missing, name it with the followed file (`hunt app.jsonl app.jsonl.1 --follow`).""",
+)
+NOTHING_SAVED = _warning(
+    "CE554",
+    "earlier run that saved nothing",
+    """The lock of the state is there and the state is not: an earlier run ended before it saved anything, or the state was removed.
+    This run starts anew, with the files as they are now. Files that were rotated since the earlier run began are not read unless they
+    are named; each has a note of its own (CE553).""",
+)
 
 # 6xx: repairs of the lenient reading, and its reasons for refusing
 

@@ -105,6 +105,34 @@ class _File:
         return [self.form.name, self.reader.headers]
 
 
+def _known(position: Any) -> _File:
+    """A file as `Follower.positions` wrote it down. Raises ``ValueError`` for anything else."""
+    match position:
+        case [
+            str(source),
+            int(device),
+            int(inode),
+            str(head),
+            int(offset),
+            int(records),
+            bool(done),
+            bool(skipping),
+            *form,
+        ] if offset >= 0 and records >= 0 and bool not in map(type, position[1:6]):
+            first = bytes.fromhex(head)
+            known = _File(source, (device, inode), first, offset, records, done, skipping)
+        case _:
+            raise ValueError("a position in a file is not as a follower writes it")
+    match form:
+        case []:
+            pass
+        case [str(name), list(headers)] if all(isinstance(line, str) for line in headers):
+            known.read_as(line_format_named(name), headers)
+        case _:
+            raise ValueError("the format of a file is not as a follower writes it")
+    return known
+
+
 @frozen
 class _Fresh:
     """A file that a look met for the first time. Its handle may be closed: not all can be open at
@@ -118,7 +146,8 @@ class _Fresh:
 
 
 class Follower:
-    """Watches files and folders. ``positions`` is what another follower's `positions` gave.
+    """Watches files and folders. ``positions`` is what another follower's `positions` gave; anything
+    else raises ``ValueError``.
 
     ``ignored`` are files that are not read though their names are those of rotated ones: what the
     caller writes itself.
@@ -142,11 +171,8 @@ class Follower:
         self._open: dict[int, _File] = {}
         self._started = positions is not None
         for item in positions or ():
-            source, device, inode, head, offset, records, done, skipping, *form = item
-            identity = (device, inode)
-            known = _File(source, identity, bytes.fromhex(head), offset, records, done, skipping)
-            if form:
-                known.read_as(line_format_named(form[0]), form[1])
+            known = _known(item)
+            identity = known.identity
             if identity in self._files:
                 # What was in a file before it was cut; its copy has not been found yet.
                 self._orphans.append(known)
@@ -187,6 +213,13 @@ class Follower:
         if self._open.pop(id(known), None) is not None and known.handle is not None:
             known.handle.close()
         known.handle = None
+
+    def look(self) -> None:
+        """Take note of the files that are there, before anything is read of them: `positions` knows
+        them from here on, whatever they will be called."""
+        if not self._started:
+            self._look()
+            self._started = True
 
     def poll(self) -> Iterator[Record]:
         """The records of the lines that have been completed since the last time."""
@@ -252,6 +285,9 @@ class Follower:
                 handle.close()
                 left = self._files[identity] = _File(path, identity, head, done=True)
                 found.append((status.st_mtime, path, left))
+                self._tell(
+                    codes.ROTATED_BEFORE, path, "was rotated before following began: it is not read"
+                )
                 continue
             if held < _OPEN:
                 held += 1
