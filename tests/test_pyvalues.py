@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -291,3 +291,20 @@ def test_numpy_and_pandas() -> None:
         found = plain_event({"F": value})["F"]
         assert found == expected, value
         assert type(found) is type(expected), value
+
+
+def test_objects_that_cannot_be_read_are_counted_and_named(tmp_path: Path) -> None:
+    rule = carengine.parse_rule('a = search Process:Create where exe = "a.exe" output a')
+    engine = carengine.Engine([rule], "car")
+    session = engine.session()
+    event = {"object": "process", "action": "create", "exe": "a.exe"}
+    assert (
+        len(session.feed({**event, "pid": Hostile(), "tags": [Hostile(), {"x": Hostile()}]})) == 1
+    )
+    assert len(session.feed({**event, "pid": 1})) == 1
+    (told,) = (item for item in session.diagnostics if item.code.id == "CE555")
+    assert told.message.startswith("3 values of events from Python")
+    assert told.notes == (f"{Hostile.__module__}.Hostile: 3",)
+    session.save(tmp_path / "state")
+    loaded = engine.load_session(tmp_path / "state")
+    assert loaded.stats.unread_objects == session.stats.unread_objects

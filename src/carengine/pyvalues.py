@@ -31,6 +31,7 @@ import collections
 import dataclasses
 import enum
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -58,8 +59,11 @@ _MOST_TEXT = 256 << 20
 _MOST_DIGITS = 300
 
 
-def plain_event(event: Mapping[str, Any]) -> Mapping[str, Any]:
+def plain_event(event: Mapping[str, Any], unread: Counter[str] | None = None) -> Mapping[str, Any]:
     """The event with every value as one that JSON has; the same object where all of them are.
+
+    ``unread`` counts, by the name of their class, the objects whose own code failed: an empty
+    mapping stands for each.
 
     Raises ``ValueError`` where mappings and lists lie deeper than `jsontext.DEPTH`, as
     they do where one holds itself, and where the event written out would have more than 20 million
@@ -68,7 +72,7 @@ def plain_event(event: Mapping[str, Any]) -> Mapping[str, Any]:
     >>> plain_event({"Image": "a", "tags": {"b", "a"}})
     {'Image': 'a', 'tags': ['a', 'b']}
     """
-    return event if _is_plain(event) else _copied(event)
+    return event if _is_plain(event) else _copied(event, Counter() if unread is None else unread)
 
 
 def _is_plain(event: Mapping[str, Any]) -> bool:
@@ -153,7 +157,7 @@ def _too_large() -> ValueError:
     )
 
 
-def _copied(event: Mapping[str, Any]) -> dict[str, Any]:
+def _copied(event: Mapping[str, Any], unread: Counter[str]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     # A stack instead of recursion: what is copied, into what, and how deep it lies.
     open_: list[tuple[Any, dict[str, Any] | list[Any], int]] = [(event, made, 1)]
@@ -169,10 +173,10 @@ def _copied(event: Mapping[str, Any]) -> dict[str, Any]:
         read: Iterable[Any]
         if isinstance(target, dict):
             for key, value in source.items():
-                target[_key(key)] = _begun(value, open_, depth)
+                target[_key(key, unread)] = _begun(value, open_, depth, unread)
             read = target.values()
         else:
-            target += [_begun(value, open_, depth) for value in source]
+            target += [_begun(value, open_, depth, unread) for value in source]
             read = target
         if values > _FEW_VALUES:
             text += sum([len(value) for value in read if type(value) is str])
@@ -181,9 +185,9 @@ def _copied(event: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _begun(value: Any, open_: list[tuple[Any, Any, int]], depth: int) -> Any:
+def _begun(value: Any, open_: list[tuple[Any, Any, int]], depth: int, unread: Counter[str]) -> Any:
     """A value as it is read; of a mapping or a list the new one, which is filled later."""
-    read = _read(value)
+    read = _read(value, unread)
     if isinstance(read, Mapping):
         made: Any = {}
     elif isinstance(read, list | tuple):
@@ -194,37 +198,38 @@ def _begun(value: Any, open_: list[tuple[Any, Any, int]], depth: int) -> Any:
     return made
 
 
-def _key(key: Any) -> str:
+def _key(key: Any, unread: Counter[str]) -> str:
     if type(key) is str:
         return key
-    read = _read(key)
+    read = _read(key, unread)
     if isinstance(read, bool):
         return "true" if read else "false"
     return read if isinstance(read, str) else "null" if read is None else str(read)
 
 
-def _read(value: Any) -> Any:
+def _read(value: Any, unread: Counter[str]) -> Any:
     """A value as a scalar of JSON, or as a mapping or list whose values are not read yet."""
     kind = type(value)
     if kind in _AS_IT_IS:
         return value
     try:
-        return _read_object(value)
+        return _read_object(value, unread)
     except Exception:
         # The code of the object's own class failed. The field is there, and has no text that a rule
         # could match: what a mapping is. Left out, it would look as if the event lacked the field.
+        unread[f"{kind.__module__}.{kind.__qualname__}"] += 1
         return {}
 
 
-def _read_object(value: Any) -> Any:
+def _read_object(value: Any, unread: Counter[str]) -> Any:
     package = type(value).__module__.partition(".")[0]
     if package == "numpy":
-        return _read_numpy(value)
+        return _read_numpy(value, unread)
     if package == "pandas" and (found := _read_pandas(value)) is not value:
         return found
     match value:
         case enum.Enum():
-            return _read(value.value)
+            return _read(value.value, unread)
         case str():
             return str.__add__(value, "")
         case int():
@@ -253,7 +258,7 @@ def _read_object(value: Any) -> Any:
         case list() | tuple():
             return value
         case Set():
-            return _in_order(value)
+            return _in_order(value, unread)
         case collections.deque() | Sequence() if len(value) <= _MOST_ITEMS:
             return list(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -284,12 +289,13 @@ def _number(value: Fraction) -> int | float | str:
     return float(value)
 
 
-def _in_order(values: Set[Any]) -> list[Any]:
+def _in_order(values: Set[Any], unread: Counter[str]) -> list[Any]:
     """The members of a set in an order that does not depend on their hashes."""
-    return sorted(map(_read, values), key=lambda item: (type(item).__name__, str(item)))
+    read = (_read(value, unread) for value in values)
+    return sorted(read, key=lambda item: (type(item).__name__, str(item)))
 
 
-def _read_numpy(value: Any) -> Any:
+def _read_numpy(value: Any, unread: Counter[str]) -> Any:
     kind = value.dtype.kind
     if kind in "mM":
         # Its own conversion gives nanoseconds as a number without a unit.
@@ -298,7 +304,7 @@ def _read_numpy(value: Any) -> Any:
     if kind == "M" and isinstance(found, int):
         # Before the year 1 or after 9999.
         return format_time(found)
-    return found if isinstance(found, list) else _read(found)
+    return found if isinstance(found, list) else _read(found, unread)
 
 
 def _read_pandas(value: Any) -> Any:

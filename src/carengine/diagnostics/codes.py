@@ -458,6 +458,13 @@ NOTHING_SAVED = _warning(
     This run starts anew, with the files as they are now. Files that were rotated since the earlier run began are not read unless they
     are named; each has a note of its own (CE553).""",
 )
+UNREAD_OBJECTS = _warning(
+    "CE555",
+    "values of events from Python that cannot be read",
+    """An event from a program held an object whose own code raised an exception while it was read (its `__str__`, a property, its
+    length). The field is there, as an empty mapping, and equals nothing; the rest of the event is read. The notes name the classes. Give
+    texts, numbers or mappings in its place.""",
+)
 
 # 6xx: repairs of the lenient reading, and its reasons for refusing
 

@@ -151,7 +151,7 @@ class Session:
                 f"event {self.stats.events + 1:,} is a {type(event).__name__}; "
                 "an event is a mapping of fields to values"
             )
-        return self._feed(plain_event(event), origin, None)
+        return self._feed(plain_event(event, self.stats.unread_objects), origin, None)
 
     def feed_decoded(self, event: dict[str, Any], origin: Origin | None = None) -> list[Match]:
         """`feed` for an event that a reader decoded: its values are JSON's own, and no deeper than
@@ -483,7 +483,7 @@ class Session:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """What there is to say of events that could not take part as they should (CE540 to CE542, CE549,
-        CE551),
+        CE551, CE555),
         and of matches that `close` decided and nobody got (CE548)."""
         stats = self.stats
         diagnostics = stats.of_times()
@@ -504,6 +504,7 @@ class Session:
             diagnostics.append(self._of_undecided())
         if self._unclaimed:
             diagnostics.append(self._of_unclaimed())
+        diagnostics += stats.of_objects()
         diagnostics += stats.faults.diagnostics()
         return tuple(diagnostics)
 

@@ -30,6 +30,9 @@ WithoutFields = tuple[str, ir.EventKind, str]
 """Where events without fields are: the name of the map, the kind, the source of evidence."""
 
 
+_NAMED_CLASSES = 5
+
+
 @define(eq=False)
 class _Sums:
     """The counts that are summed up."""
@@ -112,6 +115,9 @@ class SessionStats:
         self.untimed = 0
         self.late_origins: list[str] = []
         self.untimed_origins: list[str] = []
+        self.unread_objects: Counter[str] = Counter()
+        """Python objects in events whose own code failed when they were read, by class: an empty
+        mapping stands for each."""
 
     def met(self, leaf: Leaf[Classified], times: int = 1) -> None:
         """Count an event, or several."""
@@ -156,6 +162,20 @@ class SessionStats:
             if clocks := one.entry.reader.clocks(event):
                 self.clocks.note(source, clocks)
                 return
+
+    def of_objects(self) -> list[Diagnostic]:
+        """What there is to say of objects in events that could not be read (CE555)."""
+        if not self.unread_objects:
+            return []
+        message = (
+            f"{counted(self.unread_objects.total(), 'value')} of events from Python could not be "
+            "read: the code of their own class failed. Rules see an empty mapping"
+        )
+        named = self.unread_objects.most_common(_NAMED_CLASSES)
+        notes = [f"{name}: {number:,}" for name, number in named]
+        if (more := len(self.unread_objects) - len(named)) > 0:
+            notes.append(f"and {counted(more, 'class', 'classes')} more")
+        return [Diagnostic(codes.UNREAD_OBJECTS, message, notes=tuple(notes))]
 
     def of_times(self) -> list[Diagnostic]:
         """What there is to say of events that came too late, or without a time, or with two (CE540,
@@ -239,6 +259,7 @@ class SessionStats:
             "untimed": self.untimed,
             "late_origins": self.late_origins,
             "untimed_origins": self.untimed_origins,
+            "unread_objects": self.unread_objects,
             "claimants": [[list(names), number] for names, number in sums.claimants.items()],
             "kinds": kinds_as_data(sums.kinds),
         }
@@ -265,6 +286,9 @@ class SessionStats:
         self.untimed = int(data["untimed"])
         self.late_origins = list(data["late_origins"])
         self.untimed_origins = list(data["untimed_origins"])
+        self.unread_objects = Counter(
+            {str(name): int(number) for name, number in data.get("unread_objects", {}).items()}
+        )
         counts: dict[str, Counter[Any]] = {
             "claimants": self._sums.claimants,
             "recognised": self._sums.recognised,
