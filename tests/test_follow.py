@@ -482,7 +482,8 @@ def test_the_first_state_knows_the_files(tmp_path: Path) -> None:
 def wrong_positions() -> Iterator[Any]:
     good = ["x.jsonl", 1, 2, "7b", 0, 0, False, False]
     for place, _ in enumerate(good):
-        for new in (None, [], {}, -1.5, "zz"):
+        others: tuple[Any, ...] = (None, [], {}, -1.5, "zz")
+        for new in others:
             if new == "zz" and place == 0:
                 continue
             yield [[*good[:place], new, *good[place + 1 :]]]
@@ -495,9 +496,11 @@ def test_a_state_with_wrong_positions_is_refused(hunting: Any, capsys: Any) -> N
     assert hunting(*files) == 0
     state = read_state("s")
     del state["sha256"]
-    wrong = [{"positions": positions} for positions in wrong_positions()]
-    wrong += [{"output": new} for new in ("x", -1, 1.5, [], {}, True)]
-    wrong += [{"sifter": new} for new in ("x", 1, [1], {"a": 1})]
+    lengths: tuple[Any, ...] = ("x", -1, 1.5, [], {}, True)
+    sifters: tuple[Any, ...] = ("x", 1, [1], {"a": 1})
+    wrong: list[dict[str, Any]] = [{"positions": positions} for positions in wrong_positions()]
+    wrong += [{"output": length} for length in lengths]
+    wrong += [{"sifter": sifter} for sifter in sifters]
     assert len(wrong) > 50
     for change in wrong:
         write_state("s", {**state, "attached": {**state["attached"], **change}})
