@@ -124,7 +124,7 @@ def test_what_is_written_verifies(tmp_path: Path) -> None:
     """A rule with translations that say the same: the page's implementations are proved to agree."""
     rule = carengine.load_rule(RULES / "CAR-2019-08-001.car")
     splunk = r"""EventCode=11 Image="C:\\Windows\\*\\taskmgr.exe"
-| regex TargetFilename="(?i)(?:^|[\\/])lsass[^\\/]*\.dmp$" """
+| regex TargetFilename="(?i)(?:^|[\\\\/])lsass[^\\\\/]*\.dmp$" """
     eql = (
         'file where subtype.create and file_name == "lsass*.dmp"\n'
         '  and process_path == "C:\\\\Windows\\\\*\\\\taskmgr.exe"'
@@ -197,10 +197,14 @@ def test_the_written_page_of_the_seed_rule_is_the_same_in_all_languages(tmp_path
 
 def test_what_pages_show_is_the_same_as_the_rule() -> None:
     """Each translation of each shipped rule is read back, and finds the same events, of its own
-    logs at least; a sequence of EQL differs at equal times and at maxspan, which a note says."""
+    logs at least; a sequence of EQL differs at equal times and at maxspan, which a note says.
+
+    Of a translation that also asks for events that no field map gives CAR, nothing is proved.
+    """
     proved = 0
     unread: set[str] = set()
     apart: set[str] = set()
+    undecided: set[str] = set()
     for rule in carengine.load_rules(RULES):
         own = Candidate("rule", "pseudocode", rule.program, rule.block)
         made, said = translations_of(rule)
@@ -223,9 +227,15 @@ def test_what_pages_show_is_the_same_as_the_rule() -> None:
                 assert all(str(e["integrity_level"]).startswith("S-1-16-") for e in events)
                 apart.add(rule.id)
                 continue
+            if pair.equivalent is None:
+                on_logs = pair.on_logs
+                assert pair.comparison.lost or (on_logs and on_logs.lost), (rule.id, item.type)
+                undecided.add(rule.id)
+                continue
             assert pair.equivalent is True, (rule.id, item.type)
             proved += 1
-    assert proved > 195
+    assert proved > 180
+    assert len(undecided) < 16
     assert len(unread) < 12
     assert len(apart) < 6
 
@@ -256,7 +266,10 @@ def test_what_is_spelt_apart_is_the_same_on_its_logs(text: str) -> None:
     for item in made:
         found = read_implementation(item)
         assert found.program is not None, [d.message for d in found.diagnostics]
-        assert compared(0, 1, (own, found), most=1).equivalent is True, item.type
+        pair = compared(0, 1, (own, found), most=1)
+        lost = pair.comparison.lost
+        only_unnamed = lost and all("(CE960)" in one for one in lost)
+        assert pair.equivalent is (None if only_unnamed else True), item.type
 
 
 CHANGED = [

@@ -80,7 +80,8 @@ def bounded_bytes(path: str | Path, most: int = 64 << 20) -> bytes:
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     with open(path, "rb") as file:
-        data = file.read(most + 1)
+        # What is asked for is set aside at once: no more than the file has.
+        data = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
     return data

@@ -56,7 +56,8 @@ class KindFacts:
         known: list[Wish] = [
             (derived(name, path), Goal.TRUE)
             for name, path in self.given.defaults.items()
-            if name in read and path in read
+            # What is always the last part of its path is asked of the path.
+            if name in read and path in read and name not in self.given.bases
         ]
         conditions = on_paths(self.kind.object, given, self.given.bases)
         return [*((c, goal) for c, (_, goal) in zip(conditions, wishes, strict=True)), *known]
@@ -124,11 +125,27 @@ def shortest(
         can be."""
         return all(paths[name].name in event for name in event if name in paths) and judge(event)
 
+    def agreeing(event: Event) -> Event:
+        """The event with each base name as the last part of its path: values for the two are
+        proposed apart."""
+        made = dict(event)
+        for name, path in paths.items():
+            whole = event.get(path.name)
+            if name in event and isinstance(whole, str):
+                last = whole.replace("/", "\\").rpartition("\\")[2]
+                made[name] = last or event[name]
+        return made
+
+    def either(event: Event) -> bool:
+        return with_paths(event) or with_paths(agreeing(event))
+
     asked = of.restated(wishes)
     facts = of.facts(condition for condition, _ in asked)
-    event = find(asked, of.kind, facts, with_paths, budget)
+    event = find(asked, of.kind, facts, either, budget)
     if event is None:
         return None
+    if not with_paths(event):
+        event = agreeing(event)
     if plain:
         return of.completed(event)
     return of.completed(natural(smallest(event, with_paths, budget), with_paths))
