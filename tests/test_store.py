@@ -4,10 +4,12 @@ file."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,3 +163,26 @@ def test_shared_parts_are_written_once(file: Path) -> None:
     assert file.stat().st_size < 20_000
     [again], _ = compiled.read(file)
     assert again.id == "x"
+
+
+class _MadeAnew(Mapping[str, ir.Value]):
+    """A mapping that makes its values each time it is asked."""
+
+    def __getitem__(self, name: str) -> ir.Value:
+        return ir.Raw((name,))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("exe", "pid"))
+
+    def __len__(self) -> int:
+        return 2
+
+
+def test_a_mapping_that_makes_its_values_anew_is_written_once(file: Path) -> None:
+    from carengine.engine import compiled
+
+    [fieldmap] = find_maps("car")
+    entry = evolve(fieldmap.entries[0], fields=_MadeAnew())
+    compiled.write(file, RuleSet(()), [evolve(fieldmap, entries=(entry,))])
+    _, [again] = compiled.read(file)
+    assert again.entries[0].fields == {"exe": ir.Raw(("exe",)), "pid": ir.Raw(("pid",))}

@@ -182,6 +182,7 @@ class _Writer:
         self._kept: list[Any] = []
         self._numbers: dict[type[Any], int] = {}
         self._getters: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
+        self._items: dict[int, list[tuple[Any, Any]]] = {}
         self.texts: dict[str, int] = {}
 
     def classes(self) -> list[list[str]]:
@@ -251,7 +252,12 @@ class _Writer:
             return {"l": [self._plain(item, wanting) for item in value]}
         if isinstance(value, Mapping):
             plain = self._plain
-            return {"m": [[plain(k, wanting), plain(v, wanting)] for k, v in value.items()]}
+            items = self._items.get(id(value))
+            if items is None:
+                # A mapping may make its values when it is asked; here each of them is one object.
+                items = self._items[id(value)] = list(value.items())
+                self._kept.append(value)
+            return {"m": [[plain(k, wanting), plain(v, wanting)] for k, v in items]}
         known = self._known.get(id(value))
         if known is None:
             wanting.append(value)
