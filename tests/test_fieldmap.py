@@ -528,7 +528,7 @@ def test_fields_are_like_a_dict(view_of: Callable[[Any], Any]) -> None:
     plain = {"exe": "a.exe", "image_path": "C:\\a.exe", "pid": "7"}
     given = view_of(seen.fields)
     assert given == view_of({name: plain[name] for name in seen.fields})
-    assert type(given) is type(view_of(plain))
+    assert isinstance(given, type(view_of(plain)))
 
 
 def test_fields_are_read_only() -> None:

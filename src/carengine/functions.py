@@ -684,8 +684,14 @@ def _modulo(value: Any, by: Any) -> int | float | None:
     number, other = number_of(value), number_of(by)
     if number is None or not other:
         return None
-    rest = math.fmod(number, other)
-    return int(rest) if isinstance(number, int) and isinstance(other, int) else rest
+    if isinstance(number, int) and isinstance(other, int):
+        rest = abs(number) % abs(other)
+        return -rest if number < 0 else rest
+    try:
+        return math.fmod(number, other)
+    except (OverflowError, ValueError):
+        # There is no rest of what is beyond all floats.
+        return None
 
 
 @_function(2)
@@ -695,6 +701,9 @@ def _quotient(value: Any, by: Any) -> int | float | None:
     if number is None or not other:
         return None
     if not isinstance(number, int) or not isinstance(other, int):
-        return number / other
+        try:
+            return number / other
+        except OverflowError:
+            return None
     whole = abs(number) // abs(other)
     return whole if (number < 0) is (other < 0) else -whole
