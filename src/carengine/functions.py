@@ -12,7 +12,6 @@ by its name.
 from __future__ import annotations
 
 import html
-import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -26,7 +25,7 @@ from .eventxml import mended_event
 from .localtime import in_utc
 from .pattern import fold
 from .registrynames import HIVES, KERNEL_HIVES, ROOTS
-from .values import is_null, number_of, raw_text, text_of, time_of
+from .values import divided, is_null, number_of, raw_text, text_of, time_of
 
 # Longer texts than any path, hash list or name has are not taken apart.
 _MAX_TEXT = 1_000_000
@@ -681,29 +680,10 @@ def _enclosed(value: Any, left: Any, right: Any, greedy: Any = False, cased: Any
 @_function(2)
 def _modulo(value: Any, by: Any) -> int | float | None:
     """The rest of a division, with the sign of what is divided."""
-    number, other = number_of(value), number_of(by)
-    if number is None or not other:
-        return None
-    if isinstance(number, int) and isinstance(other, int):
-        rest = abs(number) % abs(other)
-        return -rest if number < 0 else rest
-    try:
-        return math.fmod(number, other)
-    except (OverflowError, ValueError):
-        # There is no rest of what is beyond all floats.
-        return None
+    return divided(value, by, rest=True)
 
 
 @_function(2)
 def _quotient(value: Any, by: Any) -> int | float | None:
     """A quotient; of whole numbers, without its fraction."""
-    number, other = number_of(value), number_of(by)
-    if number is None or not other:
-        return None
-    if not isinstance(number, int) or not isinstance(other, int):
-        try:
-            return number / other
-        except OverflowError:
-            return None
-    whole = abs(number) // abs(other)
-    return whole if (number < 0) is (other < 0) else -whole
+    return divided(value, by, rest=False)

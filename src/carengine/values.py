@@ -20,6 +20,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -475,3 +476,22 @@ def raw_text(event: Mapping[str, Any]) -> str:
             comma = ","
             begun.pop()
     return "".join(parts)
+
+
+def divided(value: Any, by: Any, *, rest: bool) -> int | float | None:
+    """A quotient, of whole numbers without its fraction, or what is left of a division; None where
+    one of the two is no number, for a divisor of zero, and beyond all floats.
+
+    >>> divided(-7, "2", rest=False), divided(-7, 2, rest=True), divided(7.5, 2, rest=False)
+    (-3, -1, 3.75)
+    """
+    number, other = number_of(value), number_of(by)
+    if number is None or not other:
+        return None
+    if isinstance(number, int) and isinstance(other, int):
+        whole, left = divmod(abs(number), abs(other))
+        negative = number < 0 if rest else (number < 0) is not (other < 0)
+        return (-1 if negative else 1) * (left if rest else whole)
+    with suppress(OverflowError, ValueError):
+        return math.fmod(number, other) if rest else number / other
+    return None
