@@ -96,13 +96,61 @@ def test_other_settings_are_another_entry(cache: Path, rules: Path) -> None:
     assert len({entry.path for entry in kept if entry is not None}) == 4
 
 
-def test_a_file_that_a_setting_names_counts_with_its_content(cache: Path, tmp_path: Path) -> None:
+def test_macros_count_with_their_content(cache: Path, rules: Path, tmp_path: Path) -> None:
     named = tmp_path / "macros.conf"
-    named.write_text("one")
-    asked = settings(tmp_path, inputs={"macros": str(named)})
-    first = rule_cache.cache_entry((str(tmp_path),), asked)
-    named.write_text("two")
-    assert rule_cache.cache_entry((str(tmp_path),), asked) != first
+    for text in ("one", "two"):
+        named.write_text(f"[m]\ndefinition = {text}\n")
+        load(settings(rules, macros=(str(named),)))
+    assert len(entries(cache)) == 2
+
+
+def test_a_value_that_is_a_path_is_not_looked_into(cache: Path, rules: Path) -> None:
+    """Reading all files below `/` would be a high price for an input of that value."""
+    (rules / "asks.car").write_text(
+        'input name = "n.exe" a = search Process:Create where exe = name output a'
+    )
+    load(settings(rules, inputs={"name": "/"}))
+    assert len(entries(cache)) == 1
+
+
+def test_other_files_of_a_folder_count_with_their_time(cache: Path, rules: Path) -> None:
+    beside = rules / "events.evtx"
+    beside.write_bytes(b"0" * 100)
+    load(settings(rules))
+    os.utime(beside, (1, 1))
+    load(settings(rules))
+    assert len(entries(cache)) == 2
+
+
+def test_a_link_that_leads_nowhere_counts(cache: Path, rules: Path) -> None:
+    load(settings(rules))
+    (rules / "gone.car").symlink_to(rules / "nothing")
+    again = load(settings(rules))
+    assert any("gone.car" in str(item) for item in again.diagnostics)
+
+
+HAYABUSA = """
+title: One of a list
+id: 0a7d1d0e-9d6e-4bb5-8a7b-0c6f1b9ad0c4
+logsource: {product: windows, category: process_creation}
+detection:
+  selection:
+    CommandLine:
+      regexes: lists/expressions.txt
+  condition: selection
+"""
+
+
+def test_rules_that_name_files_elsewhere_are_not_kept(
+    cache: Path, rules: Path, tmp_path: Path
+) -> None:
+    (rules / "list.yml").write_text(HAYABUSA)
+    refused = load(settings(rules)).refused
+    assert "lists/expressions.txt" in str([r.diagnostics for r in refused])
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "expressions.txt").write_text("evil")
+    assert len(load(settings(rules))) == rule_cache.FEWEST_RULES + 1
+    assert entries(cache) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"carengine": 3}', b"\xff" * 100, b"[]"])

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -74,9 +75,32 @@ def opened_to_write(path: str | Path, mode: str = "wb") -> BinaryIO:
     return open(path, mode, opener=opener)  # type: ignore[return-value] # the mode is binary
 
 
+_used: ContextVar[list[Path] | None] = ContextVar("used", default=None)
+
+
+@contextmanager
+def noting_used_files() -> Iterator[list[Path]]:
+    """The files that are read as a whole, or looked for, until the block ends: what is made of them
+    depends on each."""
+    noted: list[Path] = []
+    token = _used.set(noted)
+    try:
+        yield noted
+    finally:
+        _used.reset(token)
+
+
+def note_used(path: str | Path) -> None:
+    """Note that something depends on a file, or on there being none."""
+    noted = _used.get()
+    if noted is not None:
+        noted.append(Path(path))
+
+
 def bounded_bytes(path: str | Path, most: int = 64 << 20) -> bytes:
     """The content of a regular file of at most so many bytes; raises ``OSError`` for anything
     else."""
+    note_used(path)
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     with open(path, "rb") as file:

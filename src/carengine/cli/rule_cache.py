@@ -7,7 +7,7 @@ Reading thousands of rules takes seconds. What reading gave is kept as a file of
                                                   of the rules, the packages that are installed
 
 Another text of a rule is another key: no entry is ever out of date, and several processes may share
-a folder. An entry is plain data, checked when it is read and never executed; a damaged one is
+a folder. Rules that name files elsewhere, as Hayabusa's lists of expressions may be, are not kept. An entry is plain data, checked when it is read and never executed; a damaged one is
 written anew. The folder must belong to the user, and to nobody else to write. It holds at most
 ``MOST_BYTES``; what was not used for longest goes first.
 
@@ -22,18 +22,17 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import attrs
 from attrs import frozen
 
 from .. import __version__, gc_control
 from ..datamodel import declared_objects
 from ..diagnostics import CarError
 from ..engine import compiled
+from ..loading import ENDINGS
 from ..rule import RuleSet
 
 MOST_BYTES = 256 << 20
@@ -53,9 +52,13 @@ class _NotCachedError(Exception):
 
 @frozen
 class CacheEntry:
-    """The place of one set of rules in the cache: ``path`` need not be there."""
+    """The place of one set of rules in the cache: ``path`` need not be there.
+
+    ``places`` are the files and folders whose content is in the key.
+    """
 
     path: Path
+    places: tuple[Path, ...] = ()
 
     def read(self) -> RuleSet | None:
         """What was kept; None where there is nothing, or something else."""
@@ -70,10 +73,11 @@ class CacheEntry:
             os.utime(self.path)
         return rules
 
-    def write(self, rules: RuleSet) -> None:
-        """Keep rules, if they are many. Where that fails, nothing is kept: the next run reads them
+    def write(self, rules: RuleSet, used: Iterable[Path]) -> None:
+        """Keep rules, if they are many and depend on no other files than those of the key, of which
+        ``used`` were read besides. Where that fails, nothing is kept: the next run reads them
         again."""
-        if len(rules) < FEWEST_RULES:
+        if len(rules) < FEWEST_RULES or not all(map(self._is_in_key, used)):
             return
         with suppress(OSError):
             folder = self.path.parent
@@ -96,13 +100,20 @@ class CacheEntry:
                 raise
             _trim(folder)
 
+    def _is_in_key(self, used: Path) -> bool:
+        return any(_resolved(used).is_relative_to(place) for place in self.places)
+
+
+def _resolved(path: str | Path) -> Path:
+    return Path(os.path.realpath(path))
+
 
 def cache_entry(paths: Sequence[str], *settings: object) -> CacheEntry | None:
-    """Where the rules in files, folders and archives would be kept.
+    """Where what is read from files, folders and archives would be kept.
 
-    ``settings`` is everything else that decides what is read; their ``repr`` tells them apart, and
-    files that they name count with their content. None where there is no cache folder, or where
-    the content of files does not tell what the rules would be.
+    ``settings`` is everything else that decides what is read; their ``repr`` tells them apart. None
+    where there is no cache folder, or where the content of files does not tell what the rules would
+    be.
     """
     folder = cache_folder()
     if folder is None:
@@ -116,7 +127,7 @@ def cache_entry(paths: Sequence[str], *settings: object) -> CacheEntry | None:
         for line in (*_program(), *_installed()):
             key.update(line.encode("utf-8", "surrogateescape") + b"\0")
         read = 0
-        for place in dict.fromkeys((*paths, *_texts(settings))):
+        for place in dict.fromkeys(paths):
             for name, content in _contents(Path(place)):
                 key.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
                 key.update(content)
@@ -125,7 +136,8 @@ def cache_entry(paths: Sequence[str], *settings: object) -> CacheEntry | None:
                     return None
     except (_NotCachedError, OSError, ValueError):
         return None
-    return CacheEntry(folder / (key.hexdigest()[:40] + _ENDING))
+    places = tuple(map(_resolved, paths))
+    return CacheEntry(folder / (key.hexdigest()[:40] + _ENDING), places)
 
 
 def cache_folder() -> Path | None:
@@ -195,28 +207,17 @@ def _installed() -> Iterator[str]:
                 yield f"{place} {os.stat(place).st_mtime_ns}"
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """The texts in settings that name something that is there."""
-    if isinstance(value, str | Path):
-        if 0 < len(str(value)) < 4096 and os.path.exists(value):
-            yield str(value)
-    elif isinstance(value, dict):
-        yield from _texts(tuple(value.items()))
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            yield from _texts(item)
-    elif attrs.has(type(value)):
-        for one in attrs.fields(type(value)):
-            yield from _texts(getattr(value, one.name))
-
-
 def _contents(place: Path) -> Iterator[tuple[str, bytes]]:
-    """The files at a path with their content, as they are looked for. Raises `_NotCachedError` for
-    what is no file and no folder: a pipe gives its content once."""
+    """The files at a path, as they are looked for: rules with their content, others in their
+    folders with size and time. Raises `_NotCachedError` for what is no file and no folder: a pipe
+    gives its content once."""
     if place.is_dir():
         for inner in sorted(place.rglob("*")):
-            if inner.is_file():
+            if inner.suffix.lower() in ENDINGS and inner.is_file():
                 yield str(inner), inner.read_bytes()
+            elif not inner.is_dir():
+                state = inner.lstat()
+                yield str(inner), f"{state.st_size} {state.st_mtime_ns}".encode()
     elif place.is_file():
         yield str(place), place.read_bytes()
     else:

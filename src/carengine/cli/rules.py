@@ -8,6 +8,7 @@ from .. import gc_control
 from ..diagnostics import CarError, Severity, codes, counted, fault, ordered
 from ..engine import Engine, compiled
 from ..fieldmap import MapChoice
+from ..filewrite import noting_used_files
 from ..loading import load_rules
 from ..resources import shipped_rules
 from ..rule import Rule, RuleSet
@@ -42,17 +43,21 @@ def load(settings: RuleSettings) -> RuleSet:
     """
     parameters = settings.inputs
     paths = settings.paths or (str(shipped_rules()),)
-    kept = cache_entry(paths, settings) if settings.cache else None
-    cached = None if kept is None else kept.read()
-    rules = cached or load_rules(
-        *paths,
-        parameters={**settings.placeholders, **parameters},
-        lenient=settings.lenient,
-        must_exist=False,
-        macros=settings.macros,
-    )
-    if kept is not None and cached is None:
-        kept.write(rules)
+    files = (*paths, *settings.macros)
+    kept = cache_entry(files, settings) if settings.cache else None
+    rules = None if kept is None else kept.read()
+    if rules is None:
+        with noting_used_files() as used:
+            rules = load_rules(
+                *paths,
+                parameters={**settings.placeholders, **parameters},
+                lenient=settings.lenient,
+                must_exist=False,
+                macros=settings.macros,
+            )
+        # What was changed while it was read has another key.
+        if kept is not None and cache_entry(files, settings) == kept:
+            kept.write(rules, used)
     asked = {
         statement.name.text
         for rule in rules

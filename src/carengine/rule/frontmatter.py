@@ -25,7 +25,7 @@ from attrs import frozen
 from .. import yamltext
 from ..datamodel import nearest
 from ..diagnostics import Block, CarError, Diagnostic, Span, codes
-from ..filewrite import bounded_text
+from ..filewrite import bounded_text, note_used
 from ..resolve import suggestion
 from .model import Example, Metadata, Technique
 
@@ -285,6 +285,7 @@ def _events_of(folder: Path | None, name: str) -> list[Any]:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"{name} is outside the rule's folder")
+    note_used(path)
     if path.stat().st_size > _MAX_EXAMPLE_BYTES:
         raise ValueError(f"{name} is larger than {_MAX_EXAMPLE_BYTES} bytes")
     return json_events(bounded_text(path, "utf-8-sig"))

@@ -26,7 +26,7 @@ from pathlib import Path
 from ... import yamltext
 from ...datamodel import model
 from ...diagnostics import Block, CarError, Diagnostic, Source, codes
-from ...filewrite import bounded_text
+from ...filewrite import bounded_text, note_used
 from ...resolve import Reference
 from ...rule import frontmatter
 from ...rule.model import Draft, Example, Implementation, Metadata, Publication, TruePositive
@@ -184,6 +184,7 @@ def _events_of(folder: Path, name: str) -> list[dict[str, object]]:
     if not _FILE_NAME.fullmatch(name):
         raise ValueError(f"{name} is no file's name")
     path = folder / name
+    note_used(path)
     if path.stat().st_size > _MAX_EVENT_BYTES:
         raise ValueError(f"{name} is larger than {_MAX_EVENT_BYTES} bytes")
     found = frontmatter.json_events(bounded_text(path, "utf-8-sig"))

@@ -26,7 +26,7 @@ from pathlib import Path, PurePosixPath
 
 from ... import ir, yamltext
 from ...diagnostics import Span
-from ...filewrite import bounded_text
+from ...filewrite import bounded_text, note_used
 
 VALUES = frozenset({"value", "min_length", "regexes", "allowlist"})
 """The keys of a value that is a mapping."""
@@ -113,6 +113,7 @@ def expressions(node: yamltext.Node, rule: str) -> list[str]:
     if "!" in rule or rule.startswith("<"):
         raise HayabusaError(f"{node.value} is looked for beside rules in folders only")
     for folder in Path(rule).absolute().parents:
+        note_used(folder / written)
         if (folder / written).is_file():
             return _lines(folder / written, folder, node.value)
     raise HayabusaError(f"there is no file {node.value} in a folder above the rule")
