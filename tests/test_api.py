@@ -285,6 +285,20 @@ def modules() -> Iterator[types.ModuleType]:
             yield importlib.import_module(found.name)
 
 
+PARTS = sorted(part.name for part in pkgutil.iter_modules(carengine.__path__))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_examples_in_docstrings_run(part: str) -> None:
+    said: list[str] = []
+    runner = doctest.DocTestRunner(verbose=False)
+    for module in modules():
+        if module.__name__.split(".")[1:2] == [part]:
+            for example in doctest.DocTestFinder(exclude_empty=True).find(module):
+                runner.run(example, out=said.append)
+    assert not said, "".join(said)
+
+
 def test_no_name_is_a_module_and_something_else() -> None:
     """`from carengine.x import y` gives one thing, whatever was imported before."""
     names = {module.__name__ for module in modules()}

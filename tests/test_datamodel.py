@@ -3,8 +3,6 @@ refused."""
 
 from __future__ import annotations
 
-import doctest
-import importlib
 import pickle
 from pathlib import Path
 
@@ -388,8 +386,3 @@ def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(CarError, match=r"holds no \*\.yaml"):
             load_model(folder)
-
-
-def test_the_examples_in_the_text() -> None:
-    # The function `nearest` hides its module from an ordinary import.
-    assert doctest.testmod(importlib.import_module("carengine.datamodel.spellings")).failed == 0

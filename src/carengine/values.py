@@ -291,7 +291,7 @@ def repr_of(value: Any) -> str:
     """Python's own text of a value, also of one with integers that Python refuses to write out.
 
     >>> repr_of(["a", 1]), len(repr_of([1 << 20_000]))
-    ("['a', 1]", 5007)
+    ("['a', 1]", 5005)
     """
     try:
         return repr(value)

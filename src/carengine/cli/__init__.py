@@ -110,6 +110,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             # What a library warns of quotes rules and events, and Python would write it as it is.
+            # Its type has a file to write to among its parameters, which `warned` takes as `place`.
             warnings.showwarning = warned  # type: ignore[assignment]
             code = _main(arguments, screen)
         screen.flush()

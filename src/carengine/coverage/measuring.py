@@ -57,7 +57,7 @@ def measure_coverage(
     >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
     >>> coverage = measure_coverage([rule], fieldmap="sysmon.flat")
     >>> coverage.untagged, coverage.summary()["layers"]["runnable"]["rules"]
-    (('pasted-rule',), 1)
+    (('<text>',), 0)
     """
     meter = CoverageMeter(Engine(rules, fieldmap), fieldmap, attack=attack)
     for event in events or ():

@@ -329,10 +329,10 @@ def difference(
 
     The first ``before`` is an empty mapping. What concerns joins and groups only is left out.
 
-    >>> account = Account()
-    >>> found, before = difference(account, {})
-    >>> found["events"], difference(account, before)[0]["kinds"]
-    (0, [])
+    >>> stats = SessionStats()
+    >>> first, before = difference(stats, {})
+    >>> first["events"], difference(stats, before)[0]["matches"]
+    (0, {})
     """
     now = after.as_data()
     plain = {

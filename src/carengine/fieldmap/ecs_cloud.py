@@ -173,7 +173,7 @@ _AWS = _CloudLog(
         ("aws.cloudtrail.flattened.additional_eventdata.", "additionalEventData", _itself),
         ("aws.cloudtrail.", "", _camel),
     ),
-)  # fmt: skip
+)
 _OKTA = _CloudLog(
     "okta.system",
     "okta",
@@ -252,9 +252,7 @@ _AZURE = _CloudLog(
                 "azure.graphactivitylogs": "web",
             },
         ),
-        "event.type": _chosen(
-            _at(("category",)), {"MicrosoftGraphActivityLogs": "access"}, "info"
-        ),
+        "event.type": _chosen(_at(("category",)), {"MicrosoftGraphActivityLogs": "access"}, "info"),
         "url.path": ir.Call(
             "between",
             (
@@ -284,7 +282,8 @@ _AZURE = _CloudLog(
             "part", (_at(("resourceId",)), ir.Constant("/"), ir.Constant(-1))
         ),
         "azure.activitylogs.identity.claims_initiated_by_user.name": _first(
-            "identity.claims.name", "identity.claims.http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name"
+            "identity.claims.name",
+            "identity.claims.http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
         ),
     },
     {
@@ -305,7 +304,7 @@ _AZURE = _CloudLog(
         ),
         *((f"azure.{log}.", "", _camel) for log in (*_AZURE_LOGS, "identityprotection")),
     ),
-)  # fmt: skip
+)
 # https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-schema
 _RECORD_TYPES = {
     "1": "ExchangeAdmin",

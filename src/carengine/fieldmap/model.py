@@ -193,7 +193,7 @@ _LEAF_DEPTH = 16
 def first_of(values: Sequence[ir.Value]) -> ir.Value:
     """The first of any number of values that is not null.
 
-    >>> first_of([ir.Raw(("a",)), ir.Raw(("b",))]).name
+    >>> first_of([ir.Raw(("a",)), ir.Raw(("b",))]).function
     'first'
     """
     most = functions.FUNCTIONS["first"].most

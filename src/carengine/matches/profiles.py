@@ -84,7 +84,7 @@ def as_ecs(row: MatchRow, *, raw: bool) -> dict[str, Any]:
     rule, metadata = row.rule, row.rule.metadata
     data: dict[str, Any] = {
         "@timestamp": _time(row.time),
-        "ecs": {"version": "8.17.0"},
+        "ecs": {"version": "8.12.0"},
         "message": message_of(row),
         "event": {
             "kind": "alert",

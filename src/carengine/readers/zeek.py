@@ -263,8 +263,10 @@ _STEM = re.compile(r"([a-z][a-z0-9_]*?)(?:[._-]\d[^/]*)?\.(?:log|json|jsonl|ndjs
 def path_of(name: str) -> str:
     """The path of the Zeek log that a file's name speaks of, or nothing.
 
-    >>> path_of("x.zip!logs/conn.log"), path_of("smb_files.10:00:00-11:00:00.log.gz"),
-    path_of("a.json") ('conn', 'smb_files', '')
+    >>> path_of("x.zip!logs/conn.log"), path_of("smb_files.10:00:00-11:00:00.log.gz")
+    ('conn', 'smb_files')
+    >>> path_of("a.json")
+    ''
     """
     last = re.split(r"[/\\!]", name)[-1]
     found = _STEM.fullmatch(last) if len(last) < 256 else None

@@ -50,7 +50,7 @@ _DIGESTS = (("md5", "md5"), ("sha1", "sha1"), ("sha256", "sha256"), ("imphash", 
 
 
 def natural(event: Event, judge: Judge) -> Event:
-    """The event with more usual values, as far as the judge accepts it.
+    r"""The event with more usual values, as far as the judge accepts it.
 
     >>> natural({"object": "process", "action": "create", "image_path": "cmd.exe"},
     ...         lambda event: event["image_path"].endswith("cmd.exe"))["image_path"]

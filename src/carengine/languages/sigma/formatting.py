@@ -463,7 +463,7 @@ def quoted(text: str) -> str:
     r"""A text as a scalar in quotes, single ones where they will do.
 
     >>> print(quoted(r"C:\a"), quoted("it's"), quoted("a\tb"))
-    'C:\\a' "it's" "a\tb"
+    'C:\a' "it's" "a\tb"
     """
     if _UNPRINTABLE.search(text) is not None:
         return '"' + "".join(map(_escape, text)) + '"'
