@@ -77,11 +77,11 @@ def write(name: str, arguments: list[str], said: str, folder: Path) -> None:
 
 def shipped(folder: Path) -> None:
     """The screens of the samples that ship."""
-    asked = ["hunt", SAMPLE, "-r", "rules/CAR-2019-08-001.car"]
+    asked = ["hunt", SAMPLE, "-r", "rules/car/CAR-2019-08-001.car"]
     write("seed", asked, " ".join(asked), folder)
     asked = ["stats", SAMPLE, "-q"]
     write("stats", asked, " ".join(asked), folder)
-    rule = "rules/CAR-2019-08-001.car"
+    rule = "rules/car/CAR-2019-08-001.car"
     asked = ["timeline", SAMPLE, "-r", rule, "--minutes", "30", "-q"]
     write("timeline", asked, " ".join(asked), folder)
     asked = ["coverage", SAMPLE, "--technique", "T1003.001", "-q"]

@@ -20,7 +20,7 @@ from carengine.rule import Metadata, Rule
 from carengine.syntax import ast
 from test_check_logic import Noon, world
 
-RULES = Path(__file__).parents[1] / "rules"
+RULES = Path(__file__).parents[1] / "rules" / "car"
 
 
 def findings(text: str) -> list[Diagnostic]:

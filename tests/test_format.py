@@ -18,7 +18,7 @@ from carengine.resolve import resolve_program
 from carengine.syntax import parse_program
 from generators import programs
 
-RULES = Path(__file__).parents[1] / "rules"
+RULES = Path(__file__).parents[1] / "rules" / "car"
 
 
 @pytest.mark.parametrize(

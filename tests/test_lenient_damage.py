@@ -23,7 +23,7 @@ from carengine.syntax import ast, parse_program, print_program
 from damages import DAMAGES
 from programs import program
 
-RULES = Path(__file__).parents[1] / "rules"
+RULES = Path(__file__).parents[1] / "rules" / "car"
 COUNT = int(os.environ.get("CARENGINE_DAMAGES") or 7)
 SEED = time.time_ns() if os.environ.get("CARENGINE_DAMAGES") else 20240501
 

@@ -61,7 +61,7 @@ def test_all_field_maps_that_ship_are_named() -> None:
 
 def test_the_number_of_rules_is_right() -> None:
     [number] = re.findall(r"the (\d+) detection rules", README)
-    assert int(number) == len(list((TOP / "rules").glob("*.car")))
+    assert int(number) == len(list((TOP / "rules" / "car").glob("*.car")))
 
 
 def test_what_it_links_to_is_there() -> None:

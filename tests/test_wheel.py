@@ -116,7 +116,7 @@ def test_the_library_works_from_the_wheel(fresh: Path, tmp_path: Path) -> None:
     (tmp_path / "event.json").write_text(json.dumps(EVENT), encoding="utf-8")
     told = json.loads(_run(fresh / "python", "-c", SCRIPT, cwd=tmp_path))
     assert Path(told["home"]).is_relative_to(fresh.parent)
-    assert told["rules"] == len(list((ROOT / "rules").rglob("*.car")))
+    assert told["rules"] == len(list((ROOT / "rules" / "car").rglob("*.car")))
     assert told["refused"] == 0
     assert "sysmon.flat" in told["maps"]
     assert "CAR-2019-08-001" in told["matches"]

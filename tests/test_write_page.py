@@ -25,7 +25,7 @@ from carengine.verify.analytic import Candidate, compared, read_implementation
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 SEED = SHARED / "car" / "CAR-2019-08-001.md"
-RULES = Path(__file__).parents[1] / "rules"
+RULES = Path(__file__).parents[1] / "rules" / "car"
 
 
 def read_back(text: str) -> Rule:

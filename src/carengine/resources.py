@@ -11,6 +11,9 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 
+RULE_SETS = ("car", "attack")
+"""The sets of rules that ship: MITRE's CAR, and analytics of ATT&CK."""
+
 
 def _folder(name: str) -> Path:
     packaged = _PACKAGE / "package-data" / name
@@ -22,11 +25,16 @@ def grammar_file() -> Path:
     return _folder("grammar") / "car.lark"
 
 
-def shipped_rules() -> Path:
-    """The folder of the rules that carengine ships.
+def shipped_rules(name: str = "car") -> Path:
+    """The folder of a set of rules that carengine ships.
+
+    ``car`` are the analytics of MITRE's CAR, ``attack`` rules that implement analytics of ATT&CK's
+    detection strategies. Raises `ValueError` for another name.
 
     >>> import carengine
     >>> (carengine.shipped_rules() / "CAR-2019-08-001.car").is_file()
     True
     """
-    return _folder("rules")
+    if name not in RULE_SETS:
+        raise ValueError(f"no set of rules that ships is called {name}: {', '.join(RULE_SETS)}")
+    return _folder("rules") / name

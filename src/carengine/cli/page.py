@@ -17,8 +17,8 @@ from .screen import Screen
 
 _EXAMPLES = """\
 examples:
-  carengine page rules/CAR-2019-08-001.car              to standard output
-  carengine page rules/CAR-2019-08-001.car -o page.md   to a file
+  carengine page rules/car/CAR-2019-08-001.car              to standard output
+  carengine page rules/car/CAR-2019-08-001.car -o page.md   to a file
   carengine verify page.md                              do its implementations agree?
 
 exit status: 0 done, 2 a rule that cannot be used.

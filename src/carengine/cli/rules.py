@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from .. import gc_control
@@ -10,7 +11,7 @@ from ..engine import Engine, compiled
 from ..fieldmap import MapChoice
 from ..filewrite import noting_used_files
 from ..loading import load_rules
-from ..resources import shipped_rules
+from ..resources import RULE_SETS, shipped_rules
 from ..rule import Rule, RuleSet
 from ..rule.frontmatter import LEVELS
 from ..syntax import ast
@@ -42,7 +43,7 @@ def load(settings: RuleSettings) -> RuleSet:
     Raises `UsageError` for an input that no rule asks for.
     """
     parameters = settings.inputs
-    paths = settings.paths or (str(shipped_rules()),)
+    paths = tuple(map(_place, settings.paths)) or (str(shipped_rules()),)
     files = (*paths, *settings.macros)
     kept = cache_entry(files, settings) if settings.cache else None
     rules = None if kept is None else kept.read()
@@ -72,6 +73,13 @@ def load(settings: RuleSettings) -> RuleSet:
     if unknown and not rules.refused:
         raise UsageError(f"carengine: no rule has an input {', '.join(unknown)}")
     return rules
+
+
+def _place(named: str) -> str:
+    """Where rules are: a path as it is, or the folder of a set that ships (``attack``)."""
+    if named in RULE_SETS and not os.path.exists(named):
+        return str(shipped_rules(named))
+    return named
 
 
 def engine_of(rules: Iterable[Rule], maps: MapChoice, screen: Screen) -> tuple[Engine, bool]:
