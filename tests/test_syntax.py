@@ -100,6 +100,9 @@ STREAMS = {
     "group group by group, a.by within 30 minutes": ast.GroupExpression(
         (name("group"),), (field("group"), field("a.by")), ast.DurationLiteral(1_800_000_000)
     ),
+    "group a, b by f within pause": ast.GroupExpression(
+        (name("a"), name("b")), (field("f"),), name("pause")
+    ),
     "group a, b by f within 0.5 h": ast.GroupExpression(
         (name("a"), name("b")), (field("f"),), ast.DurationLiteral(1_800_000_000)
     ),

@@ -41,6 +41,7 @@ __all__ = [
     "Strategy",
     "Tactic",
     "Technique",
+    "analytic_text",
     "enterprise_attack",
     "events_of",
     "kinds_of_component",
@@ -85,6 +86,18 @@ def name_of(id_: str) -> str:
         return tactic.name if tactic else id_
     technique = enterprise_attack().techniques.get(id_)
     return technique.name if technique else id_
+
+
+def analytic_text(id_: str) -> str:
+    """An analytic in one line: its id, its strategy and the strategy's name; an unknown one its id.
+
+    >>> analytic_text("AN1030"), analytic_text("AN9999")
+    ('AN1030 (DET0363: Detect Credential Dumping via LSASS Memory)', 'AN9999')
+    """
+    known = enterprise_attack()
+    analytic = known.analytics.get(id_)
+    strategy = None if analytic is None else known.strategies.get(analytic.strategy)
+    return id_ if strategy is None else f"{id_} ({strategy.id}: {strategy.name})"
 
 
 def link_to(id_: str) -> str:

@@ -172,6 +172,17 @@ class Attack:
         known = self.technique(technique)
         return () if known is None else self._strategies.get(known.id, ())
 
+    def technique_of_analytic(self, id_: str) -> Technique | None:
+        """The technique that an analytic detects, by its strategy; None for an unknown id.
+
+        >>> from carengine.attack import enterprise_attack
+        >>> enterprise_attack().technique_of_analytic("AN1030").name
+        'LSASS Memory'
+        """
+        analytic = self.analytics.get(id_.strip().upper())
+        strategy = None if analytic is None else self.strategies.get(analytic.strategy)
+        return None if strategy is None else self.technique(strategy.technique)
+
     def log_sources(self) -> Iterator[LogSource]:
         """Every log source that some analytic names, each once, in the order of the analytics."""
         seen: dict[LogSource, None] = {}

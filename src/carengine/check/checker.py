@@ -12,6 +12,7 @@ from ..diagnostics import Block, Diagnostic, Fix, Span, fault, ordered
 from ..rule import Rule
 from ..solver.texts import Budget
 from ..syntax import ast
+from .analytics import check_analytics
 from .conditions import check_condition
 from .parts import part_of, parts_of
 from .streams import check_names, check_plans
@@ -57,6 +58,7 @@ def _checked(rule: Rule) -> tuple[Diagnostic, ...]:
     if rule.syntax is not None:
         found += check_names(rule.syntax)
     found += check_plans(rule.program, _place(rule.block))
+    found += check_analytics(rule, _first_of(rule))
     found = [item if item.span else evolve(item, origin=rule.path) for item in found]
     if not _is_literal(rule.block):
         found = [_without_edits(item) for item in found]

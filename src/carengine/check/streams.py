@@ -111,7 +111,11 @@ def _read(statement: ast.Statement) -> Iterator[str]:
     match statement:
         case ast.DefineStatement(_, ast.GroupExpression() | ast.CountExpression()):
             # Their keys are fields of the stream's rows.
-            return
+            match statement.value:
+                case ast.GroupExpression(within=ast.Name(length)):
+                    yield length
+                case _:
+                    return
         case _:
             for expression in expressions(statement):
                 yield from (path.path[0] for path in fields_in(expression))

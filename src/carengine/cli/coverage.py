@@ -215,7 +215,8 @@ def _show_summary(coverage: Coverage, screen: Screen) -> None:
     columns = ["", *(state.value for state in SourceState)]
     note = (
         f"analytics with all their log sources there: {analytics['complete']:,}, "
-        f"with some: {analytics['partial']:,}, with none: {analytics['none']:,}"
+        f"with some: {analytics['partial']:,}, with none: {analytics['none']:,}; "
+        f"implemented by rules that name them: {found['implemented']:,}"
     )
     draw(Table("log sources that analytics ask for", columns, rows, note), screen)
 

@@ -9,6 +9,7 @@ from itertools import islice
 
 from attrs import evolve, frozen
 
+from ..attack import analytic_text
 from ..diagnostics import CarError, counted, fault, has_errors
 from ..engine import Match, Origin
 from ..engine.report import (
@@ -23,6 +24,7 @@ from ..engine.report import (
 )
 from ..readers import Record, read_events
 from ..rule import Rule, RuleSet
+from ..rule.inputs import shown
 from ..values import format_time
 from . import UsageError, status
 from .encode import json_document, json_line
@@ -288,7 +290,10 @@ def _show(found: Explanation, record: Record, screen: Screen) -> None:
     rule = found.rule
     name = rule.id if rule.title == rule.id else f"{rule.id}  {rule.title}"
     screen.show(screen.paint(cell(name), "bold"))
+    if rule.analytics:
+        screen.show("implements " + cell(", ".join(map(analytic_text, rule.analytics))))
     screen.show(cell(f"{record.source}:{record.number}") + ": " + _conclusion(found))
+    _show_inputs(rule, screen)
     if not found.shapes:
         screen.show(
             "no field map recognises the event; its keys are " + cell(", ".join(found.keys))
@@ -305,6 +310,22 @@ def _show(found: Explanation, record: Record, screen: Screen) -> None:
     # Where the rule asks for what the event is, what else it is decides nothing.
     for seen in asked or found.views:
         _show_view(seen, screen)
+
+
+def _show_inputs(rule: Rule, screen: Screen) -> None:
+    """The inputs with their values, and what they are called in ATT&CK."""
+    for one in rule.metadata.inputs:
+        if not one.name:
+            continue
+        told = f"{one.name} = {shown(one.current)}"
+        if one.value is not None and one.value != one.default:
+            told += f" (default: {shown(one.default)})"
+        meaning = ": ".join(part for part in (one.element, one.description) if part)
+        screen.show(
+            "  input  "
+            + cell(told)
+            + (f"  {screen.paint(cell(meaning), 'dim')}" if meaning else "")
+        )
 
 
 def _conclusion(found: Explanation) -> str:

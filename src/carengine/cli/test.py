@@ -8,7 +8,7 @@ from collections import Counter
 from attrs import frozen
 
 from ..diagnostics import Diagnostic, as_json, counted
-from ..engine.report import ExampleResult, run_examples
+from ..engine.report import ExampleResult, run_examples, run_input_examples
 from ..regression import CaseOutcome, CaseResult, run_regression
 from ..rule import RuleSet
 from ..verify import MutantOutcome
@@ -87,7 +87,7 @@ def run(settings: ExampleSettings, screen: Screen) -> int:
     """Run the examples. The exit status."""
     rules = load(settings.rules)
     broken = report_refused(rules, screen)
-    results = list(run_examples(rules))
+    results = [*run_examples(rules), *run_input_examples(rules)]
     cases = list(run_regression(rules))
     mutated: list[RuleMutants] = []
     faults: list[Diagnostic] = []

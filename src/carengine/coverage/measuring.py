@@ -199,6 +199,10 @@ class _CoverageBuilder:
         self.serving = ServingRules(meter.engine.maps)
         self.claims: dict[str, list[str]] = defaultdict(list)
         self.claiming: set[str] = set()
+        self.implementing: dict[str, list[str]] = defaultdict(list)
+        for rule in self.rules.values():
+            for analytic in rule.analytics:
+                self.implementing[analytic].append(rule.id)
         self.untagged: list[str] = []
         self.findings: dict[str, tuple[str, str, list[str]]] = {}
 
@@ -272,7 +276,8 @@ class _CoverageBuilder:
                 if id_ in self.attack.analytics
             )
             serving = {id_ for one in analytics for id_ in one.rules.claimed}
-            rules = self._layers(id_ for id_ in claimed if id_ in serving)
+            named = [id_ for one in analytics for id_ in one.implemented_by if id_ not in claimed]
+            rules = self._layers(id_ for id_ in dict.fromkeys((*claimed, *named)) if id_ in serving)
             yield StrategyCoverage(strategy, analytics, rules)
 
     def _analytic(self, id_: str, claimed: list[str]) -> AnalyticCoverage:
@@ -292,7 +297,9 @@ class _CoverageBuilder:
             for rule in claimed
             if any(self.serving.serves(self.stages[rule], events) for events in asked)
         ]
-        return AnalyticCoverage(analytic, sources, self._layers(serving))
+        implementing = tuple(self.implementing.get(id_, ()))
+        serving += [rule for rule in implementing if rule not in serving]
+        return AnalyticCoverage(analytic, sources, self._layers(serving), implementing)
 
     def _missing(self, strategies: tuple[StrategyCoverage, ...]) -> list[MissingEvents]:
         gains: dict[AskedEvents, _Gain] = {}

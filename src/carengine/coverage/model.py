@@ -61,12 +61,14 @@ class AnalyticCoverage:
     """One analytic: its log sources, and the rules that serve it.
 
     A rule serves an analytic when it claims the technique of the analytic's strategy and looks at
-    events that one of the analytic's log sources is.
+    events that one of the analytic's log sources is, or when it says that it implements the
+    analytic; ``implemented_by`` are the ids of the latter.
     """
 
     analytic: Analytic
     sources: tuple[SourceCoverage, ...]
     rules: RulesByLayer
+    implemented_by: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -97,6 +99,7 @@ class AnalyticCoverage:
                 for one in self.sources
             ],
             "rules": self.rules.as_json(),
+            "implemented_by": list(self.implemented_by),
         }
 
 
@@ -246,6 +249,7 @@ class Coverage:
                 "partial": sum(one.partial for one in self.analytics),
                 "none": sum(not one.complete and not one.partial for one in self.analytics),
             },
+            "implemented": sum(bool(one.implemented_by) for one in self.analytics),
         }
 
     def as_json(self) -> dict[str, Any]:

@@ -148,6 +148,11 @@ BAD_DATA_MODEL = _error(
     """A file of the data model is not YAML, or a key in it is missing, unknown or has a value of another
     kind.""",
 )
+BAD_INPUT = _error(
+    "CE219",
+    "value that does not fit an input",
+    """An input is what its default is: a number, a length of time, a list, a text. The value that was given is none.""",
+)
 
 # 3xx: rule files
 
@@ -728,6 +733,28 @@ UNBOUNDED_GROUP = _note(
     "group without a time bound",
     """Without `within` a group ends only where two neighbours are further apart than the run's horizon (`--horizon`, 30
     days unless told), so that while events stream in it stays open that long.""",
+)
+UNKNOWN_ANALYTIC = _warning(
+    "CE722",
+    "analytic that ATT&CK does not have",
+    """The rule says that it implements an analytic of ATT&CK, and the version that ships has none of this id.""",
+)
+ANALYTIC_DIFFERS = _warning(
+    "CE723",
+    "analytic of another technique or platform",
+    """The rule names an analytic of ATT&CK beside a technique that the analytic does not detect, or is for platforms
+    that the analytic is not for.""",
+)
+ANALYTIC_ELEMENTS = _warning(
+    "CE724",
+    "mutable elements that are not the analytic's",
+    """Each mutable element of an analytic is an `input` of the rule, or the rule says why it is left out; and what an
+    input calls an element is one of the analytic's.""",
+)
+INPUT_NOT_READ = _warning(
+    "CE725",
+    "input that is described and not there",
+    """The rule's `inputs` describe a name that its program has no `input` for, so that a value for it changes nothing.""",
 )
 
 # 8xx: Sigma rules

@@ -8,7 +8,7 @@ bound so far); ``mapping`` resolves the expressions of field maps. Both stand on
 from .expressions import regex_problem, suggestion
 from .mapping import MapResolution, resolve_map_condition, resolve_map_value
 from .outcome import Clause, Path, Reference, Resolution, RunTarget
-from .program import resolve_program
+from .program import InputConstant, resolve_program
 from .rows import AGGREGATES
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 
@@ -17,6 +17,7 @@ __all__ = [
     "Clause",
     "EventShape",
     "GroupShape",
+    "InputConstant",
     "JoinShape",
     "MapResolution",
     "Path",

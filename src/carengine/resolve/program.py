@@ -25,13 +25,16 @@ from .outcome import Clause, Resolution, RunTarget
 from .rows import RowScope
 from .shapes import EventShape, GroupShape, JoinShape, RowShape, Shape, merged
 
+InputConstant = str | int | float | bool | ir.Duration | tuple[str, ...]
+"""What may be bound to an ``input``."""
+
 
 def resolve_program(
     program: ast.SyntaxTree,
     *,
     datamodel: DataModel | None = None,
     analytics: Callable[[str], RunTarget | None] = lambda _id: None,
-    parameters: Mapping[str, str | int | float | bool] | None = None,
+    parameters: Mapping[str, InputConstant] | None = None,
 ) -> Resolution:
     """The meaning of a program.
 
@@ -49,7 +52,7 @@ class _Resolver:
         self,
         datamodel: DataModel,
         analytics: Callable[[str], RunTarget | None],
-        parameters: dict[str, str | int | float | bool],
+        parameters: dict[str, InputConstant],
     ) -> None:
         self.names = Names(datamodel)
         self.analytics = analytics
@@ -145,9 +148,7 @@ class _Resolver:
 
     def _input(self, name: ast.Name) -> None:
         if name.text in self.bound:
-            value = self.bound[name.text]
-            type_ = Type.TEXT if isinstance(value, str) else Type.ANY
-            self.names.bindings[name.text] = ScalarBinding(ir.Constant(value), type_)
+            self.names.bindings[name.text] = _bound(self.bound[name.text], name.span)
         else:
             self.parameters.setdefault(name.text)
             self.names.bindings[name.text] = ScalarBinding(ir.Parameter(name.text), Type.ANY)
@@ -348,7 +349,7 @@ class _Resolver:
     def _group(self, group: ast.GroupExpression) -> StreamBinding:
         streams = [(name.text, self.names.stream(name)) for name in group.streams]
         keys = self._keys(group.keys, streams)
-        within = None if group.within is None else group.within.microseconds
+        within = self._within(group.within)
         plan = ir.Group(
             tuple(stream.plan for _, stream in streams),
             tuple(key for key, _ in keys),
@@ -362,6 +363,33 @@ class _Resolver:
             tuple(key.source for key, _ in keys),
         )
         return StreamBinding(self.names.sized(plan, group.span), shape)
+
+    def _within(self, within: ast.DurationLiteral | ast.Name | None) -> int | None:
+        """The longest pause in a group, in microseconds."""
+        match within:
+            case None:
+                return None
+            case ast.DurationLiteral(microseconds):
+                return microseconds
+            case ast.Name(name):
+                match self.names.bindings.get(name):
+                    case ScalarBinding(ir.Duration(microseconds)) if microseconds > 0:
+                        return microseconds
+                    case ScalarBinding(ir.Parameter()):
+                        # Its value is missing, and that is told of the input.
+                        return None
+                    case Broken():
+                        raise Abandoned
+                    case _:
+                        fail(
+                            self.names.report,
+                            codes.BAD_TYPE,
+                            f"{name} is no length of time",
+                            within.span,
+                            notes=("write `within 30 minutes`, or the name of a length of time",),
+                        )
+            case _:
+                assert_never(within)
 
     def _keys(
         self, keys: Sequence[ast.FieldPath], streams: Sequence[tuple[str, StreamBinding]]
@@ -513,6 +541,20 @@ class _Resolver:
                 "not loaded, or refused",
             )
         return StreamBinding(self.names.sized(analytic.plan, rule.span), analytic.shape)
+
+
+def _bound(value: InputConstant, span: Span) -> Binding:
+    """What an input stands for that has a value."""
+    match value:
+        case ir.Duration():
+            return ScalarBinding(value, Type.DURATION)
+        case tuple():
+            items = tuple(ast.StringLiteral(item, span=span) for item in value)
+            return ListConstant(ast.ListExpression(items, span=span))
+        case str():
+            return ScalarBinding(ir.Constant(value), Type.TEXT)
+        case _:
+            return ScalarBinding(ir.Constant(value), Type.ANY)
 
 
 def _column_name(expression: ast.Expression, stream: str) -> str:

@@ -1,6 +1,7 @@
 """Rules: ``model`` says what a rule and a set of rules are, ``frontmatter`` reads what files say
 about them."""
 
+from .inputs import InputValue, RuleInput
 from .model import (
     Draft,
     Example,
@@ -21,11 +22,13 @@ __all__ = [
     "Draft",
     "Example",
     "Implementation",
+    "InputValue",
     "Metadata",
     "Parameters",
     "Publication",
     "Refused",
     "Rule",
+    "RuleInput",
     "RuleSet",
     "Technique",
     "TruePositive",

@@ -27,6 +27,7 @@ from ..datamodel import nearest
 from ..diagnostics import Block, CarError, Diagnostic, Span, codes
 from ..filewrite import bounded_text, note_used
 from ..resolve import suggestion
+from .inputs import InputValue, RuleInput, fitting, value_of
 from .model import Example, Metadata, Technique
 
 KEYS = (
@@ -39,6 +40,7 @@ KEYS = (
     "date",
     "platforms",
     "attack",
+    "inputs",
     "tags",
     "references",
     "notes",
@@ -60,6 +62,8 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
 STATUSES = ("stable", "test", "experimental", "deprecated", "unsupported")
 
 _FENCE = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_ANALYTIC = re.compile(r"AN\d{4,}")
+_INPUT_KEYS = ("name", "element", "default", "description", "changed", "example", "left_out")
 _TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?")
 _MAX_EXAMPLE_BYTES = 4_000_000
 
@@ -186,25 +190,35 @@ def metadata(fields: FrontMatterFields) -> Metadata:
         notes=fields.texts("notes"),
         false_positives=fields.texts("false_positives"),
         data=fields.text("data"),
+        inputs=inputs(fields),
     )
 
 
 def techniques(fields: FrontMatterFields, key: str) -> tuple[Technique, ...]:
-    """ATT&CK techniques: ids, or mappings with technique, subtechniques, tactics, coverage."""
+    """ATT&CK techniques: ids, or mappings with technique, subtechniques, tactics, coverage, and the
+    analytics that are implemented. A mapping may stand alone; one with an analytic need not name
+    its technique."""
     made = []
-    for node in fields.items(key):
+    alone = fields.node(key)
+    for node in (alone,) if isinstance(alone, yamltext.Mapping) else fields.items(key):
         if isinstance(node, yamltext.Scalar):
             made.append(technique_of(node.text.strip()))
             wanted = node.text.strip()
         elif isinstance(node, yamltext.Mapping):
             inner = FrontMatterFields(node)
-            wanted = inner.text("technique")
+            analytics = inner.texts("analytic")
+            for name in analytics:
+                if not _ANALYTIC.fullmatch(name):
+                    inner.wrong(f"{name or 'this'} is no id of an analytic (AN1030)", node.span)
+            named = technique_of(inner.text("technique") or technique_of_analytics(analytics))
+            wanted = named.id
             made.append(
                 Technique(
-                    wanted,
-                    inner.texts("subtechniques"),
+                    named.id,
+                    inner.texts("subtechniques") or named.subtechniques,
                     inner.texts("tactics"),
                     inner.text("coverage"),
+                    analytics,
                 )
             )
             fields.found += inner.found
@@ -217,6 +231,69 @@ def techniques(fields: FrontMatterFields, key: str) -> tuple[Technique, ...]:
                     f"{name or 'this'} is no ATT&CK technique id (T1003, T1003.001)", node.span
                 )
     return tuple(made)
+
+
+def technique_of_analytics(analytics: tuple[str, ...]) -> str:
+    """The id of the technique that the first known of some analytics detects; empty where none is
+    known.
+
+    >>> technique_of_analytics(("AN1030",))
+    'T1003.001'
+    """
+    if not analytics:
+        return ""
+    from ..attack import enterprise_attack
+
+    known = enterprise_attack()
+    found = (known.technique_of_analytic(id_) for id_ in analytics)
+    return next((one.id for one in found if one is not None), "")
+
+
+def inputs(fields: FrontMatterFields) -> tuple[RuleInput, ...]:
+    """The inputs of the program, and the mutable elements for which there are none."""
+    made: list[RuleInput] = []
+    for node in fields.items("inputs"):
+        if not isinstance(node, yamltext.Mapping):
+            fields.wrong("an input is a mapping", node.span)
+            continue
+        inner = FrontMatterFields(node)
+        inner.check_keys(_INPUT_KEYS)
+        name, left_out = inner.text("name"), inner.text("left_out")
+        default, changed = _input_value(inner, "default"), _input_value(inner, "changed")
+        if bool(name) is bool(left_out):
+            inner.wrong(
+                "an input has a name, or an element and the reason it is left_out", node.span
+            )
+        elif name and default is None:
+            inner.wrong(f"the input {name} has no default", node.span)
+        elif default is not None and changed is not None and fitting(default, changed) is None:
+            inner.wrong(f"the input {name} is changed to what does not fit it", node.span)
+        elif name in {one.name for one in made if one.name}:
+            inner.wrong(f"two inputs are called {name}", node.span)
+        else:
+            made.append(
+                RuleInput(
+                    name,
+                    "" if default is None else default,
+                    inner.text("description"),
+                    inner.text("element"),
+                    left_out,
+                    None if default is None or changed is None else fitting(default, changed),
+                    inner.text("example"),
+                )
+            )
+        fields.found += inner.found
+    return tuple(made)
+
+
+def _input_value(fields: FrontMatterFields, key: str) -> InputValue | None:
+    node = fields.node(key)
+    if node is None:
+        return None
+    if isinstance(node, yamltext.Scalar):
+        # A text in quotes is a text: '5 minutes' is one without them.
+        return value_of(node.value if isinstance(node.value, int | float) else node.text)
+    return value_of(fields.texts(key))
 
 
 def technique_of(id_: str) -> Technique:

@@ -23,6 +23,7 @@ from .. import ir, lenient
 from ..diagnostics import Block, Diagnostic, Label, Span, codes, fault, has_errors, ordered
 from ..resolve import Clause, Reference, Resolution, RunTarget, merged, resolve_program
 from ..syntax import ast
+from .inputs import InputValue, RuleInput, with_values
 
 Parameters = Mapping[str, str | int | float | bool | Sequence[str]]
 """Values for the ``input`` names of programs; lists are for the placeholders of Sigma rules."""
@@ -33,13 +34,15 @@ class Technique:
     """An ATT&CK technique that a rule detects.
 
     ``subtechniques`` are full ids (``T1003.001``), ``tactics`` too (``TA0006``); ``coverage`` is
-    CAR's level, empty where not said.
+    CAR's level, empty where not said. ``analytics`` are those of ATT&CK's detection strategies that
+    the rule implements for it (``AN1030``).
     """
 
     id: str
     subtechniques: tuple[str, ...] = ()
     tactics: tuple[str, ...] = ()
     coverage: str = ""
+    analytics: tuple[str, ...] = ()
 
 
 @frozen
@@ -150,6 +153,7 @@ class Metadata:
     data: str = ""
     fields: tuple[str, ...] = ()
     regression_tests: str = ""
+    inputs: tuple[RuleInput, ...] = ()
 
 
 @frozen
@@ -218,6 +222,11 @@ class Rule:
         """The ids of ATT&CK techniques, the most specific ones: ``("T1003.001",)``."""
         found = [i for t in self.metadata.attack for i in (t.subtechniques or (t.id,))]
         return tuple(dict.fromkeys(found))
+
+    @property
+    def analytics(self) -> tuple[str, ...]:
+        """The ids of the analytics of ATT&CK that the rule implements: ``("AN1030",)``."""
+        return tuple(dict.fromkeys(i for t in self.metadata.attack for i in t.analytics))
 
     @property
     def stateless(self) -> bool:
@@ -330,7 +339,7 @@ def from_drafts(
     known = mended(known)
     resolved = _Resolved(known, dict(parameters or {}))
     rules: list[Rule] = []
-    for key, draft in known.items():
+    for key, draft in resolved.drafts.items():
         try:
             outcome = resolved.of(key)
         except Exception as error:
@@ -445,8 +454,9 @@ class _Resolved:
     """The programs of drafts, resolved on demand; ``run`` leads from one to another."""
 
     def __init__(self, drafts: Mapping[str, Draft], parameters: Parameters) -> None:
-        self._drafts = drafts
         self._parameters = {n: v for n, v in parameters.items() if _is_scalar(v)}
+        self.drafts = {key: _with_inputs(draft, parameters) for key, draft in drafts.items()}
+        """The drafts, with the values of their inputs."""
         self._done: dict[str, Resolution] = {}
         self._open: list[str] = []
 
@@ -454,7 +464,7 @@ class _Resolved:
         if key not in self._done:
             self._open.append(key)
             try:
-                self._done[key] = self._resolve(self._drafts[key])
+                self._done[key] = self._resolve(self.drafts[key])
             finally:
                 self._open.pop()
         return self._done[key]
@@ -466,21 +476,23 @@ class _Resolved:
 
         def analytic(id_: str) -> RunTarget | None:
             key = id_.lower()
-            if key not in self._drafts:
+            if key not in self.drafts:
                 return None
             if key in self._open:
                 cycles.append(self._cycle(draft, key))
                 return None
             if len(self._open) > _MAX_RUNS:
                 return None
-            other = self._drafts[key]
+            other = self.drafts[key]
             outcome = self.of(key)
             if not outcome.shapes or outcome.program is None or has_errors(other.diagnostics):
                 # Without shapes it is no pseudocode, and its fields are not CAR's.
                 return None
             return _as_analytic(outcome.program, outcome)
 
-        outcome = resolve_program(draft.program, analytics=analytic, parameters=self._parameters)
+        declared = {one.name: one.current for one in draft.metadata.inputs if one.name}
+        bound: dict[str, InputValue] = {**self._parameters, **declared}
+        outcome = resolve_program(draft.program, analytics=analytic, parameters=bound)
         said = ordered((*outcome.diagnostics, *cycles))
         if cycles:
             # "no such rule" beside "it runs in a circle" would be the same finding twice.
@@ -491,7 +503,7 @@ class _Resolved:
         return evolve(outcome, diagnostics=said)
 
     def _cycle(self, draft: Draft, key: str) -> Diagnostic:
-        circle = [self._drafts[k].id for k in self._open[self._open.index(key) :]]
+        circle = [self.drafts[k].id for k in self._open[self._open.index(key) :]]
         spans = [
             statement.value.rule.span
             for statement in _statements(draft)
@@ -504,6 +516,16 @@ class _Resolved:
             f"running leads in a circle: {' → '.join([*circle, circle[0]])}",
             spans[0] if spans else draft.place,
         )
+
+
+def _with_inputs(draft: Draft, parameters: Parameters) -> Draft:
+    """A draft whose declared inputs have the values that are given for them."""
+    if not draft.metadata.inputs:
+        return draft
+    inputs, wrong = with_values(draft.metadata.inputs, parameters)
+    said = [Diagnostic(codes.BAD_INPUT, message, draft.place) for message in wrong]
+    metadata = evolve(draft.metadata, inputs=inputs)
+    return evolve(draft, metadata=metadata, diagnostics=(*draft.diagnostics, *said))
 
 
 def _is_scalar(value: object) -> TypeGuard[str | int | float | bool]:

@@ -339,11 +339,11 @@ class JoinExpression:
 
 @frozen
 class GroupExpression:
-    """``group a, b by f, g within 30 minutes``."""
+    """``group a, b by f, g within 30 minutes``, or ``within window``, a length that has a name."""
 
     streams: tuple[Name, ...]
     keys: tuple[FieldPath, ...]
-    within: DurationLiteral | None = None
+    within: DurationLiteral | Name | None = None
     span: Span = _span()
 
 

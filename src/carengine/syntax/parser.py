@@ -391,7 +391,7 @@ def _defined(place: _Place, tree: Node) -> ast.StreamExpression | ast.Expression
             return ast.GroupExpression(
                 _name_list(place, streams.children),
                 _keys(place, keys),
-                _duration(place, within[0]) if within else None,
+                _within(place, within[0]) if within else None,
                 span=span,
             )
         case "select", [stream, *items]:
@@ -592,6 +592,13 @@ def _literal(place: _Place, token: Token) -> ast.Expression:
 
 def _number(token: str) -> int | float:
     return float(token) if "." in token else int(token)
+
+
+def _within(place: _Place, token: Node) -> ast.DurationLiteral | ast.Name:
+    """The longest pause in a group: a length of time, or the name of one."""
+    if isinstance(token, str) and _rule(token) == "DURATION":
+        return _duration(place, token)
+    return _name(place, token)
 
 
 def _duration(place: _Place, token: Token) -> ast.DurationLiteral:

@@ -434,7 +434,15 @@ def _defined(value: ast.StreamExpression | ast.Expression) -> _Doc:
         case ast.GroupExpression(streams, keys, within):
             text = f"group {_flat_names(streams)} by "
             text += ", ".join(_path(key.path) for key in keys)
-            return text + (f" within {_duration(within.microseconds)}" if within else "")
+            match within:
+                case None:
+                    return text
+                case ast.Name(named):
+                    return f"{text} within {_name(named)}"
+                case ast.DurationLiteral(microseconds):
+                    return f"{text} within {_duration(microseconds)}"
+                case _:
+                    assert_never(within)
         case ast.SelectExpression(stream, items):
             listed = _joined(",", [_item(item) for item in items])
             return _Group((f"from {_name(stream.text)} select", _Nest(2, (_LINE, listed))))

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .examples import ExampleResult, maps_of_examples, run_examples
+    from .examples import ExampleResult, maps_of_examples, run_examples, run_input_examples
     from .explanation import (
         Explanation,
         Node,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .unrecognised import UnrecognisedShapes
 
 _MODULES = {
-    "examples": ("ExampleResult", "maps_of_examples", "run_examples"),
+    "examples": ("ExampleResult", "maps_of_examples", "run_examples", "run_input_examples"),
     "explanation": (
         *("Explanation", "Node", "Test", "View"),
         *("explain", "matches_with", "streams_of"),
@@ -103,6 +103,7 @@ __all__ = [
     "needs",
     "rule_statuses",
     "run_examples",
+    "run_input_examples",
     "streams_of",
 ]
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ... import ir
 from ...datamodel import model
 from ...diagnostics import CarError, Diagnostic, Fix, codes, counted, fault
 from ...fieldmap import MapChoice, NamedLogSource
-from ...rule import Example, Rule
+from ...rule import Draft, Example, InputValue, Rule, RuleSet, from_drafts
+from ...rule.inputs import shown
 from ..engine import Engine
 
 
@@ -66,6 +67,58 @@ def run_examples(rules: Iterable[Rule]) -> Iterator[ExampleResult]:
             except Exception as error:
                 broken = fault(f"the example {example.name!r} of {rule.id}", error, example.span)
                 yield ExampleResult(rule, example, False, 0, (broken,))
+
+
+def run_input_examples(rules: Iterable[Rule]) -> Iterator[ExampleResult]:
+    """For every input that says which example shows it: the outcome of that example with the
+    changed value, which must be the other way round.
+
+    >>> import carengine
+    >>> event = "{object: process, action: create, pid: 3}"
+    >>> text = f'''---
+    ... inputs: [{{name: limit, default: 5, changed: 2, example: three}}]
+    ... examples: [{{name: three, match: false, events: [{event}]}}]
+    ... ---
+    ... input limit
+    ... a = search Process:Create where pid > limit
+    ... output a
+    ... '''
+    >>> [(one.example.name, one.passed) for one in run_input_examples([carengine.parse_rule(text)])]
+    [('three, with limit = 2', True)]
+    """
+    for rule in rules:
+        for one in rule.metadata.inputs:
+            if one.changed is None and not one.shown_by:
+                continue
+            named = [example for example in rule.examples if example.name == one.shown_by]
+            title = f"{one.shown_by}, with {one.name} = {shown(one.changed or '')}"
+            missing = Example(title, False, ())
+            if not named or one.changed is None or rule.syntax is None:
+                message = (
+                    f"the input {one.name} of {rule.id} is shown by no example: it names "
+                    f"{one.shown_by!r}, and wants another value (`changed`)"
+                )
+                yield ExampleResult(rule, missing, False, 0, (_finding(missing, rule, message),))
+                continue
+            turned = evolve(named[0], name=title, match=not named[0].match)
+            changed = _with_value(rule, one.name, one.changed, turned)
+            if len(changed) != 1:
+                message = f"{rule.id} cannot be used with {one.name} = {shown(one.changed)}"
+                found = (_finding(turned, rule, message), *changed.diagnostics)
+                yield ExampleResult(rule, turned, False, 0, found)
+                continue
+            yield from run_examples(changed)
+
+
+def _with_value(rule: Rule, name: str, value: InputValue, example: Example) -> RuleSet:
+    """The rule with another value for an input, and one example."""
+    inputs = tuple(
+        evolve(one, value=value) if one.name == name else evolve(one, value=None)
+        for one in rule.metadata.inputs
+    )
+    about = evolve(rule.metadata, inputs=inputs)
+    draft = Draft(rule.id, about, rule.syntax, rule.block, examples=(example,))
+    return from_drafts([draft])
 
 
 def maps_of_examples(rule: Rule) -> MapChoice:

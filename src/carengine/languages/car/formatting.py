@@ -17,7 +17,7 @@ from attrs import evolve
 
 from ...datamodel import DataModel, model
 from ...diagnostics import Block, CarError, Source, Span, has_errors
-from ...resolve import Path, RunTarget, resolve_program
+from ...resolve import InputConstant, Path, RunTarget, resolve_program
 from ...rule import frontmatter
 from ...syntax import ast, parse_program, print_program
 from ...syntax.walking import map_children
@@ -30,11 +30,12 @@ def format_program(
     datamodel: DataModel | None = None,
     *,
     analytics: Callable[[str], RunTarget | None] = lambda _id: None,
+    parameters: Mapping[str, InputConstant] | None = None,
 ) -> str:
     """The program's canonical text, with its comments; every line has its line end.
 
     ``analytics`` finds the rules that the program runs, whose fields are spelt as they are written
-    where it finds none. What does not resolve is printed as it is spelt. Raises ValueError for a
+    where it finds none. ``parameters`` are values of its inputs. What does not resolve is printed as it is spelt. Raises ValueError for a
     program made in code that no text says.
 
     >>> print(format_program(parse_program('a = SEARCH process:create output a').program), end="")
@@ -42,7 +43,9 @@ def format_program(
     output a
     """
     known = datamodel or model()
-    resolution = resolve_program(program, datamodel=known, analytics=analytics)
+    resolution = resolve_program(
+        program, datamodel=known, analytics=analytics, parameters=parameters
+    )
     spellings = {span: (written, meant) for span, written, meant in resolution.spelt}
     statements = tuple(_statement(s, spellings, known) for s in program.statements)
     return print_program(evolve(program, statements=statements))
@@ -64,12 +67,15 @@ def format_rule(
     'a = search Process:Create where exe = "x"'
     """
     block = Block.whole(Source(name, text))
-    start = frontmatter.split(block).body
+    front = frontmatter.split(block)
+    start = front.body
     body = Block(block.source, text[start:], range(start, len(text) + 1))
     parsed = parse_program(body)
     if has_errors(parsed.diagnostics):
         raise CarError(parsed.diagnostics)
-    printed = format_program(parsed.program, datamodel, analytics=analytics)
+    inputs = frontmatter.inputs(frontmatter.FrontMatterFields(front.root))
+    values = {one.name: one.current for one in inputs if one.name}
+    printed = format_program(parsed.program, datamodel, analytics=analytics, parameters=values)
     if "\r\n" in text[start:]:
         printed = printed.replace("\n", "\r\n")
     return text[:start] + printed

@@ -57,6 +57,8 @@ _PAGE_KEYS = (
     "notes",
     "false_positives",
     "data",
+    "inputs",
+    "attack",
 )
 
 
@@ -112,6 +114,7 @@ def read(source: Source) -> list[Draft]:
         notes=fields.texts("notes"),
         false_positives=fields.texts("false_positives"),
         data=fields.text("data"),
+        inputs=frontmatter.inputs(fields),
     )
     declared = tuple(dict.fromkeys(_references(lines)))
     snippets, broken = _snippets(source, fences)

@@ -25,6 +25,7 @@ import yaml
 from ... import attack
 from ...resolve import Reference
 from ...rule import Example, Implementation, Rule
+from ...rule.inputs import InputValue, RuleInput, shown
 from ...rule.model import Technique, TruePositive, UnitTest
 from .published import is_pseudocode
 
@@ -45,6 +46,7 @@ def write_page(rule: Rule, translations: Iterable[Implementation] = ()) -> str:
         _front_matter(rule),
         _prose(rule.metadata.description),
         _attack(rule.metadata.attack),
+        _analytics(rule),
         _references(rule.references),
         _implementations(rule, made),
         _unit_tests(rule.publication.unit_tests),
@@ -72,6 +74,7 @@ def _front_matter(rule: Rule) -> str:
         "false_positives": list(about.false_positives),
         "notes": list(about.notes),
         "data": about.data,
+        "inputs": [_input(one) for one in about.inputs],
     }
     kept = {key: value for key, value in keys.items() if value}
     text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=1_000_000)
@@ -90,6 +93,66 @@ def _attack(techniques: Iterable[Technique]) -> str:
     ]
     head = ("Technique", "Subtechnique(s)", "Tactic(s)", "Level of Coverage")
     return f"### ATT&CK Detection\n\n{_table(head, rows)}" if rows else ""
+
+
+def _input(one: RuleInput) -> dict[str, object]:
+    """An input as front matter has it, from which a page is read back."""
+    keys: dict[str, object] = {
+        "name": one.name,
+        "element": one.element,
+        "default": _written(one.default) if one.name else None,
+        "description": one.description,
+        "changed": None if one.changed is None else _written(one.changed),
+        "example": one.shown_by,
+        "left_out": one.left_out,
+    }
+    return {
+        key: value
+        for key, value in keys.items()
+        if value not in (None, "") or (key == "default" and one.name)
+    }
+
+
+def _written(value: InputValue) -> object:
+    match value:
+        case tuple():
+            return list(value)
+        case str() | bool() | int() | float():
+            return value
+        case _:
+            return shown(value)
+
+
+def _analytics(rule: Rule) -> str:
+    """Which analytics of ATT&CK the rule implements, and what stands for their mutable elements."""
+    parts = []
+    if rule.analytics:
+        known = attack.enterprise_attack().analytics
+        rows = [
+            (
+                f"[{id_}]({known[id_].url})" if id_ in known else id_,
+                ", ".join(known[id_].platforms) if id_ in known else "",
+                "; ".join(f"{s.name} {s.channel}".strip() for s in known[id_].log_sources)
+                if id_ in known
+                else "",
+            )
+            for id_ in rule.analytics
+        ]
+        parts += ["### ATT&CK Analytics", _table(("Analytic", "Platforms", "Log Sources"), rows)]
+    named = rule.metadata.inputs
+    if named:
+        head = ("Input", "Mutable Element", "Default", "Meaning")
+        lines = [
+            (
+                one.name or "none",
+                one.element,
+                shown(one.default) if one.name else "",
+                one.description or one.left_out,
+            )
+            for one in named
+        ]
+        parts += ["### Inputs", _table(head, lines)]
+    return "\n\n".join(parts)
 
 
 def _references(references: Iterable[Reference]) -> str:
