@@ -23,8 +23,7 @@ from ..engine.report import (
     missing_source,
 )
 from ..readers import Record, read_events
-from ..rule import Rule, RuleSet
-from ..rule.inputs import shown
+from ..rule import Rule, RuleSet, input_text
 from ..values import format_time
 from . import UsageError, status
 from .encode import json_document, json_line
@@ -201,7 +200,7 @@ def _show_together(matches: list[Match], screen: Screen) -> None:
             screen.show(f"    … and {counted(len(match.events) - _EVENTS, 'more event')}")
         for title, values in (("group", match.keys), ("columns", match.fields)):
             if values:
-                parts = [f"{n} = {cell(match.shown(n, v))}" for n, v in values.items()]
+                parts = [f"{n} = {cell(match.input_text(n, v))}" for n, v in values.items()]
                 screen.show(f"    {title}: " + cell(", ".join(parts)))
 
 
@@ -317,9 +316,9 @@ def _show_inputs(rule: Rule, screen: Screen) -> None:
     for one in rule.metadata.inputs:
         if not one.name:
             continue
-        told = f"{one.name} = {shown(one.current)}"
+        told = f"{one.name} = {input_text(one.current)}"
         if one.value is not None and one.value != one.default:
-            told += f" (default: {shown(one.default)})"
+            told += f" (default: {input_text(one.default)})"
         meaning = ": ".join(part for part in (one.element, one.description) if part)
         screen.show(
             "  input  "

@@ -1,7 +1,7 @@
 """Rules: ``model`` says what a rule and a set of rules are, ``frontmatter`` reads what files say
 about them."""
 
-from .inputs import InputValue, RuleInput
+from .inputs import InputValue, RuleInput, input_text
 from .model import (
     Draft,
     Example,
@@ -34,4 +34,5 @@ __all__ = [
     "TruePositive",
     "UnitTest",
     "from_drafts",
+    "input_text",
 ]

@@ -100,10 +100,10 @@ def fitting(default: InputValue, given: object) -> InputValue | None:
             return str(given)
 
 
-def shown(value: InputValue) -> str:
+def input_text(value: InputValue) -> str:
     """A value in words.
 
-    >>> shown(ir.Duration(300_000_000)), shown(("a", "b")), shown(())
+    >>> input_text(ir.Duration(300_000_000)), input_text(("a", "b")), input_text(())
     ('5 minutes', 'a, b', 'nothing')
     """
     match value:

@@ -17,8 +17,7 @@ from ... import ir
 from ...datamodel import model
 from ...diagnostics import CarError, Diagnostic, Fix, codes, counted, fault
 from ...fieldmap import MapChoice, NamedLogSource
-from ...rule import Draft, Example, InputValue, Rule, RuleSet, from_drafts
-from ...rule.inputs import shown
+from ...rule import Draft, Example, InputValue, Rule, RuleSet, from_drafts, input_text
 from ..engine import Engine
 
 
@@ -91,7 +90,7 @@ def run_input_examples(rules: Iterable[Rule]) -> Iterator[ExampleResult]:
             if one.changed is None and not one.shown_by:
                 continue
             named = [example for example in rule.examples if example.name == one.shown_by]
-            title = f"{one.shown_by}, with {one.name} = {shown(one.changed or '')}"
+            title = f"{one.shown_by}, with {one.name} = {input_text(one.changed or '')}"
             missing = Example(title, False, ())
             if not named or one.changed is None or rule.syntax is None:
                 message = (
@@ -103,7 +102,7 @@ def run_input_examples(rules: Iterable[Rule]) -> Iterator[ExampleResult]:
             turned = evolve(named[0], name=title, match=not named[0].match)
             changed = _with_value(rule, one.name, one.changed, turned)
             if len(changed) != 1:
-                message = f"{rule.id} cannot be used with {one.name} = {shown(one.changed)}"
+                message = f"{rule.id} cannot be used with {one.name} = {input_text(one.changed)}"
                 found = (_finding(turned, rule, message), *changed.diagnostics)
                 yield ExampleResult(rule, turned, False, 0, found)
                 continue

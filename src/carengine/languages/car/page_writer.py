@@ -25,7 +25,7 @@ import yaml
 from ... import attack
 from ...resolve import Reference
 from ...rule import Example, Implementation, Rule
-from ...rule.inputs import InputValue, RuleInput, shown
+from ...rule.inputs import InputValue, RuleInput, input_text
 from ...rule.model import Technique, TruePositive, UnitTest
 from .published import is_pseudocode
 
@@ -120,7 +120,7 @@ def _written(value: InputValue) -> object:
         case str() | bool() | int() | float():
             return value
         case _:
-            return shown(value)
+            return input_text(value)
 
 
 def _analytics(rule: Rule) -> str:
@@ -146,7 +146,7 @@ def _analytics(rule: Rule) -> str:
             (
                 one.name or "none",
                 one.element,
-                shown(one.default) if one.name else "",
+                input_text(one.default) if one.name else "",
                 one.description or one.left_out,
             )
             for one in named
