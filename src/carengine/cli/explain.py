@@ -200,7 +200,7 @@ def _show_together(matches: list[Match], screen: Screen) -> None:
             screen.show(f"    … and {counted(len(match.events) - _EVENTS, 'more event')}")
         for title, values in (("group", match.keys), ("columns", match.fields)):
             if values:
-                parts = [f"{n} = {cell(match.input_text(n, v))}" for n, v in values.items()]
+                parts = [f"{n} = {cell(match.shown(n, v))}" for n, v in values.items()]
                 screen.show(f"    {title}: " + cell(", ".join(parts)))
 
 

@@ -24,8 +24,7 @@ import yaml
 
 from ... import attack
 from ...resolve import Reference
-from ...rule import Example, Implementation, Rule
-from ...rule.inputs import InputValue, RuleInput, input_text
+from ...rule import Example, Implementation, InputValue, Rule, RuleInput, input_text
 from ...rule.model import Technique, TruePositive, UnitTest
 from .published import is_pseudocode
 
