@@ -4,7 +4,8 @@
 what comes out. ``interpreter`` says what a rule means, ``matcher`` decides the same for all rules
 at once, ``prefilter`` leaves out lines of JSON before they are decoded, and ``streams`` runs joins,
 groups and windows. ``recording`` is a session in several processes, ``saved_session`` a session in
-a file, ``compiled`` an engine in a file, ``observer`` what may look on. ``report`` tells of one
+a file, ``compiled`` an engine in a file, ``tables`` reads and writes tables of Arrow, ``notebook``
+makes what notebooks show, ``observer`` what may look on. ``report`` tells of one
 event why, of a whole run why not, and what rules cost.
 """
 
@@ -17,6 +18,7 @@ from .recognising import recogniser
 from .session import Session
 from .stats import SessionStats, difference
 from .streams import StreamOptions, interpret_streams
+from .tables import MatchTable, TableRows, match_schema
 from .targets import Gap
 
 __all__ = [
@@ -25,15 +27,18 @@ __all__ = [
     "EventClass",
     "Gap",
     "Match",
+    "MatchTable",
     "MatchedEvent",
     "Observer",
     "Origin",
     "Session",
     "SessionStats",
     "StreamOptions",
+    "TableRows",
     "difference",
     "interpret",
     "interpret_streams",
+    "match_schema",
     "passes",
     "recogniser",
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import gc_control, ir
 from ..datamodel import declare_text, declared_objects
@@ -52,6 +52,9 @@ from .saved_session import (
 from .session import Session, load_session
 from .streams import Stream, StreamOptions, prepare, stages_of
 from .targets import Gap, StageUse, Target, searched_kinds
+
+if TYPE_CHECKING:
+    from .tables import MatchTable
 
 _NEVER = (ir.Truth(False), ir.Truth(None))
 
@@ -291,6 +294,40 @@ class Engine:
                 if not line.isspace() and line:
                     yield from session.feed_line(line)
         yield from session.flush()
+
+    def hunt_table(
+        self,
+        table: Any,
+        options: StreamOptions | None = None,
+        *,
+        json: str = "",
+        source: str = "table",
+    ) -> MatchTable:
+        """The matches of all rules on the rows of a table, which are a table too.
+
+        ``table`` is a table of pyarrow, polars, pandas or DuckDB, or whatever else has the Arrow
+        PyCapsule stream (``__arrow_c_stream__``), or an iterable of such tables, read one after the
+        other. A row is an event, its columns the fields; what Arrow's types become is in
+        `carengine.engine.tables`. Where ``json`` names a column, or the only column holds text, each
+        row is an event in JSON. ``source`` is what matches call the table; their records are rows,
+        from 1.
+
+        Needs ``pyarrow`` (``carengine[arrow]``). Raises `TypeError` for what is no table and
+        ``ValueError`` for two columns of one name or a ``json`` that names none. Rows of JSON that
+        cannot be read are in the result's ``diagnostics`` (CE502).
+
+        >>> import carengine, pyarrow
+        >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+        >>> rows = [{"object": "process", "action": "create", "exe": e} for e in ("x.exe", "y.exe")]
+        >>> matches = Engine([rule]).hunt_table(pyarrow.Table.from_pylist(rows))
+        >>> len(matches), matches[0].events[0].origin, matches.to_arrow().num_rows
+        (1, Origin(source='table', record=1), 1)
+        """
+        from .tables import MatchTable, TableRows, feed_table
+
+        session, account = self.session(options), TableRows(source)
+        matches = [*feed_table(session, table, account, json), *session.flush()]
+        return MatchTable(tuple(matches), session, account)
 
     def session(self, options: StreamOptions | None = None) -> Session:
         """A new session, with an empty memory and an empty account.

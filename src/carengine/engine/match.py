@@ -98,6 +98,11 @@ class Match:
             data["fields"] = {name: self.shown(name, value) for name, value in self.fields.items()}
         return data
 
+    def _repr_html_(self) -> str:
+        from .notebook import matches_as_html
+
+        return matches_as_html([self])
+
     @property
     def columns(self) -> dict[str, Any]:
         """The keys of its groups and its columns; a column of the same name stands for the key."""

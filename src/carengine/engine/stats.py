@@ -19,6 +19,7 @@ from . import rule_faults
 from .classes import Classified
 from .clocks import Clocks, since
 from .matcher import Leaf
+from .notebook import stats_as_html
 from .rule_faults import LeftOut, RuleFaults
 from .saved_session import kinds_as_data, kinds_from_data
 
@@ -238,6 +239,9 @@ class SessionStats:
         """How many events had a known shape."""
         sums = self._summed()
         return sums.events - sums.unrecognised
+
+    def _repr_html_(self) -> str:
+        return stats_as_html(self)
 
     def as_data(self) -> dict[str, Any]:
         """The account as plain data, for `restore`."""

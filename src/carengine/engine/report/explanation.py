@@ -46,6 +46,7 @@ from ...values import format_time, is_null, text_of
 from ..engine import Engine
 from ..interpreter import asked_of
 from ..match import Match, Origin
+from ..notebook import explanation_as_html
 from ..streams import StreamOptions
 
 _NO_CONTEXT = NoContext()
@@ -151,6 +152,9 @@ class Explanation:
             "keys": list(self.keys),
             "views": [_view_as_json(seen) for seen in self.views],
         }
+
+    def _repr_html_(self) -> str:
+        return explanation_as_html(self)
 
 
 def matches_with(
