@@ -152,7 +152,7 @@ def forms() -> dict[str, Any]:
         ),
         "polars": lambda: pytest.importorskip("polars").DataFrame(ROWS),
         "pandas": lambda: pytest.importorskip("pandas").DataFrame(ROWS),
-        "DuckDB": lambda: pytest.importorskip("duckdb").sql('select * from "table"'),
+        "DuckDB": lambda: in_duckdb(table),
     }
 
 
