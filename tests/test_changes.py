@@ -107,6 +107,12 @@ def test_new_gone_and_refused(tmp_path: Path) -> None:
     [refused] = rule_changes(*map(carengine.load_rules, folders))
     assert refused.change is C.UNDECIDED
     assert refused.reasons
+    (folders[0] / "rule.yml").write_text(broken, encoding="utf-8")
+    [same] = rule_changes(*map(carengine.load_rules, folders))
+    assert same.change is C.UNCHANGED
+    (folders[1] / "b.yml").unlink()
+    [gone] = rule_changes(*map(carengine.load_rules, folders))
+    assert gone.change is C.GONE
 
 
 CORRELATION = """title: Many

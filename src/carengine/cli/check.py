@@ -18,6 +18,7 @@ from ..rule import RuleSet
 from . import UsageError, check_config, status
 from .check_config import FindingSettings, add_finding_options
 from .encode import json_document
+from .markdown import findings_document
 from .options import add_lenient_option, add_macros_option
 from .screen import Screen
 
@@ -28,6 +29,7 @@ examples:
   carengine check my-rules/ --fix       put in the fixes that change no meaning
   carengine check my-rules/ -f json     for other programs
   carengine check my-rules/ -f sarif    for code-scanning tools
+  carengine check my-rules/ -f markdown for a comment on a pull request
   carengine check sigma/ --disable CE822 --severity CE828=error
   carengine check sigma/ --baseline known.json --write-baseline    what is there now is known
   carengine check sigma/ --baseline known.json --strict            fail on what is new
@@ -58,7 +60,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     parser.add_argument("rules", nargs="+", metavar="RULES", help="rule files or folders of them")
     parser.add_argument(
-        "-f", "--format", choices=["text", "json", "sarif"], default="text", help="default: text"
+        "-f",
+        "--format",
+        choices=["text", "json", "sarif", "markdown"],
+        default="text",
+        help="default: text",
     )
     add_lenient_option(parser)
     add_macros_option(parser)
@@ -109,6 +115,8 @@ def run(settings: CheckSettings, screen: Screen) -> int:
         screen.show_lines(json_document(data))
     elif settings.format == "sarif":
         screen.show_lines(json_document(to_sarif(found)))
+    elif settings.format == "markdown":
+        screen.show_lines(findings_document(len(rules), len(rules.refused), found))
     else:
         for item in found:
             screen.show_finding(item)

@@ -20,6 +20,7 @@ from ..verify import Change, RuleChange, Witness, rule_changes
 from . import UsageError, status
 from .encode import json_document, json_line
 from .evidence import input_status, open_events, report_input
+from .markdown import code, document, escaped, html_text, table
 from .options import EvidenceSettings
 from .revisions import files_of
 from .rules import report_refused
@@ -251,36 +252,33 @@ def _markdown(changes: tuple[RuleChange, ...], on_logs: Mapping[str, LogChange])
     told = [change for change in changes if change.change is not Change.UNCHANGED]
     lines = ["### What the changed rules find", ""]
     if not told and not on_logs:
-        return "\n".join([*lines, f"All {len(changes):,} rules find what they found before.", ""])
-    lines += ["| rule | change | title |", "| --- | --- | --- |"]
-    for change in told:
-        cells = (f"`{_cell(change.id)}`", change.change.value, _cell(change.title))
-        lines.append(f"| {' | '.join(cells)} |")
+        return document([*lines, f"All {len(changes):,} rules find what they found before."])
+    if told:
+        rows = ([code(one.id), one.change.value, escaped(one.title)] for one in told)
+        lines += table(["rule", "change", "title"], rows)
     for change in told:
         if not change.witnesses and not change.reasons:
             continue
-        lines += ["", f"<details><summary>{_html(change.title)}</summary>", ""]
+        title = f"{html_text(change.title)}: {change.change.value}"
+        lines += ["", f"<details><summary>{title}</summary>"]
         for witness in change.witnesses:
-            lines.append(f"Only the {witness.finder} version finds:")
+            lines += ["", f"Only the {witness.finder} version finds:", ""]
             for event in witness.events:
-                lines += ["", *(f"    {line}" for line in json_document(dict(event)).splitlines())]
-            lines.append("")
-        lines += [f"Not decided: {_html(reason)}" for reason in change.reasons]
+                lines += (f"    {line}" for line in json_document(dict(event)).splitlines())
+            if witness.demanded:
+                other = "new" if witness.finder == "old" else "old"
+                lines += ["", f"The {other} version demands {code(witness.demanded)}."]
+        for reason in change.reasons:
+            lines += ["", f"Not decided: {escaped(reason)}"]
         lines += ["", "</details>"]
     if on_logs:
-        lines += ["", "| rule | matches less | matches more |", "| --- | --- | --- |"]
-        for id_, one in on_logs.items():
-            lines.append(f"| `{_cell(id_)}` | {one.lost:,} | {one.gained:,} |")
+        rows = ([code(id_), f"{one.lost:,}", f"{one.gained:,}"] for id_, one in on_logs.items())
+        lines += ["", *table(["rule", "matches less", "matches more"], rows)]
     same = sum(change.change is Change.UNCHANGED for change in changes)
-    return "\n".join([*lines, "", f"{same:,} rules find what they found before.", ""])
-
-
-def _cell(text: str) -> str:
-    return _html(" ".join(text.split())).replace("|", "\\|").replace("`", "'")
-
-
-def _html(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    if same:
+        finds = "rule finds what it" if same == 1 else "rules find what they"
+        lines += ["", f"{same:,} {finds} found before."]
+    return document(lines)
 
 
 _CODES = {
@@ -294,15 +292,15 @@ _CODES = {
 
 
 def _finding(change: RuleChange) -> Iterator[Diagnostic]:
-    code = _CODES.get(change.change)
-    if code is None:
+    told = _CODES.get(change.change)
+    if told is None:
         return
     notes = tuple(f"only the {one.finder} version finds {_events(one)}" for one in change.witnesses)
     message = f"{change.title}: {change.change.value}"
     rule = change.new or change.old
     place = None if change.new is None else change.new.block.span(0, 0)
     yield Diagnostic(
-        code,
+        told,
         message,
         place,
         notes=(*notes, *change.reasons),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Iterator
 
 from attrs import frozen
 
@@ -14,6 +15,7 @@ from ..rule import RuleSet
 from ..verify import MutantOutcome
 from . import status
 from .encode import json_document
+from .markdown import examples_document
 from .mutant_report import RuleMutants, mutants_json, mutants_line, mutants_of, show_mutants
 from .options import (
     RuleSettings,
@@ -32,6 +34,7 @@ examples:
   carengine test my-rules/         one's own
   carengine test rule.car -v       every example, also those that come out right
   carengine test --mutants         what no example of a rule would miss, with the example that would
+  carengine test -f markdown       for a comment on a pull request
   carengine test sigma/rules/      Sigma rules, over the regression data that they name
 
 A Sigma rule names its regression data (regression_tests_path). Logs may also lie beside any rule, under its
@@ -68,7 +71,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_lenient_option(parser)
     add_cache_option(parser)
     parser.add_argument(
-        "-f", "--format", choices=["text", "json"], default="text", help="default: text"
+        "-f", "--format", choices=["text", "json", "markdown"], default="text", help="default: text"
     )
     parser.add_argument(
         "--mutants",
@@ -91,12 +94,13 @@ def run(settings: ExampleSettings, screen: Screen) -> int:
     cases = list(run_regression(rules))
     mutated: list[RuleMutants] = []
     faults: list[Diagnostic] = []
-    if settings.format != "json":
+    as_text = settings.format == "text"
+    if as_text:
         _show(results, screen, verbose=settings.verbose)
         _show_cases(cases, screen, verbose=settings.verbose)
     for rule, mutants in mutants_of(rules if settings.mutants else (), faults):
         mutated.append((rule, mutants))
-        if settings.format != "json":
+        if as_text:
             show_mutants(rule, mutants, screen)
     screen.report(faults)
     if settings.format == "json":
@@ -104,24 +108,13 @@ def run(settings: ExampleSettings, screen: Screen) -> int:
         if settings.mutants:
             data["mutants"] = mutants_json(mutated)
         screen.show_lines(json_document(data))
+    told = _numbers(rules, results, cases, mutated if settings.mutants else None)
+    if settings.format == "markdown":
+        screen.show_lines(examples_document(told, list(_failures(results, cases))))
+    for line in told:
+        screen.say(line)
     counts = Counter(result.passed for result in results)
-    tested = {case.rule.id for case in cases}
-    without = [name_of(rule) for rule in rules if not rule.examples and rule.id not in tested]
-    if without:
-        screen.say(
-            f"rules without an example: {', '.join(without[:MOST_NAMED])}"
-            f"{_more(without, MOST_NAMED)}"
-        )
-    screen.say(
-        f"{counted(len(rules), 'rule')}, {len(rules.refused):,} refused; {counted(len(results), 'example')}: "
-        f"{counts[True]:,} passed, {counts[False]:,} failed"
-    )
     became = Counter(case.outcome for case in cases)
-    if cases:
-        listed = ", ".join(f"{became[outcome]:,} {outcome.value}" for outcome in CaseOutcome)
-        screen.say(f"{counted(len(cases), 'case')} of regression data: {listed}")
-    if settings.mutants:
-        screen.say(mutants_line(mutated))
     lives = any(one.outcome is MutantOutcome.LIVES for _, several in mutated for one in several)
     return status.gravest(
         status.FAULT if faults else status.DONE,
@@ -129,6 +122,45 @@ def run(settings: ExampleSettings, screen: Screen) -> int:
         status.UNREADABLE if became[CaseOutcome.NOT_READABLE] else status.DONE,
         status.FINDINGS if counts[False] or became[CaseOutcome.FAILED] or lives else status.DONE,
     )
+
+
+def _numbers(
+    rules: RuleSet,
+    results: list[ExampleResult],
+    cases: list[CaseResult],
+    mutated: list[RuleMutants] | None,
+) -> list[str]:
+    """What came out, in sentences with numbers that add up."""
+    told = []
+    tested = {case.rule.id for case in cases}
+    without = [name_of(rule) for rule in rules if not rule.examples and rule.id not in tested]
+    if without:
+        named = ", ".join(without[:MOST_NAMED])
+        told.append(f"rules without an example: {named}{_more(without, MOST_NAMED)}")
+    counts = Counter(result.passed for result in results)
+    told.append(
+        f"{counted(len(rules), 'rule')}, {len(rules.refused):,} refused; "
+        f"{counted(len(results), 'example')}: {counts[True]:,} passed, {counts[False]:,} failed"
+    )
+    became = Counter(case.outcome for case in cases)
+    if cases:
+        listed = ", ".join(f"{became[outcome]:,} {outcome.value}" for outcome in CaseOutcome)
+        told.append(f"{counted(len(cases), 'case')} of regression data: {listed}")
+    if mutated is not None:
+        told.append(mutants_line(mutated))
+    return told
+
+
+def _failures(
+    results: list[ExampleResult], cases: list[CaseResult]
+) -> Iterator[tuple[str, str, tuple[Diagnostic, ...]]]:
+    """The rule, the example and the reasons of everything that did not pass."""
+    for result in results:
+        if not result.passed:
+            yield name_of(result.rule), result.example.name, tuple(result.findings)
+    for case in cases:
+        if case.outcome is not CaseOutcome.PASSED:
+            yield name_of(case.rule), case.name, tuple(case.findings)
 
 
 def _more(found: list[str], most: int) -> str:

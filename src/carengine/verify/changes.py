@@ -16,6 +16,7 @@ is compared as `compare_rules` does::
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import PurePosixPath
@@ -126,19 +127,46 @@ def _changes(old: RuleSet, new: RuleSet) -> Iterator[RuleChange]:
 
 
 def _refused(old: RuleSet, new: RuleSet) -> dict[str, RuleChange]:
-    """The rules of which a version cannot be used: nothing is known of what that one finds."""
+    """The rules of which a version cannot be used: nothing is known of what that one finds.
+
+    One that is written as it was is unchanged all the same, and one that is not there any more is
+    gone.
+    """
+    sides = {"old": _by_id(old.refused), "new": _by_id(new.refused)}
     made: dict[str, RuleChange] = {}
-    sides: tuple[tuple[str, Iterable[Refused]], ...] = (("old", old.refused), ("new", new.refused))
-    for side, several in sides:
-        for one in several:
-            said = one.diagnostics[0].message if one.diagnostics else "it is not right"
-            reason = f"the {side} version cannot be used: {said}"
-            known = made.get(one.id.lower())
-            reasons = (reason,) if known is None else (*known.reasons, reason)
-            made[one.id.lower()] = RuleChange(
+    for id_ in (*sides["old"], *sides["new"]):
+        before, after = sides["old"].get(id_), sides["new"].get(id_)
+        one = after or before
+        assert one is not None
+        if after is None and new.get(one.id) is None:
+            made[id_] = RuleChange(one.id, Change.GONE)
+        elif before is not None and after is not None and _written_alike(before, after):
+            made[id_] = RuleChange(one.id, Change.UNCHANGED)
+        else:
+            reasons = tuple(
+                f"the {side} version cannot be used: {_why(several[id_])}"
+                for side, several in sides.items()
+                if id_ in several
+            )
+            made[id_] = RuleChange(
                 one.id, Change.UNDECIDED, old.get(one.id), new.get(one.id), reasons=reasons
             )
     return made
+
+
+def _by_id(refused: Iterable[Refused]) -> dict[str, Refused]:
+    return {one.id.lower(): one for one in refused}
+
+
+def _why(refused: Refused) -> str:
+    return refused.diagnostics[0].message if refused.diagnostics else "it is not right"
+
+
+def _written_alike(old: Refused, new: Refused) -> bool:
+    """Whether two texts are the same, and speak of no other rules that may have changed."""
+    if old.block is None or new.block is None or old.block.text != new.block.text:
+        return False
+    return re.search(r"^correlation\s*:", old.block.text, re.MULTILINE) is None
 
 
 def _renamed(gone: dict[str, Rule], fresh: list[Rule]) -> Iterator[RuleChange]:
