@@ -470,6 +470,12 @@ UNREAD_OBJECTS = _warning(
     length). The field is there, as an empty mapping, and equals nothing; the rest of the event is read. The notes name the classes. Give
     texts, numbers or mappings in its place.""",
 )
+PARTITION = _error(
+    "CE556",
+    "a part of the data for rules that look at several events",
+    """The session was told that it is fed one part of the data (`partition=True`), and rules join, group or count events: what spans
+    the parts would be missed. The notes name the rules. Use `engine.partial()` for each part and `engine.merge()` for all of them.""",
+)
 
 # 6xx: repairs of the lenient reading, and its reasons for refusing
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import gc_control, ir
 from ..datamodel import declare_text, declared_objects
-from ..diagnostics import Diagnostic, codes
+from ..diagnostics import CarError, Diagnostic, codes, counted
 from ..fieldmap import (
     FieldMap,
     Lowered,
@@ -56,6 +56,7 @@ from .targets import Gap, StageUse, Target, searched_kinds
 if TYPE_CHECKING:
     from .tables import MatchTable
 
+_NAMED_RULES = 20
 _NEVER = (ir.Truth(False), ir.Truth(None))
 
 
@@ -302,6 +303,7 @@ class Engine:
         *,
         json: str = "",
         source: str = "table",
+        partition: bool = False,
     ) -> MatchTable:
         """The matches of all rules on the rows of a table, which are a table too.
 
@@ -310,7 +312,7 @@ class Engine:
         other. A row is an event, its columns the fields; what Arrow's types become is in
         `carengine.engine.tables`. Where ``json`` names a column, or the only column holds text, each
         row is an event in JSON. ``source`` is what matches call the table; their records are rows,
-        from 1.
+        from 1. ``partition`` is as for `session`.
 
         Needs ``pyarrow`` (``carengine[arrow]``). Raises `TypeError` for what is no table and
         ``ValueError`` for two columns of one name or a ``json`` that names none. Rows of JSON that
@@ -325,20 +327,89 @@ class Engine:
         """
         from .tables import MatchTable, TableRows, feed_table
 
-        session, account = self.session(options), TableRows(source)
+        session = self.session(options, partition=partition)
+        account = TableRows(source)
         matches = [*feed_table(session, table, account, json), *session.flush()]
         return MatchTable(tuple(matches), session, account)
 
-    def session(self, options: StreamOptions | None = None) -> Session:
+    def partial(
+        self,
+        events: Iterable[Mapping[str, Any]],
+        options: StreamOptions | None = None,
+        *,
+        source: str = "",
+        first: int = 1,
+    ) -> bytes:
+        """What a part of the events gives, for `merge`: on another machine, later, with other
+        parts.
+
+        Single events are decided here. What joins, groups and windows need of the events goes
+        along, so that the merge finds matches that span the parts. ``source`` is what matches call
+        the part, ``first`` the number of its first event. The bytes are plain data (JSON), of this
+        version, these rules and maps; see `carengine.engine.partial`.
+
+        Raises what `Session.feed` raises, and `CarError` (CE543) where an event is no plain data.
+        """
+        from .partial import write_partial
+
+        return write_partial(self, events, options, source, first)
+
+    def merge(self, partials: Iterable[bytes], session: Session | None = None) -> Iterator[Match]:
+        """The matches of what `partial` gave for all parts, with those that only the end decides.
+
+        They are those of one session that was fed the parts in this order; in another order they
+        are the same matches, as long as no lateness is told and memory is not full. An engine of
+        the same rules and field maps is needed. The account is that of ``session``, a new one of
+        this engine, where it is handed over.
+
+        Raises `CarError` (CE543) for a part that is damaged, of another version, or made with other
+        rules, field maps or options.
+
+        >>> import carengine
+        >>> rule = carengine.parse_rule('''
+        ... a = search Process:Create where exe = "x.exe"
+        ... g = group a by hostname within 1 minute
+        ... m = filter g where count(*) > 1
+        ... output m''')
+        >>> engine = Engine([rule])
+        >>> event = {"object": "process", "action": "create", "exe": "x.exe", "hostname": "h"}
+        >>> parts = [engine.partial([{**event, "time": f"2024-05-20T09:00:0{n}Z"}]) for n in (1, 2)]
+        >>> [len(match.events) for match in engine.merge(parts)]
+        [2]
+        """
+        from .partial import merge_partials
+
+        return merge_partials(self, partials, session)
+
+    def session(self, options: StreamOptions | None = None, *, partition: bool = False) -> Session:
         """A new session, with an empty memory and an empty account.
 
         ``options`` say how it treats time and memory; the default is for finished data in any
-        order.
+        order. ``partition`` says that the session is fed one part of the data only: it raises
+        `CarError` (CE556) where rules look at several events, since what spans the parts would be
+        missed, and what is absent from a part only would be reported.
         """
+        if partition and self.streams:
+            raise CarError([self._of_partition()])
         return Session(self, options)
 
-    def load_session(self, path: str | Path, options: StreamOptions | None = None) -> Session:
-        """The session that `Session.save` wrote to a file, to go on with.
+    def _of_partition(self) -> Diagnostic:
+        rules = list(dict.fromkeys(stream.rule.id for stream in self.streams))
+        look = "looks" if len(rules) == 1 else "look"
+        message = (
+            f"{counted(len(rules), 'rule')} of this engine {look} at several events, and the "
+            "session is fed a part of the data only: matches would be lost and invented"
+        )
+        note = "use partial() for each part and merge() for all, or leave these rules out"
+        named = rules[:_NAMED_RULES]
+        more = [f"and {len(rules) - len(named):,} more"] if len(rules) > len(named) else []
+        return Diagnostic(codes.PARTITION, message, notes=(*named, *more, note))
+
+    def load_session(
+        self, path: str | Path | bytes, options: StreamOptions | None = None
+    ) -> Session:
+        """The session that `Session.save` wrote to a file, or `Session.dump` to bytes, to go on
+        with.
 
         With ``options``, the file must have been written with the same lateness, horizon and
         reference time. Raises `CarError` (CE543) for a file made with other rules, field maps or

@@ -62,17 +62,42 @@ def refused(path: str | Path, message: str, *notes: str) -> CarError:
     return CarError([Diagnostic(codes.BAD_STATE, message, origin=str(path), notes=notes)])
 
 
-def write_state(path: str | Path, state: Mapping[str, Any]) -> None:
-    """Put a state in the place of the one at the path, in one step. Raises `CarError`."""
-    target = Path(path)
+def sealed(state: Mapping[str, Any]) -> str:
+    """A state as text, with its check sum at the head. Raises what comes of data that JSON has
+    not."""
+    text = json.dumps(state, separators=(",", ":")).removeprefix("{")
+    return _SEAL % _sum(text) + text
+
+
+def unsealed(text: str, name: str | Path, key: str = "carengine", version: int = FORMAT) -> Any:
+    """The state of a text that `sealed` gave; ``key`` has its version. Raises `CarError`."""
     try:
-        text = json.dumps(state, separators=(",", ":")).removeprefix("{")
+        state = json.loads(text)
+    except (ValueError, RecursionError):
+        raise refused(name, "this is not a state file, or a damaged one") from None
+    if not isinstance(state, dict) or state.get(key) != version:
+        raise refused(name, "this is not a state file of this version")
+    seal = _SEAL % state.get("sha256")
+    if not text.startswith(seal) or state["sha256"] != _sum(text[len(seal) :]):
+        raise refused(name, "the state file is damaged: its check sum is another")
+    return state
+
+
+def sealed_state(path: str | Path, state: Mapping[str, Any]) -> str:
+    """`sealed`; raises `CarError` where an event is no plain data."""
+    try:
+        return sealed(state)
     except (TypeError, ValueError, RecursionError) as error:
         message = f"the session holds an event that is no plain data: {error}"
         raise refused(path, message) from None
+
+
+def write_state(path: str | Path, state: Mapping[str, Any]) -> None:
+    """Put a state in the place of the one at the path, in one step. Raises `CarError`."""
+    target = Path(path)
+    text = sealed_state(path, state)
     try:
         with replacing(target) as file:
-            file.write(_SEAL % _sum(text))
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -85,20 +110,20 @@ def write_state(path: str | Path, state: Mapping[str, Any]) -> None:
         raise refused(path, f"the state cannot be written: {error.strerror}") from None
 
 
-def read_state(path: str | Path) -> dict[str, Any]:
-    """The state at a path. Raises `CarError` where there is none, or something else."""
+def read_state(path: str | Path | bytes) -> dict[str, Any]:
+    """The state at a path, or of the bytes that `Session.dump` gave. Raises `CarError` where there
+    is none, or something else."""
+    name = "<dumped session>" if isinstance(path, bytes) else path
     try:
-        text = bounded_text(path, "ascii", _MOST_BYTES)
-        state = json.loads(text)
+        if isinstance(path, bytes):
+            text = path.decode("ascii")
+        else:
+            text = bounded_text(path, "ascii", _MOST_BYTES)
     except OSError as error:
-        raise refused(path, f"the state cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise refused(path, "this is not a state file, or a damaged one") from None
-    if not isinstance(state, dict) or state.get("carengine") != FORMAT:
-        raise refused(path, "this is not a state file of this version")
-    seal = _SEAL % state.get("sha256")
-    if not text.startswith(seal) or state["sha256"] != _sum(text[len(seal) :]):
-        raise refused(path, "the state file is damaged: its check sum is another")
+        raise refused(name, f"the state cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise refused(name, "this is not a state file, or a damaged one") from None
+    state: dict[str, Any] = unsealed(text, name)
     return state
 
 

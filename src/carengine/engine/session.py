@@ -33,7 +33,15 @@ from .classes import ClassGroup, Classified
 from .interpreter import shown_as_it_is
 from .match import Match, MatchedEvent, Origin
 from .prefilter import Prefilter
-from .saved_session import FORMAT, RowDecoder, RowEncoder, read_state, refused, write_state
+from .saved_session import (
+    FORMAT,
+    RowDecoder,
+    RowEncoder,
+    read_state,
+    refused,
+    sealed_state,
+    write_state,
+)
 from .stats import SessionStats
 from .streams import Feeding, Flow, StreamOptions
 from .streams.join import JoinNode
@@ -527,13 +535,36 @@ class Session:
 
         Raises `CarError` (CE543) when it cannot be written.
         """
+        write_state(path, self._state(path))
+        self._saved_at = self.stats.events
+
+    def dump(self) -> bytes:
+        """What `save` writes, as bytes, for `Engine.load_session`.
+
+        It is plain data: loading it runs no code. Raises `CarError` (CE543) where an event is no
+        plain data.
+
+        >>> import carengine
+        >>> engine = carengine.Engine([])
+        >>> session = engine.session()
+        >>> session.feed({"object": "process", "action": "create"})
+        []
+        >>> engine.load_session(session.dump()).stats.events
+        1
+        """
+        name = "<dumped session>"
+        data = sealed_state(name, self._state(name)).encode("ascii")
+        self._saved_at = self.stats.events
+        return data
+
+    def _state(self, path: str | Path) -> dict[str, Any]:
         writer = RowEncoder()
         try:
             flow = None if self._streams is None else self._streams.save(writer)
         except TypeError as error:
             message = f"the session holds an event that is no plain data: {error}"
             raise refused(path, message) from None
-        state = {
+        return {
             "carengine": FORMAT,
             "fingerprint": self.engine.fingerprint,
             "options": self.options.as_data(),
@@ -542,8 +573,6 @@ class Session:
             "events": writer.events,
             "flow": flow,
         }
-        write_state(path, state)
-        self._saved_at = self.stats.events
 
     def _load(self, state: Mapping[str, Any]) -> None:
         self.stats.restore(state["account"])
@@ -552,9 +581,12 @@ class Session:
             self._streams.load(state["flow"], RowDecoder(state["events"], self.engine.maps))
 
 
-def load_session(engine: Engine, path: str | Path, options: StreamOptions | None = None) -> Session:
-    """The session that `Session.save` wrote to a file: see `Engine.load_session`."""
+def load_session(
+    engine: Engine, path: str | Path | bytes, options: StreamOptions | None = None
+) -> Session:
+    """The session that `Session.save` or `Session.dump` wrote: see `Engine.load_session`."""
     state = read_state(path)
+    path = "<dumped session>" if isinstance(path, bytes) else path
     if state.get("fingerprint") != engine.fingerprint:
         raise refused(
             path,
