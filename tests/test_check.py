@@ -299,7 +299,7 @@ PROGRAMS = [
     ),
     # Fields that are not there.
     (
-        'a = search (Process:Create or File:Create)\nb = filter a where (extension = "x" and sid = "y")\noutput b',
+        'a = search (Process:Create or File:Create)\nb = filter a where (extension = ".x" and sid = "y")\noutput b',
         [("CE701", 'sid = "y"')],
     ),
     (

@@ -15,6 +15,7 @@ from ..syntax import ast
 from .analytics import check_analytics
 from .conditions import check_condition
 from .parts import part_of, parts_of
+from .slips import check_connectives, check_slips, check_tests, without_consequences
 from .streams import check_names, check_plans
 from .writing import check_writing
 
@@ -47,14 +48,20 @@ def _checked(rule: Rule) -> tuple[Diagnostic, ...]:
     lists = {} if rule.syntax is None else _lists(rule.syntax)
     for clause in rule.clauses:
         part = parts_of(clause.expression, clause.condition, lists)
-        found += check_condition(part, clause.rows, budget)
+        slips = check_slips(part, clause.expression, clause.rows, lists)
+        found += without_consequences(check_condition(part, clause.rows, budget), slips)
+        found += slips
+        found += check_connectives(clause.expression)
         found += check_writing(clause.expression, clause.condition, lists)
     sigma = None if rule.clauses or rule.syntax is not None else _sigma_findings(rule, budget)
     if sigma is not None:
         found += sigma
     elif not rule.clauses:
         for rows, condition in _conditions(rule.program):
-            found += check_condition(part_of(condition), rows, budget)
+            slips = check_tests(condition, rows)
+            reasoned = check_condition(part_of(condition), rows, budget)
+            found += without_consequences(reasoned, slips)
+            found += slips
     if rule.syntax is not None:
         found += check_names(rule.syntax)
     found += check_plans(rule.program, _place(rule.block))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from attrs import field, frozen
@@ -26,7 +26,8 @@ _EXAMPLES = """\
 examples:
   carengine check my-rules/             every finding, with its place and a caret
   carengine check rule.car --strict     warnings fail as well
-  carengine check my-rules/ --fix       put in the fixes that change no meaning
+  carengine check my-rules/ --fix       put in the fixes that change no meaning; say what is left
+  carengine check rule.car --fix --unsafe-fixes    also those that change what the rule means
   carengine check my-rules/ -f json     for other programs
   carengine check my-rules/ -f sarif    for code-scanning tools
   carengine check my-rules/ -f markdown for a comment on a pull request
@@ -51,6 +52,7 @@ class CheckSettings:
     format: str = "text"
     strict: bool = False
     fix: bool = False
+    unsafe: bool = False
     findings: FindingSettings = field(factory=FindingSettings)
     macros: tuple[str, ...] = ()
 
@@ -72,6 +74,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix", action="store_true", help="apply safe fixes to the files, then say what is left"
     )
+    parser.add_argument(
+        "--unsafe-fixes",
+        action="store_true",
+        help="with --fix: also the fixes that change what a rule means, because it seems to say "
+        "something else than was meant",
+    )
     add_finding_options(parser)
 
 
@@ -82,7 +90,8 @@ def settings(values: argparse.Namespace) -> CheckSettings:
         values.lenient,
         values.format,
         values.strict,
-        values.fix,
+        values.fix or values.unsafe_fixes,
+        values.unsafe_fixes,
         check_config.settings(values),
         tuple(values.macros),
     )
@@ -199,8 +208,10 @@ def _fix(
 ) -> tuple[RuleSet, tuple[Diagnostic, ...]]:
     """Put safe fixes into the files, round after round until nothing changes; what is found then."""
     fixed: list[Diagnostic] = []
+    passed_over: dict[str, str] = {}
     for _ in range(_ROUNDS):
-        changed = _fix_once(settings.findings.chosen(found)[0])
+        passed_over = {}
+        changed = _fix_once(settings.findings.chosen(found)[0], settings, passed_over)
         if not changed:
             break
         fixed += changed
@@ -213,39 +224,69 @@ def _fix(
     if len(fixed) > _MOST_NAMED:
         screen.say(f"  and {len(fixed) - _MOST_NAMED:,} more")
     if not fixed:
-        screen.say("nothing to fix safely")
-    left = [item for item in settings.findings.chosen(found)[0] if item.fix is not None]
-    unsafe = sum(1 for item in left if item.fix is not None and item.fix.edits)
-    if left:
-        screen.say(
-            f"left to you: {unsafe:,} whose fix may change what is meant, "
-            f"{len(left) - unsafe:,} whose fix is more than an edit"
-        )
+        screen.say("nothing to fix safely" if not settings.unsafe else "nothing to fix")
+    _tell_left(settings.findings.chosen(found)[0], settings, passed_over, screen)
     return rules, found
+
+
+def _tell_left(
+    found: Iterable[Diagnostic],
+    settings: CheckSettings,
+    passed_over: Mapping[str, str],
+    screen: Screen,
+) -> None:
+    """The findings that were left, each reason with their number and the first of them."""
+    left: dict[str, list[Diagnostic]] = {}
+    for item in found:
+        left.setdefault(_why_left(item, settings, passed_over), []).append(item)
+    for reason, items in sorted(left.items()):
+        screen.say(f"left: {counted(len(items), 'finding')}: {reason}")
+        for item in items[:_MOST_NAMED]:
+            advice = f": {item.fix.message}" if item.fix is not None else ""
+            screen.say(f"  {item.where}: {item.code.id}{advice}")
+        if len(items) > _MOST_NAMED:
+            screen.say(f"  and {len(items) - _MOST_NAMED:,} more")
+
+
+def _why_left(item: Diagnostic, settings: CheckSettings, passed_over: Mapping[str, str]) -> str:
+    fix = item.fix
+    if fix is None:
+        return "no fix is known"
+    if not fix.edits:
+        return "more than an edit has to be done, by somebody who knows what is meant"
+    if not fix.safe and not settings.unsafe:
+        return "the fix changes what the rule means; --unsafe-fixes puts it in"
+    name = fix.edits[0].span.source.name
+    return passed_over.get(name, "the fixes did not come to an end; run again")
 
 
 def _file_of(item: Diagnostic) -> str:
     return item.span.source.name if item.span is not None else item.origin
 
 
-def _fix_once(found: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """One round: the findings whose fixes were put into files."""
+def _fix_once(
+    found: Iterable[Diagnostic], settings: CheckSettings, passed_over: dict[str, str]
+) -> list[Diagnostic]:
+    """One round: the findings whose fixes were put into files. ``passed_over`` gets the files that
+    were left as they are, and why."""
     files: dict[str, list[Diagnostic]] = {}
     for item in found:
-        if item.fix is not None and item.fix.safe and item.fix.edits:
+        if item.fix is not None and item.fix.edits and (item.fix.safe or settings.unsafe):
             files.setdefault(item.fix.edits[0].span.source.name, []).append(item)
     changed: list[Diagnostic] = []
     for name, items in files.items():
         path = Path(name)
         source = items[0].fix.edits[0].span.source if items[0].fix is not None else None
         if source is None or not path.is_file():
+            passed_over[name] = "it stands in an archive or a page, and no file of its own"
             continue
         data = path.read_bytes()
         mark = b"\xef\xbb\xbf" if data.startswith(b"\xef\xbb\xbf") else b""
         if data.removeprefix(mark) != source.text.encode("utf-8", "surrogatepass"):
             # It is not the text that was checked: somebody wrote to it, or it is no plain text.
+            passed_over[name] = "the file is not the text that was checked"
             continue
-        better, applied = applied_fixes(source.text, items)
+        better, applied = applied_fixes(source.text, items, safe_only=not settings.unsafe)
         if better != source.text:
             rewrite(path, mark.decode("utf-8") + better)
             changed += applied

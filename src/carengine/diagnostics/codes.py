@@ -763,6 +763,43 @@ INPUT_NOT_READ = _warning(
     """The rule's `inputs` describe a name that its program has no `input` for, so that a value for it changes nothing.""",
 )
 
+UNLIKELY_TEXT = _warning(
+    "CE731",
+    "text that the field cannot have",
+    """What the field holds has another form: the end of a file's name with its dot, a path with its folders, one
+    backslash between two names and not a slash, an integrity level of Windows, a hash of so many hexadecimal digits,
+    an address. No event is as the text says, so that the comparison is never true.""",
+)
+TEXT_AS_NUMBER = _warning(
+    "CE732",
+    "number compared with a text",
+    """The field holds a number and the text is none, or a sign of order (`<`, `>`) stands between a text and a number.
+    The comparison is never true of the values that the field has.""",
+)
+PATH_IN_REGEX = _warning(
+    "CE733",
+    "path in a regular expression",
+    r"""A backslash in a regular expression begins a sign: `\W` is any character that is none of a word, `\s` a blank,
+    `\b` the border of a word, `\t` a tab. The backslash of a path is written twice: `C:\\Windows`.""",
+)
+SQL_WILDCARD = _warning(
+    "CE734",
+    "percent sign where a wildcard is meant",
+    """`%` is any run of characters in SQL, and the character itself here. The wildcard is `*`.""",
+)
+MIXED_CONNECTIVES = _note(
+    "CE735",
+    "`and` and `or` without brackets",
+    """`and` binds closer than `or`: `a or b and c` is `a or (b and c)`. Brackets say which of the two is meant; the fix
+    puts them where they change nothing.""",
+)
+COMPARED_WITH_ITSELF = _warning(
+    "CE736",
+    "value compared with itself",
+    """Both sides are the same field of the same event, so that the comparison says nothing but that the field is there.
+    In a join each side names its stream: `a.pid = b.pid`.""",
+)
+
 # 8xx: Sigma rules
 
 SIGMA_NOT_INSTALLED = _error(

@@ -54,7 +54,7 @@ class Facts:
 
     def base_name(self, value: ir.Value) -> bool:
         """Whether the field holds the last part of a path."""
-        specs = [spec for plan, found in self._origins(value) for spec in self._specs(plan, found)]
+        specs = self.specs(value)
         return bool(specs) and all(spec.base_name_of is not None for spec in specs)
 
     def path_field(self, value: ir.Value) -> str | None:
@@ -63,6 +63,10 @@ class Facts:
             for spec in self._specs(plan, found):
                 return spec.base_name_of
         return None
+
+    def specs(self, value: ir.Value) -> list[FieldSpec]:
+        """What the data model says of the field, once for each object that its rows can be of."""
+        return [spec for plan, found in self._origins(value) for spec in self._specs(plan, found)]
 
     def several(self, value: ir.Value) -> bool:
         """Whether the field may hold several values at once."""

@@ -164,6 +164,42 @@ def _near(word: str, candidates: set[str]) -> str | None:
     return near[0] if near else None
 
 
+_UNITS = ("microseconds", "milliseconds", "seconds", "minutes", "hours", "days", "weeks")
+_NO_UNITS = {"month": "30 days", "quarter": "91 days", "year": "365 days"}
+
+
+def misspelt_unit(block: Block, amount: str, word: str, start: int, end: int) -> Diagnostic | None:
+    """What is said of a word behind a number that is nearly a unit of time. ``start`` and ``end``
+    are the word's place in the block."""
+    span, unit = block.span(start, end), word.lower()
+    days = _NO_UNITS.get(unit.removesuffix("s"))
+    if days is not None:
+        message = f"`{word}` is no unit of time: months and years have no one length"
+        return Diagnostic(
+            codes.SYNTAX, message, span, "no unit", fix=Fix(f"write it in days, such as {days}")
+        )
+    singular = amount == "1"
+    near = _near(unit, {one.removesuffix("s") if singular else one for one in _UNITS})
+    if near is None:
+        return None
+    message = f"unknown unit of time `{word}`; did you mean `{near}`?"
+    fix = Fix(f"write {near}", (Edit(span, near),))
+    return Diagnostic(codes.SYNTAX, message, span, f"not `{near}`", fix=fix)
+
+
+def _misspelt_unit(error: _Error) -> Diagnostic | None:
+    """``5 mintes``: the word behind a number."""
+    found, before = error.found, error.before
+    if found is not None and found.kind == "number":
+        # A length of time is wanted, and the number alone is none.
+        before, found = found, error.next
+    if found is None or before is None or before.kind != "number" or not found.word:
+        return None
+    if found.word in _WORDS or first_on_line(error.block.text, error.lexemes, error.index):
+        return None
+    return misspelt_unit(error.block, before.text, found.text, found.start, found.end)
+
+
 def _misspelt(error: _Error) -> Diagnostic | None:
     """``wher`` for ``where``: the word found, or the one before it that was taken for a value."""
     found, before = error.found, error.before
@@ -466,6 +502,7 @@ def _bare_condition(error: _Error) -> Diagnostic | None:
 _KNOWN: tuple[Callable[[_Error], Diagnostic | None], ...] = (
     _foreign_word,
     _several_actions,
+    _misspelt_unit,
     _misspelt,
     _missing_where,
     _address,

@@ -24,7 +24,7 @@ from attrs import frozen
 from .. import resources
 from ..diagnostics import Block, Code, Diagnostic, Edit, Fix, Span, codes, ordered
 from . import ast, quick
-from .explain import Failure, doubled_connective, explain
+from .explain import Failure, doubled_connective, explain, misspelt_unit
 from .lexical import STREAM_WORDS, Lexeme, mistakes, scan, split, too_large
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ STREAM_RULES = STREAM_WORDS - {"from"} | {"select", "count"}
 
 _LINE_END = re.compile(r"[\r\n]")
 _DOUBLED = re.compile(r"\b(and|or)\s+(and|or)\Z", re.IGNORECASE)
+
+_NUMBER_BEFORE = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\Z")
 
 _LONGEST = 10_000 * 366 * MICROSECONDS["day"]
 
@@ -301,10 +303,15 @@ def _runs_on(place: _Place, before: ParseTree, tree: ParseTree) -> Diagnostic | 
             place.block.span(start - len(doubled[0]) + len(doubled[1]), start),
             place.block.span(start - second, start),
         )
+    name = _text(tree.children[0])
+    number = _NUMBER_BEFORE.search(place.block.text[max(0, start - 60) : end].rstrip())
+    if number is not None:
+        unit = misspelt_unit(place.block, number[1], name, end, end + len(name))
+        if unit is not None:
+            return unit
     return Diagnostic(
         codes.SYNTAX,
-        f"expected `and` or `or` before `{_text(tree.children[0])}`, or the next statement on a "
-        "line of its own",
+        f"expected `and` or `or` before `{name}`, or the next statement on a line of its own",
         place.span(tree.children[0]),
         "nothing connects this with what stands before it",
         fix=Fix(

@@ -31,7 +31,9 @@ from ...rule import Rule
 from ...solver.texts import Budget
 from ..conditions import check_condition
 from ..parts import Kind, Part
+from ..slips import without_consequences
 from .finding import items_of, without_item
+from .values import check_values
 
 _NOT_DETECTIONS = ("condition", "timeframe", "rules")
 _MOST_VALUES = 300
@@ -74,7 +76,9 @@ def check_logic(rule: Rule, budget: Budget) -> list[Diagnostic] | None:
     if has_errors(reading.reader.found):
         # Placeholders, for example: what they stand for is not known here.
         return None
-    return [_with_edits(item, reading.values) for item in found]
+    slips = check_values(document, reading.reader)
+    found = without_consequences([_with_edits(item, reading.values) for item in found], slips)
+    return [*found, *slips]
 
 
 def _with_edits(item: Diagnostic, values: dict[Span, yamltext.Scalar]) -> Diagnostic:
