@@ -332,7 +332,18 @@ VERBS = (
     ("corpus", "{rules}"), ("hunt", "{events}", "-r", "{rules}", "--follow", "--finish"),
 )  # fmt: skip
 FORMS = ("table", "timeline", "csv", "jsonl", "ecs", "ocsf")
-TARGETS = ("splunk", "eql", "elastic-eql", "sigma", "duckdb", "sqlite", "postgres", "bigquery")
+TARGETS = (
+    "splunk",
+    "eql",
+    "elastic-eql",
+    "esql",
+    "kusto",
+    "sigma",
+    "duckdb",
+    "sqlite",
+    "postgres",
+    "bigquery",
+)
 SUM = re.compile(
     r"([\d,]+) records? = ([\d,]+) recognised \+ ([\d,]+) not recognised \+ ([\d,]+) unreadable"
 )

@@ -71,7 +71,9 @@ def told(rule: str, target: str) -> str:
     return made.text + "".join(f"\n{note}" for note in notes) + "\n"
 
 
-@pytest.mark.parametrize("target", ["splunk", "eql", "elastic-eql", "sigma", "duckdb", "postgres"])
+@pytest.mark.parametrize(
+    "target", ["splunk", "eql", "elastic-eql", "esql", "kusto", "sigma", "duckdb", "postgres"]
+)
 def test_golden(target: str) -> None:
     for rule in CHOSEN:
         path = GOLDEN / target / f"{rule}.out"
@@ -396,7 +398,9 @@ def test_an_output_that_the_log_has_nothing_of_is_left_out() -> None:
     assert "user_session/login" in left_out.message
 
 
-@pytest.mark.parametrize("target", ["splunk", "eql", "elastic-eql", "sigma", "duckdb"])
+@pytest.mark.parametrize(
+    "target", ["splunk", "eql", "elastic-eql", "esql", "kusto", "sigma", "duckdb"]
+)
 def test_nothing_is_left_of_data_without_the_fields(target: str) -> None:
     rule = carengine.parse_rule(
         'p = search Process:Create where current_working_directory = "C:*" output p'

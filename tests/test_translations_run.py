@@ -1,5 +1,5 @@
 """Translations are run: SQL by DuckDB, SQLite, PostgreSQL and Spark, EQL by the eql package, Sigma
-by our own reader and pySigma's.
+by our own reader and pySigma's. SPL, EQL, ES|QL and KQL are read back by our own readers and run.
 
 Conditions, hostile values included, are compared with the reference evaluator for all three truth
 values; rules on their own examples and on real logs with the engine. ``CARENGINE_ALL_EVIDENCE=1``
@@ -534,7 +534,7 @@ def read_back(target: str) -> Callable[[Path], int]:
         shown = Evidence(events)
         wanted = single(shown, FLAT)
         readings = read_again(target)
-        assert len(readings) > 70
+        assert len(readings) > 55
         found: dict[tuple[str, str], Counter[tuple[Any, ...]]] = {}
         for (name, output), rule, fieldmap in readings:
             counts = found.setdefault((name, output), Counter())
@@ -580,6 +580,8 @@ WAYS: dict[str, Callable[[Path], int]] = {
     "sigma, by pySigma's backend for SQLite": by_sigma_backend,
     "splunk, read back": read_back("splunk"),
     "eql, read back": read_back("eql"),
+    "esql, read back": read_back("esql"),
+    "kusto, read back": read_back("kusto"),
 }
 
 

@@ -114,6 +114,8 @@ class FilterReader:
             inner = self.either(depth + 1)
             self.cursor.expect("sign", ")", message="this `(` is never closed", place=opened)
             return inner
+        if self.word("true", "false"):
+            return ir.Truth(self.cursor.take().text.lower() == "true")
         return self.test()
 
     def test(self) -> ir.Condition:

@@ -15,6 +15,7 @@ by expressions and wildcards, and refuse or note what they cannot.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
@@ -41,6 +42,9 @@ from .two_valued import (
 from .two_valued.rewriter import TwoValuedRewriter
 
 LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
+SPELLED_NUMBERS = (
+    "a text that spells a number in another way (0x1f, 11.0) may count as another value"
+)
 WHOLE_EVENTS = "whole events are returned: fields that a rule adds or selects are not"
 
 
@@ -64,7 +68,10 @@ class Notation:
 
 @frozen
 class ConditionSpelling:
-    """How a language spells a condition: its notation, its fields, and each kind of test."""
+    """How a language spells a condition: its notation, its fields, and each kind of test.
+
+    ``negated`` spells that a test is not true, where that takes more than the sign of negation.
+    """
 
     notation: Notation
     field: Callable[[ir.Raw], str]
@@ -74,6 +81,7 @@ class ConditionSpelling:
     network: Callable[[ir.InNetwork], str]
     occurs: Callable[[ir.Occurs], str]
     raw: Callable[[ir.RawMatch | ir.RawRegex], str]
+    negated: Callable[[TestedAtom], str] | None = None
 
     def write(
         self, condition: TwoValued, present: frozenset[ir.Raw] = frozenset(), depth: int = 0
@@ -110,7 +118,8 @@ class ConditionSpelling:
                     for field in dict.fromkeys(_fields(atom))
                     if notation.guarded and field not in present
                 ]
-                test = f"{notation.negation}{self.atom(atom)}"
+                negated = self.negated
+                test = f"{notation.negation}{self.atom(atom)}" if negated is None else negated(atom)
                 return f"({notation.disjunction.join([*missing, test])})" if missing else test
             case Negated():
                 raise AssertionError("Negated stands before single tests only")
@@ -174,6 +183,15 @@ def written_output(
     return streams(output.plan)
 
 
+def no_streams(findings: Findings) -> Callable[[ir.Plan], str]:
+    """What ``written_output`` is given for a language whose queries are about single events."""
+
+    def refuse(plan: ir.Plan) -> str:
+        findings.refuse("a rule that looks at several events")
+
+    return refuse
+
+
 def required_views(
     stages: Iterable[ir.Stage], log: Log, findings: Findings
 ) -> tuple[EntryView, ...]:
@@ -215,6 +233,26 @@ def double_quoted(text: str, escapes: dict[str, str]) -> str:
     '"a \\"b\\""'
     """
     return '"' + "".join(escapes.get(character, character) for character in text) + '"'
+
+
+_NUMBER_LIKE = re.compile(r"[-+]?(0x[0-9a-f]*|[0-9][0-9.]*)")
+
+
+def looks_like_number(pattern: Pattern) -> bool:
+    """Whether a pattern is, or begins like, a number, so that what it tests may be one.
+
+    >>> looks_like_number(Pattern("0x1f")), looks_like_number(Pattern("7*")), looks_like_number(Pattern("7z"))
+    (True, True, False)
+    """
+    text = "".join(token for token in tokens_of(pattern) if isinstance(token, str))
+    return _NUMBER_LIKE.fullmatch(text) is not None
+
+
+def by_case(patterns: Iterable[Pattern]) -> list[tuple[bool, tuple[Pattern, ...]]]:
+    """Patterns that ignore case and those that heed it, each group with whether it does."""
+    several = tuple(patterns)
+    groups = ((cased, tuple(p for p in several if p.cased is cased)) for cased in (False, True))
+    return [(cased, group) for cased, group in groups if group]
 
 
 def note_letters(patterns: Iterable[Pattern], findings: Findings) -> None:

@@ -1,4 +1,4 @@
-"""Rules in other languages: SQL, EQL, Splunk's SPL, Sigma, and what Sigma's backends write.
+"""Rules in other languages: SQL, EQL, ES|QL, Kusto, Splunk's SPL, Sigma, and what Sigma's backends write.
 
 ``translate`` is all there is to call::
 
@@ -49,6 +49,8 @@ TARGETS: dict[str, TranslationTarget] = {
         TranslationTarget("splunk", "splunk.writer", "Splunk's search language"),
         TranslationTarget("eql", "eql.writer", "EQL, as the eql package and Endgame have it"),
         TranslationTarget("elastic-eql", "eql.writer", "EQL, as Elasticsearch has it"),
+        TranslationTarget("esql", "esql.writer", "ES|QL of Elasticsearch"),
+        TranslationTarget("kusto", "kusto.writer", "KQL of Sentinel and Defender"),
         TranslationTarget("sigma", "sigma.writer", "Sigma rules"),
         _sql("duckdb", "DuckDB"),
         _sql("postgres", "PostgreSQL"),

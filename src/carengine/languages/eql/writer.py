@@ -17,13 +17,13 @@ every ``not`` stands beside a test that the field is there, or an alternative th
 from __future__ import annotations
 
 import re
-from typing import NoReturn
 
 from attrs import frozen
 
 from ... import ir
 from ...regex import alternatives, pattern_to_regex, tokens_of
 from ..lowered import EntryView, Log, column_name
+from ..lucene_writing import regex_to_lucene, whole_regex_to_lucene
 from ..sequences import EventSequence, sequence_of
 from ..text_writing import (
     LETTERS,
@@ -177,7 +177,7 @@ class EqlWriter:
     def _whole(self, field: str, body: str) -> str:
         """That an expression of ours, in which ``.`` takes newlines, matches the whole value."""
         if self.dialect.lucene:
-            return f"{field} regex~ {_string(_lucene(body))}"
+            return f"{field} regex~ {_string(regex_to_lucene(body))}"
         return f"match({field}, {_string(body + chr(92) + 'Z')})"
 
     def _regex(self, test: ir.Regex) -> str:
@@ -186,7 +186,7 @@ class EqlWriter:
             self.findings.refuse("a regular expression that heeds case", test.span)
         self.findings.differs(LETTERS, test.span)
         if self.dialect.lucene:
-            return f"{field} regex~ {_string(_unanchored(test, self.findings))}"
+            return f"{field} regex~ {_string(whole_regex_to_lucene(test, self.findings))}"
         body = portable_body(test, self.findings, end=r"\Z")
         if test.multiline:
             # Python has flags within an expression; the package sets none for lines.
@@ -300,43 +300,3 @@ def _duration(microseconds: int) -> str:
         if microseconds % size == 0:
             return f"{microseconds // size}{unit}"
     return f"{-(-microseconds // 1000)}ms"
-
-
-_CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v"}
-
-
-def _lucene(body: str) -> str:
-    """An expression of ours in Lucene's syntax: every group catches, more signs are special, no
-    control has an escape."""
-    made = body.replace("(?:", "(")
-    made = re.sub(r"\\([nrtfv\\])", lambda found: _CONTROLS.get(found[1], found[0]), made)
-    return re.sub(r'(?<!\\)([~@&<>#"])', r"\\\1", made)
-
-
-def _unanchored(test: ir.Regex, findings: Findings) -> str:
-    """An expression that is to be found anywhere, as one for the whole value; ``^`` and ``$`` only
-    at the ends."""
-    if test.multiline:
-        _refuse_in_regex("an expression that works line by line", test, findings)
-    body = portable_body(test, findings, end="$", word_boundary="\0")
-    if "\0" in body:
-        _refuse_in_regex("the word boundary \\b", test, findings)
-    head, tail = ".*", ".*"
-    opened = re.match(r"\(\?:\^\|((?:\\.|\[[^\]]*\]|[^()\\])+)\)", body)
-    if opened:
-        head, body = f"(.*{opened[1]})?", body[opened.end() :]
-    elif body.startswith("^"):
-        head, body = "", body[1:]
-    closed = re.search(r"\(\?:((?:\\.|\[[^\]]*\]|[^()\\|])+)\|\$\)$", body)
-    if closed:
-        tail, body = f"({closed[1]}.*)?", body[: closed.start()]
-    elif body.endswith("$") and not body.endswith("\\$"):
-        tail, body = "", body[:-1]
-    bare = re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "", body)
-    if "^" in bare or "$" in bare:
-        _refuse_in_regex("an anchor inside", test, findings)
-    return _lucene(f"{head}({body}){tail}" if "|" in bare else head + body + tail)
-
-
-def _refuse_in_regex(what: str, test: ir.Regex, findings: Findings) -> NoReturn:
-    findings.refuse(f"{what} in a regular expression", test.span)

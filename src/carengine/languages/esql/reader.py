@@ -14,8 +14,10 @@ from __future__ import annotations
 import re
 from typing import assert_never
 
+from attrs import frozen
+
 from ... import ir
-from ...diagnostics import Block, Diagnostic
+from ...diagnostics import Block, Diagnostic, Span
 from ...ir import Relation
 from ...pattern import Pattern, escape
 from ...syntax import Token
@@ -41,6 +43,7 @@ _RELATIONS = {
     ">": Relation.GREATER,
     ">=": Relation.GREATER_EQUAL,
 }
+_CONVERSIONS = ("to_lower", "to_string", "to_double", "to_long", "to_integer", "to_ip")
 _FUNCTIONS = ("starts_with", "ends_with", "contains", "cidr_match")
 
 
@@ -67,22 +70,52 @@ def read(block: Block) -> QueryReading:
     return finished(LANGUAGE, block, plan, said)
 
 
+@frozen
+class _Operand:
+    """A field, and whether a test is of its small letters (``to_lower``)."""
+
+    field: ir.Field
+    small: bool
+    first: Token
+
+    def pattern(self, text: str, span: Span) -> Pattern:
+        """What a text with wildcards asks of the field: any case, where its small letters are
+        compared with small letters."""
+        if self.small and text != text.lower():
+            raise unsupported("a comparison of small letters with capital ones", span)
+        return Pattern(text, not self.small)
+
+
 class EsqlReader(FilterReader):
     """The tests of ES|QL."""
 
     def test(self) -> ir.Condition:
         """A function, or a field and what is asked of it."""
         name = self.cursor.expect("name", message="a field is missing here")
-        if self.cursor.is_next("sign", "("):
+        if self.cursor.is_next("sign", "(") and name.text.lower() in _FUNCTIONS:
             return self._call(name)
-        return self._of(ir.Field(name.text), name)
+        return self._of(self._operand(name))
+
+    def _operand(self, name: Token) -> _Operand:
+        """The field whose name, or whose conversions, begin with a token that was taken."""
+        small, opened, inner = False, list[Token](), name
+        while self.cursor.is_next("sign", "("):
+            if inner.text.lower() not in _CONVERSIONS or len(opened) > len(_CONVERSIONS):
+                raise unsupported(f"the function {inner.text}", self.span(inner))
+            small = small or inner.text.lower() == "to_lower"
+            opened.append(self.cursor.take())
+            inner = self.cursor.expect("name", message="a field is missing here")
+        for place in reversed(opened):
+            self.cursor.expect("sign", ")", message="this `(` is never closed", place=place)
+        return _Operand(ir.Field(inner.text), small, name)
+
+    def _since(self, of: _Operand) -> Span:
+        return self.span(of.first, self.cursor.previous)
 
     def _call(self, name: Token) -> ir.Condition:
         function = name.text.lower()
-        if function not in _FUNCTIONS:
-            raise unsupported(f"the function {name.text}", self.span(name))
         opened = self.cursor.take()
-        of = ir.Field(self.cursor.expect("name", message="a field is missing here").text)
+        of = self._operand(self.cursor.expect("name", message="a field is missing here"))
         texts = []
         while self.cursor.accept("sign", ","):
             texts.append(self.string())
@@ -96,78 +129,94 @@ class EsqlReader(FilterReader):
                 for text in texts:
                     if network_of(text) is None:
                         raise wrong(f"{text} is no network", span)
-                return ir.InNetwork(of, tuple(texts), span)
+                return ir.InNetwork(of.field, tuple(texts), span)
             case "starts_with":
-                return ir.Match(of, (Pattern(f"{own}*", True),), span)
+                return ir.Match(of.field, (of.pattern(f"{own}*", span),), span)
             case "ends_with":
-                return ir.Match(of, (Pattern(f"*{own}", True),), span)
+                return ir.Match(of.field, (of.pattern(f"*{own}", span),), span)
             case _:
-                return ir.Match(of, (Pattern(f"*{own}*", True),), span)
+                return ir.Match(of.field, (of.pattern(f"*{own}*", span),), span)
 
-    def _of(self, of: ir.Field, name: Token) -> ir.Condition:
+    def _of(self, of: _Operand) -> ir.Condition:
         sign = self.cursor.take()
         text = sign.text.lower()
         match text:
+            case "==" if self.cursor.next.kind == "name" and not self.word("true", "false"):
+                return self._equal_fields(of)
             case "==" | "!=":
-                made = self._equal(of, [self.constant()], name)
+                made = self._equal(of, [self.constant()])
                 return made if text == "==" else ir.Not(made)
             case "<" | "<=" | ">" | ">=":
                 right = ir.Constant(self.constant())
-                span = self.span(name, self.cursor.previous)
-                return ir.Compare(of, _RELATIONS[text], right, ir.Type.ANY, span)
+                relation = _RELATIONS[text]
+                return ir.Compare(of.field, relation, right, ir.Type.ANY, self._since(of))
             case "is":
-                return self._is(of, name)
+                return self._is(of)
             case "not":
-                return ir.Not(self._of(of, name))
+                return ir.Not(self._of(of))
             case "in":
-                return self._equal(of, self.constants(), name)
+                return self._equal(of, self.constants())
             case "like" | "rlike":
                 written = self.strings() if self.cursor.is_next("sign", "(") else [self.string()]
-                return self._like(of, written, name, regex=text == "rlike")
+                return self._like(of, written, regex=text == "rlike")
             case _:
                 raise wrong(f"`{sign.text}` cannot stand here", self.span(sign))
 
-    def _is(self, of: ir.Field, name: Token) -> ir.Condition:
+    def _equal_fields(self, of: _Operand) -> ir.Condition:
+        other = self._operand(self.cursor.take())
+        if of.small != other.small:
+            raise unsupported(
+                "a comparison of small letters with those of any case", self._since(of)
+            )
+        if not of.small:
+            raise unsupported("an equality of two fields that heeds case", self._since(of))
+        return ir.Compare(of.field, Relation.EQUAL, other.field, ir.Type.TEXT, self._since(of))
+
+    def _is(self, of: _Operand) -> ir.Condition:
         negated = self.word("not")
         if negated:
             self.cursor.take()
         if not self.word("null"):
             raise wrong("`null` is missing here", self.span(self.cursor.next))
         self.cursor.take()
-        made = ir.IsNull(of, self.span(name, self.cursor.previous))
+        made = ir.IsNull(of.field, self._since(of))
         return ir.Not(made) if negated else made
 
-    def _equal(
-        self, of: ir.Field, values: list[str | int | float | bool], name: Token
-    ) -> ir.Condition:
-        span = self.span(name, self.cursor.previous)
+    def _equal(self, of: _Operand, values: list[str | int | float | bool]) -> ir.Condition:
+        span = self._since(of)
         made: list[ir.Condition] = []
         texts = [value for value in values if isinstance(value, str)]
         if texts:
-            made.append(ir.Match(of, tuple(Pattern(escape(t), True) for t in texts), span))
+            patterns = tuple(of.pattern(escape(text), span) for text in texts)
+            made.append(ir.Match(of.field, patterns, span))
         for value in values:
             match value:
                 case bool():
                     literal = Pattern(str(value).lower())
-                    made.append(ir.Match(of, (literal,), span))
+                    made.append(ir.Match(of.field, (literal,), span))
                 case int() | float():
                     right = ir.Constant(value)
-                    made.append(ir.Compare(of, Relation.EQUAL, right, ir.Type.ANY, span))
+                    made.append(ir.Compare(of.field, Relation.EQUAL, right, ir.Type.ANY, span))
                 case str():
                     continue
                 case _:
                     assert_never(value)
         return made[0] if len(made) == 1 else ir.Or(tuple(made))
 
-    def _like(self, of: ir.Field, written: list[str], name: Token, *, regex: bool) -> ir.Condition:
-        span = self.span(name, self.cursor.previous)
+    def _like(self, of: _Operand, written: list[str], *, regex: bool) -> ir.Condition:
+        span = self._since(of)
         if not regex:
-            patterns = tuple(Pattern(wildcards_of_lucene(text), True) for text in written)
-            return ir.Match(of, patterns, span)
+            patterns = tuple(of.pattern(wildcards_of_lucene(text), span) for text in written)
+            return ir.Match(of.field, patterns, span)
         made = []
         for text in written:
             body = regex_of_lucene(text)
             if body is None:
                 raise unsupported("this expression of Lucene", span)
-            made.append(regex_test(of, rf"^(?:{body})\z", span, cased=True, dotall=True))
+            if of.small and text != text.lower():
+                # An expression with capitals, also in \W or a range, asks something else of small
+                # letters than of letters of any case.
+                raise unsupported("an expression with capital letters for small ones", span)
+            test = regex_test(of.field, rf"^(?:{body})\z", span, cased=not of.small, dotall=True)
+            made.append(test)
         return made[0] if len(made) == 1 else ir.Or(tuple(made))

@@ -38,6 +38,7 @@ _RELATIONS = {
     ">": Relation.GREATER,
     ">=": Relation.GREATER_EQUAL,
 }
+_CONVERSIONS = ("tostring", "todouble", "toreal", "tolong", "toint")
 _WILD = {"contains": "*{}*", "endswith": "*{}", "startswith": "{}*"}
 
 
@@ -68,6 +69,8 @@ def read(block: Block) -> QueryReading:
 class KustoReader(FilterReader):
     """The tests of Kusto."""
 
+    _coalescing = False
+
     def test(self) -> ir.Condition:
         """A function, or a field and what is asked of it: true or false, never unknown."""
         if self.cursor.next.kind == "string":
@@ -75,8 +78,42 @@ class KustoReader(FilterReader):
             raise unsupported(what, self.span(self.cursor.next))
         name = self.cursor.expect("name", message="a field is missing here")
         if self.cursor.is_next("sign", "("):
+            if name.text.lower() == "coalesce":
+                return self._coalesce(name)
+            if name.text.lower() in _CONVERSIONS:
+                return self._of(self._converted(), name)
             return self._call(name)
         return self._of(ir.Field(name.text), name)
+
+    def _converted(self) -> ir.Field:
+        """The field in the brackets of a conversion. What it holds has no type here."""
+        opened = self.cursor.take()
+        name = self.cursor.expect("name", message="a field is missing here")
+        self.cursor.expect("sign", ")", message="this `(` is never closed", place=opened)
+        return ir.Field(name.text)
+
+    def _coalesce(self, name: Token) -> ir.Condition:
+        """``coalesce(TEST, false)``: false where the test is unknown."""
+        if self._coalescing:
+            raise unsupported("coalesce in coalesce", self.span(name))
+        opened = self.cursor.take()
+        self._coalescing = True
+        inner = self.either(0)
+        self._coalescing = False
+        self.cursor.expect("sign", ",", message="`, false` is missing here")
+        if self.constant() is not False:
+            raise unsupported("coalesce with anything but false", self._since(name))
+        self.cursor.expect("sign", ")", message="this `(` is never closed", place=opened)
+        return ir.IsTrue(inner)
+
+    def _other_field(self) -> ir.Field | None:
+        """A field on the right of an operator, taken; None where no field stands there."""
+        if self.cursor.next.kind != "name" or self.word("true", "false"):
+            return None
+        name = self.cursor.take()
+        if self.cursor.is_next("sign", "(") and name.text.lower() in _CONVERSIONS:
+            return self._converted()
+        return ir.Field(name.text)
 
     def _call(self, name: Token) -> ir.Condition:
         function = name.text.lower()
@@ -111,6 +148,13 @@ class KustoReader(FilterReader):
         if text.startswith("!") and text not in ("!=", "!~"):
             raise unsupported(f"`{sign.text}`", self.span(sign))
         base, cased = text.removesuffix("_cs"), text.endswith("_cs")
+        other = self._other_field() if base in ("contains", "==", "=~") and not cased else None
+        if other is not None:
+            if base == "contains":
+                return ir.IsTrue(ir.Occurs(other, of, self._since(name)))
+            number = base == "=="
+            type_ = ir.Type.NUMBER if number else ir.Type.TEXT
+            return ir.IsTrue(ir.Compare(of, Relation.EQUAL, other, type_, self._since(name)))
         match base:
             case "contains" | "endswith" | "startswith":
                 pattern = Pattern(_WILD[base].format(escape(self.string())), cased)
