@@ -437,3 +437,9 @@ def test_the_log_source_is_one_that_sigma_knows(fieldmap: str, source: dict[str,
 def test_a_vertical_tab_in_a_class() -> None:
     rule = carengine.parse_rule('p = search Process:Create where sha256_hash = "A*" output p')
     assert r"\\x0b" in carengine.translate(rule, "splunk", "sysmon.flat").text
+
+
+def test_a_field_map_that_has_the_events_is_named() -> None:
+    rule = carengine.parse_rule('a = search User_Session:Login where user = "x" output a')
+    with pytest.raises(CarError, match=r"sysmon.flat has no user_session/login; the field map \w+"):
+        translate(rule, "splunk", "sysmon.flat")

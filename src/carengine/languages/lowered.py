@@ -16,7 +16,7 @@ is an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import assert_never
 
 from attrs import evolve, frozen
@@ -125,16 +125,28 @@ def views_of(stages: Iterable[ir.Stage], log: Log) -> tuple[EntryView, ...]:
 def why_nothing(stages: Iterable[ir.Stage], log: Log) -> str:
     """Why no event of a log can pass any of the stages, in words."""
     name = log.fieldmap.name
-    kinds = sorted({str(kind) for stage in stages for kind in stage.kinds})
+    searched = {kind for stage in stages for kind in stage.kinds}
+    kinds = sorted(map(str, searched))
     ways = [lowered for stage in stages for lowered in lower(stage, log.fieldmap)]
     if not ways:
-        return f"{name} has no {', '.join(kinds)}"
+        elsewhere = _families_with(searched)
+        hint = f"; the field map {' or '.join(elsewhere)} has" if elsewhere else ""
+        return f"{name} has no {', '.join(kinds)}{hint}"
     if log.present is not None and views_of(stages, evolve(log, present=None)):
         return f"no event with just these fields could be true for {', '.join(kinds)} of {name}"
     missing = sorted({field for lowered in ways for field in lowered.missing})
     if missing:
         return f"{name} gives no {', '.join(missing)} for {', '.join(kinds)}"
     return f"no event of {name} could be true for {', '.join(kinds)}"
+
+
+def _families_with(kinds: Set[ir.EventKind]) -> tuple[str, ...]:
+    """Families of field maps for logs that have events of all these kinds, three at the most."""
+    made: dict[str, None] = {}
+    for fieldmap in installed_maps():
+        if fieldmap.name != "car" and kinds <= {entry.kind for entry in fieldmap.entries}:
+            made.setdefault(fieldmap.family)
+    return tuple(made)[:3]
 
 
 def why_empty(plan: ir.Plan, log: Log) -> str:
