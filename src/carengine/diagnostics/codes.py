@@ -476,6 +476,12 @@ PARTITION = _error(
     """The session was told that it is fed one part of the data (`partition=True`), and rules join, group or count events: what spans
     the parts would be missed. The notes name the rules. Use `engine.partial()` for each part and `engine.merge()` for all of them.""",
 )
+UPDATED_RULES = _warning(
+    "CE557",
+    "rules that changed while events were held",
+    """A session went on with other rules (`session.update()`, `--reload`, a state that was saved with other rules). What rules that
+    mean the same hold goes on; what was held for joins and groups that no rule has any more is dropped. The notes name them.""",
+)
 
 # 6xx: repairs of the lenient reading, and its reasons for refusing
 

@@ -20,6 +20,7 @@ from .stats import SessionStats, difference
 from .streams import StreamOptions, interpret_streams
 from .tables import MatchTable, TableRows, match_schema
 from .targets import Gap
+from .updating import SessionUpdate
 
 __all__ = [
     "Classified",
@@ -33,6 +34,7 @@ __all__ = [
     "Origin",
     "Session",
     "SessionStats",
+    "SessionUpdate",
     "StreamOptions",
     "TableRows",
     "difference",

@@ -51,6 +51,7 @@ from .saved_session import (
 )
 from .session import Session, load_session
 from .streams import Stream, StreamOptions, prepare, stages_of
+from .streams.updating import digest_of
 from .targets import Gap, StageUse, Target, searched_kinds
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Engine:
         observer: Observer | None = None,
     ) -> None:
         self.observer = observer
+        self._choice = fieldmap
         self.rules: tuple[Rule, ...] = tuple(sorted(rules, key=lambda rule: rule.id))
         self.maps: tuple[FieldMap, ...] = tuple(
             sorted(
@@ -406,21 +408,37 @@ class Engine:
         return Diagnostic(codes.PARTITION, message, notes=(*named, *more, note))
 
     def load_session(
-        self, path: str | Path | bytes, options: StreamOptions | None = None
+        self,
+        path: str | Path | bytes,
+        options: StreamOptions | None = None,
+        *,
+        update: bool = False,
     ) -> Session:
         """The session that `Session.save` wrote to a file, or `Session.dump` to bytes, to go on
         with.
 
         With ``options``, the file must have been written with the same lateness, horizon and
-        reference time. Raises `CarError` (CE543) for a file made with other rules, field maps or
+        reference time. With ``update`` it may have been written with other rules: what rules hold
+        that mean the same goes on, and `Session.updated` says what was dropped. Raises `CarError` (CE543) for a file made with other rules, field maps or
         options, and for a damaged one.
         """
-        return load_session(self, path, options)
+        return load_session(self, path, options, update)
 
     @cached_property
     def fingerprint(self) -> str:
         """A text that tells engines of other rules or field maps apart."""
         return fingerprint(self.rules, self.maps)
+
+    @cached_property
+    def rule_digests(self) -> dict[str, str]:
+        """For each rule, by its id, a text that is equal for rules that mean the same."""
+        return {rule.id: digest_of(rule.program) for rule in self.rules}
+
+    def with_rules(self, rules: Iterable[Rule] | Engine) -> Engine:
+        """An engine of other rules for the same field maps, or the one that is handed over."""
+        if isinstance(rules, Engine):
+            return rules
+        return Engine(rules, self._choice, observer=self.observer)
 
     def _behind(self) -> frozenset[int]:
         """The numbers of the maps that have nothing of what the rules search."""

@@ -46,7 +46,9 @@ from .stats import SessionStats
 from .streams import Feeding, Flow, StreamOptions
 from .streams.join import JoinNode
 from .streams.rows import Occurrence, in_order, match_of_row
+from .streams.updating import contents_of, digests_of, take_over
 from .targets import Passed, distinct, match_of_passed
+from .updating import SessionUpdate, compared
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -94,21 +96,27 @@ class Session:
         self.stats = SessionStats(engine.left_out)
         self.attached: dict[str, Any] = {}
         """Plain data of the caller's own that is saved with the session."""
+        self.updated: SessionUpdate | None = None
+        """What became of the rules, where the session was loaded with others."""
         self.latest: Classified | None = None
         """What the event was that was fed last."""
         # The joins and groups that this session runs: none where another flow is handed in, or
         # where no rule has any.
         self._streams: Flow | None = None
-        if flow is None and engine.streams:
-            flow = self._streams = Flow(
-                engine.streams, self.options, engine.observer, self._given_up
-            )
+        if flow is None:
+            flow = self._streams = self._own_flow()
         self._flow: Feeding | None = flow
         self._prefilter: Prefilter | None = None
         self._undecided: Counter[Expression] = Counter()
         self._undecided_events = 0
         self._saved_at = -1
         self._unclaimed = 0
+
+    def _own_flow(self) -> Flow | None:
+        engine = self.engine
+        if not engine.streams:
+            return None
+        return Flow(engine.streams, self.options, engine.observer, self._given_up)
 
     def __enter__(self) -> Session:
         return self
@@ -557,16 +565,56 @@ class Session:
         self._saved_at = self.stats.events
         return data
 
+    def update(self, rules: Iterable[Rule] | Engine) -> SessionUpdate:
+        """Go on with other rules, between two events.
+
+        The joins, groups and windows of rules that mean the same go on: their matches are those of
+        a session that had the new rules from the start. What was held for others is dropped, and
+        named in the result, as are the matches that were decided and not asked for. ``rules`` are
+        compiled for this engine's field maps; an `Engine` may have its own.
+
+        Raises `CarError` (CE543) where an event that is held is no plain data.
+
+        >>> import carengine
+        >>> one = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
+        >>> session = carengine.Engine([]).session()
+        >>> session.update([one]).added, [rule.id for rule in session.engine.rules]
+        (('<text>',), ['<text>'])
+        """
+        before = self.engine
+        engine = before.with_rules(rules)
+        matches = tuple(self.arrived())
+        state = self._state("<session>")
+        self.engine = engine
+        self._prefilter = self.latest = None
+        self._flow = self._streams = self._own_flow()
+        self.stats.faults.left_out = engine.left_out
+        dropped = self._taken_over(state)
+        return compared(before.rule_digests, engine.rule_digests, dropped, matches)
+
+    def _taken_over(self, state: Mapping[str, Any]) -> Counter[str]:
+        """Take over what a session of other rules held; what was dropped."""
+        flow = state["flow"]
+        if flow is None:
+            return Counter()
+        if self._streams is None:
+            return Counter({str(name): int(rows) for _, name, rows in flow["contents"] if rows})
+        return take_over(self._streams, flow, RowDecoder(state["events"], self.engine.maps))
+
     def _state(self, path: str | Path) -> dict[str, Any]:
         writer = RowEncoder()
         try:
             flow = None if self._streams is None else self._streams.save(writer)
+            if flow is not None and self._streams is not None:
+                flow["contents"] = contents_of(self._streams)
+                flow["stages"] = digests_of(self._streams)[1]
         except TypeError as error:
             message = f"the session holds an event that is no plain data: {error}"
             raise refused(path, message) from None
         return {
             "carengine": FORMAT,
             "fingerprint": self.engine.fingerprint,
+            "rules": self.engine.rule_digests,
             "options": self.options.as_data(),
             "account": self.stats.as_data(),
             "attached": self.attached,
@@ -574,20 +622,27 @@ class Session:
             "flow": flow,
         }
 
-    def _load(self, state: Mapping[str, Any]) -> None:
+    def _load(self, state: Mapping[str, Any], *, same: bool) -> None:
         self.stats.restore(state["account"])
         self.attached = dict(state["attached"])
-        if self._streams is not None:
+        if not same:
+            dropped = self._taken_over(state)
+            self.updated = compared(state["rules"], self.engine.rule_digests, dropped)
+        elif self._streams is not None:
             self._streams.load(state["flow"], RowDecoder(state["events"], self.engine.maps))
 
 
 def load_session(
-    engine: Engine, path: str | Path | bytes, options: StreamOptions | None = None
+    engine: Engine,
+    path: str | Path | bytes,
+    options: StreamOptions | None = None,
+    update: bool = False,
 ) -> Session:
     """The session that `Session.save` or `Session.dump` wrote: see `Engine.load_session`."""
     state = read_state(path)
     path = "<dumped session>" if isinstance(path, bytes) else path
-    if state.get("fingerprint") != engine.fingerprint:
+    same = state.get("fingerprint") == engine.fingerprint
+    if not same and not (update and "rules" in state):
         raise refused(
             path,
             "the state was made with other rules or field maps",
@@ -599,7 +654,7 @@ def load_session(
             message = f"the state was made with other options: {saved.differences(options)}"
             raise refused(path, message)
         session = Session(engine, options or saved)
-        session._load(state)
+        session._load(state, same=same)
     except CarError:
         raise
     except Exception as error:

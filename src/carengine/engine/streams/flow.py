@@ -22,7 +22,7 @@ import math
 import time as machine_time
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
@@ -147,6 +147,8 @@ class Flow:
         self._ranks: dict[tuple[ir.Field, ir.Plan], RankNode] = {}
         self._lookups: dict[ir.Plan, LookupNode] = {}
         self._frequencies: dict[int, list[int]] = {}
+        self.digests: tuple[list[str], list[str]] | None = None
+        """What the nodes and stages are, for `updating`, once that was asked."""
         self.arrived: list[Sink] = []
         """The outputs at which rows have arrived since they were taken, in any order."""
         self._watchers: dict[int, list[Node]] = {}
@@ -452,9 +454,7 @@ class Flow:
             type(number) is not int for number in data["dropped"].values()
         ):
             raise ValueError("flow.forced and flow.dropped are counts")
-        self.clock = -math.inf if data["clock"] is None else data["clock"]
-        self._moved = self.clock
-        self._latest = data["latest"]
+        self.set_clock(-math.inf if data["clock"] is None else data["clock"], data["latest"])
         self.forced = data["forced"]
         self.dropped = Counter(data["dropped"])
         stages = list(self._leaves)
@@ -470,6 +470,27 @@ class Flow:
                 except Exception as error:
                     message = f"flow.nodes[{number}], a {node.name or 'node'}: {error!r}"
                     raise ValueError(message) from None
+
+    @property
+    def stages(self) -> tuple[ir.Stage, ...]:
+        """The stages whose events are taken, in the order of their numbers in a saved state."""
+        return tuple(self._leaves)
+
+    def purposes(self) -> Iterator[tuple[object, Node]]:
+        """What each node is for: equal things are equal nodes, whatever else a flow has."""
+        yield from self._by_plan.items()
+        yield from self._wholes.items()
+        yield from ((("rank", *key), node) for key, node in self._ranks.items())
+        yield from ((("lookup", plan), node) for plan, node in self._lookups.items())
+
+    def is_given_up(self, node: Node) -> bool:
+        """Whether a node takes no part any more, since it or one below it raised an error."""
+        return id(node) in self._stopped
+
+    def set_clock(self, clock: float, latest: int | None) -> None:
+        """Go on where another flow's clock stood."""
+        self.clock = self._moved = clock
+        self._latest = latest
 
     # Room
 
@@ -529,7 +550,7 @@ class Flow:
 
     def _trim(self) -> None:
         for number, bucket, keep in self._too_much():
-            self.dropped[self._described(number)] += bucket.trim(keep)
+            self.dropped[self.described(number)] += bucket.trim(keep)
         self._sweep()
 
     def _too_much(self) -> list[tuple[int, Bucket, int]]:
@@ -552,7 +573,7 @@ class Flow:
                 over.append((number, bucket, wanted))
         return over
 
-    def _described(self, number: int) -> str:
+    def described(self, number: int) -> str:
         """What a node is, and the rules that it works for; -1 is no node."""
         if number < 0:
             return "events without a time"
