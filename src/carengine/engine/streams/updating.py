@@ -70,8 +70,8 @@ def take_over(flow: Flow, data: Any, reader: Restore) -> Counter[str]:
         row = reader.row(item)
         if not isinstance(row, EventRow):
             raise ValueError("no event")
-        if stages := [own[number] for number in numbers if number in own]:
-            flow.feed(row.occurrence, stages)
+        if passed := [own[number] for number in numbers if number in own]:
+            flow.feed(row.occurrence, passed)
         else:
             dropped["events without a time"] += 1
     for node, digest in zip(flow.nodes, nodes, strict=True):
