@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from attrs import evolve
 
 from .. import ir
-from ..diagnostics import Block, Diagnostic, Fix, Span, fault, ordered
+from ..diagnostics import Block, Diagnostic, Fix, Span, codes, fault, ordered
 from ..rule import Rule
 from ..solver.texts import Budget
 from ..syntax import ast
+from ..syntax.walking import tests_in
 from .analytics import check_analytics
 from .conditions import check_condition
 from .parts import part_of, parts_of
@@ -46,10 +47,17 @@ def _checked(rule: Rule) -> tuple[Diagnostic, ...]:
     budget = Budget()
     found: list[Diagnostic] = []
     lists = {} if rule.syntax is None else _lists(rule.syntax)
+    inputs = {one.name for one in rule.metadata.inputs if one.current == ()}
     for clause in rule.clauses:
         part = parts_of(clause.expression, clause.condition, lists)
+        given = frozenset(_tests_of_inputs(clause.expression, inputs))
         slips = check_slips(part, clause.expression, clause.rows, lists)
-        found += without_consequences(check_condition(part, clause.rows, budget), slips)
+        doubtful = [
+            item
+            for item in check_condition(part, clause.rows, budget)
+            if item.code is not codes.NEVER_TRUE or item.span not in given
+        ]
+        found += without_consequences(doubtful, slips)
         found += slips
         found += check_connectives(clause.expression)
         found += check_writing(clause.expression, clause.condition, lists)
@@ -93,6 +101,17 @@ def check_rules(rules: Iterable[Rule]) -> tuple[Diagnostic, ...]:
     ['CE701']
     """
     return ordered(finding for rule in rules for finding in check_rule(rule))
+
+
+def _tests_of_inputs(expression: ast.Expression, inputs: set[str]) -> Iterator[Span]:
+    """The places of the tests with an input that is an empty list: nothing is in it until somebody
+    puts something there, which is what it is for."""
+    for test in tests_in(expression):
+        match test:
+            case ast.InExpression(_, ast.FieldPath((name,))) if name in inputs:
+                yield test.span
+            case _:
+                pass
 
 
 def _lists(program: ast.SyntaxTree) -> dict[str, ast.ListExpression]:
