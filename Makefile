@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench bench-joins evidence formats fuzz damage soak soak-sigma mutants verify-translations test-lowest test-pythons docs screens site clean
+.PHONY: test lint types unit hunt bench bench-joins evidence formats fuzz damage soak soak-sigma mutants verify-translations test-lowest test-pythons docs attack-evidence screens site clean
 
 test: lint types unit
 
@@ -96,6 +96,10 @@ docs: $(READY)
 	$(BIN)/python docs/generate.py
 
 # Pictures of what a terminal shows, of the samples that ship.
+# The rules of rules/attack over the recordings beside the checkout: docs/attack-rules.md (four minutes).
+attack-evidence: $(READY)
+	$(BIN)/python benchmarks/attack_evidence.py
+
 screens: $(READY)
 	$(BIN)/python docs/screens.py
 

@@ -34,6 +34,8 @@ def shipped_rules(name: str = "car") -> Path:
     >>> import carengine
     >>> (carengine.shipped_rules() / "CAR-2019-08-001.car").is_file()
     True
+    >>> (carengine.shipped_rules("attack") / "AN1030.car").is_file()
+    True
     """
     if name not in RULE_SETS:
         raise ValueError(f"no set of rules that ships is called {name}: {', '.join(RULE_SETS)}")
