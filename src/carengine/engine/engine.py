@@ -539,6 +539,11 @@ class Engine:
         """The outputs that a stage, by its number, belongs to."""
         return tuple(self._targets[number])
 
+    @property
+    def questions(self) -> Leaf[Classified] | None:
+        """The tree of questions as far as it has grown; None before the first event."""
+        return self._router.root
+
     def stage(self, number: int) -> tuple[ir.Stage, StageUse]:
         """A stage by its number, and what it is for."""
         return self._stages[number], self._aims[number]

@@ -82,6 +82,30 @@ class Reader:
         value = get(event)
         return None if type(value) is not str and is_null(value) else value
 
+    @property
+    def telling_prefix(self) -> tuple[str, ...] | None:
+        """The path of the mapping whose texts are what an event of a log source says; None where
+        there is no such path."""
+        native = self._native
+        if native is None or ir.SERVICE not in native.names:
+            return None
+        if native.dotted or native.either or native.whole is not None:
+            return None
+        prefix = native.prefix
+        return prefix if prefix and "*" not in prefix else None
+
+    @property
+    def telling_values(self) -> tuple[ir.Value, ...]:
+        """The values of which one is there in an event that says something; none for those of a log
+        source."""
+        if self._native is not None:
+            return ()
+        return tuple(
+            value
+            for name, value in self._own.items()
+            if name not in _COMMON and not isinstance(value, ir.Constant)
+        )
+
     def says_something(self, event: Mapping[str, Any]) -> bool | None:
         """Whether an (unwrapped) event has any field of the entry but when and where it was; None
         where that cannot be told, or is nothing to wonder at.
@@ -89,12 +113,9 @@ class Reader:
         An event of a CAR kind, or of a category of Sigma's, has none where a tool wrote the fields
         in a way that no map knows. An event of a channel may have none.
         """
-        native = self._native
-        if native is not None:
-            prefix = native.prefix
-            if ir.SERVICE not in native.names or not prefix or "*" in prefix:
-                return None
-            if native.dotted or native.either or native.whole is not None:
+        if self._native is not None:
+            prefix = self.telling_prefix
+            if prefix is None:
                 return None
             below = walker(prefix)(event)
             if not isinstance(below, Mapping):
@@ -104,11 +125,7 @@ class Reader:
             )
         telling = self._telling
         if telling is None:
-            telling = self._telling = tuple(
-                getter(value)
-                for name, value in self._own.items()
-                if name not in _COMMON and not isinstance(value, ir.Constant)
-            )
+            telling = self._telling = tuple(map(getter, self.telling_values))
         if not telling:
             return None
         for get in telling:

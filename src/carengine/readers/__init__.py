@@ -20,6 +20,8 @@ from .reading import FormattedContent, Reading, Walk, read_events, records_of
 from .record import (
     DiagnosticsBuffer,
     Limits,
+    LineFilter,
+    NextLine,
     ReadReport,
     Record,
     RecordCounter,
@@ -30,6 +32,8 @@ __all__ = [
     "DiagnosticsBuffer",
     "FormattedContent",
     "Limits",
+    "LineFilter",
+    "NextLine",
     "ReadReport",
     "Reading",
     "Record",

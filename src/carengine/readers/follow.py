@@ -40,7 +40,8 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..diagnostics import Diagnostic, codes
-from .json_text import decode, second_look
+from .json_blocks import second_look
+from .json_text import decode
 from .line_formats import PLAIN, LineFormat, LineReader
 from .pages import opened
 from .reading import cost_of, followed_format, is_named_like_a_log, line_format_named

@@ -33,10 +33,10 @@ from attrs import define, field
 
 from ..diagnostics import codes, counted
 from ..jsontext import DEPTH, FAST, UnreadableError, decode, too_deep
+from .json_blocks import kind_of, read_blocks, second_look
 from .lines import BOM, Window, batches, without_mark
 from .pages import ANSWER_HEAD, array_at, elements, opened, raw_of
 from .record import ReadReport, Record, RecordCounter
-from .syslog import SyslogError, event_of_line
 from .unpack import Content
 from .zeek import path_of, with_path
 
@@ -47,60 +47,6 @@ _LONGEST_TAIL = 1 << 20
 # Of the lines that are read at once.
 _MANY_EMPTY = 64
 _SPACE = b" \t\r\n\x0b\x0c"
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case str():
-            return "a string"
-        case int() | float():
-            return "a number"
-        case _:
-            return "an array"
-
-
-def second_look(counter: RecordCounter, data: bytes, line: int) -> dict[str, Any] | None:
-    """The event of a record that did not decode at once, or None when it has none, which is said.
-
-    The record must have been counted.
-    """
-    data = data.rstrip(b"\r\n")
-    if len(data) > counter.limits.record_bytes:
-        counter.too_large(line)
-        return None
-    try:
-        value = decode(data, counter.limits.json_depth)
-    except UnreadableError as problem:
-        return _in_syslog(counter, data, line, problem)
-    counter.met = True
-    if isinstance(value, dict):
-        return value
-    counter.unreadable(line, f"is {_kind(value)}, not an object")
-    return None
-
-
-def _in_syslog(
-    counter: RecordCounter, data: bytes, line: int, problem: UnreadableError
-) -> dict[str, Any] | None:
-    """The event of a line that is not JSON: of syslog, or one event's XML."""
-    depth = counter.limits.json_depth
-    try:
-        event = event_of_line(data.decode("utf-8"), lambda text: decode(text, depth))
-    except UnicodeDecodeError:
-        event = None
-    except SyslogError as broken:
-        counter.met = True
-        counter.unreadable(line, str(broken))
-        return None
-    if event is None:
-        counter.unreadable(line, f"is not JSON: {problem}")
-        return None
-    counter.met = True
-    return event
 
 
 # Which way of reading
@@ -299,7 +245,7 @@ def _taken_apart(counter: RecordCounter, records: Iterator[Record]) -> Iterator[
             if isinstance(element, dict):
                 yield Record(element, record.source, number)
             else:
-                counter.unreadable(0, f"is {_kind(element)}, not an object")
+                counter.unreadable(0, f"is {kind_of(element)}, not an object")
 
 
 def _read_answers(counter: RecordCounter, window: Window) -> Iterator[Record]:
@@ -363,6 +309,9 @@ def _read_lines(
     # elsewhere.
     report, limits, source = counter.report, counter.limits, counter.source
     limit, depth = limits.record_bytes, limits.json_depth
+    if report.line_filter is not None and depth == DEPTH:
+        yield from read_blocks(counter, chunks, report.line_filter, read)
+        return
     loads = FAST if FAST is not None else decode
     # Whoever takes lines unread holds them to the usual limit.
     candidates = report.candidates if depth == DEPTH else None

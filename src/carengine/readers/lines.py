@@ -65,6 +65,35 @@ def batches(chunks: Iterator[bytes], limit: int) -> Iterator[list[bytes]]:
         raise failure
 
 
+def blocks(chunks: Iterator[bytes], limit: int) -> Iterator[tuple[bytes, bool]]:
+    """Whole lines with their ends, many in one text, each with whether it is the last one: that may
+    lack its line end. Of a line over the limit only as much is given as shows that it is.
+
+    When the chunks fail, what they gave comes first.
+    """
+    held: list[bytes] = []
+    size = 0
+    failure: DamageError | None = None
+    while True:
+        try:
+            chunk = next(chunks, None)
+        except DamageError as damage:
+            failure, chunk = damage, None
+        if chunk is None:
+            break
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            yield b"".join((*held, memoryview(chunk)[:end])), False
+            held, size = [], 0
+        if end < len(chunk) and size <= limit:
+            held.append(chunk[end:])
+            size += len(chunk) - end
+    if held:
+        yield b"".join(held), True
+    if failure is not None:
+        raise failure
+
+
 def numbered(chunks: Iterator[bytes], limit: int) -> Iterator[tuple[int, bytes]]:
     """Line numbers from 1 and lines without their ends, for formats where a line costs more
     anyway."""

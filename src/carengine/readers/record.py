@@ -14,7 +14,7 @@ lines take no more memory than twenty::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from attrs import Attribute, define, field, frozen
@@ -103,6 +103,15 @@ class Limits:
     spool_bytes: int = _limit(2 * 1024 * _MEBIBYTE)
 
 
+NextLine = tuple[int, int, bytes | None, int]
+"""What a `LineFilter` gives: how many records before a line are dealt with and how many blank lines
+there are, since the last one; the line; and 0. At the end come those that are left, None, and the
+offset behind the last line."""
+LineFilter = Callable[[bytes, int, bool], Iterator[NextLine]]
+"""Looks at a block of lines of JSON and gives those that are to be read. It gets the block, how many
+bytes a line may have, and whether the block is the last, so that its last line may lack a line end."""
+
+
 @define(eq=False)
 class ReadReport:
     """What one reading has come to so far: counts and diagnostics.
@@ -111,6 +120,8 @@ class ReadReport:
     the files and members whose content was of a known format, ``bytes_read`` what came from disk or
     standard input (before unpacking), ``found`` the findings by code, shown or not. ``candidates``
     may take lines of JSON before they are decoded, and gives the places of the others, in order.
+    ``line_filter`` may do the same with blocks that are not cut into lines yet; where it is there
+    it comes first.
     """
 
     records: int = 0
@@ -119,6 +130,7 @@ class ReadReport:
     bytes_read: int = 0
     found: Counter[Code] = field(factory=Counter)
     candidates: Callable[[list[bytes]], Iterable[int]] | None = None
+    line_filter: LineFilter | None = None
     _kept: list[tuple[str, Diagnostic]] = field(factory=list)
     _open: Counter[tuple[str, Code]] = field(factory=Counter)
     _dropped: int = 0

@@ -31,7 +31,7 @@ from ..engine.report import (
     Profile,
     UnrecognisedShapes,
 )
-from ..readers import Record
+from ..readers import LineFilter, NextLine, Record
 
 Key = tuple[tuple[str, str, str], ...]
 Observation = tuple[int, ObservedFields, bool]
@@ -129,6 +129,23 @@ class RecordProcessor:
                 yield end
             begun = end + 1
 
+    def line_filter(self, block: bytes, limit: int, last: bool) -> Iterator[NextLine]:
+        """The lines of a block that are to be read, told by the native core; the others are dealt
+        with. `read_events` asks for them."""
+        native = self.session.native_filter
+        assert native is not None
+        for one in native.undecided(block, limit, lambda: self.first, last=last):
+            if self._moving and one.records and self.after is not None:
+                self.after(0, [])
+            self._counted(one.records)
+            self._is_line, self._chosen = True, one.sampled
+            yield one.records, one.blank, one.line, one.end
+
+    @property
+    def is_native(self) -> bool:
+        """Whether lines may go through `line_filter`."""
+        return self.inside is None and self.session.native_filter is not None
+
     def _undecided(self, lines: list[bytes]) -> Iterator[int]:
         """The places of the lines that the prefilter does not reject; the others are counted as
         records."""
@@ -197,16 +214,19 @@ class RecordProcessor:
 
 
 class Steps(NamedTuple):
-    """What a run calls for lines, and for records."""
+    """What a run calls for lines, for blocks of them where there is the native core, and for
+    records."""
 
     candidates: Callable[[list[bytes]], Iterator[int]]
     process: Callable[[Record], None]
+    line_filter: LineFilter | None = None
 
 
 def steps_of(processor: RecordProcessor, profile: Profile | None) -> Steps:
     """The steps of a processor, measured where there is a profile."""
     if profile is None:
-        return Steps(processor.candidates, processor.process)
+        line_filter = processor.line_filter if processor.is_native else None
+        return Steps(processor.candidates, processor.process, line_filter)
     return Steps(
         profile.timed_steps(PREFILTERING, processor.candidates),
         profile.timed(FEEDING, processor.process),

@@ -176,6 +176,7 @@ class Run:
             self._processor = self._own_processor()
             self._steps = steps_of(self._processor, self.profile)
             self._report.candidates = self._steps.candidates
+            self._report.line_filter = self._steps.line_filter
             self.reading = Reading(self._walk.records(self._paths), self._report)
             return
         self.reading = Reading(_nothing_more(), self._report)

@@ -110,15 +110,19 @@ class Worker:
         first, piece = read_message(message)
         settings = self._settings
         self._relative = isinstance(piece, Lines) and not piece.opening
-        diagnostics = DiagnosticsBuffer(candidates=self._steps.candidates)
+        diagnostics = self._diagnostics()
         progress = Progress()
         records = read(piece, diagnostics, settings.limits, settings.password, progress)
         yield from self._read(records, diagnostics, progress, first)
 
+    def _diagnostics(self) -> DiagnosticsBuffer:
+        steps = self._steps
+        return DiagnosticsBuffer(candidates=steps.candidates, line_filter=steps.line_filter)
+
     def work_here(self, content: FormattedContent, first: int) -> Iterator[tuple[Any, ...]]:
         """The same for a content that is open in this process."""
         self._relative = False
-        diagnostics = DiagnosticsBuffer(candidates=self._steps.candidates)
+        diagnostics = self._diagnostics()
         yield from self._read(records_of(*content, diagnostics), diagnostics, Progress(), first)
 
     def _read(

@@ -84,6 +84,19 @@ def _any_of(texts: frozenset[str]) -> Search:
     return Search(lambda line: bool(quick(line)) and search(line) is not None, quick)
 
 
+def written_ways(texts: Collection[str]) -> tuple[list[str] | None, list[str]]:
+    """What JSON that could have one of these texts has a part of, case ignored: fragments that are
+    quick to look for (None where they are too many), and the texts themselves in all ways to write
+    them."""
+    known = sorted(texts)
+    plain = sorted(set("".join(known)))
+    characters = [*dict.fromkeys(way for c in plain for way in _ways(c)), *_beyond(plain)]
+    written = [*known, *map(_escape, characters), *_beyond(plain)]
+    fragments = _few_written(known, characters)
+    quick = None if fragments is None else [fragment.decode() for fragment in fragments]
+    return quick, list(dict.fromkeys(written))
+
+
 def _ways(character: str) -> tuple[str, ...]:
     """The ways to write a character in ASCII."""
     return tuple(dict.fromkeys((character, character.upper())))
@@ -97,19 +110,22 @@ def _beyond(text: Iterable[str]) -> list[str]:
 def _quick(texts: list[str], characters: list[str]) -> Callable[[bytes], list[Any]] | None:
     """What finds fragments of all texts, however they are written; None where there are too
     many."""
-    if Matcher is None:
-        return None
-    written = _written(texts, characters, _LETTERS[0])
-    if len(written) > _FEW_WRITTEN:
-        shorter = _written(texts, characters, _LETTERS[1])
-        written = shorter if len(shorter) <= _FEW_WRITTEN else written
-    if len(written) > _MOST_WRITTEN:
+    written = None if Matcher is None else _few_written(texts, characters)
+    if written is None:
         return None
     # Only this kind of search is vectorised.
     find: Callable[[bytes], list[Any]] = Matcher(
         written, matchkind=MatchKind.LeftmostFirst
     ).find_matches_as_indexes
     return find
+
+
+def _few_written(texts: list[str], characters: list[str]) -> list[bytes] | None:
+    written = _written(texts, characters, _LETTERS[0])
+    if len(written) > _FEW_WRITTEN:
+        shorter = _written(texts, characters, _LETTERS[1])
+        written = shorter if len(shorter) <= _FEW_WRITTEN else written
+    return None if len(written) > _MOST_WRITTEN else written
 
 
 def _written(texts: list[str], characters: list[str], letters: int) -> list[bytes]:

@@ -209,6 +209,11 @@ class Router(Generic[T]):
             for path in opaque_paths(value)
         )
 
+    @property
+    def root(self) -> Leaf[T] | None:
+        """The first question of the tree; None before the first event."""
+        return self._root
+
     def route(self, event: Mapping[str, Any]) -> T:
         """What was made of the route of an (unwrapped) event."""
         target = self.leaf(event).target

@@ -2,11 +2,13 @@
 
 ``prefilter`` decides for batches of lines, ``leaf_filter`` holds what is known of the lines of one
 leaf of the engine's tree, ``decoding`` decodes the few fields that are asked for, ``learned`` is
-what one session hands on to the next.
+what one session hands on to the next. ``native`` does it with the native core, where that is
+installed; ``native_program`` writes what that is told.
 """
 
 from .decoding import AVAILABLE
 from .learned import LearnedStore
+from .native import NativeFilter, native_version
 from .prefilter import Prefilter
 
-__all__ = ["AVAILABLE", "LearnedStore", "Prefilter"]
+__all__ = ["AVAILABLE", "LearnedStore", "NativeFilter", "Prefilter", "native_version"]

@@ -1,0 +1,308 @@
+//! Blocks of lines: for each line what is counted for it, or that Python is to read it.
+
+use memchr::memchr;
+use rustc_hash::FxHashMap;
+
+use crate::json::{Event, Parser};
+use crate::matcher::{test, Atom, Scratch};
+use crate::program::{Leaf, Node, NodeId, Program, Question, Telling};
+use crate::values::{worth, Worth, ANY, FALSE, TRUE, UNKNOWN};
+
+/// Of lines of 32 lengths one is asked for its check sum, and of 32 of these one is a sample: as
+/// in `carengine.runner.processor`.
+const ONE_IN: u32 = 31;
+/// Answers that are kept for a question, and how long a text among them may be.
+const MOST_ANSWERS: usize = 512;
+const LONGEST_ANSWER: usize = 256;
+
+/// Why Python reads a line.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Reason {
+    /// It is one of those that are always read.
+    Wanted,
+    /// Nothing like it has been met before.
+    Unmet,
+    /// A rule could match it.
+    Candidate,
+    /// It could be read in more than one way here.
+    Unusual,
+    /// Python reads all events of its kind.
+    Closed,
+}
+
+/// A line that Python is to read, and what came before it since the last one.
+pub struct Undecided {
+    pub start: usize,
+    pub end: usize,
+    pub before: Passed,
+    pub reason: Reason,
+    pub sampled: bool,
+}
+
+/// Lines that are dealt with.
+#[derive(Clone, Default)]
+pub struct Passed {
+    pub records: usize,
+    pub blank: usize,
+    pub counts: Vec<(NodeId, usize)>,
+    /// The latest time of them.
+    pub time: Option<i64>,
+}
+
+/// What was found in a block.
+pub struct Scanned {
+    pub undecided: Vec<Undecided>,
+    pub after: Passed,
+    /// The offset behind the last line that was looked at.
+    pub end: usize,
+}
+
+/// How a block is to be looked at.
+pub struct Wanted {
+    /// So many lines at its beginning are Python's.
+    pub whole: usize,
+    /// After so many lines of kinds that were not met before the rest is left.
+    pub unmet: usize,
+    /// Lines of more bytes are Python's.
+    pub limit: usize,
+    /// Whether samples are taken.
+    pub sampling: bool,
+    /// Whether the block ends with its text, so that its last line may lack a line end.
+    pub last: bool,
+}
+
+/// What one thread needs to decide lines.
+pub struct Worker {
+    parser: Parser,
+    scratch: Scratch,
+    texts: FxHashMap<NodeId, FxHashMap<Box<str>, NodeId>>,
+    outcome: Vec<u8>,
+}
+
+enum Decision {
+    Passed(NodeId, Option<i64>),
+    Python(Reason),
+}
+
+impl Worker {
+    pub fn new() -> Self {
+        Worker {
+            parser: Parser::new(),
+            scratch: Scratch::default(),
+            texts: FxHashMap::default(),
+            outcome: Vec::new(),
+        }
+    }
+
+    /// Decide the lines of a block.
+    pub fn scan(&mut self, program: &Program, block: &[u8], wanted: &Wanted) -> Scanned {
+        let mut scanned = Scanned {
+            undecided: Vec::new(),
+            after: Passed::default(),
+            end: 0,
+        };
+        let mut counts: FxHashMap<NodeId, usize> = FxHashMap::default();
+        let mut whole = wanted.whole;
+        let mut unmet = 0;
+        while scanned.end < block.len() {
+            let rest = &block[scanned.end..];
+            let length = match memchr(b'\n', rest) {
+                Some(at) => at + 1,
+                None if wanted.last => rest.len(),
+                None => break,
+            };
+            let line = &rest[..length];
+            let start = scanned.end;
+            scanned.end += length;
+            if line.iter().all(|byte| b" \t\r\n\x0b\x0c".contains(byte)) {
+                scanned.after.blank += 1;
+                continue;
+            }
+            let sampled = wanted.sampling
+                && length as u32 & ONE_IN == 0
+                && crc32fast::hash(line) & ONE_IN == 0;
+            let decision = if whole > 0 || sampled || length > wanted.limit {
+                whole = whole.saturating_sub(1);
+                Decision::Python(Reason::Wanted)
+            } else {
+                self.decide(program, line)
+            };
+            match decision {
+                Decision::Passed(leaf, time) => {
+                    scanned.after.records += 1;
+                    scanned.after.time = scanned.after.time.max(time);
+                    *counts.entry(leaf).or_default() += 1;
+                }
+                Decision::Python(reason) => {
+                    let mut before = std::mem::take(&mut scanned.after);
+                    before.counts = counts.drain().collect();
+                    scanned.undecided.push(Undecided {
+                        start,
+                        end: scanned.end,
+                        before,
+                        reason,
+                        sampled,
+                    });
+                    if reason == Reason::Unmet {
+                        unmet += 1;
+                        if unmet >= wanted.unmet {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        scanned.after.counts = counts.drain().collect();
+        scanned
+    }
+
+    fn decide(&mut self, program: &Program, line: &[u8]) -> Decision {
+        let Worker {
+            parser,
+            scratch,
+            texts,
+            outcome,
+        } = self;
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        parser
+            .with_event(line, &program.paths, |event| {
+                scratch.begin(program.values.len());
+                let mut asking = Asking {
+                    program,
+                    scratch,
+                    texts,
+                    outcome,
+                };
+                Some(asking.decide(event, line))
+            })
+            .unwrap_or(Decision::Python(Reason::Unusual))
+    }
+}
+
+/// An event being asked.
+struct Asking<'a> {
+    program: &'a Program,
+    scratch: &'a mut Scratch,
+    texts: &'a mut FxHashMap<NodeId, FxHashMap<Box<str>, NodeId>>,
+    outcome: &'a mut Vec<u8>,
+}
+
+impl Asking<'_> {
+    fn decide(&mut self, event: &Event, line: &[u8]) -> Decision {
+        let mut at: NodeId = 0;
+        // No way through a tree is longer than the tree.
+        for _ in 0..=self.program.nodes.len() {
+            let Some(node) = self.program.nodes.get(at) else {
+                break;
+            };
+            let next = match &**node {
+                Node::Unknown => None,
+                Node::Leaf(leaf) => return self.at_leaf(at, leaf, event, line),
+                Node::Keys(slots, children) => {
+                    self.outcome.clear();
+                    let present = slots.iter().map(|slot| b'0' + u8::from(event.has(*slot)));
+                    self.outcome.extend(present);
+                    children.get(self.outcome.as_slice()).copied()
+                }
+                Node::Value(question) => match self.answer(at, question, event) {
+                    Ok(next) => next,
+                    Err(()) => return Decision::Python(Reason::Unusual),
+                },
+            };
+            match next {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        Decision::Python(Reason::Unmet)
+    }
+
+    /// Where an answer leads, if it was met before; an error where Python must answer.
+    fn answer(
+        &mut self,
+        at: NodeId,
+        question: &Question,
+        event: &Event,
+    ) -> Result<Option<NodeId>, ()> {
+        let found = worth(&self.program.values, question.value, event);
+        match &found {
+            Worth::Null if question.null.is_some() => return Ok(question.null),
+            Worth::Mapping if question.mapping.is_some() => return Ok(question.mapping),
+            Worth::Integer(number) => {
+                if let Some(next) = question.integers.get(number) {
+                    return Ok(Some(*next));
+                }
+            }
+            Worth::Text(text) => {
+                let known = question.texts.get(&**text);
+                let known = known.or_else(|| self.texts.get(&at)?.get(&**text));
+                if let Some(next) = known {
+                    return Ok(Some(*next));
+                }
+            }
+            Worth::Open => return Err(()),
+            _ => {}
+        }
+        self.outcome.clear();
+        self.outcome.push(if found == Worth::Null { b'T' } else { b'F' });
+        for atom in &question.atoms {
+            let truth = match &*self.program.atoms[*atom] {
+                Atom::Of(id, of) => test(self.program.parts(), *id, of, event, self.scratch),
+                Atom::Text | Atom::Open => ANY,
+            };
+            self.outcome.push(match truth {
+                TRUE => b'T',
+                FALSE => b'F',
+                UNKNOWN => b'N',
+                _ => return Err(()),
+            });
+        }
+        let next = question.by_outcome.get(self.outcome.as_slice()).copied();
+        if let (Some(next), Worth::Text(text)) = (next, &found) {
+            let known = self.texts.entry(at).or_default();
+            if known.len() < MOST_ANSWERS && text.len() <= LONGEST_ANSWER {
+                known.insert(text.as_ref().into(), next);
+            }
+        }
+        Ok(next)
+    }
+
+    fn at_leaf(&mut self, at: NodeId, leaf: &Leaf, event: &Event, line: &[u8]) -> Decision {
+        if leaf.closed {
+            return Decision::Python(Reason::Closed);
+        }
+        let parts = self.program.parts();
+        if !leaf.telling.is_empty() && !leaf.telling.iter().any(|one| self.tells(one, event)) {
+            return Decision::Python(Reason::Unusual);
+        }
+        let mut latest = None;
+        for id in &leaf.times {
+            match worth(parts.values, *id, event) {
+                Worth::Null => {}
+                Worth::Integer(time) => match i64::try_from(time) {
+                    Ok(time) => latest = latest.max(Some(time)),
+                    Err(_) => return Decision::Python(Reason::Unusual),
+                },
+                _ => return Decision::Python(Reason::Unusual),
+            }
+        }
+        for matcher in &leaf.matchers {
+            if self.program.matchers[*matcher].may_match(parts, event, line, self.scratch) {
+                return Decision::Python(Reason::Candidate);
+            }
+        }
+        Decision::Passed(at, latest)
+    }
+
+    fn tells(&self, telling: &Telling, event: &Event) -> bool {
+        match telling {
+            Telling::Below(slot) => event.says_something(*slot) == Some(true),
+            Telling::Values(values) => values.iter().any(|id| {
+                !matches!(
+                    worth(&self.program.values, *id, event),
+                    Worth::Null | Worth::Open
+                )
+            }),
+        }
+    }
+}

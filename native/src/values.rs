@@ -1,0 +1,519 @@
+//! Values over the raw fields of one event, and tests of them with three outcomes.
+//!
+//! What a value or a test comes to is what `carengine.evaluate` says, or that Python is to tell
+//! (`Worth::Open`, several bits of a `Truth`). It is never anything else.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::json::{Event, Raw, Slot};
+use crate::text::{labelled, number_of, time_of, Number, Pattern};
+
+/// The outcomes that are possible: one bit for each of true, false and unknown.
+pub type Truth = u8;
+pub const TRUE: Truth = 1;
+pub const FALSE: Truth = 2;
+pub const UNKNOWN: Truth = 4;
+pub const ANY: Truth = 7;
+
+pub type ValueId = usize;
+
+/// A function of field maps that is known here.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Function {
+    First,
+    Basename,
+    ValueName,
+    Unless,
+    Choose,
+    Concat,
+    Account,
+    HasBits,
+    Labelled,
+    /// Null where an argument is, and Python's otherwise.
+    Strict,
+    /// Always Python's.
+    Other,
+}
+
+/// How a value is made.
+pub enum Value {
+    Raw {
+        slot: Slot,
+        empty: Vec<Box<str>>,
+        timed: bool,
+    },
+    Text(Box<str>),
+    Integer(i128),
+    Bool(bool),
+    Null,
+    Call {
+        function: Function,
+        arguments: Vec<ValueId>,
+        timed: bool,
+    },
+    Open,
+}
+
+/// What a value is worth in an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Worth<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    Integer(i128),
+    Bool(bool),
+    Mapping,
+    /// It is not null, and more Python must tell.
+    Some,
+    /// Python must tell everything.
+    Open,
+}
+
+impl<'a> Worth<'a> {
+    /// The text that patterns look at: `Null` for what has none, `Open` where Python must tell.
+    fn text(self) -> Worth<'a> {
+        match self {
+            Worth::Text(_) | Worth::Null | Worth::Open => self,
+            Worth::Integer(number) => Worth::Text(number.to_string().into()),
+            Worth::Bool(value) => Worth::Text(if value { "true" } else { "false" }.into()),
+            Worth::Mapping => Worth::Null,
+            Worth::Some => Worth::Open,
+        }
+    }
+
+    fn number(&self, hexadecimal: bool) -> Number {
+        match self {
+            Worth::Text(text) => number_of(text, hexadecimal),
+            Worth::Integer(number) => Number::Integer(*number),
+            Worth::Bool(_) | Worth::Mapping | Worth::Null => Number::No,
+            Worth::Some | Worth::Open => Number::Open,
+        }
+    }
+
+    fn timed(self) -> Worth<'a> {
+        match self {
+            Worth::Null | Worth::Mapping => Worth::Null,
+            Worth::Text(text) => match time_of(&text) {
+                Some(time) => Worth::Integer(time.into()),
+                None => Worth::Open,
+            },
+            // Microseconds stay what they are.
+            Worth::Integer(time) if (100_000_000_000_000..100_000_000_000_000_000).contains(&time) => {
+                Worth::Integer(time)
+            }
+            _ => Worth::Open,
+        }
+    }
+}
+
+fn text_worth(text: Option<&str>) -> Worth<'static> {
+    match text {
+        Some(text) if !text.is_empty() => Worth::Text(text.to_owned().into()),
+        _ => Worth::Null,
+    }
+}
+
+/// The worth of a value in an event.
+pub fn worth<'a>(values: &'a [Arc<Value>], id: ValueId, event: &Event<'a>) -> Worth<'a> {
+    match &*values[id] {
+        Value::Raw { slot, empty, timed } => {
+            let found = match event.get(*slot) {
+                Raw::Null => Worth::Null,
+                Raw::Text(text) if empty.iter().any(|one| **one == *text) => Worth::Null,
+                Raw::Text(text) => Worth::Text(Cow::Borrowed(text)),
+                Raw::Integer(number) => Worth::Integer(number),
+                Raw::Bool(value) => Worth::Bool(value),
+                Raw::Mapping => Worth::Mapping,
+                // Of a list the texts for "not known" are left out, and nothing may be left.
+                Raw::List if !empty.is_empty() => Worth::Open,
+                Raw::List | Raw::Float => Worth::Some,
+            };
+            if *timed {
+                found.timed()
+            } else {
+                found
+            }
+        }
+        Value::Text(text) => Worth::Text(Cow::Borrowed(text)),
+        Value::Integer(number) => Worth::Integer(*number),
+        Value::Bool(value) => Worth::Bool(*value),
+        Value::Null => Worth::Null,
+        Value::Open => Worth::Open,
+        Value::Call {
+            function,
+            arguments,
+            timed,
+        } => {
+            let found = call(values, *function, arguments, event);
+            if *timed {
+                found.timed()
+            } else {
+                found
+            }
+        }
+    }
+}
+
+fn call<'a>(
+    values: &'a [Arc<Value>],
+    function: Function,
+    arguments: &[ValueId],
+    event: &Event<'a>,
+) -> Worth<'a> {
+    let argument = |place: usize| worth(values, arguments[place], event);
+    match function {
+        Function::First => {
+            for id in arguments {
+                match worth(values, *id, event) {
+                    Worth::Null => {}
+                    found => return found,
+                }
+            }
+            Worth::Null
+        }
+        Function::Basename | Function::ValueName => match argument(0) {
+            Worth::Some | Worth::Open => Worth::Open,
+            found => match found.text() {
+                Worth::Text(text) => {
+                    let end = if function == Function::Basename {
+                        text.rfind(['\\', '/'])
+                    } else {
+                        text.rfind('\\')
+                    };
+                    let from = end.map_or(0, |place| place + 1);
+                    match text {
+                        Cow::Borrowed(text) if from < text.len() => {
+                            Worth::Text(Cow::Borrowed(&text[from..]))
+                        }
+                        text => text_worth(text.get(from..)),
+                    }
+                }
+                found => found,
+            },
+        },
+        Function::Unless => match argument(0) {
+            Worth::Some => Worth::Open,
+            Worth::Text(text) => {
+                for id in &arguments[1..] {
+                    match worth(values, *id, event) {
+                        Worth::Text(other) if other == text => return Worth::Null,
+                        Worth::Text(_) | Worth::Null | Worth::Integer(_) | Worth::Bool(_) => {}
+                        _ => return Worth::Open,
+                    }
+                }
+                Worth::Text(text)
+            }
+            found => found,
+        },
+        Function::Choose => {
+            let Worth::Text(text) = argument(0).text() else {
+                return match argument(0) {
+                    Worth::Some | Worth::Open => Worth::Open,
+                    _ => Worth::Null,
+                };
+            };
+            if !text.is_ascii() {
+                return Worth::Open;
+            }
+            let pairs = &arguments[1..];
+            for pair in pairs.chunks_exact(2) {
+                match worth(values, pair[0], event).text() {
+                    Worth::Text(key) if key.is_ascii() => {
+                        if text.eq_ignore_ascii_case(&key) {
+                            return worth(values, pair[1], event);
+                        }
+                    }
+                    Worth::Null => {
+                        if text.is_empty() {
+                            return worth(values, pair[1], event);
+                        }
+                    }
+                    _ => return Worth::Open,
+                }
+            }
+            match pairs.chunks_exact(2).remainder() {
+                [other] => worth(values, *other, event),
+                _ => Worth::Null,
+            }
+        }
+        Function::Concat => {
+            let mut whole = String::new();
+            let mut open = false;
+            for id in arguments {
+                match worth(values, *id, event).text() {
+                    Worth::Text(text) => whole.push_str(&text),
+                    Worth::Null => return Worth::Null,
+                    _ => open = true,
+                }
+            }
+            if open {
+                Worth::Open
+            } else {
+                Worth::Text(whole.into())
+            }
+        }
+        Function::Account => {
+            let user = match arguments.get(1) {
+                None => Worth::Null,
+                Some(id) => worth(values, *id, event).text(),
+            };
+            match (user, argument(0).text()) {
+                (Worth::Null, _) => Worth::Null,
+                (Worth::Text(user), _) if user.is_empty() => Worth::Null,
+                (Worth::Text(user), Worth::Null) => Worth::Text(user),
+                (Worth::Text(user), Worth::Text(domain)) if domain.is_empty() => Worth::Text(user),
+                (Worth::Text(user), Worth::Text(domain)) => {
+                    Worth::Text(format!("{domain}\\{user}").into())
+                }
+                _ => Worth::Open,
+            }
+        }
+        Function::HasBits => match (argument(0), argument(1)) {
+            (Worth::Null, _) | (_, Worth::Null) => Worth::Null,
+            (value, mask) => match (value.number(true), mask.number(true)) {
+                (Number::Open, _) | (_, Number::Open) => Worth::Open,
+                (Number::Integer(number), Number::Integer(bits)) => {
+                    Worth::Bool(number & bits != 0)
+                }
+                _ => Worth::Null,
+            },
+        },
+        Function::Labelled => match (argument(0), argument(1)) {
+            (Worth::Null, _) | (_, Worth::Null) => Worth::Null,
+            (Worth::Text(message), Worth::Text(name)) if message.len() <= 1_000_000 => {
+                match message {
+                    Cow::Borrowed(message) => match labelled(message, &name) {
+                        Some(found) => Worth::Text(Cow::Borrowed(found)),
+                        None => Worth::Null,
+                    },
+                    Cow::Owned(message) => text_worth(labelled(&message, &name)),
+                }
+            }
+            _ => Worth::Open,
+        },
+        Function::Strict => {
+            if arguments.iter().any(|id| worth(values, *id, event) == Worth::Null) {
+                Worth::Null
+            } else {
+                Worth::Open
+            }
+        }
+        Function::Other => Worth::Open,
+    }
+}
+
+/// What a comparison is made with.
+pub enum Key {
+    Integer(i128),
+    /// A folded text.
+    Text(Box<str>),
+    /// The constant has no reading as the type.
+    Nothing,
+    /// Python's.
+    Open,
+}
+
+/// How values are read for a comparison.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Reading {
+    Integer,
+    Number,
+    Text,
+    Any,
+    /// Python's.
+    Other,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Relation {
+    Equal,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+/// A test of one value.
+pub enum Test {
+    Null,
+    Match(Vec<Pattern>),
+    /// One of these texts is in every folded text that passes; without them Python tells.
+    Regex(Option<Vec<memchr::memmem::Finder<'static>>>),
+    Compare(Relation, Key, Reading),
+    Network(Vec<(IpAddr, u8)>),
+    Open,
+}
+
+/// A value with the text that tests look at, lowered when the first of them asks.
+pub struct Tested<'a, 'b> {
+    pub worth: &'b Worth<'a>,
+    /// The text, if it has one.
+    text: Option<Cow<'b, str>>,
+    lowered: &'b mut Vec<u8>,
+    is_lowered: bool,
+}
+
+impl<'a, 'b> Tested<'a, 'b> {
+    pub fn new(worth: &'b Worth<'a>, lowered: &'b mut Vec<u8>, is_lowered: bool) -> Self {
+        let text = match worth {
+            Worth::Text(text) => Some(Cow::Borrowed(&**text)),
+            Worth::Integer(number) => Some(Cow::Owned(number.to_string())),
+            Worth::Bool(true) => Some(Cow::Borrowed("true")),
+            Worth::Bool(false) => Some(Cow::Borrowed("false")),
+            _ => None,
+        };
+        Tested {
+            worth,
+            text,
+            lowered,
+            is_lowered,
+        }
+    }
+
+    /// Whether the lowered text is made.
+    pub fn is_lowered(&self) -> bool {
+        self.is_lowered
+    }
+
+    /// The text folded, if it is of ASCII.
+    pub fn folded(&mut self) -> Option<&[u8]> {
+        let text = self.text.as_ref()?;
+        if !self.is_lowered {
+            self.lowered.clear();
+            if !text.is_ascii() {
+                return None;
+            }
+            self.lowered.extend_from_slice(text.as_bytes());
+            self.lowered.make_ascii_lowercase();
+            self.is_lowered = true;
+        }
+        Some(self.lowered)
+    }
+
+    /// The possible outcomes of a test.
+    pub fn test(&mut self, test: &Test) -> Truth {
+        match (test, self.worth) {
+            (Test::Open, _) => ANY,
+            (Test::Null, Worth::Null) => TRUE,
+            (Test::Null, Worth::Open) => TRUE | FALSE,
+            (Test::Null, _) => FALSE,
+            (_, Worth::Null | Worth::Mapping) => UNKNOWN,
+            (_, Worth::Some | Worth::Open) => ANY,
+            (Test::Match(patterns), _) => self.matches(patterns),
+            (Test::Regex(required), _) => {
+                let Some(required) = required else {
+                    return TRUE | FALSE;
+                };
+                match self.folded() {
+                    Some(text) if !required.iter().any(|one| one.find(text).is_some()) => FALSE,
+                    _ => TRUE | FALSE,
+                }
+            }
+            (Test::Compare(relation, key, reading), _) => self.compare(*relation, key, *reading),
+            (Test::Network(networks), _) => self.in_networks(networks),
+        }
+    }
+
+    fn matches(&mut self, patterns: &[Pattern]) -> Truth {
+        if self.folded().is_none() {
+            return TRUE | FALSE;
+        }
+        let plain = self.text.as_ref().map_or("", |text| text).as_bytes();
+        let mut open = false;
+        for pattern in patterns {
+            match pattern.matches(if pattern.cased { plain } else { self.lowered }) {
+                Some(true) => return TRUE,
+                Some(false) => {}
+                None => open = true,
+            }
+        }
+        if open {
+            TRUE | FALSE
+        } else {
+            FALSE
+        }
+    }
+
+    fn compare(&mut self, relation: Relation, key: &Key, reading: Reading) -> Truth {
+        let decided = |value: bool| if value { TRUE } else { FALSE };
+        if reading == Reading::Other || matches!(key, Key::Open) {
+            return ANY;
+        }
+        let numeric = matches!(reading, Reading::Integer | Reading::Number);
+        // An order compares numbers wherever both sides are some, also as texts.
+        let number = if relation == Relation::Equal && reading == Reading::Text {
+            Number::No
+        } else {
+            self.worth.number(reading == Reading::Integer)
+        };
+        match (number, key) {
+            (Number::Open, _) => ANY,
+            (Number::Integer(number), Key::Integer(wanted)) => decided(match relation {
+                Relation::Equal => number == *wanted,
+                Relation::Less => number < *wanted,
+                Relation::LessEqual => number <= *wanted,
+                Relation::Greater => number > *wanted,
+                Relation::GreaterEqual => number >= *wanted,
+            }),
+            _ if relation == Relation::Equal => match (number, key) {
+                (Number::No, Key::Text(wanted)) if !numeric => match self.folded() {
+                    Some(text) => decided(text == wanted.as_bytes()),
+                    None => TRUE | FALSE,
+                },
+                _ => FALSE,
+            },
+            (Number::No, Key::Text(wanted)) if !numeric && wanted.is_ascii() => {
+                match self.folded() {
+                    Some(text) => decided(match relation {
+                        Relation::Less => text < wanted.as_bytes(),
+                        Relation::LessEqual => text <= wanted.as_bytes(),
+                        Relation::Greater => text > wanted.as_bytes(),
+                        _ => text >= wanted.as_bytes(),
+                    }),
+                    None => TRUE | FALSE,
+                }
+            }
+            (_, Key::Text(_)) if !numeric => ANY,
+            _ => UNKNOWN,
+        }
+    }
+
+    fn in_networks(&mut self, networks: &[(IpAddr, u8)]) -> Truth {
+        let text = self.text.as_ref().map_or("", |text| text);
+        if let Ok(address) = text.parse::<IpAddr>() {
+            let address = match address {
+                IpAddr::V6(six) => six.to_ipv4_mapped().map_or(address, IpAddr::V4),
+                IpAddr::V4(_) => address,
+            };
+            let inside = networks.iter().any(|(base, bits)| within(address, *base, *bits));
+            return if inside { TRUE } else { FALSE };
+        }
+        let like_an_address = |byte: u8| byte.is_ascii_hexdigit() || byte == b':' || byte == b'.';
+        if text.is_ascii()
+            && text.bytes().any(|byte| {
+                !like_an_address(byte) && byte != b'%' && !byte.is_ascii_whitespace() && byte > 0x1f
+            })
+            && !text.contains('%')
+        {
+            return FALSE;
+        }
+        TRUE | FALSE
+    }
+}
+
+fn within(address: IpAddr, base: IpAddr, bits: u8) -> bool {
+    match (address, base) {
+        (IpAddr::V4(address), IpAddr::V4(base)) => {
+            let shift = 32 - u32::from(bits.min(32));
+            let mask = u32::MAX.checked_shl(shift).unwrap_or(0);
+            u32::from(address) & mask == u32::from(base) & mask
+        }
+        (IpAddr::V6(address), IpAddr::V6(base)) => {
+            let shift = 128 - u32::from(bits.min(128));
+            let mask = u128::MAX.checked_shl(shift).unwrap_or(0);
+            u128::from(address) & mask == u128::from(base) & mask
+        }
+        _ => false,
+    }
+}
