@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit hunt bench bench-joins evidence formats fuzz damage soak soak-sigma mutants verify-translations test-lowest test-pythons docs attack-evidence screens site clean
+.PHONY: test lint types unit native fuzz-native hunt bench bench-joins evidence formats fuzz damage soak soak-sigma mutants verify-translations test-lowest test-pythons docs attack-evidence screens site clean
 
 test: lint types unit
 
@@ -22,6 +22,14 @@ types: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest
+
+# The native core, an optional accelerator, into the virtual environment: needs Rust (cargo).
+native: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check ./native
+
+# The native core against Python on a hundred thousand lines, most of them damaged or hostile.
+fuzz-native: native
+	CARENGINE_FUZZ=100000 $(BIN)/pytest tests/test_native.py
 
 # The main job on a sample that the project ships.
 hunt: $(READY)

@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 
 from .. import gc_control
 from ..diagnostics import counted
-from ..engine import Engine, Match, SessionStats, StreamOptions
+from ..engine import Engine, Match, SessionStats, StreamOptions, native_version
 from ..engine.report import (
     FieldCoverage,
     RuleStatus,
@@ -110,6 +110,7 @@ class HuntSettings:
     follow: FollowSettings | None = None
     jobs: int = 1
     profile: bool = False
+    check_native: bool = False
     account: str | None = None
     fail_on_match: bool = False
     why: bool = False
@@ -159,6 +160,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_jobs_option(parser)
     add_profile_option(parser)
     parser.add_argument(
+        "--check-native",
+        action="store_true",
+        help="let Python look at every line that the native core passes, and name those where the "
+        "two differ (slow; one process)",
+    )
+    parser.add_argument(
         "-w", "--why", action="store_true", help="say of every rule without a match why"
     )
     parser.add_argument(
@@ -200,6 +207,7 @@ def settings(values: argparse.Namespace) -> HuntSettings:
         stream_options(values, follow=values.follow),
         jobs=values.jobs,
         profile=values.profile,
+        check_native=values.check_native,
         account=values.account,
         fail_on_match=values.fail_on_match,
         why=values.why,
@@ -216,9 +224,22 @@ def settings(values: argparse.Namespace) -> HuntSettings:
     if state is not None or values.finish:
         name = "--finish" if state is None else "--state"
         raise UsageError(f"carengine hunt: {name} is for --follow")
+    _refuse_check(settings)
     if settings.profile and settings.output.path is None and settings.output.format == "csv":
         raise UsageError("carengine hunt: a profile is a table or JSON lines; CSV is for -o FILE")
     return settings
+
+
+def _refuse_check(settings: HuntSettings) -> None:
+    """Raise `UsageError` where the native core cannot be checked."""
+    if not settings.check_native:
+        return
+    if native_version() is None:
+        raise UsageError(
+            "carengine hunt: --check-native needs the native core, which is not installed"
+        )
+    if settings.jobs != 1 or settings.profile:
+        raise UsageError("carengine hunt: --check-native is for one process, without --profile")
 
 
 def _report_settings(path: str | None, title: str, no_process_trees: bool) -> ReportSettings | None:
@@ -356,6 +377,7 @@ def _hunt(
         include=settings.evidence.include,
         exclude=settings.evidence.exclude,
         profile=settings.profile,
+        check_native=settings.check_native,
     )
     engine = hunting.engine
     tuned = Tuned.of(hunting.session, settings.tuning.times, tuning)

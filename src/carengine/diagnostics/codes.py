@@ -483,6 +483,14 @@ UPDATED_RULES = _warning(
     mean the same hold goes on; what was held for joins and groups that no rule has any more is dropped. The notes name them.""",
 )
 
+NATIVE_DIFFERS = _warning(
+    "CE559",
+    "the native core and Python differ",
+    """With `--check-native` Python looks at every line that the native core (`carengine-native`) passes. Here the two did not say the same:
+    that is a fault of the program. What Python says was used. Please report the lines that are named, and run with `CARENGINE_NATIVE=0` until
+    it is mended.""",
+)
+
 # 6xx: repairs of the lenient reading, and its reasons for refusing
 
 QUOTES = _warning(

@@ -14,6 +14,7 @@ from .engine import Engine
 from .interpreter import interpret, passes
 from .match import Match, MatchedEvent, Origin
 from .observer import Observer
+from .prefilter import NativeCheck, NativeFilter, native_filter_of, native_version
 from .recognising import recogniser
 from .session import Session
 from .stats import SessionStats, difference
@@ -30,6 +31,8 @@ __all__ = [
     "Match",
     "MatchTable",
     "MatchedEvent",
+    "NativeCheck",
+    "NativeFilter",
     "Observer",
     "Origin",
     "Session",
@@ -41,6 +44,8 @@ __all__ = [
     "interpret",
     "interpret_streams",
     "match_schema",
+    "native_filter_of",
+    "native_version",
     "passes",
     "recogniser",
 ]

@@ -32,7 +32,7 @@ from ..rule import Rule
 from .classes import ClassGroup, Classified
 from .interpreter import shown_as_it_is
 from .match import Match, MatchedEvent, Origin
-from .prefilter import NativeFilter, Prefilter, native_version
+from .prefilter import NativeCheck, Prefilter
 from .saved_session import (
     FORMAT,
     RowDecoder,
@@ -107,7 +107,7 @@ class Session:
             flow = self._streams = self._own_flow()
         self._flow: Feeding | None = flow
         self._prefilter: Prefilter | None = None
-        self._native: NativeFilter | None = None
+        self.native_check: NativeCheck | None = None
         self._undecided: Counter[Expression] = Counter()
         self._undecided_events = 0
         self._saved_at = -1
@@ -457,18 +457,6 @@ class Session:
         return self._prefilter
 
     @property
-    def native_filter(self) -> NativeFilter | None:
-        """What does the same with the native core, for whole blocks of lines; None where that is
-        not installed, where somebody looks on, and where the order of times decides matches."""
-        if self._native is None and native_version() is not None and self.engine.observer is None:
-            flow = self._flow
-            tick = None if flow is None else flow.tick
-            # With a lateness, joins and groups want the time of each line by itself.
-            if tick is None or self.options.lateness_us is None:
-                self._native = NativeFilter(self.engine, self.stats, tick)
-        return self._native
-
-    @property
     def clock(self) -> float:
         """How far the clock of joins and groups has come, in microseconds; minus infinity where it
         has not moved."""
@@ -533,7 +521,8 @@ class Session:
             diagnostics.append(self._of_undecided())
         if self._unclaimed:
             diagnostics.append(self._of_unclaimed())
-        diagnostics += stats.of_objects()
+        check = self.native_check
+        diagnostics += [*([] if check is None else check.diagnostics()), *stats.of_objects()]
         diagnostics += stats.faults.diagnostics()
         return tuple(diagnostics)
 

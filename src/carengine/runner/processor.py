@@ -20,7 +20,7 @@ from zlib import crc32
 
 from attrs import define, field
 
-from ..engine import Match, Origin, Session
+from ..engine import Match, NativeFilter, Origin, Session, native_filter_of
 from ..engine.report import (
     FEEDING,
     FIRST_EVENTS,
@@ -93,6 +93,7 @@ class RecordProcessor:
     _chosen: bool = False
     _met: Counter[int] = field(factory=Counter)
     _clock: float = float("-inf")
+    _native: NativeFilter | None = None
     _moving: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -132,7 +133,7 @@ class RecordProcessor:
     def line_filter(self, block: bytes, limit: int, last: bool) -> Iterator[NextLine]:
         """The lines of a block that are to be read, told by the native core; the others are dealt
         with. `read_events` asks for them."""
-        native = self.session.native_filter
+        native = self._native_filter()
         assert native is not None
         for one in native.undecided(block, limit, lambda: self.first, last=last):
             if self._moving and one.records and self.after is not None:
@@ -144,7 +145,18 @@ class RecordProcessor:
     @property
     def is_native(self) -> bool:
         """Whether lines may go through `line_filter`."""
-        return self.inside is None and self.session.native_filter is not None
+        return self._native_filter() is not None
+
+    def _native_filter(self) -> NativeFilter | None:
+        session, native = self.session, self._native
+        if native is not None and native.engine is session.engine:
+            return native
+        # With a lateness, joins and groups want the time of each line by itself.
+        if self.inside is None and (not self._moving or session.options.lateness_us is None):
+            tick = session.tick if self._moving else None
+            check = session.native_check
+            self._native = native_filter_of(session.engine, session.stats, tick, check)
+        return self._native
 
     def _undecided(self, lines: list[bytes]) -> Iterator[int]:
         """The places of the lines that the prefilter does not reject; the others are counted as

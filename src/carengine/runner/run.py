@@ -31,7 +31,7 @@ from attrs import define, field, frozen
 
 from .. import gc_control
 from ..diagnostics import codes
-from ..engine import Engine, Match, Origin, StreamOptions
+from ..engine import Engine, Match, NativeCheck, Origin, StreamOptions
 from ..engine.recording import replay
 from ..engine.report import (
     FIRST_EVENTS,
@@ -144,6 +144,7 @@ class Run:
         exclude: Iterable[str] = (),
         start: str = "auto",
         profile: bool = False,
+        check_native: bool = False,
         piece: int = PIECE,
         warm: int = _WARM,
     ) -> None:
@@ -163,6 +164,10 @@ class Run:
             profile,
         )
         self.session = engine.session(self._settings.options)
+        if check_native:
+            if jobs != 1:
+                raise ValueError("the native core is checked by one process")
+            self.session.native_check = NativeCheck()
         self.coverage = FieldCoverage(engine)
         self.unrecognised = UnrecognisedShapes()
         self.inside = InTime(engine, self._settings.times)

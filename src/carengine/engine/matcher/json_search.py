@@ -88,6 +88,11 @@ def written_ways(texts: Collection[str]) -> tuple[list[str] | None, list[str]]:
     """What JSON that could have one of these texts has a part of, case ignored: fragments that are
     quick to look for (None where they are too many), and the texts themselves in all ways to write
     them."""
+    return _written_ways(frozenset(texts))
+
+
+@lru_cache(maxsize=64)
+def _written_ways(texts: frozenset[str]) -> tuple[list[str] | None, list[str]]:
     known = sorted(texts)
     plain = sorted(set("".join(known)))
     characters = [*dict.fromkeys(way for c in plain for way in _ways(c)), *_beyond(plain)]

@@ -8,7 +8,15 @@ installed; ``native_program`` writes what that is told.
 
 from .decoding import AVAILABLE
 from .learned import LearnedStore
-from .native import NativeFilter, native_version
+from .native import NativeCheck, NativeFilter, native_filter_of, native_version
 from .prefilter import Prefilter
 
-__all__ = ["AVAILABLE", "LearnedStore", "NativeFilter", "Prefilter", "native_version"]
+__all__ = [
+    "AVAILABLE",
+    "LearnedStore",
+    "NativeCheck",
+    "NativeFilter",
+    "Prefilter",
+    "native_filter_of",
+    "native_version",
+]

@@ -9,12 +9,16 @@ Nothing depends on it: without it `Prefilter` does the same. ``CARENGINE_NATIVE=
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import define, field
 
+from ...diagnostics import Diagnostic, codes, counted
+from ...fieldmap import unwrap
+from ...jsontext import loads
 from ..matcher import Leaf
 from .native_program import VERSION, NativeProgram
 
@@ -32,6 +36,9 @@ except ImportError:
 _UNMET = 32
 # Of each kind so many events are read whole at first.
 _READ_FIRST = 64
+# Of lines that Python decides otherwise so many are named, with so many of their bytes.
+_NAMED = 20
+_SHOWN = 200
 _CLOSED = 4
 _NOT_MET = 1
 
@@ -46,6 +53,10 @@ def native_version() -> str | None:
     return str(native.__version__)
 
 
+_Passed = tuple[int, int, list[tuple[int, int]], int | None]
+"""Lines that are dealt with: records, blank lines, how many of which leaf, the latest time."""
+
+
 class UndecidedLine(NamedTuple):
     """A line that is to be read, and what was passed before it since the last one: records, blank
     lines. At the end, ``line`` is None and ``end`` the offset behind the last line."""
@@ -58,12 +69,48 @@ class UndecidedLine(NamedTuple):
 
 
 @define(eq=False)
+class NativeCheck:
+    """What Python says of the lines that the core passed: how many were ``checked``, and what
+    differs, as the ``number`` of lines and the first ones in words."""
+
+    checked: int = 0
+    number: int = 0
+    differences: list[str] = field(factory=list)
+
+    def note(self, line: bytes, difference: str | None) -> None:
+        """Count a line, and what is different about it."""
+        self.checked += 1
+        if difference is None:
+            return
+        self.number += 1
+        if len(self.differences) < _NAMED:
+            shown = line[:_SHOWN].decode("utf-8", "backslashreplace").strip()
+            self.differences.append(f"{difference}: {shown}")
+
+    def diagnostics(self) -> list[Diagnostic]:
+        """What there is to say (CE559): nothing where both say the same."""
+        if not self.number:
+            return []
+        message = (
+            f"the native core and Python differ in {counted(self.number, 'line')} of "
+            f"{self.checked:,}; what Python says is used"
+        )
+        return [Diagnostic(codes.NATIVE_DIFFERS, message, notes=tuple(self.differences))]
+
+
+@define(eq=False)
 class NativeFilter:
-    """The core at work for one session: what it passes is counted in the account."""
+    """The core at work for one session: what it passes is counted in the account.
+
+    With a ``check`` Python looks at every line that the core passes, and is believed.
+    """
 
     engine: Engine
     stats: SessionStats
     tick: Callable[[int], None] | None
+    check: NativeCheck | None = None
+    read_first: int = _READ_FIRST
+    """Of each kind so many events are read whole at first."""
     _core: Any = field(init=False)
     _program: NativeProgram = field(init=False)
     # Leaves of which events are read whole yet.
@@ -82,6 +129,9 @@ class NativeFilter:
         The account is at each line what it would be if those after it had not been looked at.
         ``whole`` tells how many of the next lines are to be read in any case.
         """
+        if self.check is not None:
+            yield from self._checked(block, limit, whole, self.check, last=last)
+            return
         start = records = blank = 0
         while True:
             lines, after, end = self._core.scan(
@@ -110,7 +160,53 @@ class NativeFilter:
                 break
         yield UndecidedLine(records, blank, None, False, end)
 
-    def _count(self, passed: tuple[int, int, list[tuple[int, int]], int | None]) -> None:
+    def _checked(
+        self, block: bytes, limit: int, whole: Callable[[], int], check: NativeCheck, *, last: bool
+    ) -> Iterator[UndecidedLine]:
+        """All lines of a block; of those that the core passes it is noted where Python differs."""
+        end = 0
+        for line in io.BytesIO(block).readlines():
+            if not line.endswith(b"\n") and not last:
+                break
+            end += len(line)
+            lines, passed, _ = self._core.scan(
+                line, 0, whole=whole(), unmet=_UNMET, limit=limit, sampling=True, last=True
+            )
+            if passed[0]:
+                check.note(line, self.difference(line, passed))
+            sampled = bool(lines) and lines[0][3]
+            yield UndecidedLine(0, passed[1], None if passed[1] else line, sampled, 0)
+            self._grow()
+        yield UndecidedLine(0, 0, None, False, end)
+
+    def difference(self, line: bytes, passed: _Passed) -> str | None:
+        """What Python says otherwise of a line that the core passed, in words; None for nothing."""
+        try:
+            event = loads(line)
+        except ValueError as problem:
+            return f"it is not JSON ({problem})"
+        if type(event) is not dict:
+            return "it is no object"
+        inner = unwrap(event)
+        [(number, _)] = passed[2]
+        target = self.engine.leaf(inner).target
+        assert target is not None
+        if target is not self._program.leaves[number].target:
+            return "it is another kind of event"
+        if not target.maps:
+            return "no field map recognises it"
+        if any(group.match(inner, event, None, line) for _, group in target.groups):
+            return "a rule matches"
+        says = [one.entry.reader.says_something(inner) for one in target.classes]
+        if False in says and True not in says:
+            return "it has no fields of its kind"
+        if self.tick is not None:
+            times = [time for one in target.classes if (time := one.time(inner)) is not None]
+            if max(times, default=None) != passed[3]:
+                return "its time is another"
+        return None
+
+    def _count(self, passed: _Passed) -> None:
         leaves, met = self._program.leaves, self.stats.met
         for number, times in passed[2]:
             met(leaves[number], times)
@@ -123,6 +219,18 @@ class NativeFilter:
         if root is None:
             return
         recent = self.stats.recent
-        closed = {leaf for leaf, number in recent.items() if number < _READ_FIRST}
+        closed = {leaf for leaf, number in recent.items() if number < self.read_first}
         self._core.extend(self._program.growth(root, closed))
         self._known = True
+
+
+def native_filter_of(
+    engine: Engine,
+    stats: SessionStats,
+    tick: Callable[[int], None] | None,
+    check: NativeCheck | None,
+) -> NativeFilter | None:
+    """The core for a session; None where it is not installed, and where somebody looks on."""
+    if native_version() is None or engine.observer is not None:
+        return None
+    return NativeFilter(engine, stats, tick, check)
