@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from attrs import evolve
 
 from carengine import ir
 from carengine.pattern import Pattern
+from plan_changes import PLAN_MUTATIONS, PLAN_REWRITES, WHOLE_REWRITES
 
 Change = Callable[[ir.Condition], ir.Condition]
 
@@ -188,6 +188,7 @@ REWRITES = (
     one_by_one,
     distributed,
     said_twice,
+    turned,
 )
 
 
@@ -221,9 +222,13 @@ def filters_in(plan: ir.Plan) -> int:
     return seen
 
 
+PlanChange = Callable[[ir.Plan, random.Random], ir.Plan]
+
+
 def _varied(
     program: ir.Program,
     kinds: tuple[Callable[[ir.Condition, random.Random], ir.Condition], ...],
+    of_plans: tuple[PlanChange, ...],
     most: int,
     chance: random.Random,
 ) -> Iterator[tuple[str, ir.Program]]:
@@ -233,16 +238,12 @@ def _varied(
             return
         number = chance.randrange(len(program.outputs))
         output = program.outputs[number]
-        count = filters_in(output.plan)
-        if not count:
-            return
-        kind = chance.choice(kinds)
-
-        def change(condition: ir.Condition, kind: Any = kind) -> ir.Condition:
-            where = chance.choice(list(places(condition)))
-            return changed(condition, where, lambda part: kind(part, chance))
-
-        plan = with_condition(output.plan, change, chance.randrange(count))
+        stateful = ir.as_stages(output.plan) is None
+        name, plan = (
+            _plan_changed(output.plan, chance.choice(of_plans), chance)
+            if stateful and chance.random() < 0.6
+            else _condition_changed(output.plan, chance.choice(kinds), chance)
+        )
         outputs = (
             *program.outputs[:number],
             evolve(output, plan=plan),
@@ -251,14 +252,53 @@ def _varied(
         candidate = evolve(program, outputs=outputs)
         if candidate not in made:
             made.add(candidate)
-            yield kind.__name__, candidate
+            yield name, candidate
+
+
+def _condition_changed(
+    plan: ir.Plan,
+    kind: Callable[[ir.Condition, random.Random], ir.Condition],
+    chance: random.Random,
+) -> tuple[str, ir.Plan]:
+    count = filters_in(plan)
+    if not count:
+        return "", plan
+
+    def change(condition: ir.Condition) -> ir.Condition:
+        where = chance.choice(list(places(condition)))
+        made = changed(condition, where, lambda part: kind(part, chance))
+        # Programs that are read are simplified, and joins rely on it.
+        return made if ir.as_stages(plan) is not None else ir.simplify(made)
+
+    return kind.__name__, with_condition(plan, change, chance.randrange(count))
+
+
+def _plan_changed(plan: ir.Plan, kind: PlanChange, chance: random.Random) -> tuple[str, ir.Plan]:
+    """The plan with one of the plans in it changed, of those that the change is for."""
+    if kind in WHOLE_REWRITES:
+        return kind.__name__, kind(plan, chance)
+    able: list[int] = []
+
+    def go(one: ir.Plan, wanted: int | None, seen: list[int]) -> ir.Plan:
+        made = ir.map_plans(one, lambda part: go(part, wanted, seen))
+        other = kind(made, chance)
+        number = seen[0]
+        seen[0] += 1
+        if wanted is None and other != made:
+            able.append(number)
+        return other if number == wanted else made
+
+    go(plan, None, [0])
+    if not able:
+        return "", plan
+    return kind.__name__, go(plan, chance.choice(able), [0])
 
 
 def mutants(program: ir.Program, most: int, seed: int = 0) -> Iterator[tuple[str, ir.Program]]:
     """Programs that differ from one in a single place, each with the kind of the change."""
-    return _varied(program, MUTATIONS, most, random.Random(seed))
+    return _varied(program, MUTATIONS, PLAN_MUTATIONS, most, random.Random(seed))
 
 
 def rewrites(program: ir.Program, most: int, seed: int = 0) -> Iterator[tuple[str, ir.Program]]:
     """Programs that say the same in another way."""
-    return _varied(program, REWRITES, most, random.Random(seed))
+    return _varied(program, REWRITES, (*PLAN_REWRITES, *WHOLE_REWRITES), most, random.Random(seed))

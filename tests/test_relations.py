@@ -275,7 +275,7 @@ output x"""
         (COUNTED, "> 3", ">= 4", V.SAME),
         (COUNTED, "count > 3", "not (count <= 3)", V.SAME),
         (COUNTED, "count > 3", "count > 3 and (count > 3 or count > 9)", V.SAME),
-        (COUNTED, '"net.exe"', '"net1.exe"', V.UNDECIDED),
+        (COUNTED, '"net.exe"', '"net1.exe"', V.DISJOINT),
         (JOINED, "5 minutes", "6 minutes", V.COVERED),
         (JOINED, "5 minutes", "4 minutes", V.COVERS),
         (JOINED, "a.pid = b.pid and ", "", V.COVERED),
@@ -288,3 +288,53 @@ def test_rules_that_look_at_several_events(text: str, old: str, new: str, verdic
     assert relation.verdict is verdict
     if verdict is not V.SAME:
         assert relation.witnesses
+
+
+HOST_JOIN = """a = search Process:Create where exe = "cmd.exe"
+b = search File:Create where extension = ".ps1"
+j = join (a, b) where a.pid = b.pid and a.time <= b.time < a.time + 5 minutes
+output j"""
+SWAPPED = """a = search File:Create where extension = ".ps1"
+b = search Process:Create where exe = "cmd.exe"
+j = join (b, a) where b.pid = a.pid and {}
+output {}"""
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        "b.time <= a.time and a.time - b.time < 5 minutes",
+        "not (b.time > a.time) and a.time - 5 minutes < b.time",
+        "5 minutes > a.time - b.time and a.time >= b.time",
+    ],
+)
+def test_a_join_written_otherwise_is_the_same(window: str) -> None:
+    first, second = (
+        carengine.parse_rule(text) for text in (HOST_JOIN, SWAPPED.format(window, "j"))
+    )
+    assert compare_rules(first, second).verdict is V.SAME
+
+
+def test_what_is_asked_behind_a_join_is_of_the_branch_that_is_meant() -> None:
+    """The names of branches are changed about: `a.user` is another user in each."""
+    first = HOST_JOIN.replace("output j", 'x = filter j where a.user = "x"\noutput x')
+    window = "b.time <= a.time < b.time + 5 minutes"
+    other = SWAPPED.format(window, "j").replace(
+        "output j", 'x = filter j where a.user = "x"\noutput x'
+    )
+    same = other.replace("a.user", "b.user")
+    rules = [carengine.parse_rule(text) for text in (first, other, same)]
+    assert compare_rules(rules[0], rules[1]).verdict is not V.SAME
+    assert compare_rules(rules[0], rules[2]).verdict is V.SAME
+
+
+def test_columns_behind_a_join_are_of_the_branch_that_is_meant() -> None:
+    texts = [
+        HOST_JOIN.replace(
+            "output j",
+            f'c = from j select {side}.user as who\nx = filter c where who = "x"\noutput x',
+        )
+        for side in ("a", "b")
+    ]
+    verdict = compare_rules(*map(carengine.parse_rule, texts)).verdict
+    assert verdict in (V.OVERLAPS, V.UNDECIDED)

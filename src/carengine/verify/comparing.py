@@ -29,6 +29,7 @@ from ..diagnostics import Span
 from ..ir import Goal, Wish
 from ..solver.texts import Budget
 from . import assumptions
+from .containment import Containment
 from .counterexamples import ListDifference, search
 from .event_kinds import Event, is_native
 from .kind_conditions import by_kind, conditions_of, conjuncts, place_of
@@ -87,7 +88,8 @@ class Comparison:
     takes for granted. ``lost`` says what of the two is not in what was compared: then nothing is
     known, whatever the rest says. ``shown`` is False where the two find the same events and show
     something else of them. ``within`` tells of programs that look at several events whether it is
-    proved that the second finds all that the first finds, and the other way round.
+    proved that the second finds all that the first finds, and the other way round; ``apart``
+    whether it is proved that they find no event in common.
     """
 
     compared: bool
@@ -98,6 +100,7 @@ class Comparison:
     lost: tuple[str, ...] = ()
     shown: bool = True
     within: tuple[bool, bool] = field(default=(False, False), eq=False)
+    apart: bool = field(default=False, eq=False)
 
     @property
     def equivalent(self) -> bool | None:
@@ -184,6 +187,7 @@ def _summed(parts: list[Comparison]) -> Comparison:
         tuple(dict.fromkeys(text for part in parts for text in part.assumptions)),
         tuple(dict.fromkeys(text for part in parts for text in part.lost)),
         all(part.shown for part in parts),
+        (all(part.within[0] for part in parts), all(part.within[1] for part in parts)),
     )
 
 
@@ -207,9 +211,20 @@ def _compared(
     mine, theirs = by_kind(first, keyed=keyed), by_kind(second, keyed=keyed)
     if mine is None or theirs is None:
         assumed = (assumptions.RETENTION, *_assumed(first, second))
-        if _alike(first, second, steps, logs, keyed=keyed):
-            made = Comparison(True, assumptions=assumed)
+        known = _containment(steps, logs)
+        if known.forms.of(first, keyed=keyed) == known.forms.of(
+            second, keyed=keyed
+        ) or known.same_rows(first, second, keyed=keyed):
+            made = Comparison(True, assumptions=assumed, within=(True, True))
             return _with_shown(made, first, second, steps, shown, keyed=keyed)
+        within = (
+            known.of(first, second, keyed=keyed),
+            known.of(second, first, keyed=keyed),
+        )
+        if all(within):
+            # The same events in other rows.
+            made = Comparison(True, assumptions=assumed, within=within)
+            return _with_shown(made, first, second, steps, shown, keyed=keyed, same_rows=False)
         looked = search(first, second, steps, logs, most, keyed=keyed)
         return Comparison(
             False,
@@ -217,16 +232,15 @@ def _compared(
             _direction(looked.only_second),
             looked.lists,
             assumed,
-            within=(
-                _is_within(first, second, steps, logs, keyed=keyed),
-                _is_within(second, first, steps, logs, keyed=keyed),
-            ),
+            within=within,
+            apart=logs is None and known.apart(first, second, keyed=keyed),
         )
     if logs is not None:
         mine, theirs = logs.seen(mine), logs.seen(theirs)
     forth = _only(mine, theirs, steps, most, logs)
     back = _only(theirs, mine, steps, most, logs)
-    made = Comparison(True, forth, back, assumptions=_assumed(first, second))
+    within = (forth == Direction(), back == Direction())
+    made = Comparison(True, forth, back, assumptions=_assumed(first, second), within=within)
     return _with_shown(made, first, second, steps, shown, keyed=keyed)
 
 
@@ -254,8 +268,10 @@ def _with_shown(
     shown: ShownParts,
     *,
     keyed: bool,
+    same_rows: bool = True,
 ) -> Comparison:
-    """A comparison of what is found, with what is shown of it."""
+    """A comparison of what is found, with what is shown of it. Without ``same_rows`` the events
+    are known to be the same and the rows that show them are not."""
     if made.equivalent is not True or shown is ShownParts.NOTHING:
         return made
     forms = NormalForms(lambda one, other: _same_leaves(one, other, steps, None))
@@ -263,9 +279,9 @@ def _with_shown(
         frozenset(forms.shown(output.plan) for output in program.outputs)
         for program in (first, second)
     )
-    if mine == theirs:
+    if mine == theirs and same_rows:
         return made
-    if shown is ShownParts.COMPUTED:
+    if shown is ShownParts.COMPUTED and same_rows:
         one, other = computed(mine), computed(theirs)
         if one == other:
             return made
@@ -281,26 +297,13 @@ def _with_shown(
     )
 
 
-def _alike(
-    first: ir.Program, second: ir.Program, steps: int, logs: Logs | None, *, keyed: bool
-) -> bool:
-    """Whether two programs are built alike, of filters that are proved to find the same events."""
-    forms = NormalForms(lambda one, other: _same_leaves(one, other, steps, logs))
-    return forms.of(first, keyed=keyed) == forms.of(second, keyed=keyed)
-
-
-def _is_within(
-    first: ir.Program, second: ir.Program, steps: int, logs: Logs | None, *, keyed: bool
-) -> bool:
-    """Whether two programs are built alike, and the first asks at least as much."""
-    forms = NormalForms(lambda one, other: _same_leaves(one, other, steps, logs))
-    return forms.within(first, second, keyed=keyed)
-
-
-def found_list(program: ir.Program, steps: int) -> tuple[Event, ...]:
-    """A small list of events in which a program finds something; empty where none was met."""
-    looked = search(program, ir.Program(()), steps, None, 1, keyed=True)
-    return looked.only_first[0].events if looked.only_first else ()
+def _containment(steps: int, logs: Logs | None) -> Containment:
+    """What proves things of the rows of plans, with leaves as conditions on single events."""
+    return Containment(
+        NormalForms(lambda one, other: _same_leaves(one, other, steps, logs)),
+        lambda wide, narrow: _leaf_within(narrow, wide, steps, logs),
+        lambda one, other: _leaves_exclude(one, other, steps),
+    )
 
 
 def _same_leaves(one: Leaf, other: Leaf, steps: int, logs: Logs | None) -> bool:
@@ -313,11 +316,44 @@ def _same_leaves(one: Leaf, other: Leaf, steps: int, logs: Logs | None) -> bool:
         if not mine or not theirs:
             # Of what the logs cannot hold nothing is proved.
             return False
-    nothing = Direction()
-    return (
-        _only(mine, theirs, steps, 1, logs) == nothing
-        and _only(theirs, mine, steps, 1, logs) == nothing
-    )
+    return _is_covered(mine, theirs, steps, logs) and _is_covered(theirs, mine, steps, logs)
+
+
+def _leaf_within(one: Leaf, other: Leaf, steps: int, logs: Logs | None) -> bool:
+    """Whether it is proved that each event that passes one leaf passes the other."""
+    if any(stage.assigned or stage.columns is not None for stage in (*one, *other)):
+        return False
+    mine, theirs = conditions_of(one), conditions_of(other)
+    if logs is not None:
+        mine, theirs = logs.seen(mine), logs.seen(theirs)
+        if not mine or not theirs:
+            return False
+    return _is_covered(mine, theirs, steps, logs)
+
+
+def _is_covered(mine: Conditions, theirs: Conditions, steps: int, logs: Logs | None) -> bool:
+    for kind, condition in mine.items():
+        of = KindFacts(kind, logs.kinds[kind] if logs is not None else GivenFields(frozenset()))
+        other = theirs.get(kind, ir.Truth(False))
+        if not follows(condition, other, of, Budget(steps)):
+            return False
+    return True
+
+
+def _leaves_exclude(one: Leaf, other: Leaf, steps: int) -> bool:
+    """Whether it is proved that no event passes both leaves."""
+    mine, theirs = conditions_of(one), conditions_of(other)
+    if not frozenset(mine) & frozenset(theirs):
+        # Two log sources may hold the same events.
+        return not any(map(is_native, (*mine, *theirs)))
+    for kind in mine:
+        if kind not in theirs:
+            continue
+        wishes: list[Wish] = [(mine[kind], Goal.TRUE), (theirs[kind], Goal.TRUE)]
+        of = KindFacts(kind, GivenFields(frozenset()))
+        if possible(wishes, of, Budget(steps)) is not False:
+            return False
+    return not any(map(is_native, (*mine, *theirs))) or len({*mine, *theirs}) == 1
 
 
 def shared_event(

@@ -32,9 +32,9 @@ def selection(plan: ir.Plan, *, keyed: bool = False) -> ir.Plan:
         case ir.Project(inner) | ir.Assign(inner):
             return selection(inner, keyed=keyed)
         case ir.Aggregated(ir.Group(_, _, None) as group):
-            return _members(group, keyed=keyed)
+            return members(group, keyed=keyed)
         case ir.Group(_, _, None):
-            return _members(plan, keyed=keyed)
+            return members(plan, keyed=keyed)
         case ir.Search() | ir.Filter() | ir.Join() | ir.Union() | ir.Distinct() | ir.Difference():
             return plan
         case ir.Group() | ir.Aggregated() | ir.Window() | ir.Sequence():
@@ -44,8 +44,8 @@ def selection(plan: ir.Plan, *, keyed: bool = False) -> ir.Plan:
             assert_never(plan)
 
 
-def _members(group: ir.Group, *, keyed: bool) -> ir.Plan:
-    """The rows that a group without an end gathers."""
+def members(group: ir.Group, *, keyed: bool) -> ir.Plan:
+    """The rows that the groups of a plan gather; with ``keyed`` those that have the keys."""
     parts = []
     for part in group.plans:
         made = selection(part, keyed=keyed)
@@ -126,6 +126,10 @@ def merged(condition: ir.Condition) -> ir.Condition:
                 made[key] = item
             several = tuple(made.values())
             return several[0] if len(several) == 1 else ir.Or(several)
+        case ir.Compare(ir.Constant() | ir.Moment() as left, relation, right) if not isinstance(
+            right, ir.Constant | ir.Moment
+        ):
+            return evolve(condition, left=right, relation=relation.mirrored, right=left)
         case ir.Truth():
             return condition
         case _:

@@ -14,16 +14,17 @@ Plans of one form have the same rows. Plans of different forms may have them too
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import assert_never
 
 from attrs import define, evolve, field
 
 from .. import ir
-from .kind_conditions import selection
+from .kind_conditions import conjuncts, selection
 
 Leaf = tuple[ir.Stage, ...]
-Names = Mapping[tuple[str | None, str], ir.Value]
+Names = Callable[[ir.Field], ir.Value]
+"""What a field of a plan's rows stands for, in terms of the plan's own inputs."""
 Form = Hashable
 
 _COUNTS = ("count", "distinct_count")
@@ -41,21 +42,8 @@ class NormalForms:
         """The form of a program: what its outputs find, in whatever order; ``keyed`` as
         `selection` has it."""
         return frozenset(
-            self._of(selection(output.plan, keyed=keyed))[0] for output in program.outputs
+            self.part(selection(output.plan, keyed=keyed))[0] for output in program.outputs
         )
-
-    def within(self, first: ir.Program, second: ir.Program, *, keyed: bool = False) -> bool:
-        """Whether it is plain that the second program finds all that the first finds: both keep
-        rows of the same plan, and the first asks at least as much of them."""
-        if len(first.outputs) != 1 or len(second.outputs) != 1:
-            return False
-        one, other = (
-            self._of(selection(program.outputs[0].plan, keyed=keyed))[0]
-            for program in (first, second)
-        )
-        mine, asked = _filters_of(one)
-        theirs, wanted = _filters_of(other)
-        return mine == theirs and all(any(_implies(has, want) for has in asked) for want in wanted)
 
     def shown(self, plan: ir.Plan) -> Form:
         """What the rows of a plan show: the events as they are, or columns and what these hold,
@@ -69,21 +57,22 @@ class NormalForms:
         match plan:
             case ir.Filter(inner) | ir.Distinct(inner):
                 return self.shown(inner)
-            case ir.Project(inner) | ir.Assign(inner):
-                _, names = self._of(plan)
-                sources = _places(self, inner)
-                columns = frozenset(
-                    (name, ir.rewrite_value(value, sources)) for name, value in names.items()
-                )
-                whole = self.shown(inner) if isinstance(plan, ir.Assign) else None
-                return columns, whole, _grouping(self, inner)
-            case ir.Aggregated(group):
-                _, names = self._of(plan)
-                return frozenset(names.items()), None, _grouping(self, group)
+            case ir.Project(inner, columns):
+                _, names = self.part(inner)
+                shown = frozenset((c.name, resolved(c.value, names)) for c in columns)
+                return shown, None, self._grouping(inner)
+            case ir.Assign(inner, name, value):
+                _, names = self.part(inner)
+                shown = frozenset({(name, resolved(value, names))})
+                return shown, self.shown(inner), self._grouping(inner)
+            case ir.Aggregated(group, columns):
+                _, names = self.part(group)
+                shown = frozenset((c.name, resolved(c.value, names)) for c in columns)
+                return shown, None, self._grouping(group)
             case ir.Union(plans):
                 return frozenset(self.shown(part) for part in plans)
             case ir.Group():
-                return frozenset(), None, _grouping(self, plan)
+                return frozenset(), None, self._grouping(plan)
             case ir.Window(columns=columns, keys=keys):
                 return frozenset((c.name, c.value) for c in columns), None, frozenset(keys)
             case ir.Search() | ir.Join() | ir.Sequence() | ir.Difference():
@@ -92,66 +81,71 @@ class NormalForms:
             case _:
                 assert_never(plan)
 
-    def _of(self, plan: ir.Plan) -> tuple[Form, Names]:
+    def part(self, plan: ir.Plan) -> tuple[Form, Names]:
+        """The form of a plan's rows, and what their fields stand for."""
+        plan = pushed_down(plan)
         stages = ir.as_stages(plan)
         if stages is not None:
-            return self._leaf(stages), {}
+            return self._leaf(stages), as_is
         match plan:
             case ir.Filter(inner, condition):
-                form, names = self._of(inner)
+                form, names = self.part(inner)
                 return _filtered(form, _conjuncts(condition, names)), names
             case ir.Join(branches, condition):
                 return self._join(branches, condition)
             case ir.Group(plans, keys, within):
-                parts = [self._of(part) for part in plans]
-                if len(parts) > 1 and any(names for _, names in parts):
+                parts = [self.part(part) for part in plans]
+                if len(parts) > 1 and _are_named(parts):
                     # What a name stands for may differ between them.
-                    return plan, {}
+                    return plan, as_is
                 names = parts[0][1]
-                by = frozenset(_value(key, names) for key in keys)
+                by = frozenset(resolved(key, names) for key in keys)
                 return ("group", frozenset(form for form, _ in parts), by, within), names
             case ir.Aggregated(group, columns):
-                form, names = self._of(group)
-                return ("aggregated", form), {**_named(columns, names)}
+                form, names = self.part(group)
+                return ("aggregated", form), _columns(columns, names)
             case ir.Project(inner, columns):
-                form, names = self._of(inner)
-                return ("project", form), {**_named(columns, names)}
+                form, names = self.part(inner)
+                return ("project", form), _columns(columns, names)
             case ir.Assign(inner, name, value):
-                form, names = self._of(inner)
-                return ("assign", form, name), {**names, (None, name): _value(value, names)}
+                form, names = self.part(inner)
+                return ("assign", form, name), _assigned(name, resolved(value, names), names)
             case ir.Distinct(inner, value):
-                form, names = self._of(inner)
-                return ("distinct", form, _value(value, names)), names
+                form, names = self.part(inner)
+                return ("distinct", form, resolved(value, names)), names
             case ir.Difference(left, right, fields):
-                form, names = self._of(left)
-                theirs, their_names = self._of(right)
-                pairs = frozenset((_value(f, names), _value(f, their_names)) for f in fields)
+                form, names = self.part(left)
+                theirs, their_names = self.part(right)
+                pairs = frozenset((resolved(f, names), resolved(f, their_names)) for f in fields)
                 return ("difference", form, theirs, pairs), names
             case ir.Union(plans):
-                return frozenset(self._of(part)[0] for part in plans), {}
+                parts = [self.part(part) for part in plans]
+                if _are_named(parts):
+                    return plan, as_is
+                return ("union", frozenset(form for form, _ in parts)), as_is
             case ir.Window(plans, keys, span, columns, condition, complete, ordered):
-                parts = [self._of(part) for part in plans]
-                if any(names for _, names in parts):
+                parts = [self.part(part) for part in plans]
+                if _are_named(parts):
                     # What a key or a column stands for may differ between them.
-                    return plan, {}
+                    return plan, as_is
                 shown = frozenset((column.name, column.value) for column in columns)
-                asked = _conjuncts(condition, {})
+                asked = _conjuncts(condition, as_is)
                 forms = tuple(form for form, _ in parts)
                 form = ("window", forms, frozenset(keys), span, shown, asked, complete, ordered)
-                return form, {}
+                return form, as_is
             case ir.Sequence(steps, optional, within, until, ordered):
                 every = (*steps, *(() if until is None else (until,)))
-                parts = [self._of(step.plan) for step in every]
-                if any(names for _, names in parts):
-                    return plan, {}
+                parts = [self.part(step.plan) for step in every]
+                if _are_named(parts):
+                    return plan, as_is
                 taken = tuple(
                     (form, step.keys, step.absent)
                     for step, (form, _) in zip(every, parts, strict=True)
                 )
-                return ("sequence", taken, optional, within, until is None, ordered), {}
+                return ("sequence", taken, optional, within, until is None, ordered), as_is
             case ir.Search():
                 # Its own form: only equal plans are known to be alike.
-                return plan, {}
+                return plan, as_is
             case _:
                 assert_never(plan)
 
@@ -163,95 +157,114 @@ class NormalForms:
         return "leaf", len(self.leaves) - 1
 
     def _join(self, branches: Sequence[ir.Branch], condition: ir.Condition) -> tuple[Form, Names]:
-        parts, renamed = self.renaming(branches)
-        changed = ir.rewrite_condition(condition, renamed)
-        return _filtered(("join", parts), _conjuncts(changed, {})), {}
+        ordered = sorted(branches, key=lambda branch: _order(self.part(branch.plan)[0]))
+        names = self.renaming(ordered)
+        forms = tuple(self.part(branch.plan)[0] for branch in ordered)
+        return _filtered(("join", forms), _conjuncts(condition, names)), names
 
-    def renaming(
-        self, branches: Sequence[ir.Branch]
-    ) -> tuple[tuple[Form, ...], Callable[[ir.Value], ir.Value]]:
-        """The forms of a join's branches in an order of their own, and what names the fields of the
-        branches by their places in it."""
-        forms = [(branch.name, *self._of(branch.plan)) for branch in branches]
-        ordered = sorted(forms, key=lambda item: _order(item[1]))
-        places = {name: str(place) for place, (name, _, _) in enumerate(ordered)}
+    def renaming(self, branches: Sequence[ir.Branch]) -> Names:
+        """What names the fields of a join's branches by their places among these."""
+        inner = {
+            branch.name: (str(place), self.part(branch.plan)[1])
+            for place, branch in enumerate(branches)
+        }
 
-        def renamed(value: ir.Value) -> ir.Value:
-            match value:
-                case ir.Field(name, str() as source):
-                    first, dot, rest = source.partition(".")
-                    inner = next((names for n, _, names in forms if n == source), {})
-                    known = inner.get((None, name))
-                    if known is not None:
-                        return ir.Call("of", (ir.Constant(places.get(source, source)), known))
-                    return evolve(value, source=places.get(first, first) + dot + rest)
-                case _:
-                    return value
+        def named(of: ir.Field) -> ir.Value:
+            source = of.source or ""
+            known = [n for n in inner if source == n or source.startswith(f"{n}.")]
+            if not known:
+                return of
+            name = max(known, key=len)
+            place, names = inner[name]
+            value = names(evolve(of, source=source[len(name) + 1 :] or None))
+            if isinstance(value, ir.Field):
+                below = "" if value.source is None else f".{value.source}"
+                return evolve(value, source=place + below)
+            return ir.Call("of", (ir.Constant(place), value), ir.type_of(value))
 
-        return tuple(form for _, form, _ in ordered), renamed
+        return named
 
-
-def _filters_of(form: Form) -> tuple[Form, frozenset[Form]]:
-    """What rows are kept of, and what is asked of them."""
-    match form:
-        case ("filter", inner, frozenset() as conditions):
-            return inner, conditions
-        case _:
-            return form, frozenset()
-
-
-def _implies(one: Form, other: Form) -> bool:
-    """Whether a condition says at least as much as another one."""
-    if one == other:
-        return True
-    match one, other:
-        case (">=", left, int() as more), (">=", right, int() as less):
-            return bool(left == right and more >= less)
-        case ("<=", left, int() as less), ("<=", right, int() as more):
-            return bool(left == right and less <= more)
-        case (
-            (
-                ir.Relation() as relation,
-                ir.Arithmetic("+", of, ir.Duration(shorter)),
-                right,
-                type_,
-            ),
-            (
-                ir.Relation() as same,
-                ir.Arithmetic("+", of_other, ir.Duration(longer)),
-                right_other,
-                type_other,
-            ),
-        ):
-            # A later bound leaves more.
-            alike = (of, right, type_) == (of_other, right_other, type_other)
-            return alike and shorter <= longer and relation is same
-        case (ir.Relation.GREATER, *rest), (ir.Relation.GREATER_EQUAL, *others):
-            return rest == others
-        case _:
-            return False
+    def _grouping(self, plan: ir.Plan) -> Form:
+        """The keys of the groups that a plan's rows are, or None where they are no groups."""
+        match plan:
+            case ir.Project(inner) | ir.Assign(inner) | ir.Filter(inner) | ir.Aggregated(inner):
+                return self._grouping(inner)
+            case ir.Group(plans, keys):
+                names = self.part(plans[0])[1] if len(plans) == 1 else as_is
+                return frozenset(resolved(key, names) for key in keys)
+            case _:
+                # Rows of any other plan are no groups.
+                return None
 
 
-def _grouping(forms: NormalForms, plan: ir.Plan) -> Form:
-    """The keys of the groups that a plan's rows are, or None where they are no groups."""
+def as_is(of: ir.Field) -> ir.Value:
+    """Of plans whose fields are those of their events."""
+    return of
+
+
+def _are_named(parts: Sequence[tuple[Form, Names]]) -> bool:
+    return any(names is not as_is for _, names in parts)
+
+
+def _columns(columns: Sequence[ir.Column], names: Names) -> Names:
+    made = {column.name: resolved(column.value, names) for column in columns}
+
+    def named(of: ir.Field) -> ir.Value:
+        return made.get(of.name, of) if of.source is None else of
+
+    return named
+
+
+def _assigned(name: str, value: ir.Value, names: Names) -> Names:
+    def named(of: ir.Field) -> ir.Value:
+        return value if of.source is None and of.name == name else names(of)
+
+    return named
+
+
+def pushed_down(plan: ir.Plan) -> ir.Plan:
+    """The plan with what is asked behind a join asked by it, and what that asks of one branch alone
+    asked below it."""
     match plan:
-        case ir.Project(inner) | ir.Assign(inner) | ir.Filter(inner) | ir.Aggregated(inner):
-            return _grouping(forms, inner)
-        case ir.Group(plans, keys):
-            names = forms._of(plans[0])[1] if len(plans) == 1 else {}
-            return frozenset(_value(key, names) for key in keys)
+        case ir.Filter(inner, condition):
+            below = pushed_down(inner)
+            if isinstance(below, ir.Join):
+                both = ir.conjunction((below.condition, condition))
+                return pushed_down(evolve(below, condition=both))
+            return plan if below == inner else evolve(plan, plan=below)
+        case ir.Join(branches, condition):
+            asked: dict[str, list[ir.Condition]] = {}
+            left = []
+            for part in conjuncts(ir.simplify(_pushed(condition))):
+                name = _only_source(part)
+                branch = next((b for b in branches if b.name == name), None)
+                if branch is None or isinstance(pushed_down(branch.plan), ir.Join):
+                    left.append(part)
+                else:
+                    asked.setdefault(branch.name, []).append(
+                        ir.rewrite_condition(part, _without_source)
+                    )
+            made = tuple(
+                evolve(b, plan=ir.Filter(b.plan, ir.conjunction(tuple(asked[b.name]))))
+                if b.name in asked
+                else b
+                for b in branches
+            )
+            return evolve(plan, branches=made, condition=ir.conjunction(tuple(left)))
         case _:
-            # Rows of any other plan are no groups.
-            return None
+            return plan
 
 
-def _places(forms: NormalForms, plan: ir.Plan) -> Callable[[ir.Value], ir.Value]:
-    """What names the branches of the join that a plan filters by their places."""
-    while isinstance(plan, ir.Filter):
-        plan = plan.plan
-    if not isinstance(plan, ir.Join):
-        return lambda value: value
-    return forms.renaming(plan.branches)[1]
+def _only_source(condition: ir.Condition) -> str | None:
+    """The branch that a condition on single events speaks of, if it speaks of one alone."""
+    if not ir.is_stateless(condition) or any(map(ir.reads_raw_event, ir.atoms(condition))):
+        return None
+    sources = {found.source for found in ir.fields_of(condition)}
+    return next(iter(sources)) if len(sources) == 1 else None
+
+
+def _without_source(value: ir.Value) -> ir.Value:
+    return evolve(value, source=None) if isinstance(value, ir.Field) else value
 
 
 def computed(form: Form) -> frozenset[ir.Value]:
@@ -285,15 +298,11 @@ def _filtered(form: Form, conditions: frozenset[Form]) -> Form:
             return ("filter", form, conditions)
 
 
-def _named(columns: Sequence[ir.Column], names: Names) -> Names:
-    return {(None, column.name): _value(column.value, names) for column in columns}
+def resolved(value: ir.Value, names: Names) -> ir.Value:
+    """A value with each field as what it stands for."""
 
-
-def _value(value: ir.Value, names: Names) -> ir.Value:
     def known(leaf: ir.Value) -> ir.Value:
-        if isinstance(leaf, ir.Field):
-            return names.get((leaf.source, leaf.name), leaf)
-        return leaf
+        return names(leaf) if isinstance(leaf, ir.Field) else leaf
 
     return ir.rewrite_value(value, known)
 
@@ -320,12 +329,50 @@ def _pushed(condition: ir.Condition, *, negated: bool = False) -> ir.Condition:
         case ir.Not(item):
             return _pushed(item, negated=not negated)
         case ir.Compare(relation=relation) if negated and relation.negated is not None:
-            return evolve(condition, relation=relation.negated)
+            return _timed(evolve(condition, relation=relation.negated))
+        case ir.Compare():
+            made_atom = _timed(condition)
+            return ir.Not(made_atom) if negated else made_atom
         case ir.IsTrue(item):
             made: ir.Condition = ir.IsTrue(_pushed(item))
             return ir.Not(made) if negated else made
         case _:
             return ir.Not(condition) if negated else condition
+
+
+def _timed(compared: ir.Compare) -> ir.Compare:
+    """An order of two times as that of the one and of the other some time later, whichever way it
+    is written: ``b.time - a.time < 5 minutes``, ``a.time > b.time - 5 minutes``."""
+    if compared.relation is ir.Relation.EQUAL:
+        return compared
+    match compared:
+        case ir.Compare(ir.Duration(), relation, ir.Arithmetic("-") as right):
+            turned = evolve(compared, left=right, relation=relation.mirrored, right=compared.left)
+            return _timed(turned)
+        case ir.Compare(
+            ir.Arithmetic("-", ir.Field() as later, ir.Field() as earlier),
+            _,
+            ir.Duration() as length,
+        ) if later.type is earlier.type is ir.Type.TIME:
+            sum_ = ir.Arithmetic("+", earlier, length)
+            return evolve(compared, left=later, right=sum_, type=ir.Type.TIME)
+        case ir.Compare(
+            ir.Arithmetic("-", ir.Field() as later, ir.Duration() as length),
+            _,
+            ir.Field() as earlier,
+            ir.Type.TIME,
+        ):
+            return evolve(compared, left=later, right=ir.Arithmetic("+", earlier, length))
+        case ir.Compare(
+            ir.Field() as earlier,
+            relation,
+            ir.Arithmetic("-", ir.Field() as later, ir.Duration() as length),
+            ir.Type.TIME,
+        ):
+            sum_ = ir.Arithmetic("+", earlier, length)
+            return evolve(compared, left=later, relation=relation.mirrored, right=sum_)
+        case _:
+            return compared
 
 
 def _absorbed(form: Form) -> Form:
@@ -357,12 +404,12 @@ def _condition(condition: ir.Condition, names: Names) -> Form:
         case ir.Not(item) | ir.IsTrue(item):
             return type(condition).__name__, _condition(item, names)
         case ir.Compare(left, relation, right, type_):
-            return _compared(_value(left, names), relation, _value(right, names), type_)
+            return _compared(resolved(left, names), relation, resolved(right, names), type_)
         case ir.Truth():
             return condition
         case _:
             atom: ir.Atom = condition
-            return ir.rewrite_condition(atom, lambda leaf: _value(leaf, names))
+            return ir.rewrite_condition(atom, lambda leaf: resolved(leaf, names))
 
 
 def _compared(left: ir.Value, relation: ir.Relation, right: ir.Value, type_: ir.Type) -> Form:

@@ -29,7 +29,8 @@ from ..solver.facts import Facts
 from ..solver.satisfiability import can_be
 from ..solver.texts import Budget
 from . import assumptions
-from .comparing import Comparison, Direction, compare, found_list, shared_event
+from .comparing import Comparison, Direction, compare, shared_event
+from .counterexamples import shared_list
 from .event_kinds import Event, first_name, is_native
 from .kind_conditions import by_kind
 from .kind_facts import KindFacts, possible, shortest
@@ -241,8 +242,9 @@ def _relation(
     if not made.shown:
         if found:
             return RuleRelation(*names, Verdict.OVERLAPS, found, assumed)
-        reasons.append("they find the same events, but what they show of them is not the same")
-    elif not made.compared:
+        reason = "they find the same events, but what they show of them is not the same"
+        return RuleRelation(*names, Verdict.UNDECIDED, (), assumed, (reason,))
+    if not made.compared:
         reasons.append(f"no proof; {made.lists} small lists of events show no difference")
     for finder, direction, confirmed in (
         ("first", made.only_first, forth),
@@ -253,26 +255,8 @@ def _relation(
             reasons.append(f"whether only the {finder} finds some events of {kinds}")
         if direction.differences and not confirmed:
             reasons.append(f"the engine does not confirm an event that only the {finder} finds")
-    for proved, shown_by, containing in (
-        (made.within[1], forth, Verdict.COVERS),
-        (made.within[0], back, Verdict.COVERED),
-    ):
-        if proved and shown_by and not made.compared:
-            # What the narrower one finds, the other one finds too; it has to find something.
-            pair = (second, first) if containing is Verdict.COVERS else (first, second)
-            narrower, other = pair
-            events = [dict(event) for event in found_list(narrower.program, steps)]
-            both = witness_of("both", events, narrower, also=other) if events else None
-            if both is not None:
-                return RuleRelation(*names, containing, (*found, both), assumed)
     if not made.compared:
-        # Lists of events show differences, and prove nothing about what is not found.
-        verdict = Verdict.OVERLAPS if forth and back and _both(first, second, steps) else None
-        if verdict is None:
-            return RuleRelation(
-                *names, Verdict.UNDECIDED, found, assumed, tuple(reasons) or (_OPEN,)
-            )
-        return RuleRelation(*names, verdict, found, assumed)
+        return _of_several_events(first, second, made, (forth, back), assumed, steps, reasons)
     common = _common(first, second, steps)
     if isinstance(common, Witness):
         shared = (common,)
@@ -289,6 +273,38 @@ def _relation(
     else:
         reasons.append("whether there is an event that both find")
     return RuleRelation(*names, Verdict.UNDECIDED, found, assumed, tuple(reasons))
+
+
+def _of_several_events(
+    first: Rule,
+    second: Rule,
+    made: Comparison,
+    witnesses: tuple[tuple[Witness, ...], tuple[Witness, ...]],
+    assumed: tuple[str, ...],
+    steps: int,
+    reasons: list[str],
+) -> RuleRelation:
+    """The relation of two rules of which one looks at several events. Lists of events show
+    differences; that there are none takes a proof."""
+    names = first.id, second.id
+    forth, back = witnesses
+    found = (*forth, *back)
+    if made.apart:
+        return RuleRelation(*names, Verdict.DISJOINT, found, assumed)
+    verdict = None
+    if forth and back:
+        verdict = Verdict.OVERLAPS
+    elif forth and made.within[1]:
+        verdict = Verdict.COVERS
+    elif back and made.within[0]:
+        verdict = Verdict.COVERED
+    if verdict is not None:
+        events = [dict(event) for event in shared_list(first.program, second.program, steps)]
+        both = witness_of("both", events, first, also=second) if events else None
+        if both is not None:
+            return RuleRelation(*names, verdict, (*found, both), assumed)
+        reasons.append("whether there is an event that both find")
+    return RuleRelation(*names, Verdict.UNDECIDED, found, assumed, tuple(reasons) or (_OPEN,))
 
 
 _OPEN = "lists of events show differences; whether one finds all that the other finds is not known"
@@ -320,10 +336,6 @@ def _finds_something(rule: Rule, steps: int) -> bool:
     if by_kind(rule.program, keyed=True) is None:
         return True
     return shared_event(rule.program, rule.program, steps, keyed=True) is not None
-
-
-def _both(first: Rule, second: Rule, steps: int) -> bool:
-    return shared_event(first.program, second.program, steps) is not None
 
 
 def _common(first: Rule, second: Rule, steps: int) -> Witness | bool | None:

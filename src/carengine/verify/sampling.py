@@ -35,8 +35,9 @@ from ..ir_text import condition_text
 from ..rule import Rule
 from ..solver.texts import Budget
 from ..values import format_time, time_of
-from .counterexamples import durations_of, finding_list, loosened, search
+from .counterexamples import finding_list, loosened, search
 from .event_kinds import Event, is_native, kind_of
+from .event_pool import durations_of
 from .kind_conditions import by_kind, conjuncts, place_of
 from .kind_facts import KindFacts, shortest
 from .logs import GivenFields
