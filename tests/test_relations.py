@@ -336,5 +336,6 @@ def test_columns_behind_a_join_are_of_the_branch_that_is_meant() -> None:
         )
         for side in ("a", "b")
     ]
-    verdict = compare_rules(*map(carengine.parse_rule, texts)).verdict
+    first, second = map(carengine.parse_rule, texts)
+    verdict = compare_rules(first, second).verdict
     assert verdict in (V.OVERLAPS, V.UNDECIDED)
