@@ -33,9 +33,10 @@ TOP = Path(__file__).resolve().parents[1]
 SHARED = TOP.parent / "shared"
 FIGURES = Path(__file__).parent / "attack_evidence.json"
 PAGE = TOP / "docs" / "attack-rules.md"
-TABLE = yaml.safe_load(
+_FILE = yaml.safe_load(
     (Path(__file__).parent / "attack_recordings.yml").read_text(encoding="utf-8")
-)["recordings"]
+)
+TABLE, NEWER = _FILE["recordings"], _FILE["newer"]
 _TAG = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
 
 
@@ -101,7 +102,8 @@ def measure() -> dict[str, Any]:
 def related(technique: str, shown: list[str]) -> bool:
     """Whether a recording shows a technique: itself, its parent, or one of its parts."""
     return any(
-        one == technique or one == technique[:5] or one.startswith(f"{technique}.") for one in shown
+        one == technique or one == technique[:5] or one.startswith(f"{technique}.")
+        for one in (NEWER.get(id_, id_) for id_ in shown)
     )
 
 
