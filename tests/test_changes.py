@@ -12,7 +12,7 @@ import pytest
 import carengine
 from carengine.cli import main
 from carengine.engine import Engine
-from carengine.verify.changes import Change, rule_changes
+from carengine.verify.changes import Change, RuleChange, rule_changes
 
 DETECTION = """    selection:
         Image|endswith: '\\certutil.exe'
@@ -80,6 +80,109 @@ def test_edits(name: str, edits: list[tuple[str, str]], change: Change, tmp_path
     sides = {witness.finder for witness in made.witnesses}
     expected = {C.WIDER: {"new"}, C.NARROWER: {"old"}, C.BOTH: {"old", "new"}}
     assert sides >= expected.get(change, set())
+
+
+PSEUDOCODE = """processes = search Process:Create
+tool = filter processes where (exe = "certutil.exe" and command_line = "*http*"
+  and not parent_exe = "msiexec.exe")
+output tool
+"""
+WINDOW = """logins = search UserSession:Login
+by_host = group logins by hostname within 1 hour
+counted = from by_host select hostname, count(*) as number
+many = filter counted where number >= 5
+output many
+"""
+CAR_EDITS = [
+    ("a filter dropped", [('\n  and not parent_exe = "msiexec.exe"', "")], C.WIDER),
+    ("a wildcard moved", [('"*http*"', '"http*"')], C.NARROWER),
+    ("a condition dropped", [(' and command_line = "*http*"', "")], C.WIDER),
+    ("another case", [("certutil", "CertUtil"), ("http", "HTTP")], C.UNCHANGED),
+    (
+        "reordered",
+        [
+            (
+                'exe = "certutil.exe" and command_line = "*http*"',
+                'command_line = "*http*" and exe = "certutil.exe"',
+            )
+        ],
+        C.UNCHANGED,
+    ),
+    ("a stream renamed", [("tool", "found"), ("processes", "p")], C.UNCHANGED),
+    (
+        "a value added",
+        [('exe = "certutil.exe" and', 'exe in ["certutil.exe", "curl.exe"] and')],
+        C.WIDER,
+    ),
+    ("narrowed", [('"*http*"\n', '"*http*" and user = "SYSTEM"\n')], C.NARROWER),
+    ("another action", [("Process:Create", "Process:Terminate")], C.MOVED),
+    ("another value", [("certutil", "curl")], C.MOVED),
+    ("a value swapped", [("http", "ftp")], C.BOTH),
+    ("title and level only", [], C.UNCHANGED),
+]
+
+
+@pytest.mark.parametrize(("name", "edits", "change"), CAR_EDITS)
+def test_edits_of_pseudocode(
+    name: str, edits: list[tuple[str, str]], change: Change, tmp_path: Path
+) -> None:
+    code = PSEUDOCODE
+    for old, new in edits:
+        assert old in code
+        code = code.replace(old, new)
+    heads = [f"---\nid: X\ntitle: {title}\nlevel: {level}\n---\n" for title, level in TITLES]
+    texts = [head + text for head, text in zip(heads, (PSEUDOCODE, code), strict=True)]
+    [made] = compared(tmp_path, *texts)
+    assert made.change is change
+    sides = {witness.finder for witness in made.witnesses}
+    assert sides >= {C.WIDER: {"new"}, C.NARROWER: {"old"}, C.BOTH: {"old", "new"}}.get(
+        change, set()
+    )
+
+
+TITLES = (("A", "low"), ("B", "high"))
+
+
+def compared(tmp_path: Path, old: str, new: str) -> tuple[RuleChange, ...]:
+    files = [tmp_path / "old.car", tmp_path / "new.car"]
+    for file, text in zip(files, (old, new), strict=True):
+        file.write_text(text, encoding="utf-8")
+    before, after = map(carengine.load_rules, files)
+    assert not before.refused
+    assert not after.refused
+    return rule_changes(before, after)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("1 hour", "2 hours"), (">= 5", ">= 6"), ("hostname", "user")]
+)
+def test_a_window_changed_is_not_unchanged(old: str, new: str, tmp_path: Path) -> None:
+    head = "---\nid: X\n---\n"
+    assert old in WINDOW
+    [made] = compared(tmp_path, head + WINDOW, head + WINDOW.replace(old, new))
+    assert made.change is not C.UNCHANGED
+    [same] = compared(tmp_path, head + WINDOW, head + WINDOW.replace("logins", "l"))
+    assert same.change is C.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("edits", "change"),
+    [
+        ([("title: A rule", "title: Another"), ("level: high", "level: low")], C.UNCHANGED),
+        ([("category: process_creation", "category: process_creation # c")], C.UNCHANGED),
+        ([("    condition: selection and not filter_main_x", "    condition: selection")], C.WIDER),
+    ],
+)
+def test_edits_beside_the_detection(
+    edits: list[tuple[str, str]], change: Change, tmp_path: Path
+) -> None:
+    text = written(DETECTION)
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    folders = sets(tmp_path, written(DETECTION), text)
+    [made] = rule_changes(*map(carengine.load_rules, folders))
+    assert made.change is change
 
 
 def test_another_log_source_is_another_rule(tmp_path: Path) -> None:

@@ -12,7 +12,14 @@ import carengine
 from carengine.diagnostics import Block
 from carengine.engine import Engine
 from carengine.languages.reading import as_rule, native_map, read
-from carengine.verify import Verdict, check_conversion
+from carengine.verify import (
+    Verdict,
+    backend,
+    check_conversion,
+    compare_subjects,
+    subject_of,
+    subjects_of_text,
+)
 
 
 class Converter:
@@ -165,3 +172,57 @@ def test_conversions(name: str, query: str, verdict: Verdict, tmp_path: Path) ->
     assert check_conversion(rule, made).relation.verdict is verdict
     ignoring = check_conversion(rule, made, any_case=True).relation.verdict
     assert ignoring is (V.SAME if name != "esql" else V.COVERS)
+
+
+def test_a_number_may_be_asked_for_as_a_text(tmp_path: Path) -> None:
+    """As the backend for Kusto writes lists of numbers; one spelling is taken for granted."""
+    path = tmp_path / "rule.yml"
+    text = RULE.replace("EventID: 1", "EventID: [4656, 4663]")
+    path.write_text(text, encoding="utf-8")
+    rule = carengine.load_rule(path)
+    query = 'Image endswith "\\\\cmd.exe" and EventID in~ ("4656", "4663") and not(User =~ "alice")'
+    same: Any = Converter("kusto", query)
+    relation = check_conversion(rule, same).relation
+    assert relation.verdict is V.SAME
+    assert "whole numbers in logs are spelt with their digits alone" in relation.assumptions
+    other: Any = Converter("kusto", query.replace("4663", "4664"))
+    assert check_conversion(rule, other).relation.verdict is not V.SAME
+
+
+@pytest.mark.parametrize(
+    ("name", "pipelines", "verdict"),
+    [
+        # This pipeline does not say that the events are those of a started process.
+        ("splunk", ["splunk_windows"], V.OVERLAPS),
+        # Defender's FolderPath is what CAR's image_path is made of: which is not known here.
+        ("kusto", ["microsoft_xdr"], V.UNDECIDED),
+    ],
+)
+def test_a_pipeline_changes_the_names(
+    name: str, pipelines: list[str], verdict: Verdict, tmp_path: Path
+) -> None:
+    """With pySigma's own backends, where they are installed."""
+    package = {"splunk": "sigma.backends.splunk", "kusto": "sigma.backends.kusto"}[name]
+    pytest.importorskip(package, reason=f"the backend {name} of pySigma is not installed")
+    path = tmp_path / "rule.yml"
+    path.write_text(RULE.replace("        EventID: 1\n", ""), encoding="utf-8")
+    rule = carengine.load_rule(path)
+    plain, piped = (check_conversion(rule, backend(name, several)) for several in ((), pipelines))
+    assert plain.relation.verdict is V.SAME
+    assert piped.relation.verdict is verdict
+    assert "FolderPath" in piped.query or name == "splunk"
+    assert piped.relation.reasons or verdict is not V.UNDECIDED
+    with pytest.raises(carengine.CarError, match="pipelines"):
+        backend(name, ["no_such_pipeline"])
+
+
+def test_a_field_without_a_name_in_car_settles_nothing() -> None:
+    """The rule's image_path and the query's FolderPath may be the same."""
+    text = 'DeviceProcessEvents | where FolderPath endswith "\\\\cmd.exe"'
+    [query], _ = subjects_of_text(text, "kusto")
+    rule = carengine.parse_rule(
+        r'a = search Process:Create where image_path = "*\cmd.exe" output a'
+    )
+    relation = compare_subjects(subject_of(rule), query)
+    assert relation.verdict is V.UNDECIDED
+    assert "FolderPath" in relation.reasons[0]

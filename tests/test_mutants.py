@@ -101,6 +101,23 @@ def test_the_command_names_what_lives(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "that no example notices" in err
 
 
+def test_what_is_pasted_from_the_screen_kills_the_mutant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The printed examples, put into the rule's head as they are, leave no mutant alive."""
+    rule_of(RULE, tmp_path)
+    assert main(["test", str(tmp_path), "--mutants", "--no-cache"]) == 1
+    out = capsys.readouterr().out
+    pasted = "\n".join(line[2:] for line in out.split("\n") if line.startswith("    "))
+    text = RULE.replace("---\nshadows", f"{pasted}\n---\nshadows")
+    assert text != RULE
+    rule_of(text, tmp_path)
+    assert main(["test", str(tmp_path), "--mutants", "--no-cache"]) == 0
+    out, err = capsys.readouterr()
+    assert "LIVES" not in out
+    assert ", 0 failed" in err
+
+
 def test_mutants_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rule_of(RULE, tmp_path)
     assert main(["test", str(tmp_path), "--mutants", "-f", "json"]) == 1

@@ -19,6 +19,9 @@ SPELLING = (
 )
 """Of a query held to a rule under the names of the log."""
 
+DIGITS = "whole numbers in logs are spelt with their digits alone"
+"""Of a query that asks for the text of a number where the rule asks for the number."""
+
 SHOWN = "what is shown of the events is not compared: one computes something of them, one does not"
 """Of two programs in different languages."""
 

@@ -214,13 +214,33 @@ def compare_subjects(first: Subject, second: Subject, steps: int = _STEPS) -> Ru
         if mine is None or theirs is None:
             reason = "the two are about different logs, and one cannot be put into CAR's names"
             return RuleRelation(*names, Verdict.UNDECIDED, reasons=(reason,))
+        read = [_nameless(one.rule.program) for one in (mine, theirs)]
+        queries = [one.reading is not None for one in (first, second)]
         first, second = mine, theirs
+        nameless = (read[0] - read[1] if queries[0] else frozenset()) | (
+            read[1] - read[0] if queries[1] else frozenset()
+        )
+        if nameless:
+            # It may be what the other one reads under one of CAR's names.
+            which = ", ".join(sorted(nameless))
+            reason = f"only one of the two reads {which}, for which CAR has no name there"
+            return RuleRelation(*names, Verdict.UNDECIDED, reasons=(reason,))
     lost = (*first.lost, *second.lost)
     if lost:
         return RuleRelation(*names, Verdict.UNDECIDED, reasons=lost)
     taken = (*first.taken, *second.taken)
     made = compare(first.rule.program, second.rule.program, steps, most=1)
     return _relation(first.rule, second.rule, made, taken, steps)
+
+
+def _nameless(program: ir.Program) -> frozenset[str]:
+    """The fields that a program in CAR's names still reads under the names of a log."""
+    return frozenset(
+        ".".join(value.path)
+        for part in ir.every_plan(output.plan for output in program.outputs)
+        for read in ir.values_of_plan(part)
+        for value in ir.raws_in(read)
+    )
 
 
 def _is_query(subject: Subject) -> bool:
