@@ -154,7 +154,7 @@ class NativeFilter:
             records += after[0]
             blank += after[1]
             start = end
-            if unmet or closed or not self._known:
+            if unmet or not self._known or (closed and self._opened()):
                 self._grow()
             if unmet < _UNMET:
                 break
@@ -213,14 +213,19 @@ class NativeFilter:
         if passed[3] is not None and self.tick is not None:
             self.tick(passed[3])
 
+    def _opened(self) -> bool:
+        """Whether enough events of a closed leaf have been read."""
+        recent = self.stats.recent
+        return any(recent.get(leaf, 0) >= self.read_first for leaf in self._closed)
+
     def _grow(self) -> None:
         """Tell the core what has grown since."""
         root = self.engine.questions
         if root is None:
             return
         recent = self.stats.recent
-        closed = {leaf for leaf, number in recent.items() if number < self.read_first}
-        self._core.extend(self._program.growth(root, closed))
+        self._closed = {leaf for leaf, number in recent.items() if number < self.read_first}
+        self._core.extend(self._program.growth(root, self._closed))
         self._known = True
 
 
