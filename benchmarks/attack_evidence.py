@@ -224,7 +224,9 @@ def account(implemented: frozenset[str]) -> list[str]:
     def lines(title: str, counts: dict[str, Counter[str]]) -> list[str]:
         rows: list[tuple[object, ...]] = [
             (name, sum(one.values()), *(one[state] for state in states))
-            for name, one in sorted(counts.items(), key=lambda item: -sum(item[1].values()))
+            for name, one in sorted(
+                counts.items(), key=lambda item: (-sum(item[1].values()), item[0])
+            )
         ]
         return _table((title, "analytics", *states), rows)
 
@@ -241,7 +243,9 @@ def account(implemented: frozenset[str]) -> list[str]:
         "",
         "### Why analytics are not implementable",
         "",
-        *_table(("reason", "analytics"), [(t, n) for t, n in reasons.most_common()]),
+        *_table(
+            ("reason", "analytics"), sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+        ),
         "",
         "### Each analytic",
         "",
