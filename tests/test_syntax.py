@@ -7,16 +7,20 @@ them (``.out``). ``CARENGINE_GOLDEN=write`` writes them anew.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import lark
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from carengine import resources
 from carengine.diagnostics import Block, Source, codes, render
 from carengine.syntax import (
     ast,
@@ -26,6 +30,7 @@ from carengine.syntax import (
     print_expression,
     print_program,
     print_statement,
+    tables,
 )
 from carengine.syntax.lexical import MAX_CHARACTERS, MAX_DEPTH, MAX_LEXEMES
 from carengine.syntax.parser import MAX_EXPLAINED, MICROSECONDS
@@ -799,3 +804,40 @@ def test_the_grammar_has_no_conflicts() -> None:
         lark.logger.removeHandler(ear)
         lark.logger.setLevel(level)
     assert [line for line in heard if "onflict" in line] == []
+
+
+def test_the_tables_that_ship_are_those_of_the_grammar_and_are_used() -> None:
+    """Another Lark than the one they were made by works out its own."""
+    shipped = json.loads(resources.grammar_tables().read_text(encoding="ascii"))
+    grammar = resources.grammar_file().read_bytes()
+    assert shipped["for"][0] == hashlib.sha256(grammar).hexdigest(), "run python docs/generate.py"
+    if shipped["for"][1] == lark.__version__:
+        assert tables.parser().source_path == "<deserialized>"
+
+
+@pytest.mark.parametrize("start", ["program", "expression"])
+def test_the_tables_that_ship_parse_as_the_grammar_does(start: str) -> None:
+    built = tables._built(resources.grammar_file().read_text(encoding="utf-8"))
+    texts = {
+        "program": ['a = search Process:Create where exe = "x" and pid > 3\noutput a', "output"],
+        "expression": ['a = 1 or not (b = "*x*" and c in (1, 2))', "f(a, b) = 2", "a ="],
+    }[start]
+    for text in texts:
+        outcomes: list[object] = []
+        for parser in (built, tables.parser()):
+            try:
+                outcomes.append(parser.parse(text, start=start))
+            except lark.exceptions.UnexpectedInput as error:
+                outcomes.append(f"{type(error).__name__} {error.pos_in_stream}")
+        assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"for": ["", "0"]}', None])
+def test_without_tables_that_fit_they_are_worked_out(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "car.tables.json"
+    if content is not None:
+        place.write_text(content, encoding="ascii")
+    monkeypatch.setattr(resources, "grammar_tables", lambda: place)
+    assert tables.parser().source_path != "<deserialized>"

@@ -25,6 +25,11 @@ def grammar_file() -> Path:
     return _folder("grammar") / "car.lark"
 
 
+def grammar_tables() -> Path:
+    """The tables that Lark made of the grammar, as JSON; see ``syntax/tables.py``."""
+    return _folder("grammar") / "car.tables.json"
+
+
 def shipped_rules(name: str = "car") -> Path:
     """The folder of a set of rules that carengine ships.
 

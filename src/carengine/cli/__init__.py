@@ -29,7 +29,7 @@ import traceback
 import warnings
 from typing import Any, NoReturn
 
-from .. import __version__
+from .. import __version__, gc_control
 from ..diagnostics import CarError
 from . import status
 from .screen import Screen
@@ -135,7 +135,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _main(arguments: list[str], screen: Screen) -> int:
     try:
-        values = _parser(arguments).parse_args(arguments)
+        with gc_control.paused():
+            # What is imported stays: looking it through again and again is in vain.
+            values = _parser(arguments).parse_args(arguments)
         if values.command is None:
             raise UsageError("carengine: which command? `carengine --help` lists them")
         command = importlib.import_module(f".{COMMANDS[values.command][0]}", __name__)

@@ -22,13 +22,12 @@ class EventClass:
 
     fieldmap: FieldMap
     entry: Entry
-    time: Callable[[Mapping[str, Any]], int | None] = field(repr=False)
-    """The event time of an (unwrapped) event."""
 
-    @classmethod
-    def of(cls, fieldmap: FieldMap, entry: Entry) -> EventClass:
-        """The class of an entry."""
-        return cls(fieldmap, entry, entry.reader.time)
+    @property
+    def time(self) -> Callable[[Mapping[str, Any]], int | None]:
+        """What gives the event time of an (unwrapped) event."""
+        # Of hundreds of entries a run meets a few: their readers are made when they are met.
+        return self.entry.reader.time
 
     @property
     def name(self) -> str:

@@ -100,6 +100,8 @@ class Engine:
         self.left_out = LeftOut()
         """The rules of which something could not be made ready, by a fault of the program."""
         self._targets: list[list[Target]] = []
+        # By the identity of the plan, which the rules keep: comparing plans is comparing trees.
+        self._plan_stages: dict[int, tuple[ir.Stage, ...]] = {}
         self.streams: tuple[Stream, ...] = ()
         self._stages = self._collect()
         self._aims = tuple(map(StageUse.of, self._targets))
@@ -112,7 +114,7 @@ class Engine:
         """What sessions have learned about the events: it makes the next one fast, and changes
         nothing it finds."""
         self._classes = tuple(
-            tuple(EventClass.of(fieldmap, entry) for entry in fieldmap.entries)
+            tuple(EventClass(fieldmap, entry) for entry in fieldmap.entries)
             for fieldmap in self.maps
         )
         # Stages in the terms of a class, once an event of that class or a question asks.
@@ -158,6 +160,8 @@ class Engine:
                 try:
                     stages: Iterable[ir.Stage] | None = ir.as_stages(output.plan)
                     feeds = stages is None
+                    if stages is not None:
+                        self._plan_stages[id(output.plan)] = tuple(stages)
                     if stages is None:
                         plan = prepare(output.plan, prepared)
                         stages = stages_of(plan)
@@ -189,6 +193,11 @@ class Engine:
                     self.left_out.note(self.rules_of(number), what, error)
             lowered = self._lowered[event_class] = tuple(made)
         return lowered
+
+    def stages_of(self, plan: ir.Plan) -> tuple[ir.Stage, ...] | None:
+        """`ir.as_stages` of a plan, looked up where it is an output's of the engine's rules."""
+        known = self._plan_stages.get(id(plan))
+        return ir.as_stages(plan) if known is None else known
 
     def rules_of(self, number: int) -> list[Rule]:
         """The rules that a stage, by its number, belongs to."""

@@ -21,14 +21,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
-from .. import resources
 from ..diagnostics import Block, Code, Diagnostic, Edit, Fix, Span, codes, ordered
-from . import ast, quick
+from . import ast, quick, tables
 from .explain import Failure, doubled_connective, explain, misspelt_unit
 from .lexical import STREAM_WORDS, Lexeme, mistakes, scan, split, too_large
 
 if TYPE_CHECKING:
-    from lark import Lark, Token, Tree
+    from lark import Token, Tree
 
     ParseTree = Tree[Token]
     Node = ParseTree | Token
@@ -169,17 +168,7 @@ def _statements(
 # Lark
 
 
-@functools.cache
-def _lark() -> Lark:
-    from lark import Lark
-
-    return Lark(
-        resources.grammar_file().read_text(encoding="utf-8"),
-        parser="lalr",
-        lexer="contextual",
-        start=["program", "expression"],
-        maybe_placeholders=False,
-    )
+_lark = functools.cache(tables.parser)
 
 
 def _parse(text: str, offset: int, start: Start) -> ParseTree | Failure:

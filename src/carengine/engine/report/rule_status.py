@@ -236,6 +236,7 @@ def _status(analysis: _StatusAnalysis, rule: Rule) -> RuleStatus:
 
 class _StatusAnalysis:
     def __init__(self, engine: Engine, stats: SessionStats, coverage: FieldCoverage | None) -> None:
+        self._engine = engine
         self.stats = stats
         self.coverage = coverage
         observation_of = [m for m in engine.maps if stats.recognised[m.name]]
@@ -263,7 +264,7 @@ class _StatusAnalysis:
 
     def _plan(self, plan: ir.Plan) -> _Reason:
         """The most hopeful reason for a plan: a join is as hopeless as its worst branch."""
-        stages = ir.as_stages(plan)
+        stages = self._engine.stages_of(plan)
         if stages is not None:
             return reduce(_better, [self._stage(stage) for stage in stages])
         match plan:
