@@ -749,3 +749,19 @@ def without_source(line: str) -> str:
     for event in match["events"]:
         del event["source"], event["record"]
     return json.dumps(match, sort_keys=True)
+
+
+def test_a_state_of_other_rules_goes_on_where_it_was(hunting: Any, capsys: Any) -> None:
+    """Positions do not depend on rules, and windows of the rules that stay go on."""
+    write(Path("log.jsonl"), *EVENTS)
+    assert hunting("--follow", "--finish", "-o", "all.jsonl") == 0
+    Path("log.jsonl").unlink()
+    write(Path("log.jsonl"), *EVENTS[:3])
+    interrupted_soon()
+    assert hunting("--follow", "--state", "s", "-o", "two.jsonl") == 130
+    extra = '---\nid: MORE\n---\nz = search File:Create where file_name = "none" output z\n'
+    Path("r", "more.car").write_text(extra, encoding="utf-8")
+    write(Path("log.jsonl"), *EVENTS[3:])
+    assert hunting("--follow", "--state", "s", "-o", "two.jsonl", "--finish") == 0
+    assert "CE557" not in capsys.readouterr().err
+    assert outputs("two.jsonl") == outputs("all.jsonl")

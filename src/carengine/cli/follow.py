@@ -100,6 +100,8 @@ def follow(
             "and this one starts anew"
         )
         screen.report([Diagnostic(codes.NOTHING_SAVED, message, origin=settings.state or "")])
+    if session.updated is not None:
+        screen.report(session.updated.diagnostics)
     output = _output(settings, session, resumed=saved is not None)
     with output or nullcontext(), follower_of as follower:
         writer = _writer(settings.output, tuned, screen, output)
@@ -282,10 +284,14 @@ def _lock(file: BinaryIO) -> None:
 
 
 def open_session(state: str | None, asked: StreamOptions, engine: Engine) -> Session:
-    """The session of the state that a command line names, or a new one. Raises `CarError`."""
+    """The session of the state that a command line names, or a new one. Raises `CarError`.
+
+    Positions in files do not depend on rules: a state of other rules goes on where it was, with the
+    windows of those that mean the same (see `Session.updated`).
+    """
     if state is None or not os.path.exists(state):
         return engine.session(asked)
-    return engine.load_session(state, asked)
+    return engine.load_session(state, asked, update=True)
 
 
 @define

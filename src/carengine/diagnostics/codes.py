@@ -479,7 +479,7 @@ PARTITION = _error(
 UPDATED_RULES = _warning(
     "CE557",
     "rules that changed while events were held",
-    """A session went on with other rules (`session.update()`, `--reload`, a state that was saved with other rules). What rules that
+    """A session went on with other rules (`session.update()`, or a state that was saved with other rules). What rules that
     mean the same hold goes on; what was held for joins and groups that no rule has any more is dropped. The notes name them.""",
 )
 
