@@ -443,3 +443,17 @@ def test_a_field_map_that_has_the_events_is_named() -> None:
     rule = carengine.parse_rule('a = search User_Session:Login where user = "x" output a')
     with pytest.raises(CarError, match=r"sysmon.flat has no user_session/login; the field map \w+"):
         translate(rule, "splunk", "sysmon.flat")
+
+
+OPEN = 'a = search Process:Create where exe = "a.exe" b = group a by hostname output b'
+BOUND = (
+    'a = search Process:Create where exe = "a.exe" b = search Process:Create where exe = "b.exe" '
+    "j = join a, b where a.hostname = b.hostname and b.time - a.time <= 5 minutes output j"
+)
+
+
+@pytest.mark.parametrize(("text", "open_"), [(OPEN, True), (BOUND, False)])
+@pytest.mark.parametrize("target", ["splunk", "duckdb"])
+def test_what_a_session_forgets_is_noted(text: str, open_: bool, target: str) -> None:
+    made = translate(carengine.parse_rule(text), target, "sysmon.flat")
+    assert any("forgets" in note.message for note in made.notes) is open_

@@ -26,6 +26,7 @@ from ..diagnostics import Span
 from ..pattern import Any, One, Pattern
 from ..regex import NotPortable, alternatives, network_to_regex, portable_regex, tokens_of
 from .lowered import EntryView, Log, views_of, why_empty, why_nothing
+from .retention import note_retention
 from .translation import Findings, Query
 from .two_valued import (
     AllOf,
@@ -180,6 +181,7 @@ def written_output(
     reason = why_empty(output.plan, log)
     if reason:
         findings.nothing(reason)
+    note_retention(output.plan, findings)
     return streams(output.plan)
 
 

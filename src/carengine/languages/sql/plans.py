@@ -32,6 +32,7 @@ from attrs import define, evolve, field
 from ... import ir
 from ..lowered import EntryView, Log, column_name, views_of, why_empty
 from ..reads import atoms_of_plan, fields_of_plan, with_clock
+from ..retention import note_retention
 from ..translation import Findings, Query
 from .dialects import SqlDialect
 from .expressions import SqlWriter
@@ -675,6 +676,7 @@ class SqlPlans:
         if stages is not None and not with_clock(output.plan):
             text = events_query(views_of(stages, self.log), self.over_events(), self.table)
             return Query(output.name, text, tuple(sorted(self.read)))
+        note_retention(output.plan, self.findings)
         self.needed = tuple(fields_of_plan(output.plan))
         self.raw = any(isinstance(a, ir.RawMatch | ir.RawRegex) for a in atoms_of_plan(output.plan))
         relation = self.relation(output.plan)
