@@ -92,7 +92,7 @@ def analytic_text(id_: str) -> str:
     """An analytic in one line: its id, its strategy and the strategy's name; an unknown one its id.
 
     >>> analytic_text("AN1030"), analytic_text("AN9999")
-    ('AN1030 (DET0363: Detect Credential Dumping via LSASS Memory)', 'AN9999')
+    ('AN1030 (DET0363: Detection of Credential Dumping from LSASS Memory via Access and Dump Sequence)', 'AN9999')
     """
     known = enterprise_attack()
     analytic = known.analytics.get(id_)
