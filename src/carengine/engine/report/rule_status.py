@@ -161,7 +161,18 @@ class FieldCoverage:
     def all_fields(self, key: tuple[str, ir.EventKind], events: int) -> set[str] | None:
         """The fields that any of all ``events`` of a kind had; None where not all were looked
         at."""
-        if not 0 < events < RARE or self.every[key] != events:
+        return self.every_field(key, events) if events < RARE else None
+
+    def every_field(self, key: tuple[str, ir.EventKind], events: int) -> set[str] | None:
+        """The fields that any of all ``events`` of a kind had, however many they are; None where
+        not all were given to `observe`.
+
+        >>> import carengine
+        >>> coverage = carengine.FieldCoverage(carengine.Engine([], "car"))
+        >>> coverage.every_field(("car", ir.EventKind("process", "create")), 1) is None
+        True
+        """
+        if not events or self.every[key] != events:
             return None
         return self.present[key]
 
@@ -341,7 +352,7 @@ class _StatusAnalysis:
             return ""
         reduced = self._reduced.get(id(lowered.entry))
         if reduced is None:
-            reduced = _with_only(present, fieldmap, lowered.entry)
+            reduced = with_only(present, fieldmap, lowered.entry)
             self._reduced[id(lowered.entry)] = reduced
         [again] = lower(stage, reduced)
         if again.possible:
@@ -356,8 +367,8 @@ class _StatusAnalysis:
         )
 
 
-def _with_only(there: Iterable[str], fieldmap: FieldMap, entry: Entry) -> FieldMap:
-    """A map of one entry, with those of its fields that are there."""
+def with_only(there: Iterable[str], fieldmap: FieldMap, entry: Entry) -> FieldMap:
+    """A map of one entry, with those of its fields that are ``there``: the others are null."""
     # What is below a mapping, as `proto_info.pipe` is, is not looked into.
     kept = {n: v for n, v in entry.fields.items() if n in there or n == "proto_info"}
     native = entry.native
