@@ -14,7 +14,7 @@ from attrs import frozen
 from ..diagnostics import Severity, counted
 from ..engine.report import RARE, FieldCoverage, Need, RuleNeeds, Supply, needs
 from ..readers import Reading
-from ..verify.firing import FiringProof, firing_proofs
+from ..verify import FiringProof, firing_proofs
 from . import status
 from .encode import json_document
 from .evidence import input_status, open_events, progress, report_input

@@ -8,7 +8,7 @@ event on which the two were run. ``corpus_table`` does it for all analytics of a
 ``compare_rules`` takes any two rules, in whatever language they are, and says whether one finds all
 that the other finds. ``matching_event`` gives an event that a rule finds, ``distinguishing_event``
 one that a rule finds and another does not, in the shape of the log that the rules are about.
-``samples`` makes events to test a rule with: matches and near misses.
+``firing_proofs`` proves which rules can never fire; ``samples`` makes events to test a rule with: matches and near misses.
 """
 
 from .analytic import (
@@ -24,6 +24,7 @@ from .analytic import (
 from .changes import Change, RuleChange, rule_changes
 from .comparing import Comparison, Direction, RuleDifference, ShownParts, compare
 from .conversions import Conversion, backend, check_conversion, check_conversions
+from .firing import FiringProof, firing_proofs
 from .mutation import Mutant, MutantOutcome, MutantResult, mutant_results, mutants
 from .overlaps import RuleOverlaps, rule_overlaps
 from .relations import (
@@ -48,6 +49,7 @@ __all__ = [
     "Comparison",
     "Conversion",
     "Direction",
+    "FiringProof",
     "Mutant",
     "MutantOutcome",
     "MutantResult",
@@ -71,6 +73,7 @@ __all__ = [
     "compare_subjects",
     "distinguishing_event",
     "findings",
+    "firing_proofs",
     "implementations",
     "languages",
     "load_analytics",
