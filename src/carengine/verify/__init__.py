@@ -8,7 +8,8 @@ event on which the two were run. ``corpus_table`` does it for all analytics of a
 ``compare_rules`` takes any two rules, in whatever language they are, and says whether one finds all
 that the other finds. ``matching_event`` gives an event that a rule finds, ``distinguishing_event``
 one that a rule finds and another does not, in the shape of the log that the rules are about.
-``firing_proofs`` proves which rules can never fire; ``samples`` makes events to test a rule with: matches and near misses.
+``firing_proofs`` proves which rules can never fire; ``samples`` makes events to test a rule with:
+matches and near misses.
 """
 
 from .analytic import (

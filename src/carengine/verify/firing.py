@@ -21,12 +21,9 @@ from typing import Any, Literal, assert_never
 from attrs import evolve, field, frozen
 
 from .. import ir
-from ..engine import Engine
-from ..engine.report import FieldCoverage
-from ..engine.report.rule_status import kind_names, with_only
-from ..engine.stats import SessionStats
-from ..fieldmap import FieldMap, Lowered, lower
-from ..fieldmap.model import lower_for
+from ..engine import Engine, SessionStats
+from ..engine.report import FieldCoverage, kind_names, with_only
+from ..fieldmap import FieldMap, Lowered, lower, lower_for
 from ..ir import Goal
 from ..rule import Rule
 from ..solver.facts import Facts

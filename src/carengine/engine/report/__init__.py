@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         kind_names,
         missing_source,
         rule_statuses,
+        with_only,
     )
     from .unrecognised import UnrecognisedShapes
 
@@ -65,6 +66,7 @@ _MODULES = {
         *("FIRST_EVENTS", "RARE", "FieldCoverage", "ObservedFields"),
         *("Outcome", "RuleStatus", "events_wanted", "kind_names", "missing_source"),
         "rule_statuses",
+        "with_only",
     ),
     "unrecognised": ("UnrecognisedShapes",),
 }
@@ -105,6 +107,7 @@ __all__ = [
     "run_examples",
     "run_input_examples",
     "streams_of",
+    "with_only",
 ]
 
 
