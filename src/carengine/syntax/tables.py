@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 
 def parser() -> Lark:
     """The parser of the language, from the tables that ship where they fit."""
-    from lark import Lark, __version__
+    from lark import Lark
 
     grammar = resources.grammar_file().read_text(encoding="utf-8")
     shipped = _shipped()
-    if shipped is not None and shipped.get("for") == [_digest(grammar), __version__]:
+    if shipped is not None and _fits(shipped, grammar):
         tables: Any = {"data": shipped["data"], "memo": shipped["memo"]}
         return Lark.load(tables)
     return _built(grammar)
+
+
+def tables_are_current() -> bool:
+    """Whether the tables that ship are those of this grammar and of this version of Lark."""
+    shipped = _shipped()
+    return shipped is not None and _fits(shipped, resources.grammar_file().read_text("utf-8"))
 
 
 def tables_text() -> str:
@@ -49,6 +55,12 @@ def _shipped() -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return tables if isinstance(tables, dict) else None
+
+
+def _fits(tables: dict[str, Any], grammar: str) -> bool:
+    from lark import __version__
+
+    return bool(tables.get("for") == [_digest(grammar), __version__])
 
 
 def _mapping(items: list[tuple[str, Any]]) -> dict[str | int, Any]:
