@@ -4,11 +4,11 @@ It prints::
 
     --- splunk
     `comment(shells)`
-    search EventID=1 ParentImage="*\\winword.exe"
+    search EventID=1 Image="*\\winword.exe"
     CE902: splunk: a text that spells a number in another way (11.0, 0x001f) is not [...]
     --- eql
     // shells
-    any where (EventID == 1 or EventID == "1") and ParentImage == "*\\winword.exe"
+    any where (EventID == 1 or EventID == "1") and Image == "*\\winword.exe"
     CE902: eql: numbers are compared as the data holds them; a text that spells a number [...]
     --- sigma
     title: <text> shells
@@ -20,7 +20,7 @@ It prints::
     detection:
       selection:
         EventID: 1
-        ParentImage|endswith: \winword.exe
+        Image|endswith: \winword.exe
       condition: selection
     --- eql, a count
     CE901: eql cannot express a condition on events that were put together
@@ -33,11 +33,11 @@ import textwrap
 import carengine
 
 RULE = r"""
-    shells = search Process:Create where parent_image_path = "*\winword.exe"
+    shells = search Process:Create where image_path = "*\winword.exe"
     output shells
 """
 # The raw fields that the data has. Others are null, and the queries do not ask for them.
-PRESENT = ["EventID", "ParentImage"]
+PRESENT = ["EventID", "Image"]
 COUNT = """
     shells = search Process:Create where exe = "cmd.exe"
     by_host = count(shells) by hostname
@@ -62,7 +62,8 @@ def main() -> None:
         carengine.translate(carengine.parse_rule(COUNT), "eql", "sysmon.flat")
     except carengine.CarError as error:
         for diagnostic in error.diagnostics:
-            print(f"{diagnostic.code.id}: {diagnostic.message}")
+            if diagnostic.severity.value == "error":
+                print(f"{diagnostic.code.id}: {diagnostic.message}")
 
 
 if __name__ == "__main__":

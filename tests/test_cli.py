@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import carengine
@@ -689,6 +689,8 @@ def test_all_encoders_say_the_same(value: Any) -> None:
 
 
 @given(_json_values())
+@example({"\u0300" * 5: None})
+@example({"a": "\x7f\u202e\u0301"})
 def test_json_on_a_terminal_is_text(value: Any) -> None:
     shown = encode.safe_for_terminal(encode.json_line(value)).decode()
     assert carengine.diagnostics.visible(shown) == shown

@@ -158,7 +158,9 @@ def test_real_logs(archive: Path | None, rules: RuleSet) -> None:
     lateness."""
     if archive is None:
         pytest.skip("the shared evidence is not here")
-    stateful = [rule for rule in rules if not rule.stateless]
+    # Of CAR's objects: an event has another clock in the names of its log source, and to those
+    # rules an order by the one clock is late by the other.
+    stateful = [rule for rule in rules if not rule.stateless and rule.id.startswith("CAR-")]
     found = [record.event for record in read_events(str(archive))]
     maps = find_maps("auto")
     expected = sorted(map(canonical, interpret_streams(stateful, found, maps, horizon=HORIZON)))

@@ -162,4 +162,4 @@ def test_rules_over_several_events_are_refused(target: str) -> None:
     assert rule is not None
     with pytest.raises(CarError) as caught:
         translate(rule, target, "sysmon.flat")
-    assert [said.code.id for said in caught.value.diagnostics] == ["CE901"]
+    assert "CE901" in {said.code.id for said in caught.value.diagnostics}

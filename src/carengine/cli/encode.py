@@ -14,7 +14,9 @@ from ..jsontext import json_line
 
 __all__ = ["json_document", "json_line", "safe_for_terminal"]
 
-_UNSAFE = re.compile(r"[^ -~]")
+_UNSAFE = re.compile(r"[^ -~]+")
+# `visible` counts the marks on one letter: so many characters before one decide with it.
+_BEFORE = 4
 
 
 def json_document(data: Any) -> str:
@@ -26,9 +28,14 @@ def safe_for_terminal(line: bytes) -> bytes:
     """A line of JSON with everything escaped that a terminal could take for a command."""
 
     def escaped(found: re.Match[str]) -> str:
-        character = found[0]
-        if visible(character) == character:
-            return character
-        return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"
+        run = found[0]
+        return "".join(
+            character
+            if visible(run[max(0, place - _BEFORE) : place + 1]).endswith(character)
+            else "\\u007f"
+            if character == "\x7f"
+            else json.dumps(character)[1:-1]
+            for place, character in enumerate(run)
+        )
 
     return _UNSAFE.sub(escaped, line.decode("utf-8")).encode("utf-8")
