@@ -103,11 +103,11 @@ test-pythons:
 docs: $(READY)
 	$(BIN)/python docs/generate.py
 
-# Pictures of what a terminal shows, of the samples that ship.
-# The rules of rules/attack over the recordings beside the checkout: docs/attack-rules.md (four minutes).
+# The rules of rules/attack over the recordings beside the checkout: docs/attack-rules.md (a minute).
 attack-evidence: $(READY)
 	$(BIN)/python benchmarks/attack_evidence.py
 
+# Pictures of what a terminal shows, of the samples that ship.
 screens: $(READY)
 	$(BIN)/python docs/screens.py
 

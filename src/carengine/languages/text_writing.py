@@ -250,6 +250,22 @@ def looks_like_number(pattern: Pattern) -> bool:
     return _NUMBER_LIKE.fullmatch(text) is not None
 
 
+def compared_double(test: ir.Compare, findings: Findings) -> int | float | None:
+    """The number that a field is compared with, for a language that compares doubles; None where
+    it is another field. Refused where it is no number, or where a double has not all its digits."""
+    if test.type in (ir.Type.TIME, ir.Type.DURATION):
+        findings.refuse("a comparison of times", test.span)
+    if not isinstance(test.right, ir.Constant):
+        return None
+    number = test.right.value
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        findings.refuse("an order of texts, or an address written differently", test.span)
+    if abs(number) >= 1 << 53:
+        findings.refuse("a number of more than 53 bits", test.span)
+    findings.differs(SPELLED_NUMBERS, test.span)
+    return number
+
+
 def by_case(patterns: Iterable[Pattern]) -> list[tuple[bool, tuple[Pattern, ...]]]:
     """Patterns that ignore case and those that heed it, each group with whether it does."""
     several = tuple(patterns)

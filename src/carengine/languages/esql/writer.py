@@ -24,10 +24,10 @@ from ..lowered import EntryView, Log, column_name
 from ..lucene_writing import regex_to_lucene, whole_regex_to_lucene
 from ..text_writing import (
     LETTERS,
-    SPELLED_NUMBERS,
     ConditionSpelling,
     Notation,
     by_case,
+    compared_double,
     condition_of_views,
     double_quoted,
     looks_like_number,
@@ -114,21 +114,13 @@ class EsqlWriter:
         return f"{self._text(test.value, (), small=not test.cased)} RLIKE {_string(body)}"
 
     def _compare(self, test: ir.Compare) -> str:
-        if test.type in (ir.Type.TIME, ir.Type.DURATION):
-            self.findings.refuse("a comparison of times", test.span)
-        right = test.right
-        if not isinstance(right, ir.Constant):
+        number = compared_double(test, self.findings)
+        if number is None:
             if test.relation is not ir.Relation.EQUAL or test.type is not ir.Type.TEXT:
                 self.findings.refuse("a comparison of two fields, but equality of texts", test.span)
             self.findings.differs(LETTERS, test.span)
-            sides = (self._text(side, (), small=True) for side in (test.left, right))
+            sides = (self._text(side, (), small=True) for side in (test.left, test.right))
             return " == ".join(sides)
-        number = right.value
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            self.findings.refuse("an order of texts, or an address written differently", test.span)
-        if abs(number) >= 1 << 53:
-            self.findings.refuse("a number of more than 53 bits", test.span)
-        self.findings.differs(SPELLED_NUMBERS, test.span)
         sign = "==" if test.relation is ir.Relation.EQUAL else test.relation.value
         return f"TO_DOUBLE({self._operand(test.left)}) {sign} {number}"
 

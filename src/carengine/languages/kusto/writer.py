@@ -29,10 +29,10 @@ from ...regex import alternatives, pattern_to_regex, tokens_of
 from ..lowered import EntryView, Log, column_name
 from ..text_writing import (
     LETTERS,
-    SPELLED_NUMBERS,
     ConditionSpelling,
     Notation,
     by_case,
+    compared_double,
     condition_of_views,
     double_quoted,
     looks_like_number,
@@ -177,17 +177,9 @@ class KustoWriter:
         return f"({present} and {f'({text})' if several else text})"
 
     def _compare(self, test: ir.Compare) -> str:
-        if test.type in (ir.Type.TIME, ir.Type.DURATION):
-            self.findings.refuse("a comparison of times", test.span)
-        right = test.right
-        if not isinstance(right, ir.Constant):
-            return self._equal_fields(test, right)
-        number = right.value
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            self.findings.refuse("an order of texts, or an address written differently", test.span)
-        if abs(number) >= 1 << 53:
-            self.findings.refuse("a number of more than 53 bits", test.span)
-        self.findings.differs(SPELLED_NUMBERS, test.span)
+        number = compared_double(test, self.findings)
+        if number is None:
+            return self._equal_fields(test)
         x = self._column(test.left)
         if test.type is not ir.Type.ANY or "." in x:
             # Some tables have it as a text.
@@ -195,13 +187,13 @@ class KustoWriter:
         sign = "==" if test.relation is ir.Relation.EQUAL else test.relation.value
         return f"{x} {sign} {number}"
 
-    def _equal_fields(self, test: ir.Compare, right: ir.Value) -> str:
+    def _equal_fields(self, test: ir.Compare) -> str:
         if test.relation is not ir.Relation.EQUAL or test.type is not ir.Type.TEXT:
             self.findings.refuse("a comparison of two fields, but equality of texts", test.span)
         self.findings.differs(LETTERS, test.span)
         self.findings.differs(EMPTY_TEXTS, test.span)
         present = f"isnotempty({self._column(test.left)})"
-        return f"({present} and {self._text(test.left, ())} =~ {self._text(right, ())})"
+        return f"({present} and {self._text(test.left, ())} =~ {self._text(test.right, ())})"
 
     def _network(self, test: ir.InNetwork) -> str:
         x = self._text(test.value, ())
