@@ -69,9 +69,10 @@ soak: $(READY)
 soak-sigma: $(READY)
 	CARENGINE_SOAK=1 $(BIN)/pytest -p no:xdist -o addopts= tests/test_sigma.py -k real_logs -s
 
-# Mutants and rewrites of 100 of our rules and 300 of SigmaHQ's, held to the engine: an hour. CARENGINE_MUTANTS=0.1 takes a tenth.
+# Mutants and rewrites of 100 of our rules and 300 of SigmaHQ's, held to the engine: an hour. CARENGINE_MUTANTS=0.1 takes a tenth. Then whether each condition of rules/attack is needed: minutes.
 mutants: $(READY)
 	CARENGINE_MUTANTS=$${CARENGINE_MUTANTS:-1} $(BIN)/pytest -p no:xdist -o addopts= tests/test_rule_mutants.py -s
+	CARENGINE_MUTANTS=1 $(BIN)/pytest tests/test_attack_rules.py -k every_condition_is_needed
 
 # Translated rules run by DuckDB, SQLite, PostgreSQL, the eql package, our Sigma reader and pySigma's over all real archives at hand: ten minutes.
 verify-translations: $(READY)
