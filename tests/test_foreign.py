@@ -823,3 +823,54 @@ def test_names_become_cars(language: str, query: str, kind: str, name: str) -> N
     [stage] = ir.as_stages(reading.program.outputs[0].plan) or ()
     assert [str(found) for found in stage.kinds] == [kind]
     assert [found.name for found in ir.fields_of(stage.condition)] == [name]
+
+
+BRACKETS = [
+    ("splunk", r'x="*a[*]b*"', ["a[]b", "qa[x]b"], ["a*b"]),
+    ("splunk", r'x IN ("a[*]b", "c[?]")', ["a[x]b", "c[?]"], ["a*b", "c?", "c[x]"]),
+    ("splunk", r'* | where like(x, "a[%]")', ["a[1]"], ["a*"]),
+    ("logpoint", r'x="a[*]b"', ["a[x]b"], ["a*b"]),
+    ("lucene", r"x:a\[*\]b", ["a[x]b"], ["a*b"]),
+    ("esql", 'from a | where x like "a[*]b"', ["a[x]b"], ["a*b"]),
+    ("eql", 'any where x == "a[*]b"', ["a[x]b"], ["a*b"]),
+]
+
+
+@pytest.mark.parametrize(("language", "query", "found", "not_found"), BRACKETS)
+def test_wildcards_between_brackets(
+    language: str, query: str, found: list[str], not_found: list[str]
+) -> None:
+    """In patterns of ours ``[*]`` is a star, which no other language knows."""
+    reading = read(Block.of(query), language, raise_names=False)
+    assert reading.program is not None, reading.diagnostics
+    [test] = [
+        atom
+        for output in reading.program.outputs
+        for part in ir.every_plan([output.plan])
+        if isinstance(part, ir.Filter)
+        for atom in ir.atoms(part.condition)
+        if isinstance(atom, ir.Match)
+    ]
+    for text in found:
+        assert any(pattern.matches(text) for pattern in test.patterns), text
+    for text in not_found:
+        assert not any(pattern.matches(text) for pattern in test.patterns), text
+
+
+@pytest.mark.parametrize(
+    ("language", "query"),
+    [
+        ("lucene", r"x:a\[?\]b"),
+        ("esql", 'from a | where x like "a[?]b"'),
+        ("splunk", r'* | where like(x, "a[_]")'),
+        # Splunk refuses these, too.
+        ("splunk", "a=b | search OR c=d"),
+        ("splunk", "(AND a=b) c=d"),
+        ("splunk", "a=b AND OR c=d"),
+        ("logpoint", "OR a=b"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(language: str, query: str) -> None:
+    reading = read(Block.of(query), language, raise_names=False)
+    assert reading.program is None
+    assert reading.diagnostics

@@ -17,7 +17,7 @@ them at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache
 
 from attrs import field, frozen
@@ -100,6 +100,48 @@ def escape(text: str) -> str:
     'what[?] [*]'
     """
     return text.replace("*", "[*]").replace("?", "[?]")
+
+
+def spelled(tokens: Iterable[Token]) -> str | None:
+    """The pattern of tokens; None where there is none: ``[?]`` is a question mark, so that no
+    pattern has one character between brackets.
+
+    >>> spelled(("a[", Any(), "]")), spelled(("a", One(), "*")), spelled(("[", One(), "]"))
+    ('a[**]', 'a?[*]', None)
+    """
+    made = ""
+    for token in tokens:
+        match token:
+            case str():
+                if token.startswith("]") and made.endswith("[?"):
+                    return None
+                made += escape(token)
+            case Any():
+                # "[*]" would be a literal star, "[**]" is a run between brackets.
+                made += "**" if made.endswith("[") else "*"
+            case One():
+                made += "?"
+    return made
+
+
+def starred(text: str) -> str:
+    """The pattern of a text in which ``*`` is a wildcard and nothing else is.
+
+    >>> starred("a*"), starred("why?"), starred("x[*]")
+    ('a*', 'why[?]', 'x[**]')
+    """
+    return text.replace("?", "[?]").replace("[*]", "[**]")
+
+
+def wildcards(text: str) -> str | None:
+    """The pattern of a text in which ``*`` and ``?`` are wildcards and nothing else is; None where
+    there is none (`spelled`).
+
+    >>> wildcards("a*b?"), wildcards("x[*]"), wildcards("x[?]")
+    ('a*b?', 'x[**]', None)
+    """
+    wild: dict[str, Token] = {"*": Any(), "?": One()}
+    return spelled(wild.get(sign, sign) for sign in text)
 
 
 @frozen(slots=False)

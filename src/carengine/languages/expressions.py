@@ -13,12 +13,13 @@ import re
 from collections.abc import Callable, Iterator
 
 from .. import ir
+from .. import pattern as patterns
 from ..diagnostics import Block, Diagnostic, Span, codes
 from ..ir import Relation
-from ..pattern import Pattern, escape
+from ..pattern import Pattern
 from ..syntax import END, Token, TokenCursor
 from ..values import network_of
-from .query import Refusal, length_test, regex_test, unsupported, wrong
+from .query import Refusal, length_test, pattern_text, regex_test, unsupported, wrong
 
 Operand = ir.Value | ir.Condition
 
@@ -50,6 +51,7 @@ _TOKEN = re.compile(
     |(?P<sign>==|!=|<=|>=|[-=<>+*/%.(),!])""",
     re.VERBOSE | re.DOTALL,
 )
+_OF_LIKE: dict[str, patterns.Token] = {"%": patterns.Any(), "_": patterns.One()}
 _RELATIONS = {
     "=": Relation.EQUAL,
     "==": Relation.EQUAL,
@@ -306,7 +308,8 @@ class ExpressionReader:
     def _like(self, given: list[ir.Value], span: Span) -> ir.Condition:
         match given:
             case [value, ir.Constant(str() as text)]:
-                pattern = "".join({"%": "*", "_": "?"}.get(c, escape(c)) for c in text)
+                pieces = (_OF_LIKE.get(sign, sign) for sign in text)
+                pattern = pattern_text(patterns.spelled(pieces), span)
                 match value:
                     case ir.Call("lower" | "upper" as by, (of,)) if _is_of(by, text):
                         return ir.Match(of, (Pattern(pattern),), span)

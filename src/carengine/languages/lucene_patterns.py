@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import re
 
-from ..pattern import escape
+from ..pattern import Any, One, Token, spelled
 
+_WILD: dict[str, Token] = {"*": Any(), "?": One()}
 _OPTIONAL = frozenset("~<&@#")
 
 
-def wildcards_of_lucene(text: str) -> str:
-    r"""A pattern with ``*``, ``?`` and backslashes before characters that mean themselves, as ours.
+def wildcards_of_lucene(text: str) -> str | None:
+    r"""A pattern with ``*``, ``?`` and backslashes before characters that mean themselves, as ours;
+    None where ours have no spelling for it (`pattern.spelled`).
 
     >>> wildcards_of_lucene(r"a*\?\\b")
     'a*[?]\\b'
     """
-    made = []
+    made: list[Token] = []
     for piece in re.finditer(r"\\(.)|([*?])|([^\\*?]+)|\\", text, re.DOTALL):
         escaped, wild, plain = piece.groups()
-        made.append(wild or escape(escaped or plain or "\\"))
-    return "".join(made)
+        made.append(_WILD[wild] if wild else escaped or plain or "\\")
+    return spelled(made)
 
 
 def regex_of_lucene(text: str) -> str | None:

@@ -71,7 +71,31 @@ def wrong(what: str, span: Span, *notes: str) -> Refusal:
     return Refusal(codes.FOREIGN_SYNTAX, what, span, *notes)
 
 
+def pattern_text(text: str | None, span: Span) -> str:
+    """The text of a pattern. Raises `Refusal` where a reader found that ours have none."""
+    if text is None:
+        raise unsupported("a wildcard for one character, alone between square brackets", span)
+    return text
+
+
 _FLAGS = re.compile(r"\(\?([ims]+)\)")
+
+
+def without_flags(test: ir.Regex) -> ir.Regex:
+    """The test with the flags that its expression begins with as its own.
+
+    >>> without_flags(ir.Regex(ir.Field("exe"), "(?i)a", cased=True)) == ir.Regex(ir.Field("exe"), "a")
+    True
+    """
+    while found := _FLAGS.match(test.pattern):
+        test = evolve(
+            test,
+            pattern=test.pattern[found.end() :],
+            cased=test.cased and "i" not in found[1],
+            dotall=test.dotall or "s" in found[1],
+            multiline=test.multiline or "m" in found[1],
+        )
+    return test
 
 
 def regex_test(
@@ -82,14 +106,8 @@ def regex_test(
     An expression for the whole value that says no more than wildcards can is a `Match` of these.
     Raises `Refusal` for an expression that RE2 does not take.
     """
-    multiline = False
-    pattern = text
-    while found := _FLAGS.match(pattern):
-        cased = cased and "i" not in found[1]
-        dotall = dotall or "s" in found[1]
-        multiline = multiline or "m" in found[1]
-        pattern = pattern[found.end() :]
-    test = ir.Regex(value, pattern, cased, dotall, multiline, span)
+    test = without_flags(ir.Regex(value, text, cased, dotall, False, span))
+    pattern, cased, dotall, multiline = test.pattern, test.cased, test.dotall, test.multiline
     try:
         regex_of(test)
     except re2.error as error:

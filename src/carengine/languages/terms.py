@@ -20,7 +20,7 @@ from attrs import frozen
 from .. import ir
 from ..diagnostics import Block, Diagnostic, Span, codes
 from ..ir import Relation
-from ..pattern import Pattern
+from ..pattern import Pattern, starred
 from ..syntax import END, Token, TokenCursor
 from ..values import network_of
 from .query import Refusal, unsupported, wrong
@@ -272,6 +272,9 @@ class TermReader:
         if self.sign("=", "!=", "<", ">", "<=", ">="):
             return self._test(token)
         if token.kind == "word":
+            if token.text in ("AND", "OR"):
+                message = f"`{token.text}` has no term on its left side"
+                raise wrong(message, self.span(token), "as a word to look for it stands in quotes")
             if self.keyword("IN", "in") and _NAME.fullmatch(token.text):
                 return self._listed(token)
             self._refuse_lookalikes(token)
@@ -295,14 +298,14 @@ class TermReader:
             message = f"`{token.text}` is looked for as a word of the event"
             self.said.append(Diagnostic(codes.FOREIGN_SUSPECT, message, span, notes=(note,)))
         text = token.text if token.kind == "string" else self.dialect.word(token.text)
-        text = text.replace("?", "[?]").strip()
+        text = text.strip()
         if text.strip("*") == "":
             return ir.Truth(True)
         if self.dialect.segments:
-            expression = segment_expression(text.replace("[?]", "?"))
+            expression = segment_expression(text)
             if expression is not None:
                 return ir.RawRegex(expression, False, True, False, self.span(token))
-        return ir.RawMatch((Pattern(f"*{text}*"),), self.span(token))
+        return ir.RawMatch((Pattern(f"*{starred(text)}*"),), self.span(token))
 
     def _name(self, token: Token) -> ir.Field:
         if token.kind == "word" and not _NAME.fullmatch(token.text):
@@ -347,9 +350,7 @@ class TermReader:
         numbers = [text for text in texts if _NUMBER.fullmatch(text)]
         networks = [text for text in texts if self.dialect.segments and _is_network(text)]
         patterns = [
-            Pattern(text.replace("?", "[?]"))
-            for text in texts
-            if text not in numbers and text not in networks
+            Pattern(starred(text)) for text in texts if text not in numbers and text not in networks
         ]
         made: list[ir.Condition] = [
             ir.Compare(value, Relation.EQUAL, ir.Constant(_number(text)), span=span)

@@ -19,6 +19,7 @@ from attrs import evolve
 from .. import ir
 from ..datamodel import model
 from ..diagnostics import Span
+from ..languages.query import without_flags
 from ..pattern import Any, One, Pattern, Token, fold, tokenize
 
 
@@ -130,6 +131,8 @@ def merged(condition: ir.Condition) -> ir.Condition:
             right, ir.Constant | ir.Moment
         ):
             return evolve(condition, left=right, relation=relation.mirrored, right=left)
+        case ir.Regex():
+            return without_flags(condition)
         case ir.Truth():
             return condition
         case _:

@@ -8,7 +8,8 @@ from typing import Any
 from ... import ir
 from ...diagnostics import Span
 from ...pattern import Pattern, escape
-from ..query import unsupported
+from ..lucene_patterns import wildcards_of_lucene
+from ..query import pattern_text, unsupported
 
 _MAX_DEPTH = 20
 
@@ -59,7 +60,9 @@ def _clause(clause: Any, span: Span, depth: int) -> ir.Condition:
         case "prefix":
             return ir.Match(field, (Pattern(f"{escape(text)}*", not folded),), span)
         case "wildcard":
-            return ir.Match(field, (Pattern(_wildcards(text), not folded),), span)
+            return ir.Match(
+                field, (Pattern(pattern_text(wildcards_of_lucene(text), span), not folded),), span
+            )
         case _:
             raise unsupported(f"the clause `{word}` of a filter", span)
 
@@ -85,19 +88,3 @@ def _bool(body: Mapping[str, Any], span: Span, depth: int) -> ir.Condition:
             case _:
                 raise unsupported(f"`{key}` of a filter", span)
     return ir.And(tuple(parts))
-
-
-def _wildcards(text: str) -> str:
-    r"""A wildcard of Query DSL as a pattern: ``\*`` is the character itself.
-
-    >>> _wildcards("C:\\\\a\\*?")
-    'C:\\a[*]?'
-    """
-    made: list[str] = []
-    signs = iter(text)
-    for sign in signs:
-        if sign == "\\":
-            made.append(escape(next(signs, "\\")))
-        else:
-            made.append(sign)
-    return "".join(made)

@@ -47,7 +47,9 @@ def _wildcard(reader: EqlReader, arguments: list[ir.Value], span: Span) -> Opera
     if texts is None:
         return None
     return ir.Match(
-        arguments[0], tuple(Pattern(reader.wildcards(text), reader.cased) for text in texts), span
+        arguments[0],
+        tuple(Pattern(reader.wildcards(text, span), reader.cased) for text in texts),
+        span,
     )
 
 

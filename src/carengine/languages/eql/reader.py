@@ -33,8 +33,17 @@ from attrs import evolve
 from ... import ir
 from ...diagnostics import Block, Diagnostic, Span, codes
 from ...ir import Relation
-from ...pattern import Pattern
-from ..query import QueryReading, Refusal, finished, native_search, regex_test, unsupported, wrong
+from ...pattern import Pattern, starred, wildcards
+from ..query import (
+    QueryReading,
+    Refusal,
+    finished,
+    native_search,
+    pattern_text,
+    regex_test,
+    unsupported,
+    wrong,
+)
 from .arrays import element, searched
 from .dialect import ELASTIC, PACKAGE, EqlDialect
 from .functions import FUNCTIONS, Operand
@@ -359,13 +368,15 @@ class EqlReader:
             case ir.Constant(str() as text) if self.dialect.elastic:
                 return ir.Match(value, (Pattern.literal(text, cased=True),), span)
             case ir.Constant(str() as text):
-                return ir.Match(value, (Pattern(self.wildcards(text)),), span)
+                return ir.Match(value, (Pattern(self.wildcards(text, span)),), span)
             case _:
                 return ir.Compare(value, Relation.EQUAL, to, span=span)
 
-    def wildcards(self, text: str) -> str:
+    def wildcards(self, text: str, span: Span) -> str:
         """The pattern of a text in which wildcards count: of the package's, only ``*`` does."""
-        return _literal_brackets(text) if self.dialect.elastic else text.replace("?", "[?]")
+        if not self.dialect.elastic:
+            return starred(text)
+        return pattern_text(wildcards(text), span)
 
     def _membership(self, node: Node, depth: int) -> ir.Condition:
         items = [c for c in node.children if not _is_token(c)]
@@ -402,7 +413,7 @@ class EqlReader:
         texts = [self._text(c, depth) for c in found]
         if word.startswith("regex"):
             return self.regexes(value, [f"^(?:{text})$" for text in texts], span, cased=cased)
-        patterns = tuple(Pattern(_literal_brackets(text), cased) for text in texts)
+        patterns = tuple(Pattern(pattern_text(wildcards(text), span), cased) for text in texts)
         return ir.Match(value, patterns, span)
 
     def _text(self, node: Node, depth: int) -> str:
@@ -563,11 +574,6 @@ _KEY = "unique key"
 def _or_nothing(value: ir.Value) -> ir.Value:
     """A value that is there, whatever is null: lists of these have a place for each."""
     return ir.Call("first", (value, ir.Constant("")))
-
-
-def _literal_brackets(text: str) -> str:
-    """A pattern of EQL's as ours, in which ``[*]`` is the character itself."""
-    return text.replace("[*]", "[**]")
 
 
 def _without_twins(items: list[ir.Condition]) -> tuple[ir.Condition, ...]:

@@ -29,6 +29,7 @@ from ..query import (
     Refusal,
     finished,
     native_search,
+    pattern_text,
     regex_test,
     unsupported,
     wrong,
@@ -206,7 +207,8 @@ class EsqlReader(FilterReader):
     def _like(self, of: _Operand, written: list[str], *, regex: bool) -> ir.Condition:
         span = self._since(of)
         if not regex:
-            patterns = tuple(of.pattern(wildcards_of_lucene(text), span) for text in written)
+            texts = [pattern_text(wildcards_of_lucene(text), span) for text in written]
+            patterns = tuple(of.pattern(text, span) for text in texts)
             return ir.Match(of.field, patterns, span)
         made = []
         for text in written:

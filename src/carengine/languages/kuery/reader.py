@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from ... import ir
 from ...diagnostics import Block, Diagnostic, Span, codes
 from ...ir import Relation
-from ...pattern import Pattern, escape
+from ...pattern import Pattern, escape, starred
 from ...values import network_of, time_of
 from ..query import QueryReading, Refusal, finished, native_search, unsupported, wrong
 
@@ -195,9 +195,9 @@ class KueryReader:
         at = 0
         text = str(token)
         for found in _ESCAPE.finditer(text):
-            made += [_starred(text[at : found.start()]), escape(_unescaped(found))]
+            made += [starred(text[at : found.start()]), escape(_unescaped(found))]
             at = found.end()
-        return "".join((*made, _starred(text[at:])))
+        return "".join((*made, starred(text[at:])))
 
     def _equal(self, name: str, literal: Node) -> ir.Condition:
         field = ir.Field(name)
@@ -258,11 +258,6 @@ def _connected(word: str, items: list[ir.Condition]) -> ir.Condition:
             return ir.Or(tuple(items))
         case _:
             return ir.Not(ir.IsTrue(items[0]))
-
-
-def _starred(text: str) -> str:
-    """What stands between escapes: a ``*`` is any run of characters, nothing else means anything."""
-    return text.replace("?", "[?]").replace("[*]", "[**]")
 
 
 def _unescaped(found: re.Match[str]) -> str:

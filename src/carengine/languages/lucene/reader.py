@@ -27,6 +27,7 @@ from ..query import (
     Refusal,
     finished,
     native_search,
+    pattern_text,
     regex_test,
     unsupported,
     wrong,
@@ -154,7 +155,7 @@ class LuceneReader:
         message = "a text without a field is looked for in the text of the event"
         self.said.append(Diagnostic(codes.FOREIGN_NEAR, message, span))
         text = token.text[1:-1] if token.kind == "string" else token.text
-        pattern = wildcards_of_lucene(text)
+        pattern = pattern_text(wildcards_of_lucene(text), span)
         return ir.RawMatch((Pattern(f"*{pattern.strip('*')}*"),), span)
 
     def _value(self, of: ir.Field, name: Token) -> ir.Condition:
@@ -182,6 +183,7 @@ class LuceneReader:
                 if _WHOLE_NUMBER.fullmatch(token.text):
                     right = ir.Constant(int(token.text))
                     return ir.Compare(of, Relation.EQUAL, right, ir.Type.ANY, span)
-                return ir.Match(of, (Pattern(wildcards_of_lucene(token.text), True),), span)
+                pattern = pattern_text(wildcards_of_lucene(token.text), span)
+                return ir.Match(of, (Pattern(pattern, True),), span)
             case _:
                 raise wrong("a value is missing here", span)

@@ -51,9 +51,10 @@ from sigma.types import (
 )
 
 from ... import ir, yamltext
+from ... import pattern as patterns
 from ...diagnostics import Code, Diagnostic, Fix, Span, codes
 from ...evaluate import regex_of
-from ...pattern import Pattern, escape
+from ...pattern import Pattern
 from . import arrays, hayabusa
 from .condition import negated
 from .document import boolean_of, read_otherwise
@@ -591,22 +592,18 @@ def pattern_text(text: SigmaString) -> str | None:
     >>> pattern_text(SigmaString(r"C:\\*\what\?"))
     'C:\\*\\what[?]'
     """
-    made: list[str] = []
+    made: list[patterns.Token] = []
     for part in text.s:
         match part:
             case str():
-                made.append(escape(part))
+                made.append(part)
             case SpecialChars.WILDCARD_MULTI:
-                # "[*]" would be a literal star, "[**]" is a run between brackets.
-                made.append("**" if made and made[-1].endswith("[") else "*")
+                made.append(patterns.Any())
             case SpecialChars.WILDCARD_SINGLE:
-                made.append("?")
+                made.append(patterns.One())
             case _:
                 return None
-    written = "".join(made)
-    # Every [?] in it has to be one that `escape` made of a literal question mark.
-    literal = sum(part.count("?") for part in text.s if isinstance(part, str))
-    return written if written.count("[?]") == literal else None
+    return patterns.spelled(made)
 
 
 def _as_expression(part: str | SpecialChars | Placeholder) -> str:
