@@ -331,8 +331,8 @@ class Spark:
     """The events as a table in Spark, on one core."""
 
     def __init__(self, evidence: Evidence, names: Iterable[str]) -> None:
-        from pyspark.sql import SparkSession  # type: ignore[import-not-found]
-        from pyspark.sql.types import (  # type: ignore[import-not-found]
+        from pyspark.sql import SparkSession
+        from pyspark.sql.types import (
             LongType,
             StringType,
             StructField,
@@ -401,7 +401,7 @@ def _told(columns: str) -> str:
 @cache
 def clickhouse_session() -> Any:
     """The one session of the process with ClickHouse. Needs the package chdb."""
-    from chdb.session import Session  # type: ignore[import-not-found]
+    from chdb.session import Session
 
     session = Session()
     # Numbers as JSON has them, and not as texts.

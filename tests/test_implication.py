@@ -17,7 +17,8 @@ TESTS = [ir.Compare(ir.Field(name), ir.Relation.EQUAL, ir.Constant(1)) for name 
 
 
 def conditions() -> st.SearchStrategy[ir.Condition]:
-    leaves = st.sampled_from([*TESTS, ir.Truth(True), ir.Truth(False), ir.Truth(None)])
+    known = [ir.Truth(True), ir.Truth(False), ir.Truth(None)]
+    leaves: st.SearchStrategy[ir.Condition] = st.sampled_from([*TESTS, *known])
 
     def wider(inner: st.SearchStrategy[ir.Condition]) -> st.SearchStrategy[ir.Condition]:
         several = st.lists(inner, min_size=1, max_size=3).map(tuple)

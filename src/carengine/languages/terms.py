@@ -25,7 +25,7 @@ from ..syntax import END, Token, TokenCursor
 from ..values import network_of
 from .query import Refusal, unsupported, wrong
 
-_MAX_TEXT = 100_000
+_MAX_TEXT = 1_000_000
 _MAX_DEPTH = 100
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _NAME = re.compile(r"[A-Za-z_@][\w.@:{}-]*")
