@@ -11,6 +11,7 @@ parameters, and values computed over other rows.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -18,7 +19,7 @@ from time import thread_time_ns
 from typing import Any, Protocol, assert_never
 
 import re2
-from attrs import frozen
+from attrs import evolve, frozen
 
 from . import functions, ir
 from .pattern import fold
@@ -276,6 +277,26 @@ def _regex_options(most_bytes: int) -> Any:
     options.never_capture = True
     options.max_mem = most_bytes
     return options
+
+
+_FLAGS = re.compile(r"\(\?([ims]+)\)")
+
+
+def without_flags(test: ir.Regex) -> ir.Regex:
+    """The test with the flags that its expression begins with as its own.
+
+    >>> expression_of(without_flags(ir.Regex(ir.Field("exe"), "(?is)a", cased=True)))
+    ('a', False, True, False)
+    """
+    while found := _FLAGS.match(test.pattern):
+        test = evolve(
+            test,
+            pattern=test.pattern[found.end() :],
+            cased=test.cased and "i" not in found[1],
+            dotall=test.dotall or "s" in found[1],
+            multiline=test.multiline or "m" in found[1],
+        )
+    return test
 
 
 def regex_of(test: ir.Regex | ir.RawRegex) -> Any:

@@ -26,7 +26,7 @@ from attrs import evolve, field, frozen
 
 from .. import ir
 from ..diagnostics import Block, Code, Diagnostic, Span, codes, has_errors, ordered
-from ..evaluate import regex_of
+from ..evaluate import regex_of, without_flags
 from ..fieldmap import Entry, FieldMap
 from ..pattern import Pattern, escape
 from ..rule import Metadata, Rule
@@ -76,26 +76,6 @@ def pattern_text(text: str | None, span: Span) -> str:
     if text is None:
         raise unsupported("a wildcard for one character, alone between square brackets", span)
     return text
-
-
-_FLAGS = re.compile(r"\(\?([ims]+)\)")
-
-
-def without_flags(test: ir.Regex) -> ir.Regex:
-    """The test with the flags that its expression begins with as its own.
-
-    >>> without_flags(ir.Regex(ir.Field("exe"), "(?i)a", cased=True)) == ir.Regex(ir.Field("exe"), "a")
-    True
-    """
-    while found := _FLAGS.match(test.pattern):
-        test = evolve(
-            test,
-            pattern=test.pattern[found.end() :],
-            cased=test.cased and "i" not in found[1],
-            dotall=test.dotall or "s" in found[1],
-            multiline=test.multiline or "m" in found[1],
-        )
-    return test
 
 
 def regex_test(

@@ -19,7 +19,7 @@ from attrs import evolve
 from .. import ir
 from ..datamodel import model
 from ..diagnostics import Span
-from ..languages.query import without_flags
+from ..evaluate import without_flags
 from ..pattern import Any, One, Pattern, Token, fold, tokenize
 
 
