@@ -339,3 +339,17 @@ def test_columns_behind_a_join_are_of_the_branch_that_is_meant() -> None:
     first, second = map(carengine.parse_rule, texts)
     verdict = compare_rules(first, second).verdict
     assert verdict in (V.OVERLAPS, V.UNDECIDED)
+
+
+def test_an_output_of_one_event_beside_one_of_several() -> None:
+    text = """s = search windows/application where EventID = 1 and Data = "x"
+p = search Process:Create where parent_exe = "b.exe"
+g = group p by hostname within 1 hour
+c = from g select hostname, count(pid) as n
+m = filter c where n >= 2
+output s, m"""
+    rule, wider = (
+        carengine.parse_rule(one) for one in (text, text.replace("EventID = 1 and ", ""))
+    )
+    assert compare_rules(rule, wider).verdict is Verdict.COVERED
+    assert compare_rules(wider, rule).verdict is Verdict.COVERS

@@ -275,7 +275,7 @@ def _relation(
             reasons.append(f"whether only the {finder} finds some events of {kinds}")
         if direction.differences and not confirmed:
             reasons.append(f"the engine does not confirm an event that only the {finder} finds")
-    if not made.compared:
+    if not made.compared or _several(first) or _several(second):
         return _of_several_events(first, second, made, (forth, back), assumed, steps, reasons)
     common = _common(first, second, steps)
     if isinstance(common, Witness):
@@ -293,6 +293,11 @@ def _relation(
     else:
         reasons.append("whether there is an event that both find")
     return RuleRelation(*names, Verdict.UNDECIDED, found, assumed, tuple(reasons))
+
+
+def _several(rule: Rule) -> bool:
+    """Whether one of a rule's outputs looks at several events."""
+    return by_kind(rule.program, keyed=True) is None
 
 
 def _of_several_events(
@@ -353,7 +358,7 @@ def _witnesses(
 
 def _finds_something(rule: Rule, steps: int) -> bool:
     """Whether an event is found that a rule finds; True of one that looks at several."""
-    if by_kind(rule.program, keyed=True) is None:
+    if _several(rule):
         return True
     return shared_event(rule.program, rule.program, steps, keyed=True) is not None
 
