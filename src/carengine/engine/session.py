@@ -20,11 +20,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
-
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, codes, counted
-from ..evaluate import REGEX_WORK, Expression, expression_of
+from ..evaluate import REGEX_WORK, Expression
 from ..fieldmap import CarEvent, unwrap, view
 from ..jsontext import UnreadableError, loads
 from ..pyvalues import plain_event
@@ -33,6 +31,7 @@ from .classes import ClassGroup, Classified
 from .interpreter import shown_as_it_is
 from .match import Match, MatchedEvent, Origin
 from .prefilter import NativeCheck, Prefilter
+from .run_account import RunAccount
 from .saved_session import (
     FORMAT,
     RowDecoder,
@@ -44,7 +43,6 @@ from .saved_session import (
 )
 from .stats import SessionStats
 from .streams import Feeding, Flow, StreamOptions
-from .streams.join import JoinNode
 from .streams.rows import Occurrence, in_order, match_of_row
 from .streams.updating import contents_of, digests_of, take_over
 from .targets import Passed, distinct, match_of_passed
@@ -61,7 +59,7 @@ class Session:
     """One run of an engine over a stream of events: its state and its statistics.
 
     ``flow`` takes the events that joins and groups want in the place of a flow of the session's
-    own; such a session cannot be saved. Not to be shared between threads; an engine can have many
+    own; only where it is a `Flow` can the session be saved. Not to be shared between threads; an engine can have many
     sessions at once.
 
     A session is a context manager. `flush` belongs inside the block, since it gives matches and
@@ -104,7 +102,9 @@ class Session:
         # where no rule has any.
         self._streams: Flow | None = None
         if flow is None:
-            flow = self._streams = self._own_flow()
+            flow = self._own_flow()
+        if isinstance(flow, Flow):
+            self._streams = flow
         self._flow: Feeding | None = flow
         self._prefilter: Prefilter | None = None
         self.native_check: NativeCheck | None = None
@@ -502,43 +502,19 @@ class Session:
         """What there is to say of events that could not take part as they should (CE540 to CE542, CE549,
         CE551, CE555),
         and of matches that `close` decided and nobody got (CE548)."""
-        stats = self.stats
-        diagnostics = stats.of_times()
-        flow = self._streams
-        if flow is not None and flow.dropped:
-            parts = [f"{counted(n, 'row')} of {what}" for what, n in sorted(flow.dropped.items())]
-            message = (
-                "memory for joins and groups was full: "
-                f"{counted(flow.dropped.total(), 'row')} dropped, and matches with them lost"
-            )
-            diagnostics.append(Diagnostic(codes.STATE_CEILING, message, notes=tuple(parts)))
-        if flow is not None and flow.forced and stats.late:
-            note = "memory was full before the end, so that the clock had to move on"
-            diagnostics[0] = evolve(diagnostics[0], notes=(*diagnostics[0].notes, note))
-        if flow is not None and (cut := flow.cut_joins()):
-            diagnostics.append(_of_cut_joins(cut))
-        if self._undecided:
-            diagnostics.append(self._of_undecided())
+        diagnostics = self.account().diagnostics
         if self._unclaimed:
             diagnostics.append(self._of_unclaimed())
         check = self.native_check
-        diagnostics += [*([] if check is None else check.diagnostics()), *stats.of_objects()]
-        diagnostics += stats.faults.diagnostics()
-        return tuple(diagnostics)
+        return (*diagnostics, *([] if check is None else check.diagnostics()))
 
-    def _of_undecided(self) -> Diagnostic:
-        names = [
-            f"{rule.id}: in {counted(number, 'event')}"
-            for rule in self.engine.rules
-            if (number := max((self._undecided[one] for one in _expressions(rule)), default=0))
-        ]
-        message = (
-            f"regular expressions cost too much in {counted(self._undecided_events, 'event')}: "
-            f"those of {counted(len(names), 'rule')} were left undecided there, and matches may be "
-            "lost"
-        )
-        note = "write the expressions with fewer and smaller counts, such as {0,100}"
-        return Diagnostic(codes.REGEX_CEILING, message, notes=(*names, note))
+    def account(self) -> RunAccount:
+        """The account of the session, to be added to those of others."""
+        account = RunAccount(self.stats)
+        if self._streams is not None:
+            account.note_flow(self._streams)
+        account.note_undecided(self._undecided, self._undecided_events, self.engine.rules)
+        return account
 
     def save(self, path: str | Path) -> None:
         """Write the session to a file, in one step, for `Engine.load_session`.
@@ -668,33 +644,3 @@ def load_session(
 def _name(origins: list[str], origin: Origin | None) -> None:
     if origin is not None and len(origins) < _NAMED:
         origins.append(f"{origin.source}:{origin.record}")
-
-
-def _expressions(rule: Rule) -> set[Expression]:
-    """The regular expressions of a rule."""
-    return {
-        expression_of(atom)
-        for plan in ir.every_plan([output.plan for output in rule.program.outputs])
-        for atom in ir.atoms_of_plan(plan)
-        if isinstance(atom, ir.Regex | ir.RawRegex)
-    }
-
-
-def _of_cut_joins(joins: Sequence[tuple[Sequence[str], JoinNode]]) -> Diagnostic:
-    left_out = sum(node.untried + node.withheld for _, node in joins)
-    message = (
-        f"joins reached their ceiling: {counted(left_out, 'pair')} of events with equal keys "
-        "left out, and matches with them lost"
-    )
-    notes = []
-    for rules, node in joins:
-        parts = []
-        if node.untried:
-            parts.append(f"{counted(node.untried, 'pair')} not tried")
-        if node.withheld:
-            parts.append(
-                f"{counted(node.withheld, 'pair')} left out after so many matches had been given out"
-            )
-        notes.append(f"{', '.join(rules)}: the join of {node.names}: {' and '.join(parts)}")
-    notes.append("ask for more that the events must have in common, or for less time between them")
-    return Diagnostic(codes.JOIN_CEILING, message, notes=tuple(notes))

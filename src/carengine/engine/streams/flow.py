@@ -344,6 +344,11 @@ class Flow:
         if self.memory.full:
             self._make_room()
 
+    def move_to(self, clock: float) -> None:
+        """No event from before this time will come."""
+        self.clock = clock
+        self._move()
+
     def _move(self) -> None:
         clock = self._moved = self.clock
         for node, advance in self._advances:

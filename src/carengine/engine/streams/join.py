@@ -620,6 +620,17 @@ def _equality(part: ir.Condition, names: Sequence[str]) -> _Equality | None:
     return _Equality((a[0], b[0]), (a[1], b[1]), part.type)
 
 
+def equalities_of(
+    join: ir.Join,
+) -> list[tuple[tuple[int, int], tuple[ir.Value, ir.Value], ir.Type]]:
+    """The equalities that a join requires: of which two branches, the value of each, read in its
+    own rows, and as what they are compared."""
+    names = [branch.name for branch in join.branches]
+    parts = conjuncts(join.condition)
+    found = [one for part in parts if (one := _equality(part, names))]
+    return [(one.branches, one.values, one.type) for one in found]
+
+
 def _only(value: ir.Value, names: Sequence[str]) -> tuple[int, ir.Value] | None:
     """The one branch that a value is read from, and the value as read in that branch's rows."""
     found = set()
