@@ -482,7 +482,12 @@ UPDATED_RULES = _warning(
     """A session went on with other rules (`session.update()`, or a state that was saved with other rules). What rules that
     mean the same hold goes on; what was held for joins and groups that no rule has any more is dropped. The notes name them.""",
 )
-
+ENDLESS = _warning(
+    "CE558",
+    "rules that only the end of the data decides",
+    """A stream has no end, and these outputs compare with all of the data (a set difference, a rank, an average, `now`): they
+    would never match. They are left out, and all else goes on. Hunt in what is stored, once a day for example, for these.""",
+)
 NATIVE_DIFFERS = _warning(
     "CE559",
     "the native core and Python differ",

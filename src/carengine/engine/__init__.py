@@ -4,7 +4,7 @@
 what comes out. ``interpreter`` says what a rule means, ``matcher`` decides the same for all rules
 at once, ``prefilter`` leaves out lines of JSON before they are decoded, and ``streams`` runs joins,
 groups and windows. ``recording`` is a session in several processes, ``saved_session`` a session in
-a file, ``compiled`` an engine in a file, ``tables`` reads and writes tables of Arrow, ``notebook``
+a file, ``sharding`` one divided by keys, ``compiled`` an engine in a file, ``tables`` reads and writes tables of Arrow, ``notebook``
 makes what notebooks show, ``observer`` what may look on. ``report`` tells of one
 event why, of a whole run why not, and what rules cost.
 """
@@ -16,10 +16,12 @@ from .match import Match, MatchedEvent, Origin
 from .observer import Observer
 from .prefilter import NativeCheck, NativeFilter, native_filter_of, native_version
 from .recognising import recogniser
+from .run_account import RunAccount
 from .session import Session
+from .sharding import RoutedEvent, RoutingFlow, ShardPlan, ShardSession
 from .stats import SessionStats, difference
 from .streams import StreamOptions, interpret_streams
-from .tables import MatchTable, TableRows, match_schema
+from .tables import MatchTable, TableRows, feed_batch, json_column, match_rows, match_schema
 from .targets import Gap
 from .updating import SessionUpdate
 
@@ -35,14 +37,22 @@ __all__ = [
     "NativeFilter",
     "Observer",
     "Origin",
+    "RoutedEvent",
+    "RoutingFlow",
+    "RunAccount",
     "Session",
     "SessionStats",
     "SessionUpdate",
+    "ShardPlan",
+    "ShardSession",
     "StreamOptions",
     "TableRows",
     "difference",
+    "feed_batch",
     "interpret",
     "interpret_streams",
+    "json_column",
+    "match_rows",
     "match_schema",
     "native_filter_of",
     "native_version",

@@ -103,6 +103,12 @@ def read(path: str | Path) -> tuple[RuleSet, tuple[FieldMap, ...]]:
         raise _refused(path, f"the engine cannot be read: {error.strerror}") from None
     if len(content) > _MOST_BYTES:
         raise _refused(path, f"the file has more than {_MOST_BYTES:,} bytes")
+    return parse(content, path)
+
+
+def parse(content: bytes, path: str | Path) -> tuple[RuleSet, tuple[FieldMap, ...]]:
+    """The rules and maps of `text_of`; ``path`` is what messages call it. Raises `CarError`
+    (CE550)."""
     try:
         data = (FAST or json.loads)(content)
         if type(data) is not dict or data.get("carengine") != FORMAT:

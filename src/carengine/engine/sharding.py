@@ -15,6 +15,7 @@ and memory holds a window, not all of the data.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from .. import ir
-from ..diagnostics import CarError
+from ..diagnostics import CarError, Diagnostic, codes, counted
 from .engine import Engine
 from .match import Match, Origin
 from .recording import EngineCodec
@@ -43,13 +44,15 @@ _LATENESS_OF_SORTED = "0 s"
 class Component:
     """A stateful output and how its events are dealt out; in one place where it has no keys.
 
-    ``needs_latest`` says that it has to know the time of the last event of all.
+    ``needs_latest`` says that it has to know the time of the last event of all, ``endless`` that
+    only the end of the data decides it.
     """
 
     number: int
     stream: Stream
     sharding: Sharding | None
     needs_latest: bool
+    endless: bool
     stages: frozenset[ir.Stage]
 
     def shards(self, stage: ir.Stage, occurrence: Occurrence, count: int) -> Iterable[int]:
@@ -58,17 +61,23 @@ class Component:
 
 
 class ShardPlan:
-    """How the joins, groups and windows of an engine are divided, into so many shards each."""
+    """How the joins, groups and windows of an engine are divided, into so many shards each.
 
-    def __init__(self, engine: Engine, count: int) -> None:
+    In ``live`` data, which have no end, components that only the end decides get no events.
+    """
+
+    def __init__(self, engine: Engine, count: int, *, live: bool = False) -> None:
         self.engine = engine
         self.count = count
+        self.live = live
+        lags = {id(stream): lag for stream, lag in _lags_of(engine)}
         self.components = tuple(
             Component(
                 number,
                 stream,
                 sharding_of(stream.plan),
                 any(map(_looks_at_now, ir.every_plan([stream.plan]))),
+                math.isinf(lags.get(id(stream), 0)),
                 frozenset(stages_of(stream.plan)),
             )
             for number, stream in enumerate(engine.streams)
@@ -83,9 +92,34 @@ class ShardPlan:
     def by_stage(self) -> dict[int, tuple[Component, ...]]:
         """The components that take the events of a stage, by its identity."""
         return {
-            id(stage): tuple(one for one in self.components if stage in one.stages)
+            id(stage): tuple(
+                one
+                for one in self.components
+                if stage in one.stages and not (self.live and one.endless)
+            )
             for stage in self.engine.stages
         }
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """The outputs that are left out of live data (CE558)."""
+        left_out = [
+            f"{one.stream.rule.id}: {one.stream.output}"
+            for one in self.components
+            if self.live and one.endless
+        ]
+        if not left_out:
+            return ()
+        message = (
+            f"{counted(len(left_out), 'output')} that only the end of the data decides: a stream has "
+            "no end, and they are left out"
+        )
+        return (Diagnostic(codes.ENDLESS, message, notes=tuple(left_out)),)
+
+
+def _lags_of(engine: Engine) -> Sequence[tuple[Stream, float]]:
+    """How long the matches of each output wait for the end; a rule that cannot be run has none."""
+    return Flow(engine.streams, StreamOptions(), None, lambda rule, error: None).lags
 
 
 def _looks_at_now(plan: ir.Plan) -> bool:
@@ -207,6 +241,7 @@ class ShardSession:
         self._flow.shard, self._flow.count = shard, plan.count
         self._flow.sharding = self.component.sharding
         self._session = Session(engine, options, self._flow)
+        self._empty = self._flow.save(RowEncoder())["nodes"]
         if state:
             self._load(state)
 
@@ -242,13 +277,9 @@ class ShardSession:
     @property
     def deadline(self) -> float:
         """The time that `advance` must pass for something to be decided; infinity where nothing
-        waits for it."""
-        return min((node.deadline for node in self._flow.nodes), default=float("inf"))
-
-    @property
-    def holds(self) -> int:
-        """How many rows are held."""
-        return self._flow.memory.rows
+        waits for a time."""
+        deadlines = (node.deadline for node in self._flow.nodes)
+        return min((one for one in deadlines if one > -math.inf), default=math.inf)
 
     def flush(self) -> list[Match]:
         """The matches that only the end of the data decides."""
@@ -263,10 +294,13 @@ class ShardSession:
         return account
 
     def dump(self) -> str:
-        """The state, for another session of this shard. It is plain data: loading it runs no
-        code."""
+        """The state, for another session of this shard; empty where nothing is held. It is plain
+        data: loading it runs no code."""
+        self._flow.let_go()
         encoder = RowEncoder()
         flow = self._flow.save(encoder)
+        if flow["nodes"] == self._empty and not flow["untimed"]:
+            return ""
         state = {
             "carengine_shard": _FORMAT,
             "fingerprint": self.plan.engine.fingerprint,

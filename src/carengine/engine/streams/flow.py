@@ -358,6 +358,10 @@ class Flow:
                 except Exception as error:
                     self._give_up(node, error)
 
+    def let_go(self) -> None:
+        """Let go of the rows that are no longer needed."""
+        self._sweep()
+
     def _sweep(self) -> None:
         for node, sweep in self._sweeps:
             try:

@@ -25,7 +25,16 @@ Arrow does not tell a field that is missing from one that is null: both are miss
 """
 
 from .columns import column_values
-from .feeding import TableRows, feed_table
+from .feeding import TableRows, feed_batch, feed_table, json_column
 from .match_table import MatchTable, match_rows, match_schema
 
-__all__ = ["MatchTable", "TableRows", "column_values", "feed_table", "match_rows", "match_schema"]
+__all__ = [
+    "MatchTable",
+    "TableRows",
+    "column_values",
+    "feed_batch",
+    "feed_table",
+    "json_column",
+    "match_rows",
+    "match_schema",
+]

@@ -30,11 +30,22 @@ class TableRows:
     unreadable: int = 0
     reasons: list[str] = field(factory=list)
 
-    def note(self, reason: str) -> None:
-        """The row counted last is left out."""
+    def note(self, reason: str, origin: Origin) -> None:
+        """The row of this origin is left out."""
         self.unreadable += 1
         if len(self.reasons) < _NAMED:
-            self.reasons.append(f"{self.source}:{self.rows}: {reason}")
+            self.reasons.append(f"{origin.source}:{origin.record}: {reason}")
+
+    def as_data(self) -> list[Any]:
+        """The counts as plain data, for `add`."""
+        return [self.rows, self.unreadable, self.reasons]
+
+    def add(self, data: list[Any]) -> None:
+        """Count in what `as_data` gave elsewhere."""
+        rows, unreadable, reasons = data
+        self.rows += rows
+        self.unreadable += unreadable
+        self.reasons += reasons[: max(0, _NAMED - len(self.reasons))]
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -57,21 +68,68 @@ def feed_table(session: Session, table: Any, account: TableRows, json: str = "")
     ``json`` that names none.
     """
     for batch in _batches(table):
-        names = batch.schema.names
-        if len(set(names)) < len(names):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            raise ValueError(f"the table has two columns named {', '.join(twice)}")
-        if json and json not in names:
-            raise ValueError(f"the table has no column {json}; it has {', '.join(names)}")
-        text = json or (
-            names[0] if len(names) == 1 and _is_text(batch.schema.field(0).type) else ""
-        )
-        for begin in range(0, batch.num_rows, _ROWS):
-            part = batch.slice(begin, _ROWS)
-            if text:
-                yield from _feed_json(session, column_values(part.column(text)), account)
-            else:
-                yield from _feed_rows(session, part, account)
+        yield from feed_batch(session, batch, account, json)
+
+
+def feed_batch(
+    session: Session,
+    batch: Any,
+    account: TableRows,
+    json: str = "",
+    *,
+    source: str = "",
+    record: str = "",
+) -> Iterator[Match]:
+    """`feed_table` of one ``pyarrow.RecordBatch``.
+
+    ``source`` names a column that says where each row is from, ``record`` one with its number
+    there: they are no part of the event. Without them a row's origin is the account's source, and
+    its place in it.
+    """
+    names = batch.schema.names
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"the table has two columns named {', '.join(twice)}")
+    for name in (json, source, record):
+        if name and name not in names:
+            raise ValueError(f"the table has no column {name}; it has {', '.join(names)}")
+    events = batch.select([name for name in names if name not in (source, record)])
+    text = json or json_column(events.schema)
+    for begin in range(0, batch.num_rows, _ROWS):
+        part = events.slice(begin, _ROWS)
+        origins = _origins(batch.slice(begin, _ROWS), account, source, record)
+        if text:
+            yield from _feed_json(session, column_values(part.column(text)), account, origins)
+        else:
+            yield from _feed_rows(session, part, account, origins)
+
+
+def json_column(schema: Any) -> str:
+    """The column of JSON text of a ``pyarrow.Schema``: its only one, where it holds text."""
+    names = schema.names
+    return names[0] if len(names) == 1 and _is_text(schema.field(0).type) else ""
+
+
+def _origins(batch: Any, account: TableRows, source: str, record: str) -> Iterator[Origin]:
+    size = batch.num_rows
+    first = account.rows + 1
+    numbers: Any = range(first, first + size)
+    if record:
+        numbers = [_whole(one) for one in column_values(batch.column(record))]
+    elif source:
+        numbers = [0] * size
+    sources: Any = [account.source] * size
+    if source:
+        sources = [_named(one) for one in column_values(batch.column(source))]
+    return map(Origin, sources, numbers)
+
+
+def _whole(value: Any) -> int:
+    return value if type(value) is int else 0
+
+
+def _named(value: Any) -> str:
+    return value if isinstance(value, str) else ("" if value is None else str(value))
 
 
 def _batches(table: Any) -> Iterator[Any]:
@@ -108,30 +166,32 @@ def _is_text(kind: Any) -> bool:
     return bool(is_.is_string(kind) or is_.is_large_string(kind) or is_.is_string_view(kind))
 
 
-def _feed_json(session: Session, texts: list[Any], account: TableRows) -> Iterator[Match]:
-    for text in texts:
+def _feed_json(
+    session: Session, texts: list[Any], account: TableRows, origins: Iterator[Origin]
+) -> Iterator[Match]:
+    for text, origin in zip(texts, origins, strict=True):
         account.rows += 1
         if text is None:
-            account.note("null")
+            account.note("null", origin)
             continue
         try:
-            matches = session.feed_line(
-                text.encode("utf-8", "surrogatepass"), Origin(account.source, account.rows)
-            )
+            matches = session.feed_line(text.encode("utf-8", "surrogatepass"), origin)
         except ValueError as error:
-            account.note(str(error))
+            account.note(str(error), origin)
             continue
         yield from matches
 
 
-def _feed_rows(session: Session, batch: Any, account: TableRows) -> Iterator[Match]:
+def _feed_rows(
+    session: Session, batch: Any, account: TableRows, origins: Iterator[Origin]
+) -> Iterator[Match]:
     names = batch.schema.names
     columns = [column_values(column) for column in batch.columns]
     rows: Any = zip(*columns, strict=True) if columns else (() for _ in range(batch.num_rows))
-    source, feed = account.source, session.feed_decoded
-    for row in rows:
+    feed = session.feed_decoded
+    for row, origin in zip(rows, origins, strict=True):
         account.rows += 1
         event = {name: value for name, value in zip(names, row, strict=True) if value is not None}
-        matches = feed(event, Origin(source, account.rows))
+        matches = feed(event, origin)
         if matches:
             yield from matches

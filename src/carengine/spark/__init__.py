@@ -1,0 +1,11 @@
+"""Rules on Apache Spark: batches and streams, on as many machines as there are.
+
+`hunt` gives a DataFrame of matches; `HuntAccount` says what went through. Joins, groups and windows
+have the same matches as in one process, whatever the partitions. Needs ``pyspark`` 4
+(``carengine[spark]``), and carengine on every machine that runs Python workers.
+"""
+
+from .account import HuntAccount
+from .hunting import hunt
+
+__all__ = ["HuntAccount", "hunt"]

@@ -1,0 +1,202 @@
+"""Hunts on Apache Spark in local mode: the same matches as in one process.
+
+Skipped where PySpark or Java is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import carengine
+from carengine.engine.tables import match_rows
+
+pytest.importorskip("pyspark", reason="PySpark is not installed (carengine[spark])")
+if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+    pytest.skip("Spark needs Java 17, and there is none", allow_module_level=True)
+# PySpark 4 says of pandas 3 that it is not fully supported, and leaves sockets to the collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+from carengine.spark import HuntAccount, hunt  # noqa: E402  # only where Spark can run
+
+SOURCES = str(Path(carengine.__file__).parents[1])
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One session for all tests: starting one takes seconds."""
+    from pyspark.sql import SparkSession
+
+    work = tmp_path_factory.mktemp("spark")
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [SOURCES, *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.memory": "1g",
+        # Short runs: compiling more than needed costs more than it gives.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.shuffle.partitions": "3",
+        "spark.sql.session.timeZone": "America/New_York",
+        "spark.sql.warehouse.dir": str(work / "warehouse"),
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "50",
+    }
+    builder = SparkSession.builder.master("local[2]").appName("carengine tests")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+A = 'a = search Process:Create where exe = "cmd.exe"\n'
+B = 'b = search Process:Create where exe = "x.exe"\n'
+BODIES = {
+    "ALONE": "level: high\n" + "---\n" + A + "output a",
+    "GROUP": "---\n" + A + "g = group a by hostname within 1 minute\n"
+    "m = filter g where count(*) > 1\noutput m",
+    "JOIN": "---\n" + A + B + "j = join (a, b) where a.hostname = b.hostname and a.time <= b.time "
+    "and b.time <= a.time + 1 minute\noutput j",
+    "PLACE": "---\n"
+    + A
+    + B
+    + "j = join (a, b) where a.time < b.time < a.time + 2 seconds\noutput j",
+}
+RULES = [carengine.parse_rule(f"---\nid: {name}\n{body}") for name, body in BODIES.items()]
+ENGINE = carengine.Engine(RULES)
+
+
+def events_of(number: int) -> list[dict[str, Any]]:
+    """Events of an application with CAR's own names, in any order."""
+    draw = random.Random(number)
+    made = []
+    for pid in range(number):
+        second = draw.randrange(600)
+        event: dict[str, Any] = {
+            "object": "process",
+            "action": "create",
+            "exe": draw.choice(["cmd.exe", "x.exe", "calc.exe", "é\u2028.exe"]),
+            "pid": pid,
+            "time": f"2024-05-20T09:{second // 60:02}:{second % 60:02}Z",
+        }
+        if draw.random() < 0.9:
+            event["hostname"] = draw.choice(["ws1", "WS1", "ws2", "ws3"])
+        made.append(event)
+    return made
+
+
+EVENTS = events_of(200)
+
+
+def comparable(row: dict[str, Any]) -> str:
+    row = {**row, "time": str(row["time"])}
+    for event in row["events"]:
+        event["time"] = str(event["time"])
+        event["event"] = json.dumps(json.loads(event["event"]), sort_keys=True)
+        event["fields"] = json.dumps(json.loads(event["fields"]), sort_keys=True)
+        event["source"] = event["record"] = None
+    return json.dumps(row, sort_keys=True)
+
+
+def one_process(events: list[Any], engine: carengine.Engine = ENGINE) -> list[str]:
+    import pyarrow as pa
+
+    from carengine.engine.tables import match_schema
+
+    rows = match_rows(engine.run(events))
+    return sorted(map(comparable, pa.Table.from_pylist(rows, match_schema()).to_pylist()))
+
+
+def on_spark(frame: Any) -> list[str]:
+    return sorted(map(comparable, frame.toArrow().to_pylist()))
+
+
+def test_rows_of_json_in_any_partitions(spark: Any, tmp_path: Path) -> None:
+    lines = [json.dumps(event, ensure_ascii=False) for event in EVENTS]
+    expected = one_process(EVENTS)
+    assert {json.loads(one)["rule_id"] for one in expected} == set(BODIES)
+    (tmp_path / "logs").mkdir()
+    random.Random(1).shuffle(lines)
+    for number in range(3):
+        text = "\n".join([*lines[number::3], "{" if number == 1 else ""])
+        (tmp_path / "logs" / f"{number}.jsonl").write_text(text + "\n", encoding="utf-8")
+    frame = spark.read.text(str(tmp_path / "logs"), lineSep="\n").where("value <> ''")
+    session = ENGINE.session()
+    for event in EVENTS:
+        session.feed(event)
+    session.flush()
+    for partitions in (1, 4):
+        account = HuntAccount()
+        found = hunt(frame.repartition(partitions), RULES, account=account)
+        assert on_spark(found) == expected
+        assert account.stats.events == len(EVENTS)
+        assert account.stats.as_data() == session.stats.as_data()
+        assert account.rows.rows == len(EVENTS) + 1
+        [unread] = account.diagnostics
+        assert unread.code.id == "CE502"
+
+
+def test_tables_of_parquet(spark: Any, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    inner = [{**event, "time": None, "more": {"pid": event["pid"]}} for event in EVENTS]
+    table = pa.table(
+        {
+            "object": [event["object"] for event in EVENTS],
+            "action": [event["action"] for event in EVENTS],
+            "exe": [event["exe"] for event in EVENTS],
+            "hostname": [event.get("hostname") for event in EVENTS],
+            "time": pa.array([event["time"] for event in EVENTS]).cast(pa.timestamp("us", "UTC")),
+            "nested": pa.array([[event["more"]] for event in inner]),
+            "number": list(range(1, len(EVENTS) + 1)),
+            "file": ["a.parquet"] * len(EVENTS),
+        }
+    )
+    pq.write_table(table, tmp_path / "logs.parquet")
+    frame = spark.read.parquet(str(tmp_path / "logs.parquet"))
+    found = hunt(frame, ENGINE, source="file", record="number").toArrow().to_pylist()
+    expected = ENGINE.hunt_table(table.drop_columns(["file", "number"])).to_arrow().to_pylist()
+    assert sorted(
+        (row["rule_id"], row["time"], [event["record"] for event in row["events"]])
+        for row in expected
+    ) == sorted(
+        (row["rule_id"], row["time"], [event["record"] for event in row["events"]]) for row in found
+    )
+    assert {event["source"] for row in found for event in row["events"]} == {"a.parquet"}
+    [nested] = {one["event"] for row in found for one in row["events"] if one["record"] == 1} or {
+        ""
+    }
+    assert not nested or json.loads(nested)["nested"] == [{"pid": EVENTS[0]["pid"]}]
+
+
+def test_what_cannot_be_hunted_in(spark: Any) -> None:
+    frame = spark.createDataFrame([("x", "y")], "a string, b string")
+    with pytest.raises(ValueError, match="no column raw; it has a, b"):
+        hunt(frame, RULES, json="raw")
+    with pytest.raises(ValueError, match="two columns named a"):
+        hunt(frame.select("a", "a"), RULES)
+    with pytest.raises(ValueError, match="no lateness"):
+        hunt(frame, RULES, options=carengine.StreamOptions(lateness="1m"))
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        hunt(frame, RULES, shards=0)
+    with pytest.raises(ValueError, match="handed to no hunt"):
+        _ = HuntAccount().stats
