@@ -31,6 +31,8 @@ pub struct Finder {
     within_stages: Vec<Stages>,
     /// Stages that any text could make true.
     always: Stages,
+    /// Stages that any text could make true that is not of ASCII.
+    beyond: Stages,
 }
 
 /// The tests of a value as they are gathered.
@@ -41,11 +43,15 @@ pub struct FinderBuilder {
     ends: FxHashMap<Box<[u8]>, Vec<Stage>>,
     within: FxHashMap<Box<[u8]>, Vec<Stage>>,
     always: Vec<Stage>,
+    beyond: Vec<Stage>,
 }
 
 impl FinderBuilder {
     /// A wildcard pattern whose texts were lowered; that is never a test too many.
     pub fn add_pattern(&mut self, tokens: &[Token], stage: Stage) {
+        if tokens.iter().any(|token| matches!(token, Token::Text(text) if !text.is_ascii())) {
+            self.beyond.push(stage);
+        }
         let lowered: Vec<Token> = tokens
             .iter()
             .map(|token| match token {
@@ -75,6 +81,9 @@ impl FinderBuilder {
 
     /// A test that only texts with a certain part can pass.
     pub fn add_required(&mut self, text: &[u8], stage: Stage) {
+        if !text.is_ascii() {
+            self.beyond.push(stage);
+        }
         if text.len() < SHORTEST {
             self.always.push(stage);
         } else {
@@ -115,6 +124,7 @@ impl FinderBuilder {
             within: automaton,
             within_stages,
             always: distinct(self.always),
+            beyond: distinct(self.beyond),
         })
     }
 }
@@ -153,8 +163,11 @@ impl Edge {
 
 impl Finder {
     /// Hand over the stages of all tests that a lowered text could pass; some more than once.
-    pub fn find(&self, text: &[u8], found: &mut impl FnMut(&[Stage])) {
+    pub fn find(&self, text: &[u8], ascii: bool, found: &mut impl FnMut(&[Stage])) {
         found(&self.always);
+        if !ascii {
+            found(&self.beyond);
+        }
         if let Some(stages) = self.exact.get(text) {
             found(stages);
         }

@@ -4,7 +4,7 @@
 //! lead to a known path every key is looked up; everything else is passed over.
 
 use memchr::memchr;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use simd_json::{Buffers, Node, StaticNode, Tape};
 
 /// A place in an event that is read: the number of a path.
@@ -322,6 +322,63 @@ impl<'a> Event<'a> {
         } else {
             Some(false)
         }
+    }
+
+    /// The text that rules look into: compact JSON in which strings stand unescaped, as
+    /// `carengine.values.raw_text` writes it. False where Python is to write it.
+    pub fn write_text(&self, text: &mut String) -> bool {
+        self.write_value(0, text).is_some()
+    }
+
+    /// Write a value; the place behind it.
+    fn write_value(&self, place: usize, text: &mut String) -> Option<usize> {
+        let mut next = place + 1;
+        match self.nodes[place] {
+            Node::String(one) => {
+                text.push('"');
+                text.push_str(one);
+                text.push('"');
+            }
+            Node::Object { len, .. } => {
+                // Of a key that is there twice only the last value counts.
+                let mut keys: FxHashSet<&str> = FxHashSet::default();
+                text.push('{');
+                for number in 0..len {
+                    let Node::String(key) = self.nodes[next] else {
+                        return None;
+                    };
+                    if !keys.insert(key) {
+                        return None;
+                    }
+                    if number > 0 {
+                        text.push(',');
+                    }
+                    text.push('"');
+                    text.push_str(key);
+                    text.push_str("\":");
+                    next = self.write_value(next + 1, text)?;
+                }
+                text.push('}');
+            }
+            Node::Array { len, .. } => {
+                text.push('[');
+                for number in 0..len {
+                    if number > 0 {
+                        text.push(',');
+                    }
+                    next = self.write_value(next, text)?;
+                }
+                text.push(']');
+            }
+            Node::Static(StaticNode::Null) => text.push_str("null"),
+            Node::Static(StaticNode::Bool(value)) => {
+                text.push_str(if value { "true" } else { "false" });
+            }
+            Node::Static(StaticNode::I64(value)) => text.push_str(&value.to_string()),
+            Node::Static(StaticNode::U64(value)) => text.push_str(&value.to_string()),
+            Node::Static(_) => return None,
+        }
+        Some(next)
     }
 
     /// Whether the event is in a wrapper, or was forwarded: Python unwraps it.

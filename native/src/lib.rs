@@ -19,7 +19,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
-use lines::{Passed, Reason, Wanted, Worker};
+use lines::{Holding, Passed, Reason, Wanted, Worker};
 use program::Program;
 
 /// What was counted before a line: records, blank lines, numbers by leaf, the latest time.
@@ -70,7 +70,7 @@ impl Core {
     /// Decide the lines of a block from an offset on, without holding Python's lock.
     ///
     /// Gives the lines that Python is to read, each as its bytes, what was counted before it, the
-    /// reason and whether it is a sample; what was counted after them; and the offset behind the
+    /// reason, whether it is a sample and, where all is known, its node and the stages that hold; what was counted after them; and the offset behind the
     /// last line that was looked at.
     #[pyo3(signature = (block, start, *, whole, unmet, limit, sampling, last))]
     #[allow(clippy::too_many_arguments, clippy::type_complexity)]
@@ -85,7 +85,7 @@ impl Core {
         sampling: bool,
         last: bool,
     ) -> PyResult<(
-        Vec<(Bound<'py, PyBytes>, Before, u8, bool)>,
+        Vec<(Bound<'py, PyBytes>, Before, u8, bool, Option<Holding>)>,
         Before,
         usize,
     )> {
@@ -128,6 +128,7 @@ impl Core {
                     before(line.before),
                     reason,
                     line.sampled,
+                    line.known,
                 )
             })
             .collect();

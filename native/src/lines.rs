@@ -3,6 +3,7 @@
 use memchr::memchr;
 use rustc_hash::FxHashMap;
 
+use crate::finder::Stage;
 use crate::json::{Event, Parser};
 use crate::matcher::{test, Atom, Scratch};
 use crate::program::{Leaf, Node, NodeId, Program, Question, Telling};
@@ -37,7 +38,12 @@ pub struct Undecided {
     pub before: Passed,
     pub reason: Reason,
     pub sampled: bool,
+    /// What it is, and the stages that hold, if all that is known.
+    pub known: Option<Holding>,
 }
+
+/// What an event is, and which stages of each of its leaf's matchers hold.
+pub type Holding = (NodeId, Vec<Vec<Stage>>);
 
 /// Lines that are dealt with.
 #[derive(Clone, Default)]
@@ -81,6 +87,7 @@ pub struct Worker {
 
 enum Decision {
     Passed(NodeId, Option<i64>),
+    Matching(Holding),
     Python(Reason),
 }
 
@@ -133,7 +140,12 @@ impl Worker {
                     scanned.after.time = scanned.after.time.max(time);
                     *counts.entry(leaf).or_default() += 1;
                 }
-                Decision::Python(reason) => {
+                Decision::Python(_) | Decision::Matching(_) => {
+                    let (reason, known) = match decision {
+                        Decision::Python(reason) => (reason, None),
+                        Decision::Matching(holding) => (Reason::Candidate, Some(holding)),
+                        Decision::Passed(..) => continue,
+                    };
                     let mut before = std::mem::take(&mut scanned.after);
                     before.counts = counts.drain().collect();
                     scanned.undecided.push(Undecided {
@@ -142,6 +154,7 @@ impl Worker {
                         before,
                         reason,
                         sampled,
+                        known,
                     });
                     if reason == Reason::Unmet {
                         unmet += 1;
@@ -248,7 +261,7 @@ impl Asking<'_> {
         for atom in &question.atoms {
             let truth = match &*self.program.atoms[*atom] {
                 Atom::Of(id, of) => test(self.program.parts(), *id, of, event, self.scratch),
-                Atom::Text | Atom::Open => ANY,
+                Atom::Text(_) | Atom::Open => ANY,
             };
             self.outcome.push(match truth {
                 TRUE => b'T',
@@ -286,10 +299,17 @@ impl Asking<'_> {
                 _ => return Decision::Python(Reason::Unusual),
             }
         }
+        let mut holding = Vec::new();
         for matcher in &leaf.matchers {
-            if self.program.matchers[*matcher].may_match(parts, event, line, self.scratch) {
+            let mut stages = Vec::new();
+            let matcher = &self.program.matchers[*matcher];
+            if !matcher.find(parts, event, line, self.scratch, &mut stages) {
                 return Decision::Python(Reason::Candidate);
             }
+            holding.push(stages);
+        }
+        if holding.iter().any(|stages| !stages.is_empty()) {
+            return Decision::Matching((at, holding));
         }
         Decision::Passed(at, latest)
     }

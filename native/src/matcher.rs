@@ -6,15 +6,17 @@ use aho_corasick::AhoCorasick;
 
 use crate::finder::{Finder, Stage};
 use crate::json::Event;
-use crate::values::{worth, Test, Tested, Truth, Value, ValueId, Worth, ANY, FALSE, TRUE, UNKNOWN};
+use crate::text::{folds_plainly, Pattern};
+use crate::values::{worth, Lowered, Test, Tested, Truth, Value, ValueId, Worth};
+use crate::values::{ANY, FALSE, TRUE, UNKNOWN};
 
 pub type AtomId = usize;
 
 /// A test of a value, or of the event's text.
 pub enum Atom {
     Of(ValueId, Test),
-    /// Words in the event's text. False where the line has none of those looked for.
-    Text,
+    /// Patterns of the event's text, if they have a form here. False where the line has no word of those looked for.
+    Text(Option<Vec<Pattern>>),
     Open,
 }
 
@@ -67,9 +69,10 @@ pub struct Matcher {
 /// What is reused from event to event.
 #[derive(Default)]
 pub struct Scratch {
-    /// For each value, its lowered text, and the event that it is of.
-    lowered: Vec<(u64, Vec<u8>)>,
+    /// For each value its lowered text.
+    lowered: Vec<Lowered>,
     event: u64,
+    text: EventText,
     seen: Vec<u64>,
     candidates: Vec<Stage>,
     round: u64,
@@ -81,6 +84,53 @@ impl Scratch {
         self.event += 1;
         if self.lowered.len() < values {
             self.lowered.resize_with(values, Default::default);
+        }
+    }
+}
+
+/// The event's text, written when a condition asks for it.
+#[derive(Default)]
+struct EventText {
+    /// The event that it is of.
+    event: u64,
+    text: String,
+    lowered: Vec<u8>,
+    ascii: bool,
+    /// Whether it is what Python has.
+    known: bool,
+}
+
+impl EventText {
+    fn of(&mut self, event: &Event, number: u64) {
+        if self.event == number {
+            return;
+        }
+        self.event = number;
+        self.text.clear();
+        self.lowered.clear();
+        self.known = event.write_text(&mut self.text) && folds_plainly(&self.text);
+        self.ascii = self.text.is_ascii();
+        self.lowered.extend_from_slice(self.text.as_bytes());
+        self.lowered.make_ascii_lowercase();
+    }
+
+    fn test(&self, patterns: &[Pattern]) -> Truth {
+        if !self.known {
+            return TRUE | FALSE;
+        }
+        let mut open = false;
+        for pattern in patterns {
+            let text = if pattern.cased { self.text.as_bytes() } else { &self.lowered };
+            match pattern.matches(text, self.ascii) {
+                Some(true) => return TRUE,
+                Some(false) => {}
+                None => open = true,
+            }
+        }
+        if open {
+            TRUE | FALSE
+        } else {
+            FALSE
         }
     }
 }
@@ -105,24 +155,19 @@ pub fn with_tested<T>(
     scratch: &mut Scratch,
     tests: impl FnOnce(&mut Tested) -> T,
 ) -> T {
-    let (of, lowered) = &mut scratch.lowered[id];
-    let is_lowered = *of == scratch.event;
-    let mut tested = Tested::new(found, lowered, is_lowered);
-    let result = tests(&mut tested);
-    if tested.is_lowered() {
-        *of = scratch.event;
-    }
-    result
+    tests(&mut Tested::new(found, &mut scratch.lowered[id], scratch.event))
 }
 
 impl Matcher {
-    /// Whether Python must look at an event, since a stage could hold.
-    pub fn may_match(
+    /// Put the stages that hold for an event to `holding`, in order; false where Python must tell
+    /// of one.
+    pub fn find(
         &self,
         parts: Parts,
         event: &Event,
         line: &[u8],
         scratch: &mut Scratch,
+        holding: &mut Vec<Stage>,
     ) -> bool {
         scratch.round += 1;
         scratch.candidates.clear();
@@ -139,12 +184,18 @@ impl Matcher {
             note(scratch, &self.in_text);
         }
         let candidates = std::mem::take(&mut scratch.candidates);
-        let holds = candidates.iter().any(|stage| {
+        let sure = candidates.iter().all(|stage| {
             let condition = &self.stages[*stage as usize];
-            evaluate(condition, parts, event, has_words, scratch) & TRUE != 0
+            match evaluate(condition, parts, event, has_words, scratch) {
+                TRUE => holding.push(*stage),
+                outcome if outcome & TRUE != 0 => return false,
+                _ => {}
+            }
+            true
         });
         scratch.candidates = candidates;
-        holds
+        holding.sort_unstable();
+        sure
     }
 
     fn gather(&self, parts: Parts, event: &Event, scratch: &mut Scratch) {
@@ -162,19 +213,15 @@ impl Matcher {
             };
             match found {
                 Worth::Mapping => {}
-                Worth::Some | Worth::Open => {
+                Worth::Some | Worth::Instant(_) | Worth::Open => {
                     column.finder.everything(&mut keep);
                     keep(&column.nulls);
                 }
                 _ => {
-                    let (of, lowered) = &mut scratch.lowered[column.value];
-                    let mut tested = Tested::new(&found, lowered, *of == scratch.event);
-                    match tested.folded() {
-                        Some(text) => column.finder.find(text, &mut keep),
+                    let lowered = &mut scratch.lowered[column.value];
+                    match Tested::new(&found, lowered, scratch.event).folded() {
+                        Some((text, ascii)) => column.finder.find(text, ascii, &mut keep),
                         None => column.finder.everything(&mut keep),
-                    }
-                    if tested.is_lowered() {
-                        *of = scratch.event;
                     }
                 }
             }
@@ -183,7 +230,7 @@ impl Matcher {
                     Atom::Of(id, of) => {
                         with_tested(*id, &found, scratch, |tested| tested.test(of))
                     }
-                    Atom::Text | Atom::Open => ANY,
+                    Atom::Text(_) | Atom::Open => ANY,
                 };
                 if outcome & TRUE != 0 {
                     hits.push(stages);
@@ -222,8 +269,12 @@ fn evaluate(
         Condition::Truth(truth) => *truth,
         Condition::Atom(id) => match &*parts.atoms[*id] {
             Atom::Of(value, of) => test(parts, *value, of, event, scratch),
-            Atom::Text if has_words => TRUE | FALSE,
-            Atom::Text => FALSE,
+            Atom::Text(_) if !has_words => FALSE,
+            Atom::Text(None) => TRUE | FALSE,
+            Atom::Text(Some(patterns)) => {
+                scratch.text.of(event, scratch.event);
+                scratch.text.test(patterns)
+            }
             Atom::Open => ANY,
         },
         Condition::And(items) => {

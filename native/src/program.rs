@@ -15,11 +15,11 @@ use crate::finder::{FinderBuilder, Stage};
 use crate::json::{Paths, Slot};
 use crate::matcher::{Atom, AtomId, Column, Condition, Matcher, Parts, Search};
 use crate::text::{Pattern, Token};
-use crate::values::{Function, Key, Reading, Relation, Test, Value, ValueId};
+use crate::values::{Function, Key, Reading, Relation, Search as Expression, Test, Value, ValueId};
 use crate::values::{ANY, FALSE, TRUE, UNKNOWN};
 
 /// What form of programs is understood.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 pub type NodeId = usize;
 type Read<T> = Result<T, String>;
@@ -211,7 +211,7 @@ impl Program {
             for atom in anchor {
                 let id = self.atom_id(&atom["atom"])?;
                 match &*self.atoms[id] {
-                    Atom::Text => in_text.push(place),
+                    Atom::Text(_) => in_text.push(place),
                     Atom::Open => always.push(place),
                     Atom::Of(value, test) => {
                         let building = builders.entry(*value).or_default();
@@ -292,12 +292,15 @@ impl Building {
                     self.finder.add_pattern(&tokens, stage);
                 }
             }
-            Test::Regex(Some(required)) => {
+            Test::Regex(Expression {
+                required: Some(required),
+                ..
+            }) => {
                 for one in required {
                     self.finder.add_required(one.needle(), stage);
                 }
             }
-            Test::Regex(None) => self.finder.add_always(stage),
+            Test::Regex(_) => self.finder.add_always(stage),
             Test::Compare(..) | Test::Network(_) | Test::Open => {
                 self.others.entry(id).or_default().push(stage);
             }
@@ -364,6 +367,7 @@ fn read_value(json: &Json, known: usize, paths: &mut Paths) -> Read<Value> {
                 ("account", 1 | 2) => Function::Account,
                 ("has_bits", 2) => Function::HasBits,
                 ("labelled", 2) => Function::Labelled,
+                ("local_time", 3) => Function::LocalTime,
                 _ if strict => Function::Strict,
                 _ => Function::Other,
             };
@@ -383,26 +387,28 @@ fn read_atom(json: &Json, values: usize) -> Read<Atom> {
     let kind = text(parts.first().ok_or("an atom is empty")?)?;
     let part = |place: usize| parts.get(place).unwrap_or(&Json::Null);
     let test = match kind {
-        "text" => return Ok(Atom::Text),
+        "text" => {
+            let patterns = match part(1) {
+                Json::Null => None,
+                patterns => Some(read_patterns(patterns)?),
+            };
+            return Ok(Atom::Text(patterns));
+        }
         "open" => return Ok(Atom::Open),
         "null" => Test::Null,
-        "match" => {
-            let mut patterns = Vec::new();
-            for pattern in list(part(2))? {
-                let (cased, tokens) = read_tokens(pattern)?;
-                patterns.push(Pattern::new(cased, &tokens));
-            }
-            Test::Match(patterns)
+        "match" => Test::Match(read_patterns(part(2))?),
+        "regex" => {
+            let required = match part(2).as_array() {
+                None => None,
+                Some(texts) => Some(
+                    texts
+                        .iter()
+                        .map(|one| Ok(memmem::Finder::new(text(one)?.as_bytes()).into_owned()))
+                        .collect::<Read<_>>()?,
+                ),
+            };
+            Test::Regex(Expression::new(required, text(part(3))?))
         }
-        "regex" => Test::Regex(match part(2).as_array() {
-            None => None,
-            Some(texts) => Some(
-                texts
-                    .iter()
-                    .map(|one| Ok(memmem::Finder::new(text(one)?.as_bytes()).into_owned()))
-                    .collect::<Read<_>>()?,
-            ),
-        }),
         "compare" => {
             let relation = match text(part(2))? {
                 "=" => Relation::Equal,
@@ -442,6 +448,15 @@ fn read_atom(json: &Json, values: usize) -> Read<Atom> {
         other => return Err(format!("there is no atom {other:?}")),
     };
     Ok(Atom::Of(below(number(part(1))?, values)?, test))
+}
+
+fn read_patterns(json: &Json) -> Read<Vec<Pattern>> {
+    let mut patterns = Vec::new();
+    for pattern in list(json)? {
+        let (cased, tokens) = read_tokens(pattern)?;
+        patterns.push(Pattern::new(cased, &tokens));
+    }
+    Ok(patterns)
 }
 
 /// A pattern as `[cased, tokens]`: texts, 0 for any run of characters, 1 for any one of them.

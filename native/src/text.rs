@@ -6,6 +6,8 @@ use memchr::memmem;
 pub struct Pattern {
     pub cased: bool,
     pub shape: Shape,
+    /// Whether it says the same of the bytes of any text, and not only of ASCII.
+    anywhere: bool,
 }
 
 /// What a pattern asks for.
@@ -46,12 +48,24 @@ impl Pattern {
             }
             _ => pieces(tokens),
         };
-        Pattern { cased, shape }
+        let anywhere = tokens.iter().all(|token| match token {
+            Token::Text(text) => cased || text.is_ascii(),
+            Token::Any => true,
+            Token::One => false,
+        });
+        Pattern {
+            cased,
+            shape,
+            anywhere,
+        }
     }
 
-    /// Whether the pattern matches a text of ASCII, folded unless it is cased; `None` where Python
-    /// must tell.
-    pub fn matches(&self, text: &[u8]) -> Option<bool> {
+    /// Whether the pattern matches a text, which is lowered unless the pattern is cased; `None`
+    /// where Python must tell. `ascii` tells whether the text is of ASCII only.
+    pub fn matches(&self, text: &[u8], ascii: bool) -> Option<bool> {
+        if !ascii && !self.anywhere {
+            return None;
+        }
         Some(match &self.shape {
             Shape::Exact(wanted) => **wanted == *text,
             Shape::Prefix(wanted) => text.starts_with(wanted),
@@ -216,6 +230,13 @@ pub fn time_of(text: &str) -> Option<i64> {
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
     Some(((days * 24 + hour) * 60 + minute) * 60_000_000 + second * 1_000_000 + fraction)
+}
+
+/// Whether a text folds to its letters of ASCII in lower case, and all else to what is not ASCII.
+///
+/// The Kelvin sign and the long s are the only characters that fold to a letter of ASCII.
+pub fn folds_plainly(text: &str) -> bool {
+    text.is_ascii() || !text.contains(['\u{212a}', '\u{17f}'])
 }
 
 /// What a message says behind a label at the start of a line, as `functions._labelled` reads it.

@@ -5,10 +5,13 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use memchr::memmem;
+use regex::bytes::{Regex, RegexBuilder};
 
 use crate::json::{Event, Raw, Slot};
-use crate::text::{labelled, number_of, time_of, Number, Pattern};
+use crate::text::{folds_plainly, labelled, number_of, time_of, Number, Pattern};
 
 /// The outcomes that are possible: one bit for each of true, false and unknown.
 pub type Truth = u8;
@@ -31,6 +34,7 @@ pub enum Function {
     Account,
     HasBits,
     Labelled,
+    LocalTime,
     /// Null where an argument is, and Python's otherwise.
     Strict,
     /// Always Python's.
@@ -64,6 +68,8 @@ pub enum Worth<'a> {
     Integer(i128),
     Bool(bool),
     Mapping,
+    /// A number of seconds that stands for this time, in microseconds.
+    Instant(i64),
     /// It is not null, and more Python must tell.
     Some,
     /// Python must tell everything.
@@ -78,7 +84,7 @@ impl<'a> Worth<'a> {
             Worth::Integer(number) => Worth::Text(number.to_string().into()),
             Worth::Bool(value) => Worth::Text(if value { "true" } else { "false" }.into()),
             Worth::Mapping => Worth::Null,
-            Worth::Some => Worth::Open,
+            Worth::Some | Worth::Instant(_) => Worth::Open,
         }
     }
 
@@ -87,7 +93,7 @@ impl<'a> Worth<'a> {
             Worth::Text(text) => number_of(text, hexadecimal),
             Worth::Integer(number) => Number::Integer(*number),
             Worth::Bool(_) | Worth::Mapping | Worth::Null => Number::No,
-            Worth::Some | Worth::Open => Number::Open,
+            Worth::Some | Worth::Instant(_) | Worth::Open => Number::Open,
         }
     }
 
@@ -98,6 +104,7 @@ impl<'a> Worth<'a> {
                 Some(time) => Worth::Integer(time.into()),
                 None => Worth::Open,
             },
+            Worth::Instant(time) => Worth::Integer(time.into()),
             // Microseconds stay what they are.
             Worth::Integer(time) if (100_000_000_000_000..100_000_000_000_000_000).contains(&time) => {
                 Worth::Integer(time)
@@ -173,7 +180,7 @@ fn call<'a>(
             Worth::Null
         }
         Function::Basename | Function::ValueName => match argument(0) {
-            Worth::Some | Worth::Open => Worth::Open,
+            Worth::Some | Worth::Instant(_) | Worth::Open => Worth::Open,
             found => match found.text() {
                 Worth::Text(text) => {
                     let end = if function == Function::Basename {
@@ -193,7 +200,7 @@ fn call<'a>(
             },
         },
         Function::Unless => match argument(0) {
-            Worth::Some => Worth::Open,
+            Worth::Some | Worth::Instant(_) => Worth::Open,
             Worth::Text(text) => {
                 for id in &arguments[1..] {
                     match worth(values, *id, event) {
@@ -209,7 +216,7 @@ fn call<'a>(
         Function::Choose => {
             let Worth::Text(text) = argument(0).text() else {
                 return match argument(0) {
-                    Worth::Some | Worth::Open => Worth::Open,
+                    Worth::Some | Worth::Instant(_) | Worth::Open => Worth::Open,
                     _ => Worth::Null,
                 };
             };
@@ -292,6 +299,7 @@ fn call<'a>(
             }
             _ => Worth::Open,
         },
+        Function::LocalTime => local_time(argument(0), argument(1), argument(2)),
         Function::Strict => {
             if arguments.iter().any(|id| worth(values, *id, event) == Worth::Null) {
                 Worth::Null
@@ -300,6 +308,46 @@ fn call<'a>(
             }
         }
         Function::Other => Worth::Open,
+    }
+}
+
+/// A time that says no zone, in UTC, as `carengine.localtime.in_utc` tells it.
+fn local_time<'a>(event: Worth<'a>, received: Worth<'a>, arrived: Worth<'a>) -> Worth<'a> {
+    const SECOND: i64 = 1_000_000;
+    const QUARTER: i64 = 900 * SECOND;
+    // What Python makes of so many seconds is the same time again.
+    const SURE: std::ops::Range<i64> = 100_000_000 * SECOND..10_000_000_000 * SECOND;
+    let Worth::Text(text) = &event else {
+        return if event == Worth::Null { Worth::Null } else { Worth::Open };
+    };
+    let read = |worth: &Worth| match worth {
+        Worth::Null => Some(None),
+        Worth::Text(text) => time_of(text).map(Some),
+        _ => None,
+    };
+    let (Some(time), Some(end), Some(local)) = (time_of(text), read(&arrived), read(&received))
+    else {
+        return Worth::Open;
+    };
+    let Some(end) = end else {
+        return event;
+    };
+    if text.ends_with('Z') {
+        return event;
+    }
+    let behind = end - local.unwrap_or(time);
+    let moved = (behind as f64 / QUARTER as f64).round_ties_even() as i64 * QUARTER;
+    if moved.abs() > 14 * 3_600 * SECOND || !(-SECOND..=300 * SECOND).contains(&(behind - moved)) {
+        return event;
+    }
+    let time = time + moved;
+    if time % SECOND == 0 && (0..SECOND).contains(&(end - time)) {
+        return arrived;
+    }
+    match moved {
+        0 => event,
+        _ if time % SECOND == 0 && SURE.contains(&time) => Worth::Instant(time),
+        _ => Worth::Open,
     }
 }
 
@@ -338,11 +386,60 @@ pub enum Relation {
 pub enum Test {
     Null,
     Match(Vec<Pattern>),
-    /// One of these texts is in every folded text that passes; without them Python tells.
-    Regex(Option<Vec<memchr::memmem::Finder<'static>>>),
+    Regex(Search),
     Compare(Relation, Key, Reading),
     Network(Vec<(IpAddr, u8)>),
     Open,
+}
+
+/// A regular expression.
+pub struct Search {
+    /// One of these texts is in every folded text that passes, if that is known of some.
+    pub required: Option<Vec<memmem::Finder<'static>>>,
+    /// The expression as it is written for texts of ASCII; empty where Python tells.
+    pub pattern: Box<str>,
+    /// It is compiled when it is first asked for; `None` for one that cannot be.
+    compiled: OnceLock<Option<Regex>>,
+}
+
+/// Longer texts Python looks at, which counts what that costs.
+const LONGEST_SEARCHED: usize = 1 << 16;
+
+impl Search {
+    pub fn new(required: Option<Vec<memmem::Finder<'static>>>, pattern: &str) -> Self {
+        Search {
+            required,
+            pattern: pattern.into(),
+            compiled: OnceLock::new(),
+        }
+    }
+
+    /// Whether the expression is in a text of ASCII; `None` where Python must tell.
+    fn is_in(&self, text: &[u8]) -> Option<bool> {
+        if self.pattern.is_empty() || text.len() > LONGEST_SEARCHED {
+            return None;
+        }
+        let regex = self.compiled.get_or_init(|| {
+            RegexBuilder::new(&self.pattern)
+                .unicode(false)
+                .size_limit(1 << 20)
+                .dfa_size_limit(1 << 18)
+                .build()
+                .ok()
+        });
+        regex.as_ref().map(|regex| regex.is_match(text))
+    }
+}
+
+/// The lowered text of a value, kept for the tests of one event.
+#[derive(Default)]
+pub struct Lowered {
+    /// The number of the event that it is of.
+    pub event: u64,
+    pub text: Vec<u8>,
+    pub ascii: bool,
+    /// Whether it is the folded text, see `folds_plainly`.
+    pub folded: bool,
 }
 
 /// A value with the text that tests look at, lowered when the first of them asks.
@@ -350,12 +447,12 @@ pub struct Tested<'a, 'b> {
     pub worth: &'b Worth<'a>,
     /// The text, if it has one.
     text: Option<Cow<'b, str>>,
-    lowered: &'b mut Vec<u8>,
-    is_lowered: bool,
+    lowered: &'b mut Lowered,
+    event: u64,
 }
 
 impl<'a, 'b> Tested<'a, 'b> {
-    pub fn new(worth: &'b Worth<'a>, lowered: &'b mut Vec<u8>, is_lowered: bool) -> Self {
+    pub fn new(worth: &'b Worth<'a>, lowered: &'b mut Lowered, event: u64) -> Self {
         let text = match worth {
             Worth::Text(text) => Some(Cow::Borrowed(&**text)),
             Worth::Integer(number) => Some(Cow::Owned(number.to_string())),
@@ -367,28 +464,26 @@ impl<'a, 'b> Tested<'a, 'b> {
             worth,
             text,
             lowered,
-            is_lowered,
+            event,
         }
     }
 
-    /// Whether the lowered text is made.
-    pub fn is_lowered(&self) -> bool {
-        self.is_lowered
-    }
-
-    /// The text folded, if it is of ASCII.
-    pub fn folded(&mut self) -> Option<&[u8]> {
+    /// The text with its letters of ASCII in lower case, and whether it is of ASCII; `None` where
+    /// that is not the folded text as far as ASCII goes.
+    pub fn folded(&mut self) -> Option<(&[u8], bool)> {
         let text = self.text.as_ref()?;
-        if !self.is_lowered {
-            self.lowered.clear();
-            if !text.is_ascii() {
-                return None;
+        let lowered = &mut *self.lowered;
+        if lowered.event != self.event {
+            lowered.event = self.event;
+            lowered.text.clear();
+            lowered.ascii = text.is_ascii();
+            lowered.folded = lowered.ascii || folds_plainly(text);
+            if lowered.folded {
+                lowered.text.extend_from_slice(text.as_bytes());
+                lowered.text.make_ascii_lowercase();
             }
-            self.lowered.extend_from_slice(text.as_bytes());
-            self.lowered.make_ascii_lowercase();
-            self.is_lowered = true;
         }
-        Some(self.lowered)
+        lowered.folded.then_some((&lowered.text, lowered.ascii))
     }
 
     /// The possible outcomes of a test.
@@ -399,19 +494,29 @@ impl<'a, 'b> Tested<'a, 'b> {
             (Test::Null, Worth::Open) => TRUE | FALSE,
             (Test::Null, _) => FALSE,
             (_, Worth::Null | Worth::Mapping) => UNKNOWN,
-            (_, Worth::Some | Worth::Open) => ANY,
+            (_, Worth::Some | Worth::Instant(_) | Worth::Open) => ANY,
             (Test::Match(patterns), _) => self.matches(patterns),
-            (Test::Regex(required), _) => {
-                let Some(required) = required else {
-                    return TRUE | FALSE;
-                };
-                match self.folded() {
-                    Some(text) if !required.iter().any(|one| one.find(text).is_some()) => FALSE,
-                    _ => TRUE | FALSE,
-                }
-            }
+            (Test::Regex(search), _) => self.searched(search),
             (Test::Compare(relation, key, reading), _) => self.compare(*relation, key, *reading),
             (Test::Network(networks), _) => self.in_networks(networks),
+        }
+    }
+
+    fn searched(&mut self, search: &Search) -> Truth {
+        let Some((text, ascii)) = self.folded() else {
+            return TRUE | FALSE;
+        };
+        if let Some(required) = &search.required {
+            let sure = ascii || required.iter().all(|one| one.needle().is_ascii());
+            if sure && !required.iter().any(|one| one.find(text).is_some()) {
+                return FALSE;
+            }
+        }
+        let plain = self.text.as_ref().map_or("", |text| text).as_bytes();
+        match ascii.then(|| search.is_in(plain)).flatten() {
+            Some(true) => TRUE,
+            Some(false) => FALSE,
+            None => TRUE | FALSE,
         }
     }
 
@@ -420,9 +525,10 @@ impl<'a, 'b> Tested<'a, 'b> {
             return TRUE | FALSE;
         }
         let plain = self.text.as_ref().map_or("", |text| text).as_bytes();
+        let Lowered { text, ascii, .. } = &*self.lowered;
         let mut open = false;
         for pattern in patterns {
-            match pattern.matches(if pattern.cased { plain } else { self.lowered }) {
+            match pattern.matches(if pattern.cased { plain } else { text }, *ascii) {
                 Some(true) => return TRUE,
                 Some(false) => {}
                 None => open = true,
@@ -458,20 +564,22 @@ impl<'a, 'b> Tested<'a, 'b> {
             }),
             _ if relation == Relation::Equal => match (number, key) {
                 (Number::No, Key::Text(wanted)) if !numeric => match self.folded() {
-                    Some(text) => decided(text == wanted.as_bytes()),
-                    None => TRUE | FALSE,
+                    Some((text, ascii)) if ascii || wanted.is_ascii() => {
+                        decided(text == wanted.as_bytes())
+                    }
+                    _ => TRUE | FALSE,
                 },
                 _ => FALSE,
             },
             (Number::No, Key::Text(wanted)) if !numeric && wanted.is_ascii() => {
                 match self.folded() {
-                    Some(text) => decided(match relation {
+                    Some((text, true)) => decided(match relation {
                         Relation::Less => text < wanted.as_bytes(),
                         Relation::LessEqual => text <= wanted.as_bytes(),
                         Relation::Greater => text > wanted.as_bytes(),
                         _ => text >= wanted.as_bytes(),
                     }),
-                    None => TRUE | FALSE,
+                    _ => TRUE | FALSE,
                 }
             }
             (_, Key::Text(_)) if !numeric => ANY,

@@ -22,6 +22,7 @@ apply, the first of 130, 70, 2, 3, 4, 1 is returned.
 from __future__ import annotations
 
 import argparse
+import atexit
 import importlib
 import os
 import sys
@@ -92,6 +93,22 @@ class UsageError(Exception):
     def __init__(self, reason: str, before: str = "") -> None:
         super().__init__(reason)
         self.before = before
+
+
+def entry() -> NoReturn:
+    """The program ``carengine``: `main`, and the end of the process.
+
+    What rules were compiled to is left to the system: to free each of its objects would take longer
+    than many a command.
+    """
+    code = main()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # nobody reads it any more
+    atexit._run_exitfuncs()
+    os._exit(code)
 
 
 def main(argv: list[str] | None = None) -> int:

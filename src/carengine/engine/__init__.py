@@ -14,7 +14,7 @@ from .engine import Engine
 from .interpreter import interpret, passes
 from .match import Match, MatchedEvent, Origin
 from .observer import Observer
-from .prefilter import NativeCheck, NativeFilter, native_filter_of, native_version
+from .prefilter import KnownEvent, NativeCheck, NativeFilter, native_filter_of, native_version
 from .recognising import recogniser
 from .run_account import RunAccount
 from .session import Session
@@ -30,6 +30,7 @@ __all__ = [
     "Engine",
     "EventClass",
     "Gap",
+    "KnownEvent",
     "Match",
     "MatchTable",
     "MatchedEvent",

@@ -30,7 +30,7 @@ from ..rule import Rule
 from .classes import ClassGroup, Classified
 from .interpreter import shown_as_it_is
 from .match import Match, MatchedEvent, Origin
-from .prefilter import NativeCheck, Prefilter
+from .prefilter import KnownEvent, NativeCheck, Prefilter
 from .run_account import RunAccount
 from .saved_session import (
     FORMAT,
@@ -175,14 +175,25 @@ class Session:
         readers allow, so that nobody need look whether they are."""
         return self._feed(event, origin, None)
 
+    def feed_known(
+        self, event: dict[str, Any], origin: Origin | None, known: KnownEvent
+    ) -> list[Match]:
+        """`feed_decoded` for an event of which the native core has told what it is, and which
+        stages hold."""
+        return self._feed(event, origin, None, known)
+
     def _feed(
-        self, event: Mapping[str, Any], origin: Origin | None, line: bytes | None
+        self,
+        event: Mapping[str, Any],
+        origin: Origin | None,
+        line: bytes | None,
+        known: KnownEvent | None = None,
     ) -> list[Match]:
         work = REGEX_WORK
         work.begin()
         work.deciding = True
         try:
-            return self._feed_event(event, origin, line)
+            return self._feed_event(event, origin, line, known)
         finally:
             work.deciding = False
             if work.undecided:
@@ -193,21 +204,29 @@ class Session:
                 self.engine.memory.forget()
 
     def _feed_event(
-        self, event: Mapping[str, Any], origin: Origin | None, line: bytes | None
+        self,
+        event: Mapping[str, Any],
+        origin: Origin | None,
+        line: bytes | None,
+        known: KnownEvent | None,
     ) -> list[Match]:
         inner = unwrap(event)
-        leaf = self.engine.leaf(inner)
+        leaf = self.engine.leaf(inner) if known is None else known.leaf
         self.stats.met(leaf)
         source = "" if origin is None else origin.source
-        self.stats.note_fields(leaf, inner, source)
+        if known is None:
+            self.stats.note_fields(leaf, inner, source)
         self.stats.note_clocks(leaf, inner, source)
         self.latest = classified = leaf.target
         assert classified is not None
         passed: list[Passed] = []
         feeding: dict[int, tuple[CarEvent, list[ir.Stage]]] = {}
-        for first, group in classified.groups:
+        for number, (first, group) in enumerate(classified.groups):
             try:
-                places = group.match(inner, event, None, line)
+                if known is not None:
+                    places = known.stages[number]
+                else:
+                    places = group.match(inner, event, None, line)
             except Exception as error:
                 places = self._match_apart(group, inner, event, error)
             if places:

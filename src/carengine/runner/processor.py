@@ -20,7 +20,7 @@ from zlib import crc32
 
 from attrs import define, field
 
-from ..engine import Match, NativeFilter, Origin, Session, native_filter_of
+from ..engine import KnownEvent, Match, NativeFilter, Origin, Session, native_filter_of
 from ..engine.report import (
     FEEDING,
     FIRST_EVENTS,
@@ -94,6 +94,7 @@ class RecordProcessor:
     _met: Counter[int] = field(factory=Counter)
     _clock: float = float("-inf")
     _native: NativeFilter | None = None
+    _known: KnownEvent | None = None
     _moving: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -102,7 +103,7 @@ class RecordProcessor:
     def begin(self, first: int) -> None:
         """Go on with a piece of evidence; so many of its first events may be among the first of the
         run."""
-        self.first, self._number = first, 0
+        self.first, self._number, self._known = first, 0, None
         self._is_line = self._chosen = False
 
     def candidates(self, lines: list[bytes]) -> Iterator[int]:
@@ -139,7 +140,7 @@ class RecordProcessor:
             if self._moving and one.records and self.after is not None:
                 self.after(0, [])
             self._counted(one.records)
-            self._is_line, self._chosen = True, one.sampled
+            self._is_line, self._chosen, self._known = True, one.sampled, one.known
             yield one.records, one.blank, one.line, one.end
 
     @property
@@ -203,7 +204,12 @@ class RecordProcessor:
         if self.inside is not None and not self.inside(event):
             return
         session = self.session
-        matches = session.feed_decoded(event, Origin(record.source, record.number))
+        origin, known = Origin(record.source, record.number), self._known
+        if known is None:
+            matches = session.feed_decoded(event, origin)
+        else:
+            matches = session.feed_known(event, origin, known)
+            self._known = None
         if self.after is None:
             for match in matches:
                 self.emit(match)

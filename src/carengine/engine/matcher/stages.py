@@ -306,11 +306,12 @@ class ClassMatcher:
         return self._index or self._prepare()
 
     @property
-    def anchored(self) -> Iterator[tuple[ir.Condition, tuple[ir.Condition, ...] | None]]:
-        """The stages' conditions, each with the atoms of its anchor; None where it has none."""
-        for (_, condition), stage in zip(self._compiled, self._anchored, strict=True):
+    def anchored(self) -> Iterator[tuple[int, ir.Condition, tuple[ir.Condition, ...] | None]]:
+        """The stages' numbers and conditions, each with the atoms of its anchor; None where it has
+        none."""
+        for (number, condition), stage in zip(self._compiled, self._anchored, strict=True):
             atoms = None if stage is None else stage.anchors[stage.chosen].atoms
-            yield condition, None if atoms is None else tuple(atom for _, atom in atoms)
+            yield number, condition, None if atoms is None else tuple(atom for _, atom in atoms)
 
     def passed(self, number: int, false_candidates: Mapping[int, int] | None = None) -> None:
         """So many events were not shown to the matcher: its plan had no candidates for them, or

@@ -9,10 +9,12 @@ installed; ``native_program`` writes what that is told.
 from .decoding import AVAILABLE
 from .learned import LearnedStore
 from .native import NativeCheck, NativeFilter, native_filter_of, native_version
+from .native_program import KnownEvent
 from .prefilter import Prefilter
 
 __all__ = [
     "AVAILABLE",
+    "KnownEvent",
     "LearnedStore",
     "NativeCheck",
     "NativeFilter",

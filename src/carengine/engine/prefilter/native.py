@@ -20,7 +20,7 @@ from ...diagnostics import Diagnostic, codes, counted
 from ...fieldmap import unwrap
 from ...jsontext import loads
 from ..matcher import Leaf
-from .native_program import VERSION, NativeProgram
+from .native_program import VERSION, KnownEvent, NativeProgram
 
 if TYPE_CHECKING:
     from ..classes import Classified
@@ -59,13 +59,17 @@ _Passed = tuple[int, int, list[tuple[int, int]], int | None]
 
 class UndecidedLine(NamedTuple):
     """A line that is to be read, and what was passed before it since the last one: records, blank
-    lines. At the end, ``line`` is None and ``end`` the offset behind the last line."""
+    lines. At the end, ``line`` is None and ``end`` the offset behind the last line.
+
+    ``known`` is what the core tells of the line, if it tells all.
+    """
 
     records: int
     blank: int
     line: bytes | None
     sampled: bool
     end: int
+    known: KnownEvent | None = None
 
 
 @define(eq=False)
@@ -144,9 +148,10 @@ class NativeFilter:
                 last=last,
             )
             unmet = closed = 0
-            for line, before, reason, sampled in lines:
+            for line, before, reason, sampled, holding in lines:
                 self._count(before)
-                yield UndecidedLine(records + before[0], blank + before[1], line, sampled, 0)
+                known = None if holding is None else self._program.known_event(*holding)
+                yield UndecidedLine(records + before[0], blank + before[1], line, sampled, 0, known)
                 records = blank = 0
                 unmet += reason == _NOT_MET
                 closed += reason == _CLOSED
@@ -174,6 +179,9 @@ class NativeFilter:
             )
             if passed[0]:
                 check.note(line, self.difference(line, passed))
+            elif lines and lines[0][4] is not None:
+                known = self._program.known_event(*lines[0][4])
+                check.note(line, self.other_stages(line, known))
             sampled = bool(lines) and lines[0][3]
             yield UndecidedLine(0, passed[1], None if passed[1] else line, sampled, 0)
             self._grow()
@@ -205,6 +213,24 @@ class NativeFilter:
             if max(times, default=None) != passed[3]:
                 return "its time is another"
         return None
+
+    def other_stages(self, line: bytes, known: KnownEvent) -> str | None:
+        """What Python says otherwise of a line that the core says stages hold for, in words."""
+        try:
+            event = loads(line)
+        except ValueError as problem:
+            return f"it is not JSON ({problem})"
+        if type(event) is not dict:
+            return "it is no object"
+        inner = unwrap(event)
+        target = self.engine.leaf(inner).target
+        if target is None or target is not known.leaf.target:
+            return "it is another kind of event"
+        stages = [sorted(group.match(inner, event, None, line)) for _, group in target.groups]
+        if stages != [sorted(set(one)) for one in known.stages]:
+            return "other rules match"
+        says = [one.entry.reader.says_something(inner) for one in target.classes]
+        return "it has no fields of its kind" if False in says and True not in says else None
 
     def _count(self, passed: _Passed) -> None:
         leaves, met = self._program.leaves, self.stats.met

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from attrs import define, field
 
@@ -23,7 +23,7 @@ from ...fieldmap import getter
 from ...functions import FUNCTIONS
 from ...pattern import Any as Wild
 from ...pattern import Pattern, fold
-from ...regex import literals
+from ...regex import NotPortable, literals, portable_regex
 from ...values import key_of, network_of, order_key
 from ..matcher import ClassMatcher, Leaf
 from ..matcher.columns import single_value
@@ -32,13 +32,21 @@ from ..matcher.json_search import written_ways
 if TYPE_CHECKING:
     from ..classes import Classified
 
-VERSION = 1
+VERSION = 2
 """The form of the programs; a core that knows another one is not used."""
 
 Data = Any
 _OPEN: Data = ["open"]
 # Integers that JSON readers agree on.
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
+
+
+class KnownEvent(NamedTuple):
+    """What the core tells of an event that stages hold for: its ``leaf``, and for each of the
+    leaf's groups the numbers of these ``stages``, as `ClassMatcher.match` gives them."""
+
+    leaf: Leaf[Classified]
+    stages: list[list[int]]
 
 
 @define(eq=False)
@@ -54,6 +62,9 @@ class NativeProgram:
     _values: dict[ir.Value, int] = field(factory=dict)
     _atoms: dict[tuple[ir.Condition, ir.Value | None], int] = field(factory=dict)
     _matchers: dict[int, int] = field(factory=dict)
+    # Of each matcher the numbers of its stages, by their places here.
+    _stages: list[list[int]] = field(factory=list)
+    _by_leaf: dict[int, list[int]] = field(factory=dict)
     _nodes: dict[int, int] = field(factory=dict)
     _written: dict[int, Any] = field(factory=dict)
     _kept: list[Any] = field(factory=list)
@@ -89,6 +100,14 @@ class NativeProgram:
         self._new_values, self._new_atoms, self._new_matchers = [], [], []
         return written
 
+    def known_event(self, leaf: int, places: list[list[int]]) -> KnownEvent:
+        """What the core tells of an event, in numbers of its own."""
+        stages = []
+        for matcher, holding in zip(self._by_leaf[leaf], places, strict=True):
+            numbers = self._stages[matcher]
+            stages.append(list(dict.fromkeys(numbers[place] for place in holding)))
+        return KnownEvent(self.leaves[leaf], stages)
+
     # The tree
 
     def _number(self, node: Leaf[Classified]) -> int:
@@ -102,7 +121,7 @@ class NativeProgram:
         number = self._number(node)
         if node.target is not None:
             self.leaves[number] = node
-            return {"id": number, "leaf": self._leaf(node.target, open_=open_)}
+            return {"id": number, "leaf": self._leaf(number, node.target, open_=open_)}
         if node.value is None:
             keys = sorted(node.absent)
             children = [
@@ -127,7 +146,7 @@ class NativeProgram:
             "table": table,
         }
 
-    def _leaf(self, target: Classified, *, open_: bool) -> Data:
+    def _leaf(self, number: int, target: Classified, *, open_: bool) -> Data:
         # Whoever reads wants to see what no map recognises.
         if not target.maps or not open_:
             return {"closed": True}
@@ -142,8 +161,10 @@ class NativeProgram:
         if self.timed:
             values = [one.entry.value(_TIME) for one in target.classes]
             times = [self._value(value) for value in values if value is not None]
+        matchers = [self._matcher(group.matcher) for _, group in target.groups]
+        self._by_leaf[number] = matchers
         return {
-            "matchers": [self._matcher(group.matcher) for _, group in target.groups],
+            "matchers": matchers,
             "telling": telling,
             "times": times,
         }
@@ -158,7 +179,9 @@ class NativeProgram:
         assert matcher.candidate_index is not None
         stages: list[Data] = []
         texts: dict[Pattern, None] = {}
-        for condition, anchor in matcher.anchored:
+        numbers = []
+        for stage_number, condition, anchor in matcher.anchored:
+            numbers.append(stage_number)
             for atom in ir.atoms(condition):
                 if isinstance(atom, ir.RawMatch):
                     texts.update(dict.fromkeys(atom.patterns))
@@ -178,6 +201,7 @@ class NativeProgram:
             }
         )
         self._kept.append(matcher)
+        self._stages.append(numbers)
         number = self._matchers[id(matcher)] = len(self._matchers)
         return number
 
@@ -215,7 +239,8 @@ class NativeProgram:
 
     def _written_atom(self, atom: ir.Condition, value: ir.Value | None) -> Data:
         if isinstance(atom, ir.RawMatch):
-            return ["text"]
+            written = list(map(_pattern, atom.patterns))
+            return ["text", None if None in written else written]
         if value is None:
             return _OPEN
         place = self._value(value)
@@ -228,7 +253,7 @@ class NativeProgram:
             case ir.Regex():
                 required = literals.of_regex(atom)
                 sure = required is not None and all(map(_encodable, required))
-                return ["regex", place, list(required or ()) if sure else None]
+                return ["regex", place, list(required or ()) if sure else None, _expression(atom)]
             case ir.InNetwork(_, networks):
                 known = [net for net in map(network_of, networks) if net is not None]
                 return ["network", place, [_network(net) for net in known]]
@@ -318,6 +343,16 @@ def _pattern(pattern: Pattern, *, folded: bool = False) -> Data:
         else:
             tokens.append(0 if isinstance(token, Wild) else 1)
     return [pattern.cased and not folded, tokens]
+
+
+def _expression(atom: ir.Regex) -> str:
+    """A regular expression for the core; empty for one that it might read in another way."""
+    try:
+        portable = portable_regex(atom.pattern, dotall=atom.dotall, multiline=atom.multiline)
+    except NotPortable:
+        return ""
+    flags = f"{'m' if atom.multiline else ''}{'s'}{'' if atom.cased else 'i'}"
+    return f"(?{flags}){portable}" if portable.isascii() else ""
 
 
 def _network(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Data:
