@@ -28,6 +28,7 @@ import os
 import sys
 import traceback
 import warnings
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from .. import __version__, gc_control
@@ -98,17 +99,22 @@ class UsageError(Exception):
 def entry() -> NoReturn:
     """The program ``carengine``: `main`, and the end of the process.
 
-    What rules were compiled to is left to the system: to free each of its objects would take longer
-    than many a command.
+    What rules were compiled to is left to the system: to free each of its objects takes longer than
+    many a command.
     """
-    code = main()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass  # nobody reads it any more
-    atexit._run_exitfuncs()
-    os._exit(code)
+    done: list[int] = []
+
+    def end() -> None:
+        if done:
+            with suppress(OSError, ValueError):  # nobody reads it any more
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(done[0])
+
+    # What is registered later is done earlier.
+    atexit.register(end)
+    done.append(main())
+    sys.exit(done[0])
 
 
 def main(argv: list[str] | None = None) -> int:
