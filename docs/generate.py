@@ -24,8 +24,11 @@ from carengine.check import check_rule
 from carengine.cli import COMMANDS
 from carengine.cli import main as command_line
 from carengine.datamodel import TIME, ObjectSpec, model
+from carengine.datamodel.shipped import objects_are_current, write_objects
 from carengine.diagnostics import Block, Source, codes
 from carengine.fieldmap import Entry, FieldMap, installed_maps, load_map, lower
+from carengine.fieldmap.find import maps_of_yaml
+from carengine.fieldmap.shipped import maps_are_current, write_maps
 from carengine.functions import FUNCTIONS, Function
 from carengine.ir_text import condition_text, value_text
 from carengine.loading import load_rules
@@ -492,6 +495,11 @@ def main() -> None:
     # Lark numbers the states as the hashes of a process have them: the same tables differ as texts.
     if not tables_are_current():
         grammar_tables().write_text(tables_text(), encoding="ascii")
+    if not objects_are_current():
+        write_objects()
+    read = maps_of_yaml()
+    if not maps_are_current(read):
+        write_maps(read)
     for name, text in api_pages().items():
         (DOCS / "api" / name).write_text(text, encoding="utf-8")
     (DOCS / "maps").mkdir(exist_ok=True)

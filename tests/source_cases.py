@@ -17,8 +17,7 @@ import pytest
 from attrs import frozen
 
 import carengine
-from carengine.fieldmap import FieldMap, installed_maps, normalize, recognise, unwrap
-from carengine.fieldmap.ecs import ECS, with_ecs
+from carengine.fieldmap import ECS, FieldMap, installed_maps, normalize, recognise, unwrap, with_ecs
 from carengine.rule import RuleSet
 from sigma_rules import hits, load
 

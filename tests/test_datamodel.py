@@ -386,3 +386,13 @@ def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(CarError, match=r"holds no \*\.yaml"):
             load_model(folder)
+
+
+def test_what_ships_compiled_is_what_the_yaml_says() -> None:
+    """`python docs/generate.py` writes both files anew."""
+    from carengine.datamodel.shipped import objects_are_current
+    from carengine.fieldmap.find import maps_of_yaml
+    from carengine.fieldmap.shipped import maps_are_current
+
+    assert objects_are_current()
+    assert maps_are_current(maps_of_yaml())

@@ -426,7 +426,6 @@ def test_shipped_maps_make_sense(name: str) -> None:
     assert True in outcomes(fieldmap.recognise)
     for entry in fieldmap.entries:
         assert "time" in entry.fields
-        assert entry.span is not None
     for place, entry in enumerate(fieldmap.entries):
         for other in fieldmap.entries[place + 1 :]:
             assert entry.kind != other.kind or exclusive(entry.when, other.when)
@@ -651,7 +650,7 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
         return [_Point(value) for value in values]
 
     monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
-    monkeypatch.setattr(find, "entry_points", entry_points)
+    monkeypatch.setattr(find, "_may_be_offered", lambda: True)
     find._shipped_maps.cache_clear()
     yield values
     find._shipped_maps.cache_clear()
@@ -711,3 +710,30 @@ def test_a_map_made_in_code_is_like_one_in_a_file() -> None:
     )
     assert made.entries[0].fields == dict(entry.fields)
     assert made == written
+
+
+def test_other_yaml_than_the_compiled_maps_are_of_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from carengine.fieldmap import find, shipped
+
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    shipped._digest.cache_clear()
+    try:
+        assert shipped.shipped_maps() is None
+        assert find.maps_of_yaml() == ()
+    finally:
+        shipped._digest.cache_clear()
+
+
+def test_the_order_and_the_names_of_compiled_fields_are_those_of_the_yaml() -> None:
+    from carengine.fieldmap.find import maps_of_yaml
+    from carengine.fieldmap.shipped import shipped_maps
+
+    compiled = shipped_maps()
+    assert compiled is not None
+    for one, other in zip(compiled, maps_of_yaml(), strict=True):
+        assert all(entry.span is not None for entry in other.entries)
+        assert [list(entry.fields) for entry in one.entries] == [
+            list(entry.fields) for entry in other.entries
+        ]

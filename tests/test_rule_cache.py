@@ -59,7 +59,7 @@ def test_the_second_run_reads_no_rule(
     cache: Path, rules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(settings(rules))
-    monkeypatch.setattr("carengine.cli.rules.load_rules", lambda *_, **__: pytest.fail("read"))
+    monkeypatch.setattr("carengine.loading.load_rules", lambda *_, **__: pytest.fail("read"))
     assert len(load(settings(rules))) == rule_cache.FEWEST_RULES
 
 
@@ -219,7 +219,7 @@ def test_the_cache_is_bounded(cache: Path, rules: Path, monkeypatch: pytest.Monk
                 os.utime(cache / name, (number, number))
     assert len(entries(cache)) == 3
     (rules / "r0.car").write_text(RULE.format(name="y4.exe"))
-    monkeypatch.setattr("carengine.cli.rules.load_rules", lambda *_, **__: pytest.fail("read"))
+    monkeypatch.setattr("carengine.loading.load_rules", lambda *_, **__: pytest.fail("read"))
     load(settings(rules))
 
 

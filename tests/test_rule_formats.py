@@ -175,7 +175,7 @@ def drafts(texts: dict[str, str]) -> tuple[list[Any], list[Any]]:
 
 
 def matches(texts: dict[str, str], *events: Event, maps: Any = "auto") -> list[list[Event]]:
-    from carengine.rule.model import from_drafts
+    from carengine.rule import from_drafts
 
     rules = from_drafts(drafts(texts)[0])
     assert not rules.refused, [item.diagnostics for item in rules.refused]

@@ -19,7 +19,7 @@ from carengine.languages.car import page
 from carengine.languages.car.implementations import translations_of
 from carengine.languages.car.page_writer import write_page
 from carengine.rule import Implementation, Rule
-from carengine.rule.model import from_drafts
+from carengine.rule.drafts import from_drafts
 from carengine.verify import load_analytics, verify_analytic
 from carengine.verify.analytic import Candidate, compared, read_implementation
 

@@ -31,7 +31,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import Any, BinaryIO
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, codes, counted, visible
@@ -44,7 +44,7 @@ from ..values import format_time
 from . import UsageError, status
 from .evidence import loses
 from .live_lines import LiveWriter, StatusLine
-from .options import OutputSettings
+from .options import FollowSettings, OutputSettings
 from .results import Writer, writer_for
 from .screen import Screen
 from .tuning import Tuned
@@ -57,21 +57,6 @@ _SHARE = 0.05
 # How many seconds lie between two reports of what was counted.
 _TOLD = 60.0
 _GRAVE = ("critical", "high")
-
-
-@frozen
-class FollowSettings:
-    """What is watched, and how.
-
-    ``state`` is the file that the run is saved in; with ``finish`` what is there by now is the end
-    of the data.
-    """
-
-    paths: tuple[str, ...]
-    output: OutputSettings
-    state: str | None = None
-    finish: bool = False
-    quiet: bool = False
 
 
 def follow(

@@ -19,12 +19,7 @@ from attrs import evolve, frozen
 from .. import gc_control
 from ..diagnostics import counted
 from ..engine import Engine, Match, SessionStats, StreamOptions, native_version
-from ..engine.report import (
-    FieldCoverage,
-    RuleStatus,
-    needs,
-    rule_statuses,
-)
+from ..engine.report import FieldCoverage, RuleStatus, rule_statuses
 from ..filewrite import opened_to_write, replacing
 from ..matches import MatchReporter
 from ..readers import Reading
@@ -34,11 +29,12 @@ from ..tuning import Tuning
 from . import UsageError, status
 from .encode import json_document
 from .evidence import input_status, progress, report_input, rules_loading, same_place
-from .follow import FollowSettings, beside, follow, held, open_session
 from .options import (
     EvidenceSettings,
+    FollowSettings,
     MapNames,
     OutputSettings,
+    ReportSettings,
     RuleSettings,
     TuningSettings,
     add_engine_option,
@@ -46,6 +42,7 @@ from .options import (
     add_input_option,
     add_map_option,
     add_output_options,
+    add_report_content_options,
     add_rules_option,
     add_stream_options,
     add_tuning_options,
@@ -58,7 +55,6 @@ from .options import (
     tuning_settings,
 )
 from .profile import Unwritten, add_profile_option, profile_form, show_profile
-from .report_page import ReportFile, ReportSettings, add_report_content_options
 from .results import Writer, writer_for
 from .rule_report import report_rules
 from .rules import engine_of, load_with_maps, report_refused
@@ -272,7 +268,7 @@ def refuse_overwriting(settings: HuntSettings, state: str | None) -> None:
         clash = path and same_place(path, read)
         if clash:
             raise UsageError(f"carengine hunt: {option} {path} would write into {clash}")
-    states = [] if state is None else [state, *beside(state)]
+    states = [] if state is None else [state, *_beside(state)]
     written: dict[str, str] = {}
     for option, paths in (
         ("-o", [output]),
@@ -286,6 +282,12 @@ def refuse_overwriting(settings: HuntSettings, state: str | None) -> None:
             other = written.setdefault(os.path.realpath(path), option)
             if other != option:
                 raise UsageError(f"carengine hunt: {other} and {option} would both write {path}")
+
+
+def _beside(state: str) -> tuple[str, str]:
+    from .follow import beside
+
+    return beside(state)
 
 
 def _refuse_what_is_for_finished_evidence(settings: HuntSettings) -> None:
@@ -316,7 +318,7 @@ def run(settings: HuntSettings, screen: Screen) -> int:
     """Hunt. The exit status."""
     if settings.account is not None:
         _write(settings.account, "")  # what cannot be written is known before hours of work
-    with rules_loading(settings.rules.paths, screen, quiet=settings.quiet):
+    with rules_loading(settings.rules.paths, screen, quiet=settings.quiet), gc_control.paused():
         rules, maps = load_with_maps(settings.rules, settings.maps, settings.engine)
     broken = report_refused(rules, screen)
     tuning = tuning_of(settings.tuning)
@@ -330,6 +332,8 @@ def run(settings: HuntSettings, screen: Screen) -> int:
         # Rules are there to the end; looking them through again and again takes long.
         gc_control.settle()
     if settings.follow is not None:
+        from .follow import follow, held, open_session
+
         state = settings.follow.state
         with held(state) as left_lock:
             session = open_session(state, settings.streams, engine)
@@ -385,6 +389,8 @@ def _hunt(
 
     report = None
     if settings.report is not None:
+        from .report_page import ReportFile
+
         report = ReportFile(settings.report, settings.evidence, engine, settings.jobs)
 
     def emit(found: Match | bytes) -> None:
@@ -516,6 +522,8 @@ def _write_account(
     left_out: Counter[str],
 ) -> None:
     """The account as data: everything that the last line has, and more."""
+    from ..engine.report import needs
+
     session, sifter = tuned.session, tuned.sifter
     stats = session.stats
     data = {

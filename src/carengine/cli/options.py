@@ -21,8 +21,7 @@ from attrs import field, frozen
 from ..engine import StreamOptions
 from ..engine.streams import length_of, moment_of
 from ..fieldmap import MapChoice, NamedLogSource
-from ..loading.placeholders import read_placeholders
-from ..rule.frontmatter import LEVELS
+from ..rule.model import LEVELS
 from ..tuning import RuleFilter, TimeRange, time_of_option
 from . import UsageError
 
@@ -144,6 +143,8 @@ def _placeholders(paths: Sequence[str]) -> dict[str, list[str]]:
     """The placeholders of files. Raises `CarError` (CE816)."""
     values: dict[str, list[str]] = {}
     for path in paths:
+        from ..loading.placeholders import read_placeholders
+
         for name, several in read_placeholders(path).items():
             values[name] = [*values.get(name, ()), *several]
     return values
@@ -515,3 +516,37 @@ def output_settings(values: argparse.Namespace) -> OutputSettings:
 def output_path(path: str | None) -> str | None:
     """The file that ``-o`` names; None for standard output, which is also called ``-``."""
     return None if path == "-" else path
+
+
+@frozen
+class FollowSettings:
+    """What is watched, and how.
+
+    ``state`` is the file that the run is saved in; with ``finish`` what is there by now is the end
+    of the data.
+    """
+
+    paths: tuple[str, ...]
+    output: OutputSettings
+    state: str | None = None
+    finish: bool = False
+    quiet: bool = False
+
+
+@frozen
+class ReportSettings:
+    """A report that is to be written: its file, its title, and whether with trees of processes."""
+
+    path: str
+    title: str = ""
+    processes: bool = True
+
+
+def add_report_content_options(parser: argparse.ArgumentParser) -> None:
+    """``--title`` and ``--no-process-trees``."""
+    parser.add_argument("--title", default="", metavar="TEXT", help="the title of the report")
+    parser.add_argument(
+        "--no-process-trees",
+        action="store_true",
+        help="no processes around the matches in the report; the evidence is read once only",
+    )

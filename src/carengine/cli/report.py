@@ -7,10 +7,12 @@ import argparse
 from . import UsageError, hunt
 from .options import (
     OutputSettings,
+    ReportSettings,
     add_engine_option,
     add_events_argument,
     add_input_option,
     add_map_option,
+    add_report_content_options,
     add_rules_option,
     add_stream_options,
     add_tuning_options,
@@ -21,7 +23,6 @@ from .options import (
     stream_options,
     tuning_settings,
 )
-from .report_page import ReportSettings, add_report_content_options
 from .screen import Screen
 
 _EXAMPLES = """\

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import BinaryIO
-
-from attrs import frozen
 
 from .. import __version__
 from ..diagnostics import counted
@@ -20,28 +17,9 @@ from ..report import ProcessStore, ReportDocument, RunNotes, collect_processes, 
 from ..rule import RuleSet
 from ..runner import WorkerError
 from . import UsageError
-from .options import EvidenceSettings
+from .options import EvidenceSettings, ReportSettings
 from .screen import Screen
 from .tuning import Tuned
-
-
-@frozen
-class ReportSettings:
-    """A report that is to be written: its file, its title, and whether with trees of processes."""
-
-    path: str
-    title: str = ""
-    processes: bool = True
-
-
-def add_report_content_options(parser: argparse.ArgumentParser) -> None:
-    """``--title`` and ``--no-process-trees``."""
-    parser.add_argument("--title", default="", metavar="TEXT", help="the title of the report")
-    parser.add_argument(
-        "--no-process-trees",
-        action="store_true",
-        help="no processes around the matches in the report; the evidence is read once only",
-    )
 
 
 class ReportFile:

@@ -11,7 +11,7 @@ import codecs
 import struct
 from collections.abc import Callable
 from functools import partial
-from typing import Any, BinaryIO, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO, cast
 
 from attrs import define, field, frozen
 
@@ -26,12 +26,12 @@ from ..matches import (
     as_ocsf,
 )
 from ..rule import Rule
-from .csv_rows import CsvRows, TimelineRows
 from .encode import json_line, safe_for_terminal
-from .match_table import TableWriter
 from .options import OutputSettings
 from .screen import Screen
-from .template import TemplateWriter
+
+if TYPE_CHECKING:
+    from .csv_rows import CsvRows, TimelineRows
 
 _LINES: dict[str, Callable[..., dict[str, Any]]] = {
     "jsonl": as_json_line,
@@ -107,15 +107,23 @@ def writer_for(
     sorter = TimeSorter() if by_time and not following and chosen != "table" else None
     match chosen:
         case "csv":
+            from .csv_rows import CsvRows
+
             rows = CsvRows(raw=settings.raw, full=settings.full)
             return _CsvWriter(put, rows, reporter, tally, sorter, before)
         case "timeline":
+            from .csv_rows import TimelineRows
+
             lines = TimelineRows(raw=settings.raw, full=settings.full)
             return _CsvWriter(put, lines, reporter, tally, sorter, before)
         case "table":
+            from .match_table import TableWriter
+
             drawn = screen if target is None else _on(target, screen)
             return TableWriter(drawn, reporter, tally, settings.rows, settings.full)
         case "template":
+            from .template import TemplateWriter
+
             assert settings.template is not None
             return TemplateWriter(
                 put, settings.template, reporter, tally, settings.raw, sorter or TimeSorter()

@@ -32,7 +32,6 @@ from .. import __version__, gc_control
 from ..datamodel import declared_objects
 from ..diagnostics import CarError
 from ..engine import compiled
-from ..loading import ENDINGS
 from ..rule import RuleSet
 
 MOST_BYTES = 256 << 20
@@ -212,6 +211,8 @@ def _contents(place: Path) -> Iterator[tuple[str, bytes]]:
     folders with size and time. Raises `_NotCachedError` for what is no file and no folder: a pipe
     gives its content once."""
     if place.is_dir():
+        from ..loading import ENDINGS
+
         for inner in sorted(place.rglob("*")):
             if inner.suffix.lower() in ENDINGS and inner.is_file():
                 yield str(inner), inner.read_bytes()

@@ -10,11 +10,9 @@ from ..diagnostics import CarError, Severity, codes, counted, fault, ordered
 from ..engine import Engine, compiled
 from ..fieldmap import MapChoice
 from ..filewrite import noting_used_files
-from ..loading import load_rules
 from ..resources import RULE_SETS, shipped_rules
-from ..rule import Rule, RuleSet
-from ..rule.frontmatter import LEVELS
-from ..syntax import ast
+from ..rule import Parameters, Rule, RuleSet
+from ..rule.model import LEVELS
 from . import UsageError
 from .options import MapNames, RuleSettings, map_choice
 from .rule_cache import cache_entry
@@ -48,6 +46,8 @@ def load(settings: RuleSettings) -> RuleSet:
     kept = cache_entry(files, settings) if settings.cache else None
     rules = None if kept is None else kept.read()
     if rules is None:
+        from ..loading import load_rules
+
         with noting_used_files() as used:
             rules = load_rules(
                 *paths,
@@ -59,6 +59,16 @@ def load(settings: RuleSettings) -> RuleSet:
         # What was changed while it was read has another key.
         if kept is not None and cache_entry(files, settings) == kept:
             kept.write(rules, used)
+    unknown = _unknown_inputs(rules, parameters) if parameters and not rules.refused else []
+    if unknown:
+        raise UsageError(f"carengine: no rule has an input {', '.join(unknown)}")
+    return rules
+
+
+def _unknown_inputs(rules: RuleSet, parameters: Parameters) -> list[str]:
+    """The inputs that no rule asks for."""
+    from ..syntax import ast
+
     asked = {
         statement.name.text
         for rule in rules
@@ -67,12 +77,9 @@ def load(settings: RuleSettings) -> RuleSet:
         if isinstance(statement, ast.InputStatement)
     }
     # What is written so in a rule of Sigma's is a placeholder, or might be one.
-    placed = [rule.block.text for rule in rules if rule.syntax is None] if parameters else []
+    placed = [rule.block.text for rule in rules if rule.syntax is None]
     asked |= {name for name in parameters if any(f"%{name}%" in text for text in placed)}
-    unknown = sorted(set(parameters) - asked)
-    if unknown and not rules.refused:
-        raise UsageError(f"carengine: no rule has an input {', '.join(unknown)}")
-    return rules
+    return sorted(set(parameters) - asked)
 
 
 def _place(named: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..diagnostics import counted, visible
 from ..matches import MatchTally
 from ..rule import Rule
-from ..rule.frontmatter import LEVELS
+from ..rule.model import LEVELS
 from ..values import format_time
 from .layout import cut_middle
 from .match_table import LEVEL_STYLES

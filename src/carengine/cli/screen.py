@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 import sys
 from collections.abc import Iterable
@@ -32,7 +31,7 @@ _COLOURS = {
 
 # Stands for ESC [ in what `Screen.paint` gives. Nobody outside this process knows it, so that no
 # text of a rule or an event can pass for a colour.
-_MARK = f"\0{secrets.token_hex(8)}"
+_MARK = f"\0{os.urandom(8).hex()}"
 _COLOUR = re.compile(r"([0-9;]*m)(.*)", re.DOTALL)
 
 

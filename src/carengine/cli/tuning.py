@@ -14,7 +14,6 @@ from ..tuning import (
     MatchFilter,
     TimeRange,
     Tuning,
-    load_tuning,
     parse_suppression,
 )
 from .options import TuningSettings
@@ -24,6 +23,10 @@ from .screen import Screen
 def tuning_of(settings: TuningSettings) -> Tuning:
     """The exclusions and suppressions that a command line asks for. Raises `CarError`."""
     suppressions = tuple(map(parse_suppression, settings.suppressions))
+    if not settings.exclusions:
+        return Tuning(suppressions=suppressions)
+    from ..tuning import load_tuning
+
     return load_tuning(*settings.exclusions) + Tuning(suppressions=suppressions)
 
 

@@ -7,17 +7,36 @@ analysts ask for, but CAR lacks, are marked as extensions, each with its reason.
 field map declares more (`declare_model`).
 """
 
-from .declaring import (
-    declare_model,
-    declare_objects,
-    declare_text,
-    declared_for_now,
-    declared_objects,
-    model,
-)
-from .loading import load_model, shipped_model
-from .specs import TIME, Action, DataModel, FieldSpec, ObjectSpec
-from .spellings import fold_name, nearest, typing_errors
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..ondemand import names_on_demand
+
+if TYPE_CHECKING:
+    from .declaring import (
+        declare_model,
+        declare_objects,
+        declare_text,
+        declared_for_now,
+        declared_objects,
+        model,
+    )
+    from .loading import load_model
+    from .shipped import shipped_model
+    from .specs import TIME, Action, DataModel, FieldSpec, ObjectSpec
+    from .spellings import fold_name, nearest, typing_errors
+else:
+    __getattr__ = names_on_demand(
+        globals(),
+        declaring=(
+            "declare_model declare_objects declare_text declared_for_now declared_objects model"
+        ),
+        loading="load_model",
+        shipped="shipped_model",
+        specs="TIME Action DataModel FieldSpec ObjectSpec",
+        spellings="fold_name nearest typing_errors",
+    )
 
 __all__ = [
     "TIME",

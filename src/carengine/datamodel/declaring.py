@@ -27,17 +27,18 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from ..diagnostics import Block, CarError, Diagnostic, Label, Source, Span, codes
 from ..filewrite import bounded_text
-from ..yamltext import Mapping as MappingNode
-from ..yamltext import Node, kind_of, load_yaml
-from .loading import DataModelReader, shipped_model
+from .shipped import shipped_model
 from .specs import TIME, Action, DataModel, FieldSpec, ObjectSpec
 from .spellings import fold_name
+
+if TYPE_CHECKING:
+    from ..yamltext import Node
 
 
 @frozen
@@ -91,6 +92,9 @@ def declare_model(path: str | Path) -> DataModel:
 
 def declare_text(text: str, name: str = "<model>") -> DataModel:
     """`declare_model` for a text."""
+    from ..yamltext import load_yaml
+    from .loading import DataModelReader
+
     root = load_yaml(Block.whole(Source(name, text)), codes.BAD_DATA_MODEL)
     reader = DataModelReader([])
     objects = reader.parts(root, ("objects",), ("objects",), "a model file").get("objects")
@@ -101,6 +105,10 @@ def declare_text(text: str, name: str = "<model>") -> DataModel:
 
 def declare_objects(node: Node) -> DataModel:
     """Declare what stands under ``objects``: in a model file or a field map."""
+    from ..yamltext import Mapping as MappingNode
+    from ..yamltext import kind_of
+    from .loading import DataModelReader
+
     global _declared
     reader = DataModelReader([])
     shipped = shipped_model()

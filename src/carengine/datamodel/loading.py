@@ -24,7 +24,6 @@ raised at once; there is no half of a data model.
 from __future__ import annotations
 
 import re
-from functools import cache
 from pathlib import Path
 
 from attrs import define, evolve
@@ -41,12 +40,6 @@ _DECLARED_KEYS = ("title", "description", "identity", "actions", "fields")
 _ADDED_KEYS = ("actions", "fields")
 _FIELD_KEYS = ("type", "description", "example", "base_name_of", "open", "extension")
 _TYPES = {type.value: type for type in Type}
-
-
-@cache
-def shipped_model() -> DataModel:
-    """The data model that carengine ships: CAR's 13 objects, and the extensions. Read once."""
-    return load_model(Path(__file__).parent / "objects")
 
 
 def load_model(folder: Path) -> DataModel:

@@ -14,7 +14,6 @@ from attrs import define, evolve, field
 
 from .. import ir
 from ..diagnostics import Code, Diagnostic, codes, counted
-from ..ir_text import value_text
 from . import rule_faults
 from .classes import Classified
 from .clocks import Clocks, since
@@ -375,6 +374,8 @@ def _keyed(clocks: list[list[Any]]) -> list[tuple[Any, ...]]:
 def _length(microseconds: int) -> str:
     """A length of time in words, rounded up to what matters."""
     unit = next((unit for unit in (60_000_000, 1_000_000, 1_000) if microseconds >= 2 * unit), 1)
+    from ..ir_text import value_text
+
     return value_text(ir.Duration(-(-microseconds // unit) * unit))
 
 

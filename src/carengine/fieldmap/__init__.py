@@ -4,33 +4,57 @@
 ``find`` knows where maps are.
 """
 
-from .drafting import draft_map, map_name
-from .ecs import ECS, with_ecs
-from .fields import Fields
-from .find import MapChoice, find_maps, installed_maps, maps_for
-from .getters import Get, getter, walker
-from .load import load_map, parse_map
-from .logsource import NamedLogSource
-from .model import (
-    CarEvent,
-    CarRow,
-    Entry,
-    FieldMap,
-    Lowered,
-    entries_of,
-    lower,
-    lower_for,
-    normalize,
-    of_any_service,
-    outcomes,
-    recognise,
-    time_at,
-    unwrap,
-    useful,
-    view,
-)
-from .observed import ObservedLog, leaves
-from .raw import raw_map
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..ondemand import names_on_demand
+
+if TYPE_CHECKING:
+    from .drafting import draft_map, map_name
+    from .ecs import with_ecs
+    from .fields import Fields
+    from .find import MapChoice, find_maps, installed_maps, maps_for
+    from .getters import Get, getter, walker
+    from .load import load_map, parse_map
+    from .logsource import ECS, NamedLogSource
+    from .model import (
+        CarEvent,
+        CarRow,
+        Entry,
+        FieldMap,
+        Lowered,
+        entries_of,
+        lower,
+        lower_for,
+        normalize,
+        of_any_service,
+        outcomes,
+        recognise,
+        time_at,
+        unwrap,
+        useful,
+        view,
+    )
+    from .observed import ObservedLog, leaves
+    from .raw import raw_map
+else:
+    __getattr__ = names_on_demand(
+        globals(),
+        drafting="draft_map map_name",
+        ecs="with_ecs",
+        fields="Fields",
+        find="MapChoice find_maps installed_maps maps_for",
+        getters="Get getter walker",
+        load="load_map parse_map",
+        logsource="ECS NamedLogSource",
+        model=(
+            "CarEvent CarRow Entry FieldMap Lowered entries_of lower lower_for normalize "
+            "of_any_service outcomes recognise time_at unwrap useful view"
+        ),
+        observed="ObservedLog leaves",
+        raw="raw_map",
+    )
 
 __all__ = [
     "ECS",

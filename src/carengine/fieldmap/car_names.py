@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..datamodel import DataModel, model, shipped_model
-from .load import load_map, parse_map
 from .model import FieldMap
+from .shipped import shipped_maps
 
 _CAR = Path(__file__).parent / "maps" / "car.yaml"
 _ENTRY = """
@@ -29,9 +29,13 @@ def car_map() -> FieldMap:
 @lru_cache(maxsize=4)
 def _car_map(datamodel: DataModel) -> FieldMap:
     shipped = shipped_model()
+    compiled = next((one for one in shipped_maps() or () if one.name == "car"), None)
+    if datamodel is shipped and compiled is not None:
+        return compiled
+    from .load import load_map, parse_map
+
     if datamodel is shipped:
-        [made] = load_map(_CAR, deferred=True)
-        return made
+        return load_map(_CAR, deferred=True)[0]
     text = _CAR.read_text("utf-8").rstrip("\n") + "\n"
     for spec in datamodel.objects.values():
         known = shipped.objects.get(spec.name)

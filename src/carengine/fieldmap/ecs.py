@@ -26,10 +26,8 @@ from .. import ir
 from .deferred import Deferred, Maker
 from .ecs_cloud import cloud_entry
 from .load import exclusive
+from .logsource import ECS
 from .model import Entry, FieldMap, NativeNames
-
-ECS = ir.EventKind("ecs", "event")
-"""The source that Elastic's rules search: any event, under the names of ECS."""
 
 _EVENT_DATA = "winlog.event_data"
 _SECURITY = "Microsoft-Windows-Security-Auditing"

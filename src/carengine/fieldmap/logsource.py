@@ -17,14 +17,18 @@ from attrs import field, frozen
 from .. import ir
 from ..diagnostics import Block, CarError, Diagnostic, Fix, Source, codes
 from ..functions import arities
-from ..resolve import resolve_map_condition
-from ..syntax import parse_value
 from .model import NativeNames
 
 _ANY = "*"
 _PART = re.compile(r"[\w.+-]{1,128}")
 _ALWAYS = ir.Truth(True)
 _WHERE = re.compile(r"\s+where\s+", re.IGNORECASE)
+
+RAW = "raw"
+"""What ``-m`` takes for the map of events by their own names."""
+
+ECS = ir.EventKind("ecs", "event")
+"""The source that Elastic's rules search: any event, under the names of ECS."""
 
 BY_OWN_NAMES = NativeNames(either=True)
 """Fields by the names that an event has for them, dotted or nested."""
@@ -81,6 +85,9 @@ EventKind(object='aws', action='*'))
 
 
 def _condition(text: str, origin: str) -> ir.Condition:
+    from ..resolve import resolve_map_condition
+    from ..syntax import parse_value
+
     expression, found = parse_value(Block.whole(Source(origin, text)))
     if expression is None:
         raise CarError(found)

@@ -21,11 +21,8 @@ from attrs import evolve
 
 from .. import ir
 from .car_names import car_map
-from .logsource import BY_OWN_NAMES, NamedLogSource
+from .logsource import BY_OWN_NAMES, RAW, NamedLogSource
 from .model import Entry, FieldMap, first_of
-
-RAW = "raw"
-"""What ``-m`` takes for it."""
 
 _ANY = "*"
 

@@ -20,6 +20,18 @@ Three rules hold:
   on).
 """
 
-from .reading import MAX_CHARACTERS, REPAIRS, LenientReading, read
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..ondemand import names_on_demand
+
+if TYPE_CHECKING:
+    from .reading import MAX_CHARACTERS, REPAIRS, LenientReading, read
+else:
+    __getattr__ = names_on_demand(
+        globals(),
+        reading="MAX_CHARACTERS REPAIRS LenientReading read",
+    )
 
 __all__ = ["MAX_CHARACTERS", "REPAIRS", "LenientReading", "read"]

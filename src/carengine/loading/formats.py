@@ -21,7 +21,8 @@ from attrs import field, frozen
 
 from ..diagnostics import Block, Diagnostic, Source, codes
 from ..languages.car import carfile, caryaml, page
-from ..rule.model import Draft, Metadata
+from ..rule.drafts import Draft
+from ..rule.model import Metadata
 from .files import RuleFile
 
 Read = tuple[list[Draft], list[Diagnostic]]

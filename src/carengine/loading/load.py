@@ -23,7 +23,8 @@ from ..diagnostics import (
     refuse_missing,
 )
 from ..languages.car import carfile
-from ..rule.model import Draft, Parameters, Rule, RuleSet, from_drafts
+from ..rule.drafts import Draft, from_drafts
+from ..rule.model import Parameters, Rule, RuleSet
 from .files import RuleFile, rule_files
 from .formats import (
     ENDINGS,

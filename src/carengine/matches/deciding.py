@@ -14,7 +14,6 @@ from attrs import evolve, frozen
 
 from .. import ir
 from ..engine import MatchedEvent
-from ..engine.report import streams_of
 from ..evaluate import NoContext, holds, regex_of, searchable, value_of
 from ..fieldmap import CarEvent, CarRow, unwrap
 from ..pattern import Any as AnyRun
@@ -116,6 +115,8 @@ def deciding_values(rule: Rule, event: MatchedEvent) -> tuple[DecidingField, ...
     >>> deciding_values(rule, match.events[0])
     (DecidingField(name='exe', spans=((1, 6),)),)
     """
+    from ..engine.report import streams_of
+
     row = CarRow(CarEvent(event.kind, event.fields, event.time, event.event))
     stages = [
         (branch, stage)

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from ..attack import enterprise_attack
 from ..datamodel import model
 from ..engine import Match
 from ..values import format_time
@@ -125,6 +124,8 @@ def _ecs_threat(
     techniques: list[tuple[str, str]], tactics: list[tuple[str, str]]
 ) -> dict[str, Any]:
     """Tactics, techniques, and sub-techniques apart from them, as ECS has fields for each."""
+    from ..attack import enterprise_attack
+
     known = enterprise_attack().techniques
     parents: dict[str, str] = {}
     for id_, name in techniques:
@@ -221,6 +222,8 @@ def identity(match: Match) -> str:
 def _attack(row: MatchRow) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """The techniques and tactics of a rule, by id and name; tactics that it states, or else those
     of the techniques."""
+    from ..attack import enterprise_attack
+
     known = enterprise_attack()
     techniques, tactics = [], {}
     for id_ in row.rule.attack:
@@ -234,6 +237,8 @@ def _attack(row: MatchRow) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
 
 
 def _ocsf_attacks(row: MatchRow) -> list[dict[str, Any]]:
+    from ..attack import enterprise_attack
+
     known = enterprise_attack()
     found = []
     for id_ in row.rule.attack:

@@ -4,19 +4,37 @@
 texts that every match contains, ``portable`` the spelling in other dialects.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..ondemand import names_on_demand
 from . import automaton, literals
-from .automaton import FOLDED_ASCII, OTHER, Searcher, searcher
-from .portable import (
-    NotPortable,
-    alternatives,
-    escape_regex,
-    network_to_regex,
-    pattern_to_regex,
-    portable_regex,
-    tokens_of,
-)
-from .samples import sample_texts
-from .syntax import ParsedRegex, RegexError, parse_regex
+
+if TYPE_CHECKING:
+    from .automaton import FOLDED_ASCII, OTHER, Searcher, searcher
+    from .portable import (
+        NotPortable,
+        alternatives,
+        escape_regex,
+        network_to_regex,
+        pattern_to_regex,
+        portable_regex,
+        tokens_of,
+    )
+    from .samples import sample_texts
+    from .syntax import ParsedRegex, RegexError, parse_regex
+else:
+    __getattr__ = names_on_demand(
+        globals(),
+        automaton="FOLDED_ASCII OTHER Searcher searcher",
+        portable=(
+            "NotPortable alternatives escape_regex network_to_regex pattern_to_regex "
+            "portable_regex tokens_of"
+        ),
+        samples="sample_texts",
+        syntax="ParsedRegex RegexError parse_regex",
+    )
 
 __all__ = [
     "FOLDED_ASCII",

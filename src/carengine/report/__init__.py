@@ -14,10 +14,25 @@ The assets are plain modules of JavaScript without any library. Every text of a 
 reaches the page as a text node; the page's policy forbids requests, other scripts and other styles.
 """
 
-from .document import ReportDocument
-from .identity import Identity, host_name, identity_in, identity_of
-from .processes import ProcessStore, collect_processes
-from .summary import RunNotes, summary_of
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..ondemand import names_on_demand
+
+if TYPE_CHECKING:
+    from .document import ReportDocument
+    from .identity import Identity, host_name, identity_in, identity_of
+    from .processes import ProcessStore, collect_processes
+    from .summary import RunNotes, summary_of
+else:
+    __getattr__ = names_on_demand(
+        globals(),
+        document="ReportDocument",
+        identity="Identity host_name identity_in identity_of",
+        processes="ProcessStore collect_processes",
+        summary="RunNotes summary_of",
+    )
 
 __all__ = [
     "Identity",

@@ -28,7 +28,7 @@ from ..diagnostics import Block, CarError, Diagnostic, Span, codes
 from ..filewrite import bounded_text, note_used
 from ..resolve import suggestion
 from .inputs import InputValue, RuleInput, fitting, value_of
-from .model import Example, Metadata, Technique
+from .model import LEVELS, Example, Metadata, Technique
 
 KEYS = (
     "id",
@@ -58,7 +58,6 @@ KEYS = (
 """The keys of a ``.car`` file. The last seven are what CAR's pages show beside; a rule does
 without."""
 
-LEVELS = ("informational", "low", "medium", "high", "critical")
 STATUSES = ("stable", "test", "experimental", "deprecated", "unsupported")
 
 _FENCE = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)

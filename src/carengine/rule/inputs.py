@@ -26,7 +26,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import evolve, frozen
 
 from .. import ir
-from ..syntax import ast, parse_value
 
 InputValue = str | int | float | bool | ir.Duration | tuple[str, ...]
 """What an input may be: a text, a number, a length of time, or a list of texts."""
@@ -162,6 +161,8 @@ def _duration(text: str) -> ir.Duration | None:
     text = text.strip()
     if len(text) > _LONGEST or _LENGTH.fullmatch(text) is None:
         return None
+    from ..syntax import ast, parse_value
+
     value, _ = parse_value(text)
     return ir.Duration(value.microseconds) if isinstance(value, ast.DurationLiteral) else None
 

@@ -10,22 +10,22 @@ that none outlives the process it works for.
 from __future__ import annotations
 
 import marshal
-import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
 from .. import gc_control
 from ..diagnostics import CarError, Diagnostic, codes
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 Work = Callable[[Any], Iterator[Any]]
 """What a worker does with a piece: it gives the answers."""
@@ -54,6 +54,8 @@ def pack(data: Any) -> bytes:
     try:
         return b"m" + marshal.dumps(data)
     except ValueError:
+        import pickle
+
         return b"p" + pickle.dumps(data, pickle.HIGHEST_PROTOCOL)
 
 
@@ -61,7 +63,11 @@ def unpack(data: bytes) -> Any:
     """What was packed, by a process of our own."""
     body = memoryview(data)[1:]
     # Both formats are only ever read from our own pipes.
-    return marshal.loads(body) if data[:1] == b"m" else pickle.loads(body)  # noqa: S301, S302
+    if data[:1] == b"m":
+        return marshal.loads(body)  # noqa: S302
+    import pickle
+
+    return pickle.loads(body)  # noqa: S301
 
 
 def start_method(wanted: str = "auto") -> str:
@@ -95,6 +101,8 @@ class WorkerPool:
     def __init__(
         self, count: int, method: str, make: Callable[..., Work], arguments: Sequence[Any]
     ) -> None:
+        import multiprocessing
+
         context = multiprocessing.get_context(method)
         self._workers: list[_Process] = []
         try:
@@ -143,6 +151,8 @@ class WorkerPool:
         assert busy, "nothing is under way"
         ready: list[Any] = []
         while not ready and not stop:
+            from multiprocessing.connection import wait
+
             ready = wait(list(busy), _PAUSE)
         for pipe in ready:
             worker = busy[pipe]

@@ -7,7 +7,7 @@ the piece is.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -83,7 +83,7 @@ class Worker:
         self._unrecognised = UnrecognisedShapes(most=None)
         self._observations: list[Observation] = []
         # Nobody who writes events can know it.
-        self._mark = 1 << 60 | secrets.randbits(60)
+        self._mark = 1 << 60 | int.from_bytes(os.urandom(8)) >> 4
         self._relative = False
         self._matches = self._size = 0
         self._before: dict[str, Any] = {}

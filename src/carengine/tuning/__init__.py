@@ -14,10 +14,27 @@ is kept apart from them::
 * Whatever is taken away is counted under the name of what took it.
 """
 
-from .exclusions import Exclusion, Tuning, load_tuning, parse_tuning
-from .filters import InTime, RuleFilter, TimeRange, time_of_option
-from .match_filter import MatchFilter
-from .suppression import Suppression, parse_suppression
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..ondemand import names_on_demand
+
+if TYPE_CHECKING:
+    from .exclusions import Exclusion, Tuning
+    from .files import load_tuning, parse_tuning
+    from .filters import InTime, RuleFilter, TimeRange, time_of_option
+    from .match_filter import MatchFilter
+    from .suppression import Suppression, parse_suppression
+else:
+    __getattr__ = names_on_demand(
+        globals(),
+        exclusions="Exclusion Tuning",
+        files="load_tuning parse_tuning",
+        filters="InTime RuleFilter TimeRange time_of_option",
+        match_filter="MatchFilter",
+        suppression="Suppression parse_suppression",
+    )
 
 __all__ = [
     "Exclusion",

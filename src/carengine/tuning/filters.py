@@ -20,7 +20,7 @@ from ..engine import Engine
 from ..fieldmap import time_at, unwrap
 from ..pyvalues import plain_event
 from ..rule import Rule
-from ..rule.frontmatter import LEVELS
+from ..rule.model import LEVELS
 from ..values import time_of
 
 

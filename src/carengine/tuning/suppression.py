@@ -27,8 +27,6 @@ from ..datamodel import model, nearest
 from ..diagnostics import Block, CarError, Diagnostic, Span, codes
 from ..engine import Match
 from ..pattern import fold
-from ..resolve import suggestion
-from ..syntax import ast, parse_value
 from ..values import repr_of, text_of
 
 _OWN = ("rule", "output")
@@ -85,6 +83,8 @@ def key_name(name: str, span: Span) -> str:
     if found:
         return min(found)
     known = {field for item in model().objects.values() for field in item.fields}
+    from ..resolve import suggestion
+
     fix = suggestion(nearest(name, sorted(known | set(_OWN)), 3), span)
     message = f"no CAR object has a field {name or 'without a name'}"
     raise CarError([Diagnostic(codes.BAD_TUNING, message, span, fix=fix)])
@@ -92,6 +92,8 @@ def key_name(name: str, span: Span) -> str:
 
 def period_of(text: str, span: Span) -> int:
     """A period in microseconds; raises `CarError`."""
+    from ..syntax import ast, parse_value
+
     expression, _ = parse_value(text)
     if isinstance(expression, ast.DurationLiteral) and expression.microseconds > 0:
         return expression.microseconds

@@ -41,7 +41,7 @@ from ..languages.reading import QueryReading, as_rule, language_of, raised, read
 from ..loading.files import rule_files
 from ..loading.formats import ENDINGS, ReadingOptions, format_of
 from ..rule import Example, Implementation, Publication, Refused, Rule
-from ..rule.model import Draft, from_drafts
+from ..rule.drafts import Draft, from_drafts
 from . import assumptions
 from .comparing import Comparison, RuleDifference, ShownParts, compare, shared_event
 from .kind_conditions import by_kind, keys_of, selection

@@ -6,21 +6,37 @@ texts a test requires. Outcomes are those of ``evaluate.holds``; everything here
 cost.
 """
 
-from .columns import Memory, is_key, opaque_paths, paths_in
-from .json_search import Search
-from .routing import (
-    AtomTruths,
-    EventClasses,
-    Leaf,
-    Route,
-    Router,
-    Split,
-    replaced,
-    split_by,
-    where_present,
-)
-from .stages import CandidateIndex, ClassMatcher, Match, MatcherObserver
-from .verdicts import WholeEventNeeded
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...ondemand import names_on_demand
+
+if TYPE_CHECKING:
+    from .columns import Memory, is_key, opaque_paths, paths_in
+    from .json_search import Search
+    from .routing import (
+        AtomTruths,
+        EventClasses,
+        Leaf,
+        Route,
+        Router,
+        Split,
+        replaced,
+        split_by,
+        where_present,
+    )
+    from .stages import CandidateIndex, ClassMatcher, Match, MatcherObserver
+    from .verdicts import WholeEventNeeded
+else:
+    __getattr__ = names_on_demand(
+        globals(),
+        columns="Memory is_key opaque_paths paths_in",
+        json_search="Search",
+        routing="AtomTruths EventClasses Leaf Route Router Split replaced split_by where_present",
+        stages="CandidateIndex ClassMatcher Match MatcherObserver",
+        verdicts="WholeEventNeeded",
+    )
 
 __all__ = [
     "AtomTruths",

@@ -6,11 +6,27 @@ what one session hands on to the next. ``native`` does it with the native core, 
 installed; ``native_program`` writes what that is told.
 """
 
-from .decoding import AVAILABLE
-from .learned import LearnedStore
-from .native import NativeCheck, NativeFilter, native_filter_of, native_version
-from .native_program import KnownEvent
-from .prefilter import Prefilter
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...ondemand import names_on_demand
+
+if TYPE_CHECKING:
+    from .decoding import AVAILABLE
+    from .learned import LearnedStore
+    from .native import NativeCheck, NativeFilter, native_filter_of, native_version
+    from .native_program import KnownEvent
+    from .prefilter import Prefilter
+else:
+    __getattr__ = names_on_demand(
+        globals(),
+        decoding="AVAILABLE",
+        learned="LearnedStore",
+        native="NativeCheck NativeFilter native_filter_of native_version",
+        native_program="KnownEvent",
+        prefilter="Prefilter",
+    )
 
 __all__ = [
     "AVAILABLE",

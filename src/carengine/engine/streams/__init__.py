@@ -5,11 +5,27 @@ through, ``flow`` puts them together and drives them by event time, ``memory`` k
 bounds. ``relational`` says, over finished data, what all of it must come to.
 """
 
-from .flow import Feeding, Flow, FlowObserver, Stream
-from .options import Length, StreamOptions, length_of, moment_of
-from .plans import prepare, stages_of
-from .relational import Relations, interpret_streams
-from .rows import GroupRow, RecordRow, Row
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...ondemand import names_on_demand
+
+if TYPE_CHECKING:
+    from .flow import Feeding, Flow, FlowObserver, Stream
+    from .options import Length, StreamOptions, length_of, moment_of
+    from .plans import prepare, stages_of
+    from .relational import Relations, interpret_streams
+    from .rows import GroupRow, RecordRow, Row
+else:
+    __getattr__ = names_on_demand(
+        globals(),
+        flow="Feeding Flow FlowObserver Stream",
+        options="Length StreamOptions length_of moment_of",
+        plans="prepare stages_of",
+        relational="Relations interpret_streams",
+        rows="GroupRow RecordRow Row",
+    )
 
 __all__ = [
     "Feeding",

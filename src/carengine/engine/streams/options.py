@@ -14,8 +14,6 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from ... import ir
-from ...ir_text import value_text
-from ...syntax.parser import MICROSECONDS
 from ...values import time_of
 
 Length = timedelta | str
@@ -48,6 +46,8 @@ def length_of(value: Length) -> timedelta:
         )
     parts = _TEXT.fullmatch(value.strip().lower())
     unit = "" if parts is None else parts[3]
+    from ...syntax.parser import MICROSECONDS
+
     size = MICROSECONDS.get(unit) or MICROSECONDS.get(unit.removesuffix("s"))
     if parts is None or size is None:
         raise ValueError(f'"{value}" is no length of time; write 30s or "10 minutes"')
@@ -189,4 +189,6 @@ def _said(name: str, value: int | None) -> str:
     if value is None:
         return "none"
     moment = name == "reference time"
+    from ...ir_text import value_text
+
     return value_text(ir.Moment(value) if moment else ir.Duration(value))

@@ -24,9 +24,23 @@ dictionary, run-end encoded, extension      the values that it stands for; a UUI
 Arrow does not tell a field that is missing from one that is null: both are missing.
 """
 
-from .columns import column_values
-from .feeding import TableRows, feed_batch, feed_table, json_column
-from .match_table import MatchTable, match_rows, match_schema
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...ondemand import names_on_demand
+
+if TYPE_CHECKING:
+    from .columns import column_values
+    from .feeding import TableRows, feed_batch, feed_table, json_column
+    from .match_table import MatchTable, match_rows, match_schema
+else:
+    __getattr__ = names_on_demand(
+        globals(),
+        columns="column_values",
+        feeding="TableRows feed_batch feed_table json_column",
+        match_table="MatchTable match_rows match_schema",
+    )
 
 __all__ = [
     "MatchTable",

@@ -10,7 +10,8 @@ from pathlib import Path
 from ... import yamltext
 from ...diagnostics import Block, Source, Span
 from ...rule import frontmatter
-from ...rule.model import Draft, Implementation, Publication
+from ...rule.drafts import Draft
+from ...rule.model import Implementation, Publication
 from ...syntax import parse_program
 from .published import read_true_positives, read_unit_tests
 

@@ -29,7 +29,8 @@ from ...diagnostics import Block, CarError, Diagnostic, Source, codes
 from ...filewrite import bounded_text, note_used
 from ...resolve import Reference
 from ...rule import frontmatter
-from ...rule.model import Draft, Example, Implementation, Metadata, Publication, TruePositive
+from ...rule.drafts import Draft
+from ...rule.model import Example, Implementation, Metadata, Publication, TruePositive
 from ...syntax import parse_program
 from .carfile import stem_of
 from .published import (

@@ -16,8 +16,9 @@ from attrs import frozen
 from ...diagnostics import Block, Diagnostic, Source, Span, codes
 from ...resolve import Reference
 from ...rule import frontmatter
+from ...rule.drafts import Draft
 from ...rule.model import (
-    Draft,
+    LEVELS,
     Example,
     Implementation,
     Metadata,
@@ -107,7 +108,7 @@ def read(source: Source) -> list[Draft]:
         date=fields.text("submission_date").replace("/", "-"),
         platforms=_listed(fields.text("applicable_platforms")),
         attack=tuple(_techniques(lines)),
-        level=fields.choice("level", frontmatter.LEVELS),
+        level=fields.choice("level", LEVELS),
         status=fields.choice("status", frontmatter.STATUSES),
         tags=fields.texts("tags"),
         references=fields.texts("references"),

@@ -17,15 +17,8 @@ from ... import yamltext
 from ...diagnostics import Block, Diagnostic, Source, Span, codes
 from ...resolve import Reference
 from ...rule import frontmatter
-from ...rule.model import (
-    Draft,
-    Example,
-    Implementation,
-    Metadata,
-    Publication,
-    TruePositive,
-    UnitTest,
-)
+from ...rule.drafts import Draft
+from ...rule.model import Example, Implementation, Metadata, Publication, TruePositive, UnitTest
 from ...syntax import parse_program
 
 _SPELLINGS = ("pseudocode", "psuedocode", "pseudo-code", "pseudo code", "pseudecode")

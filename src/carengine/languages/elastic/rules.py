@@ -28,8 +28,8 @@ from attrs import define, evolve, field
 
 from ... import ir
 from ...diagnostics import Block, Diagnostic, Source, Span, codes, has_errors
-from ...rule.frontmatter import LEVELS
-from ...rule.model import Draft, Metadata, Technique, written_in
+from ...rule.drafts import Draft
+from ...rule.model import LEVELS, Metadata, Technique, written_in
 from ..eql.reader import read_elastic
 from ..kuery import reader as kuery
 from ..query import QueryReading, Refusal, unsupported, wrong

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from ... import ir
 from ...diagnostics import Block, Diagnostic, Source, codes
-from ...rule.model import Draft, Metadata, written_in
+from ...rule.drafts import Draft
+from ...rule.model import Metadata, written_in
 from ..query import names_of
 from ..raising import maps_of, names_known, raised
 from .reader import read, read_elastic

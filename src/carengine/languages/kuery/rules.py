@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 
 from ...diagnostics import Diagnostic, Source, codes
-from ...rule.model import Draft, Metadata, written_in
+from ...rule.drafts import Draft
+from ...rule.model import Metadata, written_in
 from ..comment_titles import titled_query
 from .reader import read
 

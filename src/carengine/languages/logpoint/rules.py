@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...diagnostics import Source
-from ...rule.model import Draft, Metadata, written_in
+from ...rule.drafts import Draft
+from ...rule.model import Metadata, written_in
 from ..comment_titles import titled_query
 from ..raising import raised
 from .reader import read

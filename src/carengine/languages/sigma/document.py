@@ -16,8 +16,8 @@ from attrs import evolve, frozen
 
 from ... import ir, yamltext
 from ...diagnostics import Block, CarError, Diagnostic, Fix, Source, Span, codes
-from ...rule.frontmatter import LEVELS, STATUSES, FrontMatterFields, technique_of
-from ...rule.model import Metadata
+from ...rule.frontmatter import STATUSES, FrontMatterFields, technique_of
+from ...rule.model import LEVELS, Metadata
 
 _MARK = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)

@@ -15,8 +15,9 @@ from attrs import define, field, frozen
 
 from ... import ir, yamltext
 from ...diagnostics import Block, Diagnostic, Label, Source, codes, fault, has_errors
+from ...rule.drafts import Draft
 from ...rule.frontmatter import examples
-from ...rule.model import Draft, Example, Metadata
+from ...rule.model import Example, Metadata
 from . import arrays, hayabusa
 from .aggregation import Aggregation, AggregationError, aggregated, read_aggregation
 from .condition import ConditionError, parse_condition

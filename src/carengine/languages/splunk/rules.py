@@ -29,8 +29,9 @@ from attrs import define, evolve, field
 
 from ... import ir, yamltext
 from ...diagnostics import Block, CarError, Diagnostic, Source, Span, codes, has_errors
-from ...rule.frontmatter import LEVELS, FrontMatterFields, technique_of
-from ...rule.model import Draft, Metadata, Technique, written_in
+from ...rule.drafts import Draft
+from ...rule.frontmatter import FrontMatterFields, technique_of
+from ...rule.model import LEVELS, Metadata, Technique, written_in
 from ..query import QueryReading, Refusal, unsupported
 from ..raising import raised
 from .conf import Stanza, stanzas_of
