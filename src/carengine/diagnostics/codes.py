@@ -1263,3 +1263,15 @@ SPLUNK_SCHEDULE = _warning(
     """A saved search looks at a stretch of time at each of its runs. Where it counts, or alerts from a number of results
     on, it is asked here of the stretches or of the whole log that the message names.""",
 )
+TOO_MANY_COLUMNS = _error(
+    "CE984",
+    "more fields than a table has columns",
+    """Each field that some event has becomes a column. Load part of the logs, or logs of one kind at a time, or use
+    `carengine hunt`, which needs no table.""",
+)
+SQL_DISAGREES = _error(
+    "CE985",
+    "query that finds other events than the engine",
+    """A translated query and the engine disagree about events that both looked at, and no note of the query says so. The
+    matches that are shown are the engine's. Please report the rule and such an event.""",
+)

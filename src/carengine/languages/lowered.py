@@ -36,6 +36,7 @@ from ..fieldmap import (
     with_ecs,
 )
 from ..functions import FUNCTIONS
+from .event_table import EventTable
 
 _NULL = ir.Constant(None)
 
@@ -46,12 +47,13 @@ class Log:
 
     ``present`` names the raw fields that the data has, by their paths joined with dots (None: any
     field may be there). Without ``recognise``, queries take for granted that all events have the
-    map's shape.
+    map's shape. ``table`` is there for queries over a table whose columns are known.
     """
 
     fieldmap: FieldMap
     present: frozenset[str] | None = None
     recognise: bool = True
+    table: EventTable | None = None
 
     def settled(self, condition: ir.Condition) -> ir.Condition:
         """The condition with absent fields as null, and what is decided by that folded away."""
@@ -62,11 +64,11 @@ class Log:
         return settle_value(value, self._leaf)
 
     def _leaf(self, value: ir.Value) -> ir.Value:
-        if (
-            isinstance(value, ir.Raw)
-            and self.present is not None
-            and column_name(value.path) not in self.present
-        ):
+        if not isinstance(value, ir.Raw):
+            return value
+        if self.table is not None:
+            return _NULL if self.table.column(value.path) is None else value
+        if self.present is not None and column_name(value.path) not in self.present:
             return _NULL
         return value
 
@@ -132,7 +134,7 @@ def why_nothing(stages: Iterable[ir.Stage], log: Log) -> str:
         elsewhere = _families_with(searched)
         hint = f"; the field map {' or '.join(elsewhere)} has" if elsewhere else ""
         return f"{name} has no {', '.join(kinds)}{hint}"
-    if log.present is not None and views_of(stages, evolve(log, present=None)):
+    if views_of(stages, evolve(log, present=None, table=None)):
         return f"no event with just these fields could be true for {', '.join(kinds)} of {name}"
     missing = sorted({field for lowered in ways for field in lowered.missing})
     if missing:

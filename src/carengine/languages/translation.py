@@ -68,12 +68,14 @@ class Untranslatable(Exception):  # noqa: N818 (control flow, not an error anyon
 
 @define
 class Findings:
-    """What there is to say about a translation while it is made. ``place`` is the output at work."""
+    """What there is to say about a translation while it is made. ``place`` is the output at work;
+    ``columns`` are the names of raw fields that all outputs spell alike."""
 
     rule: str
     target: str
     place: Span | None = None
     found: list[Diagnostic] = field(factory=list)
+    columns: dict[str, str] = field(factory=dict)
 
     def refuse(self, operation: str, span: Span | None = None) -> NoReturn:
         """Record that the target cannot say an operation, and give up the output."""

@@ -24,6 +24,7 @@ from ..datamodel import nearest
 from ..diagnostics import CarError, Diagnostic, Fix, Severity, codes, has_errors
 from ..fieldmap import MapChoice
 from ..rule import Rule
+from .event_table import EventTable
 from .lowered import Log, log_of
 from .translation import Findings, Query, Translation, Untranslatable
 
@@ -72,6 +73,7 @@ def translate(
     *,
     present: Iterable[str] | None = None,
     recognise: bool = True,
+    table: EventTable | None = None,
 ) -> Translation:
     """A rule as queries of another language over the logs of one field map.
 
@@ -79,6 +81,8 @@ def translate(
     taken, and a note says so. ``present`` names the raw fields that the data has, where that is
     known: what asks for others is worked out beforehand. Without ``recognise`` the queries do not
     ask whether an event has the map's shape at all, for an index or table that holds nothing else.
+    ``table`` says for SQL which columns there are (`carengine.sql.load` gives it) and takes the
+    place of ``present``.
 
     Raises `CarError` where the target cannot say what the rule says (CE901), where nothing of the
     rule is left (CE904), for an unknown target (CE903) or field map, and where a library is missing
@@ -102,6 +106,10 @@ def translate(
         )
     kinds = {kind for output in rule.program.outputs for kind in ir.searched(output.plan)}
     log, shapes = log_of(fieldmap, present, recognise, kinds)
+    if table is not None:
+        if not chosen.module.startswith("sql."):
+            raise ValueError(f"{target} asks no table: table is for SQL")
+        log = evolve(log, table=table)
     module = import_module(f"{__package__}.{chosen.module}")
     write: Callable[[ir.Output, Log, str, Findings], Query] = module.query
     name = target.lower()

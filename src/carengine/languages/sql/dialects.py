@@ -39,6 +39,9 @@ class SqlDialect:
     * ``collect(x, order, when)``: the list of x where ``when`` holds.
       In SQLite it is JSON text.
     * ``ordered_lists`` is whether that list keeps the order.
+    * ``any_of_list(json, test, kept)``: whether a test of ``list element`` is true of one of those
+      elements of a JSON array that are kept: null where it is unknown of one, or none is kept.
+      None where there is no such way.
     """
 
     name: str
@@ -69,6 +72,7 @@ class SqlDialect:
     same: Callable[[str, str], str] = lambda a, b: f"{a} IS NOT DISTINCT FROM {b}"
     greatest: str = "GREATEST"
     union: str = " UNION "
+    any_of_list: Callable[[str, str, str], str] | None = None
 
 
 _NUMBER = r"'^[\s\v]*([+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?)[\s\v]*$'"
@@ -101,6 +105,35 @@ def _case(x: str, when: str) -> str:
     return f"CASE WHEN {when} THEN {x} END"
 
 
+def _any_of_rows(rows: Callable[[str], str], some: str) -> Callable[[str, str, str], str]:
+    """`any_of_list` by a query over the rows that a product makes of an array of JSON."""
+
+    def made(json: str, test: str, kept: str) -> str:
+        array = f"CASE WHEN {json} LIKE '[%' THEN {json} ELSE '[]' END"
+        return (
+            f"(SELECT CASE WHEN {some} THEN TRUE WHEN COUNT(*) > 0 AND COUNT(*) = COUNT(tested) "
+            f"THEN FALSE END FROM (SELECT {test} AS tested FROM ({rows(array)}) AS listed "
+            f"WHERE {kept}) AS tests)"
+        )
+
+    return made
+
+
+def _clickhouse_any(json: str, test: str, kept: str) -> str:
+    array = f"JSONExtract(COALESCE({json}, '[]'), 'Array(Nullable(String))')"
+    tests = f"arrayMap(`list element` -> CAST({test} AS Nullable(UInt8)), {{}})"
+    tests = tests.format(f"arrayFilter(`list element` -> COALESCE({kept}, FALSE), {array})")
+    return (
+        f"CASE WHEN has({tests}, 1) THEN TRUE "
+        f"WHEN length({tests}) > 0 AND NOT has({tests}, NULL) THEN FALSE END"
+    )
+
+
+def _spark_any(json: str, test: str, kept: str) -> str:
+    array = f"FILTER(FROM_JSON({json}, 'array<string>'), `list element` -> {kept})"
+    return f"CASE WHEN SIZE({array}) > 0 THEN EXISTS({array}, `list element` -> {test}) END"
+
+
 DUCKDB = SqlDialect(
     "duckdb",
     "duckdb",
@@ -119,6 +152,10 @@ DUCKDB = SqlDialect(
     extract=lambda x, e, group: f"REGEXP_EXTRACT({x}, {e}, {group})",
     re2=True,
     trim=lambda x, characters: f"TRIM({x}, {characters})",
+    any_of_list=_any_of_rows(
+        lambda array: f'SELECT UNNEST(CAST(CAST({array} AS JSON) AS VARCHAR[])) AS "list element"',
+        "BOOL_OR(tested)",
+    ),
 )
 
 BIGQUERY = SqlDialect(
@@ -169,6 +206,7 @@ CLICKHOUSE = SqlDialect(
     ordered_lists=False,
     deviation="stddevSamp",
     union=" UNION DISTINCT ",
+    any_of_list=_clickhouse_any,
 )
 
 POSTGRES = SqlDialect(
@@ -199,6 +237,13 @@ POSTGRES = SqlDialect(
     lazy=False,
     like=_ilike,
     cased_like=_plain_like,
+    any_of_list=_any_of_rows(
+        lambda array: (
+            'SELECT each AS "list element" '
+            f"FROM JSONB_ARRAY_ELEMENTS_TEXT(CAST({array} AS JSONB)) AS each"
+        ),
+        "BOOL_OR(tested)",
+    ),
 )
 
 TRINO = SqlDialect(
@@ -251,6 +296,7 @@ SPARK = SqlDialect(
     like=_ilike,
     cased_like=_plain_like,
     position=lambda haystack, needle: f"INSTR({haystack}, {needle})",
+    any_of_list=_spark_any,
 )
 
 SNOWFLAKE = SqlDialect(
@@ -339,6 +385,9 @@ SQLITE = SqlDialect(
     ordered_lists=False,
     same=lambda a, b: f"{a} IS {b}",
     greatest="MAX",
+    any_of_list=_any_of_rows(
+        lambda array: f'SELECT value AS "list element" FROM JSON_EACH({array})', "MAX(tested)"
+    ),
 )
 
 DIALECTS = {

@@ -34,12 +34,15 @@ from .. import map_functions
 from ..text_writing import LETTERS, networks_regex, portable_body
 from ..translation import PRESENCE, Findings
 from .dialects import SqlDialect
+from .event_columns import EventColumns
+from .lists import condition_on_lists, note_lists
 from .values import NULL, Form, SqlExpression
 
 TIMES = (
     "times are read from ISO 8601 texts (UTC where no zone stands there) and from seconds, milliseconds or "
     "microseconds since 1970; other spellings are null"
 )
+_CONNECTED = (ir.Truth, ir.And, ir.Or, ir.Not, ir.IsTrue, ir.RawMatch, ir.RawRegex, ir.Rank)
 _EXACT_INTEGER = 2**53
 _NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
 _ISO = (
@@ -55,7 +58,8 @@ class SqlWriter:
     """Writes the expressions of one query for a dialect.
 
     ``column`` gives the expression of a leaf (a raw field, a column of a relation). ``outside``
-    gives that of what lies outside the row, or refuses it.
+    gives that of what lies outside the row, or refuses it. ``events`` is there where the leaves
+    are the events' own columns; lists are looked into only ``with_lists``.
     """
 
     dialect: SqlDialect
@@ -64,11 +68,17 @@ class SqlWriter:
     outside: Callable[[ir.Value], SqlExpression]
     rank: Callable[[ir.Rank, SqlWriter], str]
     raw: Callable[[], str]
+    events: EventColumns
+    with_lists: bool = False
 
     # Conditions
 
     def condition(self, condition: ir.Condition, *, exact: bool = False) -> str:
         """The SQL expression of a condition. ``exact``: NULL exactly where it is unknown."""
+        if self.with_lists and not isinstance(condition, _CONNECTED):
+            over_lists = condition_on_lists(self, condition)
+            if over_lists is not None:
+                return over_lists
         match condition:
             case ir.Truth(value):
                 return "NULL" if value is None else "TRUE" if value else "FALSE"
@@ -76,7 +86,7 @@ class SqlWriter:
                 return self._connected(items, " AND ", "TRUE", exact)
             case ir.Or(items):
                 return self._connected(items, " OR ", "FALSE", exact)
-            case ir.Not(ir.IsNull(value)):
+            case ir.Not(ir.IsNull(value)) if not self.with_lists:
                 return f"{self.value(value).sql} IS NOT NULL"
             case ir.Not(item):
                 return f"NOT {_enclosed(self.condition(item, exact=True))}"
@@ -408,6 +418,8 @@ class SqlWriter:
         match value:
             case ir.Raw() | ir.Field():
                 return self._typed(self.column(value), value.type)
+            case ir.Presence(ir.Raw() as leaf):
+                return self.events.is_there(leaf)
             case ir.Presence(of):
                 self.findings.differs(PRESENCE)
                 return self.value(of)
@@ -423,6 +435,12 @@ class SqlWriter:
                 return self._typed(map_functions.in_sql(self, value), type_)
             case ir.Now() | ir.Parameter() | ir.Aggregate() | ir.Whole() | ir.Lookup():
                 return self.outside(value)
+
+    def shown(self, value: ir.Value) -> SqlExpression:
+        """The SQL expression of a value that is a column further on: lists are none."""
+        if self.with_lists:
+            note_lists(self, value)
+        return self.value(value)
 
     def _typed(self, x: SqlExpression, type_: ir.Type) -> SqlExpression:
         if type_ is ir.Type.TIME and x.form is Form.TEXT and not x.null:

@@ -30,11 +30,12 @@ from typing import assert_never
 from attrs import define, evolve, field
 
 from ... import ir
-from ..lowered import EntryView, Log, column_name, views_of, why_empty
+from ..lowered import EntryView, Log, views_of, why_empty
 from ..reads import atoms_of_plan, fields_of_plan, with_clock
 from ..retention import note_retention
 from ..translation import Findings, Query
 from .dialects import SqlDialect
+from .event_columns import EventColumns
 from .expressions import SqlWriter
 from .relations import (
     Key,
@@ -61,11 +62,14 @@ class SqlPlans:
     findings: Findings
     log: Log
     table: str
-    read: set[str] = field(factory=set)
+    events: EventColumns = field(init=False)
     made: dict[str, str] = field(factory=dict)
     known: dict[ir.Plan, SqlRelation] = field(factory=dict)
     needed: tuple[ir.Field, ...] = ()
     raw: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.events = EventColumns(self.dialect, self.findings, self.log)
 
     # Writers
 
@@ -74,19 +78,13 @@ class SqlPlans:
 
         def column(leaf: ir.Raw | ir.Field) -> SqlExpression:
             assert isinstance(leaf, ir.Raw)
-            name = column_name(leaf.path)
-            self.read.add(name)
-            sql = writer.name(name)
-            for text in leaf.empty:
-                sql = f"NULLIF({sql}, {writer.literal(text)})"
-            return SqlExpression(sql)
+            return self.events.texts(leaf)
 
-        def raw() -> str:
-            self.read.add("raw")
-            return writer.name("raw")
-
-        writer = SqlWriter(self.dialect, self.findings, column, self._outside, self._rank, raw)
-        return writer
+        with_lists = self.log.table is not None and any(c.lists for c in self.log.table.columns)
+        return SqlWriter(
+            *(self.dialect, self.findings, column, self._outside, self._rank),
+            *(self.events.raw, self.events, with_lists),
+        )
 
     def over(self, relation: SqlRelation, alias: str | None = None) -> SqlWriter:
         """A writer of expressions over a relation's columns."""
@@ -107,7 +105,9 @@ class SqlPlans:
                 self.findings.refuse("the raw text of a row that is no single event")
             return prefix + writer.name(found.name)
 
-        writer = SqlWriter(self.dialect, self.findings, column, outside, self._rank, raw)
+        writer = SqlWriter(
+            self.dialect, self.findings, column, outside, self._rank, raw, self.events
+        )
         return writer
 
     def _column(self, relation: SqlRelation, leaf: ir.Field, prefix: str) -> SqlExpression:
@@ -228,14 +228,14 @@ class SqlPlans:
     def _time_text(self, view: EntryView, writer: SqlWriter) -> str:
         """The text that the event's time is read from: read once, further on, it is not repeated."""
         value = view.entry.value(ir.Field("time"))
-        found = None if value is None else writer.value(self.log.settled_value(value))
+        found = None if value is None else writer.shown(self.log.settled_value(value))
         if found is None or found.null:
             return f"CAST(NULL AS {self.dialect.text})"
         return writer.text(found)
 
     def _field(self, view: EntryView, wanted: ir.Field, writer: SqlWriter) -> str:
         value = view.entry.value(wanted)
-        found = None if value is None else writer.value(self.log.settled_value(value))
+        found = None if value is None else writer.shown(self.log.settled_value(value))
         if found is None or found.null:
             return f"CAST(NULL AS {self._sql_type(wanted)})"
         return found.sql if found.form is Form.TIME else writer.text(found)
@@ -327,7 +327,9 @@ class SqlPlans:
 
         if lookups_of(join.condition):
             self.findings.refuse("a count of another stream in the condition of a join", join.span)
-        writer = SqlWriter(self.dialect, self.findings, column_of, self._outside, self._rank, raw)
+        writer = SqlWriter(
+            *(self.dialect, self.findings, column_of, self._outside, self._rank, raw, self.events)
+        )
         condition = writer.condition(join.condition)
         sql = f"SELECT {', '.join(cells)} FROM {' CROSS JOIN '.join(tables)} WHERE {condition}"
         return SqlRelation(self._add("joined", sql), columns, tuple(ids))
@@ -441,7 +443,9 @@ class SqlPlans:
                 return self._aggregate(value, inner, collected)
             return self._outside(value)
 
-        writer = SqlWriter(self.dialect, self.findings, column_of, outside, self._rank, inner.raw)
+        writer = SqlWriter(
+            *(self.dialect, self.findings, column_of, outside, self._rank, inner.raw, self.events)
+        )
         made: dict[Key, SqlColumn] = {}
         cells = []
         for column in plan.columns:
@@ -675,7 +679,7 @@ class SqlPlans:
         stages = ir.as_stages(output.plan)
         if stages is not None and not with_clock(output.plan):
             text = events_query(views_of(stages, self.log), self.over_events(), self.table)
-            return Query(output.name, text, tuple(sorted(self.read)))
+            return Query(output.name, text, tuple(sorted(self.events.read)))
         note_retention(output.plan, self.findings)
         self.needed = tuple(fields_of_plan(output.plan))
         self.raw = any(isinstance(a, ir.RawMatch | ir.RawRegex) for a in atoms_of_plan(output.plan))
@@ -691,4 +695,4 @@ class SqlPlans:
         cells = [quoted(name) for name in dict.fromkeys(shown) if name not in hidden]
         parts = ", ".join(f"{quoted(name)} AS ({sql})" for name, sql in self.made.items())
         text = f"WITH {parts} SELECT {', '.join(cells)} FROM {quoted(relation.name)}"
-        return Query(output.name, text, tuple(sorted(self.read)))
+        return Query(output.name, text, tuple(sorted(self.events.read)))

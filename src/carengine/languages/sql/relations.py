@@ -100,7 +100,7 @@ def cells_of_views(views: Sequence[EntryView], writer: SqlWriter) -> Iterator[li
     for view in views:
         assigned = dict(view.assigned)
         names = tuple(assigned) if view.columns is None else view.columns
-        shown.append({n: writer.value(assigned[n]) if n in assigned else NULL for n in names})
+        shown.append({n: writer.shown(assigned[n]) if n in assigned else NULL for n in names})
     for view, made in zip(views, shown, strict=True):
         yield [
             writer.name("event_id"),

@@ -20,7 +20,7 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
         message = "SQL needs the package sqlglot: pip install 'carengine[sql]'"
         raise CarError([Diagnostic(codes.MISSING_LIBRARY, message, origin=target)]) from None
     dialect = DIALECTS[target]
-    made = SqlPlans(dialect, findings, log, TABLE).query(output)
+    made = SqlPlans(dialect, findings, log, log.table.name if log.table else TABLE).query(output)
     tree = sqlglot.parse_one(made.text, read=dialect.sqlglot)
     return Query(made.output, tree.sql(dialect=dialect.sqlglot, pretty=True), made.fields)
 
