@@ -47,13 +47,15 @@ class Log:
 
     ``present`` names the raw fields that the data has, by their paths joined with dots (None: any
     field may be there). Without ``recognise``, queries take for granted that all events have the
-    map's shape. ``table`` is there for queries over a table whose columns are known.
+    map's shape. ``table`` is there for queries over a table whose columns are known. What is not
+    ``checked`` is not parsed in the product's grammar.
     """
 
     fieldmap: FieldMap
     present: frozenset[str] | None = None
     recognise: bool = True
     table: EventTable | None = None
+    checked: bool = True
 
     def settled(self, condition: ir.Condition) -> ir.Condition:
         """The condition with absent fields as null, and what is decided by that folded away."""

@@ -74,6 +74,7 @@ def translate(
     present: Iterable[str] | None = None,
     recognise: bool = True,
     table: EventTable | None = None,
+    checked: bool = True,
 ) -> Translation:
     """A rule as queries of another language over the logs of one field map.
 
@@ -82,7 +83,8 @@ def translate(
     known: what asks for others is worked out beforehand. Without ``recognise`` the queries do not
     ask whether an event has the map's shape at all, for an index or table that holds nothing else.
     ``table`` says for SQL which columns there are (`carengine.sql.load` gives it) and takes the
-    place of ``present``.
+    place of ``present``. SQL that is not ``checked`` is not parsed in the product's grammar and not
+    laid out, which takes most of the time.
 
     Raises `CarError` where the target cannot say what the rule says (CE901), where nothing of the
     rule is left (CE904), for an unknown target (CE903) or field map, and where a library is missing
@@ -110,6 +112,7 @@ def translate(
         if not chosen.module.startswith("sql."):
             raise ValueError(f"{target} asks no table: table is for SQL")
         log = evolve(log, table=table)
+    log = evolve(log, checked=checked)
     module = import_module(f"{__package__}.{chosen.module}")
     write: Callable[[ir.Output, Log, str, Findings], Query] = module.query
     name = target.lower()

@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, Severity, codes
@@ -84,14 +84,14 @@ class SqlHunt:
         maps = self._recognise()
         singles: dict[int, set[tuple[str, str]]] = defaultdict(set)
         sure: set[tuple[str, str]] = set()
-        several: list[tuple[Rule, ir.Output, Query, FieldMap]] = []
+        several: list[tuple[Rule, ir.Output, Query, str]] = []
         for rule in self.engine.rules:
             outputs = {output.name: output for output in rule.program.outputs}
             for fieldmap, queries in self._translated(rule, maps):
                 for query in queries:
                     output = outputs[query.output]
                     if ir.as_stages(output.plan) is None:
-                        several.append((rule, output, query, fieldmap))
+                        several.append((rule, output, query, fieldmap.name))
                         continue
                     found = self._numbers(query)
                     for number in found:
@@ -101,12 +101,12 @@ class SqlHunt:
                         QueryMatches(rule.id, output.name, fieldmap.name, len(found))
                     )
         yield from self._of_events(singles, sure)
-        for rule, output, query, fieldmap in several:
+        for rule, output, query, name in several:
             found_rows = 0
-            for match in self._of_rows(rule, output, query, fieldmap):
+            for match in self._of_rows(rule, output, query, maps):
                 found_rows += 1
                 yield match
-            self.queries.append(QueryMatches(rule.id, output.name, fieldmap.name, found_rows))
+            self.queries.append(QueryMatches(rule.id, output.name, name, found_rows))
 
     # Shapes and translations
 
@@ -143,17 +143,23 @@ class SqlHunt:
         return int(found.fetchone()[0])
 
     def _translated(
-        self, rule: Rule, maps: Iterable[FieldMap]
+        self, rule: Rule, maps: tuple[FieldMap, ...]
     ) -> Iterator[tuple[FieldMap, tuple[Query, ...]]]:
+        """The queries of a rule: over all maps together, or where that is refused, over each."""
+        together = _together(maps)
+        choices = [together] if together is not None else []
         nothing: list[Diagnostic] = []
         found = False
-        for fieldmap in maps:
+        while choices:
+            fieldmap = choices.pop(0)
             try:
-                made = translate(rule, "duckdb", fieldmap, table=self.table)
+                made = translate(rule, "duckdb", fieldmap, table=self.table, checked=False)
             except CarError as error:
                 errors = [d for d in error.diagnostics if d.severity is Severity.ERROR]
                 if all(d.code is codes.NOTHING_TO_TRANSLATE for d in errors):
                     nothing += errors
+                elif fieldmap is together and len(maps) > 1:
+                    choices = list(maps)
                 else:
                     refused = self.refused.get(rule.id, ())
                     self.refused[rule.id] = (*refused, *errors)
@@ -207,20 +213,20 @@ class SqlHunt:
     # Matches of several events
 
     def _of_rows(
-        self, rule: Rule, output: ir.Output, query: Query, fieldmap: FieldMap
+        self, rule: Rule, output: ir.Output, query: Query, maps: tuple[FieldMap, ...]
     ) -> Iterator[Match]:
         cursor = self.connection.cursor()
         try:
             cursor.execute(query.text)
             names = [column[0] for column in cursor.description]
-            if "group_number" in names:
-                yield from self._of_groups(rule, output, names, cursor.fetchall(), fieldmap)
+            if "group_number" in names and "event_count" not in names:
+                yield from self._of_groups(rule, output, names, cursor.fetchall(), maps)
                 return
             times = _times_of(output.plan)
             while rows := cursor.fetchmany(_AT_ONCE):
                 for row in rows:
                     cells = dict(zip(names, row, strict=True))
-                    yield self._of_row(rule, output, cells, times, fieldmap)
+                    yield self._of_row(rule, output, cells, times, maps)
         finally:
             cursor.close()
 
@@ -230,25 +236,11 @@ class SqlHunt:
         output: ir.Output,
         cells: Mapping[str, Any],
         times: frozenset[str],
-        fieldmap: FieldMap,
+        maps: tuple[FieldMap, ...],
     ) -> Match:
-        ids = [name for name in cells if name == "event_id" or name.endswith(".event_id")]
-        wanted = {name: cells[name] for name in ids if cells[name] is not None}
-        events = self._matched(
-            [
-                (number, cells[name.removesuffix("event_id") + "kind"], name[: -len(".event_id")])
-                for name, number in wanted.items()
-            ],
-            fieldmap,
-        )
-        projected = isinstance(output.plan, ir.Project | ir.Aggregated)
-        hidden = {*ids, "time", "event_count", *(n for n in cells if n.endswith("kind"))}
-        hidden -= {c.name for c in getattr(output.plan, "columns", ())}
-        fields = {
-            name: value
-            for name, value in cells.items()
-            if projected and name not in hidden and not name.startswith("key_")
-        }
+        events = self._matched(_events_in(cells), maps)
+        shown = [column.name for column in _columns_of(output.plan)]
+        fields = {name: cells[name] for name in shown if name in cells}
         return Match(rule, output.name, cells["time"], events, fields, {}, times)
 
     def _of_groups(
@@ -257,7 +249,7 @@ class SqlHunt:
         output: ir.Output,
         names: list[str],
         rows: list[tuple[Any, ...]],
-        fieldmap: FieldMap,
+        maps: tuple[FieldMap, ...],
     ) -> Iterator[Match]:
         groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         for row in rows:
@@ -267,19 +259,16 @@ class SqlHunt:
         group = next((p for p in ir.every_plan((output.plan,)) if isinstance(p, ir.Group)), None)
         wanted = [] if group is None else [key.name for key in group.keys]
         for members in groups.values():
-            members.sort(
-                key=lambda cells: (cells["time"] is None, cells["time"] or 0, cells["event_id"])
-            )
-            events = self._matched(
-                [(cells["event_id"], cells["kind"], "") for cells in members], fieldmap
-            )
+            members.sort(key=lambda c: (c["time"] is None, c["time"] or 0, _events_in(c)))
+            numbers = [found for cells in members for found in _events_in(cells)]
+            events = self._matched(numbers, maps)
             first = events[0].fields if events else {}
             keys = {name: first.get(name) for name in wanted}
             ends = [cells["time"] for cells in members if cells["time"] is not None]
             yield Match(rule, output.name, max(ends, default=None), events, {}, keys)
 
     def _matched(
-        self, wanted: list[tuple[int, str, str]], fieldmap: FieldMap
+        self, wanted: list[tuple[int, str, str]], maps: tuple[FieldMap, ...]
     ) -> tuple[MatchedEvent, ...]:
         read = {
             number: (event, origin)
@@ -288,7 +277,7 @@ class SqlHunt:
         made = []
         for number, kind, stream in wanted:
             event, origin = read[number]
-            views = normalize(event, (fieldmap,), sources=True)
+            views = normalize(event, maps, sources=True)
             view = next((v for v in views if str(v.kind) == kind), None)
             if view is None:
                 named = ir.EventKind(*kind.split("/", 1))
@@ -298,6 +287,44 @@ class SqlHunt:
         return tuple(made)
 
 
+def _together(maps: tuple[FieldMap, ...]) -> FieldMap | None:
+    """One map for the events of several, so that joins find pairs whose events are of two maps."""
+    if len(maps) < 2:
+        return maps[0] if maps else None
+    entries = [
+        evolve(entry, when=ir.conjunction((one.recognise, entry.when)))
+        for one in maps
+        for entry in one.entries
+    ]
+    names = " and ".join(one.name for one in maps)
+    return FieldMap(names, "several logs", ir.Truth(True), tuple(entries))
+
+
+def _events_in(cells: Mapping[str, Any]) -> list[tuple[int, str, str]]:
+    """The events that a row is made of: number, kind, and the branch of a join."""
+    return [
+        (number, cells[f"{stream}kind"], stream.rstrip("."))
+        for name, number in cells.items()
+        if name.endswith("event_id")
+        and number is not None
+        and (not (stream := name.removesuffix("event_id")) or stream.endswith("."))
+    ]
+
+
 def _times_of(plan: ir.Plan) -> frozenset[str]:
-    columns = plan.columns if isinstance(plan, ir.Project | ir.Aggregated) else ()
-    return frozenset(c.name for c in columns if ir.type_of(c.value) is ir.Type.TIME)
+    return frozenset(c.name for c in _columns_of(plan) if ir.type_of(c.value) is ir.Type.TIME)
+
+
+def _columns_of(plan: ir.Plan) -> tuple[ir.Column, ...]:
+    """The columns that a plan's rows show, if they show their own and not those of events."""
+    match plan:
+        case ir.Project(_, columns) | ir.Aggregated(_, columns):
+            return columns
+        case ir.Filter(inner) | ir.Distinct(inner):
+            return _columns_of(inner)
+        case ir.Difference(left):
+            return _columns_of(left)
+        case ir.Assign(inner, name, value):
+            return (*_columns_of(inner), ir.Column(name, value)) if _columns_of(inner) else ()
+        case _:
+            return ()

@@ -64,8 +64,9 @@ def load(
         place = _DuckDBTable(connection, name, raw, events)
     else:
         message = (
-            f"no table is loaded by way of a {type(connection).__qualname__}: connections of DuckDB "
-            "and sqlite3 are known; for others there are create_statement, insert_statement, rows"
+            f"no table is loaded by way of a {type(connection).__qualname__}: connections of "
+            "DuckDB and sqlite3 are known; for others there are create_statement, "
+            "insert_statement and rows"
         )
         raise CarError([Diagnostic(codes.UNKNOWN_TARGET, message)])
     place.create()
@@ -290,11 +291,16 @@ class _DuckDBTable:
         if not batch:
             return
         arrow = self.arrow
-        names = dict.fromkeys(name for cells in batch for name in cells)
+        texts: dict[str, list[str | None]] = {}
+        for place, cells in enumerate(batch):
+            for name, text in cells.items():
+                if name not in texts:
+                    texts[name] = [None] * len(batch)
+                texts[name][place] = text
         # By place and not by name: names that differ in case only are one to DuckDB.
         data = [arrow.array(range(first, first + len(batch)), arrow.int64())]
-        data += [arrow.array([cells.get(n) for cells in batch], arrow.string()) for n in names]
-        into = ", ".join(_quoted(name, "duckdb") for name in ("event_id", *names))
+        data += [arrow.array(column, arrow.string()) for column in texts.values()]
+        into = ", ".join(_quoted(name, "duckdb") for name in ("event_id", *texts))
         self._insert(f"{self._name()} ({into})", data)
         if sources:
             kinds = (arrow.int64(), arrow.string(), arrow.int64(), arrow.string())

@@ -82,7 +82,7 @@ SPELLINGS: dict[str, FunctionSpelling] = {
         *(
             _refused(name, _NOT_WORKED_OUT)
             for name in (
-                *("between", "ends_with", "full_path", "has_bits", "hashes", "inside", "later"),
+                *("between", "ends_with", "full_path", "hashes", "inside", "later"),
                 *("program", "registry_path", "starts_with", "time_part", "unescape_xml", "url"),
                 *("utf16", "length", "substring", "arguments"),
                 *("index_of", "enclosed", "modulo", "quotient"),

@@ -208,8 +208,35 @@ def _local_time_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
     event = w.value(call.arguments[0])
     if event.null:
         return NULL
+    if w.dialect.rows_in_expressions:
+        return SqlExpression(_moved_sql(w, event.sql, *map(w.value, call.arguments[1:])))
     w.findings.differs("a time of an event that says no zone is taken as UTC")
     return event
+
+
+def _moved_sql(w: SqlWriter, event: str, received: SqlExpression, arrived: SqlExpression) -> str:
+    """An event's time as `carengine.localtime.in_utc` moves it; a moved one in microseconds."""
+    text = w.dialect.text
+    own, local, end = (w.name(n) for n in ("own time", "received time", "arrived time"))
+    times = [
+        f"CAST(NULL AS {w.dialect.integer})" if x.null else w.time(w.text(x))
+        for x in (SqlExpression(event), received, arrived)
+    ]
+    whole = f"CAST(NULL AS {text})" if arrived.null else w.text(arrived)
+    behind = f"({end} - COALESCE({local}, {own}))"
+    moved = f"(CAST(ROUND({behind} / 900000000.0) AS {w.dialect.integer}) * 900000000)"
+    zone = " OR ".join(
+        f"{event} LIKE {w.literal(ending)}"
+        for ending in ("%Z", "%z", "%UTC", "%GMT", "%+__:__", "%-__:__", "%+____", "%:%-____")
+    )
+    return (
+        f"(SELECT CASE WHEN {own} IS NULL THEN NULL WHEN {end} IS NULL OR {zone} "
+        f"OR ABS({moved}) > 50400000000 OR NOT {behind} - {moved} BETWEEN -1000000 AND 300000000 "
+        f"THEN {event} WHEN ({own} + {moved}) % 1000000 = 0 "
+        f"AND {end} - ({own} + {moved}) BETWEEN 0 AND 999999 THEN {whole} "
+        f"WHEN {moved} = 0 THEN {event} ELSE CAST({own} + {moved} AS {text}) END "
+        f"FROM (SELECT {times[0]} AS {own}, {times[1]} AS {local}, {times[2]} AS {end}) AS times)"
+    )
 
 
 LOCAL_TIME = FunctionSpelling(

@@ -347,4 +347,27 @@ INTEGER = FunctionSpelling(
     "integer", _NOT_WORKED_OUT, _integer_sql, _NOT_WORKED_OUT, operand=_integer_operand
 )
 
-TEXTS = (LOWER, UPPER, TRIM, UNESCAPE, CONCAT, HASH, LABELLED, PART, INTEGER)
+# has_bits
+
+
+def _has_bits_sql(w: SqlWriter, call: ir.Call) -> SqlExpression:
+    value, mask = call.arguments
+    bits = number_of(mask.value, hexadecimal=True) if isinstance(mask, ir.Constant) else None
+    if w.dialect.common_bits is None or not isinstance(bits, int) or not 0 <= bits < 2**53:
+        refuse_arguments(w.findings, call)
+    own = text(w, value)
+    number = w.number(SqlExpression(own), ir.Type.INTEGER)
+    # A double holds no more bits, and a product stops at an integer that it cannot hold.
+    w.findings.differs("the bits of numbers from 2^53 on are not looked at")
+    whole = f"{w.dialect.position(own, w.literal('.'))} = 0 AND ABS({number}) < 9007199254740992"
+    integer = f"CAST({number} AS {w.dialect.integer})"
+    some = f"{w.dialect.common_bits(integer, str(bits))} <> 0"
+    return SqlExpression(
+        f"CASE WHEN {whole} THEN CASE WHEN {some} THEN 'true' ELSE 'false' END END"
+    )
+
+
+HAS_BITS = FunctionSpelling("has_bits", _NOT_WORKED_OUT, _has_bits_sql, _NOT_WORKED_OUT)
+
+
+TEXTS = (LOWER, UPPER, TRIM, UNESCAPE, CONCAT, HASH, LABELLED, PART, INTEGER, HAS_BITS)

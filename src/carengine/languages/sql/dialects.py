@@ -42,6 +42,8 @@ class SqlDialect:
     * ``any_of_list(json, test, kept)``: whether a test of ``list element`` is true of one of those
       elements of a JSON array that are kept: null where it is unknown of one, or none is kept.
       None where there is no such way.
+    * ``rows_in_expressions``: a query without a table can give an expression names for its parts.
+    * ``common_bits``: the bits that two integers have in common.
     """
 
     name: str
@@ -73,6 +75,8 @@ class SqlDialect:
     greatest: str = "GREATEST"
     union: str = " UNION "
     any_of_list: Callable[[str, str, str], str] | None = None
+    rows_in_expressions: bool = False
+    common_bits: Callable[[str, str], str] | None = None
 
 
 _NUMBER = r"'^[\s\v]*([+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?)[\s\v]*$'"
@@ -156,6 +160,8 @@ DUCKDB = SqlDialect(
         lambda array: f'SELECT UNNEST(CAST(CAST({array} AS JSON) AS VARCHAR[])) AS "list element"',
         "BOOL_OR(tested)",
     ),
+    rows_in_expressions=True,
+    common_bits=lambda a, b: f"({a} & {b})",
 )
 
 BIGQUERY = SqlDialect(
@@ -175,6 +181,7 @@ BIGQUERY = SqlDialect(
     re2=True,
     trim=lambda x, characters: f"TRIM({x}, {characters})",
     union=" UNION DISTINCT ",
+    common_bits=lambda a, b: f"({a} & {b})",
 )
 
 CLICKHOUSE = SqlDialect(
@@ -207,6 +214,7 @@ CLICKHOUSE = SqlDialect(
     deviation="stddevSamp",
     union=" UNION DISTINCT ",
     any_of_list=_clickhouse_any,
+    common_bits=lambda a, b: f"bitAnd({a}, {b})",
 )
 
 POSTGRES = SqlDialect(
@@ -244,6 +252,8 @@ POSTGRES = SqlDialect(
         ),
         "BOOL_OR(tested)",
     ),
+    rows_in_expressions=True,
+    common_bits=lambda a, b: f"({a} & {b})",
 )
 
 TRINO = SqlDialect(
@@ -268,6 +278,7 @@ TRINO = SqlDialect(
     extract=lambda x, e, group: f"REGEXP_EXTRACT({x}, {e}, {group})",
     like=lambda x, p: f"LOWER({x}) LIKE LOWER({p})",
     cased_like=_plain_like,
+    common_bits=lambda a, b: f"BITWISE_AND({a}, {b})",
 )
 
 SPARK = SqlDialect(
@@ -297,6 +308,7 @@ SPARK = SqlDialect(
     cased_like=_plain_like,
     position=lambda haystack, needle: f"INSTR({haystack}, {needle})",
     any_of_list=_spark_any,
+    common_bits=lambda a, b: f"({a} & {b})",
 )
 
 SNOWFLAKE = SqlDialect(
@@ -388,6 +400,8 @@ SQLITE = SqlDialect(
     any_of_list=_any_of_rows(
         lambda array: f'SELECT value AS "list element" FROM JSON_EACH({array})', "MAX(tested)"
     ),
+    rows_in_expressions=True,
+    common_bits=lambda a, b: f"({a} & {b})",
 )
 
 DIALECTS = {

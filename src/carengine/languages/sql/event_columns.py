@@ -18,9 +18,9 @@ from ..translation import PRESENCE, Findings
 from .dialects import SqlDialect
 from .values import NULL, SqlExpression
 
-LISTS = (
-    "a field that holds a list or a mapping counts as missing, unless `carengine.sql.load` made the "
-    "table and the query is written for it"
+TEXTS = (
+    "a list or a mapping counts as missing, and a number as the text in its column (445, not 445.0 "
+    "or 4.45e2); a table of carengine.sql.load, and a query for it, tell them apart"
 )
 NUMBERS = (
     "a number that is written with an exponent (1e+22) or with more than 40 digits is compared as "
@@ -40,7 +40,7 @@ class EventColumns:
     def texts(self, leaf: ir.Raw) -> SqlExpression:
         """The texts of a raw field; null where they are what the log writes for nothing."""
         if self.log.table is None:
-            self.findings.differs(LISTS)
+            self.findings.differs(TEXTS)
             sql = self._read(self._spelled(column_name(leaf.path)))
         else:
             column = self.log.table.column(leaf.path)

@@ -21,6 +21,8 @@ def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query
         raise CarError([Diagnostic(codes.MISSING_LIBRARY, message, origin=target)]) from None
     dialect = DIALECTS[target]
     made = SqlPlans(dialect, findings, log, log.table.name if log.table else TABLE).query(output)
+    if not log.checked:
+        return made
     tree = sqlglot.parse_one(made.text, read=dialect.sqlglot)
     return Query(made.output, tree.sql(dialect=dialect.sqlglot, pretty=True), made.fields)
 
