@@ -76,7 +76,7 @@ mutants: $(READY)
 
 # Translated rules run by DuckDB, SQLite, PostgreSQL, the eql package, our Sigma reader and pySigma's over all real archives at hand: ten minutes.
 verify-translations: $(READY)
-	CARENGINE_ALL_EVIDENCE=1 $(BIN)/pytest tests/test_translations_run.py
+	CARENGINE_ALL_EVIDENCE=1 $(BIN)/pytest tests/test_translations_run.py tests/test_sql_load.py
 
 # The tests with the lowest versions of our dependencies that pyproject.toml allows.
 test-lowest:

@@ -187,6 +187,12 @@ _API = {
         ("coverage", "timeline", "statistics"),
         ("carengine.coverage", "carengine.timeline", "carengine.statistics"),
     ),
+    "sql": (
+        "Tables and queries",
+        "Events as tables in databases, and rules as queries over them.",
+        ("sql",),
+        ("carengine.sql",),
+    ),
     "tuning": ("Tuning", "Exclusions and suppression.", ("tuning",), ()),
     "diagnostics": (
         "Diagnostics",
@@ -227,8 +233,8 @@ used, and `import carengine` loads no dependency. What is longer than one name h
 
 Public are the names on these pages, and those in `__all__` of the modules `attack`, `check`,
 `datamodel`, `diagnostics` (with `diagnostics.codes`), `engine`, `engine.report`, `fieldmap`,
-`languages.reading`, `languages.writing`, `readers`, `rule`, `runner`, `tuning` and `verify`. Every
-other module is internal and may change with any version.
+`languages.reading`, `languages.writing`, `readers`, `rule`, `runner`, `sql`, `tuning` and `verify`.
+Every other module is internal and may change with any version.
 
 [Embed it](../embed.md) shows the calls in their order. These pages are made from the docstrings.
 

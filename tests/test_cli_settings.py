@@ -38,6 +38,7 @@ NEEDED: dict[str, list[str]] = {
     "overlap": ["x.car"],
     "page": ["x.car"],
     "report": ["logs", "-o", "x.html"],
+    "sql": ["x.car", "logs"],
     "stats": ["logs"],
     "timeline": ["logs"],
     "translate": ["-t", "splunk"],

@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "page": ("page", "write the page of an analytic as CAR publishes it"),
     "explain": ("explain", "show why a rule matches an event or does not"),
     "translate": ("translate", "write rules in other languages: Splunk, EQL, Sigma, SQL"),
+    "sql": ("sql", "run rules as queries in DuckDB, over logs larger than memory"),
     "corpus": ("corpus", "say of each block of published pseudocode what became of it"),
     "detect": ("detect", "say what kinds of events logs hold"),
     "map": ("fieldmaps", "write a field map for a log of one's own, or check one"),

@@ -239,9 +239,9 @@ class _SQLiteTable:
             self.connection.execute(
                 f"INSERT INTO {self._name()} ({names}) VALUES ({marks})", (number, *cells.values())
             )
-        self.connection.executemany(
-            f"INSERT INTO {self._name('_source')} VALUES (?, ?, ?, ?)", sources
-        )
+        if sources:
+            source = self._name("_source")
+            self.connection.executemany(f"INSERT INTO {source} VALUES (?, ?, ?, ?)", sources)
         self.connection.commit()
 
     def _name(self, ending: str = "") -> str:

@@ -125,8 +125,8 @@ def _any_of_rows(rows: Callable[[str], str], some: str) -> Callable[[str, str, s
 
 def _clickhouse_any(json: str, test: str, kept: str) -> str:
     array = f"JSONExtract(COALESCE({json}, '[]'), 'Array(Nullable(String))')"
-    tests = f"arrayMap(`list element` -> CAST({test} AS Nullable(UInt8)), {{}})"
-    tests = tests.format(f"arrayFilter(`list element` -> COALESCE({kept}, FALSE), {array})")
+    some = f"arrayFilter(`list element` -> COALESCE({kept}, FALSE), {array})"
+    tests = f"arrayMap(`list element` -> CAST({test} AS Nullable(UInt8)), {some})"
     return (
         f"CASE WHEN has({tests}, 1) THEN TRUE "
         f"WHEN length({tests}) > 0 AND NOT has({tests}, NULL) THEN FALSE END"

@@ -74,6 +74,8 @@ class EventColumns:
 
     def raw(self) -> str:
         """The text of the event."""
+        if self.log.table is not None and not self.log.table.raw:
+            self.findings.refuse("the raw text of events over a table that was loaded without it")
         return self._read("raw")
 
     def name_of(self, leaf: ir.Raw) -> str:

@@ -80,7 +80,8 @@ def _over_elements(writer: SqlWriter, atom: ir.Atom, value: ir.Value, leaf: ir.R
     if leaf.empty:
         texts = ", ".join(writer.literal(text) for text in leaf.empty)
         kept = f"({element} IS NULL OR {element} NOT IN ({texts}))"
-    if isinstance(value, ir.Call):
+    if isinstance(value, ir.Call) or isinstance(atom, ir.Occurs):
+        # What has no text is in no text, and what a function makes nothing of is left out.
         kept = f"({kept} AND {inner.value(value).sql} IS NOT NULL)"
     scalar = plain.condition(atom, exact=True)
     if isinstance(atom, ir.IsNull):
