@@ -109,7 +109,7 @@ PUBLIC_MODULES = {
     "datamodel": {"shipped"},
     "diagnostics": {"codes"},
     "engine": {"compiled", "recording"},
-    "languages": {"lowered", "reading", "translation", "writing"},
+    "languages": {"event_table", "lowered", "reading", "translation", "writing"},
     "languages.car": {
         *("carfile", "caryaml", "formatting", "implementations", "page", "page_writer"),
         "published",
@@ -122,6 +122,7 @@ PUBLIC_MODULES = {
         "formatting",
         "query_reader",
     },
+    "languages.sql": {"dialects", "plans"},
     "languages.two_valued": {"rewriter"},
     "loading": {"corpus", "files", "formats", "placeholders"},
     "readers": {"follow", "pieces"},
