@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit native fuzz-native hunt bench bench-joins evidence formats fuzz damage soak soak-sigma mutants verify-translations test-lowest test-pythons docs attack-evidence screens site clean
+.PHONY: test lint types unit native fuzz-native hunt bench bench-joins evidence formats fuzz damage soak soak-sigma mutants samples verify-translations test-lowest test-pythons docs attack-evidence screens site clean
 
 test: lint types unit
 
@@ -73,6 +73,10 @@ soak-sigma: $(READY)
 mutants: $(READY)
 	CARENGINE_MUTANTS=$${CARENGINE_MUTANTS:-1} $(BIN)/pytest -p no:xdist -o addopts= tests/test_rule_mutants.py -s
 	CARENGINE_MUTANTS=1 $(BIN)/pytest tests/test_attack_rules.py -k every_condition_is_needed
+
+# Samples of all rules of SigmaHQ, written, read back and run by the engine, DuckDB and eql: twenty minutes. CARENGINE_SAMPLES=0.1 takes a tenth.
+samples: $(READY)
+	CARENGINE_SAMPLES=$${CARENGINE_SAMPLES:-1} $(BIN)/pytest -p no:xdist -o addopts= tests/test_sample_evidence.py -s
 
 # Translated rules run by DuckDB, SQLite, PostgreSQL, the eql package, our Sigma reader and pySigma's over all real archives at hand: ten minutes.
 verify-translations: $(READY)

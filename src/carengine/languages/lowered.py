@@ -59,11 +59,24 @@ class Log:
 
     def settled(self, condition: ir.Condition) -> ir.Condition:
         """The condition with absent fields as null, and what is decided by that folded away."""
-        return settle(condition, self._leaf)
+        return settle(ir.map_atoms(condition, self._flat), self._leaf)
 
     def settled_value(self, value: ir.Value) -> ir.Value:
         """The value with absent fields as null, and what is decided by that folded away."""
         return settle_value(value, self._leaf)
+
+    def _flat(self, atom: ir.Atom) -> ir.Condition:
+        """A mapping is there where one of its fields is: in flat data it is no field itself."""
+        match atom:
+            case ir.IsNull(ir.Raw(path) | ir.Presence(ir.Raw(path))) if self.present is not None:
+                name = column_name(path)
+                inner = sorted(one for one in self.present if one.startswith(f"{name}."))
+                if name not in self.present and inner:
+                    raws = (ir.Raw(tuple(one.split("."))) for one in inner)
+                    return ir.conjunction(tuple(ir.IsNull(raw) for raw in raws))
+            case _:
+                pass
+        return atom
 
     def _leaf(self, value: ir.Value) -> ir.Value:
         if not isinstance(value, ir.Raw):

@@ -110,7 +110,7 @@ class EventPool:
             distances.update(dict.fromkeys((number - _SECOND, number, number + _SECOND)))
         for number in sorted(_counts(whole)):
             lengths.update(dict.fromkeys((number - 1, number, number + 1, number + 2)))
-        paths = _paths(whole)
+        paths = names_read(whole)
         templates = tuple(_whole(event, paths) for event in _templates(plans, budget, logs))
         chains = tuple(
             tuple(_whole(event, paths) for event in _chain(plan, budget, logs)) for plan in whole
@@ -311,7 +311,7 @@ def _base_names(object_: str) -> dict[str, str]:
     return {n: found.base_name_of for n, found in spec.fields.items() if found.base_name_of}
 
 
-def _paths(plans: Sequence[ir.Plan]) -> frozenset[str]:
+def names_read(plans: Sequence[ir.Plan]) -> frozenset[str]:
     """The names that plans read anywhere."""
     leaves = [stage.condition for plan in plans for stage in _leaves(plan)]
     read = {found.name for condition in leaves for found in ir.fields_of(condition)}

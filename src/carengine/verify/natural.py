@@ -60,11 +60,57 @@ def natural(event: Event, judge: Judge) -> Event:
     for name, value in event.items():
         if name in fixed_names(event) or not isinstance(value, str):
             continue
-        for better in _proposals(name, value):
+        for better in (*_called(made, name, value), *_proposals(name, value)):
             if better != value and judge({**made, name: better}):
                 made = {**made, name: better}
                 break
     return made
+
+
+_CALLED = re.compile(r"(?i)(parent)?_?command_?line")
+
+
+def _called(event: Event, name: str, value: str) -> Iterator[str]:
+    """A command line with the program before its arguments, where the event says which one it
+    is."""
+    of = _CALLED.fullmatch(name)
+    if of is None or value in _PLAIN:
+        return
+    heads = [
+        base
+        for other, path in event.items()
+        if isinstance(path, str)
+        and _PROGRAM.search(other)
+        and ("parent" in other.lower()) is bool(of[1])
+        and (base := path.replace("/", "\\").rpartition("\\")[2])
+    ]
+    for head in heads[:1]:
+        if not value.lower().lstrip('"').startswith(head.lower().removesuffix(".exe")):
+            yield f"{head} {value.lstrip()}"
+
+
+# Where the parts of the registry and of a disk are that rules leave the beginning of away.
+_HIVES = (
+    (r"(?i)(control|services|enum|policies\\microsoft)(\\|$)", "HKLM\\SYSTEM\\CurrentControlSet\\"),
+    (r"(?i)(software|system|sam|security)(\\|$)", "HKLM\\"),
+    (r"(?i)(currentversion)(\\|$)", "HKLM\\SOFTWARE\\Microsoft\\Windows\\"),
+    (r"(?i)(windows|windows nt|office|internet explorer)(\\|$)", "HKLM\\SOFTWARE\\Microsoft\\"),
+    (r"(?i)(microsoft|policies|classes|wow6432node)(\\|$)", "HKLM\\SOFTWARE\\"),
+    (r"", "HKLM\\SOFTWARE\\Example\\"),
+)
+_PLACES = (
+    (r"(?i)(windows|users|program files|program files \(x86\)|programdata|perflogs)(\\|$)", "C:\\"),
+    (r"(?i)(system32|syswow64|temp|tasks|winsxs)(\\|$)", "C:\\Windows\\"),
+    (r"(?i)(appdata|downloads|desktop|documents)(\\|$)", "C:\\Users\\alice\\"),
+    (r"(?i)(local|roaming|locallow)(\\|$)", "C:\\Users\\alice\\AppData\\"),
+    (r"(?i)(start menu)(\\|$)", "C:\\ProgramData\\Microsoft\\Windows\\"),
+)
+_REGISTRY = re.compile(r"(?i)target_?object|registry_?(path|key)|^key$")
+
+
+def _begun(rest: str, places: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    """The rest of a path behind what usually stands before it."""
+    yield from (f"{head}{rest}" for pattern, head in places if re.match(pattern, rest))
 
 
 def _proposals(name: str, value: str) -> Iterator[str]:
@@ -81,6 +127,13 @@ def _proposals(name: str, value: str) -> Iterator[str]:
         # A file that is nothing but an ending.
         yield from (f"{folder}\\x{value}" for folder in _FOLDERS if not _BASE_NAME.fullmatch(name))
         yield f"x{value}"
+    if _REGISTRY.search(name) and not plain and not re.match(r"(?i)hk|\\registry", value):
+        rest = value.lstrip("\\")
+        whole = f"{rest}Example" if rest.endswith("\\") else rest
+        yield from (*_begun(whole, _HIVES), *_begun(rest, _HIVES))
+        return
+    if name == "Details" and value.startswith("."):
+        yield f"{_FOLDERS[0]}\\example{value}"
     if not _PATH.search(name) or _BASE_NAME.fullmatch(name):
         return
     slash = "/" if "/" in value and "\\" not in value else "\\"
@@ -90,8 +143,15 @@ def _proposals(name: str, value: str) -> Iterator[str]:
             yield from (f"{folder}/{whole}" for folder in _UNIX_FOLDERS)
     elif not re.match(r"(?i)[a-z]:\\|\\\\|hk", whole):
         rest = whole.lstrip("\\")
+        if rest.startswith(":\\"):
+            yield f"C{rest}"
         if _PROGRAM.search(name) and "." not in rest and not plain:
             yield from (f"{folder}\\{rest}.exe" for folder in _FOLDERS)
+        if rest.endswith("\\"):
+            end = "example.exe" if _PROGRAM.search(name) else "example.txt"
+            yield from _begun(f"{rest}{end}", _PLACES)
+            yield from (f"{folder}\\{rest}{end}" for folder in _FOLDERS[-1:])
+        yield from _begun(rest, _PLACES)
         yield from (f"{folder}\\{rest}" for folder in _FOLDERS)
         yield f"C:\\{rest}"
     if whole != value:

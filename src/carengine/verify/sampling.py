@@ -24,12 +24,13 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from .. import ir
 from ..diagnostics import CarError
-from ..engine import Engine
-from ..fieldmap import FieldMap, MapChoice, find_maps, installed_maps
+from ..engine import Engine, passes
+from ..evaluate import NoContext, RawRow, holds
+from ..fieldmap import FieldMap, MapChoice, find_maps, installed_maps, view
 from ..ir import Goal, Wish
 from ..ir_text import condition_text
 from ..rule import Rule
@@ -37,11 +38,13 @@ from ..solver.texts import Budget
 from ..values import format_time, time_of
 from .counterexamples import finding_list, loosened, search
 from .event_kinds import Event, is_native, kind_of
-from .event_pool import durations_of
+from .event_pool import durations_of, names_read
 from .kind_conditions import by_kind, conjuncts, place_of
 from .kind_facts import KindFacts, shortest
 from .logs import GivenFields
-from .shaping import in_shape
+from .shaping import Path, in_shape, leaves
+from .typical import Surroundings, completed
+from .witness import Judge
 
 _STEPS = 200_000
 _START = 1_714_557_600_000_000
@@ -115,11 +118,12 @@ class RuleSamples:
 
 @frozen
 class _Draft:
-    """A sample in the names of the rule."""
+    """A sample in the names of the rule; of a near miss of one event ``rest`` is what holds."""
 
     match: bool
     events: tuple[Event, ...]
     reason: str = ""
+    rest: ir.Condition | None = None
 
 
 def samples(
@@ -146,6 +150,8 @@ def samples(
     """
     shapes = sorted(find_maps(maps), key=lambda one: (_place(one.name), one.name))
     chance = random.Random(seed)  # noqa: S311 - the same values every time, and no secret
+    plans = [output.plan for output in rule.program.outputs]
+    writer = _Writer(rule, shapes, chance, names_read(plans))
     made: list[Sample] = []
     missing: list[str] = []
     for match, most, name in ((True, matches, "match"), (False, near_misses, "near miss")):
@@ -156,7 +162,7 @@ def samples(
             if count >= most:
                 break
             drafted += 1
-            written = _written(draft, rule, shapes, chance)
+            written = writer.written(draft)
             if written is None or repr(written) in seen:
                 continue
             seen.add(repr(written))
@@ -196,17 +202,28 @@ def _drafts(rule: Rule, steps: int, *, match: bool) -> Iterator[_Draft]:
     for kind, condition in single.items():
         of = KindFacts(kind, GivenFields(frozenset()))
         for literals in _branches(condition):
+            wishes: list[Wish] = [(one, Goal.TRUE) for one in literals]
+            matching = shortest(wishes, of, of.judge(condition, None, ()), Budget(steps))
             if match:
-                wishes: list[Wish] = [(one, Goal.TRUE) for one in literals]
-                event = shortest(wishes, of, of.judge(condition, None, ()), Budget(steps))
-                if event is not None:
-                    yield _Draft(True, (event,))
+                if matching is not None:
+                    yield _Draft(True, (matching,))
                 continue
             for place, failing in enumerate(literals):
-                rest = (*literals[:place], *literals[place + 1 :])
-                event = _failing(failing, rest, condition, of, steps)
+                rest = ir.conjunction((*literals[:place], *literals[place + 1 :]))
+                judge = of.judge(rest, condition, ())
+                event = _failing(failing, rest, judge, of, steps)
+                if event is not None and matching is not None:
+                    event = _closest(event, matching, failing, judge)
                 if event is not None:
-                    yield _Draft(False, (event,), _denied(failing))
+                    yield _Draft(False, (event,), _denied(failing), rest)
+
+
+def _closest(event: Event, matching: Event, failing: ir.Condition, judge: Judge) -> Event:
+    """The event that matches with another value for what fails, where that is enough."""
+    names = {one.name for one in ir.fields_of(failing)}
+    changed = {name: event[name] for name in names if name in event}
+    made = {**{name: value for name, value in matching.items() if name not in names}, **changed}
+    return made if judge(made) else event
 
 
 def _denied(condition: ir.Condition) -> str:
@@ -224,16 +241,11 @@ def _text(condition: ir.Condition) -> str:
 
 
 def _failing(
-    failing: ir.Condition,
-    rest: tuple[ir.Condition, ...],
-    whole: ir.Condition,
-    of: KindFacts,
-    steps: int,
+    failing: ir.Condition, rest: ir.Condition, judge: Judge, of: KindFacts, steps: int
 ) -> Event | None:
     """An event for which one condition fails alone: rather by another value than by none."""
-    judge = of.judge(ir.conjunction(rest), whole, ())
     for goal in (Goal.FALSE, Goal.NOT_TRUE):
-        wishes: list[Wish] = [*((one, Goal.TRUE) for one in rest), (failing, goal)]
+        wishes: list[Wish] = [(rest, Goal.TRUE), (failing, goal)]
         event = shortest(wishes, of, judge, Budget(steps))
         if event is not None:
             return event
@@ -307,32 +319,117 @@ def _at_bounds(
 # In the shape of a log
 
 
-def _written(
-    draft: _Draft, rule: Rule, shapes: Sequence[FieldMap], chance: random.Random
-) -> tuple[tuple[Mapping[str, Any], ...], str] | None:
-    """A draft in the first shape in which the engine says of it what it should."""
-    hosts = f"ws{chance.randrange(1, 100):02}"
-    offset = chance.randrange(0, 86_400) * _SECOND if chance.random() else 0
-    for filled in (True, False):
-        events = [
-            _filled(event, hosts, _START + offset + place * _SECOND) if filled else event
-            for place, event in enumerate(draft.events)
-        ]
-        for several in _shape_choices(events, shapes):
-            maps, written = several
-            names = "+".join(sorted({one.name for one in maps}))
+@frozen
+class _Writer:
+    """What writes the drafts of a rule in the shapes of logs, and has the engine confirm them."""
+
+    rule: Rule
+    shapes: Sequence[FieldMap]
+    chance: random.Random
+    names: frozenset[str]
+    engines: dict[tuple[str, ...], Engine | None] = field(factory=dict)
+
+    def written(self, draft: _Draft) -> tuple[tuple[Mapping[str, Any], ...], str] | None:
+        """A draft in the first shape in which the engine says of it what it should."""
+        chance = self.chance
+        host = f"ws{chance.randrange(1, 100):02}"
+        offset = chance.randrange(0, 86_400) * _SECOND if chance.random() else 0
+        for filled in (True, False):
+            events = [
+                _filled(event, host, _START + offset + place * _SECOND) if filled else event
+                for place, event in enumerate(draft.events)
+            ]
+            for choice in _shape_choices(events, self.shapes):
+                for written in self._with_surroundings(choice, events, host, filled=filled):
+                    if self._is_as_it_should_be(written, choice.maps, draft):
+                        names = "+".join(sorted({one.name for one in choice.maps}))
+                        return tuple(written), names
+        return None
+
+    def _with_surroundings(
+        self, choice: _ShapeChoice, events: Sequence[Event], host: str, *, filled: bool
+    ) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """The events with all that their log usually writes, with what the rule does not read, and
+        as they are."""
+        if filled:
+            kinds = map(kind_of, events)
+            read = list(map(self._paths_read, choice.maps, kinds))
+            for untouched in ([frozenset[Path]()] * len(read), read):
+                yield [
+                    completed(
+                        raw,
+                        fieldmap,
+                        Surroundings(f"{host}.example.com", place, time_of(event["time"]) or 0),
+                        paths,
+                    )
+                    for place, (raw, fieldmap, event, paths) in enumerate(
+                        zip(choice.events, choice.maps, events, untouched, strict=True)
+                    )
+                ]
+        yield choice.events
+
+    def _paths_read(self, fieldmap: FieldMap, kind: ir.EventKind) -> frozenset[Path]:
+        """The raw fields that the rule reads of events of a kind."""
+        entries = [fieldmap.entries[place] for place in fieldmap.by_kind.get(kind, ())]
+        values = [entry.value(ir.Field(name)) for entry in entries for name in self.names]
+        return frozenset(path for v in values if v is not None for path, _ in leaves(v))
+
+    def _is_as_it_should_be(
+        self,
+        written: Sequence[Mapping[str, Any]],
+        maps: Sequence[FieldMap],
+        draft: _Draft,
+    ) -> bool:
+        engine = self._engine(maps)
+        if engine is None:
+            return False
+        try:
+            found = next(iter(engine.run(written)), None)
+        except CarError:
+            return False
+        if (found is not None) is not draft.match:
+            return False
+        if draft.match:
+            return True
+        # What no map reads would be no near miss, and what fails two conditions neither.
+        return all(
+            one.recognises(event) and (draft.rest is None or _holds(draft, event, one))
+            for event, one in zip(written, maps, strict=True)
+        )
+
+    def _engine(self, maps: Sequence[FieldMap]) -> Engine | None:
+        """The engine for some maps; None where the rule cannot be run with them."""
+        several = {one.name: one for one in maps}
+        names = tuple(sorted(several))
+        if names not in self.engines:
             try:
-                found = next(iter(Engine([rule], list(maps)).run(written)), None)
+                self.engines[names] = Engine([self.rule], list(several.values()))
             except CarError:
-                continue
-            if (found is not None) is draft.match and _is_read(written, maps, draft):
-                return tuple(written), names
-    return None
+                self.engines[names] = None
+        return self.engines[names]
 
 
-def _shape_choices(
-    events: Sequence[Event], shapes: Sequence[FieldMap]
-) -> Iterator[tuple[tuple[FieldMap, ...], list[Mapping[str, Any]]]]:
+def _holds(draft: _Draft, event: Mapping[str, Any], fieldmap: FieldMap) -> bool:
+    """Whether an event passes all of a near miss's conditions but the one that fails."""
+    kind = kind_of(draft.events[0])
+    stage = ir.Stage((kind,), ir.Truth(True) if draft.rest is None else draft.rest)
+    row = RawRow(event)
+    return any(
+        holds(entry.when, row, NoContext()) is True and passes(stage, evolve(seen, kind=kind))
+        for entry in (fieldmap.entries[place] for place in fieldmap.by_kind.get(kind, ()))
+        if (seen := view(event, event, entry)) is not None
+    )
+
+
+@frozen
+class _ShapeChoice:
+    """Events written in the shape of a log, each with the map that reads it."""
+
+    maps: tuple[FieldMap, ...]
+    events: tuple[Mapping[str, Any], ...]
+
+
+def _shape_choices(events: Sequence[Event], shapes: Sequence[FieldMap]) -> Iterator[_ShapeChoice]:
     """The events written for one map, for each that can; for several maps where none can all."""
     alone = False
     for fieldmap in shapes:
@@ -342,21 +439,20 @@ def _shape_choices(
         if all(each):
             alone = True
             for number in range(min(max(map(len, each)), 4)):
-                yield (fieldmap,), [ways[min(number, len(ways) - 1)] for ways in each]
+                same = tuple(ways[min(number, len(ways) - 1)] for ways in each)
+                yield _ShapeChoice((fieldmap,) * len(events), same)
     if alone or len(events) < 2:
         return
-    maps: dict[str, FieldMap] = {}
+    maps: list[FieldMap] = []
     written: list[Mapping[str, Any]] = []
     for event in events:
-        for fieldmap in shapes:
-            one = next(in_shape(event, fieldmap), None)
-            if one is not None:
-                maps[fieldmap.name] = fieldmap
-                written.append(one)
-                break
-        else:
+        ways = ((one, way) for one in shapes for way in in_shape(event, one))
+        found = next(ways, None)
+        if found is None:
             return
-    yield tuple(maps.values()), written
+        maps.append(found[0])
+        written.append(found[1])
+    yield _ShapeChoice(tuple(maps), tuple(written))
 
 
 def _filled(event: Event, host: str, at: int) -> Event:
@@ -369,8 +465,3 @@ def _filled(event: Event, host: str, at: int) -> Event:
     elif kind.object == "windows":
         made.setdefault("Computer", f"{host}.example.com")
     return made
-
-
-def _is_read(written: Sequence[Mapping[str, Any]], maps: Sequence[FieldMap], draft: _Draft) -> bool:
-    """Whether every event is recognised: what no map reads would be no near miss."""
-    return draft.match or all(any(one.recognises(event) for one in maps) for event in written)

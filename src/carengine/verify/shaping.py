@@ -32,8 +32,12 @@ from ..values import format_time, time_of
 from .event_kinds import Event, first_name, is_native, kind_of, without_kind
 from .witness import Judge, find
 
+Path = tuple[str, ...]
+"""The names that lead to a field of a raw event."""
+
 _STEPS = 200_000
 _MOST_LEAVES = 12
+_FILLERS = ("x", "", "0")
 _NO_CONTEXT = NoContext()
 _ROW_KIND = ir.EventKind("log", "event")
 _FOLDER = "C:\\Windows\\System32\\"
@@ -65,15 +69,25 @@ def _of_entry(event: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] 
             return None
         values[name] = value
     raw: dict[str, Any] = {}
+    marks = marks_of(fieldmap.recognise)
     # Base names follow from paths, where both are there.
     for name in sorted(values, key=lambda one: _calls(values[one], "basename")):
-        if not _write(raw, values[name], wanted[name], timed=name == "time"):
+        if not write(raw, values[name], wanted[name], timed=name == "time", marks=marks):
             return None
     made = _told(raw, fieldmap, entry)
     if made is None:
         return None
-    read = all(_reads(made, values[name], wanted[name], timed=name == "time") for name in values)
-    return made if read else None
+
+    def read(event: Event) -> bool:
+        return all(
+            _reads(event, values[name], wanted[name], timed=name == "time") for name in values
+        )
+
+    both = ir.conjunction((fieldmap.recognise, entry.when))
+    plain = _plainer(
+        made, lambda event: holds(both, RawRow(event), _NO_CONTEXT) is True and read(event)
+    )
+    return plain if read(plain) else None
 
 
 def _value(entry: Entry, name: str) -> ir.Value | None:
@@ -120,12 +134,39 @@ def _same(found: Any, wanted: Any) -> bool:
     return bool(fold(str(found)) == fold(str(wanted)))
 
 
-def _write(raw: dict[str, Any], value: ir.Value, wanted: Any, *, timed: bool) -> bool:
-    """Put into a raw event what is read as a value."""
+def marks_of(condition: ir.Condition) -> frozenset[str]:
+    """The mappings of a raw event by which a shape is told from its siblings: Windows' events in
+    the shape `ecs` have ``process`` or ``file`` or the like."""
+    match condition:
+        case ir.And(items) | ir.Or(items):
+            return frozenset().union(*map(marks_of, items))
+        case ir.Not(ir.IsNull(of)):
+            return frozenset(raw.path[0] for raw in ir.raws_in(of) if len(raw.path) == 1)
+        case _:
+            return frozenset()
+
+
+def write(
+    raw: dict[str, Any],
+    value: ir.Value,
+    wanted: Any,
+    *,
+    timed: bool,
+    marks: frozenset[str] = frozenset(),
+) -> bool:
+    """Put into a raw event what is read as a value, rather into one of the mappings ``marks``."""
     if wanted is None or _reads(raw, value, wanted, timed=timed):
         return _reads(raw, value, wanted, timed=timed)
-    for path, name in _leaves(value):
-        for spelt in _spellings(wanted, value, name, timed=timed):
+
+    def later(leaf: tuple[Path, str]) -> tuple[bool, bool]:
+        # Sysmon's events alone have the time among their data; an element is its text where it
+        # has no attributes.
+        path, _ = leaf
+        away = path[-1] == "UtcTime" if timed else len(path) < 2 or path[0] not in marks
+        return path[-1] == "#text", away
+
+    for path, name in sorted(leaves(value), key=later):
+        for spelt in _spellings(wanted, value, path, name, timed=timed):
             tried = deepcopy(raw)
             if not _put(tried, path, spelt):
                 continue
@@ -136,10 +177,10 @@ def _write(raw: dict[str, Any], value: ir.Value, wanted: Any, *, timed: bool) ->
     return False
 
 
-def _leaves(value: ir.Value) -> list[tuple[tuple[str, ...], str]]:
+def leaves(value: ir.Value) -> list[tuple[Path, str]]:
     """The raw fields that a value is made of, the first ones first, each with the name of a member
     that is asked of it."""
-    found: dict[tuple[tuple[str, ...], str], None] = {}
+    found: dict[tuple[Path, str], None] = {}
 
     def walk(one: ir.Value, member: str) -> None:
         match one:
@@ -157,13 +198,17 @@ def _leaves(value: ir.Value) -> list[tuple[tuple[str, ...], str]]:
     return list(found)[:_MOST_LEAVES]
 
 
-def _spellings(wanted: Any, value: ir.Value, member: str, *, timed: bool) -> Iterator[Any]:
+def _spellings(
+    wanted: Any, value: ir.Value, path: Path, member: str, *, timed: bool
+) -> Iterator[Any]:
     """What may stand in a log for a value, the plainest first."""
     if timed:
         micro = time_of(wanted)
         if micro is None:
             return
         text = format_time(micro)
+        if path[-1] == "UtcTime":
+            yield text[:23].removesuffix("Z").replace("T", " ")
         yield from (text, text.removesuffix("Z").replace("T", " "))
         yield from (micro // 1000, micro / 1e6, micro // 10**6, str(micro / 1e6), micro * 1000)
         return
@@ -214,7 +259,7 @@ def _told(raw: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] | None
     found: dict[str, Any] = {}
 
     def judge(proposed: Event) -> bool:
-        whole = _merged(without_kind(proposed), raw)
+        whole = merged(without_kind(proposed), raw)
         if whole is None or holds(both, RawRow(whole), _NO_CONTEXT) is not True:
             return False
         found.clear()
@@ -235,8 +280,28 @@ def _told(raw: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] | None
     told = find(wishes, _ROW_KIND, facts, judge, budget)
     if told is None:
         return None
-    judge(_without_fillers(without_kind(told), judge))
+    fewer = _without_fillers(without_kind(told), judge)
+    mappings: dict[str, Any] = {
+        name: {} for name in marks_of(fieldmap.recognise) if fewer.get(name) in _FILLERS
+    }
+    judge(fewer)
+    if mappings:
+        judge({**fewer, **mappings})
     return dict(found)
+
+
+def _plainer(event: Event, judge: Judge) -> Event:
+    """The event with texts where it has elements that are nothing but their text."""
+
+    def changed(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        if list(value) == ["#text"]:
+            return value["#text"]
+        return {name: changed(inner) for name, inner in value.items()}
+
+    made = {name: changed(value) for name, value in event.items()}
+    return made if made != event and judge(made) else event
 
 
 def _bare(value: ir.Value) -> ir.Value:
@@ -271,7 +336,7 @@ def _without_fillers(event: Event, judge: Judge) -> Event:
     made = event
     for name, value in event.items():
         fewer = {key: inner for key, inner in made.items() if key != name}
-        if value in ("x", "", "0") and judge(fewer):
+        if value in _FILLERS and judge(fewer):
             made = fewer
     return made
 
@@ -289,14 +354,14 @@ def _paths(condition: ir.Condition) -> list[tuple[str, ...]]:
     return list(found)
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any] | None:
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any] | None:
     """Two events in one, ``over`` before ``under``; None where one has a mapping and the other
     something else."""
     made = dict(under)
     for name, value in over.items():
         there = made.get(name)
         if isinstance(there, Mapping) and isinstance(value, Mapping):
-            inner = _merged(there, value)
+            inner = merged(there, value)
             if inner is None:
                 return None
             made[name] = inner
