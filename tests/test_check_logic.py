@@ -7,6 +7,7 @@ in full, and what is called certain must hold in all of it. The tables say what 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import pytest
 import re2
@@ -359,3 +360,37 @@ def test_hard_questions_end() -> None:
     parity = ir.And((*several, *(ir.Not(matches(field, "*1*")) for field in fields)))
     budget = Budget(300_000)
     assert can_be([(parity, Goal.TRUE)], Facts(PROCESS), budget) in (True, None, False)
+
+
+def contained(texts: Iterable[str], *, cased: bool = False) -> ir.Match:
+    return ir.Match(ir.Raw(()), tuple(Pattern(f"*{text}*", cased) for text in texts))
+
+
+HASHES = [f"MD5={n:032X}" for n in range(4_000)]
+
+
+@pytest.mark.parametrize(
+    ("passes", "fails", "empty"),
+    [
+        (contained(HASHES), contained(reversed(HASHES)), True),
+        (contained(HASHES, cased=True), contained(map(str.lower, HASHES)), True),
+        (contained(HASHES), contained(HASHES[1:]), False),
+        (contained(HASHES[1:]), contained(HASHES), True),
+        (contained([f"x{h}" for h in HASHES[:40]]), contained(HASHES), True),
+    ],
+)
+def test_long_lists_are_decided_within_little_work(
+    passes: ir.Match, fails: ir.Match, empty: bool
+) -> None:
+    budget = Budget(400_000)
+    assert is_empty(Texts(frozenset({passes}), frozenset({fails})), budget) is empty
+    assert budget.left > 0
+
+
+def test_a_search_counts_each_pattern_that_it_steps_through() -> None:
+    # No text has both, which takes stepping through all of them to see.
+    several = [contained([f"{n:03}" for n in range(k, k + 300)]) for k in (0, 300, 600)]
+    apart = ir.Regex(ir.Raw(()), "^[a-z]*$")
+    budget = Budget(60_000)
+    assert is_empty(Texts(frozenset({*several, apart})), budget) is None
+    assert -60_000 < budget.left <= 0

@@ -12,7 +12,7 @@ import re2
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from carengine.pattern import Any, One, Pattern, escape, fold, tokenize
+from carengine.pattern import Any, One, Pattern, PatternList, escape, fold, tokenize
 from strategies import some
 
 # The oracle: dynamic programming over all prefixes of both, straight from the definition.
@@ -269,3 +269,28 @@ def test_the_way_for_long_texts_gives_the_same(middle: str, text: str) -> None:
     pattern = "*" + "b" * 5 + middle + "*"
     long, short = padding + text + padding[:100], "b" * 100 + text + "b" * 100
     assert Pattern(pattern).matches(long) is Pattern(pattern).matches(short)
+
+
+# Many patterns together
+
+MANY = [f"*{n:04x}*" for n in range(300)]
+
+
+@given(
+    st.lists(st.builds(Pattern, st.text("aAb*?\u017f", max_size=5), st.booleans()), max_size=8),
+    st.text("aAbs", max_size=7),
+)
+@some(300)
+def test_many_patterns_together_are_each_of_them(patterns: list[Pattern], text: str) -> None:
+    one_by_one = any(pattern.matches(text) for pattern in patterns)
+    assert PatternList.of(patterns).matches(text) is one_by_one
+    # Hundreds of one length are looked for in another way.
+    assert PatternList.of([*patterns, *map(Pattern, MANY)]).matches(text) is one_by_one
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("00ff", True), ("x00FFx", True), ("0", False), ("", False), ("012f", False), ("x012B", True)],
+)
+def test_hundreds_of_texts_of_one_length_are_found_anywhere(text: str, found: bool) -> None:
+    assert PatternList.of(map(Pattern, MANY)).matches(text) is found

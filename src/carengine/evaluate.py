@@ -22,7 +22,7 @@ import re2
 from attrs import evolve, frozen
 
 from . import functions, ir
-from .pattern import fold
+from .pattern import PatternList, fold
 from .values import calculate, compare, elements, in_network, is_null, raw_text, text_of, time_of
 
 
@@ -235,6 +235,8 @@ def _test_one(test: ir.Match | ir.Regex | ir.InNetwork, value: Any) -> bool | No
         # A mapping inside an event: it is there, but it has no text to compare.
         return None
     match test:
+        case ir.Match(_, patterns) if len(patterns) > _MANY_PATTERNS:
+            return _pattern_list(test).matches(text)
         case ir.Match(_, patterns):
             return any(pattern.matches(text) for pattern in patterns)
         case ir.Regex():
@@ -243,6 +245,19 @@ def _test_one(test: ir.Match | ir.Regex | ir.InNetwork, value: Any) -> bool | No
             return any(in_network(text, network) for network in networks)
         case _:
             assert_never(test)
+
+
+_MANY_PATTERNS = 24
+
+
+@lru_cache(maxsize=256)
+def _pattern_list(test: ir.Match) -> PatternList:
+    return PatternList.of(test.patterns)
+
+
+def work_of(test: ir.Match) -> int:
+    """What trying a test on one text costs, in patterns that are tried one by one."""
+    return len(test.patterns) if len(test.patterns) <= _MANY_PATTERNS else _pattern_list(test).work
 
 
 def occurs(needle: Any, haystack: Any) -> bool | None:

@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 Test = Callable[[str], bool]
 
@@ -200,6 +200,90 @@ def _compiled(pattern: Pattern) -> Test:
         return pieces[0].equals()
     first, *middle, last = pieces
     return _wildcard_test(first, [piece for piece in middle if piece.length], last)
+
+
+@define
+class _PatternGroup:
+    """Patterns of which one has to match, all with case or all without, as sets of the texts that
+    they look for at the beginning, at the end or anywhere."""
+
+    whole: set[str] = field(factory=set)
+    starts: dict[int, set[str]] = field(factory=dict)
+    ends: dict[int, set[str]] = field(factory=dict)
+    parts: dict[int, set[str]] = field(factory=dict)
+    others: list[Test] = field(factory=list)
+
+    def add(self, pattern: Pattern) -> None:
+        match pattern.tokens:
+            case ():
+                self.whole.add("")
+            case (str() as text,):
+                self.whole.add(text)
+            case (str() as text, Any()):
+                self.starts.setdefault(len(text), set()).add(text)
+            case (Any(), str() as text):
+                self.ends.setdefault(len(text), set()).add(text)
+            case (Any(), str() as text, Any()):
+                self.parts.setdefault(len(text), set()).add(text)
+            case _:
+                self.others.append(pattern.test())
+
+    def matches(self, text: str) -> bool:
+        length = len(text)
+        return (
+            text in self.whole
+            or any(text[:size] in texts for size, texts in self.starts.items())
+            or any(size <= length and text[length - size :] in t for size, t in self.ends.items())
+            or any(_holds_one(text, size, texts) for size, texts in self.parts.items())
+            or any(test(text) for test in self.others)
+        )
+
+    @property
+    def work(self) -> int:
+        parts = sum(min(len(texts), _MANY_PARTS // 8) for texts in self.parts.values())
+        return 1 + len(self.starts) + len(self.ends) + parts + len(self.others)
+
+
+# From so many texts of one length on, cutting a text into pieces of that length is less work than
+# looking for each of them in it, however long the text is.
+_MANY_PARTS = 256
+
+
+def _holds_one(text: str, size: int, parts: set[str]) -> bool:
+    """Whether one of several texts of one length is in a text."""
+    if len(parts) < _MANY_PARTS:
+        return any(part in text for part in parts)
+    return any(text[at : at + size] in parts for at in range(len(text) - size + 1))
+
+
+@define
+class PatternList:
+    """Many patterns of which one has to match, in time that hardly grows with their number.
+
+    >>> several = PatternList.of(Pattern(f"*md5={n:04}*") for n in range(1_000))
+    >>> several.matches("SHA1=1,MD5=0077"), several.matches("SHA1=1"), several.work
+    (True, False, 34)
+    """
+
+    folded: _PatternGroup = field(factory=_PatternGroup)
+    cased: _PatternGroup = field(factory=_PatternGroup)
+
+    @classmethod
+    def of(cls, patterns: Iterable[Pattern]) -> PatternList:
+        """The list of some patterns."""
+        made = cls()
+        for pattern in patterns:
+            (made.cased if pattern.cased else made.folded).add(pattern)
+        return made
+
+    def matches(self, text: str) -> bool:
+        """Whether one of the patterns matches the whole of a text."""
+        return self.folded.matches(fold(text)) or self.cased.matches(text)
+
+    @property
+    def work(self) -> int:
+        """What one text costs, in patterns that are tried one by one."""
+        return self.folded.work + self.cased.work
 
 
 # Up to this many characters compared, looking for a shape at one place after the other is fastest.

@@ -26,6 +26,7 @@ from ..values import network_of
 from .query import Refusal, unsupported, wrong
 
 _MAX_TEXT = 1_000_000
+_MAX_PIPES = 400
 _MAX_DEPTH = 100
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _NAME = re.compile(r"[A-Za-z_@][\w.@:{}-]*")
@@ -108,7 +109,7 @@ def scan(block: Block, dialect: SearchDialect) -> list[Token]:
     if len(text) > _MAX_TEXT:
         raise wrong(f"the query is longer than {_MAX_TEXT} characters", block.span(0, 0))
     tokens: list[Token] = []
-    at = 0
+    at = pipes = 0
     while at < len(text):
         if text[at].isspace():
             at += 1
@@ -117,6 +118,9 @@ def scan(block: Block, dialect: SearchDialect) -> list[Token]:
         sign = next((sign for sign in _SIGNS if text.startswith(sign, at)), None)
         if sign is not None:
             end, kind, meant = at + len(sign), "sign", sign
+            pipes += sign == "|"
+            if pipes > _MAX_PIPES:
+                raise wrong(f"the query has more than {_MAX_PIPES} pipes", block.span(at, end))
         elif text[at] in dialect.quotes:
             end = _string_end(text, at, dialect)
             if end < 0:

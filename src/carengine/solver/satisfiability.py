@@ -22,6 +22,7 @@ kind the data model says: a base name holds no ``\\``, a whole number no fractio
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import assert_never
 
 from attrs import evolve, frozen
@@ -135,7 +136,7 @@ def _choices(
     while units:
         if not _settle(literals, list(units), open_):
             return
-        if depth > _MAX_DEPTH or not budget.spend(100 + 30 * len(literals)):
+        if depth > _MAX_DEPTH or not budget.spend(_cost_of(literals)):
             return
         theories = Theories(facts, budget)
         if theories.consistent(literals) is False:
@@ -174,7 +175,7 @@ class _AlternativeSearch:
         while True:
             if not _settle(literals, pending, open_):
                 return False
-            if not self.budget.spend(100 + 30 * len(literals)):
+            if not self.budget.spend(_cost_of(literals)):
                 return None
             theories = Theories(self.facts, self.budget)
             consistent = theories.consistent(literals)
@@ -201,6 +202,14 @@ class _AlternativeSearch:
                 return True
             unknown = unknown or answer is None
         return None if unknown else False
+
+
+def _cost_of(literals: Iterable[ir.Atom]) -> int:
+    """The steps that putting literals to the theories takes."""
+    cost = 100
+    for atom in literals:
+        cost += 30 + 2 * len(atom.patterns) if isinstance(atom, ir.Match | ir.RawMatch) else 30
+    return cost
 
 
 def _settle(
@@ -556,6 +565,7 @@ _SOMETHING = ir.Raw(())
 _EMPTY = ir.Match(_SOMETHING, (Pattern(""),))
 
 
+@lru_cache(maxsize=4096)
 def _unbound(test: ir.Match | ir.Regex | ir.InNetwork) -> ir.Match | ir.Regex | ir.InNetwork:
     """The test without the field it is on, so that equal questions are equal."""
     return evolve(test, value=_SOMETHING)

@@ -472,6 +472,9 @@ def follows(mine: ir.Condition, other: ir.Condition, of: KindFacts, budget: Budg
     held to the alternatives of the other one by one: both are much less work than the whole, and
     mostly enough for two that say the same.
     """
+    mine, other = merged(mine), merged(other)
+    if mine == other:
+        return True
     other = _left_to_prove(mine, other, of, budget)
     if other == ir.Truth(True):
         return True
@@ -516,6 +519,8 @@ def _left_to_prove(
 def _one_follows(
     part: ir.Condition, place: int, theirs: list[ir.Condition], of: KindFacts, budget: Budget
 ) -> bool:
+    if part in theirs:
+        return True
     # What was written from the other stands in the same order.
     ordered = sorted(range(len(theirs)), key=lambda other: abs(other - place))
     return any(

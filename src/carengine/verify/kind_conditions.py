@@ -11,7 +11,8 @@ conditions on the path, so that ``exe`` and ``image_path`` can be reasoned about
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import assert_never
 
 from attrs import evolve
@@ -104,6 +105,7 @@ def conditions_of(stages: Iterable[ir.Stage]) -> dict[ir.EventKind, ir.Condition
     return {kind: ir.simplify(ir.Or(tuple(items))) for kind, items in found.items()}
 
 
+@lru_cache(maxsize=1024)
 def merged(condition: ir.Condition) -> ir.Condition:
     """The condition with alternatives that match patterns on one value as one test, patterns in
     order."""
@@ -115,17 +117,15 @@ def merged(condition: ir.Condition) -> ir.Condition:
         case ir.Not(item) | ir.IsTrue(item):
             return type(condition)(merged(item))
         case ir.Or(items):
-            made: dict[object, ir.Condition] = {}
+            made: dict[object, list[ir.Condition]] = {}
             for item in map(merged, items):
-                key: object = item
-                if isinstance(item, ir.Match):
-                    key = item.value
-                    known = made.get(key)
-                    if isinstance(known, ir.Match):
-                        patterns = (*known.patterns, *item.patterns)
-                        item = evolve(known, patterns=_in_order(patterns))
-                made[key] = item
-            several = tuple(made.values())
+                match item:
+                    case ir.Match(value) | ir.IsTrue(ir.Match(value)):
+                        key: object = (type(item), value)
+                    case _:
+                        key = item
+                made.setdefault(key, []).append(item)
+            several = tuple(map(_together, made.values()))
             return several[0] if len(several) == 1 else ir.Or(several)
         case ir.Compare(ir.Constant() | ir.Moment() as left, relation, right) if not isinstance(
             right, ir.Constant | ir.Moment
@@ -138,6 +138,22 @@ def merged(condition: ir.Condition) -> ir.Condition:
         case _:
             atom: ir.Atom = condition
             return atom
+
+
+def _together(alternatives: Sequence[ir.Condition]) -> ir.Condition:
+    """Alternatives on one value as one test; of others there is one alone."""
+    first = alternatives[0]
+    if len(alternatives) == 1:
+        return first
+    tests = [one.item if isinstance(one, ir.IsTrue) else one for one in alternatives]
+    patterns = (p for test in tests if isinstance(test, ir.Match) for p in test.patterns)
+    match first:
+        case ir.Match():
+            return evolve(first, patterns=_in_order(patterns))
+        case ir.IsTrue(ir.Match() as test):
+            return ir.IsTrue(evolve(test, patterns=_in_order(patterns)))
+        case _:
+            return first
 
 
 def _in_order(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:

@@ -20,7 +20,7 @@ from .event_kinds import Event, is_native, views_of
 from .kind_conditions import derived, merged, on_paths, paths_read
 from .logs import GivenFields
 from .natural import natural
-from .witness import Judge, find, smallest
+from .witness import Judge, cost_of_judging, find, smallest
 
 _NO_CONTEXT = NoContext()
 
@@ -148,7 +148,9 @@ def shortest(
         event = agreeing(event)
     if plain:
         return of.completed(event)
-    return of.completed(natural(smallest(event, with_paths, budget), with_paths))
+    return of.completed(
+        natural(smallest(event, with_paths, budget, cost_of_judging(wishes)), with_paths)
+    )
 
 
 def is_consistent(view: CarEvent, bases: Mapping[str, str]) -> bool:

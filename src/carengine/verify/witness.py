@@ -10,20 +10,20 @@ event whatever it can do without.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any as AnyValue
 from typing import assert_never
 
 from attrs import define, evolve, field
 
 from .. import ir
-from ..evaluate import test_value
+from ..evaluate import test_value, work_of
 from ..ir import Relation, Wish
 from ..pattern import Any, One, Pattern, escape, fold, tokenize
 from ..regex import sample_texts
 from ..solver.facts import Facts
 from ..solver.satisfiability import solutions
-from ..solver.texts import Budget, Texts, TextTest, example, reduced
+from ..solver.texts import Budget, Texts, TextTest, example, reduced, size_of
 from ..values import compare, format_time, number_of
 from .event_kinds import Event, empty_event, fixed_names
 
@@ -40,13 +40,30 @@ def find(
     wishes: list[Wish], kind: ir.EventKind, facts: Facts, judge: Judge, budget: Budget
 ) -> Event | None:
     """An event of a kind that the judge accepts, or None where none was found."""
+    cost = cost_of_judging(wishes)
     for literals in itertools.islice(solutions(wishes, facts, budget), _MAX_PROPOSALS):
         for event in _events(literals, kind, facts, budget):
-            if not budget.spend(_JUDGEMENT):
+            if not budget.spend(cost):
                 return None
             if judge(event):
                 return event
     return None
+
+
+def cost_of_judging(wishes: Sequence[Wish]) -> int:
+    """The steps of a budget that judging an event costs: long lists of patterns cost more."""
+    patterns = 0
+    for condition, _ in wishes:
+        for atom in ir.atoms(condition):
+            match atom:
+                case ir.Match():
+                    patterns += work_of(atom)
+                case ir.RawMatch(listed):
+                    patterns += len(listed)
+                case _:
+                    # The rest is in what every judgement costs.
+                    continue
+    return _JUDGEMENT + 4 * patterns
 
 
 @define
@@ -199,10 +216,22 @@ def _texts(wanted: _Wanted, texts: Texts, budget: Budget) -> Iterator[str]:
             test_value(t, text) is True for t in fails
         )
 
+    cost = 4 * (1 + size_of(passes) + size_of(fails))
     seen: set[str] = set()
-    proposals = itertools.chain(_spelt(passes), _spelt_near(fails), ("x", "", "0", r"C:\x\y.exe"))
+    spelt: Iterator[str] = itertools.islice(_spelt(passes), 12)
+    if any(isinstance(t, ir.Match) and any(p.cased for p in t.patterns) for t in fails):
+        # What is found in one case alone is told apart by another.
+        few = tuple(spelt)
+        spelt = (text for one in few for text in dict.fromkeys((one, one.lower(), one.upper())))
+    proposals = itertools.chain(
+        spelt, _spelt(passes), _spelt_near(fails), ("x", "", "0", r"C:\x\y.exe")
+    )
     for text in proposals:
-        if text not in seen and fits(text):
+        if text in seen:
+            continue
+        if not budget.spend(cost):
+            return
+        if fits(text):
             seen.add(text)
             yield text
     described = evolve(texts, passes=frozenset(passes), fails=frozenset(fails))
@@ -274,14 +303,15 @@ def laid(patterns: tuple[Pattern, ...], filling: str) -> str:
     )
 
 
-def smallest(event: Event, judge: Judge, budget: Budget) -> Event:
-    """The event without what the judge can do without: fields first, then characters of texts."""
+def smallest(event: Event, judge: Judge, budget: Budget, cost: int = _JUDGEMENT) -> Event:
+    """The event without what the judge can do without: fields first, then characters of texts.
+    ``cost`` is what one judgement takes of the budget."""
     left = _MAX_SHRINKS
 
     def accepted(candidate: Event) -> bool:
         nonlocal left
         left -= 1
-        return left > 0 and budget.spend(_JUDGEMENT) and judge(candidate)
+        return left > 0 and budget.spend(cost) and judge(candidate)
 
     for name in [name for name in event if name not in fixed_names(event)]:
         fewer = {key: value for key, value in event.items() if key != name}
