@@ -5,6 +5,7 @@ Skipped where PySpark or Java is missing.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -29,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-from carengine.spark import HuntAccount, hunt  # noqa: E402  # only where Spark can run
+from carengine.spark import HuntAccount, follow, hunt  # noqa: E402  # only where Spark can run
 
 SOURCES = str(Path(carengine.__file__).parents[1])
 
@@ -200,3 +201,64 @@ def test_what_cannot_be_hunted_in(spark: Any) -> None:
         hunt(frame, RULES, shards=0)
     with pytest.raises(ValueError, match="handed to no hunt"):
         _ = HuntAccount().stats
+
+
+LATE = carengine.StreamOptions(lateness="15 minutes")
+END = {"object": "file", "action": "create", "time": "2024-09-01T00:00:00Z"}
+
+
+class CutOffError(Exception):
+    """Stands for a driver that is killed between two steps."""
+
+
+def test_a_stream_that_is_cut_off(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyspark.errors import StreamingQueryException
+
+    from carengine.spark import hunting
+
+    # A pair of a join that spans micro-batches, groups too; the last event closes all of them.
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    events = [*sorted(EVENTS, key=lambda event: str(event["time"])), END]
+    for number in range(3):
+        part = events[number * 70 : (number + 1) * 70]
+        text = "".join(json.dumps(event) + "\n" for event in part)
+        (logs / f"{number}.jsonl").write_text(text + ("[]\n" if number == 1 else ""))
+        os.utime(logs / f"{number}.jsonl", (number, number))
+    stream = spark.readStream.option("maxFilesPerTrigger", 1).text(str(logs))
+    out, checkpoint = str(tmp_path / "out"), str(tmp_path / "checkpoint")
+    whole = hunting.write_batch
+    cuts = {0: "after", 1: "before"}
+
+    def write(batch: Any, path: str, number: int) -> None:
+        cut = cuts.pop(number, "")
+        if cut != "before":
+            whole(batch, path, number)
+        if cut:
+            raise CutOffError
+
+    monkeypatch.setattr(hunting, "write_batch", write)
+    runs = 0
+    while True:
+        runs += 1
+        query = follow(
+            stream,
+            RULES,
+            path=out,
+            checkpoint=checkpoint,
+            options=LATE,
+            shards=2,
+            trigger={"availableNow": True},
+        )
+        with contextlib.suppress(StreamingQueryException):
+            query.awaitTermination()
+            break
+    assert runs == 3
+    found = spark.read.parquet(f"{out}/matches").drop("batch")
+    assert on_spark(found) == one_process(events)
+    account = HuntAccount.read(spark, out)
+    assert account.stats.events == len(events)
+    assert account.stats.matches.total() == found.count()
+    assert [one.code.id for one in account.diagnostics] == ["CE502"]

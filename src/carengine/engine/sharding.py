@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import math
+import time as machine_time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -31,6 +32,7 @@ from .run_account import RunAccount
 from .saved_session import RowDecoder, RowEncoder, pruned, refused
 from .session import Session
 from .streams import Flow, Stream, StreamOptions
+from .streams.flow import DAY
 from .streams.node import Sink
 from .streams.plans import needs_now, stages_of
 from .streams.rows import Occurrence, Row
@@ -101,6 +103,11 @@ class ShardPlan:
         }
 
     @property
+    def works(self) -> bool:
+        """Whether any component gets events."""
+        return any(not (self.live and one.endless) for one in self.components)
+
+    @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """The outputs that are left out of live data (CE558)."""
         left_out = [
@@ -152,6 +159,9 @@ class RoutingFlow:
     """The outputs that rows have come to: none here."""
     latest: int | None = None
     """The last event time so far."""
+    current: int | None = None
+    """The last one that may move a clock: not more than a day ahead of the machine's own."""
+    _ahead: int = field(factory=lambda: int(machine_time.time() * 1_000_000) + DAY)
     routed: list[RoutedEvent] = field(factory=list)
 
     def is_late(self, time: int) -> bool:
@@ -181,6 +191,10 @@ class RoutingFlow:
         """Note the time of an event."""
         if self.latest is None or time > self.latest:
             self.latest = time
+            if time <= self._ahead:
+                self.current = time
+        elif time <= self._ahead and (self.current is None or time > self.current):
+            self.current = time
 
     def take(self) -> list[Any]:
         """Nothing arrives here."""

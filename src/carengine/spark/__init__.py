@@ -1,11 +1,12 @@
 """Rules on Apache Spark: batches and streams, on as many machines as there are.
 
-`hunt` gives a DataFrame of matches; `HuntAccount` says what went through. Joins, groups and windows
+`hunt` gives a DataFrame of matches, `follow` writes those of a stream; `HuntAccount` says what went
+through. Joins, groups and windows
 have the same matches as in one process, whatever the partitions. Needs ``pyspark`` 4
 (``carengine[spark]``), and carengine on every machine that runs Python workers.
 """
 
 from .account import HuntAccount
-from .hunting import hunt
+from .hunting import follow, hunt
 
-__all__ = ["HuntAccount", "hunt"]
+__all__ = ["HuntAccount", "follow", "hunt"]

@@ -3,40 +3,68 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
 from ..diagnostics import Diagnostic
-from ..engine import Engine, RunAccount, SessionStats, TableRows
+from ..engine import Engine, RunAccount, SessionStats, ShardPlan, TableRows
 from ..rule import RuleSet
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 ACCOUNTS = "accounts"
 
 
+METRICS = "carengine"
+"""What Spark calls the accounts of a stream, in the progress of its query."""
+
+
 @define(eq=False)
 class HuntAccount:
-    """The account of a hunt, once an action of Spark has run it: hand it to `hunt`.
+    """The account of a hunt, once Spark has run it: hand it to `hunt`.
 
-    Spark counts while it works (`pyspark.sql.Observation`), and the counts are there after the
-    first action on the matches that reads all of them. ``stats``, ``rows`` and ``diagnostics`` wait
-    for that. ``bytes`` is how much the partitions sent for it.
+    In finished data Spark counts while it works (`pyspark.sql.Observation`), and the counts are
+    there after the first action on the matches that reads all of them: ``stats``, ``rows`` and
+    ``diagnostics`` wait for that. Of a stream, hand each progress of its query to `take`. What
+    `follow` wrote, `read` adds up. ``bytes`` is how much the partitions sent for it.
 
     >>> HuntAccount().loaded
     ()
     """
 
     loaded: tuple[Diagnostic, ...] = ()
-    """What was said of the rules when they were loaded: refused ones above all."""
+    """What was said of the rules when they were loaded, refused ones above all, and those that are
+    left out of a stream."""
     _engine: Engine | None = field(default=None, repr=False)
     _observation: Any = field(default=None, repr=False)
     _sum: tuple[RunAccount, TableRows, int] | None = field(default=None, repr=False)
 
-    def begin(self, engine: Engine, rules: object, observation: Any) -> None:
+    def begin(self, plan: ShardPlan, rules: object, observation: Any) -> None:
         """A hunt is about to be run."""
-        self._engine, self._observation, self._sum = engine, observation, None
-        self.loaded = rules.diagnostics if isinstance(rules, RuleSet) else ()
+        self._engine, self._observation, self._sum = plan.engine, observation, None
+        loaded = rules.diagnostics if isinstance(rules, RuleSet) else ()
+        self.loaded = (*loaded, *plan.diagnostics)
+        if plan.live:
+            self._sum = added(())
+
+    def take(self, progress: Mapping[str, Any]) -> None:
+        """Count in a micro-batch: ``query.lastProgress``, or one of ``query.recentProgress``, or
+        what a ``StreamingQueryListener`` is told."""
+        metrics = progress["observedMetrics"].get(METRICS)
+        texts = [] if metrics is None else list(metrics[ACCOUNTS])
+        self._sum = added(texts, self._sum)
+
+    @classmethod
+    def read(cls, spark: SparkSession, path: str | Path) -> HuntAccount:
+        """The account of what `follow` wrote below a path, in all its runs."""
+        frame = spark.read.parquet(f"{str(path).rstrip('/')}/accounts").select("data")
+        account = cls()
+        account._sum = added(row[0] for row in frame.toLocalIterator())
+        return account
 
     def _added(self) -> tuple[RunAccount, TableRows, int]:
         if self._sum is None:
@@ -77,9 +105,11 @@ def account_text(account: RunAccount, rows: TableRows) -> str:
     return json.dumps([account.as_data(), rows.as_data()], separators=(",", ":"))
 
 
-def added(texts: Iterable[str]) -> tuple[RunAccount, TableRows, int]:
+def added(
+    texts: Iterable[str], before: tuple[RunAccount, TableRows, int] | None = None
+) -> tuple[RunAccount, TableRows, int]:
     """The sum of accounts, and how many bytes they had."""
-    account, rows, size = RunAccount(), TableRows(), 0
+    account, rows, size = before or (RunAccount(), TableRows(), 0)
     for text in texts:
         data, of_rows = json.loads(text)
         account.add(data)

@@ -13,7 +13,7 @@ from ..engine import Engine, ShardPlan
 
 # A worker is used for one job after the other, and may meet several sets of rules.
 _KEPT = 2
-_KNOWN: OrderedDict[tuple[str, int], ShardPlan] = OrderedDict()
+_KNOWN: OrderedDict[tuple[str, int, bool], ShardPlan] = OrderedDict()
 
 
 @frozen
@@ -27,23 +27,25 @@ class SentEngine:
     data: Any = field(repr=False)
     name: str
     shards: int
+    live: bool = False
 
     def plan(self) -> ShardPlan:
         """The engine with its shards; it is made for the first task of a worker."""
-        key = (self.name, self.shards)
+        key = (self.name, self.shards, self.live)
         plan = _KNOWN.get(key)
         if plan is None:
             value = self.data if isinstance(self.data, bytes) else self.data.value
-            plan = _KNOWN[key] = ShardPlan(Engine.load(value), self.shards)
+            plan = _KNOWN[key] = ShardPlan(Engine.load(value), self.shards, live=self.live)
             while len(_KNOWN) > _KEPT:
                 _KNOWN.popitem(last=False)
         _KNOWN.move_to_end(key)
         return plan
 
 
-def sent(engine: Engine, shards: int, broadcast: Callable[[bytes], Any] | None) -> SentEngine:
-    """An engine for the workers. Without ``broadcast`` (Spark Connect has none) it goes along with
-    each task."""
-    data = engine.dump()
+def sent(plan: ShardPlan, broadcast: Callable[[bytes], Any] | None) -> SentEngine:
+    """An engine for the workers, divided as a plan says. Without ``broadcast`` (Spark Connect has
+    none) it goes along with each task."""
+    data = plan.engine.dump()
     name = hashlib.sha256(data).hexdigest()
-    return SentEngine(data if broadcast is None else broadcast(data), name, shards)
+    packed = data if broadcast is None else broadcast(data)
+    return SentEngine(packed, name, plan.count, plan.live)

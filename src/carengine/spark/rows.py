@@ -6,6 +6,7 @@ over the data gives all of them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,11 +44,20 @@ class OutgoingRows:
     def matches(self, found: Iterable[Match], spread: int = 0) -> None:
         """Add matches; ``spread`` is a shard, so that they do not all go one way."""
         for place, row in enumerate(match_rows(found)):
-            for event in row["events"]:
-                if not event["record"]:
-                    event["record"] = None
-                event["source"] = event["source"] or None
-            self.rows.append({"kind": MATCH, "component": NOWHERE, "shard": spread + place, **row})
+            self.match_row(row, spread + place)
+
+    def match_row(self, row: dict[str, Any], shard: int = 0) -> None:
+        """Add a match that is a row already."""
+        for event in row["events"]:
+            # Not every row has a number where it is from.
+            event["record"] = event["record"] or None
+            event["source"] = event["source"] or None
+        self.rows.append({"kind": MATCH, "component": NOWHERE, "shard": shard, **row})
+
+    def match_text(self, row: dict[str, Any], shard: int) -> None:
+        """Add a match as JSON, for stages of live data."""
+        data = json.dumps(row, separators=(",", ":"))
+        self.rows.append({"kind": MATCH, "component": NOWHERE, "shard": shard, "data": data})
 
     def events(self, routed: Iterable[RoutedEvent]) -> None:
         """Add events on their way."""

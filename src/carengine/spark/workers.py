@@ -15,6 +15,7 @@ from ..engine import (
     StreamOptions,
     TableRows,
     feed_batch,
+    match_rows,
 )
 from .account import account_text
 from .engines import SentEngine
@@ -41,7 +42,7 @@ class Decide:
         """The rows (`rows.ROUTED`) of a partition."""
         plan = self.engine.plan()
         partition = partition_number()
-        flow = RoutingFlow(plan) if plan.components else None
+        flow = RoutingFlow(plan) if plan.works else None
         session = Session(plan.engine, self.options, flow)
         read = TableRows(f"partition {partition}")
         rows = OutgoingRows([])
@@ -50,12 +51,20 @@ class Decide:
                 session, batch, read, self.json, source=self.source, record=self.record
             )
             for match in found:
-                rows.matches([match], spread=session.stats.events)
+                if plan.live and flow is not None:
+                    [row] = match_rows([match])
+                    rows.match_text(row, session.stats.events % plan.count)
+                else:
+                    rows.matches([match], spread=session.stats.events)
             if flow is not None:
-                rows.events(flow.taken())
+                # What has no time waits for the end of the data, which does not come.
+                routed = flow.taken()
+                rows.events(one for one in routed if not plan.live or one.time is not None)
             if len(rows.rows) > _ROWS:
                 yield rows.taken()
-        if flow is not None and flow.latest is not None:
+        if flow is not None and plan.live and flow.current is not None:
+            rows.tick(NOWHERE, flow.current)
+        elif flow is not None and flow.latest is not None:
             for component in plan.components:
                 if component.needs_latest:
                     rows.tick(component.number, flow.latest)
