@@ -25,6 +25,7 @@ from typing import Any, Protocol
 from carengine.fieldmap import unwrap
 from carengine.languages.writing import Translation
 from carengine.values import raw_text, text_of
+from spark_session import spark_session
 
 Events = Sequence[Mapping[str, Any]]
 
@@ -328,28 +329,13 @@ def postgres_server() -> str | None:
 
 
 class Spark:
-    """The events as a table in Spark, on one core."""
+    """The events as a table in Spark."""
 
     def __init__(self, evidence: Evidence, names: Iterable[str]) -> None:
-        from pyspark.sql import SparkSession
-        from pyspark.sql.types import (
-            LongType,
-            StringType,
-            StructField,
-            StructType,
-        )
+        from pyspark.sql.types import LongType, StringType, StructField, StructType
 
         several = list(names)
-        settings = {
-            "spark.ui.enabled": "false",
-            "spark.sql.shuffle.partitions": "1",
-            "spark.sql.session.timeZone": "UTC",
-        }
-        builder = SparkSession.builder.master("local[1]")
-        for key, value in settings.items():
-            builder = builder.config(key, value)
-        self.session = builder.getOrCreate()
-        self.session.sparkContext.setLogLevel("OFF")
+        self.session = spark_session()
         texts = [StructField(name, StringType()) for name in ("raw", *columns_in(several))]
         shape = StructType([StructField("event_id", LongType()), *texts])
         self.session.createDataFrame(evidence.rows(several), shape).createOrReplaceTempView(

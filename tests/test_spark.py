@@ -9,8 +9,7 @@ import contextlib
 import json
 import os
 import random
-import shutil
-import sys
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,54 +17,23 @@ from typing import Any
 import pytest
 
 import carengine
-from carengine.engine.tables import match_rows
+from carengine.engine import match_rows
+from spark_session import WARNINGS, needs_spark, spark_session
 
 pytest.importorskip("pyspark", reason="PySpark is not installed (carengine[spark])")
-if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
-    pytest.skip("Spark needs Java 17, and there is none", allow_module_level=True)
-# PySpark 4 says of pandas 3 that it is not fully supported, and leaves sockets to the collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = WARNINGS
 
 from carengine.spark import HuntAccount, follow, hunt  # noqa: E402  # only where Spark can run
 
-SOURCES = str(Path(carengine.__file__).parents[1])
 
-
-@pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """One session for all tests: starting one takes seconds."""
-    from pyspark.sql import SparkSession
-
-    work = tmp_path_factory.mktemp("spark")
-    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        [SOURCES, *filter(None, [os.environ.get("PYTHONPATH")])]
-    )
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.memory": "1g",
-        # Short runs: compiling more than needed costs more than it gives.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.shuffle.partitions": "3",
-        "spark.sql.session.timeZone": "America/New_York",
-        "spark.sql.warehouse.dir": str(work / "warehouse"),
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "50",
-    }
-    builder = SparkSession.builder.master("local[2]").appName("carengine tests")
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    """The session; times are shown in a zone that is not UTC."""
+    needs_spark()
+    session = spark_session()
+    session.conf.set("spark.sql.session.timeZone", "America/New_York")
     yield session
-    session.stop()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
 
 
 A = 'a = search Process:Create where exe = "cmd.exe"\n'
@@ -262,3 +230,17 @@ def test_a_stream_that_is_cut_off(
     assert account.stats.events == len(events)
     assert account.stats.matches.total() == found.count()
     assert [one.code.id for one in account.diagnostics] == ["CE502"]
+
+
+def test_the_job_of_the_examples(spark: Any) -> None:
+    folder = Path(__file__).parents[1] / "examples" / "spark_job"
+    program = runpy.run_path(str(folder / "job.py"))
+    matches, account = program["hunted"](spark, str(folder / "logs"), str(folder / "rules"))
+    rows = matches.collect()
+    assert sorted((row.rule_id, len(row.events)) for row in rows) == [
+        ("BURST", 3),
+        ("DROPPED", 2),
+        ("OFFICE-SHELL", 1),
+    ]
+    assert all(event.source.endswith(".jsonl") for row in rows for event in row.events)
+    assert (account.stats.events, account.stats.unrecognised) == (8, 1)

@@ -51,6 +51,7 @@ from running import (
     postgres_server,
     run_eql,
 )
+from spark_session import needs_spark
 from strategies import _REGEXES, _WORDS, PATTERNS, connected
 from strategies import some as examples
 
@@ -80,7 +81,7 @@ def needs(target: str) -> None:
     if target == "postgres" and postgres_server() is None:
         pytest.skip("there is no PostgreSQL server (initdb, pg_ctl, psql)")
     if target == "spark":
-        pytest.importorskip("pyspark")
+        needs_spark()
     if target == "clickhouse":
         pytest.importorskip("chdb")
 
@@ -230,7 +231,7 @@ def test_conditions_in_postgres(condition: ir.Condition, events: list[Event]) ->
     check("postgres", condition, events)
 
 
-@settings(examples(60), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(conditions(regexes=True), events_of(ascii_only=False))
 def test_conditions_in_spark(condition: ir.Condition, events: list[Event]) -> None:
     needs("spark")

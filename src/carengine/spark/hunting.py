@@ -21,7 +21,7 @@ from .workers import Combine, Decide
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.streaming import StreamingQuery
+    from pyspark.sql.streaming.query import StreamingQuery
 
 Rules = Engine | RuleSet | Iterable[Rule] | str | Path
 """Rules, or where they are; or an engine that has been made of some."""

@@ -89,9 +89,8 @@ class Advance:
         elif state.exists:
             state.remove()
         account = session.account()
-        quiet = RunAccount().as_data()
-        data = account.as_data()
-        return found, None if data == quiet else account_text(account, TableRows())
+        quiet = account.as_data() == RunAccount().as_data()
+        return found, None if quiet else account_text(account, TableRows())
 
 
 def _next_look(deadline: float, watermark: int) -> int:
