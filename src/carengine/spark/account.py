@@ -62,9 +62,7 @@ class HuntAccount:
     def read(cls, spark: SparkSession, path: str | Path) -> HuntAccount:
         """The account of what `follow` wrote below a path, in all its runs."""
         frame = spark.read.parquet(f"{str(path).rstrip('/')}/accounts").select("data")
-        account = cls()
-        account._sum = added(row[0] for row in frame.toLocalIterator())
-        return account
+        return cls(sum=added(row[0] for row in frame.toLocalIterator()))
 
     def _added(self) -> tuple[RunAccount, TableRows, int]:
         if self._sum is None:
