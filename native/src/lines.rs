@@ -1,6 +1,6 @@
 //! Blocks of lines: for each line what is counted for it, or that Python is to read it.
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 use rustc_hash::FxHashMap;
 
 use crate::finder::Stage;
@@ -12,6 +12,7 @@ use crate::values::{worth, Worth, ANY, FALSE, TRUE, UNKNOWN};
 /// Of lines of 32 lengths one is asked for its check sum, and of 32 of these one is a sample: as
 /// in `carengine.runner.processor`.
 const ONE_IN: u32 = 31;
+const ONE_RECORD_IN: usize = 1024;
 /// Answers that are kept for a question, and how long a text among them may be.
 const MOST_ANSWERS: usize = 512;
 const LONGEST_ANSWER: usize = 256;
@@ -71,8 +72,11 @@ pub struct Wanted {
     pub unmet: usize,
     /// Lines of more bytes are Python's.
     pub limit: usize,
-    /// Whether samples are taken.
+    /// Whether lines are taken as samples by their check sums.
     pub sampling: bool,
+    /// Where lines are records of an event log, the number of the first: one in so many is a
+    /// sample.
+    pub record: Option<usize>,
     /// Whether the block ends with its text, so that its last line may lack a line end.
     pub last: bool,
 }
@@ -110,7 +114,7 @@ impl Worker {
         };
         let mut counts: FxHashMap<NodeId, usize> = FxHashMap::default();
         let mut whole = wanted.whole;
-        let mut unmet = 0;
+        let (mut unmet, mut at) = (0, 0);
         while scanned.end < block.len() {
             let rest = &block[scanned.end..];
             let length = match memchr(b'\n', rest) {
@@ -125,10 +129,21 @@ impl Worker {
                 scanned.after.blank += 1;
                 continue;
             }
-            let sampled = wanted.sampling
-                && length as u32 & ONE_IN == 0
-                && crc32fast::hash(line) & ONE_IN == 0;
-            let decision = if whole > 0 || sampled || length > wanted.limit {
+            let (sampled, numbered) = match wanted.record {
+                // Fields that are there twice have numbers, and are made whole by Python.
+                Some(first) => (
+                    (first + at) & (ONE_RECORD_IN - 1) == 0,
+                    memmem::find(line, b"_1\":").is_some(),
+                ),
+                None => (
+                    wanted.sampling
+                        && length as u32 & ONE_IN == 0
+                        && crc32fast::hash(line) & ONE_IN == 0,
+                    false,
+                ),
+            };
+            at += 1;
+            let decision = if whole > 0 || sampled || numbered || length > wanted.limit {
                 whole = whole.saturating_sub(1);
                 Decision::Python(Reason::Wanted)
             } else {
