@@ -22,18 +22,23 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import version
+from itertools import islice
 from typing import Any
 
 from ..diagnostics import codes, counted
 from ..eventxml import EventXmlError, event_of_xml, marked_genuine
 from ..jsontext import loads
-from .record import ReadReport, Record, RecordCounter
+from .record import ConvertedChunk, LogFilter, ReadReport, Record, RecordCounter
 from .unpack import Content, DamageError, Feed, needs_package
 
 _HEADER = 4096
 _CHUNK = 1 << 16
 _MARK = b"ElfChnk\0"
 # A record has a header of 24 bytes, and its size once more at its end.
+# So many chunks the native core gets at once.
+_TOGETHER = 16
 _MOST_RECORDS = (_CHUNK - 512) // 28
 
 # `PyEvtxParser`, with the number of threads that it may use.
@@ -62,26 +67,115 @@ def read_event_log(content: Content, report: ReadReport) -> Iterator[Record]:
     header = feed.take(_HEADER)
     (claimed,) = struct.unpack_from("<H", header.ljust(_HEADER, b"\0"), 42)
     chunks = 0
-    failure: DamageError | None = None
-    while failure is None:
-        data, failure = _chunk(feed)
-        if not data:
-            break
+    filter_ = report.log_filter if _is_sure() else None
+    for data, converted in _converted(feed, filter_):
         chunks += 1
         if not data.startswith(_MARK) and data.count(0) == len(data):
             continue  # a log is given room before it needs it
         if len(data) < _CHUNK:
             _damaged(counter, chunks, "is cut off")
-        if data.startswith(_MARK):
+        intact, lines = converted or (True, None)
+        if filter_ is not None and lines is not None:
+            if not intact:
+                _say_checksum(counter, chunks)
+            yield from _read_lines(counter, chunks, data, lines, PyEvtxParser, filter_)
+        elif data.startswith(_MARK):
             yield from _read_chunk(counter, chunks, data.ljust(_CHUNK, b"\0"), PyEvtxParser)
         else:
             _damaged(counter, chunks, "has no header, and is not read")
-    if failure is not None:
-        raise failure
     if chunks < claimed:
         _say(counter, f"is cut off: {claimed - chunks} of its {claimed} chunks are not there")
     if not counter.number:
         report.say(codes.NOT_EVIDENCE, content.within, "holds no events", about=content.name)
+
+
+@cache
+def _is_sure() -> bool:
+    """Whether the native core reads event logs as the installed package does: by the same code."""
+    try:
+        import carengine_native
+
+        return bool(version("evtx") == carengine_native.EVTX)
+    except (ImportError, AttributeError):
+        return False
+
+
+def _converted(
+    feed: Feed, filter_: LogFilter | None
+) -> Iterator[tuple[bytes, ConvertedChunk | None]]:
+    """The chunks, each with what the native core makes of it, if it is used."""
+    if filter_ is None:
+        yield from ((data, None) for data in _chunks(feed))
+        return
+    for batch, converted in filter_.converted(_batches(feed)):
+        others = iter(converted)
+        for data in batch:
+            yield data, next(others) if _is_whole(data) else None
+
+
+def _batches(feed: Feed) -> Iterator[tuple[list[bytes], bytes]]:
+    """Several chunks at a time, with those of them one behind the other that are complete."""
+    batch: list[bytes] = []
+    failure: DamageError | None = None
+    chunks = _chunks(feed)
+    while failure is None:
+        try:
+            batch.extend(islice(chunks, _TOGETHER))
+        except DamageError as damage:
+            failure = damage
+        if not batch:
+            break
+        yield batch, b"".join(data for data in batch if _is_whole(data))
+        batch = []
+    if failure is not None:
+        raise failure
+
+
+def _is_whole(data: bytes) -> bool:
+    return len(data) == _CHUNK and data.startswith(_MARK)
+
+
+def _chunks(feed: Feed) -> Iterator[bytes]:
+    """The chunks; the last one, or the one that reading fails at, may be shorter."""
+    failure: DamageError | None = None
+    while failure is None:
+        data, failure = _chunk(feed)
+        if not data:
+            break
+        yield data
+    if failure is not None:
+        raise failure
+
+
+def _read_lines(
+    counter: RecordCounter,
+    chunk: int,
+    data: bytes,
+    lines: tuple[bytes, list[int]],
+    parser: Parser,
+    filter_: LogFilter,
+) -> Iterator[Record]:
+    """The records of a chunk that are to be read, of those that the native core gives."""
+    source, report = counter.source, counter.report
+    whole = _WholeData(data, parser, False)
+    text, numbers = lines
+    at = 0
+    for passed, _, line in filter_.records(text, counter.number + 1):
+        report.records += passed
+        counter.number += passed
+        at += passed
+        if line is None:
+            continue
+        report.records += 1
+        counter.number += 1
+        at += 1
+        try:
+            event = loads(line)
+        except ValueError as problem:
+            counter.unreadable(0, f"(chunk {chunk:,}) is not JSON after conversion: {problem}")
+            continue
+        whole.complete(event, numbers[at - 1])
+        yield Record(event, source, counter.number)
 
 
 def _chunk(feed: Feed) -> tuple[bytes, DamageError | None]:
@@ -269,8 +363,12 @@ def _check(counter: RecordCounter, chunk: int, data: bytes) -> None:
     (header,) = struct.unpack_from("<I", data, 124)
     wrong = not 512 <= end <= _CHUNK or zlib.crc32(data[512:end]) != records
     if wrong or zlib.crc32(data[128:512], zlib.crc32(data[:120])) != header:
-        counter.report.say(
-            codes.CHECKSUM,
-            counter.source,
-            f"chunk {chunk:,} fails its checksum: it was altered, or copied while it was written",
-        )
+        _say_checksum(counter, chunk)
+
+
+def _say_checksum(counter: RecordCounter, chunk: int) -> None:
+    counter.report.say(
+        codes.CHECKSUM,
+        counter.source,
+        f"chunk {chunk:,} fails its checksum: it was altered, or copied while it was written",
+    )

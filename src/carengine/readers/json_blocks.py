@@ -19,29 +19,28 @@ def read_blocks(
     report, limit, source = counter.report, counter.limits.record_bytes, counter.source
     loads = FAST if FAST is not None else decode
     position = 0
-    for block, last in blocks(chunks, limit):
-        for records, blank, line, _ in take(block, limit, last):
-            counter.pass_over(blank)
-            if records:
-                report.records += records
-                counter.number += records
-                counter.met = True
-            position += records + blank
-            if read is not None:
-                read[0] = position + (line is not None)
-            if line is None:
-                break
-            position += 1
-            try:
-                event = None if too_deep(line, DEPTH) else loads(line)
-            except (ValueError, RecursionError):
-                event = None
-            counter.count()
-            if type(event) is dict and len(line) <= limit:
-                counter.met = True
-                yield Record(event, source, counter.number)
-            elif (found := second_look(counter, line, position)) is not None:
-                yield Record(found, source, counter.number)
+    for records, blank, line in take(blocks(chunks, limit), limit):
+        counter.pass_over(blank)
+        if records:
+            report.records += records
+            counter.number += records
+            counter.met = True
+        position += records + blank
+        if read is not None:
+            read[0] = position + (line is not None)
+        if line is None:
+            continue
+        position += 1
+        try:
+            event = None if too_deep(line, DEPTH) else loads(line)
+        except (ValueError, RecursionError):
+            event = None
+        counter.count()
+        if type(event) is dict and len(line) <= limit:
+            counter.met = True
+            yield Record(event, source, counter.number)
+        elif (found := second_look(counter, line, position)) is not None:
+            yield Record(found, source, counter.number)
 
 
 def kind_of(value: Any) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import Attribute, define, field, frozen
 
@@ -103,13 +103,32 @@ class Limits:
     spool_bytes: int = _limit(2 * 1024 * _MEBIBYTE)
 
 
-NextLine = tuple[int, int, bytes | None, int]
+NextLine = tuple[int, int, bytes | None]
 """What a `LineFilter` gives: how many records before a line are dealt with and how many blank lines
-there are, since the last one; the line; and 0. At the end come those that are left, None, and the
-offset behind the last line."""
-LineFilter = Callable[[bytes, int, bool], Iterator[NextLine]]
-"""Looks at a block of lines of JSON and gives those that are to be read. It gets the block, how many
-bytes a line may have, and whether the block is the last, so that its last line may lack a line end."""
+there are, since the last one; and the line. At the end of a block come those that are left, and
+None."""
+LineFilter = Callable[[Iterator[tuple[bytes, bool]], int], Iterator[NextLine]]
+"""Looks at blocks of lines of JSON and gives those that are to be read. It gets the blocks, each with
+whether it is the last, so that its last line may lack a line end, and how many bytes a line may
+have. It may take some blocks before it has given the lines of those before."""
+ConvertedChunk = tuple[bool, tuple[bytes, list[int]] | None]
+"""Whether the checksums of a chunk of an event log are right; and its records as lines of JSON, with
+their own numbers, or None for a chunk that is to be read in another way."""
+
+
+class LogFilter(NamedTuple):
+    """What reads event logs (EVTX) and tells which records are to be read.
+
+    ``converted`` gets batches of chunks, one behind the other, each with something that it gives
+    back with what they are converted to. ``records`` gets lines of records and the number of the
+    first, and gives what a `LineFilter` does for a block.
+    """
+
+    converted: Callable[
+        [Iterator[tuple[list[bytes], bytes]]],
+        Iterator[tuple[list[bytes], list[ConvertedChunk]]],
+    ]
+    records: Callable[[bytes, int], Iterator[NextLine]]
 
 
 @define(eq=False)
@@ -121,7 +140,7 @@ class ReadReport:
     standard input (before unpacking), ``found`` the findings by code, shown or not. ``candidates``
     may take lines of JSON before they are decoded, and gives the places of the others, in order.
     ``line_filter`` may do the same with blocks that are not cut into lines yet; where it is there
-    it comes first.
+    it comes first. ``log_filter`` may do it with event logs.
     """
 
     records: int = 0
@@ -131,6 +150,7 @@ class ReadReport:
     found: Counter[Code] = field(factory=Counter)
     candidates: Callable[[list[bytes]], Iterable[int]] | None = None
     line_filter: LineFilter | None = None
+    log_filter: LogFilter | None = None
     _kept: list[tuple[str, Diagnostic]] = field(factory=list)
     _open: Counter[tuple[str, Code]] = field(factory=Counter)
     _dropped: int = 0

@@ -31,7 +31,7 @@ from ..engine.report import (
     Profile,
     UnrecognisedShapes,
 )
-from ..readers import LineFilter, NextLine, Record
+from ..readers import LineFilter, LogFilter, NextLine, Record
 
 Key = tuple[tuple[str, str, str], ...]
 Observation = tuple[int, ObservedFields, bool]
@@ -75,7 +75,8 @@ class RecordProcessor:
 
     ``inside`` tells which events are in the range of time asked for; with it, no line is taken
     unread. ``observe`` gets what events have that were looked at, ``emit`` the matches, ``tick`` is
-    called now and then. ``first`` is how many of the next events may be among the first of the run.
+    called now and then. ``first`` is how many of the next events may be among the first of the run,
+    ``threads`` how many threads the native core may use.
     """
 
     session: Session
@@ -87,6 +88,7 @@ class RecordProcessor:
     tick: Callable[[], None] = _nothing
     after: Callable[[int, list[Match]], None] | None = None
     first: int = FIRST_EVENTS
+    threads: int = 1
     _number: int = 0
     _records: int = 0
     _is_line: bool = False
@@ -131,17 +133,35 @@ class RecordProcessor:
                 yield end
             begun = end + 1
 
-    def line_filter(self, block: bytes, limit: int, last: bool) -> Iterator[NextLine]:
-        """The lines of a block that are to be read, told by the native core; the others are dealt
+    def line_filter(self, blocks: Iterator[tuple[bytes, bool]], limit: int) -> Iterator[NextLine]:
+        """The lines of blocks that are to be read, told by the native core; the others are dealt
         with. `read_events` asks for them."""
         native = self._native_filter()
         assert native is not None
-        for one in native.undecided(block, limit, lambda: self.first, last=last):
-            if self._moving and one.records and self.after is not None:
-                self.after(0, [])
-            self._counted(one.records)
+        for one in native.undecided(blocks, limit, lambda: self.first):
+            self._passed(one.records)
             self._is_line, self._chosen, self._known = True, one.sampled, one.known
-            yield one.records, one.blank, one.line, one.end
+            yield one.records, one.blank, one.line
+
+    @property
+    def log_filter(self) -> LogFilter:
+        """The same for event logs."""
+        native = self._native_filter()
+        assert native is not None
+        return LogFilter(native.converted, self._log_lines)
+
+    def _log_lines(self, block: bytes, first: int) -> Iterator[NextLine]:
+        native = self._native_filter()
+        assert native is not None
+        for one in native.undecided_records(block, first, lambda: self.first):
+            self._passed(one.records)
+            self._is_line, self._known = False, one.known
+            yield one.records, one.blank, one.line
+
+    def _passed(self, records: int) -> None:
+        if self._moving and records and self.after is not None:
+            self.after(0, [])
+        self._counted(records)
 
     @property
     def is_native(self) -> bool:
@@ -156,7 +176,9 @@ class RecordProcessor:
         if self.inside is None and (not self._moving or session.options.lateness_us is None):
             tick = session.tick if self._moving else None
             check = session.native_check
-            self._native = native_filter_of(session.engine, session.stats, tick, check)
+            self._native = native_filter_of(
+                session.engine, session.stats, tick, check, self.threads
+            )
         return self._native
 
     def _undecided(self, lines: list[bytes]) -> Iterator[int]:
@@ -232,19 +254,22 @@ class RecordProcessor:
 
 
 class Steps(NamedTuple):
-    """What a run calls for lines, for blocks of them where there is the native core, and for
-    records."""
+    """What a run calls for lines, for records, and for blocks of lines and for event logs where
+    there is the native core."""
 
     candidates: Callable[[list[bytes]], Iterator[int]]
     process: Callable[[Record], None]
     line_filter: LineFilter | None = None
+    log_filter: LogFilter | None = None
 
 
 def steps_of(processor: RecordProcessor, profile: Profile | None) -> Steps:
     """The steps of a processor, measured where there is a profile."""
     if profile is None:
-        line_filter = processor.line_filter if processor.is_native else None
-        return Steps(processor.candidates, processor.process, line_filter)
+        if not processor.is_native:
+            return Steps(processor.candidates, processor.process)
+        line_filter, log_filter = processor.line_filter, processor.log_filter
+        return Steps(processor.candidates, processor.process, line_filter, log_filter)
     return Steps(
         profile.timed_steps(PREFILTERING, processor.candidates),
         profile.timed(FEEDING, processor.process),

@@ -182,6 +182,7 @@ class Run:
             self._steps = steps_of(self._processor, self.profile)
             self._report.candidates = self._steps.candidates
             self._report.line_filter = self._steps.line_filter
+            self._report.log_filter = self._steps.log_filter
             self.reading = Reading(self._walk.records(self._paths), self._report)
             return
         self.reading = Reading(_nothing_more(), self._report)

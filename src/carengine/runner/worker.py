@@ -117,7 +117,11 @@ class Worker:
 
     def _diagnostics(self) -> DiagnosticsBuffer:
         steps = self._steps
-        return DiagnosticsBuffer(candidates=steps.candidates, line_filter=steps.line_filter)
+        return DiagnosticsBuffer(
+            candidates=steps.candidates,
+            line_filter=steps.line_filter,
+            log_filter=steps.log_filter,
+        )
 
     def work_here(self, content: FormattedContent, first: int) -> Iterator[tuple[Any, ...]]:
         """The same for a content that is open in this process."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from attrs import define, field
 
@@ -20,6 +20,7 @@ from ...diagnostics import Diagnostic, codes, counted
 from ...fieldmap import unwrap
 from ...jsontext import loads
 from ..matcher import Leaf
+from .ahead import begun_ahead
 from .native_program import VERSION, KnownEvent, NativeProgram
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ _NAMED = 20
 _SHOWN = 200
 _CLOSED = 4
 _NOT_MET = 1
+# So many blocks for each thread are begun before their turn.
+_AHEAD = 3
 
 
 def native_version() -> str | None:
@@ -57,9 +60,15 @@ _Passed = tuple[int, int, list[tuple[int, int]], int | None]
 """Lines that are dealt with: records, blank lines, how many of which leaf, the latest time."""
 
 
+ConvertedChunk = tuple[bool, tuple[bytes, list[int]] | None]
+"""Whether the checksums of a chunk are right, and its records as lines of JSON, with their own
+numbers; None for those of a chunk that Python is to read."""
+T = TypeVar("T")
+
+
 class UndecidedLine(NamedTuple):
     """A line that is to be read, and what was passed before it since the last one: records, blank
-    lines. At the end, ``line`` is None and ``end`` the offset behind the last line.
+    lines. At the end of a block, ``line`` is None.
 
     ``known`` is what the core tells of the line, if it tells all.
     """
@@ -68,7 +77,6 @@ class UndecidedLine(NamedTuple):
     blank: int
     line: bytes | None
     sampled: bool
-    end: int
     known: KnownEvent | None = None
 
 
@@ -115,67 +123,142 @@ class NativeFilter:
     check: NativeCheck | None = None
     read_first: int = _READ_FIRST
     """Of each kind so many events are read whole at first."""
+    threads: int = 1
+    """How many threads look at blocks; one: the one that asks."""
     _core: Any = field(init=False)
     _program: NativeProgram = field(init=False)
     # Leaves of which events are read whole yet.
     _closed: set[Leaf[Classified]] = field(factory=set)
     _known: bool = False
+    # Whether the last block had hardly anything that was not met before.
+    _settled: bool = False
 
     def __attrs_post_init__(self) -> None:
         self._core = native.Core()
         self._program = NativeProgram(timed=self.tick is not None)
 
     def undecided(
-        self, block: bytes, limit: int, whole: Callable[[], int], *, last: bool
+        self, blocks: Iterator[tuple[bytes, bool]], limit: int, whole: Callable[[], int]
     ) -> Iterator[UndecidedLine]:
-        """The lines of a block that are to be read, in order; the others are counted.
+        """The lines of blocks that are to be read, in order; the others are counted. Each block
+        comes with whether it is the last one; after each comes an end.
 
         The account is at each line what it would be if those after it had not been looked at.
-        ``whole`` tells how many of the next lines are to be read in any case.
+        ``whole`` tells how many of the next lines are to be read in any case. With several
+        ``threads`` some of the next blocks are being looked at meanwhile.
         """
-        if self.check is not None:
-            yield from self._checked(block, limit, whole, self.check, last=last)
+
+        def begin(block: tuple[bytes, bool]) -> Any:
+            if self.threads < 2 or not self._settled or whole():
+                return None
+            text, last = block
+            return self._core.submit(text, _UNMET, limit, last, self.threads)
+
+        def ahead() -> int:
+            return _AHEAD * self.threads if self._settled and not whole() else 1
+
+        if self.check is not None or self.threads < 2:
+            for text, last in blocks:
+                yield from self._lines(text, limit, whole, last=last)
             return
-        start = records = blank = 0
+        for (text, last), pending in begun_ahead(blocks, begin, ahead):
+            yield from self._lines(text, limit, whole, last=last, pending=pending)
+
+    def undecided_records(
+        self, block: bytes, first: int, whole: Callable[[], int]
+    ) -> Iterator[UndecidedLine]:
+        """`undecided` of one block of records of an event log as lines of JSON; ``first`` is the
+        number of the first of them."""
+        return self._lines(block, len(block), whole, last=True, first=first)
+
+    def converted(
+        self, batches: Iterator[tuple[T, bytes]]
+    ) -> Iterator[tuple[T, list[ConvertedChunk]]]:
+        """Chunks of an event log as lines of JSON; those of each batch stand one behind the
+        other."""
+
+        def begin(batch: tuple[T, bytes]) -> Any:
+            return native.convert_chunks(batch[1], self.threads)
+
+        def ahead() -> int:
+            return _AHEAD * self.threads if self.threads > 1 else 1
+
+        for (batch, _), pending in begun_ahead(batches, begin, ahead):
+            yield batch, pending.result()
+
+    def _lines(
+        self,
+        block: bytes,
+        limit: int,
+        whole: Callable[[], int],
+        *,
+        last: bool,
+        pending: Any = None,
+        first: int | None = None,
+    ) -> Iterator[UndecidedLine]:
+        if self.check is not None:
+            yield from self._checked(block, limit, whole, self.check, last=last, first=first)
+            return
+        start = records = blank = seen = 0
         while True:
-            lines, after, end = self._core.scan(
-                block,
-                start,
-                whole=whole(),
-                unmet=_UNMET,
-                limit=limit,
-                sampling=True,
-                last=last,
-            )
+            if pending is not None:
+                lines, after, end = pending.result()
+                pending = None
+            else:
+                lines, after, end = self._core.scan(
+                    block,
+                    start,
+                    whole=whole(),
+                    unmet=_UNMET,
+                    limit=limit,
+                    sampling=True,
+                    last=last,
+                    record=None if first is None else first + seen,
+                )
             unmet = closed = 0
             for line, before, reason, sampled, holding in lines:
                 self._count(before)
+                seen += before[0] + 1
                 known = None if holding is None else self._program.known_event(*holding)
-                yield UndecidedLine(records + before[0], blank + before[1], line, sampled, 0, known)
+                yield UndecidedLine(records + before[0], blank + before[1], line, sampled, known)
                 records = blank = 0
                 unmet += reason == _NOT_MET
                 closed += reason == _CLOSED
             self._count(after)
             records += after[0]
+            seen += after[0]
             blank += after[1]
             start = end
             if unmet or not self._known or (closed and self._opened()):
                 self._grow()
-            if unmet < _UNMET:
+            self._settled = unmet < _UNMET
+            if self._settled:
                 break
-        yield UndecidedLine(records, blank, None, False, end)
+        yield UndecidedLine(records, blank, None, False)
 
     def _checked(
-        self, block: bytes, limit: int, whole: Callable[[], int], check: NativeCheck, *, last: bool
+        self,
+        block: bytes,
+        limit: int,
+        whole: Callable[[], int],
+        check: NativeCheck,
+        *,
+        last: bool,
+        first: int | None,
     ) -> Iterator[UndecidedLine]:
         """All lines of a block; of those that the core passes it is noted where Python differs."""
-        end = 0
-        for line in io.BytesIO(block).readlines():
+        for place, line in enumerate(io.BytesIO(block).readlines()):
             if not line.endswith(b"\n") and not last:
                 break
-            end += len(line)
             lines, passed, _ = self._core.scan(
-                line, 0, whole=whole(), unmet=_UNMET, limit=limit, sampling=True, last=True
+                line,
+                0,
+                whole=whole(),
+                unmet=_UNMET,
+                limit=limit,
+                sampling=True,
+                last=True,
+                record=None if first is None else first + place,
             )
             if passed[0]:
                 check.note(line, self.difference(line, passed))
@@ -183,9 +266,9 @@ class NativeFilter:
                 known = self._program.known_event(*lines[0][4])
                 check.note(line, self.other_stages(line, known))
             sampled = bool(lines) and lines[0][3]
-            yield UndecidedLine(0, passed[1], None if passed[1] else line, sampled, 0)
+            yield UndecidedLine(0, passed[1], None if passed[1] else line, sampled)
             self._grow()
-        yield UndecidedLine(0, 0, None, False, end)
+        yield UndecidedLine(0, 0, None, False)
 
     def difference(self, line: bytes, passed: _Passed) -> str | None:
         """What Python says otherwise of a line that the core passed, in words; None for nothing."""
@@ -260,8 +343,9 @@ def native_filter_of(
     stats: SessionStats,
     tick: Callable[[int], None] | None,
     check: NativeCheck | None,
+    threads: int = 1,
 ) -> NativeFilter | None:
     """The core for a session; None where it is not installed, and where somebody looks on."""
     if native_version() is None or engine.observer is not None:
         return None
-    return NativeFilter(engine, stats, tick, check)
+    return NativeFilter(engine, stats, tick, check, threads=threads)
