@@ -57,6 +57,14 @@ b = search File:Create
 c = join (a, b) where a.hostname == b.hostname and b.time - a.time < 10 seconds
 output c
 """
+
+
+@pytest.fixture(autouse=True)
+def processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the native core threads would share the work."""
+    monkeypatch.setenv("CARENGINE_NATIVE", "0")
+
+
 COUNT = """
 a = search Process:Create
 g = group a by hostname

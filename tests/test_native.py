@@ -33,6 +33,7 @@ if native_version() is None:
 ROOT = Path(__file__).parent.parent
 SAMPLES = Path(__file__).parent / "samples"
 MORDOR = ROOT.parent / "shared" / "mordor"
+EVTX_LOGS = ROOT.parent / "shared" / "evtx"
 FUZZ = int(os.environ.get("CARENGINE_FUZZ", "0"))
 
 PROGRAMS = """
@@ -120,7 +121,7 @@ def warm(engine: Engine, *, timed: bool = False) -> NativeFilter:
 def decided(native: NativeFilter, *lines: bytes) -> list[bytes]:
     """The lines that are left to Python."""
     block = b"".join(line + b"\n" for line in lines)
-    found = native.undecided(block, 1 << 25, lambda: 0, last=False)
+    found = native.undecided(iter([(block, False)]), 1 << 25, lambda: 0)
     return [one.line for one in found if one.line is not None]
 
 
@@ -252,8 +253,9 @@ def test_mutated_lines(seed: int) -> None:
     checked(bytes(line).replace(b"\n", b" ") or b" {")
 
 
-def account(engine: Engine, path: Path) -> tuple[Any, ...]:
-    with carengine.Run(engine, [path]) as run:
+def account(engine: Engine, path: Path, jobs: int = 1) -> tuple[Any, ...]:
+    with carengine.Run(engine, [path], jobs=jobs) as run:
+        assert run.threads == (jobs if native_version() else 1)
         matches = [
             (match.rule.id, match.output, [event.origin for event in match.events])
             for match in run
@@ -280,9 +282,60 @@ def test_a_run_is_the_same(tmp_path: Path, end: bytes, monkeypatch: pytest.Monke
     path.write_bytes(b"\xef\xbb\xbf" + end.join(lines))
     for engine in engines():
         with_core = account(engine, path)
+        assert with_core == account(engine, path, jobs=2)
         monkeypatch.setenv("CARENGINE_NATIVE", "0")
         assert with_core == account(engine, path)
         monkeypatch.delenv("CARENGINE_NATIVE")
+
+
+def test_lists_of_lines_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(11)
+    lines = []
+    for number in range(2_000):
+        event = {**chance.choice(SHAPES), "RecordNumber": number}
+        if chance.random() < 0.05:
+            event["Image"] = chance.choice(
+                ["cmd.exe", "C:\\x\\whoami.exe", "\u017f", "\u00e9cmd.exe"]
+            )
+        text = json.dumps(event, ensure_ascii=chance.random() < 0.5).encode()
+        lines += [text, text + b"\n"][chance.randrange(2) :][:1]
+        if chance.random() < 0.02:
+            lines.append(chance.choice([b"", b"  ", b"\n"]))
+
+    def found() -> tuple[Any, ...]:
+        session = engines()[0].session()
+        matches = [
+            (start + place, [match.rule.id for match in matches])
+            for start in range(0, len(lines), 500)
+            for place, matches in session.feed_lines(lines[start : start + 500])
+        ]
+        data = session.stats.as_data()
+        del data["clocks"]
+        return matches, data
+
+    with_core = found()
+    monkeypatch.setenv("CARENGINE_NATIVE", "0")
+    assert with_core == found()
+    assert len(with_core[0]) > 20
+
+
+@pytest.mark.skipif(not EVTX_LOGS.is_dir(), reason="needs the shared event logs")
+def test_event_logs_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Event logs, whole ones and damaged ones, give what they give without the core."""
+    chance = random.Random(3)
+    for number, log in enumerate(3 * sorted(EVTX_LOGS.rglob("*.evtx"))):
+        data = bytearray(log.read_bytes())
+        if number % 3 == 1:
+            for _ in range(9):
+                data[chance.randrange(4096, len(data))] = chance.randrange(256)
+        elif number % 3 == 2:
+            del data[chance.randrange(4096, len(data)) :]
+        (tmp_path / f"{number:02}.evtx").write_bytes(data)
+    engine = engines()[1]
+    with_core = account(engine, tmp_path)
+    assert with_core == account(engine, tmp_path, jobs=2)
+    monkeypatch.setenv("CARENGINE_NATIVE", "0")
+    assert with_core == account(engine, tmp_path)
 
 
 def test_a_difference_is_said() -> None:

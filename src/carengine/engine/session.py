@@ -30,7 +30,14 @@ from ..rule import Rule
 from .classes import ClassGroup, Classified
 from .interpreter import shown_as_it_is
 from .match import Match, MatchedEvent, Origin
-from .prefilter import KnownEvent, NativeCheck, Prefilter
+from .prefilter import (
+    KnownEvent,
+    NativeCheck,
+    NativeFilter,
+    Prefilter,
+    block_of_lines,
+    native_filter_of,
+)
 from .run_account import RunAccount
 from .saved_session import (
     FORMAT,
@@ -53,6 +60,8 @@ if TYPE_CHECKING:
 
 # How many late events and events without a time are named.
 _NAMED = 20
+# For fewer lines at once it does not pay to tell the native core what it needs.
+_MANY_LINES = 64
 
 
 class Session:
@@ -108,6 +117,7 @@ class Session:
         self._flow: Feeding | None = flow
         self._prefilter: Prefilter | None = None
         self.native_check: NativeCheck | None = None
+        self._native: NativeFilter | None = None
         self._undecided: Counter[Expression] = Counter()
         self._undecided_events = 0
         self._saved_at = -1
@@ -438,28 +448,38 @@ class Session:
         >>> list(session.feed_lines(lines)), session.stats.events
         ([], 1)
         """
-        if self._flow is None:
-            places: Iterable[int] = self.prefilter.candidates(lines)
-        else:
-            # Each line may complete matches by its time.
-            places = range(len(lines))
-        for place in places:
+        for place, known in self._candidates(lines):
             line = lines[place]
             if not line or line.isspace():
                 continue
             where = None if origin is None else origin(place)
             if self._flow is None:
-                matches = self._feed_whole(line, where)
+                matches = self._feed_whole(line, where, known)
             else:
                 matches = self.feed_line(line, where)
             if matches:
                 yield place, matches
 
-    def _feed_whole(self, line: bytes, origin: Origin | None) -> list[Match]:
+    def _candidates(self, lines: Sequence[bytes]) -> Iterator[tuple[int, KnownEvent | None]]:
+        if self._flow is not None:
+            # Each line may complete matches by its time.
+            return ((place, None) for place in range(len(lines)))
+        if len(lines) >= _MANY_LINES and (block := block_of_lines(lines)) is not None:
+            native = self._native
+            if native is None or native.engine is not self.engine:
+                native = native_filter_of(self.engine, self.stats, None, self.native_check)
+                self._native = native
+            if native is not None:
+                return native.places(block)
+        return ((place, None) for place in self.prefilter.candidates(lines))
+
+    def _feed_whole(
+        self, line: bytes, origin: Origin | None, known: KnownEvent | None = None
+    ) -> list[Match]:
         event = loads(line)
         if not isinstance(event, dict):
             raise UnreadableError("the line is no JSON object")
-        return self._feed(event, origin, line)
+        return self._feed(event, origin, line, known)
 
     @property
     def prefilter(self) -> Prefilter:

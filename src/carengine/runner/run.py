@@ -57,6 +57,7 @@ from ..readers.pieces import PIECE, Ending, Here, Lines, Piece, Whole, pieces
 from ..tuning import InTime, TimeRange
 from .pool import Work, WorkerPool, start_method, unpack
 from .processor import CoverageSampling, RecordProcessor, steps_of
+from .threads import threads_share
 from .worker import PartialResult, Render, RunSettings, Worker, message_of
 
 _WARM = 2 * PIECE
@@ -109,7 +110,8 @@ class Run:
     """One run of an engine over the evidence at some paths.
 
     ``jobs`` is the number of processes that share the work, 0 for as many as there are cores;
-    results do not depend on it. ``times`` leaves events out, ``render`` says what a match is to be
+    results do not depend on it. Where the native core is installed and reads the evidence, they are
+    threads of this process (`threads_share`). ``times`` leaves events out, ``render`` says what a match is to be
     written as (a function of a module, so that all processes find it). The rest is as for
     `read_events` and `Engine.session`; ``start`` is how processes are started: ``fork``, ``spawn``,
     or ``auto``. With ``profile``, what rules cost is measured, in all processes together.
@@ -154,6 +156,15 @@ class Run:
         """What rules cost, where that is measured."""
         self.engine = engine = engine if self.profile is None else self.profile.engine
         self.jobs = jobs or cores()
+        self.threads = 1
+        """How many threads share the work in place of so many ``jobs``."""
+        self._paths = [os.fspath(path) for path in paths]
+        if (
+            self.jobs > 1
+            and start == "auto"
+            and threads_share(engine, options or StreamOptions(), self._paths, timed=bool(times))
+        ):
+            self.jobs, self.threads = 1, self.jobs
         secret = password.encode() if isinstance(password, str) else password
         self._settings = RunSettings(
             options or StreamOptions(),
@@ -173,7 +184,6 @@ class Run:
         self.inside = InTime(engine, self._settings.times)
         self._sampling = CoverageSampling(self.coverage)
         self._report = ReadReport()
-        self._paths = [os.fspath(path) for path in paths]
         stats = self._report if self.jobs == 1 else DiagnosticsBuffer()
         self._walk = Walk.of(stats, self._settings.limits, stdin, secret, include, exclude)
         self._found: list[Match | bytes] = []
@@ -217,6 +227,7 @@ class Run:
             self.inside if self._settings.times else None,
             emit=self._emit,
             observe=lambda observe: sampling.note(observe, 0),
+            threads=self.threads,
         )
 
     def _emit(self, match: Match) -> None:

@@ -15,7 +15,13 @@ from ...ondemand import names_on_demand
 if TYPE_CHECKING:
     from .decoding import AVAILABLE
     from .learned import LearnedStore
-    from .native import NativeCheck, NativeFilter, native_filter_of, native_version
+    from .native import (
+        NativeCheck,
+        NativeFilter,
+        block_of_lines,
+        native_filter_of,
+        native_version,
+    )
     from .native_program import KnownEvent
     from .prefilter import Prefilter
 else:
@@ -23,7 +29,7 @@ else:
         globals(),
         decoding="AVAILABLE",
         learned="LearnedStore",
-        native="NativeCheck NativeFilter native_filter_of native_version",
+        native="NativeCheck NativeFilter block_of_lines native_filter_of native_version",
         native_program="KnownEvent",
         prefilter="Prefilter",
     )
@@ -35,6 +41,7 @@ __all__ = [
     "NativeCheck",
     "NativeFilter",
     "Prefilter",
+    "block_of_lines",
     "native_filter_of",
     "native_version",
 ]

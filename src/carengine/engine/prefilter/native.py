@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from attrs import define, field
@@ -42,6 +42,8 @@ _NAMED = 20
 _SHOWN = 200
 _CLOSED = 4
 _NOT_MET = 1
+# Longer lines are Python's.
+_LIMIT = 1 << 25
 # So many blocks for each thread are begun before their turn.
 _AHEAD = 3
 
@@ -170,6 +172,16 @@ class NativeFilter:
         """`undecided` of one block of records of an event log as lines of JSON; ``first`` is the
         number of the first of them."""
         return self._lines(block, len(block), whole, last=True, first=first)
+
+    def places(self, block: bytes) -> Iterator[tuple[int, KnownEvent | None]]:
+        """The places of the lines of a block that are to be read, and what the core tells of
+        them."""
+        place = 0
+        for one in self._lines(block, _LIMIT, lambda: 0, last=True):
+            place += one.records + one.blank
+            if one.line is not None:
+                yield place, one.known
+                place += 1
 
     def converted(
         self, batches: Iterator[tuple[T, bytes]]
@@ -336,6 +348,12 @@ class NativeFilter:
         self._closed = {leaf for leaf, number in recent.items() if number < self.read_first}
         self._core.extend(self._program.growth(root, self._closed))
         self._known = True
+
+
+def block_of_lines(lines: Sequence[bytes]) -> bytes | None:
+    """Lines as one text; None where one of them has a line end inside."""
+    block = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
+    return block if block.count(b"\n") == len(lines) else None
 
 
 def native_filter_of(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 from attrs import define, field
 
 from ... import ir
+from ...evaluate import without_flags
 from ...fieldmap import getter
 from ...functions import FUNCTIONS
 from ...pattern import Any as Wild
@@ -345,8 +346,9 @@ def _pattern(pattern: Pattern, *, folded: bool = False) -> Data:
     return [pattern.cased and not folded, tokens]
 
 
-def _expression(atom: ir.Regex) -> str:
+def _expression(test: ir.Regex) -> str:
     """A regular expression for the core; empty for one that it might read in another way."""
+    atom = without_flags(test)
     try:
         portable = portable_regex(atom.pattern, dotall=atom.dotall, multiline=atom.multiline)
     except NotPortable:
