@@ -336,7 +336,12 @@ class Hunt:
         command += ["--state", str(self.folder / "state"), "-o", str(self.folder / "out.jsonl")]
         return subprocess.Popen(
             command,
-            env={**os.environ, "PYTHONPATH": str(SRC), "CARENGINE_CHECKPOINT": "0.02"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(SRC),
+                "CARENGINE_CHECKPOINT": "0.02",
+                "CARENGINE_RELOAD": "0.05",
+            },
             stderr=subprocess.PIPE,
         )
 

@@ -38,14 +38,15 @@ from ..diagnostics import CarError, Diagnostic, codes, counted, visible
 from ..engine import Engine, Match, Origin, Session, StreamOptions
 from ..filewrite import opened_to_write
 from ..ir_text import value_text
-from ..matches import MatchReporter, MatchTally
+from ..matches import MatchTally
 from ..readers.follow import Follower
 from ..values import format_time
 from . import UsageError, status
 from .evidence import loses
 from .live_lines import LiveWriter, StatusLine
 from .options import FollowSettings, OutputSettings
-from .results import Writer, writer_for
+from .reload import RulesWatch, update_told
+from .results import ShownRules, Writer, writer_for
 from .screen import Screen
 from .tuning import Tuned
 
@@ -60,11 +61,16 @@ _GRAVE = ("critical", "high")
 
 
 def follow(
-    settings: FollowSettings, screen: Screen, tuned: Tuned, *, left_lock: bool = False
+    settings: FollowSettings,
+    screen: Screen,
+    tuned: Tuned,
+    *,
+    left_lock: bool = False,
+    watch: RulesWatch | None = None,
 ) -> int:
     """Hunt until interrupted, with the session that `open_session` gave. The exit status.
 
-    ``left_lock`` says that the state was locked before (see `held`).
+    ``left_lock`` says that the state was locked before (see `held`); ``watch`` looks at the rules.
     """
     session = tuned.session
     attached = session.attached
@@ -89,10 +95,12 @@ def follow(
         screen.report(session.updated.diagnostics)
     output = _output(settings, session, resumed=saved is not None)
     with output or nullcontext(), follower_of as follower:
-        writer = _writer(settings.output, tuned, screen, output)
+        shown = ShownRules.of(tuned.session.engine)
+        writer = _writer(settings.output, tuned, screen, output, shown)
         status_line = StatusLine(screen)
         run = _FollowRun(
-            tuned, follower, writer, screen, output, settings.state, status_line, settings.quiet
+            *(tuned, follower, writer, screen, output, settings.state, status_line, settings.quiet),
+            *(shown, watch),
         )
         if not settings.quiet:
             _announce(settings, session, screen, resumed=saved is not None)
@@ -115,16 +123,20 @@ def beside(state: str) -> tuple[str, str]:
 
 
 def _writer(
-    settings: OutputSettings, tuned: Tuned, screen: Screen, output: _OutputFile | None
+    settings: OutputSettings,
+    tuned: Tuned,
+    screen: Screen,
+    output: _OutputFile | None,
+    shown: ShownRules,
 ) -> Writer:
     engine, before = tuned.session.engine, tuned.shown.total()
     if output is None:
         if screen.out_terminal and settings.format is None:
-            return LiveWriter(screen, MatchReporter(engine.maps), MatchTally())
+            return LiveWriter(screen, shown.reporter, MatchTally())
         # A table is drawn at the end, which does not come.
         lines = evolve(settings, format=settings.format or "jsonl")
-        return writer_for(lines, engine, screen, None, before, following=True)
-    writer = writer_for(settings, engine, screen, output.file, before, following=True)
+        return writer_for(lines, engine, screen, None, before, following=True, shown=shown)
+    writer = writer_for(settings, engine, screen, output.file, before, following=True, shown=shown)
     if output.length:
         # What stands at the head of an output (the names of CSV columns) is there already.
         output.file.seek(output.length)
@@ -351,7 +363,9 @@ class _FollowRun:
     output: _OutputFile | None
     state: str | None
     status: StatusLine
-    quiet: bool = False
+    quiet: bool
+    shown: ShownRules
+    watch: RulesWatch | None = None
     next_checkpoint: float = 0.0
     changed: bool = True
     told: set[Diagnostic] = field(factory=set)
@@ -360,17 +374,21 @@ class _FollowRun:
     def until(self, stop: list[bool], *, finish: bool = False) -> None:
         """Read what comes until told to stop, between two records only; or (``finish``) until
         nothing more is there."""
-        session, inside = self.tuned.session, self.tuned.wants()
+        session = self.tuned.session
         looks_in_vain = 0
         while not stop:
             quiet = True
             started = time.monotonic()
+            self.reload()
+            inside = self.tuned.wants()
             for record in self.follower.poll():
                 quiet, self.changed = False, True
                 if inside is None or inside(record.event):
                     self.write(session.feed(record.event, Origin(record.source, record.number)))
                 if time.monotonic() >= self.next_checkpoint:
                     self.checkpoint()
+                    if self.reload():
+                        inside = self.tuned.wants()
                 if stop:
                     return
             looks_in_vain = looks_in_vain + 1 if quiet else 0
@@ -385,6 +403,23 @@ class _FollowRun:
                 self.show_status()
                 # Looking through many files takes its time too.
                 time.sleep(max(_PAUSE, 2 * (time.monotonic() - started)))
+
+    def reload(self) -> bool:
+        """Take up rules that have changed, between two events; whether some were."""
+        if self.watch is None or not self.watch.due:
+            return False
+        engine = self.watch.look()
+        if engine is None:
+            return False
+        update = self.tuned.session.update(engine)
+        self.write(update.matches)
+        self.shown.use(engine)
+        self.tuned.inside.use(engine)
+        self.changed = True
+        self.status.wipe()
+        self.screen.report(update.diagnostics)
+        self.screen.say(update_told(update))
+        return True
 
     def write(self, matches: Iterable[Match]) -> int:
         """Write the matches that are to be shown; how many."""

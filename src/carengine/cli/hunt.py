@@ -104,6 +104,7 @@ class HuntSettings:
     tuning: TuningSettings
     streams: StreamOptions
     follow: FollowSettings | None = None
+    reload: bool = False
     jobs: int = 1
     profile: bool = False
     check_native: bool = False
@@ -152,6 +153,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--finish",
         action="store_true",
         help="with --follow: read what is there by now, take it for the end of the data, and stop",
+    )
+    parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="with --follow: take up the rules of -r when they are edited; windows of rules that "
+        "mean the same go on, and while a rule cannot be used, the rules before go on",
     )
     add_jobs_option(parser)
     add_profile_option(parser)
@@ -204,6 +211,7 @@ def settings(values: argparse.Namespace) -> HuntSettings:
         jobs=values.jobs,
         profile=values.profile,
         check_native=values.check_native,
+        reload=values.reload,
         account=values.account,
         fail_on_match=values.fail_on_match,
         why=values.why,
@@ -214,11 +222,13 @@ def settings(values: argparse.Namespace) -> HuntSettings:
     refuse_overwriting(settings, state)
     if values.follow:
         _refuse_what_is_for_finished_evidence(settings)
+        if settings.reload and not settings.rules.paths:
+            raise UsageError("carengine hunt: --reload is for rules that -r names")
         paths, output = settings.evidence.paths, settings.output
         follow = FollowSettings(paths, output, state, values.finish, settings.quiet)
         return evolve(settings, follow=follow)
-    if state is not None or values.finish:
-        name = "--finish" if state is None else "--state"
+    if state is not None or values.finish or values.reload:
+        name = "--reload" if values.reload else "--finish" if state is None else "--state"
         raise UsageError(f"carengine hunt: {name} is for --follow")
     _refuse_check(settings)
     if settings.profile and settings.output.path is None and settings.output.format == "csv":
@@ -339,7 +349,14 @@ def run(settings: HuntSettings, screen: Screen) -> int:
             session = open_session(state, settings.streams, engine)
             tuned = Tuned.of(session, settings.tuning.times, tuning)
             refused = status.USAGE if broken else status.DONE
-            done = follow(settings.follow, screen, tuned, left_lock=left_lock)
+            watch = None
+            if settings.reload:
+                from .reload import rules_watch
+
+                watch = rules_watch(
+                    settings.rules, settings.maps, settings.tuning.rules, rules, screen
+                )
+            done = follow(settings.follow, screen, tuned, left_lock=left_lock, watch=watch)
             return status.gravest(done, refused)
     path = settings.output.path
     try:

@@ -53,6 +53,25 @@ class Apart:
     put: Put
 
 
+@frozen
+class ShownRules:
+    """What is written of matches with: the reporter of the run's field maps, and the rules by id."""
+
+    reporter: MatchReporter
+    rules: dict[str, Rule]
+
+    @classmethod
+    def of(cls, engine: Engine) -> ShownRules:
+        """Those of an engine."""
+        return cls(MatchReporter(engine.maps), {rule.id: rule for rule in engine.rules})
+
+    def use(self, engine: Engine) -> None:
+        """Go on with those of another engine; whatever writes with these goes on too."""
+        self.reporter.use(engine.maps)
+        self.rules.clear()
+        self.rules.update({rule.id: rule for rule in engine.rules})
+
+
 class Writer(Protocol):
     """Where matches go. ``streaming`` tells that something is written before the end.
 
@@ -81,11 +100,12 @@ def writer_for(
     before: int = 0,
     *,
     following: bool = False,
+    shown: ShownRules | None = None,
 ) -> Writer:
     """The writer that is asked for; to ``target``, or to the screen.
 
     ``before`` is how many matches the output has already. Where files are followed there is no end
-    at which to sort.
+    at which to sort. ``shown`` is there where rules may change while matches are written.
     """
     chosen = settings.format
     if chosen is None:
@@ -101,7 +121,8 @@ def writer_for(
     )
     if target is not None:
         put = target.write
-    reporter = MatchReporter(engine.maps)
+    shown = shown or ShownRules.of(engine)
+    reporter = shown.reporter
     tally = MatchTally()
     by_time = settings.sort == "time" or (settings.sort is None and chosen not in _LINES)
     sorter = TimeSorter() if by_time and not following and chosen != "table" else None
@@ -130,8 +151,7 @@ def writer_for(
             )
         case _:
             render = partial(_rendered, chosen, reporter, settings.raw)
-            rules = {rule.id: rule for rule in engine.rules}
-            return _LineWriter(put, render, rules, tally, sorter)
+            return _LineWriter(put, render, shown.rules, tally, sorter)
 
 
 def _to_terminal(screen: Screen) -> Put:

@@ -435,8 +435,10 @@ class Engine:
 
         With ``options``, the file must have been written with the same lateness, horizon and
         reference time. With ``update`` it may have been written with other rules: what rules hold
-        that mean the same goes on, and `Session.updated` says what was dropped. Raises `CarError` (CE543) for a file made with other rules, field maps or
-        options, and for a damaged one.
+        that mean the same goes on, and `Session.updated` says what was dropped; of a state of an
+        earlier version that does not say which rule held what, all that was held is dropped. Raises
+        `CarError` (CE543) for a file made with other rules, field maps or options, and for a
+        damaged one.
         """
         return load_session(self, path, options, update)
 

@@ -40,6 +40,7 @@ from .match import Origin
 from .streams.rows import EventRow, GroupRow, JoinRow, Occurrence, RecordRow, Row
 
 FORMAT = 2
+_OLDER = (1,)
 _MOST_BYTES = 8 << 30
 _SEAL = '{"sha256":"%s",'
 # Events are no deeper than `jsontext.DEPTH`, and rules nest values 150 deep at most: what is deeper
@@ -69,13 +70,20 @@ def sealed(state: Mapping[str, Any]) -> str:
     return _SEAL % _sum(text) + text
 
 
-def unsealed(text: str, name: str | Path, key: str = "carengine", version: int = FORMAT) -> Any:
-    """The state of a text that `sealed` gave; ``key`` has its version. Raises `CarError`."""
+def unsealed(
+    text: str,
+    name: str | Path,
+    key: str = "carengine",
+    version: int = FORMAT,
+    older: Sequence[int] = (),
+) -> Any:
+    """The state of a text that `sealed` gave; ``key`` has its version, or one of ``older``. Raises
+    `CarError`."""
     try:
         state = json.loads(text)
     except (ValueError, RecursionError):
         raise refused(name, "this is not a state file, or a damaged one") from None
-    if not isinstance(state, dict) or state.get(key) != version:
+    if not isinstance(state, dict) or state.get(key) not in (version, *older):
         raise refused(name, "this is not a state file of this version")
     seal = _SEAL % state.get("sha256")
     if not text.startswith(seal) or state["sha256"] != _sum(text[len(seal) :]):
@@ -123,7 +131,7 @@ def read_state(path: str | Path | bytes) -> dict[str, Any]:
         raise refused(name, f"the state cannot be read: {error.strerror}") from None
     except ValueError:
         raise refused(name, "this is not a state file, or a damaged one") from None
-    state: dict[str, Any] = unsealed(text, name)
+    state: dict[str, Any] = unsealed(text, name, older=_OLDER)
     return state
 
 

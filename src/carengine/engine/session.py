@@ -643,6 +643,12 @@ class Session:
         self.stats.restore(state["account"])
         self.attached = dict(state["attached"])
         if not same:
+            if "rules" not in state:
+                # Of an earlier version: what its nodes are for is not known.
+                rows = len(state["events"])
+                dropped = Counter({"a state of an earlier version": rows} if rows else {})
+                self.updated = compared({}, self.engine.rule_digests, dropped)
+                return
             dropped = self._taken_over(state)
             self.updated = compared(state["rules"], self.engine.rule_digests, dropped)
         elif self._streams is not None:
@@ -659,7 +665,7 @@ def load_session(
     state = read_state(path)
     path = "<dumped session>" if isinstance(path, bytes) else path
     same = state.get("fingerprint") == engine.fingerprint
-    if not same and not (update and "rules" in state):
+    if not same and not update:
         raise refused(
             path,
             "the state was made with other rules or field maps",

@@ -136,6 +136,12 @@ class MatchReporter:
         # What was remembered is made anew in another process.
         return MatchReporter, (self.maps,)
 
+    def use(self, maps: tuple[FieldMap, ...]) -> None:
+        """Go on with other field maps, and with rules that may have other parts."""
+        self.maps = maps
+        self._read.clear()
+        self._views = None
+
     def row(self, match: Match, *, deciding: bool = True) -> MatchRow:
         """What a match says. Without ``deciding``, which costs most, no value is marked."""
         events = tuple(self._event(match.rule, event, deciding) for event in match.events)

@@ -117,6 +117,10 @@ class InTime:
         self.timeless = 0
         self._classify = engine.classify
 
+    def use(self, engine: Engine) -> None:
+        """Go on with another engine's field maps."""
+        self._classify = engine.classify
+
     def __call__(self, event: Mapping[str, Any]) -> bool:
         """Whether an event is to be looked at."""
         inner = unwrap(plain_event(event))
