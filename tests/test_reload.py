@@ -103,11 +103,12 @@ def test_the_rules_of_a_running_hunt_change(tmp_path: Path) -> None:
     (rules / "alone.car").write_text(ALONE.format("c.exe"))
     write(hunt.log, event("a.exe", 0), event("c.exe", 1))
     process = hunt.start("--reload")
-    assert process.stderr is not None
+    stderr = process.stderr
+    assert stderr is not None
     told: list[str] = []
 
     def wait(words: str) -> None:
-        while words not in (line := process.stderr.readline().decode()):
+        while words not in (line := stderr.readline().decode()):
             assert line, told
             told.append(line)
         told.append(line)
