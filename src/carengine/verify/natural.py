@@ -139,6 +139,8 @@ def _proposals(name: str, value: str) -> Iterator[str]:
     slash = "/" if "/" in value and "\\" not in value else "\\"
     whole = _filled(value, slash)
     if slash == "/":
+        if whole.count("/") == 1 and whole.startswith("/") and len(whole) > 1:
+            yield f"{_UNIX_FOLDERS[0] if _PROGRAM.search(name) else _UNIX_FOLDERS[1]}{whole}"
         if not whole.startswith("/"):
             yield from (f"{folder}/{whole}" for folder in _UNIX_FOLDERS)
     elif not re.match(r"(?i)[a-z]:\\|\\\\|hk", whole):

@@ -39,10 +39,11 @@ from ..values import format_time, time_of
 from .counterexamples import finding_list, loosened, search
 from .event_kinds import Event, is_native, kind_of
 from .event_pool import durations_of, names_read
+from .inverses import Path
 from .kind_conditions import by_kind, conjuncts, place_of
 from .kind_facts import KindFacts, shortest
 from .logs import GivenFields
-from .shaping import Path, in_shape, leaves
+from .shaping import in_shape, leaves
 from .typical import Surroundings, completed
 from .witness import Judge
 

@@ -15,6 +15,7 @@ fields that a value is made of, and the map itself says which of them is read as
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
@@ -30,13 +31,13 @@ from ..solver.facts import Facts
 from ..solver.texts import Budget
 from ..values import format_time, time_of
 from .event_kinds import Event, first_name, is_native, kind_of, without_kind
+from .event_templates import templates_of
+from .inverses import Path, raw_values
 from .witness import Judge, find
-
-Path = tuple[str, ...]
-"""The names that lead to a field of a raw event."""
 
 _STEPS = 200_000
 _MOST_LEAVES = 12
+_MOST_INVERSES = 40
 _FILLERS = ("x", "", "0")
 _NO_CONTEXT = NoContext()
 _ROW_KIND = ir.EventKind("log", "event")
@@ -45,16 +46,45 @@ _DIGEST_LENGTHS = {32: ("MD5", "IMPHASH"), 40: ("SHA1",), 64: ("SHA256",)}
 
 
 def in_shape(event: Event, fieldmap: FieldMap) -> Iterator[dict[str, Any]]:
-    """Events of the log that a map reads which it reads as ``event``, one for each entry of its
-    kind that can give it."""
+    """Events of the log that a map reads which it reads as ``event``, one or more for each entry of
+    its kind that can give it, the fullest first.
+
+    Where the event is one text and its values alone are none of the log's, they stand within a
+    line of it: what the rule makes of that is for the engine to say.
+    """
     kind = kind_of(event)
     for place in fieldmap.by_kind.get(kind, ()):
-        made = _of_entry(event, fieldmap, fieldmap.entries[place])
-        if made is not None:
+        entry = fieldmap.entries[place]
+        alone = False
+        for made in _of_entry(event, fieldmap, entry):
+            alone = True
             yield made
+        if not alone:
+            for changed in _in_texts(event, fieldmap, kind):
+                yield from _of_entry(changed, fieldmap, entry)
 
 
-def _of_entry(event: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] | None:
+def _in_texts(event: Event, fieldmap: FieldMap, kind: ir.EventKind) -> Iterator[Event]:
+    """The event with its values within the lines that such a log writes around them."""
+    asked = {raw.path for raw in _raws_of(fieldmap.recognise)}
+    for template in templates_of(fieldmap.name, kind):
+        for text in template.texts:
+            changed = {
+                name: text.replace("{}", value)
+                for name, value in event.items()
+                if isinstance(value, str) and (name,) in asked
+            }
+            if changed:
+                yield {**event, **changed}
+
+
+def _raws_of(condition: ir.Condition) -> Iterator[ir.Raw]:
+    for atom in ir.atoms(condition):
+        for value in ir.values_of(atom):
+            yield from ir.raws_in(value)
+
+
+def _of_entry(event: Event, fieldmap: FieldMap, entry: Entry) -> Iterator[dict[str, Any]]:
     kind = kind_of(event)
     wanted = {
         name: value
@@ -66,17 +96,14 @@ def _of_entry(event: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] 
     for name in wanted:
         value = _value(entry, name)
         if value is None:
-            return None
+            return
         values[name] = value
     raw: dict[str, Any] = {}
     marks = marks_of(fieldmap.recognise)
     # Base names follow from paths, where both are there.
     for name in sorted(values, key=lambda one: _calls(values[one], "basename")):
         if not write(raw, values[name], wanted[name], timed=name == "time", marks=marks):
-            return None
-    made = _told(raw, fieldmap, entry)
-    if made is None:
-        return None
+            return
 
     def read(event: Event) -> bool:
         return all(
@@ -84,10 +111,12 @@ def _of_entry(event: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] 
         )
 
     both = ir.conjunction((fieldmap.recognise, entry.when))
-    plain = _plainer(
-        made, lambda event: holds(both, RawRow(event), _NO_CONTEXT) is True and read(event)
-    )
-    return plain if read(plain) else None
+
+    def is_one(event: Event) -> bool:
+        return holds(both, RawRow(event), _NO_CONTEXT) is True and read(event)
+
+    made = (_plainer(told, is_one) for told in _told(raw, fieldmap, entry, kind))
+    yield from filter(is_one, made)
 
 
 def _value(entry: Entry, name: str) -> ir.Value | None:
@@ -174,6 +203,12 @@ def write(
                 raw.clear()
                 raw.update(tried)
                 return True
+    for path, spelt in itertools.islice(raw_values(value, wanted), _MOST_INVERSES):
+        tried = deepcopy(raw)
+        if _put(tried, path, spelt) and _reads(tried, value, wanted, timed=timed):
+            raw.clear()
+            raw.update(tried)
+            return True
     return False
 
 
@@ -242,7 +277,12 @@ def _put(event: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:
         place = inner
     there = place.get(path[-1])
     if isinstance(there, dict) and isinstance(value, dict):
-        there.update(value)
+        whole = merged(there, value)
+        if whole is not None:
+            place[path[-1]] = whole
+        return whole is not None
+    if isinstance(there, list) and isinstance(value, list):
+        there.extend(value)
         return True
     if isinstance(there, str) and isinstance(value, str) and "=" in value and "=" in there:
         place[path[-1]] = f"{there},{value}"
@@ -253,8 +293,11 @@ def _put(event: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:
     return True
 
 
-def _told(raw: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] | None:
-    """The raw event with what tells that it is one of an entry."""
+def _told(
+    raw: Event, fieldmap: FieldMap, entry: Entry, kind: ir.EventKind
+) -> Iterator[dict[str, Any]]:
+    """The raw event with what tells that it is one of an entry: in a template of such events, in
+    what of the template is needed, or put together from the conditions of the map."""
     both = ir.conjunction((fieldmap.recognise, entry.when))
     found: dict[str, Any] = {}
 
@@ -266,8 +309,17 @@ def _told(raw: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] | None
         found.update(whole)
         return True
 
+    templates = (dict(one.event) for one in templates_of(fieldmap.name, kind))
+    known = [event for event in templates if judge(event)]
+    if known:
+        for event in known:
+            for proposed in (event, _needed(event, judge)):
+                judge(proposed)
+                yield dict(found)
+        return
     if judge({}):
-        return dict(found)
+        yield dict(found)
+        return
     asked = _plain(ir.rewrite_operands(both, lambda value: _bare(first_name(value))))
     wishes: list[Wish] = [(asked, Goal.TRUE)]
     for path in _paths(asked):
@@ -279,7 +331,7 @@ def _told(raw: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] | None
     budget = Budget(_STEPS)
     told = find(wishes, _ROW_KIND, facts, judge, budget)
     if told is None:
-        return None
+        return
     fewer = _without_fillers(without_kind(told), judge)
     mappings: dict[str, Any] = {
         name: {} for name in marks_of(fieldmap.recognise) if fewer.get(name) in _FILLERS
@@ -287,7 +339,25 @@ def _told(raw: Event, fieldmap: FieldMap, entry: Entry) -> dict[str, Any] | None
     judge(fewer)
     if mappings:
         judge({**fewer, **mappings})
-    return dict(found)
+    yield dict(found)
+
+
+def _needed(event: Event, judge: Judge) -> dict[str, Any]:
+    """The event without the fields that it can do without."""
+    made = deepcopy(event)
+
+    def shrink(mapping: dict[str, Any]) -> None:
+        for name, value in list(mapping.items()):
+            del mapping[name]
+            if judge(made):
+                continue
+            # Put back, it comes last: the order of an event's fields says nothing.
+            mapping[name] = value
+            if isinstance(value, dict):
+                shrink(value)
+
+    shrink(made)
+    return made
 
 
 def _plainer(event: Event, judge: Judge) -> Event:

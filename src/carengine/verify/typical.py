@@ -17,20 +17,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from functools import lru_cache
-from pathlib import Path as FilePath
 from typing import Any
 
-import yaml
 from attrs import frozen
 
 from .. import ir
 from ..evaluate import NoContext, RawRow, holds, value_of
 from ..fieldmap import Entry, FieldMap, find_maps
 from ..values import format_time
-from .shaping import Path, leaves, marks_of, merged, write
+from .event_templates import shape_fields, windows_channels
+from .inverses import Path
+from .shaping import leaves, marks_of, merged, write
 
-_FILE = FilePath(__file__).parent / "typical_events.yaml"
 _TOKEN = re.compile(r"\{\{|\}\}|\{([A-Za-z_ ]+)(?:\|([a-z ]+))?\}")
 _NO_CONTEXT = NoContext()
 
@@ -82,7 +80,7 @@ def completed(
             told = _told(text, made, windows, around)
             if told is not None and _is_free(value, untouched):
                 write(made, value, told, timed=name == "RecordTime", marks=marks)
-    shape = _events()["shapes"].get(fieldmap.name)
+    shape = shape_fields(fieldmap.name)
     if shape is not None:
         under = _told_all(shape, made, windows, around)
         whole = merged(under, made)
@@ -95,25 +93,13 @@ def _numbered(
 ) -> None:
     """Gives a number to an event without one: no Windows event is."""
     if _read(number, made) is None and _is_free(number, untouched):
-        known = _channels().get(str(_native(entry, made, "Channel")), {}).get("events")
+        known = windows_channels().get(str(_native(entry, made, "Channel")), {}).get("events")
         write(made, number, next(iter(known), 1) if known else 1, timed=False)
 
 
 def _is_free(value: ir.Value, untouched: Collection[Path]) -> bool:
     """Whether a value is made of none of some raw fields."""
     return {path for path, _ in leaves(value)}.isdisjoint(untouched)
-
-
-@lru_cache(maxsize=1)
-def _events() -> dict[str, Any]:
-    text = _FILE.read_text(encoding="utf-8")
-    found: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
-    return found
-
-
-@lru_cache(maxsize=1)
-def _channels() -> dict[str, Mapping[str, Any]]:
-    return {one["channel"]: one for one in _events()["windows"]}
 
 
 def _windows_entry(raw: Mapping[str, Any], fieldmap: FieldMap) -> Entry | None:
@@ -130,7 +116,7 @@ def _windows_entry(raw: Mapping[str, Any], fieldmap: FieldMap) -> Entry | None:
 def _fields(entry: Entry, raw: Mapping[str, Any]) -> dict[str, str]:
     """The fields that an event usually has, by its channel and number."""
     channel, number = (_native(entry, raw, name) for name in ("Channel", "EventID"))
-    found = _channels().get(str(channel))
+    found = windows_channels().get(str(channel))
     made = {"RecordTime": "{time}", "EventRecordID": "{record}", "Computer": "{host}"}
     if found is None:
         return made
