@@ -90,6 +90,33 @@ WRONG = [
         'exe = "a" or (exe = "b" and pid = 1)',
     ),
     ("Process:Create", "exe = exe", "CE736", None),
+    (
+        "Process:Create",
+        r'command_line = "*C:\\Users\\Public\\*"',
+        "CE731",
+        r'command_line = "*C:\Users\Public\*"',
+    ),
+    (
+        "Process:Create",
+        r'command_line contains "\\Temp\\"',
+        "CE731",
+        r'command_line contains "\Temp\"',
+    ),
+    (
+        "Process:Create",
+        r'image_path match "\\temp\data\run.exe"',
+        "CE733",
+        r'image_path match "\\temp\\data\\run.exe"',
+    ),
+    ("Process:Create", 'pid > "ten"', "CE732", None),
+    ("Process:Create", "exe = 5", "CE732", None),
+    ("Process:Create", "integrity_level = 5", "CE732", None),
+    ("Process:Create", "md5_hash = 12345", "CE731", None),
+    ("Process:Create", r'image_path = "%\cmd.exe"', "CE734", r'image_path = "*\cmd.exe"'),
+    ("Process:Create", 'exe = "cmd%"', "CE734", 'exe = "cmd*"'),
+    ("File:Create", 'file_path = "*/Temp/*"', "CE731", r'file_path = "*\Temp\*"'),
+    ("File:Create", 'file_path = "*/x/a.dll"', "CE731", r'file_path = "*\x\a.dll"'),
+    ("Registry:Add", 'key = "HKLM/Software/*"', "CE731", r'key = "HKLM\Software\*"'),
 ]
 
 RIGHT = [
@@ -121,7 +148,48 @@ RIGHT = [
     ("Process:Create", 'exe = "a" and pid = 1 or exe = "b" and pid = 2'),
     ("Process:Create", '\n  exe = "a" or\n  exe = "b" and pid = 1 or\n  exe = "c"'),
     ("Process:Create", "exe = parent_exe and time > now - 5 minutes"),
+    ("Process:Create", r'command_line contains "\\\\a\\b" and command_line contains "a\\b"'),
+    ("Process:Create", r'command_line = "*C:\Windows\\*" and command_line contains "100%"'),
+    ("Process:Create", r'command_line = "*like \'%carbon%\'*" and command_line contains "%esc%"'),
+    ("Process:Create", r'image_path match "\\python3\d\.exe" and image_path match "a\sb\w+c"'),
+    ("Process:Create", "integrity_level = 12288 and pid = 5 and command_line = 5"),
+    ("File:Create", 'file_path = "/tmp/a.exe" and file_path = "*/tmp/*"'),
 ]
+
+# What is refused, with what its fix makes of it (None: the advice alone).
+REFUSED = [
+    (
+        r'a = search Process:Create where exe match "C:\Windows\cmd.exe" output a',
+        "CE208",
+        r'a = search Process:Create where exe match "C:\\Windows\\cmd.exe" output a',
+    ),
+    (r'a = search Process:Create where exe match "a(" output a', "CE208", None),
+    (
+        "a = search Process:Create b = search File:Create c = join (a, b) where pid = pid output c",
+        "CE207",
+        "a = search Process:Create b = search File:Create c = join (a, b) where "
+        "a.pid = b.pid output c",
+    ),
+    (
+        "a = search Process:Create where time > now - 300 output a",
+        "CE209",
+        "a = search Process:Create where time > now - 300 seconds output a",
+    ),
+    (
+        "a = search Process:Create b = group a by user within 5 mim where count > 5 output b",
+        "CE101",
+        "a = search Process:Create b = group a by user within 5 minutes where count > 5 output b",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "fixed"), REFUSED)
+def test_slips_that_are_errors(text: str, code: str, fixed: str | None) -> None:
+    with pytest.raises(CarError) as refused:
+        parse_rule(text)
+    found = list(refused.value.diagnostics)
+    assert [one.code.id for one in found] == [code]
+    assert apply_fixes(text, found, safe_only=False) == (fixed or text)
 
 
 @pytest.mark.parametrize(("search", "condition", "code", "fixed"), WRONG)

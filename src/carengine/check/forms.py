@@ -83,7 +83,7 @@ _NATIVE: Mapping[FieldForm, tuple[str, ...]] = {
         "process.pid",
         "source.port",
     ),
-    FieldForm.ADDRESS: ("destination.ip", "source.ip"),
+    FieldForm.ADDRESS: ("DestinationIp", "SourceIp", "destination.ip", "source.ip"),
 }
 _BY_NAME = {name: KnownForm(form, native=True) for form, names in _NATIVE.items() for name in names}
 _OF_HASHES = ("dll.hash.", "file.hash.", "process.hash.", "process.parent.hash.", "process.pe.")

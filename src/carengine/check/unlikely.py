@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import ir
 from ..diagnostics import Code, codes
@@ -53,7 +53,9 @@ def doubts(atom: ir.Condition, facts: Facts) -> Iterator[Doubt]:
                 if doubt is not None:
                     yield doubt
         case ir.Regex(value, pattern):
-            doubt = _path_in_regex(pattern)
+            form = form_of(value, facts)
+            path = form is not None and form.form in (FieldForm.PATH, FieldForm.KEY)
+            doubt = _path_in_regex(pattern, path=path)
             if doubt is not None:
                 yield doubt
         case ir.RawRegex(pattern):
@@ -61,7 +63,7 @@ def doubts(atom: ir.Condition, facts: Facts) -> Iterator[Doubt]:
             if doubt is not None:
                 yield doubt
         case ir.Compare(left, relation, right):
-            yield from _comparison(left, relation, right)
+            yield from _comparison(left, relation, right, facts)
         case _:
             return
 
@@ -77,7 +79,7 @@ def _pattern(value: ir.Value, pattern: Pattern, found: KnownForm | None) -> Doub
         if doubt is not None:
             return doubt
     if isinstance(value, ir.Field) and value.type in (Type.TEXT, Type.ANY):
-        return _percent(text)
+        return _percent(text) or _half_percent(text, found) or _doubled_throughout(value, text)
     return None
 
 
@@ -88,7 +90,7 @@ def _of_form(name: str, text: str, found: KnownForm) -> Doubt | None:
                 _doubled(name, text) or _slashes(name, text) or _without_folder(name, text, found)
             )
         case FieldForm.KEY:
-            return _doubled(name, text)
+            return _doubled(name, text) or _slashes_in_key(name, text)
         case FieldForm.NAME:
             return _with_folder(name, text) if found.native else None
         case FieldForm.DOTTED_EXTENSION:
@@ -114,7 +116,7 @@ def _of_form(name: str, text: str, found: KnownForm) -> Doubt | None:
         case FieldForm.NUMBER:
             return _number(name, text)
         case FieldForm.ADDRESS:
-            return _address(name, text)
+            return _address(name, text, native=found.native)
     return None
 
 
@@ -144,7 +146,35 @@ def _doubled(name: str, text: str) -> Doubt | None:
     )
 
 
-_SLASHES = re.compile(r"\**[A-Za-z]:/|.*/(?:windows|program files|programdata)/", re.IGNORECASE)
+# A path from its drive on, or a folder of Windows, in which no backslash is alone.
+_DOUBLED_PATH = re.compile(
+    r"[^\\]*[A-Za-z]:\\\\[^\\]+\\\\(?:[^\\]+\\\\)*[^\\]*"
+    r"|[^\\]*\\\\(?:appdata|program files|programdata|public|system32|temp|users|windows)[^\\]*"
+    r"\\\\(?:[^\\]+\\\\)*[^\\]*",
+    re.IGNORECASE,
+)
+_COMMAND_LINES = frozenset(
+    {"command_line", "parent_command_line", "commandline", "parentcommandline"}
+)
+
+
+def _doubled_throughout(value: ir.Field, text: str) -> Doubt | None:
+    """A path in a command line, where programs may write anything, but hardly this."""
+    if value.name.lower() not in _COMMAND_LINES or _DOUBLED_PATH.fullmatch(text) is None:
+        return None
+    return _doubled(value.name, text)
+
+
+# Slashes throughout, and a folder or a file that only Windows has.
+_SLASHES = re.compile(
+    r"\**[A-Za-z]:/|.*/(?:windows|program files(?: \(x86\))?|programdata)/"
+    r"|.*/(?:appdata|system32|syswow64|temp)/"
+    r"|(?!/)[^\\]*/[^\\/]*\.(?:bat|cmd|dll|exe|lnk|msi|ps1|scr|sys|vbs)",
+    re.IGNORECASE,
+)
+_SLASHES_IN_KEY = re.compile(
+    r"[^\\]*(?:hklm|hkcu|hku|hkcr|hkey_\w+|software|currentversion|services)/[^\\]*", re.IGNORECASE
+)
 
 
 def _slashes(name: str, text: str) -> Doubt | None:
@@ -152,6 +182,16 @@ def _slashes(name: str, text: str) -> Doubt | None:
         return None
     return _form(
         f"{name} of a Windows machine has backslashes, and {quoted(text)} has slashes",
+        text,
+        lambda written: written.replace("/", "\\"),
+    )
+
+
+def _slashes_in_key(name: str, text: str) -> Doubt | None:
+    if _SLASHES_IN_KEY.fullmatch(text) is None:
+        return None
+    return _form(
+        f"{name} has backslashes, and {quoted(text)} has slashes",
         text,
         lambda written: written.replace("/", "\\"),
     )
@@ -271,7 +311,7 @@ def _number(name: str, text: str) -> Doubt | None:
     return Doubt(codes.TEXT_AS_NUMBER, message, "write a number", text)
 
 
-def _address(name: str, text: str) -> Doubt | None:
+def _address(name: str, text: str, *, native: bool) -> Doubt | None:
     if "*" in text or "?" in text:
         rest = re.sub(r"[*?]", "", text)
         if re.fullmatch(r"[0-9a-fA-F.:%]*", rest):
@@ -280,6 +320,8 @@ def _address(name: str, text: str) -> Doubt | None:
         return None
     elif re.fullmatch(r"[0-9a-fA-F.:]+/[0-9]{1,3}", text):
         advice = "a network stands without quotes: 10.0.0.0/8"
+        if native:
+            advice = f"compare it with the network: `{name}|cidr` in Sigma, `cidrMatch` in EQL"
         message = f"{name} is {FieldForm.ADDRESS.value}, and {quoted(text)} is a network"
         return Doubt(codes.UNLIKELY_TEXT, message, advice, text)
     message = f"{name} is {FieldForm.ADDRESS.value}, and {quoted(_short(text))} is none"
@@ -308,6 +350,21 @@ def _percent(text: str) -> Doubt | None:
         f"write {quoted('*' + inner + '*')}",
         text,
         lambda written: "*" + written.strip("%") + "*",
+    )
+
+
+def _half_percent(text: str, found: KnownForm | None) -> Doubt | None:
+    """One ``%`` at an end of a name or a path, where it would be a wildcard elsewhere."""
+    if found is None or found.form not in (FieldForm.PATH, FieldForm.NAME, FieldForm.KEY):
+        return None
+    if text.count("%") != 1 or text.strip("%") == text or len(text) == 1 or "*" in text:
+        return None
+    return Doubt(
+        codes.SQL_WILDCARD,
+        f"`%` is no wildcard: {quoted(text)} is asked for as it is written",
+        f"write {quoted(text.replace('%', '*'))}",
+        text,
+        lambda written: written.replace("%", "*"),
     )
 
 
@@ -343,8 +400,15 @@ _PATH_IN_REGEX = re.compile(
 _SINGLE = re.compile(r"(?<!\\)((?:\\\\)*)\\(?=[A-Za-z]{2})")
 
 
-def _path_in_regex(pattern: str) -> Doubt | None:
+# Hardly a path is asked for by a digit in the middle of a word, and none by the end of a line; and
+# between two letters of a word there is no boundary.
+_IN_A_PATH = re.compile(r"(?<=[A-Za-z0-9])(?<!\\[A-Za-z])\\[AabBdDfnrtvWwz](?=[a-z]{2})")
+
+
+def _path_in_regex(pattern: str, *, path: bool = False) -> Doubt | None:
     found = _PATH_IN_REGEX.search(pattern)
+    if found is None and path:
+        found = _IN_A_PATH.search(pattern)
     if found is None:
         return None
     sign = found[0][-1] if found[0][-2:-1] == "\\" else found[0][found[0].rindex("\\") + 1]
@@ -364,7 +428,12 @@ def _path_in_regex(pattern: str) -> Doubt | None:
 # Comparisons
 
 
-def _comparison(left: ir.Value, relation: Relation, right: ir.Value) -> Iterator[Doubt]:
+_NO_NUMBERS = frozenset({FieldForm.PATH, FieldForm.NAME, FieldForm.KEY, FieldForm.INTEGRITY})
+
+
+def _comparison(
+    left: ir.Value, relation: Relation, right: ir.Value, facts: Facts
+) -> Iterator[Doubt]:
     if isinstance(left, ir.Field) and left == right and relation is Relation.EQUAL:
         name = f"{left.source}.{left.name}" if left.source else left.name
         yield Doubt(
@@ -376,6 +445,25 @@ def _comparison(left: ir.Value, relation: Relation, right: ir.Value) -> Iterator
         if not isinstance(value, ir.Field) or not isinstance(other, ir.Constant):
             continue
         number = isinstance(other.value, int | float) and not isinstance(other.value, bool)
+        form = form_of(value, facts) if number and relation is Relation.EQUAL else None
+        if form is not None and form.form is FieldForm.HASH:
+            doubt = _hash(_name(value), str(other.value), form.digits)
+            if doubt is not None:
+                yield evolve(doubt, text=None)
+        elif form is not None and form.form in _NO_NUMBERS and other.value not in _LEVEL_NUMBERS:
+            yield Doubt(
+                codes.TEXT_AS_NUMBER,
+                f"{value.name} is {form.form.value}, and {other.value} is a number",
+                "compare it with a text, or compare another field",
+            )
+        is_number = value.type in (Type.NUMBER, Type.INTEGER)
+        if is_number and isinstance(other.value, str) and number_of(other.value) is None:
+            yield Doubt(
+                codes.TEXT_AS_NUMBER,
+                f"{value.name} is a number, and {quoted(_short(other.value))} is none",
+                "write a number",
+                other.value,
+            )
         if value.type is Type.TEXT and relation is not Relation.EQUAL and number:
             yield Doubt(
                 codes.TEXT_AS_NUMBER,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..ondemand import names_on_demand
 
 if TYPE_CHECKING:
-    from .expressions import regex_problem, suggestion
+    from .expressions import regex_problem, suggestion, with_backslashes
     from .mapping import MapResolution, resolve_map_condition, resolve_map_value
     from .outcome import Clause, Path, Reference, Resolution, RunTarget
     from .program import InputConstant, resolve_program
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 else:
     __getattr__ = names_on_demand(
         globals(),
-        expressions="regex_problem suggestion",
+        expressions="regex_problem suggestion with_backslashes",
         mapping="MapResolution resolve_map_condition resolve_map_value",
         outcome="Clause Path Reference Resolution RunTarget",
         program="InputConstant resolve_program",
@@ -49,4 +49,5 @@ __all__ = [
     "resolve_map_value",
     "resolve_program",
     "suggestion",
+    "with_backslashes",
 ]

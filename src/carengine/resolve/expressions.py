@@ -19,6 +19,7 @@ from ..diagnostics import Code, Diagnostic, Edit, Fix, Span, codes
 from ..ir import Relation, Type
 from ..pattern import Pattern, escape, tokenize
 from ..syntax import ast
+from ..syntax.lexical import quoted
 from ..values import address_of, network_of, number_of, time_of
 
 _MAX_REGEX = 10_000
@@ -164,8 +165,18 @@ def _arithmetic(expression: ast.ArithmeticExpression, scope: Scope) -> Typed:
                 codes.BAD_TYPE,
                 f"{_described(left_type)} {sign.value} {_described(right_type)} has no meaning",
                 expression.span,
+                fix=_with_unit(expression.right) if left_type is Type.TIME else None,
             )
     return ir.Arithmetic(sign.value, left, right), result
+
+
+def _with_unit(amount: ast.Expression) -> Fix | None:
+    match amount:
+        case ast.NumberLiteral():
+            text = f"{amount.span.text} seconds"
+            return Fix(f"give it a unit: {text}", (Edit(amount.span, text),))
+        case _:
+            return None
 
 
 def _described(type_: Type) -> str:
@@ -556,13 +567,36 @@ def check_regex(regex: ast.StringLiteral, report: Callable[[Diagnostic], None]) 
         notes = []
         if re.search(r"\(\?<?[=!]|\\[1-9]", regex.value):
             notes.append("it has no look-around and no backreferences, so that it is always fast")
+        better = with_backslashes(regex.value)
+        fix = None
+        if better is not None:
+            notes.append("a backslash of a path is written as two in an expression")
+            edits = (Edit(regex.span, quoted(better)),)
+            fix = Fix(f"did you mean {quoted(better)}?", edits)
         fail(
             report,
             codes.BAD_REGEX,
             f"RE2 refuses this expression: {message}",
             regex.span,
             notes=notes,
+            fix=fix,
         )
+
+
+_PATH = re.compile(r"(?:^|[\w:*.)\]])(\\(?:\\)?[A-Za-z0-9_.*+ -]{2,}){2,}|[A-Za-z]:\\[A-Za-z]{2}")
+
+
+def with_backslashes(pattern: str) -> str | None:
+    """A regular expression that was written as a path, with its backslashes doubled; None where it
+    is no such path, or RE2 does not take it then.
+
+    >>> print(with_backslashes(r"C:\\Users\\x\\.exe"))
+    C:\\\\Users\\\\x\\.exe
+    """
+    if _PATH.search(pattern) is None:
+        return None
+    better = re.sub(r"(?<!\\)((?:\\\\)*)\\(?=[A-Za-z0-9])", r"\1\\\\", pattern)
+    return better if better != pattern and regex_problem(better) is None else None
 
 
 def regex_problem(pattern: str) -> str | None:

@@ -15,6 +15,7 @@ An unknown or ambiguous path is reported with the nearest names that would be ri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
@@ -223,6 +224,8 @@ class Names:
             if len(holders) == 1:
                 text = f"{holders[0]}.{expression.text}"
                 fix = Fix(f"write {text}", (Edit(span, text),), safe=True)
+            else:
+                fix = _of_each(span, expression.text, holders)
             fail(
                 self.report,
                 codes.AMBIGUOUS_FIELD,
@@ -327,3 +330,15 @@ def _time_of_row(path: tuple[str, ...]) -> Typed | None:
     if path == ("time",):
         return ir.Field("time", None, Type.TIME), Type.TIME
     return None
+
+
+def _of_each(span: Span, text: str, holders: list[str]) -> Fix:
+    """``pid = pid``, where each side is meant of another stream; otherwise both ways to say whose
+    field it is."""
+    source = span.source.text
+    behind = re.compile(rf"\s*==?\s*(?<![\w.]){re.escape(text)}(?![\w.])").match(source, span.end)
+    if behind is None or source[span.start : span.end] != text or len(holders) != 2:
+        return Fix(f"write {' or '.join(f'{name}.{text}' for name in holders)}")
+    other = Span(span.source, behind.end() - len(text), behind.end())
+    one, two = (f"{name}.{text}" for name in holders)
+    return Fix(f"write {one} = {two}", (Edit(span, one), Edit(other, two)))

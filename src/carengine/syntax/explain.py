@@ -165,6 +165,7 @@ def _near(word: str, candidates: set[str]) -> str | None:
 
 
 _UNITS = ("microseconds", "milliseconds", "seconds", "minutes", "hours", "days", "weeks")
+_ABBREVIATED = {"sec": "seconds", "min": "minutes", "hrs": "hours"}
 _NO_UNITS = {"month": "30 days", "quarter": "91 days", "year": "365 days"}
 
 
@@ -180,6 +181,8 @@ def misspelt_unit(block: Block, amount: str, word: str, start: int, end: int) ->
         )
     singular = amount == "1"
     near = _near(unit, {one.removesuffix("s") if singular else one for one in _UNITS})
+    if near is None:
+        near = _ABBREVIATED.get(_near(unit, set(_ABBREVIATED)) or "")
     if near is None:
         return None
     message = f"unknown unit of time `{word}`; did you mean `{near}`?"

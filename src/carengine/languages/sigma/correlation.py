@@ -34,7 +34,7 @@ from sigma.correlations import (
     SigmaExtendedCorrelationCondition,
     SigmaRuleReference,
 )
-from sigma.exceptions import SigmaError
+from sigma.exceptions import SigmaError, SigmaTimespanError
 
 from ... import ir, yamltext
 from ...diagnostics import Code, Diagnostic, Span, codes
@@ -50,6 +50,7 @@ _MAX_TEXT = 2_000
 _MAX_DEPTH = 20
 _MAX_RULES = 1_000
 _RULE = "@rule"
+_TIMESPANS = "a timespan is a number and one of s, m, h, d, w, M and y: 5m"
 _KEYS = ("type", "rules", "group-by", "timespan", "condition", "aliases", "generate")
 
 
@@ -117,7 +118,15 @@ def read_correlation(document: Document) -> tuple[Correlation | None, tuple[Diag
     except (SigmaError, TypeError, ValueError, AttributeError, KeyError) as error:
         return None, (Diagnostic(codes.BAD_SIGMA, str(error), node.span),)
     if rule.errors:
-        return None, tuple(Diagnostic(codes.BAD_SIGMA, str(e), node.span) for e in rule.errors)
+        return None, tuple(
+            Diagnostic(
+                codes.BAD_SIGMA,
+                str(error),
+                node.span,
+                notes=(_TIMESPANS,) if isinstance(error, SigmaTimespanError) else (),
+            )
+            for error in rule.errors
+        )
     named = [reference.reference for reference in rule.rules or ()]
     if not named and isinstance(rule.condition, SigmaExtendedCorrelationCondition):
         named = rule.condition.get_referenced_rules()

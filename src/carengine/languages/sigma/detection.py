@@ -55,6 +55,7 @@ from ... import pattern as patterns
 from ...diagnostics import Code, Diagnostic, Fix, Span, codes
 from ...evaluate import regex_of
 from ...pattern import Pattern
+from ...resolve import with_backslashes
 from . import arrays, hayabusa
 from .condition import negated
 from .document import boolean_of, read_otherwise
@@ -195,7 +196,7 @@ class DetectionReader:
         except SigmaError as error:
             message = _ADDRESS.sub(lambda found: found[1].lower(), str(error))
             expression = isinstance(error, SigmaRegularExpressionError)
-            notes = (_EXPRESSIONS,) if expression else ()
+            notes = (_EXPRESSIONS, *_as_paths(given)) if expression else ()
             return self._wrong(codes.BAD_SIGMA, _BYTES.sub(r"\1", message), place, notes)
         except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
             # pySigma meets values its modifiers were not made for.
@@ -486,7 +487,8 @@ class _DetectionItem:
             # pySigma 1 does not ask RE2.
             reason = _BYTES.sub(r"\1", str(error))
             message = f"RE2 does not take the regular expression {expression}: {reason}"
-            raise _RefusedItemError(codes.BAD_SIGMA, message, _EXPRESSIONS) from None
+            notes = (_EXPRESSIONS, *_as_paths([expression]))
+            raise _RefusedItemError(codes.BAD_SIGMA, message, *notes) from None
         return found
 
     def _compare(self, left: ir.Value, relation: ir.Relation, number: int | float) -> ir.Condition:
@@ -534,6 +536,14 @@ def _escapes_marked(value: yamltext.Value, percent: str, backslash: str) -> yaml
         return value
     value = _ESCAPED_PERCENT.sub(lambda found: found[1] + percent, value)
     return _BACKSLASHES.sub(lambda found: backslash * (len(found[0]) // 2), value)
+
+
+def _as_paths(values: list[Any]) -> tuple[str, ...]:
+    """What is said of expressions that are written as paths are."""
+    better = [with_backslashes(value) for value in values if isinstance(value, str)]
+    return tuple(
+        f"a backslash of a path is written as two in an expression: {one}" for one in better if one
+    )
 
 
 def _escapes_unmarked(value: SigmaType, percent: str, backslash: str, escape: str) -> SigmaType:
