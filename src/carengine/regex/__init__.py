@@ -12,7 +12,14 @@ from ..ondemand import names_on_demand
 from . import automaton, literals
 
 if TYPE_CHECKING:
-    from .automaton import FOLDED_ASCII, OTHER, Searcher, searcher
+    from .automaton import (
+        ASCII_IN_CASE,
+        FOLDED_ASCII,
+        LIKE_ASCII,
+        OTHER,
+        Searcher,
+        searcher,
+    )
     from .portable import (
         NotPortable,
         alternatives,
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
 else:
     __getattr__ = names_on_demand(
         globals(),
-        automaton="FOLDED_ASCII OTHER Searcher searcher",
+        automaton="ASCII_IN_CASE FOLDED_ASCII LIKE_ASCII OTHER Searcher searcher",
         portable=(
             "NotPortable alternatives escape_regex network_to_regex pattern_to_regex "
             "portable_regex tokens_of"
@@ -37,7 +44,9 @@ else:
     )
 
 __all__ = [
+    "ASCII_IN_CASE",
     "FOLDED_ASCII",
+    "LIKE_ASCII",
     "OTHER",
     "NotPortable",
     "ParsedRegex",

@@ -49,8 +49,15 @@ OTHER = "\u00e9"
 FOLDED_ASCII = tuple(chr(code) for code in range(128) if chr(code) not in string.ascii_uppercase)
 """The ASCII characters that occur in folded text."""
 
+LIKE_ASCII = ("\u212a", "\u017f")
+"""The characters outside ASCII that are some of its letters in another case: the signs of Kelvin
+and the long s."""
+
+ASCII_IN_CASE = tuple(map(chr, range(128)))
+"""The ASCII characters that occur in text as it is written."""
+
 _MAX_STATES = 500
-_WORD = frozenset(string.ascii_lowercase + string.digits + "_")
+_WORD = frozenset(string.ascii_letters + string.digits + "_")
 
 
 class _Unread(Exception):  # noqa: N818 - says that an expression is outside what is read here
@@ -95,11 +102,26 @@ def _members(token: str) -> frozenset[str]:
     return frozenset(c for c in (*FOLDED_ASCII, OTHER) if compiled.fullmatch(c) is not None)
 
 
-class _AutomatonBuilder:
-    """Thompson's construction, from the end of the expression to its beginning."""
+@lru_cache(maxsize=512)
+def _members_in_case(token: str, ignore_case: bool) -> frozenset[str]:
+    """The characters that a class takes of a text as it is written, ``OTHER`` as above."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        compiled = re2.compile(f"(?i){token}" if ignore_case else token, options)
+    except re2.error as error:
+        raise _Unread from error
+    characters = (*ASCII_IN_CASE, OTHER, *LIKE_ASCII)
+    return frozenset(c for c in characters if compiled.fullmatch(c) is not None)
 
-    def __init__(self) -> None:
+
+class _AutomatonBuilder:
+    """Thompson's construction, from the end of the expression to its beginning. ``in_case`` is for
+    texts as they are written; else they are folded."""
+
+    def __init__(self, *, in_case: bool) -> None:
         self.states: list[_State] = [None]
+        self.in_case = in_case
 
     def add(self, state: _State) -> int:
         if len(self.states) >= _MAX_STATES:
@@ -111,13 +133,14 @@ class _AutomatonBuilder:
         """The state from which the node leads to state ``to``."""
         match node:
             case LiteralCharacter(text, ignore_case):
-                return self.add(_ClassStep(_class_members(re.escape(text), ignore_case), to))
+                return self.add(_ClassStep(self._members(re.escape(text), ignore_case), to))
             case AnyCharacter(newlines):
-                return self.add(_ClassStep(_members("(?s:.)" if newlines else "."), to))
+                members = self._members("(?s:.)" if newlines else ".", ignore_case=True)
+                return self.add(_ClassStep(members, to))
             case CharacterClass(_, items, ignore_case, text):
                 if not all(map(_in_ascii, items)):
                     raise _Unread
-                return self.add(_ClassStep(_class_members(text, ignore_case), to))
+                return self.add(_ClassStep(self._members(text, ignore_case), to))
             case Anchor(kind):
                 return self.add(_Check(kind, to))
             case RegexGroup(item):
@@ -133,6 +156,13 @@ class _AutomatonBuilder:
                 return self._repeated(item, least, most, to)
             case _:
                 assert_never(node)
+
+    def _members(self, text: str, ignore_case: bool) -> frozenset[str]:
+        if not text.isascii() or not (ignore_case or self.in_case):
+            # Truth would depend on more than the folded text, or on characters that `OTHER` mixes
+            # up.
+            raise _Unread
+        return _members_in_case(text, ignore_case) if self.in_case else _members(text)
 
     def _repeated(self, item: RegexNode, least: int, most: int | None, to: int) -> int:
         if most is None:
@@ -156,13 +186,6 @@ def _in_ascii(item: CharacterRange | NamedClass) -> bool:
             return not name.startswith("p")
 
 
-def _class_members(text: str, ignore_case: bool) -> frozenset[str]:
-    if not text.isascii() or not ignore_case:
-        # Truth would depend on more than the folded text, or on characters that `OTHER` mixes up.
-        raise _Unread
-    return _members(text)
-
-
 Before = Literal["begin", "word", "other", "line"]
 """What stands before the next character: nothing, a word character, another one, a line end."""
 
@@ -171,7 +194,7 @@ SearchState = tuple[int, Before]
 
 @frozen(eq=False)
 class Searcher:
-    """Reads a folded text and tells whether an expression is found in it.
+    """Reads a folded text, or one as it is written, and tells whether an expression is found in it.
 
     A state is a set of the automaton's states (as the bits of a number) and what was read last;
     ``FOUND`` is the state after a hit, which is never left.
@@ -179,6 +202,7 @@ class Searcher:
 
     states: tuple[_State, ...]
     first: int
+    in_case: bool = False
     _cache: dict[tuple[int, Before, str], SearchState] = field(factory=dict, repr=False)
     _classes: dict[str, object] = field(factory=dict, repr=False)
 
@@ -189,17 +213,21 @@ class Searcher:
 
     def classify(self, character: str) -> object:
         """Characters with equal classes lead from equal states to equal states."""
-        c = character if character.isascii() else OTHER
+        c = self._read_as(character)
         if c not in self._classes:
             taken = (isinstance(state, _ClassStep) and c in state.members for state in self.states)
             self._classes[c] = tuple(taken), _context(c)
         return self._classes[c]
 
+    def _read_as(self, character: str) -> str:
+        alone = character.isascii() or (self.in_case and character in LIKE_ASCII)
+        return character if alone else OTHER
+
     def step(self, state: SearchState, character: str) -> SearchState:
         """The state after one more character."""
         if state == FOUND:
             return FOUND
-        c = character if character.isascii() else OTHER
+        c = self._read_as(character)
         key = (*state, c)
         if key not in self._cache:
             mask, before = state
@@ -260,18 +288,19 @@ def _holds(anchor: AnchorKind, before: Before, following: str | None) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _built(pattern: str, flags: frozenset[str]) -> Searcher | None:
+def _built(pattern: str, flags: frozenset[str], in_case: bool) -> Searcher | None:
     try:
-        builder = _AutomatonBuilder()
+        builder = _AutomatonBuilder(in_case=in_case)
         first = builder.build(parse_regex(pattern, flags).root, 0)
     except (_Unread, RegexError):
         return None
-    return Searcher(tuple(builder.states), first)
+    return Searcher(tuple(builder.states), first, in_case)
 
 
-def searcher(test: ir.Regex) -> Searcher | None:
-    """The automaton of an expression; None where it is not one that is reasoned about."""
-    if test.cased or len(test.pattern) > 2_000:
+def searcher(test: ir.Regex, *, in_case: bool = False) -> Searcher | None:
+    """The automaton of an expression, for folded texts or, ``in_case``, for texts as they are
+    written; None where it is not one that is reasoned about."""
+    if (test.cased and not in_case) or len(test.pattern) > 2_000:
         return None
-    settings = (("i", True), ("s", test.dotall), ("m", test.multiline))
-    return _built(test.pattern, frozenset(flag for flag, on in settings if on))
+    settings = (("i", not test.cased), ("s", test.dotall), ("m", test.multiline))
+    return _built(test.pattern, frozenset(flag for flag, on in settings if on), in_case)

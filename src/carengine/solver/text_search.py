@@ -20,7 +20,7 @@ from attrs import frozen
 from .. import ir
 from ..evaluate import work_of
 from ..pattern import Any, One, Pattern, fold, tokenize
-from ..regex import FOLDED_ASCII, OTHER
+from ..regex import ASCII_IN_CASE, FOLDED_ASCII, LIKE_ASCII, OTHER
 from ..regex import automaton as regexes
 
 TextTest = ir.Match | ir.Regex | ir.InNetwork
@@ -128,10 +128,14 @@ class _Wildcards:
     length: int
 
     @classmethod
-    def of(cls, pattern: Pattern) -> _Wildcards:
+    def of(cls, pattern: Pattern, *, in_case: bool = False) -> _Wildcards:
+        """A pattern that reads folded texts, or texts as they are written."""
         masks: dict[str, int] = {}
         anything = loops = place = 0
-        for token in tokenize(fold(pattern.text)):
+        spellings = _as_written if in_case and pattern.cased else _in_any_case
+        spellings = spellings if in_case else _as_written
+        written = pattern.text if in_case and pattern.cased else fold(pattern.text)
+        for token in tokenize(written):
             match token:
                 case Any():
                     loops |= 1 << place
@@ -140,7 +144,8 @@ class _Wildcards:
                     place += 1
                 case str():
                     for character in token:
-                        masks[character] = masks.get(character, 0) | 1 << place
+                        for spelling in spellings(character):
+                            masks[spelling] = masks.get(spelling, 0) | 1 << place
                         place += 1
         return cls(masks, anything, loops, place)
 
@@ -157,6 +162,18 @@ class _Wildcards:
 
     def always(self, places: int) -> bool:
         return self.accepts(places) and bool(self.loops >> self.length & 1)
+
+
+def _as_written(character: str) -> str:
+    return character
+
+
+_LIKE = {fold(character): character for character in LIKE_ASCII}
+
+
+def _in_any_case(character: str) -> str:
+    """The characters that a folded one of ASCII stands for."""
+    return "".join(dict.fromkeys((character, character.upper(), _LIKE.get(character, character))))
 
 
 @frozen(eq=False)
@@ -317,6 +334,47 @@ class _Address:
 _NOT_NUMERIC = frozenset(FOLDED_ASCII) - NUMERIC
 
 
+def depends_on_case(texts: Texts) -> bool:
+    """Whether some tests heed case, so that the folded text does not decide them."""
+    return any(
+        test.cased if isinstance(test, ir.Regex) else any(p.cased for p in test.patterns)
+        for test in (*texts.passes, *texts.fails)
+        if not isinstance(test, ir.InNetwork)
+    )
+
+
+def _readers_in_case(texts: Texts) -> list[_TextTestReader] | None:
+    """One reader a test for texts as they are written; None where one of them cannot be read."""
+    made: list[_TextTestReader] = []
+    if texts.number:
+        return None
+    for wanted, tests in ((True, texts.passes), (False, texts.fails)):
+        for test in in_order(tests):
+            match test:
+                case ir.Match(_, patterns):
+                    if any(len(one.text) > _MAX_PATTERN or not _is_read(one) for one in patterns):
+                        return None
+                    read = [_Wildcards.of(pattern, in_case=True) for pattern in patterns]
+                    made += [_Passes(tuple(read))] if wanted else [_Fails(one) for one in read]
+                case ir.Regex():
+                    searcher = regexes.searcher(test, in_case=True)
+                    if searcher is None:
+                        return None
+                    made.append(_Expression(searcher, wanted))
+                case ir.InNetwork():
+                    return None
+                case _:
+                    assert_never(test)
+    if texts.base_name:
+        made.append(_Characters(SEPARATORS, digit=False))
+    return made
+
+
+def _is_read(pattern: Pattern) -> bool:
+    """Whether it is known which characters the letters of a pattern stand for."""
+    return pattern.cased or pattern.text.isascii()
+
+
 def _readers(texts: Texts) -> list[_TextTestReader] | None:
     """One reader a test; None where a pattern is too long to be read."""
     made: list[_TextTestReader] = []
@@ -349,17 +407,20 @@ def _readers(texts: Texts) -> list[_TextTestReader] | None:
     return made
 
 
-def search(texts: Texts, budget: Budget) -> str | bool | None:
+def search(texts: Texts, budget: Budget, *, in_case: bool = False) -> str | bool | None:
     """A folded text that is as described; True where there is none, None where the search is too
     long. Cased tests are widened (to be passed) or left out (to be failed).
+
+    With ``in_case`` it is a text as it would be written, and no test is widened or left out; None
+    also where a test cannot be read so.
 
     >>> search(Texts(frozenset({ir.Match(ir.Raw(()), (Pattern("ab*"),))})), Budget())
     'ab'
     """
-    readers = _readers(texts)
+    readers = _readers_in_case(texts) if in_case else _readers(texts)
     if readers is None:
         return None
-    alphabet = _alphabet(readers)
+    alphabet = _alphabet(readers, in_case=in_case)
     start = tuple(reader.start for reader in readers)
     seen = {start}
     queue: list[tuple[int, int, tuple[object, ...], str]] = [(0, 0, start, "")]
@@ -384,6 +445,7 @@ def search(texts: Texts, budget: Budget) -> str | bool | None:
 
 
 _MAX_SEEN = 20_000
+_LETTERS_FIRST = sorted(ASCII_IN_CASE, key=lambda c: (not c.islower(), not c.isalnum(), c))
 
 
 def _stepped(
@@ -398,9 +460,10 @@ def _stepped(
     return tuple(after)
 
 
-def _alphabet(readers: list[_TextTestReader]) -> list[str]:
+def _alphabet(readers: list[_TextTestReader], *, in_case: bool) -> list[str]:
     """One character for each class that the readers can tell apart."""
-    characters: dict[str, None] = dict.fromkeys((OTHER, *FOLDED_ASCII))
+    known = (*_LETTERS_FIRST, OTHER, *LIKE_ASCII) if in_case else (OTHER, *FOLDED_ASCII)
+    characters: dict[str, None] = dict.fromkeys(known)
     for reader in readers:
         if isinstance(reader, _Passes | _Fails):
             for pattern in reader.patterns:

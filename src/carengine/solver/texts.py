@@ -31,7 +31,17 @@ from .. import ir
 from ..evaluate import test_value
 from ..pattern import Any, One, Pattern, PatternList, fold, tokenize
 from ..values import network_of
-from .text_search import NUMERIC, SEPARATORS, Budget, Texts, TextTest, in_order, search, size_of
+from .text_search import (
+    NUMERIC,
+    SEPARATORS,
+    Budget,
+    Texts,
+    TextTest,
+    depends_on_case,
+    in_order,
+    search,
+    size_of,
+)
 
 __all__ = ["Budget", "TextTest", "Texts", "example", "is_empty", "is_within", "reduced", "size_of"]
 
@@ -54,6 +64,10 @@ def is_empty(texts: Texts, budget: Budget) -> bool | None:
 
 def _is_empty(texts: Texts, budget: Budget) -> bool | None:
     texts = evolve(texts, passes=reduced(texts.passes, texts.fails))
+    if depends_on_case(texts):
+        found = _in_case(texts, budget)
+        if found is not None:
+            return found is True
     cost = _cost_of_fitting(texts)
     exact = _candidates(texts)
     if exact is not None:
@@ -70,13 +84,13 @@ def _is_empty(texts: Texts, budget: Budget) -> bool | None:
             return False
     if _addresses_exclude(texts):
         return True
-    found = _refined(texts, budget)
-    return False if isinstance(found, str) else found
+    refined = _refined(texts, budget)
+    return False if isinstance(refined, str) else refined
 
 
 def example(texts: Texts, budget: Budget) -> str | None:
-    """A folded text that is as described; None where there is none, or none was found within the
-    budget.
+    """A text that is as described, folded unless a test heeds case; None where there is none, or
+    none was found within the budget.
 
     >>> from ..pattern import Pattern
     >>> starts, ends = (ir.Match(ir.Raw(()), (Pattern(text),)) for text in ("a*", "*b"))
@@ -84,6 +98,10 @@ def example(texts: Texts, budget: Budget) -> str | None:
     'ab'
     """
     texts = evolve(texts, passes=reduced(texts.passes, texts.fails))
+    if depends_on_case(texts):
+        written = _in_case(texts, budget)
+        if written is not None:
+            return written if isinstance(written, str) else None
     cost = _cost_of_fitting(texts)
     exact = _candidates(texts)
     most = _most_tries(cost)
@@ -94,6 +112,34 @@ def example(texts: Texts, budget: Budget) -> str | None:
             return text
     found = _refined(texts, budget) if exact is None else None
     return found if isinstance(found, str) else None
+
+
+def _in_case(texts: Texts, budget: Budget) -> str | bool | None:
+    """A text as it is written that is as described, or True where there is none, found with as few
+    of the tests as it takes; None where it is not known, or a test cannot be read in this way."""
+    passes, fails = in_order(texts.passes), in_order(texts.fails)
+    if any(isinstance(one, ir.Match) and len(one.patterns) > _MAX_AT_ONCE for one in passes):
+        return None
+    cost = 6 * (size_of(passes) + size_of(fails))
+    some = evolve(texts, passes=frozenset(), fails=frozenset())
+    while True:
+        if not budget.spend(cost):
+            return None
+        found = search(some, budget, in_case=True)
+        if not isinstance(found, str):
+            return found
+        broken = next((one for one in passes if test_value(one, found) is not True), None)
+        kept = next((one for one in fails if test_value(one, found) is True), None)
+        if broken is None and kept is None:
+            return found
+        more = evolve(
+            some,
+            passes=some.passes if broken is None else some.passes | {broken},
+            fails=some.fails if kept is None else some.fails | {kept},
+        )
+        if more == some:
+            return None
+        some = more
 
 
 def _cost_of_fitting(texts: Texts) -> int:
