@@ -309,7 +309,7 @@ def _containment(steps: int, logs: Logs | None) -> Containment:
 
 def _same_leaves(one: Leaf, other: Leaf, steps: int, logs: Logs | None) -> bool:
     """Whether it is proved that two leaves let the same events through."""
-    if any(stage.assigned or stage.columns is not None for stage in (*one, *other)):
+    if not _give_alike(one, other):
         return False
     mine, theirs = conditions_of(one), conditions_of(other)
     if logs is not None:
@@ -320,9 +320,18 @@ def _same_leaves(one: Leaf, other: Leaf, steps: int, logs: Logs | None) -> bool:
     return _is_covered(mine, theirs, steps, logs) and _is_covered(theirs, mine, steps, logs)
 
 
+def _give_alike(one: Leaf, other: Leaf) -> bool:
+    """Whether the rows of two leaves hold the same of an event that passes both."""
+    given = {
+        (frozenset(stage.assigned), None if stage.columns is None else frozenset(stage.columns))
+        for stage in (*one, *other)
+    }
+    return len(given) == 1
+
+
 def _leaf_within(one: Leaf, other: Leaf, steps: int, logs: Logs | None) -> bool:
     """Whether it is proved that each event that passes one leaf passes the other."""
-    if any(stage.assigned or stage.columns is not None for stage in (*one, *other)):
+    if not _give_alike(one, other):
         return False
     mine, theirs = conditions_of(one), conditions_of(other)
     if logs is not None:

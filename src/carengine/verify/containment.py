@@ -76,9 +76,18 @@ class Containment:
         return all(self._are_apart(a, b) for a, b in itertools.product(mine, theirs))
 
     def _are_apart(self, one: ir.Plan, other: ir.Plan) -> bool:
-        if self._are_other_groups(one, other):
+        if self._are_other_groups(one, other) or self._are_other_events(one, other):
             return True
         return all(self.exclude(a, b) for a, b in itertools.product(_leaves(one), _leaves(other)))
+
+    def _are_other_events(self, one: ir.Plan, other: ir.Plan) -> bool:
+        """Whether two plans ask of the same single events what none of them can be at once."""
+        mine, asked = _kept_of(one)
+        theirs, wanted = _kept_of(other)
+        leaves = ir.as_stages(mine), ir.as_stages(theirs)
+        if None in leaves or self.forms.part(mine)[0] != self.forms.part(theirs)[0]:
+            return False
+        return self._can_be([(condition, Goal.TRUE) for condition in (*asked, *wanted)]) is False
 
     def _are_other_groups(self, one: ir.Plan, other: ir.Plan) -> bool:
         """Whether two plans keep different ones of the same groups: an event is in one alone."""
@@ -120,9 +129,11 @@ class Containment:
                 same_left = self.forms.part(left)[0] == self.forms.part(to)[0]
                 within = alike and same_left and self.rows(less, right)
             case _:
-                stages = ir.as_stages(mine)
-                within = stages is None or mine == theirs
-                within = within and self.forms.part(mine)[0] == self.forms.part(theirs)[0]
+                if ir.as_stages(mine) is None:
+                    within = self.forms.part(mine)[0] == self.forms.part(theirs)[0]
+                else:
+                    plain = all(map(_is_of_row, (*asked, *wanted)))
+                    within = mine == theirs or (plain and self._leaf_within(mine, theirs))
         if not within:
             return False
         names = [self.forms.part(plan)[1] for plan in (mine, theirs)]
@@ -262,6 +273,12 @@ class Containment:
                 least = ir.Constant(1 if value.value is None else 0)
                 there = ir.Compare(name, Relation.GREATER_EQUAL, least, ir.Type.NUMBER)
                 asked.append((there, Goal.TRUE))
+        for value, name in names.items():
+            # No value is counted more often than it is there, and none is there without an event.
+            for other, more in names.items():
+                if _counts_more(other, value):
+                    order = ir.Compare(more, Relation.GREATER_EQUAL, name, ir.Type.NUMBER)
+                    asked.append((order, Goal.TRUE))
         lists = frozenset(name.name for value, name in names.items() if not _is_single(value))
         facts = Facts(ir.Search((_ROW,)), plain=True, blank=True, lists=lists)
         return can_be(asked, facts, Budget(self.steps))
@@ -297,6 +314,17 @@ class Containment:
 
 
 _ROW = ir.EventKind("row", "row")
+
+
+def _counts_more(one: ir.Value, other: ir.Value) -> bool:
+    """Whether an aggregate counts at least what another one counts of the same rows."""
+    match one, other:
+        case ir.Aggregate("count", None), ir.Aggregate("count" | "distinct_count", of):
+            return of is not None and _is_single(of)
+        case ir.Aggregate("count", of), ir.Aggregate("distinct_count", same):
+            return of == same and of is not None and _is_single(of)
+        case _:
+            return False
 
 
 def _failure(wanted: ir.Condition, asked: Sequence[ir.Condition]) -> Goal:
@@ -348,6 +376,28 @@ def _peeled(plan: ir.Plan) -> tuple[ir.Plan, list[ir.Condition]]:
         asked += conjuncts(plan.condition)
         plan = pushed_down(plan.plan)
     return plan, asked
+
+
+def _kept_of(plan: ir.Plan) -> tuple[ir.Plan, list[ir.Condition]]:
+    """What a plan keeps rows of as they are, and what it asks of those that it keeps."""
+    core, asked = _peeled(plan)
+    while isinstance(core, ir.Difference | ir.Distinct):
+        core, more = _peeled(core.left if isinstance(core, ir.Difference) else core.plan)
+        asked += more
+    return core, asked
+
+
+def _is_of_row(condition: ir.Condition) -> bool:
+    """Whether a row and the time decide a condition, whatever other rows there are."""
+    return not any(
+        isinstance(atom, ir.Rank)
+        or any(
+            isinstance(part, ir.Whole | ir.Lookup | ir.Aggregate)
+            for value in ir.values_of(atom)
+            for part in ir.values_in(value)
+        )
+        for atom in ir.atoms(condition)
+    )
 
 
 def _parts(plan: ir.Join | ir.Sequence | ir.Window) -> Iterator[ir.Plan]:

@@ -38,6 +38,9 @@ _ORDERLY = 400
 _BASES = 12
 # How many lists that tell programs apart are made smaller, for each direction.
 _CLOSELY = 12
+# How many lists of each program are put together with those of the other, and how long they are.
+_MOST_TOGETHER = 30
+_LONGEST_TOGETHER = 8
 
 
 @frozen
@@ -126,17 +129,34 @@ def shared_list(first: ir.Program, second: ir.Program, steps: int) -> tuple[Even
     def shared(events: Sequence[Event]) -> bool:
         return can_be(events, None) and bool(_found(plans[0], events) & _found(plans[1], events))
 
+    found: tuple[list[list[Event]], list[list[Event]]] = ([], [])
     for events, bases in _tried(pool):
-        if any(_found(each, events) for each in plans):
+        seen = [bool(_found(each, events)) for each in plans]
+        if any(seen):
             bases.append(events)
         if shared(events):
-            kept = list(events)
-            for place in reversed(range(len(kept))):
-                fewer = kept[:place] + kept[place + 1 :]
-                if shared(fewer):
-                    kept = fewer
-            return tuple(kept)
+            return _fewest(events, shared)
+        for finds, lists in zip(seen, found, strict=True):
+            if finds:
+                lists.append(events)
+    # What one program finds and what the other finds, in one list: an event of both is in each.
+    mine, theirs = (sorted(lists, key=len)[:_MOST_TOGETHER] for lists in found)
+    pairs = ([*one, *(e for e in other if e not in one)] for one in mine for other in theirs)
+    for events in within_reach((e for e in pairs if len(e) <= _LONGEST_TOGETHER), pool.plans):
+        if shared(events):
+            return _fewest(events, shared)
     return ()
+
+
+def _fewest(
+    events: Sequence[Event], shared: Callable[[Sequence[Event]], bool]
+) -> tuple[Event, ...]:
+    kept = list(events)
+    for place in reversed(range(len(kept))):
+        fewer = kept[:place] + kept[place + 1 :]
+        if shared(fewer):
+            kept = fewer
+    return tuple(kept)
 
 
 def _tried(pool: EventPool) -> Iterator[tuple[list[Event], list[list[Event]]]]:
@@ -242,7 +262,8 @@ def _smallest(
         if differs(fewer):
             kept = fewer
     for place, event in enumerate(kept):
-        for name in [name for name in event if name not in fixed_names(event)]:
+        # Without its time the engine puts no event together with others.
+        for name in [name for name in event if name not in fixed_names(event) and name != "time"]:
             less = {key: value for key, value in kept[place].items() if key != name}
             candidate = [*kept[:place], less, *kept[place + 1 :]]
             if differs(candidate):

@@ -163,6 +163,14 @@ class EventPool:
                 for distance in distances:
                     yield self._timed(alike, distance)
                     yield self._timed(alike[::-1], distance)
+                for name in self.values:
+                    # What is compared may have to differ.
+                    told = [
+                        self._with(event, name, n) if _holds(event, name) else event
+                        for n, event in enumerate(alike)
+                    ]
+                    for distance in distances[:3]:
+                        yield self._timed(told, distance)
         whole = [self._alike(template) for template in self.templates]
         ways: Iterator[Sequence[Event]] = itertools.permutations(whole)
         for order in itertools.islice(ways, _MOST_ORDERS if len(whole) > 1 else 0):
@@ -173,7 +181,7 @@ class EventPool:
             for length in sorted(self.lengths):
                 yield self._timed([template] * length, _SECOND)
                 for name in self.values:
-                    if name in template:
+                    if _holds(template, name):
                         several = [self._with(template, name, n) for n in range(length)]
                         yield self._timed(several, _SECOND)
 
@@ -201,8 +209,8 @@ class EventPool:
             if before or after:
                 yield [*before, *after]
             for name, values in self.values.items():
-                for value in values[:4] if name in event else ():
-                    if value != event[name]:
+                for value in values[:4] if _holds(event, name) else ():
+                    if value != _value_in(event, name):
                         yield [*before, self._with_value(event, name, value), *after]
                         # Once more with another value, and as it was.
                         other = self._with_value(event, name, value)
@@ -221,11 +229,20 @@ class EventPool:
                 put = {**changed, **{k: v for k, v in same.items() if k in changed}}
                 yield dated((*before, put, *after), gaps)
                 yield dated((*base, put), (*gaps, _SECOND))
+        for name, values in self.values.items():
+            # Of events that belong together all have another value.
+            for value in values[:6]:
+                changed = [
+                    self._with_value(event, name, value) if _holds(event, name) else event
+                    for event in base
+                ]
+                if changed != list(base):
+                    yield changed
         for distance in self.distances:
             yield self._timed(base, distance)
 
     def _with_value(self, event: Event, name: str, value: Any) -> Event:
-        made = {**event, name: value}
+        made = _holding(event, name, value)
         _put_together(made, name, kind_of(made))
         return made
 
@@ -237,14 +254,13 @@ class EventPool:
 
     def _with(self, template: Event, name: str, number: int) -> Event:
         """The event with a value of its own."""
-        old = template[name]
-        event = dict(template)
+        old = _value_in(template, name)
         if isinstance(old, int):
-            event[name] = number
+            event = _holding(template, name, number)
         elif old in _ADDRESSES:
-            event[name] = f"10.0.1.{number}"
+            event = _holding(template, name, f"10.0.1.{number}")
         else:
-            event[name] = f"{old}{number}"
+            event = _holding(template, name, f"{old}{number}")
         _put_together(event, name, kind_of(event))
         return event
 
@@ -252,32 +268,55 @@ class EventPool:
         """The event with the first of the values of each field that it can have."""
         event = dict(template)
         kind = kind_of(event)
-        spec = model().object(kind.object)
         for name, values in self.values.items():
-            if name not in event and (
-                is_native(kind) or (spec is not None and spec.field(name) is not None)
-            ):
-                event[name] = values[0]
+            if not _holds(event, name) and _can_hold(kind, name):
+                event = _holding(event, name, values[0])
                 _put_together(event, name, kind)
         return _whole(event, self.paths)
 
     def _event(self, template: Event, alike: bool, chance: random.Random) -> Event:
         event = dict(template)
         kind = kind_of(event)
-        spec = model().object(kind.object)
         for name, values in self.values.items():
-            if not is_native(kind) and (spec is None or spec.field(name) is None):
-                continue
-            if name in template and chance.random() < 0.7:
+            if not _can_hold(kind, name) or (_holds(template, name) and chance.random() < 0.7):
                 continue
             if chance.random() < 0.05:
                 event.pop(name, None)
             elif alike and chance.random() < 0.8:
-                event[name] = values[0]
+                event = _holding(event, name, values[0])
             else:
-                event[name] = chance.choice(values)
+                event = _holding(event, name, chance.choice(values))
             _put_together(event, name, kind)
         return _whole(event, self.paths)
+
+
+def _can_hold(kind: ir.EventKind, name: str) -> bool:
+    spec = model().object(kind.object)
+    return is_native(kind) or (spec is not None and spec.field(name) is not None)
+
+
+_PROTOCOL = "proto_info"
+
+
+def _value_in(event: Event, name: str) -> Any:
+    outer, dot, inner = name.partition(".")
+    if dot and outer == _PROTOCOL:
+        below = event.get(outer)
+        return below.get(inner) if isinstance(below, dict) else None
+    return event.get(name)
+
+
+def _holds(event: Event, name: str) -> bool:
+    return _value_in(event, name) is not None
+
+
+def _holding(event: Event, name: str, value: Any) -> Event:
+    """The event with a value, in what it says of its protocol where the name says so."""
+    outer, dot, inner = name.partition(".")
+    if dot and outer == _PROTOCOL:
+        below = event.get(outer)
+        return {**event, outer: {**(below if isinstance(below, dict) else {}), inner: value}}
+    return {**event, name: value}
 
 
 def _time_of(event: Event) -> int:
@@ -428,6 +467,14 @@ def _varied(plans: Sequence[ir.Plan]) -> dict[str, tuple[Any, ...]]:
                 case _:
                     first = _TEXTS
             made.setdefault(value.name, dict.fromkeys(first))
+    for plan in plans:
+        for stage in _leaves(plan):
+            for given, value in stage.assigned:
+                # What a name stands for is what can be varied.
+                of = ir.fields_in(value) if given in made else ()
+                for read in of:
+                    if read.name != given and read.name != "time":
+                        made.setdefault(read.name, dict(made[given]))
     for atom in _atoms(plans):
         match atom:
             case ir.Compare(ir.Field(name), _, ir.Constant(constant)) if name in made:
