@@ -353,3 +353,70 @@ output s, m"""
     )
     assert compare_rules(rule, wider).verdict is Verdict.COVERED
     assert compare_rules(wider, rule).verdict is Verdict.COVERS
+
+
+JOINED = """a = search Process:Create where exe = "a.exe"
+b = search Process:Create where {b}
+c = search Flow:Start where {c}
+j = join (a, b, c) where a.hostname = b.hostname = c.hostname and a.pid = b.ppid
+  and b.pid = c.pid and b.time <= c.time <= b.time + 1 hour and a.user != b.user
+output j"""
+GROUPED = """p = search UserSession:Login where login_type = "Remote*"
+g = group p by user within 10 minutes
+s = from g select user, {counted}(hostname) as hosts
+x = filter s where hosts >= 3 and {asked}
+output x"""
+NEW = """p = search Process:Create
+c = filter p where exe = "{old}"
+n = filter p where exe = "{new}"
+old = from c select parent_exe
+new = from n select parent_exe
+before = filter old where {before}
+today = filter new where {today}
+x = today - before
+output x"""
+WRITTEN = """w = search Flow:Message where dest_port = {port}
+w.file_name = w.proto_info.file_name
+p = search Process:Create
+j = join (w, p) where w.hostname = p.hostname and p.exe in w.file_name
+  and w.time < p.time < w.time + 1 hour
+output j"""
+PARENTS = 'parent_exe = "a.exe" and command_line = "*-x*"'
+YESTERDAY = "now - 30 days <= time < now - 1 day"
+
+
+def new(**changed: str) -> str:
+    plain = {"old": "cmd.exe", "new": "cmd.exe", "before": YESTERDAY}
+    return NEW.format(**{**plain, "today": "time >= now - 1 day", **changed})
+
+
+TOGETHER = [
+    (
+        JOINED.format(b=PARENTS, c="dest_port = 445"),
+        JOINED.format(b=PARENTS, c="dest_port = 446"),
+        V.OVERLAPS,
+    ),
+    (
+        GROUPED.format(counted="distinct_count", asked='user != "*$"'),
+        GROUPED.format(counted="count", asked='user != "*$"'),
+        V.COVERED,
+    ),
+    (
+        GROUPED.format(counted="count", asked='user != "*$"'),
+        GROUPED.format(counted="count", asked='user != "*$x"'),
+        V.OVERLAPS,
+    ),
+    (new(), new(old="CMD.EXE"), V.SAME),
+    (new(), new(old="*cmd.exe"), V.COVERS),
+    (new(), new(today="time < now - 1 day"), V.DISJOINT),
+    (WRITTEN.format(port=445), WRITTEN.format(port=445), V.SAME),
+    (WRITTEN.format(port=445), WRITTEN.format(port="445 or w.dest_port = 139"), V.COVERED),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "verdict"), TOGETHER)
+def test_what_rules_find_together(one: str, other: str, verdict: Verdict) -> None:
+    first, second = carengine.parse_rule(one), carengine.parse_rule(other)
+    relation = compare_rules(first, second, 1_000_000)
+    assert relation.verdict is verdict
+    replay(relation, first, second)
