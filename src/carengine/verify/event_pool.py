@@ -232,12 +232,12 @@ class EventPool:
         for name, values in self.values.items():
             # Of events that belong together all have another value.
             for value in values[:6]:
-                changed = [
+                together = [
                     self._with_value(event, name, value) if _holds(event, name) else event
                     for event in base
                 ]
-                if changed != list(base):
-                    yield changed
+                if together != list(base):
+                    yield together
         for distance in self.distances:
             yield self._timed(base, distance)
 
