@@ -23,7 +23,7 @@ from spark_session import WARNINGS, needs_spark, spark_session
 pytest.importorskip("pyspark", reason="PySpark is not installed (carengine[spark])")
 pytestmark = WARNINGS
 
-from carengine.spark import HuntAccount, follow, hunt  # noqa: E402  # only where Spark can run
+from carengine.spark import HuntAccount, follow, hunt, table  # noqa: E402  # only where Spark can run
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +244,56 @@ def test_the_job_of_the_examples(spark: Any) -> None:
     ]
     assert all(event.source.endswith(".jsonl") for row in rows for event in row.events)
     assert (account.stats.events, account.stats.unrecognised) == (8, 1)
+
+
+HOSTILE: list[dict[str, Any]] = [
+    {"exe": ["cmd.exe", None, {"a": 1}]},
+    {"exe": []},
+    {"exe": {"x": "cmd.exe"}},
+    {"exe": "", "pid": 445.0},
+    {"exe": None, "pid": "9"},
+    {"exe": "CMD.exe", "pid": 1e3},
+    {"exe": "cmd.exe\u2028", "Exe": "x.exe", "pid": [9, "445"]},
+    {"exe": "x.exe", "a.b": "1", "a": {"b": 2}},
+]
+CONDITIONS = (
+    'exe = "cmd.exe"',
+    'exe != "cmd.exe"',
+    'exe = "*.exe"',
+    "pid = 445",
+    "pid = 9",
+    "not (pid = 1000)",
+    "exe = null",
+)
+
+
+def test_translations_ask_the_table(spark: Any) -> None:
+    """The queries of a table in Spark give what the engine gives, of hostile values too."""
+    events = [
+        {"object": "process", "action": "create", **event, "time": f"2024-05-20T09:0{n}:00Z"}
+        for n, event in enumerate([*HOSTILE, *EVENTS[:30]])
+        if n < 10 or "hostname" in event
+    ]
+    rules = [
+        carengine.parse_rule(f"---\nid: C{n}\n---\na = search Process:Create where {text} output a")
+        for n, text in enumerate(CONDITIONS)
+    ]
+    lines = [(json.dumps(event),) for event in events] + [("{",)]
+    frame = spark.createDataFrame(lines, "raw string").repartition(2)
+    found = table(frame, [*rules, RULES[2]], "car", json="raw")
+    assert found.table.rows == len(events)
+    assert [one.code.id for one in found.diagnostics] == ["CE502"]
+    found.frame.createOrReplaceTempView("events")
+    by_id = {row.event_id: row for row in found.frame.collect()}
+    assert len(by_id) == len(events)
+    engine = carengine.Engine(rules, "car")
+    expected: dict[str, list[str]] = {}
+    for match in engine.run(events):
+        expected.setdefault(match.rule.id, []).append(str(match.events[0].event["time"]))
+    for translation in found.translations[:-1]:
+        [query] = translation.queries
+        rows = spark.sql(query.text.rstrip("; \n")).collect()
+        assert sorted(row["time"] for row in rows) == expected.get(translation.rule, [])
+    [joined] = found.translations[-1].queries
+    pairs = carengine.Engine([RULES[2]], "car").run(events)
+    assert len(spark.sql(joined.text.rstrip("; \n")).collect()) == len(list(pairs))

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from .sharding import RoutedEvent, RoutingFlow, ShardPlan, ShardSession
     from .stats import SessionStats, difference
     from .streams import StreamOptions, interpret_streams
-    from .tables import MatchTable, TableRows, feed_batch, json_column, match_rows, match_schema
+    from .tables import (
+        MatchTable,
+        TableRows,
+        batch_events,
+        feed_batch,
+        json_column,
+        match_rows,
+        match_schema,
+    )
     from .targets import Gap
     from .updating import SessionUpdate
 else:
@@ -74,6 +82,7 @@ __all__ = [
     "ShardSession",
     "StreamOptions",
     "TableRows",
+    "batch_events",
     "difference",
     "feed_batch",
     "interpret",

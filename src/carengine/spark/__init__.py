@@ -2,11 +2,13 @@
 
 `hunt` gives a DataFrame of matches, `follow` writes those of a stream; `HuntAccount` says what went
 through. Joins, groups and windows
-have the same matches as in one process, whatever the partitions. Needs ``pyspark`` 4
+have the same matches as in one process, whatever the partitions. `table` makes the table that
+translations into Spark SQL ask. Needs ``pyspark`` 4
 (``carengine[spark]``), and carengine on every machine that runs Python workers.
 """
 
 from .account import HuntAccount
 from .hunting import follow, hunt
+from .tables import SparkTable, table
 
-__all__ = ["HuntAccount", "follow", "hunt"]
+__all__ = ["HuntAccount", "SparkTable", "follow", "hunt", "table"]

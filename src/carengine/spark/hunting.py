@@ -171,7 +171,7 @@ def _planned(
     options: StreamOptions | None,
     shards: int | None,
 ) -> _Work:
-    _checked(df, (json, source, record))
+    checked_columns(df, (json, source, record))
     options = options or StreamOptions()
     live = bool(df.isStreaming)
     if not live and options.lateness is not None:
@@ -212,7 +212,8 @@ def _matches(rows: DataFrame) -> DataFrame:
     return rows.where(functions.col("kind") == MATCH).select(*MATCH_COLUMNS)
 
 
-def _checked(df: DataFrame, names: Iterable[str]) -> None:
+def checked_columns(df: DataFrame, names: Iterable[str]) -> None:
+    """Raise ``ValueError`` where a DataFrame lacks one of some columns, or has one twice."""
     twice = sorted({name for name in df.columns if df.columns.count(name) > 1})
     if twice:
         raise ValueError(f"the DataFrame has two columns named {', '.join(twice)}")

@@ -16,7 +16,7 @@ Needs ``pip install 'carengine[duckdb]'`` for DuckDB; SQLite needs nothing. What
 said in `EventTable`.
 """
 
-from ..languages.event_table import EventColumn, EventTable
+from ..languages.event_table import EventColumn, EventTable, free_name
 from .hunting import QueryMatches, SqlHunt
 from .loading import create_statement, insert_statement, load, rows, survey
 
@@ -26,6 +26,7 @@ __all__ = [
     "QueryMatches",
     "SqlHunt",
     "create_statement",
+    "free_name",
     "insert_statement",
     "load",
     "rows",

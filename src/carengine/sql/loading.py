@@ -117,24 +117,29 @@ def rows(logs: Logs, table: EventTable) -> Iterator[tuple[Any, ...]]:
     names = table.names[2 if table.raw else 1 :]
     spelled = {(c.path, True): c.texts for c in table.columns}
     spelled |= {(c.path, False): c.structures for c in table.columns}
+    known = 0
+    renamed: dict[str, str | None] | None = None
     for number, (event, _) in enumerate(records_of(logs)):
         shown = unwrap(event)
         cells = columns.cells(shown)
-        if columns.names != list(names[: len(columns.names)]):
-            cells = _renamed(cells, columns, spelled)
+        if len(columns.names) != known:
+            known = len(columns.names)
+            same = columns.names == list(names[:known])
+            renamed = None if same else _spelled_as(columns, spelled)
+        if renamed is not None:
+            cells = {new: text for old, text in cells.items() if (new := renamed.get(old))}
         made = [number, searchable(raw_text(event))] if table.raw else [number]
         yield (*made, *map(cells.get, names))
 
 
-def _renamed(
-    cells: Mapping[str, str], columns: Columns, spelled: Mapping[Any, str | None]
-) -> dict[str, str]:
+def _spelled_as(columns: Columns, spelled: Mapping[Any, str | None]) -> dict[str, str | None]:
+    """What the columns are called in a table."""
     names: dict[str, str | None] = {}
     for column in columns.table("", 0, raw=False).columns:
         for name, texts in ((column.texts, True), (column.structures, False)):
             if name is not None:
                 names[name] = spelled.get((column.path, texts))
-    return {new: text for old, text in cells.items() if (new := names.get(old)) is not None}
+    return names
 
 
 def create_statement(table: EventTable, target: str) -> str:

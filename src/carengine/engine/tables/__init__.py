@@ -32,7 +32,7 @@ from ...ondemand import names_on_demand
 
 if TYPE_CHECKING:
     from .columns import column_values
-    from .feeding import TableRows, feed_batch, feed_table, json_column
+    from .feeding import TableRows, batch_events, feed_batch, feed_table, json_column
     from .match_table import MatchTable, match_rows, match_schema
 else:
     __getattr__ = names_on_demand(
@@ -45,6 +45,7 @@ else:
 __all__ = [
     "MatchTable",
     "TableRows",
+    "batch_events",
     "column_values",
     "feed_batch",
     "feed_table",

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import define, field
 
 from ...diagnostics import Diagnostic, codes, counted
+from ...jsontext import UnreadableError, loads
 from ..match import Match, Origin
 from ..session import Session
 from .columns import column_values
@@ -104,6 +105,26 @@ def feed_batch(
             yield from _feed_rows(session, part, account, origins)
 
 
+def batch_events(batch: Any, account: TableRows, json: str = "") -> Iterator[dict[str, Any]]:
+    """The events of the rows of a ``pyarrow.RecordBatch``, as `feed_batch` reads them."""
+    text = json or json_column(batch.schema)
+    for begin in range(0, batch.num_rows, _ROWS):
+        part = batch.slice(begin, _ROWS)
+        if not text:
+            yield from _rows_of(part, account)
+            continue
+        for one in column_values(part.column(text)):
+            account.rows += 1
+            try:
+                event = loads(one.encode("utf-8", "surrogatepass")) if one is not None else None
+                if not isinstance(event, dict):
+                    raise UnreadableError("null" if one is None else "the line is no JSON object")
+            except ValueError as error:
+                account.note(str(error), Origin(account.source, account.rows))
+                continue
+            yield event
+
+
 def json_column(schema: Any) -> str:
     """The column of JSON text of a ``pyarrow.Schema``: its only one, where it holds text."""
     names = schema.names
@@ -185,13 +206,17 @@ def _feed_json(
 def _feed_rows(
     session: Session, batch: Any, account: TableRows, origins: Iterator[Origin]
 ) -> Iterator[Match]:
-    names = batch.schema.names
-    columns = [column_values(column) for column in batch.columns]
-    rows: Any = zip(*columns, strict=True) if columns else (() for _ in range(batch.num_rows))
     feed = session.feed_decoded
-    for row, origin in zip(rows, origins, strict=True):
-        account.rows += 1
-        event = {name: value for name, value in zip(names, row, strict=True) if value is not None}
+    for event, origin in zip(_rows_of(batch, account), origins, strict=True):
         matches = feed(event, origin)
         if matches:
             yield from matches
+
+
+def _rows_of(batch: Any, account: TableRows) -> Iterator[dict[str, Any]]:
+    names = batch.schema.names
+    columns = [column_values(column) for column in batch.columns]
+    rows: Any = zip(*columns, strict=True) if columns else (() for _ in range(batch.num_rows))
+    for row in rows:
+        account.rows += 1
+        yield {name: value for name, value in zip(names, row, strict=True) if value is not None}
