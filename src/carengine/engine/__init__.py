@@ -4,9 +4,9 @@
 what comes out. ``interpreter`` says what a rule means, ``matcher`` decides the same for all rules
 at once, ``prefilter`` leaves out lines of JSON before they are decoded, and ``streams`` runs joins,
 groups and windows. ``recording`` is a session in several processes, ``saved_session`` a session in
-a file, ``sharding`` one divided by keys, ``compiled`` an engine in a file, ``tables`` reads and writes tables of Arrow, ``notebook``
-makes what notebooks show, ``observer`` what may look on. ``report`` tells of one
-event why, of a whole run why not, and what rules cost.
+a file, ``sharding`` one divided by keys, ``compiled`` an engine in a file, ``tables`` reads and
+writes tables of Arrow, ``notebook`` makes what notebooks show, ``observer`` what may look on.
+``report`` tells of one event why, of a whole run why not, and what rules cost.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ else:
         sharding="RoutedEvent RoutingFlow ShardPlan ShardSession",
         stats="SessionStats difference",
         streams="StreamOptions interpret_streams",
-        tables="MatchTable TableRows feed_batch json_column match_rows match_schema",
+        tables="MatchTable TableRows batch_events feed_batch json_column match_rows match_schema",
         targets="Gap",
         updating="SessionUpdate",
     )

@@ -38,7 +38,7 @@ else:
     __getattr__ = names_on_demand(
         globals(),
         columns="column_values",
-        feeding="TableRows feed_batch feed_table json_column",
+        feeding="TableRows batch_events feed_batch feed_table json_column",
         match_table="MatchTable match_rows match_schema",
     )
 
