@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -100,7 +99,7 @@ def named(row: dict[str, Any]) -> str:
     for event in row["events"]:
         told += [event["stream"], json.dumps(json.loads(event["event"]), sort_keys=True)]
         told.append(json.dumps(json.loads(event["fields"]), sort_keys=True))
-    return row["rule_id"] + " " + hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    return f"{row['rule_id']} " + hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def named_all(rows: Iterable[dict[str, Any]]) -> Counter[str]:
@@ -128,7 +127,7 @@ def test_a_batch(logs: Path, one_process: Counter[str], partitions: int) -> None
     spark = spark_session()
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "10000")
     frame = spark.read.text(str(logs))
-    shuffled = frame.repartition(partitions, functions.rand(random.Random(partitions).random()))
+    shuffled = frame.repartition(partitions, functions.rand(partitions))
     account = HuntAccount()
     began = time.monotonic()
     rows = hunt(shuffled, engine(), account=account).toLocalIterator()
