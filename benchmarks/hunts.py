@@ -33,17 +33,20 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from attrs import asdict, frozen
 
+import carengine
 import data
-from measuring import CACHE, ROOT, SOURCE
+from measuring import CACHE, ROOT, SOURCE, apart
 
 _PAGE = "CAR-2021-05-012"
 _CHUNK = 1 << 16
 _BLIND = 4
+_FEW = 60_000
 _DECODE = """
 import sys, orjson
 with open(sys.argv[1], 'rb') as file:
@@ -227,28 +230,47 @@ def evtx_file(folder: Path, wanted: int) -> tuple[Path, int]:
     return path, records
 
 
+def _recorded(events: int) -> tuple[str, int]:
+    lines = data.lines(events)[:events]
+    return str(lines_file(f"recorded-{len(lines)}", lambda: lines)), len(lines)
+
+
+def _few(events: int) -> list[bytes]:
+    lines = data.lines(events)[:events]
+    return lines[:: max(1, len(lines) // _FEW)]
+
+
+def _unseen(events: int) -> tuple[str, int]:
+    lines = _few(events)
+    return str(lines_file(f"unseen-{len(lines)}", lambda: data.adversarial(lines))), len(lines)
+
+
+def _heavy(events: int) -> tuple[str, int]:
+    lines = data.heavy(_few(events))
+    return str(lines_file(f"heavy-{len(lines)}", lambda: lines)), len(lines)
+
+
 def lanes(events: int, records: int) -> Iterator[Lane]:
     """The lanes that can be run here, with at most so many events and records of EVTX."""
     shipped = str(ROOT / "rules" / "car")
     page = str(ROOT / "rules" / "car" / f"{_PAGE}.car")
     if not Path(page).is_file():
         page = str(min((ROOT / "rules" / "car").glob("CAR-*.car")))
-    stateful = tuple(rule.path for rule in data.carengine.load_rules(shipped) if not rule.stateless)
+    several = [one.path for one in carengine.load_rules(shipped) if not one.stateless]
+    # A rule that runs another one needs it beside it.
+    stateful = tuple(rule.path for rule in carengine.load_rules(*several))
     archive = data.sigma_archive()
     sigma = (str(archive),) if archive else (shipped,)
-    recorded = data.lines(events)[:events]
-    number = len(recorded)
-    every = (str(lines_file(f"recorded-{number}", lambda: recorded)),)
-    yield Lane("page", every, (page,), number)
-    yield Lane("shipped", every, (shipped,), number)
-    yield Lane("stateful", every, stateful, number)
-    yield Lane("sigma", every, sigma, number, cached=True)
-    few = recorded[:: max(1, number // 60_000)]
-    unseen = (str(lines_file(f"unseen-{len(few)}", lambda: data.adversarial(few))),)
-    yield Lane("unseen", unseen, sigma, len(few), cached=True)
-    heavy = data.heavy(few)
-    matching = (str(lines_file(f"heavy-{len(heavy)}", lambda: heavy)),)
-    yield Lane("heavy", matching, sigma, len(heavy), cached=True, written=True)
+    # What a process was before it became another one counts for its size: this one stays small.
+    every, number = apart(lambda: _recorded(events))
+    yield Lane("page", (every,), (page,), number)
+    yield Lane("shipped", (every,), (shipped,), number)
+    yield Lane("stateful", (every,), stateful, number)
+    yield Lane("sigma", (every,), sigma, number, cached=True)
+    unseen, few = apart(lambda: _unseen(events))
+    yield Lane("unseen", (unseen,), sigma, few, cached=True)
+    heavy, many = apart(lambda: _heavy(events))
+    yield Lane("heavy", (heavy,), sigma, many, cached=True, written=True)
     folder = data.shared()
     if folder is None:
         return
@@ -257,7 +279,7 @@ def lanes(events: int, records: int) -> Iterator[Lane]:
         yield Lane("zip", zips, (shipped,), number, _DECODE_ZIPS)
     samples = folder / "evtx-attack-samples"
     if samples.is_dir():
-        path, held = evtx_file(samples, records)
+        path, held = apart(lambda: evtx_file(samples, records))
         for name, rules, cached in (
             ("evtx-page", (page,), False),
             ("evtx-shipped", (shipped,), False),
@@ -364,9 +386,8 @@ class Growth:
 def growth(events: int, numbers: Iterable[int]) -> Iterator[Growth]:
     """How a hunt grows with the number of rules (beyond those of SigmaHQ: copies of them under
     other ids, whose texts look for something else) and with the size of events."""
-    recorded = data.lines(events)[:events]
-    path = lines_file(f"growth-{len(recorded)}", lambda: recorded)
-    floor = spent([sys.executable, "-c", _DECODE, str(path)]).processor
+    path, number_of = apart(lambda: _recorded(events))
+    floor = spent([sys.executable, "-c", _DECODE, path]).processor
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         texts = dict(_rule_texts(folder / "sigma"))
@@ -377,21 +398,24 @@ def growth(events: int, numbers: Iterable[int]) -> Iterator[Growth]:
             for place in range(number):
                 text, again = texts[names[place % len(names)]], place // len(names)
                 (rules / f"{place}.yml").write_bytes(_another(text, again) if again else text)
-            lane = Lane("growth", (str(path),), (str(rules),), len(recorded), cached=True)
+            lane = Lane("growth", (path,), (str(rules),), number_of, cached=True)
             hunt(lane, folder, core=False)
             took = hunt(lane, folder, core=False)
             yield Growth("rules", number, took.processor, floor, took.megabytes)
         lane_rules = (str(folder / "sigma"),)
         for size in (1, 2, 4):
-            grown = lines_file(
-                f"size-{size}-{len(recorded)}", lambda size=size: _larger(recorded, size)
-            )
-            mean = grown.stat().st_size // len(recorded)
-            lane = Lane("growth", (str(grown),), lane_rules, len(recorded), cached=True)
+            grown = apart(partial(_grown, events, size))
+            mean = grown.stat().st_size // number_of
+            lane = Lane("growth", (str(grown),), lane_rules, number_of, cached=True)
             hunt(lane, folder, core=False)
             took = hunt(lane, folder, core=False)
             decoded = spent([sys.executable, "-c", _DECODE, str(grown)]).processor
             yield Growth("bytes an event", mean, took.processor, decoded, took.megabytes)
+
+
+def _grown(events: int, size: int) -> Path:
+    lines = data.lines(events)[:events]
+    return lines_file(f"size-{size}-{len(lines)}", lambda: _larger(lines, size))
 
 
 def _rule_texts(folder: Path) -> Iterator[tuple[str, bytes]]:

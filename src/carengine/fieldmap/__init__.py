@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         entries_of,
         lower,
         lower_for,
+        may_be_decided,
         normalize,
         of_any_service,
         outcomes,
@@ -49,8 +50,8 @@ else:
         load="load_map parse_map",
         logsource="ECS NamedLogSource",
         model=(
-            "CarEvent CarRow Entry FieldMap Lowered entries_of lower lower_for normalize "
-            "of_any_service outcomes recognise time_at unwrap useful view"
+            "CarEvent CarRow Entry FieldMap Lowered entries_of lower lower_for may_be_decided "
+            "normalize of_any_service outcomes recognise time_at unwrap useful view"
         ),
         observed="ObservedLog leaves",
         raw="raw_map",
@@ -79,6 +80,7 @@ __all__ = [
     "lower_for",
     "map_name",
     "maps_for",
+    "may_be_decided",
     "normalize",
     "of_any_service",
     "outcomes",

@@ -615,7 +615,7 @@ def lower_for(stage: ir.Stage, fieldmap: FieldMap, entry: Entry) -> Lowered:
     asked = of_any_service(stage.condition) if entry.any_source else stage.condition
     condition = ir.rewrite_condition(asked, native)
     possible = True
-    if fixed or _may_be_decided(asked):
+    if fixed or may_be_decided(asked):
         condition = ir.simplify(decided(condition))
         possible = True in outcomes(condition)
     assigned = tuple((name, ir.rewrite_value(value, native)) for name, value in stage.assigned)
@@ -641,7 +641,7 @@ def of_any_service(condition: ir.Condition) -> ir.Condition:
 
 
 @lru_cache(maxsize=16384)
-def _may_be_decided(condition: ir.Condition) -> bool:
+def may_be_decided(condition: ir.Condition) -> bool:
     """Whether a part of a condition is decided without any event; seldom, and the same for all
     maps."""
     return any(

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
         Leaf,
         Route,
         Router,
-        Split,
         replaced,
-        split_by,
         where_present,
     )
+    from .splitting import Split, split_by
     from .stages import CandidateIndex, ClassMatcher, Match, MatcherObserver
     from .verdicts import WholeEventNeeded
 else:
@@ -33,7 +32,8 @@ else:
         globals(),
         columns="Memory is_key opaque_paths paths_in",
         json_search="Search",
-        routing="AtomTruths EventClasses Leaf Route Router Split replaced split_by where_present",
+        routing="AtomTruths EventClasses Leaf Route Router replaced where_present",
+        splitting="Split split_by",
         stages="CandidateIndex ClassMatcher Match MatcherObserver",
         verdicts="WholeEventNeeded",
     )

@@ -14,13 +14,15 @@ a table and decided only when they are new. Of ``first(EventID, EventCode)`` the
 for, and the second only where that is null. Nodes and tables are bounded; beyond, an event is
 decided by the conditions themselves. The outcome is always that of ``evaluate.holds``.
 
+Which maps recognise the event is asked first; the entries of the others are never looked at.
+
 Maps may be set *behind* the others: only events that none of the others recognises are asked about
 by them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar, assert_never
 
@@ -31,6 +33,7 @@ from ...evaluate import NoContext, RawRow, decided, holds
 from ...fieldmap import FieldMap, Get, getter, outcomes
 from ...values import is_null
 from .columns import opaque_paths, paths_in, single_value
+from .splitting import Split
 
 _NO_CONTEXT = NoContext()
 
@@ -40,7 +43,7 @@ _TABLE = 512
 _KEY_TEXT = 256
 _NO_KEY = object()
 
-Conditions = tuple[ir.Condition, ...]
+
 T = TypeVar("T")
 
 
@@ -96,14 +99,6 @@ AtomTruths = Mapping[ir.Condition, ir.Condition]
 """What atoms have come to, as ``Truth``."""
 
 
-@frozen
-class Split:
-    """A value that tells events of one route apart, and the atoms on it that matter."""
-
-    value: ir.Value
-    atoms: Conditions
-
-
 class Leaf(Generic[T]):
     """A place in the tree: what stands open there, the next question, and where its answers lead.
 
@@ -118,6 +113,8 @@ class Leaf(Generic[T]):
         "asked",
         "atoms",
         "by_outcome",
+        "entered",
+        "facts",
         "holding",
         "key",
         "lacking",
@@ -129,11 +126,17 @@ class Leaf(Generic[T]):
         "table",
         "target",
         "value",
+        "without",
     )
 
     def __init__(
         self, open_: Open = (), holding: frozenset[int] = frozenset(), *, past_keys: bool = False
     ) -> None:
+        # Whether the entries of the maps that recognise the event are among what is open. Before
+        # they are: what atoms have come to, and the keys that are not there.
+        self.entered = False
+        self.facts: dict[ir.Condition, ir.Condition] = {}
+        self.without: frozenset[str] = frozenset()
         # The conditions that are open yet, by their slots, and the slots of those that are true.
         self.open = open_
         self.holding = holding
@@ -191,11 +194,16 @@ class Router(Generic[T]):
         conditions: list[ir.Condition] = []
         for number, fieldmap in enumerate(self.maps):
             self._slots.append((number, None))
-            conditions.append(ir.simplify(fieldmap.recognise))
+            conditions.append(fieldmap.recognise)
             for place, entry in enumerate(fieldmap.entries):
                 self._slots.append((number, place))
-                conditions.append(ir.simplify(entry.when))
+                conditions.append(entry.when)
         self._conditions = tuple(conditions)
+        # The slots of the entries of each map.
+        self._entries: list[list[int]] = [[] for _ in self.maps]
+        for slot, (of_map, entry_place) in enumerate(self._slots):
+            if entry_place is not None:
+                self._entries[of_map].append(slot)
         self._root: Leaf[T] | None = None
 
     @cached_property
@@ -307,7 +315,12 @@ class Router(Generic[T]):
     # Growing the tree
 
     def _first(self, event: Mapping[str, Any]) -> Leaf[T]:
-        root = self._made(tuple(enumerate(self._conditions)), frozenset(), frozenset(), event)
+        recognising = [
+            (slot, self._conditions[slot])
+            for slot, (_, place) in enumerate(self._slots)
+            if place is None
+        ]
+        root = self._made(recognising, frozenset(), frozenset(), event, Leaf())
         if root is None:
             return self._by_conditions(event)
         self._root = root
@@ -353,7 +366,9 @@ class Router(Generic[T]):
                     node.holding,
                     node.asked,
                     event,
+                    node,
                     node.present if null else node.present | {asked},
+                    facts=known,
                     past_keys=node.past_keys,
                 )
                 if following is None:
@@ -386,7 +401,9 @@ class Router(Generic[T]):
             node.holding,
             node.asked,
             event,
+            node,
             node.present,
+            absent=absent,
             past_keys=True,
         )
         if following is not None:
@@ -400,27 +417,22 @@ class Router(Generic[T]):
         holding: frozenset[int],
         asked: frozenset[tuple[str, ...]],
         event: Mapping[str, Any],
+        before: Leaf[T],
         present: frozenset[ir.Value] = frozenset(),
         *,
+        facts: AtomTruths | None = None,
+        absent: frozenset[str] = frozenset(),
         past_keys: bool = False,
     ) -> Leaf[T] | None:
         """The node for what may be open. What it asks is chosen so that it tells most of events
         like this one.
 
-        Of the ``parts``, those that were open before stand as they are; the others are conditions
-        that an answer was put into.
+        Of the ``parts``, those that were open ``before`` stand as they are; the others are
+        conditions that an answer was put into. ``facts`` and ``absent`` are the answer.
         """
         self._nodes += 1
-        open_: list[_Part] = []
-        for part in parts:
-            if isinstance(part, _Part):
-                open_.append(part)
-                continue
-            slot, condition = part[0], ir.simplify(part[1])
-            if condition == ir.Truth(True):
-                holding |= {slot}
-            elif not _is_decided(condition):
-                open_.append(_Part.of(slot, condition))
+        open_, true = self._opened(parts)
+        holding |= true
         # Entries of maps that do not recognise the event are of no interest.
         hopeful = {self._slots[p.slot][0] for p in open_ if self._slots[p.slot][1] is None}
         sure = {self._slots[slot][0] for slot in holding if self._slots[slot][1] is None}
@@ -429,9 +441,18 @@ class Router(Generic[T]):
             sure -= self._behind
         wanted = hopeful | sure
         open_ = [part for part in open_ if self._slots[part.slot][0] in wanted]
+        known, without = {**before.facts, **(facts or {})}, before.without | absent
+        entered = before.entered
+        if not open_ and not entered:
+            entered = True
+            open_, true = self._opened(self._entering(sure, known, without))
+            holding |= true
         if not open_:
             return self._end(self._route_of(holding, present), asked)
         node: Leaf[T] = Leaf(tuple(open_), holding, past_keys=past_keys)
+        node.entered = entered
+        if not entered:
+            node.facts, node.without = known, without
         node.asked, node.present = asked, present
         recognise = self._to_recognise(node.open)
         # Not first of all: different logs lack different keys.
@@ -457,6 +478,34 @@ class Router(Generic[T]):
             )
         )
         return node
+
+    def _opened(
+        self, parts: Iterable[_Part | tuple[int, ir.Condition]]
+    ) -> tuple[list[_Part], frozenset[int]]:
+        """What is open of some parts, and the slots of those that are true."""
+        open_: list[_Part] = []
+        true: list[int] = []
+        for part in parts:
+            if isinstance(part, _Part):
+                open_.append(part)
+                continue
+            slot, condition = part[0], ir.simplify(part[1])
+            if condition == ir.Truth(True):
+                true.append(slot)
+            elif not _is_decided(condition):
+                open_.append(_Part.of(slot, condition))
+        return open_, frozenset(true)
+
+    def _entering(
+        self, maps: Iterable[int], facts: AtomTruths, without: frozenset[str]
+    ) -> Iterator[tuple[int, ir.Condition]]:
+        """The conditions of the entries of maps that recognise an event, with what is known."""
+        for number in sorted(maps):
+            for slot in self._entries[number]:
+                condition = self._conditions[slot]
+                if without:
+                    condition = _without_keys(condition, without)
+                yield slot, replaced(condition, facts)
 
     def _to_recognise(self, open_: Open) -> list[ir.Condition]:
         """The open conditions that tell whether maps recognise the event; maps in front come
@@ -613,55 +662,6 @@ def _without_keys(condition: ir.Condition, absent: frozenset[str]) -> ir.Conditi
 
     without = ir.rewrite_condition(condition, nothing)
     return ir.simplify(decided(without, lambda value: not paths_in(value)))
-
-
-# Splitting is worth it from so many stages on that fix the value, and from so many different tests
-# of it.
-_SPLIT_STAGES = 12
-_SPLIT_ATOMS = 4
-
-
-def split_by(
-    conditions: Sequence[ir.Condition], asked: frozenset[tuple[str, ...]] = frozenset()
-) -> Split | None:
-    """The value that most of the conditions fix to a few texts or numbers, if that is many of them.
-
-    Fewer will do for a value that is ``asked`` for already.
-    """
-    counts: dict[ir.Value, int] = {}
-    for condition in conditions:
-        for value in dict.fromkeys(_fixed(condition)):
-            if opaque_paths(value):
-                continue
-            counts[value] = counts.get(value, 0) + 1
-    chosen = max(counts, key=lambda value: counts[value], default=None)
-    if chosen is None:
-        return None
-    free = paths_in(chosen) <= asked
-    many = counts[chosen] >= max(_SPLIT_STAGES, len(conditions) // 4)
-    # Every event has to be decoded for what splits it.
-    if not free and not (many and len(paths_in(chosen)) == 1):
-        return None
-    atoms = tuple(
-        dict.fromkeys(a for c in conditions for a in ir.atoms(c) if single_value(a) == chosen)
-    )
-    # A value that is compared in other ways too, or only in few, may have any number of values.
-    fixed = all(isinstance(atom, ir.IsNull) or any(_fixed(atom)) for atom in atoms)
-    return Split(chosen, atoms) if fixed and (free or len(atoms) >= _SPLIT_ATOMS) else None
-
-
-def _fixed(condition: ir.Condition) -> Iterable[ir.Value]:
-    """The values that a conjunction requires to be one of a few texts or numbers."""
-    parts = condition.items if isinstance(condition, ir.And) else (condition,)
-    for part in parts:
-        match part:
-            case ir.Match(value, patterns) if all(p.exact is not None for p in patterns):
-                yield value
-            case ir.Compare(value, ir.Relation.EQUAL, ir.Constant()):
-                yield value
-            case _:
-                # Any other test leaves open which texts or numbers there can be.
-                pass
 
 
 def _itself(route: Route, outcomes: AtomTruths) -> Route:

@@ -28,7 +28,7 @@ from attrs import evolve, frozen
 from ... import ir
 from ...datamodel import model
 from ...diagnostics import fault
-from ...fieldmap import Entry, FieldMap, Lowered, lower, unwrap, view
+from ...fieldmap import Entry, FieldMap, Lowered, lower_for, may_be_decided, unwrap, view
 from ...pyvalues import plain_event
 from ...rule import Rule
 from ..engine import Engine
@@ -245,6 +245,78 @@ def _status(analysis: _StatusAnalysis, rule: Rule) -> RuleStatus:
         return RuleStatus(rule, outcome, fault("the search for the reason", error).message)
 
 
+@frozen
+class _Way:
+    """A stage on events of one entry: the fields that it lacks there, and whether it can hold."""
+
+    fieldmap: FieldMap
+    entry: Entry
+    missing: tuple[str, ...] = ()
+    possible: bool = True
+
+    @classmethod
+    def of(cls, lowered: Lowered) -> _Way:
+        return cls(lowered.fieldmap, lowered.entry, lowered.missing, lowered.possible)
+
+
+class _StageReading:
+    """What a stage asks of an entry, gathered once: most entries give all of it, and then nothing
+    is missing, and nothing is decided before an event comes."""
+
+    def __init__(
+        self, stage: ir.Stage, given: dict[tuple[int, ir.Field | ir.Presence], bool]
+    ) -> None:
+        self.stage = stage
+        # What entries give, by their identity: stages ask for the same fields again and again.
+        self._given = given
+        read: dict[ir.Field | ir.Presence, None] = {}
+
+        def note(value: ir.Value) -> ir.Value:
+            if isinstance(value, ir.Field) or (
+                isinstance(value, ir.Presence) and isinstance(value.of, ir.Field)
+            ):
+                read.setdefault(value)
+            return value
+
+        ir.rewrite_condition(stage.condition, note)
+        for _, value in stage.assigned:
+            ir.rewrite_value(value, note)
+        self._read = tuple(read)
+        self._open = not may_be_decided(stage.condition)
+
+    def way(self, fieldmap: FieldMap, entry: Entry) -> _Way:
+        """The stage on events of an entry, which must be of one of its kinds."""
+        if self._open and not entry.any_source and self._gives_all(entry):
+            return _Way(fieldmap, entry)
+        return _Way.of(lower_for(self.stage, fieldmap, entry))
+
+    def _gives_all(self, entry: Entry) -> bool:
+        for read in self._read:
+            key = id(entry), read
+            given = self._given.get(key)
+            if given is None:
+                given = self._given[key] = _gives(entry, read)
+            if not given:
+                return False
+        return True
+
+    def ways(self, fieldmap: FieldMap) -> list[_Way]:
+        """The stage on events of each entry of a map that has one of its kinds."""
+        by_kind = fieldmap.by_kind
+        places = {place for kind in self.stage.kinds for place in by_kind.get(kind, ())}
+        return [self.way(fieldmap, fieldmap.entries[place]) for place in sorted(places)]
+
+
+def _gives(entry: Entry, read: ir.Field | ir.Presence) -> bool:
+    """Whether an entry has a value for what is read, and one that events decide."""
+    if isinstance(read, ir.Field):
+        found = entry.value(read)
+    else:
+        assert isinstance(read.of, ir.Field)
+        found = entry.presence(read.of)
+    return found is not None and not isinstance(found, ir.Constant)
+
+
 class _StatusAnalysis:
     def __init__(self, engine: Engine, stats: SessionStats, coverage: FieldCoverage | None) -> None:
         self._engine = engine
@@ -258,7 +330,7 @@ class _StatusAnalysis:
         # trees.
         self._reduced: dict[int, FieldMap] = {}
         self._stages: dict[ir.Stage, _Reason] = {}
-        self._lowered: dict[ir.Stage, list[tuple[FieldMap, Lowered]]] = {}
+        self._given: dict[tuple[int, ir.Field | ir.Presence], bool] = {}
 
     def status(self, rule: Rule) -> RuleStatus:
         reasons = [self._plan(output.plan) for output in rule.program.outputs]
@@ -305,7 +377,8 @@ class _StatusAnalysis:
 
     def _judge(self, stage: ir.Stage) -> _Reason:
         kinds = _listed(kind_names(stage.kinds))
-        ways = [(m, lowered) for m in self.maps for lowered in lower(stage, m)]
+        reading = _StageReading(stage, self._given)
+        ways = [(m, way) for m in self.maps for way in reading.ways(m)]
         if not ways:
             if self._known.isdisjoint(stage.kinds):
                 return _Reason(Outcome.NO_SUCH_LOG, f'no map gives "{kinds}"')
@@ -331,7 +404,7 @@ class _StatusAnalysis:
             return _Reason(Outcome.FIELDS_UNMAPPED, "; ".join(blind[:3]), partly)
         if not present:
             return _Reason(Outcome.NO_EVENTS, f"no event is {kinds}", partly)
-        empty = [self._empty(stage, m, x) for m, x in present]
+        empty = [self._empty(reading, m, x) for m, x in present]
         if all(empty):
             return _Reason(
                 Outcome.FIELDS_EMPTY, "; ".join([text for text in empty if text][:3]), partly
@@ -340,7 +413,7 @@ class _StatusAnalysis:
             Outcome.NOT_TRUE, "the events were there, and the conditions were not true", partly
         )
 
-    def _empty(self, stage: ir.Stage, fieldmap: FieldMap, lowered: Lowered) -> str:
+    def _empty(self, reading: _StageReading, fieldmap: FieldMap, lowered: _Way) -> str:
         """That a field which the stage cannot do without was null in all events there were, or
         nothing."""
         key = fieldmap.name, lowered.entry.kind
@@ -354,7 +427,8 @@ class _StatusAnalysis:
         if reduced is None:
             reduced = with_only(present, fieldmap, lowered.entry)
             self._reduced[id(lowered.entry)] = reduced
-        [again] = lower(stage, reduced)
+        [entry] = reduced.entries
+        again = reading.way(reduced, entry)
         if again.possible:
             return ""
         names = [name for name in again.missing if name not in lowered.missing]
@@ -383,7 +457,7 @@ def with_only(there: Iterable[str], fieldmap: FieldMap, entry: Entry) -> FieldMa
     return evolve(fieldmap, entries=(evolve(entry, fields=kept, native=native),))
 
 
-def _unmapped(fieldmap: FieldMap, lowered: Lowered) -> str:
+def _unmapped(fieldmap: FieldMap, lowered: _Way) -> str:
     return f"{fieldmap.name} gives no {_listed(lowered.missing)} for {lowered.entry.kind}"
 
 
