@@ -181,7 +181,7 @@ def line_of(name: str, row: MatchRow, *, raw: bool) -> bytes:
 
 def _rendered(name: str, reporter: MatchReporter, raw: bool, match: Match) -> bytes:
     """A line, with what counts and sorts it in front: workers make it, the run takes it apart."""
-    row = reporter.row(match, deciding=False)
+    row = reporter.row(match, deciding=False, context=False)
     rule = match.rule.id.encode("utf-8", "backslashreplace")[:0xFFFF]
     host = row.host[:4096].encode("utf-8", "backslashreplace")[:0xFFFF]
     head = _HEAD.pack(match.time is not None, match.time or 0, len(rule), len(host))

@@ -70,15 +70,22 @@ class Reader:
         for."""
         return Fields(self, event)
 
-    def value(self, name: str, event: Mapping[str, Any]) -> Any:
-        """One field of an (unwrapped) event; None where it is null or there is none of that
-        name."""
+    def value(
+        self,
+        name: str,
+        event: Mapping[str, Any],
+        everything: Callable[[], Mapping[str, Any]] | None = None,
+    ) -> Any:
+        """One field of an (unwrapped) event; None where it is null or there is none of that name.
+
+        ``everything`` gives all fields of the event, where the caller keeps them.
+        """
         try:
             get = self.getters[name]
         except KeyError:
             get = self._getter(name)
         if get is None:
-            return _at(self.everything(event), name)
+            return _at(self.everything(event) if everything is None else everything(), name)
         value = get(event)
         return None if type(value) is not str and is_null(value) else value
 
@@ -326,7 +333,7 @@ class Fields(Mapping[str, Any]):
             if type(value) is not str and is_null(value):
                 return default
         else:
-            value = self._reader.value(name, self._event)
+            value = self._reader.value(name, self._event, self._everything)
         return default if value is None else value
 
     def __getitem__(self, name: str) -> Any:

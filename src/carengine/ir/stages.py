@@ -87,7 +87,9 @@ def as_stages(plan: Plan) -> tuple[Stage, ...] | None:
 
 
 def _filtered(stage: Stage, condition: Condition) -> Stage:
-    added = rewrite_condition(condition, _substitute(dict(stage.assigned)))
+    added = condition
+    if stage.assigned:
+        added = rewrite_condition(condition, _substitute(dict(stage.assigned)))
     return evolve(stage, condition=conjunction((stage.condition, added)))
 
 

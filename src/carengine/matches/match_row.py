@@ -142,9 +142,10 @@ class MatchReporter:
         self._read.clear()
         self._views = None
 
-    def row(self, match: Match, *, deciding: bool = True) -> MatchRow:
-        """What a match says. Without ``deciding``, which costs most, no value is marked."""
-        events = tuple(self._event(match.rule, event, deciding) for event in match.events)
+    def row(self, match: Match, *, deciding: bool = True, context: bool = True) -> MatchRow:
+        """What a match says. Without ``deciding``, which costs most, no value is marked; without
+        ``context`` there are no values that the rule does not read."""
+        events = tuple(self._event(match.rule, one, deciding, context) for one in match.events)
         columns = tuple(
             ReportedValue(name, _text(match.shown(name, value)), decides=True)
             for name, value in match.columns.items()
@@ -182,7 +183,9 @@ class MatchReporter:
             self._views = Engine((), self.maps)
         return self._views.classify(inner)
 
-    def _event(self, rule: Rule, event: MatchedEvent, deciding: bool) -> ReportedEvent:
+    def _event(
+        self, rule: Rule, event: MatchedEvent, deciding: bool, context: bool
+    ) -> ReportedEvent:
         read = self.fields_read(rule)
         event = with_inner_fields(event, (*rule.metadata.fields, *read))
         host, user = self._host_and_user(event)
@@ -197,7 +200,8 @@ class MatchReporter:
                 continue
             found = decided.get(name, DecidingField(name))
             values.append(ReportedValue(name, text, found.spans, name in decided))
-        values += _context(event.fields, names)
+        if context:
+            values += _context(event.fields, names)
         origin = event.origin
         return ReportedEvent(
             event.stream,
