@@ -280,7 +280,7 @@ def lanes(events: int, records: int) -> Iterator[Lane]:
     if number >= 200_000:
         yield Lane("zip", zips, (shipped,), number, _DECODE_ZIPS)
     samples = folder / "evtx-attack-samples"
-    if samples.is_dir():
+    if records and samples.is_dir():
         path, held = apart(lambda: evtx_file(samples, records))
         for name, rules, cached in (
             ("evtx-page", (page,), False),

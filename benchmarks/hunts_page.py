@@ -61,6 +61,7 @@ def leading(hunts: Part | None) -> list[str]:
         *_started(hunts),
         "",
         *_grown(hunts),
+        *[f"* {note}" for note in hunts.get("notes", ())],
     ]
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from attrs import frozen
 
+from hunts_page import leading
+
 Part = Mapping[str, Any]
 Results = Mapping[str, Part]
 
@@ -41,6 +43,7 @@ def page(results: Results) -> str:
     """The whole page."""
     parts = [
         ["# Benchmarks", "", _INTRODUCTION],
+        leading(results.get("hunts")),
         _conditions(results),
         _targets(results),
         _matching(results.get("matching")),
@@ -52,7 +55,7 @@ def page(results: Results) -> str:
         _JOINS,
         _REPEAT,
     ]
-    lines = [line for part in parts for line in (*part, "")]
+    lines = [line for part in parts if part for line in (*part, "")]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -71,8 +74,8 @@ _REPEAT = [
     "## How to repeat it",
     "",
     "`make bench` runs all parts and writes this page; with the peers' environments made, it takes about a quarter of an hour. One part: "
-    "`python benchmarks/run.py --only matching` (`peers`, `startup`, `cores`, `reading`); `--quick` for smaller sizes, `--missing` for parts "
-    "without figures. Each part's script also runs by itself and prints its table: `benchmarks/matcher.py`, `contest.py`, "
+    "`python benchmarks/run.py --only matching` (`hunts`, `peers`, `startup`, `cores`, `reading`); `--quick` for smaller sizes, `--missing` for parts "
+    "without figures. Each part's script also runs by itself and prints its table: `benchmarks/hunts.py`, `matcher.py`, `contest.py`, "
     "`startup.py`, `cores.py`, `reading.py`, `joins.py`, with `--help`.",
     "",
     "The events and rules are real where a folder `shared` with them is beside the checkout (or where `CARENGINE_SHARED` says): Mordor's "

@@ -20,6 +20,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 import data
+import hunts_page
 import page
 from measuring import CACHE, ROOT, machine
 
@@ -45,6 +46,11 @@ class Sizes:
     cores_turns: int = 3
     records: int = 20_000
     rounds: int = 5
+    hunt_events: int = 1_000_000
+    hunt_records: int = 200_000
+    hunt_turns: int = 2
+    growing: int = 20_000
+    numbers: tuple[int, ...] = (1, 10, 100, 1_000, 2_407, 9_600)
 
 
 QUICK = Sizes(
@@ -61,6 +67,11 @@ QUICK = Sizes(
     cores_turns=1,
     records=4_000,
     rounds=2,
+    hunt_events=20_000,
+    hunt_records=5_000,
+    hunt_turns=1,
+    growing=2_000,
+    numbers=(1, 100, 2_407),
 )
 TINY = Sizes(
     lines=60,
@@ -76,6 +87,11 @@ TINY = Sizes(
     cores_turns=1,
     records=20,
     rounds=1,
+    hunt_events=60,
+    hunt_records=0,
+    hunt_turns=1,
+    growing=60,
+    numbers=(1, 3),
 )
 
 
@@ -175,7 +191,19 @@ def contest(order: Order, say: Say) -> dict[str, Any]:
     }
 
 
+def whole_hunts(order: Order, say: Say) -> dict[str, Any]:
+    """Hunts from start to end, over events that each come once."""
+    import hunts
+
+    sizes = order.sizes
+    return hunts.measured(
+        *(sizes.hunt_events, sizes.hunt_records, sizes.hunt_turns, sizes.growing, say),
+        numbers=sizes.numbers,
+    )
+
+
 PARTS: dict[str, Callable[[Order, Say], dict[str, Any]]] = {
+    "hunts": whole_hunts,
     "matching": matching,
     "peers": contest,
     "startup": startup,
@@ -245,7 +273,12 @@ def main() -> None:
         made = measure(name, order, say)
         (options.results / f"{name}.json").write_text(json.dumps(made), encoding="utf-8")
         options.page.write_text(page.page(results(options.results)), encoding="utf-8")
-    options.page.write_text(page.page(results(options.results)), encoding="utf-8")
+    found = results(options.results)
+    options.page.write_text(page.page(found), encoding="utf-8")
+    if found.get("hunts", {}).get("growth"):
+        picture = options.page.parent / hunts_page.PICTURE
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_text(hunts_page.picture(found["hunts"]), encoding="utf-8")
     say(f"written: {options.page}")
 
 

@@ -74,7 +74,7 @@ class Reader:
         self,
         name: str,
         event: Mapping[str, Any],
-        everything: Callable[[], Mapping[str, Any]] | None = None,
+        everything: Callable[[], dict[str, Any]] | None = None,
     ) -> Any:
         """One field of an (unwrapped) event; None where it is null or there is none of that name.
 
