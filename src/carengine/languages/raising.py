@@ -20,21 +20,20 @@ holds them together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import cache
 from pathlib import Path
 from typing import assert_never
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from .. import ir
-from ..datamodel import model
 from ..diagnostics import Diagnostic, codes, ordered
 from ..evaluate import NoContext, RawRow, holds
 from ..fieldmap import Entry, FieldMap, find_maps, installed_maps
-from ..functions import respells
 from ..pattern import Pattern
 from ..values import number_of
+from .entry_names import EntryNames, Plain, bare_value, names_of_entries
 from .plan_parts import (
     columns_of,
     condition_on_search,
@@ -50,9 +49,6 @@ _OWN = Path(__file__).parent
 _WINDOWS = ("sysmon", "eventlog")
 _MAP_NAMES = {"kusto": "defender", "esql": "ecs", "lucene": "ecs"}
 _FLAT_NAMES = tuple(f"{family}.flat" for family in _WINDOWS)
-
-Path_ = tuple[str, ...]
-Plain = str | int | float | bool
 
 
 @cache
@@ -79,9 +75,8 @@ def names_known(maps: Iterable[FieldMap]) -> frozenset[str]:
     """
     found: set[str] = set()
     for number, fieldmap in enumerate(maps):
-        for entry in fieldmap.entries:
-            names = _EntryNames.of(number, fieldmap, entry)
-            found.update(".".join(path) for path in (*names.fields, *names.allowed))
+        for names in names_of_entries(number, fieldmap):
+            found.update(map(".".join, names.paths))
     return frozenset(found)
 
 
@@ -145,151 +140,13 @@ def asked_of_entries(
     )
 
 
-@frozen
-class _EntryNames:
-    """What an entry calls the native names: their CAR fields, and the constants that its own
-    condition allows.
-
-    ``place`` is the number of its field map. ``empty`` holds the texts by which the log says that
-    it does not know a name's value, ``absent`` the verdict on a name's being missing, where the
-    entry's condition reads it, ``computed`` the fields that are made of several names, and ``logs``
-    the texts by which the map recognises its logs. ``qualified`` are fields for a host's full name,
-    where a shorter one is among ``fields``.
-    """
-
-    place: int
-    entry: Entry
-    fields: Mapping[Path_, ir.Field]
-    allowed: Mapping[Path_, tuple[Plain, ...]]
-    empty: Mapping[Path_, tuple[str, ...]]
-    absent: Mapping[Path_, bool]
-    computed: Mapping[ir.Value, ir.Field]
-    logs: Mapping[Path_, tuple[Plain, ...]]
-    qualified: Mapping[Path_, ir.Field]
-
-    @classmethod
-    def of(cls, place: int, fieldmap: FieldMap, entry: Entry) -> _EntryNames:
-        """The names of an entry."""
-        spec = model().object(entry.kind.object)
-        exact: dict[Path_, ir.Field] = {}
-        near: dict[Path_, ir.Field] = {}
-        qualified: dict[Path_, ir.Field] = {}
-        empty: dict[Path_, tuple[str, ...]] = {}
-        computed: dict[ir.Value, ir.Field] = {}
-        for name, value in entry.fields.items():
-            found = spec.field(name) if spec else None
-            field = ir.Field(name, None, found.type if found else ir.Type.ANY)
-            if isinstance(value, ir.Call):
-                computed.setdefault(_bare(value), field)
-            for raw, spelt in _aliases(value):
-                tier = qualified if _is_qualified(value) else near if spelt else exact
-                tier.setdefault(raw.path, field)
-                empty.setdefault(raw.path, raw.empty)
-        allowed: dict[Path_, tuple[Plain, ...]] = {}
-        absent: dict[Path_, bool] = {}
-        for of, constants in _demands(entry.when):
-            for raw, _ in _aliases(of):
-                allowed.setdefault(raw.path, constants)
-                absent.setdefault(raw.path, _default(of) in constants)
-        logs: dict[Path_, tuple[Plain, ...]] = {}
-        for of, constants in _mentions(fieldmap.recognise):
-            for raw, _ in _aliases(of):
-                logs[raw.path] = (*logs.get(raw.path, ()), *constants)
-        found_fields = {**qualified, **near, **exact}
-        return cls(place, entry, found_fields, allowed, empty, absent, computed, logs, qualified)
-
-
-def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:
-    """The native names that a value is the value of, and whether it spells it in its own way."""
-    match value:
-        case ir.Raw():
-            yield value, False
-        case ir.Call("first", arguments):
-            for argument in arguments:
-                yield from _aliases(argument)
-        case ir.Call(function, (argument,)) if respells(function):
-            yield from ((raw, True) for raw, _ in _aliases(argument))
-        case ir.Call("choose", (argument, *table, rest)) if argument == rest:
-            # Some of its texts are read as another one, or as null.
-            yield from ((raw, True) for raw, _ in _aliases(argument) if len(table) % 2 == 0)
-        case _:
-            return
-
-
-def _is_qualified(value: ir.Value) -> bool:
-    """Whether a value is a host's name only where that is a full one, so that it is often null."""
-    return isinstance(value, ir.Call) and value.function == "qualified"
-
-
-def _bare(value: ir.Value) -> ir.Value:
-    """A value by the names in it alone, so that what two maps make in the same way is the same."""
-    match value:
-        case ir.Call(function, arguments):
-            return ir.Call(function, tuple(map(_bare, arguments)))
-        case ir.Raw(path):
-            return ir.Raw(path)
-        case ir.Field(name):
-            return ir.Raw(tuple(name.split(".")))
-        case _:
-            return value
-
-
-def _default(value: ir.Value) -> Plain | None:
-    """What a value is where none of the names in it is there."""
-    match value:
-        case ir.Call("first", (*_, ir.Constant(constant))):
-            return constant
-        case _:
-            return None
-
-
-def _mentions(recognise: ir.Condition) -> Iterator[tuple[ir.Value, tuple[Plain, ...]]]:
-    """The values that a map's condition names as its logs' own, in any of its alternatives."""
-    match recognise:
-        case ir.And(items) | ir.Or(items):
-            for item in items:
-                yield from _mentions(item)
-        case ir.Match() | ir.Compare():
-            yield from _demands(recognise)
-        case ir.Not() | ir.IsTrue() | ir.Truth() | ir.IsNull() | ir.Regex() | ir.InNetwork():
-            return
-        case ir.Occurs() | ir.RawMatch() | ir.RawRegex() | ir.Rank():
-            return
-        case _:
-            assert_never(recognise)
-
-
-def _demands(when: ir.Condition) -> Iterator[tuple[ir.Value, tuple[Plain, ...]]]:
-    """What a condition demands of values: each with the constants that it may be."""
-    match when:
-        case ir.And(items):
-            for item in items:
-                yield from _demands(item)
-        case ir.Or(items):
-            parts = [list(_demands(item)) for item in items]
-            if parts and all(len(part) == 1 and part[0][0] == parts[0][0][0] for part in parts):
-                yield parts[0][0][0], tuple(c for part in parts for c in part[0][1])
-        case ir.Compare(of, ir.Relation.EQUAL, ir.Constant(constant)) if constant is not None:
-            yield of, (constant,)
-        case ir.Match(of, patterns):
-            texts = [pattern.exact for pattern in patterns]
-            if all(text is not None for text in texts):
-                yield of, tuple(text for text in texts if text is not None)
-        case ir.Not() | ir.IsTrue() | ir.Truth() | ir.IsNull() | ir.Regex() | ir.InNetwork():
-            return
-        case ir.Compare() | ir.Occurs() | ir.RawMatch() | ir.RawRegex() | ir.Rank():
-            return
-        case _:
-            assert_never(when)
-
-
 class _Raising:
     """One raising, with what it found out about names."""
 
     def __init__(self, maps: tuple[FieldMap, ...], read: Set[tuple[str, ...]]) -> None:
-        every = [_EntryNames.of(n, found, e) for n, found in enumerate(maps) for e in found.entries]
+        every = [names for n, found in enumerate(maps) for names in names_of_entries(n, found)]
         # A query speaks of the logs whose names it uses; one that uses none, of all.
-        used = {e.place for e in every if not read.isdisjoint({*e.fields, *e.allowed})}
+        used = {e.place for e in every if not e.paths.isdisjoint(read)}
         self.entries = [entry for entry in every if entry.place in used or not used]
         self.known = {(names.place, path) for names in self.entries for path in names.fields}
         # The names by which a map tells its entries apart.
@@ -304,8 +161,34 @@ class _Raising:
         # The group of which only what is shown depends.
         self.shown: ir.Group | None = None
         self.left_out: dict[str, ir.Group] = {}
+        # Entries ask the same again and again.
+        self._names_read: dict[ir.Condition, str | None] = {}
+        self._verdicts: dict[tuple[ir.Condition, tuple[object, ...]], frozenset[bool | None]] = {}
 
-    def asked(self, condition: ir.Condition, names: _EntryNames) -> ir.Condition:
+    def _verdicts_of(
+        self, condition: ir.Condition, name: str, allowed: tuple[Plain | None, ...]
+    ) -> frozenset[bool | None]:
+        """What a condition on one name comes to for each of the constants that it may be."""
+        # Equal constants of other types are others: 1 is not True.
+        key = (condition, (*allowed, *map(type, allowed)))
+        known = self._verdicts.get(key)
+        if known is None:
+            change = _constant_for(name)
+            known = self._verdicts[key] = frozenset(
+                holds(ir.rewrite_condition(condition, change(c)), RawRow({}), _NO_CONTEXT)
+                for c in allowed
+            )
+        return known
+
+    def _only_name(self, condition: ir.Condition) -> str | None:
+        """The name that a condition reads, if it reads one alone and nothing else."""
+        if condition not in self._names_read:
+            read = {field.name for field in ir.fields_of(condition)}
+            single = len(read) == 1 and all(map(ir.values_of, ir.atoms(condition)))
+            self._names_read[condition] = read.pop() if single else None
+        return self._names_read[condition]
+
+    def asked(self, condition: ir.Condition, names: EntryNames) -> ir.Condition:
         """What a condition comes to for the events of an entry."""
         return self._condition(condition, names)
 
@@ -339,7 +222,7 @@ class _Raising:
                 message = "no field map gives CAR the events that this asks for"
                 yield Diagnostic(codes.NATIVE_KIND, message, span_of(atom))
 
-    def plan(self, plan: ir.Plan) -> tuple[ir.Plan, list[_EntryNames]]:
+    def plan(self, plan: ir.Plan) -> tuple[ir.Plan, list[EntryNames]]:
         """The plan in CAR's names, and the entries whose events reach it."""
         match plan:
             case ir.Search() | ir.Filter() if (condition := condition_on_search(plan)) is not None:
@@ -390,9 +273,9 @@ class _Raising:
             case _:
                 assert_never(plan)
 
-    def _sequence(self, plan: ir.Sequence) -> tuple[ir.Plan, list[_EntryNames]]:
+    def _sequence(self, plan: ir.Sequence) -> tuple[ir.Plan, list[EntryNames]]:
         """A sequence, each step in the names of the events that can take it."""
-        reached: list[_EntryNames] = []
+        reached: list[EntryNames] = []
         made: list[ir.Step] = []
         for step in ir.steps_of(plan):
             below, names = self.plan(step.plan)
@@ -407,8 +290,8 @@ class _Raising:
 
     def _selection(
         self, condition: ir.Condition, plan: ir.Plan
-    ) -> tuple[ir.Plan, list[_EntryNames]]:
-        by_condition: dict[ir.Condition, list[_EntryNames]] = {}
+    ) -> tuple[ir.Plan, list[EntryNames]]:
+        by_condition: dict[ir.Condition, list[EntryNames]] = {}
         for names in self.entries:
             unknown, absent = dict(self.unknown), dict(self.absent)
             wider = {atom: dict(found) for atom, found in self.wider.items()}
@@ -430,7 +313,7 @@ class _Raising:
         return (parts[0] if len(parts) == 1 else ir.Union(tuple(parts), span)), reached
 
     def _condition(
-        self, condition: ir.Condition, names: _EntryNames, positive: bool = True
+        self, condition: ir.Condition, names: EntryNames, positive: bool = True
     ) -> ir.Condition:
         whole = self._for_each(condition, names)
         if whole is not None:
@@ -462,7 +345,7 @@ class _Raising:
                     return self._ranked(atom, names)
                 return _with_raw_names(atom) if self.native else self._atom(atom, names)
 
-    def _ranked(self, atom: ir.Rank, names: _EntryNames) -> ir.Condition:
+    def _ranked(self, atom: ir.Rank, names: EntryNames) -> ir.Condition:
         """A test of what other events have, in the names of these and of those."""
         plan, reached = self.plan(atom.plan)
         of = self._key(atom.of, reached, atom.plan)
@@ -473,7 +356,7 @@ class _Raising:
         return evolve(atom, value=value, of=of, plan=plan)
 
     def _decided(
-        self, condition: ir.Condition, names: _EntryNames, positive: bool
+        self, condition: ir.Condition, names: EntryNames, positive: bool
     ) -> ir.Truth | None:
         """What the entry's own condition says of a condition, if it decides it.
 
@@ -498,17 +381,13 @@ class _Raising:
                 allowed = names.allowed.get(path, names.logs.get(path))
                 if allowed is None:
                     return None
-                change = _constant_for(name)
-                verdicts = {
-                    holds(ir.rewrite_condition(condition, change(c)), RawRow({}), _NO_CONTEXT)
-                    for c in allowed
-                }
+                verdicts = self._verdicts_of(condition, name, allowed)
                 self.telling[condition] = self.telling.get(condition, False) or True in verdicts
                 if path not in names.allowed:
                     # The name tells which log it is, and one of its names is enough.
                     return ir.Truth(True in verdicts)
                 if len(verdicts) == 1:
-                    return ir.Truth(verdicts.pop())
+                    return ir.Truth(next(iter(verdicts)))
                 if self.native:
                     return None
                 self.wider.setdefault(condition, {}).setdefault(names.entry.kind, allowed)
@@ -525,35 +404,28 @@ class _Raising:
             case _:
                 assert_never(condition)
 
-    def _for_each(self, condition: ir.Condition, names: _EntryNames) -> ir.Truth | None:
+    def _for_each(self, condition: ir.Condition, names: EntryNames) -> ir.Truth | None:
         """What a condition on one name comes to, where it is the same whatever the entry allows the
         name to be."""
-        read = {field.name for field in ir.fields_of(condition)}
-        if len(read) != 1 or any(not ir.values_of(atom) for atom in ir.atoms(condition)):
+        name = self._only_name(condition)
+        if name is None:
             return None
-        [name] = read
         path = tuple(name.split("."))
         allowed: tuple[Plain | None, ...] = names.allowed.get(path, ())
         if not allowed:
             return None
         if names.absent[path]:
             allowed = (*allowed, None)
-        change = _constant_for(name)
-
-        def verdicts(of: ir.Condition) -> set[bool | None]:
-            return {
-                holds(ir.rewrite_condition(of, change(c)), RawRow({}), _NO_CONTEXT) for c in allowed
-            }
-
-        found = verdicts(condition)
+        found = self._verdicts_of(condition, name, allowed)
         if len(found) != 1:
             return None
         for atom in ir.atoms(condition):
             if not isinstance(atom, ir.IsNull):
-                self.telling[atom] = self.telling.get(atom, False) or True in verdicts(atom)
-        return ir.Truth(found.pop())
+                told = True in self._verdicts_of(atom, name, allowed)
+                self.telling[atom] = self.telling.get(atom, False) or told
+        return ir.Truth(next(iter(found)))
 
-    def _atom(self, atom: ir.Condition, names: _EntryNames) -> ir.Condition:
+    def _atom(self, atom: ir.Condition, names: EntryNames) -> ir.Condition:
         """A test in CAR's names. What the log writes for "not known" is no value in CAR."""
         match atom:
             case ir.Match(ir.Field(name) as of, patterns, span):
@@ -569,13 +441,13 @@ class _Raising:
                 pass
         return self._renamed(atom, names)
 
-    def _renamed(self, atom: ir.Condition, names: _EntryNames) -> ir.Condition:
+    def _renamed(self, atom: ir.Condition, names: EntryNames) -> ir.Condition:
         def change(value: ir.Value) -> ir.Value:
             return self._named(value, names, atom) if isinstance(value, ir.Field) else value
 
         match atom:
             case ir.Match(ir.Call() as call) | ir.IsNull(ir.Call() as call):
-                known = names.computed.get(_bare(call))
+                known = names.computed.get(bare_value(call))
                 if known is not None:
                     return evolve(atom, value=known)
             case _:
@@ -595,7 +467,7 @@ class _Raising:
                 return evolve(made, type=types.pop())
         return made
 
-    def _named(self, field: ir.Field, names: _EntryNames, atom: ir.Condition | None) -> ir.Value:
+    def _named(self, field: ir.Field, names: EntryNames, atom: ir.Condition | None) -> ir.Value:
         """A native name in an entry: the CAR field, null, or the name in the raw event."""
         path = tuple(field.name.split("."))
         found = names.fields.get(path)
@@ -619,7 +491,7 @@ class _Raising:
         return ir.Raw(path)
 
     def _renaming(
-        self, names: list[_EntryNames], columns: tuple[str, ...], plan: ir.Plan
+        self, names: list[EntryNames], columns: tuple[str, ...], plan: ir.Plan
     ) -> Callable[[ir.Value], ir.Value]:
         """Names behind a selection, where all entries have to agree on what a name means."""
 
@@ -637,7 +509,7 @@ class _Raising:
 
         return change
 
-    def _tells(self, key: ir.Field, names: list[_EntryNames], plan: ir.Group) -> bool:
+    def _tells(self, key: ir.Field, names: list[EntryNames], plan: ir.Group) -> bool:
         """Whether a key has a name in CAR, or has to have one as the groups decide what is found."""
         path = tuple(key.name.split("."))
         if plan is not self.shown or any(path in (*n.fields, *n.allowed) for n in names):
@@ -650,9 +522,7 @@ class _Raising:
         name = column.value.name if isinstance(column.value, ir.Field) else ""
         return self.left_out.get(name) is group
 
-    def _key(
-        self, key: ir.Field, names: list[_EntryNames], plan: ir.Plan
-    ) -> ir.Field | ir.Constant:
+    def _key(self, key: ir.Field, names: list[EntryNames], plan: ir.Plan) -> ir.Field | ir.Constant:
         made = self._renaming(names, (), plan)(key)
         if not isinstance(made, ir.Field | ir.Constant) or made == ir.Constant(None):
             what = f"grouping by {key.name}, which CAR has no field for"
