@@ -21,7 +21,7 @@ holds them together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Set
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import assert_never
 
@@ -163,22 +163,6 @@ class _Raising:
         self.left_out: dict[str, ir.Group] = {}
         # Entries ask the same again and again.
         self._names_read: dict[ir.Condition, str | None] = {}
-        self._verdicts: dict[tuple[ir.Condition, tuple[object, ...]], frozenset[bool | None]] = {}
-
-    def _verdicts_of(
-        self, condition: ir.Condition, name: str, allowed: tuple[Plain | None, ...]
-    ) -> frozenset[bool | None]:
-        """What a condition on one name comes to for each of the constants that it may be."""
-        # Equal constants of other types are others: 1 is not True.
-        key = (condition, (*allowed, *map(type, allowed)))
-        known = self._verdicts.get(key)
-        if known is None:
-            change = _constant_for(name)
-            known = self._verdicts[key] = frozenset(
-                holds(ir.rewrite_condition(condition, change(c)), RawRow({}), _NO_CONTEXT)
-                for c in allowed
-            )
-        return known
 
     def _only_name(self, condition: ir.Condition) -> str | None:
         """The name that a condition reads, if it reads one alone and nothing else."""
@@ -381,7 +365,7 @@ class _Raising:
                 allowed = names.allowed.get(path, names.logs.get(path))
                 if allowed is None:
                     return None
-                verdicts = self._verdicts_of(condition, name, allowed)
+                verdicts = _verdicts_of(condition, name, allowed)
                 self.telling[condition] = self.telling.get(condition, False) or True in verdicts
                 if path not in names.allowed:
                     # The name tells which log it is, and one of its names is enough.
@@ -416,12 +400,12 @@ class _Raising:
             return None
         if names.absent[path]:
             allowed = (*allowed, None)
-        found = self._verdicts_of(condition, name, allowed)
+        found = _verdicts_of(condition, name, allowed)
         if len(found) != 1:
             return None
         for atom in ir.atoms(condition):
             if not isinstance(atom, ir.IsNull):
-                told = True in self._verdicts_of(atom, name, allowed)
+                told = True in _verdicts_of(atom, name, allowed)
                 self.telling[atom] = self.telling.get(atom, False) or told
         return ir.Truth(next(iter(found)))
 
@@ -554,6 +538,27 @@ def _as_numbers(atom: ir.Match, of: ir.Field, patterns: tuple[Pattern, ...]) -> 
     if rest:
         tests.append(evolve(atom, patterns=rest))
     return tests[0] if len(tests) == 1 else ir.Or(tuple(tests))
+
+
+def _verdicts_of(
+    condition: ir.Condition, name: str, allowed: tuple[Plain | None, ...]
+) -> frozenset[bool | None]:
+    """What a condition on one name comes to for each of the constants that it may be."""
+    # Equal constants of other types are others: 1 is not True.
+    return _remembered(condition, name, allowed, tuple(map(type, allowed)))
+
+
+@lru_cache(maxsize=16384)
+def _remembered(
+    condition: ir.Condition,
+    name: str,
+    allowed: tuple[Plain | None, ...],
+    types: tuple[type, ...],
+) -> frozenset[bool | None]:
+    change = _constant_for(name)
+    return frozenset(
+        holds(ir.rewrite_condition(condition, change(c)), RawRow({}), _NO_CONTEXT) for c in allowed
+    )
 
 
 def _constant_for(name: str) -> Callable[[Plain | None], Callable[[ir.Value], ir.Value]]:
