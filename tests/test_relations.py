@@ -18,9 +18,11 @@ from carengine.verify import (
     Verdict,
     compare,
     compare_rules,
+    compare_subjects,
     distinguishing_event,
     load_analytics,
     matching_event,
+    subjects_of_text,
     verify_analytic,
 )
 from carengine.verify.native_names import same_in_own_names
@@ -420,3 +422,32 @@ def test_what_rules_find_together(one: str, other: str, verdict: Verdict) -> Non
     relation = compare_rules(first, second, 1_000_000)
     assert relation.verdict is verdict
     replay(relation, first, second)
+
+
+SOURCE = """title: t
+id: 11111111-1111-4111-8111-111111111111
+logsource:
+    product: windows
+    service: security
+detection:
+    selection:
+        {test}
+    condition: selection
+"""
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "verdict"),
+    [
+        ("EventID: 4625", "EventID: '4625'", Verdict.SAME),
+        ("EventID: 4625", "EventID: '4626'", Verdict.DISJOINT),
+        ("Status|re: '(foo|bar)'", "Status|contains|cased: [bar, foo]", Verdict.SAME),
+        ("Status|re: 'a.*b'", "Status|contains: 'a*b'", Verdict.COVERED),
+        ("Status|re: '(?i)a|b'", "Status|contains: [A, B]", Verdict.SAME),
+        ("Status|re: '[a-z]x'", "Status|re: '[a-zA-Z]x'", Verdict.COVERED),
+    ],
+)
+def test_numbers_as_texts_and_tests_that_heed_case(one: str, other: str, verdict: Verdict) -> None:
+    pair = [subjects_of_text(SOURCE.format(test=test), "sigma")[0][0] for test in (one, other)]
+    relation = compare_subjects(pair[0], pair[1])
+    assert relation.verdict is verdict, relation

@@ -27,7 +27,7 @@ from ..rule import Rule
 from . import assumptions
 from .changes import by_itself
 from .kind_conditions import by_kind
-from .relations import RuleRelation, Subject, Verdict, compare_subjects, subject_of
+from .relations import RuleRelation, Verdict, compare_subjects, subject_of
 
 _READ_AS = {"splunk": "splunk", "lucene": "lucene", "esql": "esql", "kusto": "kusto", "eql": "eql"}
 """The language that a backend writes, for those that are read back."""
@@ -105,14 +105,6 @@ def check_conversion(
     # Where the data lies is no part of what is compared: the log source is.
     query = evolve(subject_of(made, reading), taken=())
     relation = compare_subjects(mine, query, steps)
-    if relation.verdict is Verdict.UNDECIDED:
-        # A backend may write a number as a text, which says the same of a number in one spelling.
-        several = (_with_digits(mine), _with_digits(query))
-        if several != (mine, query):
-            digits = compare_subjects(*several, steps)
-            # An event that tells them apart might be one that the rules as they are both find.
-            if digits.verdict is Verdict.SAME:
-                relation = digits
     return Conversion(rule, text, evolve(relation, first=rule.id, second=name))
 
 
@@ -174,36 +166,6 @@ def _with_values(rule: Rule) -> Rule:
         )
         outputs.append(evolve(output, plan=parts[0] if len(parts) == 1 else ir.Union(parts)))
     return evolve(rule, program=evolve(rule.program, outputs=tuple(outputs)))
-
-
-def _with_digits(subject: Subject) -> Subject:
-    """A subject for which a field is a number where it has the digits of it; itself if it asks for
-    no number."""
-
-    def change(atom: ir.Atom) -> ir.Condition:
-        match atom:
-            case ir.Compare(left, ir.Relation.EQUAL, ir.Constant(int() as number)) if not (
-                isinstance(number, bool)
-            ):
-                return ir.Match(left, (Pattern(str(number)),), atom.span)
-            case _:
-                return atom
-
-    outputs = []
-    for output in subject.rule.program.outputs:
-        stages = ir.as_stages(output.plan)
-        if stages is None:
-            return subject
-        parts = tuple(
-            ir.Filter(ir.Search(stage.kinds), ir.map_atoms(stage.condition, change))
-            for stage in stages
-        )
-        outputs.append(evolve(output, plan=parts[0] if len(parts) == 1 else ir.Union(parts)))
-    program = evolve(subject.rule.program, outputs=tuple(outputs))
-    if program == subject.rule.program:
-        return subject
-    taken = tuple(dict.fromkeys((*subject.taken, assumptions.DIGITS)))
-    return evolve(subject, rule=evolve(subject.rule, program=program), taken=taken)
 
 
 def _present(condition: ir.Condition) -> ir.Condition:

@@ -24,6 +24,7 @@ from ..fieldmap import FieldMap, installed_maps
 from ..ir import Goal, Wish
 from ..languages.reading import LANGUAGES, QueryReading, as_rule, raised, read
 from ..loading import FORMATS, ReadingOptions, RuleFile
+from ..pattern import Pattern
 from ..rule import Rule, from_drafts
 from ..solver.facts import Facts
 from ..solver.satisfiability import can_be
@@ -228,9 +229,53 @@ def compare_subjects(first: Subject, second: Subject, steps: int = _STEPS) -> Ru
     lost = (*first.lost, *second.lost)
     if lost:
         return RuleRelation(*names, Verdict.UNDECIDED, reasons=lost)
+    relation = _compared(first, second, steps)
+    if relation.verdict is Verdict.UNDECIDED and first.native and second.native:
+        # A number may be asked for as a text, which says the same of a number in one spelling.
+        several = (_with_digits(first), _with_digits(second))
+        if several != (first, second):
+            digits = _compared(*several, steps)
+            # An event that tells them apart might be one that the rules as they are both find, so
+            # that of the witnesses those of the rules themselves are shown.
+            if digits.verdict is Verdict.SAME or digits.verdict is Verdict.DISJOINT:
+                return evolve(digits, witnesses=relation.witnesses)
+    return relation
+
+
+def _compared(first: Subject, second: Subject, steps: int) -> RuleRelation:
     taken = (*first.taken, *second.taken)
     made = compare(first.rule.program, second.rule.program, steps, most=1)
     return _relation(first.rule, second.rule, made, taken, steps)
+
+
+def _with_digits(subject: Subject) -> Subject:
+    """A subject for which a field is a number where it has the digits of it; itself if it asks for
+    no number."""
+
+    def change(atom: ir.Atom) -> ir.Condition:
+        match atom:
+            case ir.Compare(left, ir.Relation.EQUAL, ir.Constant(int() as number)) if not (
+                isinstance(number, bool)
+            ):
+                return ir.Match(left, (Pattern(str(number)),), atom.span)
+            case _:
+                return atom
+
+    outputs = []
+    for output in subject.rule.program.outputs:
+        stages = ir.as_stages(output.plan)
+        if stages is None:
+            return subject
+        parts = tuple(
+            ir.Filter(ir.Search(stage.kinds), ir.map_atoms(stage.condition, change))
+            for stage in stages
+        )
+        outputs.append(evolve(output, plan=parts[0] if len(parts) == 1 else ir.Union(parts)))
+    program = evolve(subject.rule.program, outputs=tuple(outputs))
+    if program == subject.rule.program:
+        return subject
+    taken = tuple(dict.fromkeys((*subject.taken, assumptions.DIGITS)))
+    return evolve(subject, rule=evolve(subject.rule, program=program), taken=taken)
 
 
 def _nameless(program: ir.Program) -> frozenset[str]:
