@@ -253,6 +253,42 @@ def test_mutated_lines(seed: int) -> None:
     checked(bytes(line).replace(b"\n", b" ") or b" {")
 
 
+PIECES = [
+    *("cmd", " ", "\t", "\v", "a", "aa", "bb", "K", "k", "s", "\u212a", "\u017f", "é", "É", "@12"),
+    *("x", "\n", "\r", "q", "z", "A", "foo", ".exe", "\\", "&", "&&", "~", "#", "-", "c", "d", "0"),
+    *(".*", "\x1c", "\x85", "\u00a0", "Z", "_"),
+]
+EXPRESSIONS = [
+    *(r"\bcmd\b", r"^\s*a+?b{2,3}$", r"(?i)K[^k]s", r"[\w.-]+@\d{1,3}", r"(?s)a.b", r"a.[bK]"),
+    *(r"(?m)^x$", r"\Aq|z\z", r"[^\x00-\x7f]", r"[[:alpha:]]\d", r"\\[a-z&&b]", r"[a\-z~~]#"),
+    *(
+        r"\W\S\D",
+        r"(?i)[^a-f]{3}\.exe",
+        r"\pL",
+        r"\Bfoo",
+        r"\Q.*\E",
+        r"[+--]a",
+        r"[[a]b]",
+        r"&&[ax]",
+    ),
+]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_expressions_are_re2s(expression: str) -> None:
+    text = f'r = search Process:Create where command_line match "{expression}" output r'
+    native = warm(Engine([carengine.parse_rule(text)], "sysmon.flat"))
+    chance = random.Random(expression)
+    lines = []
+    for _ in range(max(200, FUZZ // 20)):
+        line = "".join(chance.choice(PIECES) for _ in range(chance.randrange(1, 9)))
+        event = {**SYSMON, "CommandLine": line}
+        lines.append(json.dumps(event, ensure_ascii=chance.random() < 0.5).encode())
+    native.check = NativeCheck()
+    decided(native, *lines)
+    assert native.check.differences == []
+
+
 def account(engine: Engine, path: Path, jobs: int = 1) -> tuple[Any, ...]:
     with carengine.Run(engine, [path], jobs=jobs) as run:
         assert run.threads == (jobs if native_version() else 1)
