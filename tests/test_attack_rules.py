@@ -13,6 +13,7 @@ import pytest
 import carengine
 from carengine.attack import enterprise_attack
 from carengine.check import check_rules, format_rule
+from carengine.cli import main
 from carengine.engine.report import run_examples, run_input_examples
 from carengine.verify import MutantOutcome, mutant_results
 
@@ -49,6 +50,22 @@ def test_changing_an_input_changes_what_a_rule_finds() -> None:
     # Every input says which example shows it.
     inputs = [one for rule in RULES for one in rule.metadata.inputs if one.name]
     assert len(results) == len(inputs)
+
+
+def test_explain_names_every_input(capsys: pytest.CaptureFixture[str]) -> None:
+    # Some of the rules: all of them take a quarter of a minute.
+    for rule in list(RULES)[::8]:
+        inputs = [one for one in rule.metadata.inputs if one.name]
+        if not inputs:
+            continue
+        assert (
+            main(["explain", str(FOLDER / f"{rule.id}.car"), "--example", rule.examples[0].name])
+            == 0
+        )
+        told = capsys.readouterr().out
+        for one in inputs:
+            assert f"  input  {one.name} = " in told, rule.id
+            assert one.element in told, rule.id
 
 
 def test_each_tells_what_a_reader_has_to_know() -> None:
