@@ -193,6 +193,12 @@ _API = {
         ("sql",),
         ("carengine.sql",),
     ),
+    "spark": (
+        "Apache Spark",
+        "Hunts in DataFrames, batches and streams. [On Apache Spark](../spark.md) shows them at work.",
+        ("spark",),
+        ("carengine.spark",),
+    ),
     "tuning": ("Tuning", "Exclusions and suppression.", ("tuning",), ()),
     "diagnostics": (
         "Diagnostics",
@@ -233,8 +239,8 @@ used, and `import carengine` loads no dependency. What is longer than one name h
 
 Public are the names on these pages, and those in `__all__` of the modules `attack`, `check`,
 `datamodel`, `diagnostics` (with `diagnostics.codes`), `engine`, `engine.report`, `fieldmap`,
-`languages.reading`, `languages.writing`, `readers`, `rule`, `runner`, `sql`, `tuning` and `verify`.
-Every other module is internal and may change with any version.
+`languages.reading`, `languages.writing`, `readers`, `rule`, `runner`, `spark`, `sql`, `tuning` and
+`verify`. Every other module is internal and may change with any version.
 
 [Embed it](../embed.md) shows the calls in their order. These pages are made from the docstrings.
 
