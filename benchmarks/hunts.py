@@ -357,7 +357,11 @@ def starts(turns: int) -> Iterator[Start]:
     shipped = str(ROOT / "rules" / "car")
     one = str(min((ROOT / "rules" / "car").glob("CAR-*.car")))
     archive = data.sigma_archive()
-    kinds = [("one rule", one, False), ("the shipped rules", shipped, False)]
+    kinds = [
+        ("one rule", one, False),
+        ("one rule, cached", one, True),
+        ("the shipped rules", shipped, False),
+    ]
     kinds.append(("the shipped rules, cached", shipped, True))
     if archive:
         kinds += [("SigmaHQ's rules, cold", str(archive), False)]

@@ -37,7 +37,12 @@ ASKED = (
     Asked("one EVTX, SigmaHQ Windows", "evtx-sigma", "15.5", 5, 1.3),
     Asked("one EVTX, two processes over one, by the clock", "evtx-sigma", "1.0", 1.7, 1.8, True),
 )
-_STARTS = {"one rule": 0.4, "SigmaHQ's rules, cached": 0.8, "SigmaHQ's rules, cold": 3.5}
+_STARTS = {
+    "one rule": 0.4,
+    "one rule, cached": 0.4,
+    "SigmaHQ's rules, cached": 0.8,
+    "SigmaHQ's rules, cold": 3.5,
+}
 
 
 def leading(hunts: Part | None) -> list[str]:
@@ -61,6 +66,7 @@ def leading(hunts: Part | None) -> list[str]:
         *_started(hunts),
         "",
         *_grown(hunts),
+        "",
         *[f"* {note}" for note in hunts.get("notes", ())],
     ]
 

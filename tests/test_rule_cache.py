@@ -14,6 +14,8 @@ from carengine.cli.rules import load
 RULE = 'a = search Process:Create where exe = "{name}" output a'
 EVENT = '{"object": "process", "action": "create", "exe": "x3.exe", "hostname": "h"}\n'
 
+NUMBER = 20
+
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -25,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def rules(tmp_path: Path) -> Path:
     folder = tmp_path / "rules"
     folder.mkdir()
-    for number in range(rule_cache.FEWEST_RULES):
+    for number in range(NUMBER):
         (folder / f"r{number}.car").write_text(RULE.format(name=f"x{number}.exe"))
     (folder / "refused.car").write_text("a = search Proces:Create output a")
     return folder
@@ -60,7 +62,7 @@ def test_the_second_run_reads_no_rule(
 ) -> None:
     load(settings(rules))
     monkeypatch.setattr("carengine.loading.load_rules", lambda *_, **__: pytest.fail("read"))
-    assert len(load(settings(rules))) == rule_cache.FEWEST_RULES
+    assert len(load(settings(rules))) == NUMBER
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_rules_that_name_files_elsewhere_are_not_kept(
     assert "lists/expressions.txt" in str([r.diagnostics for r in refused])
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "expressions.txt").write_text("evil")
-    assert len(load(settings(rules))) == rule_cache.FEWEST_RULES + 1
+    assert len(load(settings(rules))) == NUMBER + 1
     assert entries(cache) == []
 
 
@@ -159,7 +161,7 @@ def test_a_damaged_entry_is_written_anew(cache: Path, rules: Path, content: byte
     [name] = entries(cache)
     whole = (cache / name).read_bytes()
     (cache / name).write_bytes(content)
-    assert len(load(settings(rules))) == rule_cache.FEWEST_RULES
+    assert len(load(settings(rules))) == NUMBER
     assert (cache / name).read_bytes() == whole
 
 
@@ -172,9 +174,11 @@ def test_nothing_is_kept_where_it_was_not_asked_for(
     assert entries(cache) == []
 
 
-def test_few_rules_are_not_kept(cache: Path, rules: Path) -> None:
-    load(settings(rules / "r1.car"))
+def test_one_rule_is_kept_and_none_is_not(cache: Path, rules: Path) -> None:
+    load(settings(rules / "refused.car"))
     assert entries(cache) == []
+    load(settings(rules / "r1.car"))
+    assert len(entries(cache)) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="permissions are POSIX's")
@@ -205,7 +209,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CARENGINE_CACHE", str(tmp_path / "file"))
-    assert len(load(settings(rules))) == rule_cache.FEWEST_RULES
+    assert len(load(settings(rules))) == NUMBER
 
 
 def test_the_cache_is_bounded(cache: Path, rules: Path, monkeypatch: pytest.MonkeyPatch) -> None:

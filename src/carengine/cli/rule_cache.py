@@ -35,9 +35,9 @@ from ..engine import compiled
 from ..rule import RuleSet
 
 MOST_BYTES = 256 << 20
-MOST_ENTRIES = 64
-FEWEST_RULES = 20
-"""Fewer rules than this are read in no more time than an entry takes to write."""
+MOST_ENTRIES = 256
+FEWEST_RULES = 1
+"""Even one rule is read sooner from here: the parser need not be loaded."""
 _MOST_READ = 512 << 20
 """Rules of more bytes than this are not looked up: reading them for a key takes as long."""
 _ENDING = ".engine"
