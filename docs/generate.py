@@ -155,7 +155,7 @@ _API = {
         "Engines, sessions and runs",
         "An `Engine` is rules and field maps, compiled. A `Session` is one pass of it over events.",
         ("engine", "runner"),
-        (),
+        ("carengine.prometheus",),
     ),
     "evidence": (
         "Evidence",
@@ -239,8 +239,8 @@ used, and `import carengine` loads no dependency. What is longer than one name h
 
 Public are the names on these pages, and those in `__all__` of the modules `attack`, `check`,
 `datamodel`, `diagnostics` (with `diagnostics.codes`), `engine`, `engine.report`, `fieldmap`,
-`languages.reading`, `languages.writing`, `readers`, `rule`, `runner`, `spark`, `sql`, `tuning` and
-`verify`. Every other module is internal and may change with any version.
+`languages.reading`, `languages.writing`, `prometheus`, `readers`, `rule`, `runner`, `spark`, `sql`,
+`tuning` and `verify`. Every other module is internal and may change with any version.
 
 [Embed it](../embed.md) shows the calls in their order. These pages are made from the docstrings.
 

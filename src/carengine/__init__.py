@@ -13,9 +13,9 @@ They are imported when they are first used, so that ``import carengine`` costs n
 
 What a program may rely on is: the names here, and those in ``__all__`` of the modules ``attack``,
 ``check``, ``coverage``, ``datamodel``, ``diagnostics`` (with ``diagnostics.codes``), ``engine``,
-``engine.report``, ``fieldmap``, ``languages.reading``, ``languages.writing``, ``readers``,
-``rule``, ``runner``, ``spark``, ``sql``, ``statistics``, ``timeline``, ``tuning`` and ``verify``.
-Every other module is internal, and may change with any version.
+``engine.report``, ``fieldmap``, ``languages.reading``, ``languages.writing``, ``prometheus``,
+``readers``, ``rule``, ``runner``, ``spark``, ``sql``, ``statistics``, ``timeline``, ``tuning`` and
+``verify``. Every other module is internal, and may change with any version.
 """
 
 from __future__ import annotations

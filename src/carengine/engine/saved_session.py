@@ -65,8 +65,18 @@ def refused(path: str | Path, message: str, *notes: str) -> CarError:
 
 def sealed(state: Mapping[str, Any]) -> str:
     """A state as text, with its check sum at the head. Raises what comes of data that JSON has
-    not."""
-    text = json.dumps(state, separators=(",", ":")).removeprefix("{")
+    not.
+
+    ``events``, which are most of it, are written one by one: a thread that does it lets others run
+    in between.
+    """
+    rest = {name: value for name, value in state.items() if name != "events"}
+    text = json.dumps(rest, separators=(",", ":")).removeprefix("{")
+    if "events" in state:
+        given = state["events"]
+        events_given = given.events if isinstance(given, RowEncoder) else given
+        events = ",".join(json.dumps(one, separators=(",", ":")) for one in events_given)
+        text = f'{text[:-1]},"events":[{events}]}}'
     return _SEAL % _sum(text) + text
 
 
@@ -140,28 +150,27 @@ def _sum(text: str) -> str:
 
 
 class RowEncoder:
-    """Rows to plain data. `events` is the table that they refer to."""
+    """Rows to plain data. `events` is the table that they refer to.
+
+    Rows are written at once; what the events hold only when `events` is asked for, since that is
+    most of the work, and a session may go on meanwhile.
+    """
 
     def __init__(self) -> None:
-        self.events: list[Any] = []
+        self._seen: list[Occurrence] = []
         self._numbers: dict[int, int] = {}
+
+    @property
+    def events(self) -> list[Any]:
+        """The events as plain data. They never change, so that any thread may ask, at any time."""
+        return [_event_as_data(seen) for seen in self._seen]
 
     def occurrence(self, seen: Occurrence) -> int:
         """The number of an event in the table."""
         number = self._numbers.get(id(seen))
         if number is None:
-            number = self._numbers[id(seen)] = len(self.events)
-            view, origin = seen.view, seen.origin
-            event = [
-                view.kind.object,
-                view.kind.action,
-                pruned(view.fields),
-                view.time,
-                pruned(view.raw),
-                None if origin is None else origin.source,
-                None if origin is None else origin.record,
-            ]
-            self.events.append(event)
+            number = self._numbers[id(seen)] = len(self._seen)
+            self._seen.append(seen)
         return number
 
     def row(self, row: Row) -> Any:
@@ -186,6 +195,19 @@ class RowEncoder:
                 return ["a", str(key)]
             case _:
                 return key
+
+
+def _event_as_data(seen: Occurrence) -> list[Any]:
+    view, origin = seen.view, seen.origin
+    return [
+        view.kind.object,
+        view.kind.action,
+        pruned(view.fields),
+        view.time,
+        pruned(view.raw),
+        None if origin is None else origin.source,
+        None if origin is None else origin.record,
+    ]
 
 
 def pruned(value: Any, depth: int = _DEPTH) -> Any:

@@ -16,6 +16,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,12 +44,13 @@ from .saved_session import (
     FORMAT,
     RowDecoder,
     RowEncoder,
+    pruned,
     read_state,
     refused,
     sealed_state,
     write_state,
 )
-from .stats import SessionStats
+from .stats import SessionStats, name_origin
 from .streams import Feeding, Flow, StreamOptions
 from .streams.rows import Occurrence, in_order, match_of_row
 from .streams.updating import contents_of, digests_of, take_over
@@ -59,7 +61,6 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 # How many late events and events without a time are named.
-_NAMED = 20
 # For fewer lines at once it does not pay to tell the native core what it needs.
 _MANY_LINES = 64
 
@@ -378,11 +379,11 @@ class Session:
         stats = self.stats
         if time is None:
             stats.untimed += 1
-            _name(stats.untimed_origins, occurrence.origin)
+            name_origin(stats.untimed_origins, occurrence.origin)
         elif flow.is_late(time):
             stats.late += 1
             stats.late_by = max(stats.late_by, int(flow.clock) - time)
-            _name(stats.late_origins, occurrence.origin)
+            name_origin(stats.late_origins, occurrence.origin)
             return
         flow.feed(occurrence, stages)
 
@@ -560,8 +561,17 @@ class Session:
 
         Raises `CarError` (CE543) when it cannot be written.
         """
-        write_state(path, self._state(path))
+        self.saving(path)()
+
+    def saving(self, path: str | Path) -> Callable[[], None]:
+        """What writes the session as it is now to a file, as `save` does: to be called once, in any
+        thread, while the session goes on. The call itself takes a small part of the time.
+
+        ``await asyncio.to_thread(session.saving(path))`` does not stall an event loop.
+        """
+        state = self._state(path, whole=False)
         self._saved_at = self.stats.events
+        return partial(write_state, path, state)
 
     def dump(self) -> bytes:
         """What `save` writes, as bytes, for `Engine.load_session`.
@@ -618,13 +628,16 @@ class Session:
             return Counter({str(name): int(rows) for _, name, rows in flow["contents"] if rows})
         return take_over(self._streams, flow, RowDecoder(state["events"], self.engine.maps))
 
-    def _state(self, path: str | Path) -> dict[str, Any]:
+    def _state(self, path: str | Path, *, whole: bool = True) -> dict[str, Any]:
+        """The state as plain data; if not ``whole``, its events are made so when it is written."""
         writer = RowEncoder()
         try:
             flow = None if self._streams is None else self._streams.save(writer)
             if flow is not None and self._streams is not None:
                 flow["contents"] = contents_of(self._streams)
                 flow["stages"] = digests_of(self._streams)[1]
+            kept = pruned([self.stats.as_data(), self.attached])
+            events = writer.events if whole else writer
         except TypeError as error:
             message = f"the session holds an event that is no plain data: {error}"
             raise refused(path, message) from None
@@ -633,9 +646,9 @@ class Session:
             "fingerprint": self.engine.fingerprint,
             "rules": self.engine.rule_digests,
             "options": self.options.as_data(),
-            "account": self.stats.as_data(),
-            "attached": self.attached,
-            "events": writer.events,
+            "account": kept[0],
+            "attached": kept[1],
+            "events": events,
             "flow": flow,
         }
 
@@ -644,8 +657,7 @@ class Session:
         self.attached = dict(state["attached"])
         if not same:
             if "rules" not in state:
-                # Of an earlier version: what its nodes are for is not known.
-                rows = len(state["events"])
+                rows = len(state["events"])  # what they are for is not known
                 dropped = Counter({"a state of an earlier version": rows} if rows else {})
                 self.updated = compared({}, self.engine.rule_digests, dropped)
                 return
@@ -684,8 +696,3 @@ def load_session(
         # Its check sum is right: it was written so. Whatever is wrong in it is found here.
         raise refused(path, f"the state file holds what no session writes: {error}") from None
     return session
-
-
-def _name(origins: list[str], origin: Origin | None) -> None:
-    if origin is not None and len(origins) < _NAMED:
-        origins.append(f"{origin.source}:{origin.record}")

@@ -17,6 +17,7 @@ from ..diagnostics import Code, Diagnostic, codes, counted
 from . import rule_faults
 from .classes import Classified
 from .clocks import Clocks, since
+from .match import Origin
 from .matcher import Leaf
 from .notebook import stats_as_html
 from .rule_faults import LeftOut, RuleFaults
@@ -31,6 +32,7 @@ WithoutFields = tuple[str, ir.EventKind, str]
 
 
 _NAMED_CLASSES = 5
+_NAMED_ORIGINS = 20
 
 
 @define(eq=False)
@@ -382,3 +384,9 @@ def _length(microseconds: int) -> str:
 def _about(code: Code, message: str, origins: list[str], number: int) -> Diagnostic:
     more = f" and {number - len(origins):,} more" if origins and number > len(origins) else ""
     return Diagnostic(code, message, notes=(", ".join(origins) + more,) if origins else ())
+
+
+def name_origin(origins: list[str], origin: Origin | None) -> None:
+    """Name where an event came from, of the first few."""
+    if origin is not None and len(origins) < _NAMED_ORIGINS:
+        origins.append(f"{origin.source}:{origin.record}")
