@@ -231,7 +231,7 @@ def test_conditions_in_postgres(condition: ir.Condition, events: list[Event]) ->
     check("postgres", condition, events)
 
 
-@settings(examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(conditions(regexes=True), events_of(ascii_only=False))
 def test_conditions_in_spark(condition: ir.Condition, events: list[Event]) -> None:
     needs("spark")
