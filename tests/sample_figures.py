@@ -110,13 +110,32 @@ def in_duckdb(written: WrittenSamples) -> tuple[Findings, Counter[str]]:
     """What our SQL finds in DuckDB, with every query over every event; what is refused, and why."""
     evidence = Evidence(written.events)
     made, refused = translations(written, "duckdb", evidence.present)
-    table = DuckDB(evidence, sorted({name for one in made for name in one.fields}))
     found: Findings = {}
-    for one in made:
-        for query in one.queries:
-            rows = numbers_in(table.query(query.text))
-            found.setdefault(one.rule, set()).update(row[0] for row in rows)
+    for several in _together(made):
+        table = DuckDB(evidence, sorted({name for one in several for name in one.fields}))
+        for one in several:
+            for query in one.queries:
+                rows = numbers_in(table.query(query.text))
+                found.setdefault(one.rule, set()).update(row[0] for row in rows)
     return found, refused
+
+
+def _together(made: Sequence[Translation]) -> list[list[Translation]]:
+    """Queries that one table can serve: DuckDB does not tell columns by the case of their names,
+    and of two rules one may read ``payload`` and the other ``Payload``."""
+    tables: list[tuple[dict[str, str], list[Translation]]] = []
+    for one in made:
+        fitting = (
+            table
+            for table in tables
+            if all(table[0].get(name.lower(), name) == name for name in one.fields)
+        )
+        names, several = next(fitting, ({}, []))
+        if not several:
+            tables.append((names, several))
+        names.update({name.lower(): name for name in one.fields})
+        several.append(one)
+    return [several for _, several in tables]
 
 
 def by_eql(written: WrittenSamples) -> tuple[Findings, Counter[str]]:

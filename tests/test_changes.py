@@ -282,3 +282,21 @@ def test_git_revisions(
         assert "1 wider" in capsys.readouterr().err
     assert main(["diff", "HEAD~7:rules", "rules"]) == 2
     assert main(["diff", "--git", "--output=x", "HEAD"]) == 2
+
+
+def test_a_revision_without_files_and_a_name_that_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    git = ["git", "-c", "user.email=a@example.com", "-c", "user.name=a"]
+    for words in (["init", "-q", "."], ["commit", "-q", "--allow-empty", "-m", "nothing"]):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    (tmp_path / "r.car").write_text('a = search Process:Create where exe = "a.exe" output a')
+    subprocess.run([*git, "add", "r.car"], check=True, capture_output=True)
+    subprocess.run([*git, "commit", "-q", "-m", "rule"], check=True, capture_output=True)
+    assert main(["diff", "--git", "HEAD~1", "HEAD"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("new")
+    assert "HEAD~1 holds no files" in said.err
+    assert main(["diff", "HEAD~1", "HEAD"]) == 2
+    assert "--git" in capsys.readouterr().err

@@ -198,3 +198,14 @@ def test_options_that_cannot_be(
     done = capsys.readouterr()
     assert done.out == ""
     assert done.err
+
+
+def test_nothing_is_proved_of_logs_of_which_no_event_was_recognised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"what": "is this"}\n')
+    main(["needs", str(log), "--prove"])
+    said = capsys.readouterr().out
+    assert "can never fire on these logs" not in said
+    assert "no event of these logs was recognised" in said

@@ -51,6 +51,7 @@ RUNS: list[tuple[str, list[str]]] = [
     ("explain", ["explain", "{rules}/j.car", "{strange}:1", "--json"]),
     ("needs", ["needs", "-f", "json"]),
     ("needs", ["needs", LOG, "-r", SIGMA, "-f", "json"]),
+    ("sample", ["sample", "{rules}", "-f", "json", "--matches", "1", "--near-misses", "2"]),
     ("test", ["test", "{rules}", "-f", "json"]),
     ("verify", ["verify", "{analytic}", "-f", "json"]),
 ]

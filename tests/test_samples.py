@@ -11,7 +11,8 @@ import carengine
 from carengine.cli import main
 from carengine.engine import Engine
 from carengine.fieldmap import find_maps, installed_maps
-from carengine.verify import RuleSamples, samples
+from carengine.values import time_of
+from carengine.verify import RuleSamples, Sample, samples
 
 SIGMA = """
 title: Shadow copies deleted
@@ -122,21 +123,9 @@ def test_bounds_of_time_are_tried_on_both_sides(tmp_path: Path) -> None:
     made_of = rule(JOIN.replace("b.time < a.time", "b.time <= a.time"), tmp_path)
     made = samples(made_of, "car")
 
-    def apart(one: object) -> float:
-        first, last = (e.time for e in map(carengine_time, one.events))  # type: ignore[attr-defined] # a sample
-        return last - first
-
-    assert 600.0 in [apart(one) for one in made.matches]
-    assert 601.0 in [apart(one) for one in made.near_misses if len(one.events) == 2]
-
-
-class carengine_time:  # noqa: N801 - a function with one attribute
-    def __init__(self, event: dict[str, str]) -> None:
-        from carengine.values import time_of
-
-        found = time_of(event["time"])
-        assert found is not None
-        self.time = found / 1e6
+    apart = [carengine_times(one) for one in made.samples if len(one.events) == 2]
+    assert (True, 600.0) in apart
+    assert (False, 601.0) in apart
 
 
 def test_the_same_seed_gives_the_same() -> None:
@@ -212,6 +201,21 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     capsys.readouterr()
     assert main(["hunt", str(events), "-r", str(path), "-f", "jsonl", "--fail-on-match"]) == 1
     assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_a_bound_that_is_none_of_its_own_is_tried_a_second_before(tmp_path: Path) -> None:
+    made_of = rule(JOIN, tmp_path)
+    made = samples(made_of, "car")
+    confirmed(made_of, made)
+    apart = [carengine_times(one) for one in made.samples if len(one.events) == 2]
+    assert (True, 599.0) in apart
+    assert (False, 600.0) in apart
+
+
+def carengine_times(one: Sample) -> tuple[bool, float]:
+    """Whether a sample matches, and how far apart its events are."""
+    first, last = (time_of(event["time"]) or 0 for event in one.events)
+    return one.match, (last - first) / 1e6
 
 
 def test_the_output_is_none_of_the_rules(

@@ -147,6 +147,9 @@ def run(settings: DiffSettings, screen: Screen) -> int:
 
 def _load(place: str, settings: DiffSettings, screen: Screen) -> RuleSet:
     with files_of(place, git=settings.git, paths=settings.paths) as paths:
+        if not paths:
+            screen.say(f"{place} holds no files")
+            return RuleSet(())
         rules = load_rules(*paths, must_exist=True)
     report_refused(rules, screen)
     return rules
@@ -186,6 +189,9 @@ def _on_logs(
                 _count(match.rule, match.events, found, shown)
         report_input(reading, screen)
         state = input_status(reading, evidence.paths)
+    screen.say(
+        f"{counted(sessions[0].stats.events, 'event')} of the logs ran through both versions"
+    )
     made: dict[str, LogChange] = {}
     lost, gained = met[0] - met[1], met[1] - met[0]
     for key in (*lost, *gained):

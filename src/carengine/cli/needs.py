@@ -120,6 +120,9 @@ def run(settings: NeedsSettings, screen: Screen) -> int:
         proofs = None
         if settings.prove:
             lost = _lost(reading, interrupted=interrupted)
+            if not session.stats.shaped:
+                # What such logs hold is not known, and nothing follows from it.
+                lost = (*lost, "no event of these logs was recognised")
             proofs = firing_proofs(engine, session.stats, coverage, lost)
         _show(needs(engine, session.stats, coverage), settings, screen, proofs, ran=True)
         screen.flush()

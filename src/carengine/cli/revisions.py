@@ -8,6 +8,7 @@ is taken for an option.
 from __future__ import annotations
 
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +23,16 @@ _SECONDS = 120
 def files_of(place: str, *, git: bool, paths: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The paths of a version: a file, a folder or an archive, or ``REVISION:PATH`` of the git
     repository here; with ``git`` a revision, and ``paths`` what of it. An archive of a revision is
-    there only while the context lasts.
+    there only while the context lasts; a revision without files has no path.
 
     Raises `UsageError` where there is no such revision, or no git.
     """
     if not git and (Path(place).exists() or ":" not in place):
+        if not Path(place).exists():
+            raise UsageError(
+                f"carengine: there is no file or folder {place}; a revision of a git repository is "
+                "REVISION:PATH, or a whole one with --git"
+            )
         yield (place,)
         return
     revision, _, path = (place, "", "") if git else place.partition(":")
@@ -45,4 +51,13 @@ def files_of(place: str, *, git: bool, paths: tuple[str, ...] = ()) -> Iterator[
         if done.returncode:
             said = done.stderr.strip().splitlines()
             raise UsageError(f"carengine: git: {said[-1] if said else 'it failed'}")
-        yield (str(archive),)
+        yield () if _is_empty(archive) else (str(archive),)
+
+
+def _is_empty(archive: Path) -> bool:
+    """Whether an archive has no files; git writes one of nothing that `tarfile` cannot open."""
+    try:
+        with tarfile.open(archive) as made:
+            return not any(member.isfile() for member in made)
+    except tarfile.ReadError:
+        return True

@@ -12,8 +12,8 @@ SCHEMAS = ("jsonl", "ecs", "ocsf")
 """The formats of matches that have a schema, one line each."""
 
 OTHERS = (
-    *("account", "check", "coverage", "detect", "explain", "needs", "stats", "test", "timeline"),
-    "verify",
+    *("account", "check", "coverage", "detect", "explain", "needs", "sample", "stats", "test"),
+    *("timeline", "verify"),
 )
 """Commands with a schema of that name: of the document of ``-f json``, or of one line of ``-f
 jsonl``. ``account`` is what `hunt --account` writes."""

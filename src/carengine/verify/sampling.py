@@ -287,6 +287,7 @@ def _lists(rule: Rule, steps: int, *, match: bool) -> Iterator[_Draft]:
     for events in found:
         for last in _at_bounds(events, program, match=False):
             yield _Draft(False, last, "the last event is too late")
+        yield _Draft(False, _one_more(events), f"one event more than {len(events)}")
         for place in range(len(events) if len(events) > 1 else 0):
             fewer = (*events[:place], *events[place + 1 :])
             yield _Draft(False, fewer, f"event {place + 1} of {len(events)} is missing")
@@ -305,16 +306,25 @@ def _lists(rule: Rule, steps: int, *, match: bool) -> Iterator[_Draft]:
 def _at_bounds(
     events: tuple[Event, ...], program: ir.Program, *, match: bool
 ) -> Iterator[tuple[Event, ...]]:
-    """The list with its last event later: by each of the program's durations exactly, or by a
-    second more."""
+    """The list with its last event at a distance of each of the program's durations, and a second
+    less or more: the engine says which of them are still found."""
     if len(events) < 2:
         return
     first = time_of(events[0].get("time"))
     if first is None:
         return
     for duration in durations_of(program):
-        at = first + duration + (0 if match else _SECOND)
-        yield (*events[:-1], {**events[-1], "time": format_time(at)})
+        for at in (duration, duration - _SECOND if match else duration + _SECOND):
+            if at > 0:
+                yield (*events[:-1], {**events[-1], "time": format_time(first + at)})
+
+
+def _one_more(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """The list with its last event once more, a second later."""
+    at = time_of(events[-1].get("time"))
+    if at is None:
+        return (*events, events[-1])
+    return (*events, {**events[-1], "time": format_time(at + _SECOND)})
 
 
 # In the shape of a log
