@@ -42,6 +42,7 @@ def test_the_objects_and_actions_are_cars() -> None:
     assert {spec.name: " ".join(spec.actions) for spec in OBJECTS} == {
         "authentication": "success failure error",
         "driver": "load unload",
+        "event_log": "clear",
         "email": "deliver block redirect quarantine delete",
         "file": "acl_modify create delete modify read timestomp write",
         "flow": "start message end",
@@ -60,7 +61,7 @@ def test_nothing_of_cars_model_is_missing_and_no_description_is_copied() -> None
     files = sorted(CAR.glob("*.yaml"))
     if not files:
         pytest.skip("CAR's data model is not here")
-    assert len(files) == len(model().objects)
+    assert len(files) == len([spec for spec in OBJECTS if not spec.reason])
     for path in files:
         theirs = yaml.safe_load(path.read_text(encoding="utf-8"))
         ours = known(path.stem)

@@ -433,6 +433,22 @@ CASES: list[tuple[str, Windows, Expected]] = [
             }
         },
     ),
+    (
+        "1102",
+        Windows(SECURITY, 1102, user_data=SUBJECT, element="LogFileCleared"),
+        {
+            "event_log/clear": {
+                "name": "Security",
+                "user": ANN,
+                "uid": SUBJECT["SubjectUserSid"],
+            }
+        },
+    ),
+    (
+        "104, without the log's name, which a flat shape writes over the channel",
+        Windows(SYSTEM, 104, user_data=SUBJECT, element="LogFileCleared"),
+        {"event_log/clear": {"name": None, "user": ANN}},
+    ),
     ("7036 started", Windows(SYSTEM, 7036, {"param1": "Volume Shadow Copy", "param2": "running"}),
      {"service/start": {"name": "Volume Shadow Copy"}}),
     ("7036 stopped, in German",
@@ -672,3 +688,13 @@ def test_any_value_anywhere_is_taken(hostile: Any) -> None:
         assert raw is not None
         kept = {"Channel", "EventID"}
         normalize({k: v if k in kept else hostile for k, v in raw.items()}, maps)
+
+
+def test_which_log_was_cleared() -> None:
+    """System 104 tells it under a name that is the channel's too; a flat shape holds one of them."""
+    told = {"SubjectUserName": "ann", "SubjectDomainName": "CORP", "Channel": "Application"}
+    event = Windows(SYSTEM, 104, user_data=told, element="LogFileCleared")
+    for shape in ("evtx", "winlogbeat"):
+        view = seen_as(SHAPES[shape](event))["event_log/clear"]
+        assert view.field(ir.Field("name")) == "Application"
+        assert view.field(ir.Field("user")) == ANN

@@ -34,6 +34,7 @@ class Windows:
     user_data: Mapping[str, str] = field(factory=dict)
     refused: bool = False
     message: str = ""
+    element: str = "EventXML"
 
     @property
     def provider(self) -> str:
@@ -140,7 +141,7 @@ def evtx(event: Windows) -> dict[str, Any]:
     if event.data:
         inner["EventData"] = dict(event.data)
     if event.user_data:
-        inner["UserData"] = {"EventXML": {"#attributes": {"xmlns": "Event_NS"}, **event.user_data}}
+        inner["UserData"] = {event.element: {"#attributes": {"xmlns": "Event_NS"}, **event.user_data}}
     return {"Event": {"#attributes": {"xmlns": "x"}, **inner}}
 
 

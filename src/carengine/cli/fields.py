@@ -118,6 +118,8 @@ def _show_object(spec: ObjectSpec, action: Action | None, screen: Screen) -> Non
         Table(about, ("action", "meaning"), [(a.name, cell(a.description)) for a in actions]),
         screen,
     )
+    if spec.reason:
+        screen.show(f"CAR's own model does not have it: {spec.reason}")
     screen.show()
     rows = [
         (one.name, one.type.value, cell(one.description), cell(one.example))

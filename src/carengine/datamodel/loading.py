@@ -99,8 +99,9 @@ class DataModelReader:
 
     def object(self, node: Node) -> ObjectSpec | None:
         """A file's node as an object."""
-        parts = self.parts(node, _OBJECT_KEYS, _OBJECT_KEYS, "an object of the data model")
-        if len(parts) < len(_OBJECT_KEYS):
+        allowed = (*_OBJECT_KEYS, "extension")
+        parts = self.parts(node, allowed, _OBJECT_KEYS, "an object of the data model")
+        if len({*parts} - {"extension"}) < len(_OBJECT_KEYS):
             return None
         name, title = self.name(parts["name"]), self.text(parts["title"])
         if fold_name(title) != fold_name(name):
@@ -116,7 +117,9 @@ class DataModelReader:
                 fields[key] = self.field(key, value)
         self.check_relations(parts["fields"], fields)
         identity = self.identity(parts["identity"], fields)
-        return ObjectSpec(name, title, self.text(parts["description"]), actions, fields, identity)
+        reason = self.text(parts["extension"]) if "extension" in parts else ""
+        description = self.text(parts["description"])
+        return ObjectSpec(name, title, description, actions, fields, identity, reason)
 
     def field(self, name: str, node: Node) -> FieldSpec:
         """The node under a field's name as the field."""

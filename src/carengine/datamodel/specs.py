@@ -81,7 +81,8 @@ class ObjectSpec:
 
     ``actions`` and ``fields`` are by name, in the order of the file, ``time`` first. ``identity``
     names the fields that tell one thing of this kind from another; a set difference compares them
-    where the program does not say what to compare.
+    where the program does not say what to compare. ``reason`` says why the object is here, where
+    CAR's model lacks it.
     """
 
     name: str
@@ -90,6 +91,7 @@ class ObjectSpec:
     actions: Mapping[str, Action]
     fields: Mapping[str, FieldSpec]
     identity: tuple[str, ...]
+    reason: str = ""
     _actions: Mapping[str, Action] = field(init=False, repr=False)
     _fields: Mapping[str, FieldSpec] = field(init=False, repr=False)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import ir
 from ..datamodel import model
@@ -114,6 +114,10 @@ def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:
                 yield from _aliases(argument)
         case ir.Call(function, (argument,)) if respells(function):
             yield from ((raw, True) for raw, _ in _aliases(argument))
+        case ir.Call("unless", (ir.Raw() as raw, *rest)):
+            # What the log writes for a value that it does not know.
+            texts = (str(one.value) for one in rest if isinstance(one, ir.Constant))
+            yield evolve(raw, empty=(*raw.empty, *texts)), False
         case ir.Call("choose", (argument, *table, rest)) if argument == rest:
             # Some of its texts are read as another one, or as null.
             yield from ((raw, True) for raw, _ in _aliases(argument) if len(table) % 2 == 0)
