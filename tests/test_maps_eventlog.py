@@ -695,6 +695,8 @@ def test_which_log_was_cleared() -> None:
     told = {"SubjectUserName": "ann", "SubjectDomainName": "CORP", "Channel": "Application"}
     event = Windows(SYSTEM, 104, user_data=told, element="LogFileCleared")
     for shape in ("evtx", "winlogbeat"):
-        view = seen_as(SHAPES[shape](event))["event_log/clear"]
+        raw = SHAPES[shape](event)
+        assert raw is not None
+        view = seen_as(raw)["event_log/clear"]
         assert view.field(ir.Field("name")) == "Application"
         assert view.field(ir.Field("user")) == ANN

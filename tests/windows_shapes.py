@@ -141,7 +141,9 @@ def evtx(event: Windows) -> dict[str, Any]:
     if event.data:
         inner["EventData"] = dict(event.data)
     if event.user_data:
-        inner["UserData"] = {event.element: {"#attributes": {"xmlns": "Event_NS"}, **event.user_data}}
+        inner["UserData"] = {
+            event.element: {"#attributes": {"xmlns": "Event_NS"}, **event.user_data}
+        }
     return {"Event": {"#attributes": {"xmlns": "x"}, **inner}}
 
 
