@@ -31,6 +31,7 @@ examples:
   carengine check my-rules/ -f json     for other programs
   carengine check my-rules/ -f sarif    for code-scanning tools
   carengine check my-rules/ -f markdown for a comment on a pull request
+  carengine check my-rules/ --robustness   also what an attacker evades cheaply, with the event
   carengine check sigma/ --disable CE822 --severity CE828=error
   carengine check sigma/ --baseline known.json --write-baseline    what is there now is known
   carengine check sigma/ --baseline known.json --strict            fail on what is new
@@ -55,6 +56,7 @@ class CheckSettings:
     unsafe: bool = False
     findings: FindingSettings = field(factory=FindingSettings)
     macros: tuple[str, ...] = ()
+    robustness: bool = False
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +82,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="with --fix: also the fixes that change what a rule means, because it seems to say "
         "something else than was meant",
     )
+    parser.add_argument(
+        "--robustness",
+        action="store_true",
+        help="advice about conditions that an attacker evades cheaply, each with an event that the "
+        "rule was seen to miss",
+    )
     add_finding_options(parser)
 
 
@@ -94,6 +102,7 @@ def settings(values: argparse.Namespace) -> CheckSettings:
         values.unsafe_fixes,
         check_config.settings(values),
         tuple(values.macros),
+        values.robustness,
     )
 
 
@@ -177,7 +186,15 @@ def _findings(
     )
     refused = (item for one in rules.refused for item in one.diagnostics)
     sigma = _sigma_findings(rules, attack)
-    return rules, ordered((*rules.diagnostics, *refused, *check_rules(rules), *sigma))
+    advice = _robustness(rules) if settings.robustness else ()
+    return rules, ordered((*rules.diagnostics, *refused, *check_rules(rules), *sigma, *advice))
+
+
+def _robustness(rules: RuleSet) -> tuple[Diagnostic, ...]:
+    """What an attacker evades cheaply, of the rules of which an event is known."""
+    from ..verify.robustness import robustness_of
+
+    return tuple(found for rule in rules for found in robustness_of(rule).findings)
 
 
 def _sigma_findings(rules: RuleSet, attack: Attack | None) -> tuple[Diagnostic, ...]:

@@ -819,6 +819,14 @@ COMPARED_WITH_ITSELF = _warning(
     In a join each side names its stream: `a.pid = b.pid`.""",
 )
 
+CHEAP_TO_EVADE = _note(
+    "CE737",
+    "condition that is cheap to evade",
+    """`check --robustness` changed an event that the rule finds as an attacker can change it without doing anything else,
+    ran it, and the rule missed it. The note says which level of Summiting the Pyramid the condition is at. It is advice:
+    a rule may well ask for a name, as long as another rule asks for what the program does.""",
+)
+
 # 8xx: Sigma rules
 
 SIGMA_NOT_INSTALLED = _error(
