@@ -26,6 +26,7 @@ from carengine.verify import (
     verify_analytic,
 )
 from carengine.verify.native_names import same_in_own_names
+from carengine.verify.natural import natural
 from carengine.verify.relations import are_apart
 
 PROCESS = "category: process_creation\n  product: windows"
@@ -451,3 +452,15 @@ def test_numbers_as_texts_and_tests_that_heed_case(one: str, other: str, verdict
     pair = [subjects_of_text(SOURCE.format(test=test), "sigma")[0][0] for test in (one, other)]
     relation = compare_subjects(pair[0], pair[1])
     assert relation.verdict is verdict, relation
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "whole"),
+    [
+        ("ParentImage", "C:\\Users\\Public\\", "C:\\Users\\Public\\example.exe"),
+        ("TargetFilename", "C:\\PerfLogs\\", "C:\\PerfLogs\\example.txt"),
+        ("Image", "\\cmd.exe", "C:\\Windows\\System32\\cmd.exe"),
+    ],
+)
+def test_a_witness_has_a_whole_path(name: str, value: str, whole: str) -> None:
+    assert natural({name: value}, lambda event: value in event[name]) == {name: whole}

@@ -192,7 +192,8 @@ def _findings(
 
 def _robustness(rules: RuleSet) -> tuple[Diagnostic, ...]:
     """What an attacker evades cheaply, of the rules of which an event is known."""
-    from ..verify.robustness import robustness_of
+    # Its modules are loaded where they are asked for.
+    from ..verify import robustness_of
 
     return tuple(found for rule in rules for found in robustness_of(rule).findings)
 

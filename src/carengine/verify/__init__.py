@@ -9,7 +9,7 @@ event on which the two were run. ``corpus_table`` does it for all analytics of a
 that the other finds. ``matching_event`` gives an event that a rule finds, ``distinguishing_event``
 one that a rule finds and another does not, in the shape of the log that the rules are about.
 ``firing_proofs`` proves which rules can never fire; ``samples`` makes events to test a rule with:
-matches and near misses.
+matches and near misses. ``robustness_of`` says what an attacker evades cheaply, as was seen.
 """
 
 from .analytic import (
@@ -41,6 +41,7 @@ from .relations import (
     subjects_of_text,
 )
 from .replay import Witness
+from .robustness import Robustness, robustness_of
 from .sampling import RuleSamples, Sample, samples
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "MutantResult",
     "Pair",
     "Report",
+    "Robustness",
     "RuleChange",
     "RuleDifference",
     "RuleOverlaps",
@@ -81,6 +83,7 @@ __all__ = [
     "matching_event",
     "mutant_results",
     "mutants",
+    "robustness_of",
     "rule_changes",
     "rule_overlaps",
     "samples",

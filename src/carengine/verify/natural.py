@@ -156,6 +156,9 @@ def _proposals(name: str, value: str) -> Iterator[str]:
         yield from _begun(rest, _PLACES)
         yield from (f"{folder}\\{rest}" for folder in _FOLDERS)
         yield f"C:\\{rest}"
+    if slash == "\\" and whole.endswith("\\"):
+        # A folder where a file is meant.
+        yield f"{whole}{'example.exe' if _PROGRAM.search(name) else 'example.txt'}"
     if whole != value:
         yield whole
 
