@@ -92,8 +92,8 @@ def test_windows_rules(shape: str, tmp_path: Path) -> None:
         for one in bad[:20]:
             said(f"    not as it should be: {one} {written.events[one.place]}")
         assert not bad
-        # EQL has no words for the paths of registry keys in their several spellings.
-        assert len(found) >= (0.95 if name == "duckdb" else 0.8) * len(rules)
+        # Registry keys in their several spellings and expressions with case are refused by name.
+        assert len(found) >= 0.8 * len(rules)
         if name == "duckdb":
             # SQL ran over the samples of all rules, as the engine did.
             assert {rule: engine[rule] for rule in found} == found
