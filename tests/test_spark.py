@@ -169,6 +169,10 @@ def test_what_cannot_be_hunted_in(spark: Any) -> None:
         hunt(frame, RULES, shards=0)
     with pytest.raises(ValueError, match="handed to no hunt"):
         _ = HuntAccount().stats
+    account = HuntAccount()
+    assert list(hunt(frame, RULES, account=account).toLocalIterator()) == []
+    with pytest.warns(RuntimeWarning, match="told of no partition"):
+        assert account.stats.events == 0
 
 
 LATE = carengine.StreamOptions(lateness="15 minutes")

@@ -130,7 +130,7 @@ def test_a_batch(logs: Path, one_process: Counter[str], partitions: int) -> None
     shuffled = frame.repartition(partitions, functions.rand(partitions))
     account = HuntAccount()
     began = time.monotonic()
-    rows = hunt(shuffled, engine(), account=account).toLocalIterator()
+    rows = hunt(shuffled, engine(), account=account).collect()
     found = named_all(row.asDict(recursive=True) for row in rows)
     print(
         f"\n{partitions} partitions: {time.monotonic() - began:.0f} s, {found.total()} matches,",

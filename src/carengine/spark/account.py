@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,9 @@ class HuntAccount:
     """The account of a hunt, once Spark has run it: hand it to `hunt`.
 
     In finished data Spark counts while it works (`pyspark.sql.Observation`), and the counts are
-    there after the first action on the matches that reads all of them: ``stats``, ``rows`` and
-    ``diagnostics`` wait for that. Of a stream, hand each progress of its query to `take`. What
+    there after the first action on the matches that reads all of them (``toLocalIterator`` is not
+    one that counts: a ``RuntimeWarning`` says so): ``stats``, ``rows`` and ``diagnostics`` wait for
+    that. Of a stream, hand each progress of its query to `take`. What
     `follow` wrote, `read` adds up. ``bytes`` is how much the partitions sent for it.
 
     >>> HuntAccount().loaded
@@ -68,7 +70,16 @@ class HuntAccount:
         if self._sum is None:
             if self._observation is None:
                 raise ValueError("this account was handed to no hunt")
-            self._sum = added(self._observation.get[ACCOUNTS])
+            texts = self._observation.get[ACCOUNTS]
+            if not texts:
+                # Each partition tells something, if it is nothing but that it was empty.
+                warnings.warn(
+                    "Spark told of no partition: the DataFrame has none, or the action was "
+                    "toLocalIterator(), with which Spark does not count",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+            self._sum = added(texts)
         return self._sum
 
     @property
