@@ -6,7 +6,6 @@ It prints::
     CAR-2013-07-001: Suspicious Arguments, record 1
     CAR-2021-01-006: Unusual Child Process spawned using DDE exploit, record 1
     CAR-2019-08-001: Credential Dumping via Windows Task Manager, record 2
-    CAR-2014-11-002: Outlier Parents of Cmd
     4 records, 1 unreadable
       CE502 events.jsonl:4: record 4 is not JSON: Expecting value at character 1
     3 events, 1 not recognised by any field map

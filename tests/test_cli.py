@@ -580,7 +580,7 @@ def test_detect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_fields(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fields"]) == status.DONE
-    assert len(capsys.readouterr().out.splitlines()) == 14
+    assert len(capsys.readouterr().out.splitlines()) == 15
     assert main(["fields", "Thread:RemoteCreate", "-m", "sysmon.flat", "-f", "json"]) == status.DONE
     data = json.loads(capsys.readouterr().out)
     [entry] = data["maps"][0]["entries"]

@@ -109,3 +109,14 @@ def test_line_ends_make_no_difference(ending: str) -> None:
         one, other = read(damaged), read(damaged.replace("\n", ending))
         assert [d.code for d in one.diagnostics] == [d.code for d in other.diagnostics], name
         assert one.program == other.program, name
+
+
+def test_a_list_may_be_the_column_of_any_stream() -> None:
+    text = """processes = search Process:Create
+before = filter processes where exe = "a.exe"
+now_ = filter processes where hostname in before.hostname
+output now_
+"""
+    reading = lenient.read(text)
+    assert reading.block.text == text
+    assert reading.diagnostics == ()

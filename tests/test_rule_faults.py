@@ -172,7 +172,7 @@ def test_a_rule_that_cannot_be_compiled(
 
 
 def test_resolving(rules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model: Any = import_module("carengine.rule.model")
+    model: Any = import_module("carengine.rule.drafts")
 
     broken = breaking(model._Resolved.of, lambda _, key: key == "bad")
     monkeypatch.setattr(model._Resolved, "of", broken)

@@ -70,13 +70,15 @@ def sealed(state: Mapping[str, Any]) -> str:
     ``events``, which are most of it, are written one by one: a thread that does it lets others run
     in between.
     """
-    rest = {name: value for name, value in state.items() if name != "events"}
-    text = json.dumps(rest, separators=(",", ":")).removeprefix("{")
-    if "events" in state:
-        given = state["events"]
-        events_given = given.events if isinstance(given, RowEncoder) else given
-        events = ",".join(json.dumps(one, separators=(",", ":")) for one in events_given)
-        text = f'{text[:-1]},"events":[{events}]}}'
+    rest = dict(state)
+    given = rest.pop("events", None)
+    events = given.events if isinstance(given, RowEncoder) else given
+    if not isinstance(events, list):
+        text = json.dumps(state, separators=(",", ":")).removeprefix("{")
+    else:
+        text = json.dumps(rest, separators=(",", ":")).removeprefix("{")
+        written = ",".join(json.dumps(one, separators=(",", ":")) for one in events)
+        text = f'{text[:-1]},"events":[{written}]}}'
     return _SEAL % _sum(text) + text
 
 

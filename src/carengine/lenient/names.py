@@ -348,6 +348,11 @@ class _NameWalker:
                 self._expression(item, scope)
             case ast.ComparisonExpression(first, rest):
                 self._comparison(first, rest, scope)
+            case ast.InExpression(value, ast.FieldPath((first, _, *_)) as items) if (
+                first != scope.name and is_stream(self.env.get(first, Single()))
+            ):
+                self._expression(value, scope)
+                self._field(items, NameScope(self.env[first], first))
             case ast.InExpression(value, ast.FieldPath() as items):
                 self._expression(value, scope)
                 self._field(items, scope)

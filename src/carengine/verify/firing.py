@@ -373,6 +373,9 @@ def _is_absent(plan: ir.Plan, name: str, world: _World) -> bool:
                 entry = fieldmap.entries[place]
                 if not world.present(fieldmap, entry.kind):
                     continue
+                if entry.native is not None and name not in entry.fields:
+                    # A name of the log's own: what was observed are the fields of entries.
+                    return False
                 there = world.fields(fieldmap, entry.kind)
                 known = entry if there is None else with_only(there, fieldmap, entry).entries[0]
                 if known.value(ir.Field(name)) is not None:
