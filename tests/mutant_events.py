@@ -63,7 +63,9 @@ def findings(
             rule = int(match.rule.id)
             places = sorted({event.event[NUMBER] for event in match.events})
             found[rule].update(places)
-            shown[rule].add(f"{places} {repr_of(sorted(match.columns.items(), key=repr_of))}")
+            # A column of a join's branch has the branch's name, which is no part of the meaning.
+            columns = [(name.rpartition(".")[2], value) for name, value in match.columns.items()]
+            shown[rule].add(f"{places} {repr_of(sorted(columns, key=repr_of))}")
         for rule, (events_found, matches) in enumerate(zip(found, shown, strict=True)):
             made[rule].append(Finding(frozenset(events_found), frozenset(matches)))
     return made
