@@ -207,6 +207,7 @@ def account(implemented: frozenset[str]) -> list[str]:
     tactics: dict[str, Counter[str]] = defaultdict(Counter)
     reasons: Counter[str] = Counter()
     by_state: dict[str, list[str]] = defaultdict(list)
+    wanting: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     total: Counter[str] = Counter()
     for analytic in known.analytics.values():
         state = state_of(analytic, implemented)
@@ -217,9 +218,13 @@ def account(implemented: frozenset[str]) -> list[str]:
         technique = known.technique_of_analytic(analytic.id)
         for tactic in known.tactics_of(technique.id) if technique else ():
             tactics[tactic.name][state] += 1
-        if state == "not":
-            told = {events_of(source).cannot for source in analytic.log_sources}
-            reasons.update(told or {"The analytic names no log source."})
+        if state in ("in part", "not"):
+            told = [
+                seen.cannot for one in analytic.log_sources if not (seen := events_of(one)).events
+            ] or ["The analytic names no log source."]
+            wanting[state]["<br>".join(sorted(set(told)))].append(analytic.id)
+            if state == "not":
+                reasons.update(set(told))
 
     def lines(title: str, counts: dict[str, Counter[str]]) -> list[str]:
         rows: list[tuple[object, ...]] = [
@@ -243,6 +248,8 @@ def account(implemented: frozenset[str]) -> list[str]:
         "",
         "### Why analytics are not implementable",
         "",
+        "An analytic may have several reasons, one for each of its log sources.",
+        "",
         *_table(
             ("reason", "analytics"), sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
         ),
@@ -251,7 +258,14 @@ def account(implemented: frozenset[str]) -> list[str]:
         "",
     ]
     for state in states:
-        found += [f"**{state}** ({total[state]}):", "", *_wrapped(by_state[state]), ""]
+        found += [f"**{state}** ({total[state]}):", ""]
+        if state in wanting:
+            rows: list[tuple[object, ...]] = [
+                (" ".join(ids), reason) for reason, ids in sorted(wanting[state].items())
+            ]
+            found += [*_table(("analytics", "what no field map reads"), rows), ""]
+        else:
+            found += [*_wrapped(by_state[state]), ""]
     return found
 
 
