@@ -9,6 +9,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -404,8 +405,9 @@ def test_the_command(tmp_path: Path) -> None:
     log.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
     def ran(*words: str) -> tuple[int, list[dict[str, Any]], str]:
+        command = [sys.executable, "-m", "carengine", *words]
         made = subprocess.run(
-            ["carengine", *words], capture_output=True, text=True, encoding="utf-8", check=False
+            command, capture_output=True, text=True, encoding="utf-8", check=False
         )
         return made.returncode, [json.loads(x) for x in made.stdout.splitlines()], made.stderr
 
