@@ -300,3 +300,12 @@ def test_a_revision_without_files_and_a_name_that_is_none(
     assert "HEAD~1 holds no files" in said.err
     assert main(["diff", "HEAD~1", "HEAD"]) == 2
     assert "--git" in capsys.readouterr().err
+
+
+def test_versions_without_a_rule_are_a_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new")]) == 2
+    assert "CE309" in capsys.readouterr().err

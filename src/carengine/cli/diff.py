@@ -135,6 +135,9 @@ def run(settings: DiffSettings, screen: Screen) -> int:
     told = ", ".join(f"{counts[change]:,} {change.value}" for change in Change if counts[change])
     screen.say(f"{counted(len(changes), 'rule')}: {told or 'none'}")
     codes_ = [read]
+    if not changes:
+        # Two versions without a rule are compared by nobody: a place was meant to be another one.
+        codes_.append(status.USAGE)
     if any(change.change in settings.fail_on for change in changes):
         codes_.append(status.FINDINGS)
     if counts[Change.UNDECIDED]:

@@ -64,10 +64,10 @@ def unpack(data: bytes) -> Any:
     body = memoryview(data)[1:]
     # Both formats are only ever read from our own pipes.
     if data[:1] == b"m":
-        return marshal.loads(body)  # noqa: S302
+        return marshal.loads(body)  # noqa: S302 - a pipe of our own worker
     import pickle
 
-    return pickle.loads(body)  # noqa: S301
+    return pickle.loads(body)  # noqa: S301 - a pipe of our own worker
 
 
 def start_method(wanted: str = "auto") -> str:

@@ -244,7 +244,11 @@ class _Fails:
 
 @frozen(eq=False)
 class _Expression:
-    """A regular expression that must be found, or must not."""
+    """A regular expression that must be found, or must not.
+
+    A state is an ``object`` to the search, which keeps those of several matchers side by side; each
+    is given only states of its own.
+    """
 
     searcher: regexes.Searcher
     wanted: bool
