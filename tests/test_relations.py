@@ -27,7 +27,7 @@ from carengine.verify import (
 )
 from carengine.verify.native_names import same_in_own_names
 from carengine.verify.natural import natural
-from carengine.verify.relations import are_apart
+from carengine.verify.relations import are_apart, in_car_names, subject_of
 
 PROCESS = "category: process_creation\n  product: windows"
 
@@ -149,6 +149,25 @@ def test_log_sources_that_no_event_is_of_both(tmp_path: Path) -> None:
     assert compare_rules(first, third).verdict is V.UNDECIDED
     kinds = [next(iter(carengine.ir.searched(r.program.outputs[0].plan))) for r in (first, second)]
     assert are_apart(*kinds)
+
+
+@pytest.mark.parametrize(
+    ("detection", "source"),
+    [
+        (r"Image|endswith: '\at.exe'", PROCESS),
+        ("EventID: 4688", "service: security\n  product: windows"),
+        (r"TargetObject|contains: '\Run\'", "category: registry_event\n  product: windows"),
+        ("DestinationPort: 4444", "category: network_connection\n  product: windows"),
+    ],
+)
+def test_a_rule_is_raised_as_its_text_is(tmp_path: Path, detection: str, source: str) -> None:
+    rule = sigma(tmp_path, detection, source)
+    made = in_car_names(subject_of(rule))
+    text = read(Block.of((tmp_path / "rule.yml").read_text(encoding="utf-8")), "sigma")
+    assert made is not None
+    assert text.program is not None
+    assert made.rule.program == text.program
+    assert [d.code for d in made.rule.diagnostics] == [d.code for d in text.diagnostics]
 
 
 def test_two_languages(tmp_path: Path) -> None:

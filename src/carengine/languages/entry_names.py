@@ -19,6 +19,8 @@ from ..datamodel import model
 from ..fieldmap import Entry, FieldMap
 from ..functions import respells
 
+_MOST_KNOWN = 256
+
 Path_ = tuple[str, ...]
 Plain = str | int | float | bool
 
@@ -32,7 +34,8 @@ class EntryNames:
     it does not know a name's value, ``absent`` the verdict on a name's being missing, where the
     entry's condition reads it, ``computed`` the fields that are made of several names, and ``logs``
     the texts by which the map recognises its logs. ``qualified`` are fields for a host's full name,
-    where a shorter one is among ``fields``.
+    where a shorter one is among ``fields``. ``choices`` are the constants of ``allowed`` by the
+    name's text, with None for a name that may be missing; equal ones are one object.
     """
 
     place: int
@@ -45,6 +48,7 @@ class EntryNames:
     logs: Mapping[Path_, tuple[Plain, ...]]
     qualified: Mapping[Path_, ir.Field]
     paths: frozenset[Path_]
+    choices: Mapping[str, tuple[Plain | None, ...]]
 
     @classmethod
     def of(cls, place: int, fieldmap: FieldMap, entry: Entry) -> EntryNames:
@@ -76,12 +80,38 @@ class EntryNames:
                 logs[raw.path] = (*logs.get(raw.path, ()), *constants)
         found_fields = {**qualified, **near, **exact}
         paths = frozenset((*found_fields, *allowed))
+        choices = {
+            ".".join(path): _one_object((*constants, None) if absent[path] else constants)
+            for path, constants in allowed.items()
+            if constants
+        }
         return cls(
-            place, entry, found_fields, allowed, empty, absent, computed, logs, qualified, paths
+            place,
+            entry,
+            found_fields,
+            allowed,
+            empty,
+            absent,
+            computed,
+            logs,
+            qualified,
+            paths,
+            choices,
         )
 
 
-_MOST_KNOWN = 256
+_CHOICES: dict[tuple[object, ...], tuple[Plain | None, ...]] = {}
+
+
+def _one_object(constants: tuple[Plain | None, ...]) -> tuple[Plain | None, ...]:
+    """The first of all equal tuples, by which they are told apart without comparing them."""
+    # Equal constants of other types are others: 1 is not True.
+    key = (constants, *map(type, constants))
+    if len(_CHOICES) >= _MOST_KNOWN:
+        return constants
+    return _CHOICES.setdefault(key, constants)
+
+
 _KNOWN: dict[tuple[int, int], tuple[FieldMap, tuple[EntryNames, ...]]] = {}
 
 

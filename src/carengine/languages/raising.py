@@ -163,6 +163,7 @@ class _Raising:
         self.left_out: dict[str, ir.Group] = {}
         # Entries ask the same again and again.
         self._names_read: dict[ir.Condition, str | None] = {}
+        self._for_all: dict[tuple[ir.Condition, int], ir.Truth | None] = {}
 
     def _only_name(self, condition: ir.Condition) -> str | None:
         """The name that a condition reads, if it reads one alone and nothing else."""
@@ -392,14 +393,17 @@ class _Raising:
         """What a condition on one name comes to, where it is the same whatever the entry allows the
         name to be."""
         name = self._only_name(condition)
-        if name is None:
+        allowed = names.choices.get(name) if name is not None else None
+        if name is None or allowed is None:
             return None
-        path = tuple(name.split("."))
-        allowed: tuple[Plain | None, ...] = names.allowed.get(path, ())
-        if not allowed:
-            return None
-        if names.absent[path]:
-            allowed = (*allowed, None)
+        key = (condition, id(allowed))
+        if key not in self._for_all:
+            self._for_all[key] = self._for_all_of(condition, name, allowed)
+        return self._for_all[key]
+
+    def _for_all_of(
+        self, condition: ir.Condition, name: str, allowed: tuple[Plain | None, ...]
+    ) -> ir.Truth | None:
         found = _verdicts_of(condition, name, allowed)
         if len(found) != 1:
             return None

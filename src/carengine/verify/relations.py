@@ -14,6 +14,7 @@ another does not, `matching_event` one that a rule finds.
 from __future__ import annotations
 
 import enum
+from importlib import import_module
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -176,7 +177,8 @@ def in_car_names(subject: Subject) -> Subject | None:
     if reading is None:
         if not any(kind.object == "windows" for kind in _kinds(subject.rule.program)):
             return None
-        reading = read(subject.rule.block, "sigma", raise_names=False)
+        sigma = import_module("carengine.languages.sigma.query_reader")
+        reading = sigma.of_programs([subject.rule.program], subject.rule.block)
     made = raised(reading)
     if made.program is None or has_errors(made.diagnostics):
         return None

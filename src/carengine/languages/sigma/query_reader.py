@@ -14,6 +14,7 @@ and so are logs of other products than Windows.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 
 from attrs import evolve
@@ -46,10 +47,24 @@ def read(block: Block) -> QueryReading:
         return QueryReading(LANGUAGE, block, None, (missing,))
     drafts, found = sigma.read([block])
     said = [*found, *(item for draft in drafts for item in draft.diagnostics)]
+    return of_programs([one.program for one in drafts if one.program is not None], block, said)
+
+
+def of_programs(
+    programs: Iterable[ir.Program], block: Block, diagnostics: Iterable[Diagnostic] = ()
+) -> QueryReading:
+    """The reading of Sigma rules whose programs are known, of which ``block`` is the text.
+
+    >>> program = ir.Program((ir.Output("a", ir.Search((ir.EventKind("windows", "sysmon"),))),))
+    >>> [field.name for field in ir.fields_of(
+    ...     of_programs([program], Block.of("")).program.outputs[0].plan.condition)]
+    ['Channel']
+    """
+    said = list(diagnostics)
     conditions: list[ir.Condition] = []
     try:
-        for draft in drafts:
-            for output in draft.program.outputs if draft.program is not None else ():
+        for program in programs:
+            for output in program.outputs:
                 conditions.append(_native(output.plan, block))
     except Refusal as refused:
         said.append(refused.diagnostic)
