@@ -554,7 +554,8 @@ def _registry_path(key: Any, value: Any = None) -> str | None:
     if text is None:
         return None
     for root, short in ROOTS:
-        if text[: len(root)].upper() == root and text[len(root) : len(root) + 1] in ("", "\\"):
+        start, behind = text[: len(root)], text[len(root) : len(root) + 1]
+        if behind in ("", "\\") and fold(start) == fold(root):
             text = short + text[len(root) :]
             break
     return text if name is None else f"{text}\\{name}"

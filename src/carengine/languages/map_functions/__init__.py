@@ -12,8 +12,8 @@ Wildcards are used where they say it exactly, since every target has them; else 
 expression, in which ``*`` stops where the function cuts. Functions that choose between values
 (``first``, ``choose``) are taken apart into guarded alternatives.
 
-``SPELLINGS`` has one declaration for each function, in ``paths``, ``names``, ``texts`` and
-``choosing``; what the function gives is in ``carengine.functions``, under the same name. The SQL
+``SPELLINGS`` has one declaration for each function, in ``paths``, ``registry``, ``names``,
+``texts`` and ``choosing``; what the function gives is in ``carengine.functions``, under the same name. The SQL
 and the SPL spelling give what the function gives, null for null included.
 """
 
@@ -31,6 +31,7 @@ from ..two_valued import Case, Const, TwoValued
 from .choosing import CHOOSING
 from .names import NAMES
 from .paths import PATHS
+from .registry import REGISTRY
 from .spelling import Cases, FunctionSpelling, Preimage, Unspelled
 from .texts import TEXTS
 
@@ -69,7 +70,7 @@ _NOT_WORKED_OUT = "no way to write it is worked out"
 SPELLINGS: dict[str, FunctionSpelling] = {
     spelling.name: spelling
     for spelling in (
-        *(*PATHS, *NAMES, *TEXTS, *CHOOSING),
+        *(*PATHS, *REGISTRY, *NAMES, *TEXTS, *CHOOSING),
         *(
             _refused(name, _STRUCTURED)
             for name in (
@@ -83,7 +84,7 @@ SPELLINGS: dict[str, FunctionSpelling] = {
             _refused(name, _NOT_WORKED_OUT)
             for name in (
                 *("between", "ends_with", "full_path", "hashes", "inside", "later"),
-                *("program", "registry_path", "starts_with", "time_part", "unescape_xml", "url"),
+                *("program", "starts_with", "time_part", "unescape_xml", "url"),
                 *("utf16", "length", "substring", "arguments"),
                 *("index_of", "enclosed", "modulo", "quotient"),
             )

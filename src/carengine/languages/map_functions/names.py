@@ -24,6 +24,7 @@ from .spelling import (
     suffix_of,
 )
 from .sql_texts import extract, has_regex, of_text, text
+from .wildcard_parts import matches_signs, splits
 
 if TYPE_CHECKING:
     from ..splunk.writer import SplunkWriter
@@ -127,29 +128,27 @@ def _account_match(
     if len(call.arguments) != 2:
         rewriter.findings.refuse("the function account of field maps with one argument")
     domain, user = call.arguments
-    tokens = tokens_of(pattern)
+    if not tokens_of(pattern):
+        return Const(False)
+    if is_any(pattern):
+        return _account_present(rewriter, call, value)
     suffix = suffix_of(pattern)
     if suffix is not None and "\\" not in suffix:
         return rewriter.true_of(ir.Match(user, (pattern,)))
-    if not is_literal(pattern):
-        rewriter.findings.refuse("a pattern with * over an account that is in two fields")
-    text = "".join(token for token in tokens if isinstance(token, str))
-    if not text:
-        return Const(False)
-    unknown = any_of((rewriter.null(domain), rewriter.true_of(ir.Match(domain, (Pattern(""),)))))
+    nameless = rewriter.true_of(ir.Match(domain, (Pattern(""),)))
+    unknown = any_of((rewriter.null(domain), nameless))
     made = [all_of((unknown, rewriter.true_of(ir.Match(user, (pattern,)))))]
-    for place, character in enumerate(text):
-        if character == "\\" and 0 < place < len(text) - 1:
-            parts = text[:place], text[place + 1 :]
-            left, right = (Pattern.literal(part, cased=pattern.cased) for part in parts)
-            made.append(
-                all_of(
-                    (
-                        rewriter.true_of(ir.Match(domain, (left,))),
-                        rewriter.true_of(ir.Match(user, (right,))),
-                    )
-                )
-            )
+    for before, after in splits(rewriter, call, pattern, "\\"):
+        # Neither is empty: there is no account then, or it has no domain.
+        parts = [matches_signs(rewriter, domain, before, cased=pattern.cased)]
+        if all(isinstance(sign, Any) for sign in before):
+            parts.append(negation_of(nameless))
+        if all(isinstance(sign, Any) for sign in after):
+            parts.append(_account_present(rewriter, call, value))
+        else:
+            parts.append(matches_signs(rewriter, user, after, cased=pattern.cased))
+        if before and after:
+            made.append(all_of(parts))
     return any_of(made)
 
 

@@ -8,13 +8,11 @@ from ... import ir
 from ...pattern import Any, One, Pattern
 from ...regex import escape_regex, tokens_of
 from ..splunk.texts import captured, removed
-from ..two_valued import Case, Const, TwoValued, all_of, any_of, negation_of
+from ..two_valued import Const, TwoValued, all_of, any_of, negation_of
 from .spelling import (
-    Cases,
     Cut,
     FunctionSpelling,
     Preimage,
-    Unspelled,
     is_literal,
     regex,
     suffix_of,
@@ -230,59 +228,4 @@ EXTENSION = FunctionSpelling(
 )
 
 
-# hive
-
-
-_HIVES = {
-    "HKEY_LOCAL_MACHINE": (r"hklm", r"hkey_local_machine", r"registry\\machine"),
-    "HKEY_CURRENT_USER": (r"hkcu", r"hkey_current_user"),
-    "HKEY_USERS": (r"hku", r"hkey_users", r"registry\\user"),
-    "HKEY_CLASSES_ROOT": (r"hkcr", r"hkey_classes_root"),
-    "HKEY_CURRENT_CONFIG": (r"hkcc", r"hkey_current_config"),
-}
-
-
-def _hive_cases(rewriter: TwoValuedRewriter, call: ir.Call) -> list[Case]:
-    return [
-        (
-            rewriter.true_of(regex(call.arguments[0], rf"^\\*(?:{'|'.join(ways)})(?:\\|$)")),
-            ir.Constant(name),
-        )
-        for name, ways in _HIVES.items()
-    ]
-
-
-_HIVES_IN_PARTS = {
-    "HKEY_LOCAL_MACHINE": (("hklm",), ("hkey_local_machine",), ("registry", "machine")),
-    "HKEY_CURRENT_USER": (("hkcu",), ("hkey_current_user",)),
-    "HKEY_USERS": (("hku",), ("hkey_users",), ("registry", "user")),
-    "HKEY_CLASSES_ROOT": (("hkcr",), ("hkey_classes_root",)),
-    "HKEY_CURRENT_CONFIG": (("hkcc",), ("hkey_current_config",)),
-}
-
-
-def _hive_sql(w: SqlWriter, x: str) -> str:
-    cases = []
-    for name, ways in _HIVES_IN_PARTS.items():
-        tests = []
-        for keys in ways:
-            if not has_regex(w):
-                path = f"LTRIM({x}, {w.literal(chr(92))}) || {w.literal(chr(92))}"
-                start = "\\".join(keys) + "\\"
-                tests.append(f"{path} LIKE {w.literal(start.replace('_', '^_') + '%')} ESCAPE '^'")
-            else:
-                tests.append("\\\\".join(map(escape_regex, keys)))
-        if not has_regex(w):
-            test = " OR ".join(tests)
-        else:
-            test = w.found(x, rf"(?i)^\\*(?:{'|'.join(tests)})(?:\\|$)")
-        cases.append(f"WHEN {test} THEN '{name}'")
-    return f"CASE {' '.join(cases)} END"
-
-
-HIVE = FunctionSpelling(
-    "hive", Cases(_hive_cases), of_text(_hive_sql), Unspelled("no way to write it is worked out")
-)
-
-
-PATHS = (BASENAME, DIRNAME, EXTENSION, HIVE, VALUE_NAME)
+PATHS = (BASENAME, DIRNAME, EXTENSION, VALUE_NAME)
