@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from carengine import ir
 from carengine.evaluate import NoContext, RawRow, holds, value_of
+from carengine.fieldmap import find_maps
 from carengine.languages.lowered import Log
 from carengine.languages.sql.dialects import DIALECTS
 from carengine.languages.sql.plans import SqlPlans
 from carengine.languages.translation import Findings, Untranslatable
 from carengine.languages.two_valued import holds_for
 from carengine.languages.two_valued.rewriter import TwoValuedRewriter
-from carengine.fieldmap import find_maps
 from carengine.pattern import Pattern
 from carengine.registrynames import ROOTS
 from running import DuckDB, Evidence, SQLite

@@ -45,6 +45,31 @@ def whole_regex_to_lucene(test: ir.Regex, findings: Findings, *, lower: bool = F
         _refuse_in_regex("the word boundary \\b", test, findings)
     if lower:
         body = _in_small_letters(body, test, findings)
+    several = _alternatives(body)
+    if any(part.startswith("^") or part.endswith("$") for part in several):
+        # An anchor belongs to its alternative.
+        return "|".join(_whole(part, test, findings) for part in several)
+    return _whole(body, test, findings)
+
+
+def _alternatives(body: str) -> list[str]:
+    """What stands between the bars of an expression that are in no group.
+
+    >>> _alternatives("^a|(?:b|c)[|]")
+    ['^a', '(?:b|c)[|]']
+    """
+    made, depth = [""], 0
+    for piece in re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", body, re.DOTALL):
+        depth += (piece == "(") - (piece == ")")
+        if piece == "|" and not depth:
+            made.append("")
+        else:
+            made[-1] += piece
+    return made
+
+
+def _whole(body: str, test: ir.Regex, findings: Findings) -> str:
+    """An expression for the whole value, from one to be found in it."""
     head, tail = ".*", ".*"
     opened = re.match(r"\(\?:\^\|((?:\\.|\[[^\]]*\]|[^()\\])+)\)", body)
     if opened:

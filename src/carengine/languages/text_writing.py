@@ -27,7 +27,7 @@ from ..pattern import Any, One, Pattern
 from ..regex import NotPortable, alternatives, network_to_regex, portable_regex, tokens_of
 from .lowered import EntryView, Log, views_of, why_empty, why_nothing
 from .retention import note_retention
-from .translation import Findings, Query
+from .translation import LETTERS, Findings, Query
 from .two_valued import (
     AllOf,
     AnyOf,
@@ -42,7 +42,6 @@ from .two_valued import (
 )
 from .two_valued.rewriter import TwoValuedRewriter
 
-LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 SPELLED_NUMBERS = (
     "a text that spells a number in another way (0x1f, 11.0) may count as another value"
 )

@@ -58,6 +58,7 @@ class Translation:
         return tuple(dict.fromkeys(name for query in self.queries for name in query.fields))
 
 
+LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
 PRESENCE = "a field that is there with null, or with an empty list, counts as one that is not there"
 """What is to be said where a language does not tell the two apart."""
 

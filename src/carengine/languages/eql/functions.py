@@ -60,7 +60,18 @@ def _match(reader: EqlReader, arguments: list[ir.Value], span: Span) -> Operand 
     texts = _texts(arguments[1:])
     if texts is None:
         return None
-    return reader.regexes(arguments[0], [_anywhere(t) or f"^(?:{t})" for t in texts], span)
+    inside = [(_inside_group(t, _CASED), t) for t in texts]
+    made = []
+    for cased in (False, True):
+        # Cased is what stands in Python's group that sets aside the package's flag.
+        several = [t if whole is None else whole for whole, t in inside if (whole is None) != cased]
+        if several:
+            ours = [_anywhere(t) or f"^(?:{t})" for t in several]
+            made.append(reader.regexes(arguments[0], ours, span, cased=cased))
+    return made[0] if len(made) == 1 else ir.Or(tuple(made))
+
+
+_CASED = "(?-i:"
 
 
 def _anywhere(text: str) -> str | None:
@@ -69,10 +80,19 @@ def _anywhere(text: str) -> str | None:
     >>> _anywhere(".*?(?:a|b)"), _anywhere(".*?(?:a)|(?:b)")
     ('a|b', None)
     """
-    prefix = ".*?"
-    if not text.startswith(f"{prefix}(?:"):
+    return _inside_group(text, ".*?(?:")
+
+
+def _inside_group(text: str, opening: str) -> str | None:
+    """What stands in the group that an expression is, if its beginning opens a group that its end
+    closes.
+
+    >>> _inside_group("(?-i:a|(b))", "(?-i:"), _inside_group("(?-i:a)|(b)", "(?-i:")
+    ('a|(b)', None)
+    """
+    if not text.startswith(opening):
         return None
-    depth, in_class, place = 0, False, len(prefix)
+    depth, in_class, place = 1, False, len(opening)
     while place < len(text):
         match text[place]:
             case "\\":
@@ -87,7 +107,7 @@ def _anywhere(text: str) -> str | None:
             case ")" if not in_class:
                 depth -= 1
                 if depth == 0:
-                    return text[len(prefix) + 3 : -1] if place == len(text) - 1 else None
+                    return text[len(opening) : -1] if place == len(text) - 1 else None
         place += 1
     return None
 

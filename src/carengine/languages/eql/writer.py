@@ -8,6 +8,8 @@ time is a sequence::
     sequence by Hostname, ProcessId with maxspan=1s [any where …] [any where …]
 
 Comparisons ignore case and know ``*`` (``==`` and ``wildcard`` in the one, ``:`` in the other).
+With case there are ``like`` and ``regex`` in Elasticsearch; the package has but Python's group
+``(?-i:…)``, which sets aside its ignoring of case within an expression.
 Where a pattern has ``?`` or a literal ``*``, or where a function needs more, it is a regular
 expression: the package finds those from the start of the value on, Elasticsearch (Lucene's syntax)
 matches the whole value. A comparison with a missing field is null, and so is its negation, so that
@@ -21,12 +23,12 @@ import re
 from attrs import frozen
 
 from ... import ir
+from ...pattern import Pattern
 from ...regex import alternatives, pattern_to_regex, tokens_of
 from ..lowered import EntryView, Log, column_name
 from ..lucene_writing import regex_to_lucene, whole_regex_to_lucene
 from ..sequences import EventSequence, sequence_of
 from ..text_writing import (
-    LETTERS,
     ConditionSpelling,
     Notation,
     condition_of_views,
@@ -38,7 +40,7 @@ from ..text_writing import (
     wildcard_text,
     written_output,
 )
-from ..translation import Findings, Query
+from ..translation import LETTERS, Findings, Query
 from ..two_valued.rewriter import TwoValuedRewriter
 
 SPELLINGS = "numbers are compared as the data holds them; a text that spells a number in another way is not it"
@@ -132,28 +134,26 @@ class EqlWriter:
         field = self._operand(test.value)
         if self.dialect.lucene and all(_HEXADECIMAL.fullmatch(p.text) for p in test.patterns):
             field = f"string({field})"
-        plain, other = [], []
-        for pattern in test.patterns:
-            text = "".join(t for t in tokens_of(pattern) if isinstance(t, str))
-            letters = text.upper() != text.lower()
-            if letters and not text.isascii():
-                self.findings.differs(LETTERS)
-            if pattern.cased and letters:
-                self.findings.refuse("a comparison that heeds case")
-            written = wildcard_text(pattern, special="*?")
-            if written is None:
-                other.append(pattern)
-            else:
-                plain.append(written)
         tests = []
-        if plain:
-            tests.append(self._one_of(field, plain))
-        if other:
-            tests.append(self._whole(field, alternatives(pattern_to_regex(p) for p in other)))
+        for cased in (False, True):
+            several = [p for p in test.patterns if (p.cased and _has_letters(p)) is cased]
+            if not cased and not all(p.text.isascii() for p in several if _has_letters(p)):
+                self.findings.differs(LETTERS)
+            texts = [(p, wildcard_text(p, special="*?")) for p in several]
+            # The package compares texts with case in expressions alone.
+            apart = cased and not self.dialect.lucene
+            plain = [text for _, text in texts if text is not None and not apart]
+            other = [p for p, text in texts if text is None or apart]
+            if plain:
+                tests.append(self._one_of(field, plain, cased=cased))
+            if other:
+                body = alternatives(pattern_to_regex(p) for p in other)
+                tests.append(self._whole(field, body, cased=cased))
         return tests[0] if len(tests) == 1 else f"({' or '.join(tests)})"
 
-    def _one_of(self, field: str, texts: list[str]) -> str:
-        """That the value is one of some texts with ``*``, case ignored."""
+    def _one_of(self, field: str, texts: list[str], *, cased: bool = False) -> str:
+        """That the value is one of some texts with ``*``; ``cased`` with case, which Elasticsearch
+        can."""
         several = ", ".join(map(_string, texts))
         if not self.dialect.lucene:
             # The package tells 1 and "1" apart, and data has the one or the other.
@@ -167,33 +167,36 @@ class EqlWriter:
                     tests.append(self._one_of(field, others))
                 return tests[0] if len(tests) == 1 else f"({' or '.join(tests)})"
         if self.dialect.lucene:
-            return f"{field} : {several}" if len(texts) == 1 else f"{field} : ({several})"
+            word = "like" if cased else ":"
+            return f"{field} {word} {several if len(texts) == 1 else f'({several})'}"
         if len(texts) == 1:
             return f"{field} == {several}"
         if any("*" in text for text in texts):
             return f"wildcard({field}, {several})"
         return f"{field} in ({several})"
 
-    def _whole(self, field: str, body: str) -> str:
+    def _whole(self, field: str, body: str, *, cased: bool = False) -> str:
         """That an expression of ours, in which ``.`` takes newlines, matches the whole value."""
         if self.dialect.lucene:
-            return f"{field} regex~ {_string(regex_to_lucene(body))}"
-        return f"match({field}, {_string(body + chr(92) + 'Z')})"
+            return f"{field} {_regex_word(cased)} {_string(regex_to_lucene(body))}"
+        return f"match({field}, {_string(_in_case(body + chr(92) + 'Z', cased))})"
 
     def _regex(self, test: ir.Regex) -> str:
         field = self._operand(test.value)
-        if test.cased:
-            self.findings.refuse("a regular expression that heeds case", test.span)
-        self.findings.differs(LETTERS, test.span)
+        if not test.cased:
+            self.findings.differs(LETTERS, test.span)
         if self.dialect.lucene:
-            return f"{field} regex~ {_string(whole_regex_to_lucene(test, self.findings))}"
+            body = whole_regex_to_lucene(test, self.findings)
+            return f"{field} {_regex_word(test.cased)} {_string(body)}"
         body = portable_body(test, self.findings, end=r"\Z")
         if test.multiline:
             # Python has flags within an expression; the package sets none for lines.
             body = f"(?m:{body})"
         if body.startswith("^") and "|" not in body and not test.multiline:
-            return f"match({field}, {_string(body[1:])})"
-        return f"match({field}, {_string('.*?(?:' + body + ')')})"
+            body = body[1:]
+        else:
+            body = f".*?(?:{body})"
+        return f"match({field}, {_string(_in_case(body, test.cased))})"
 
     def _compare(self, test: ir.Compare) -> str:
         if test.type in (ir.Type.TIME, ir.Type.DURATION):
@@ -276,6 +279,22 @@ _WORDS = frozenset(
         "sample",
     ]
 )
+
+
+def _has_letters(pattern: Pattern) -> bool:
+    """Whether a pattern has letters in which case can differ."""
+    text = "".join(t for t in tokens_of(pattern) if isinstance(t, str))
+    return text.upper() != text.lower()
+
+
+def _regex_word(cased: bool) -> str:
+    return "regex" if cased else "regex~"
+
+
+def _in_case(body: str, cased: bool) -> str:
+    """An expression for the package, which ignores case wherever an expression does not set it
+    otherwise: with Python's flag for a group."""
+    return f"(?-i:{body})" if cased else body
 
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -23,7 +23,6 @@ from ...regex import alternatives, pattern_to_regex
 from ..lowered import EntryView, Log, column_name
 from ..lucene_writing import regex_to_lucene, whole_regex_to_lucene
 from ..text_writing import (
-    LETTERS,
     ConditionSpelling,
     Notation,
     by_case,
@@ -38,7 +37,7 @@ from ..text_writing import (
     wildcard_text,
     written_output,
 )
-from ..translation import Findings, Query
+from ..translation import LETTERS, Findings, Query
 from ..two_valued.rewriter import TwoValuedRewriter
 
 _NOTATION = Notation(" AND ", " OR ", "NOT ", "true", "false", "{} IS NOT NULL", "{} IS NULL")

@@ -28,7 +28,6 @@ from ...pattern import Any, Pattern
 from ...regex import alternatives, pattern_to_regex, tokens_of
 from ..lowered import EntryView, Log, column_name
 from ..text_writing import (
-    LETTERS,
     ConditionSpelling,
     Notation,
     by_case,
@@ -43,7 +42,7 @@ from ..text_writing import (
     titled,
     written_output,
 )
-from ..translation import Findings, Query
+from ..translation import LETTERS, Findings, Query
 from ..two_valued import IsPresent, TestedAtom
 from ..two_valued.rewriter import TwoValuedRewriter
 

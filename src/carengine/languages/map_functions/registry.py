@@ -20,7 +20,7 @@ from ...regex import escape_regex
 from ...registrynames import ROOTS
 from ..splunk.texts import string
 from ..sql.values import SqlExpression
-from ..text_writing import LETTERS
+from ..translation import LETTERS
 from ..two_valued import Case, TwoValued, all_of, any_of, negation_of
 from .spelling import Cases, FunctionSpelling, Preimage, Unspelled, regex
 from .sql_texts import has_regex, of_text, text

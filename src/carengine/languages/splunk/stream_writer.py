@@ -14,7 +14,8 @@ from attrs import frozen
 from ... import ir
 from ..lowered import EntryView
 from ..reads import fields_of_plan
-from ..text_writing import LETTERS, required_views
+from ..text_writing import required_views
+from ..translation import LETTERS
 from .texts import listed_name, quoted, seconds
 from .writer import NUMERIC, SPELLINGS, TIME, SplunkWriter
 

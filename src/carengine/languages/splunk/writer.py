@@ -26,7 +26,6 @@ from ...regex import alternatives, pattern_to_regex
 from .. import map_functions
 from ..lowered import EntryView, Log, column_name
 from ..text_writing import (
-    LETTERS,
     ConditionSpelling,
     Notation,
     condition_of_views,
@@ -37,7 +36,7 @@ from ..text_writing import (
     wildcard_text,
     written_output,
 )
-from ..translation import Findings, Query
+from ..translation import LETTERS, Findings, Query
 from ..two_valued import (
     AllOf,
     AnyOf,

@@ -31,8 +31,8 @@ from ...regex import (
 )
 from ...values import address_of, number_of, text_of, time_of
 from .. import map_functions
-from ..text_writing import LETTERS, networks_regex, portable_body
-from ..translation import PRESENCE, Findings
+from ..text_writing import networks_regex, portable_body
+from ..translation import LETTERS, PRESENCE, Findings
 from .dialects import SqlDialect
 from .event_columns import EventColumns
 from .lists import condition_on_lists, note_lists
