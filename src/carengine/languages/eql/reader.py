@@ -10,7 +10,8 @@ What EQL means, and how it becomes IR:
 
 * ``process where …`` is a condition on the field ``event_type``; ``any where`` has none.
 * A text compared by ``==`` or ``!=`` is a wildcard pattern, in which only ``*`` means anything;
-  with ``:`` and ``like`` a ``?`` is one character. Case is ignored.
+  with ``:`` and ``like`` a ``?`` is one character. Case is ignored, but for Elasticsearch's ``==``,
+  ``in``, ``like`` and ``regex``, and in an expression that is Python's group ``(?-i:…)``.
 * Logic is three-valued, as it is here: ``null == (exit_code > -1)`` asks whether a comparison is
   unknown.
 * ``subtype.create`` is ``subtype == "create"``.
