@@ -23,7 +23,7 @@ from attrs import define, evolve, field
 import carengine
 from carengine import Engine, Rule
 from carengine.fieldmap import NamedLogSource, installed_maps, raw_map
-from carengine.verify import RuleRelation, Verdict, compare_rules
+from carengine.verify import RuleRelation, Verdict, assumptions, compare_rules
 from carengine.verify.changes import by_itself
 from carengine.verify.event_kinds import own_names_map
 from carengine.verify.kind_conditions import by_kind
@@ -149,6 +149,9 @@ def _faults(relation: RuleRelation, own: list[Finding], theirs: list[Finding]) -
     only_first = any(one.events - other.events for one, other in pairs)
     only_second = any(other.events - one.events for one, other in pairs)
     shown = any(one.matches != other.matches for one, other in pairs)
+    if assumptions.REPORTED in relation.assumptions:
+        only_first = any(one.events and not other.events for one, other in pairs)
+        only_second = any(other.events and not one.events for one, other in pairs)
     match relation.verdict:
         case Verdict.SAME:
             if only_first or only_second or shown:

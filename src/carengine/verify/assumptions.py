@@ -14,6 +14,13 @@ NO_EMPTY_TEXT = "no field of a CAR event holds an empty text"
 RETENTION = "events that are found together come within the time for which an engine keeps them"
 """Of joins, groups and windows: 30 days unless it is told otherwise (`--horizon`)."""
 
+REPORTED = (
+    "the narrower rule reports nothing where the wider one does not, "
+    "but the two may name other events of a list"
+)
+"""Of windows and sequences, which use up the rows that they report: what was proved is that the
+one reports something in each list of events in which the other does."""
+
 SPELLING = (
     "whole numbers and addresses in logs are spelt as usual, and a list of hashes has each once"
 )

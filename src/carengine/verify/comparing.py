@@ -29,6 +29,7 @@ from ..diagnostics import Span
 from ..ir import Goal, Wish
 from ..solver.texts import Budget
 from . import assumptions
+from .alerts import report_within, uses_up_rows
 from .containment import Containment
 from .counterexamples import ListDifference, search
 from .event_kinds import Event, is_native
@@ -89,7 +90,8 @@ class Comparison:
     takes for granted. ``lost`` says what of the two is not in what was compared: then nothing is
     known, whatever the rest says. ``shown`` is False where the two find the same events and show
     something else of them. ``within`` tells of programs that look at several events whether it is
-    proved that the second finds all that the first finds, and the other way round; ``apart``
+    proved that the second finds all that the first finds, and the other way round (of windows and
+    sequences, as `report_within` has it; the assumptions say so then); ``apart``
     whether it is proved that they find no event in common.
     """
 
@@ -212,7 +214,7 @@ def _compared(
     mine, theirs = by_kind(first, keyed=keyed), by_kind(second, keyed=keyed)
     if mine is None or theirs is None:
         assumed = (assumptions.RETENTION, *_assumed(first, second))
-        known = _containment(steps, logs)
+        known = proofs(steps, logs)
         if known.forms.of(first, keyed=keyed) == known.forms.of(
             second, keyed=keyed
         ) or known.same_rows(first, second, keyed=keyed):
@@ -226,7 +228,15 @@ def _compared(
             # The same events in other rows.
             made = Comparison(True, assumptions=assumed, within=within)
             return _with_shown(made, first, second, steps, shown, keyed=keyed, same_rows=False)
-        looked = search(first, second, steps, logs, most, keyed=keyed)
+        reported = False
+        if uses_up_rows(first) and uses_up_rows(second) and not any(within):
+            within = (
+                report_within(known, first, second, keyed=keyed),
+                report_within(known, second, first, keyed=keyed),
+            )
+            reported = any(within)
+            assumed += (assumptions.REPORTED,) if reported else ()
+        looked = search(first, second, steps, logs, most, keyed=keyed, reported=reported)
         return Comparison(
             False,
             _direction(looked.only_first),
@@ -298,7 +308,7 @@ def _with_shown(
     )
 
 
-def _containment(steps: int, logs: Logs | None) -> Containment:
+def proofs(steps: int, logs: Logs | None) -> Containment:
     """What proves things of the rows of plans, with leaves as conditions on single events."""
     return Containment(
         NormalForms(lambda one, other: _same_leaves(one, other, steps, logs)),

@@ -11,7 +11,7 @@ branches has, and it asks no more; a group that gathers more rows counts no fewe
     count(q) by hostname, more than 2         finds these events, where p is a part of q
 
 What is not plain is left open: windows and sequences use up the rows that they report, so that one
-with more rows may report others.
+with more rows may report others. `alerts` proves of these that one reports wherever another does.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Containment:
         if any(ir.as_stages(plan) is None for plan in mine.group.plans):
             return False
         conditions = [
-            *_named(asked, self.forms.part(mine)[1]),
-            *_named(wanted, self.forms.part(theirs)[1]),
+            *named(asked, self.forms.part(mine)[1]),
+            *named(wanted, self.forms.part(theirs)[1]),
         ]
         return self._can_be([(condition, Goal.TRUE) for condition in conditions]) is False
 
@@ -137,7 +137,7 @@ class Containment:
         if not within:
             return False
         names = [self.forms.part(plan)[1] for plan in (mine, theirs)]
-        return self._implied(_named(asked, names[0]), _named(wanted, names[1]))
+        return self.implied(named(asked, names[0]), named(wanted, names[1]))
 
     def _alike(
         self,
@@ -201,9 +201,9 @@ class Containment:
         for order in orders:
             if not all(self.rows(a.plan, b.plan) for a, b in zip(one.branches, order, strict=True)):
                 continue
-            mine = _named(conjuncts(one.condition), self.forms.renaming(one.branches))
-            theirs = _named(conjuncts(other.condition), self.forms.renaming(order))
-            if self._implied(mine, theirs):
+            mine = named(conjuncts(one.condition), self.forms.renaming(one.branches))
+            theirs = named(conjuncts(other.condition), self.forms.renaming(order))
+            if self.implied(mine, theirs):
                 return True
         return False
 
@@ -218,12 +218,12 @@ class Containment:
         small = mine.group if isinstance(mine, ir.Aggregated) else mine
         large = theirs.group if isinstance(theirs, ir.Aggregated) else theirs
         names = [self.forms.part(plan)[1] for plan in (mine, theirs)]
-        of_mine, of_theirs = _named(asked, names[0]), _named(wanted, names[1])
+        of_mine, of_theirs = named(asked, names[0]), named(wanted, names[1])
         if self.forms.part(small)[0] != self.forms.part(large)[0]:
             keys = self._wider(small, large)
-            if keys is None or not all(_lifts(condition, keys) for condition in of_theirs):
+            if keys is None or not all(lifts(condition, keys) for condition in of_theirs):
                 return False
-        return self._implied(of_mine, of_theirs)
+        return self.implied(of_mine, of_theirs)
 
     def _wider(self, small: ir.Group, large: ir.Group) -> frozenset[ir.Value] | None:
         """The keys of the larger group, if each group of the one lies within one of the other."""
@@ -243,7 +243,7 @@ class Containment:
         plain = len(small.plans) == 1 or mine == theirs == frozenset(small.keys)
         return theirs if plain and theirs <= mine else None
 
-    def _implied(self, asked: Sequence[ir.Condition], wanted: Sequence[ir.Condition]) -> bool:
+    def implied(self, asked: Sequence[ir.Condition], wanted: Sequence[ir.Condition]) -> bool:
         """Whether conditions on one row say all that others say."""
         left = [condition for condition in wanted if condition not in asked]
         return all(
@@ -291,13 +291,13 @@ class Containment:
         core, asked = _peeled(plan)
         if (
             asked
-            and self._can_be([(c, Goal.TRUE) for c in _named(asked, self.forms.part(core)[1])])
+            and self._can_be([(c, Goal.TRUE) for c in named(asked, self.forms.part(core)[1])])
             is False
         ):
             return True
         match core:
             case ir.Join(branches, condition):
-                parts = _named(conjuncts(condition), self.forms.renaming(branches))
+                parts = named(conjuncts(condition), self.forms.renaming(branches))
                 if self._can_be([(c, Goal.TRUE) for c in parts]) is False:
                     return True
                 return any(self._is_never(branch.plan) for branch in branches)
@@ -361,7 +361,9 @@ def _is_single(value: ir.Value) -> bool:
             return False
 
 
-def _named(conditions: Sequence[ir.Condition], names: Names) -> list[ir.Condition]:
+def named(conditions: Sequence[ir.Condition], names: Names) -> list[ir.Condition]:
+    """Conditions with each field as what it stands for."""
+
     def change(value: ir.Value) -> ir.Value:
         return names(value) if isinstance(value, ir.Field) else value
 
@@ -434,13 +436,13 @@ def _leaves(plan: ir.Plan) -> Iterator[Leaf]:
         yield from _leaves(part)
 
 
-def _lifts(condition: ir.Condition, keys: frozenset[ir.Value]) -> bool:
+def lifts(condition: ir.Condition, keys: frozenset[ir.Value]) -> bool:
     """Whether a condition that is true of a group is true of each larger one that it lies in."""
     match condition:
         case ir.And(items) | ir.Or(items):
-            return all(_lifts(item, keys) for item in items)
+            return all(lifts(item, keys) for item in items)
         case ir.IsTrue(item):
-            return _lifts(item, keys)
+            return lifts(item, keys)
         case ir.Compare(
             ir.Aggregate(function), Relation.GREATER | Relation.GREATER_EQUAL, ir.Constant()
         ) | ir.Compare(ir.Constant(), Relation.LESS | Relation.LESS_EQUAL, ir.Aggregate(function)):
@@ -449,6 +451,6 @@ def _lifts(condition: ir.Condition, keys: frozenset[ir.Value]) -> bool:
             # Keys are the same without case.
             return value in keys and not any(pattern.cased for pattern in patterns)
         case ir.Not(ir.Match() as inner):
-            return _lifts(inner, keys)
+            return lifts(inner, keys)
         case _:
             return False

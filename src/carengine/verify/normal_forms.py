@@ -103,10 +103,10 @@ class NormalForms:
                 return ("group", frozenset(form for form, _ in parts), by, within), names
             case ir.Aggregated(group, columns):
                 form, names = self.part(group)
-                return ("aggregated", form), _columns(columns, names)
+                return ("aggregated", form), columns_of(columns, names)
             case ir.Project(inner, columns):
                 form, names = self.part(inner)
-                return ("project", form), _columns(columns, names)
+                return ("project", form), columns_of(columns, names)
             case ir.Assign(inner, name, value):
                 form, names = self.part(inner)
                 return ("assign", form, name), _assigned(name, resolved(value, names), names)
@@ -129,8 +129,10 @@ class NormalForms:
                     # What a key or a column stands for may differ between them.
                     return plan, as_is
                 shown = frozenset((column.name, column.value) for column in columns)
-                asked = _conjuncts(condition, as_is)
+                asked = _conjuncts(condition, columns_of(columns, as_is))
                 forms = tuple(form for form, _ in parts)
+                if not ordered:
+                    forms = tuple(sorted(forms, key=_order))
                 form = ("window", forms, frozenset(keys), span, shown, asked, complete, ordered)
                 return form, as_is
             case ir.Sequence(steps, optional, within, until, ordered):
@@ -206,7 +208,8 @@ def _are_named(parts: Sequence[tuple[Form, Names]]) -> bool:
     return any(names is not as_is for _, names in parts)
 
 
-def _columns(columns: Sequence[ir.Column], names: Names) -> Names:
+def columns_of(columns: Sequence[ir.Column], names: Names) -> Names:
+    """What the columns of a row stand for, where the fields below them stand for ``names``."""
     made = {column.name: resolved(column.value, names) for column in columns}
 
     def named(of: ir.Field) -> ir.Value:

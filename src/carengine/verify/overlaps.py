@@ -23,6 +23,7 @@ from ..engine import Engine
 from ..ir import Goal
 from ..rule import Rule
 from ..solver.texts import Budget
+from . import assumptions
 from .changes import by_itself
 from .comparing import follows
 from .event_kinds import Event, is_native, own_names_map, without_kind
@@ -82,6 +83,7 @@ class RuleOverlaps:
             pair.first
             for pair in self.pairs
             if pair.verdict is Verdict.COVERED
+            and assumptions.REPORTED not in pair.assumptions
             and (pair.first not in of or of[pair.first] != of.get(pair.second))
         }
         gone = set(covered)
