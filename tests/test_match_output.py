@@ -15,9 +15,11 @@ import pytest
 
 import carengine
 from carengine.cli import main, status
+from carengine.cli.json_lines import JsonLines
 from carengine.cli.layout import cut_around, flow, line_width, marked, text_width
 from carengine.cli.match_table import SourceForm, TimeForm
 from carengine.cli.options import FORMATS
+from carengine.cli.results import line_of
 from carengine.matches import (
     SCHEMAS,
     MatchReporter,
@@ -275,6 +277,74 @@ SYSMON = {
     "ParentCommandLine": "cmd",
     "ParentImage": "C:\\Windows\\System32\\cmd.exe",
 }
+
+
+NESTED = """
+title: Nested names
+id: 11111111-0000-4000-8000-000000000002
+status: test
+level: low
+logsource: {product: aws, service: cloudtrail}
+detection:
+  a: {eventName: ConsoleLogin, userIdentity.userName|contains: a}
+  condition: a
+"""
+LINES = (
+    """
+a = search Process:Create where exe = "*" output a
+b = search Process:Create where exe = "evil*" output b
+""",
+    """
+a = search Process:Create where exe = "evil*"
+b = search Process:Create where exe = "good*"
+c = join (a, b) where a.hostname = b.hostname
+output c
+""",
+    """
+a = search Process:Create where exe = "*"
+b = group a by hostname within 1 hour
+c = from b select count(user) as users
+d = filter c where users > 1
+output d
+""",
+)
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_json_line_is_what_its_row_says(raw: bool, tmp_path: Path) -> None:
+    for number, text in enumerate(LINES):
+        (tmp_path / f"{number}.car").write_text(text)
+    for number, text in enumerate((SIGMA, NESTED)):
+        (tmp_path / f"{number}.yml").write_text(text)
+    engine = carengine.Engine(carengine.load_rules(tmp_path))
+    events: list[dict[str, Any]] = [
+        event(place, exe=f"{exe}{hostile}"[:2_000], user=hostile[:2_000], note=hostile[:2_000])
+        for place, hostile in enumerate(HOSTILE)
+        for exe in ("evil", "good")
+    ]
+    events += [SYSMON, {**SYSMON, "User": "\xe9\u0301 \ud800", "Other": {"a.b": [1.5, None]}}]
+    events += [
+        {
+            "eventVersion": "1.08",
+            "eventSource": "signin.amazonaws.com",
+            "eventName": "ConsoleLogin",
+            "eventTime": "2024-05-20T10:00:00Z",
+            "userIdentity": {"userName": name, "type": "IAMUser"},
+        }
+        for name in ("ann", "hannah")
+    ]
+    matches = list(engine.run(events))
+    assert {len(match.events) for match in matches} > {1, 2}
+    assert {match.rule for match in matches} == set(engine.rules)
+    reporter = MatchReporter(engine.maps)
+    lines = JsonLines(reporter, raw)
+    for match in matches * 2:
+        row = reporter.row(match, deciding=False, context=False)
+        host, line = lines.line(match)
+        assert host == row.host
+        assert json.loads(line) == json.loads(line_of("jsonl", row, raw=raw))
+        assert line.endswith(b"\n")
+        assert carengine.diagnostics.visible(line[:-1].decode()) == line[:-1].decode()
 
 
 def test_a_sigma_match_says_host_user_fields_and_what_decided(tmp_path: Path) -> None:

@@ -17,6 +17,11 @@ __all__ = ["json_document", "json_line", "safe_for_terminal"]
 _UNSAFE = re.compile(r"[^ -~]+")
 # `visible` counts the marks on one letter: so many characters before one decide with it.
 _BEFORE = 4
+_PLAIN = bytes(range(0x20, 0x7F))
+# Other letters of lines that were found harmless: so many texts, of so many bytes at most.
+_MOST_HARMLESS = 4_096
+_MOST_LETTERS = 512
+_harmless: set[bytes] = set()
 
 
 def json_document(data: Any) -> str:
@@ -26,6 +31,17 @@ def json_document(data: Any) -> str:
 
 def safe_for_terminal(line: bytes) -> bytes:
     """A line of JSON with everything escaped that a terminal could take for a command."""
+    # Lines have the same few other letters again and again. Where nothing is escaped of all of
+    # these behind one another, nothing is in the line: more marks are on a letter there, not fewer.
+    others = line.translate(None, _PLAIN)
+    if not others or others in _harmless:
+        return line
+    letters = others.decode("utf-8")
+    if len(others) <= _MOST_LETTERS and visible(letters) == letters and "\n" not in letters:
+        if len(_harmless) >= _MOST_HARMLESS:
+            _harmless.clear()
+        _harmless.add(others)
+        return line
 
     def escaped(found: re.Match[str]) -> str:
         run = found[0]

@@ -27,6 +27,7 @@ from ..matches import (
 )
 from ..rule import Rule
 from .encode import json_line, safe_for_terminal
+from .json_lines import JsonLines
 from .options import OutputSettings
 from .screen import Screen
 
@@ -149,6 +150,9 @@ def writer_for(
             return TemplateWriter(
                 put, settings.template, reporter, tally, settings.raw, sorter or TimeSorter()
             )
+        case "jsonl":
+            render = partial(_rendered_line, JsonLines(reporter, settings.raw))
+            return _LineWriter(put, render, shown.rules, tally, sorter)
         case _:
             render = partial(_rendered, chosen, reporter, settings.raw)
             return _LineWriter(put, render, shown.rules, tally, sorter)
@@ -182,10 +186,18 @@ def line_of(name: str, row: MatchRow, *, raw: bool) -> bytes:
 def _rendered(name: str, reporter: MatchReporter, raw: bool, match: Match) -> bytes:
     """A line, with what counts and sorts it in front: workers make it, the run takes it apart."""
     row = reporter.row(match, deciding=False, context=False)
+    return _with_head(match, row.host, line_of(name, row, raw=raw))
+
+
+def _rendered_line(lines: JsonLines, match: Match) -> bytes:
+    return _with_head(match, *lines.line(match))
+
+
+def _with_head(match: Match, host_name: str, line: bytes) -> bytes:
     rule = match.rule.id.encode("utf-8", "backslashreplace")[:0xFFFF]
-    host = row.host[:4096].encode("utf-8", "backslashreplace")[:0xFFFF]
+    host = host_name[:4096].encode("utf-8", "backslashreplace")[:0xFFFF]
     head = _HEAD.pack(match.time is not None, match.time or 0, len(rule), len(host))
-    return b"".join((head, rule, host, line_of(name, row, raw=raw)))
+    return b"".join((head, rule, host, line))
 
 
 @define

@@ -35,6 +35,7 @@ _NATIVE_USER = (
     "properties.initiatedBy.user.userPrincipalName",
     "auid",
 )
+_SHOWN_ELSEWHERE = frozenset({*_HOST, *_USER, *_NATIVE_HOST, *_NATIVE_USER})
 _UNKNOWN = frozenset({"", "-", "N/A"})
 # What tells of an event, whatever the rule reads of it; one of each group is shown.
 _CONTEXT = (
@@ -147,7 +148,7 @@ class MatchReporter:
         ``context`` there are no values that the rule does not read."""
         events = tuple(self._event(match.rule, one, deciding, context) for one in match.events)
         columns = tuple(
-            ReportedValue(name, _text(match.shown(name, value)), decides=True)
+            ReportedValue(name, shown_text(match.shown(name, value)), decides=True)
             for name, value in match.columns.items()
             if value is not None
         )
@@ -164,7 +165,7 @@ class MatchReporter:
         """The host and the user of a match alone."""
         host = user = ""
         for event in match.events:
-            found = self._host_and_user(event)
+            found = self.where_and_who_of(event)
             host, user = host or found[0], user or found[1]
             if host and user:
                 break
@@ -188,15 +189,14 @@ class MatchReporter:
     ) -> ReportedEvent:
         read = self.fields_read(rule)
         event = with_inner_fields(event, (*rule.metadata.fields, *read))
-        host, user = self._host_and_user(event)
+        host, user = self.where_and_who_of(event)
         decided = {one.name: one for one in deciding_values(rule, event)} if deciding else {}
         first = rule.metadata.fields
         names = dict.fromkeys((*first, *(n for n in read if n in decided), *decided, *read))
-        shown_elsewhere = {*_HOST, *_USER, *_NATIVE_HOST, *_NATIVE_USER}
         values = []
         for name in names:
-            text = _text(event.fields.get(name))
-            if not text or (name in shown_elsewhere and _is_said(text, host, user)):
+            text = shown_text(event.fields.get(name))
+            if not text or is_shown_elsewhere(name, text, host, user):
                 continue
             found = decided.get(name, DecidingField(name))
             values.append(ReportedValue(name, text, found.spans, name in decided))
@@ -214,7 +214,8 @@ class MatchReporter:
             event,
         )
 
-    def _host_and_user(self, event: MatchedEvent) -> tuple[str, str]:
+    def where_and_who_of(self, event: MatchedEvent) -> tuple[str, str]:
+        """The host and the user of one event of a match; empty where it says nothing of them."""
         host, user = _short(_first(event.fields, _HOST)), _first(event.fields, _USER)
         if not (host and user):
             inner = unwrap(event.event)
@@ -244,7 +245,10 @@ def _short(host: str) -> str:
     return label if dot and not label.isdigit() and ":" not in host else host
 
 
-def _is_said(text: str, host: str, user: str) -> bool:
+def is_shown_elsewhere(name: str, text: str, host: str, user: str) -> bool:
+    """Whether the value of a field is what the match says of its host or its user."""
+    if name not in _SHOWN_ELSEWHERE:
+        return False
     return text in (host, user) or (bool(host) and text.split(".")[0] == host.split(".")[0])
 
 
@@ -254,14 +258,15 @@ def _context(fields: Mapping[str, Any], shown: Mapping[str, None]) -> list[Repor
         if any(name in shown and fields.get(name) is not None for name in group[:2]):
             continue
         for name in group:
-            text = _text(fields.get(name))
+            text = shown_text(fields.get(name))
             if text and name not in shown:
                 found.append(ReportedValue(name, text, read=False))
                 break
     return found
 
 
-def _text(value: Any) -> str:
+def shown_text(value: Any) -> str:
+    """A value as it is shown; empty for null."""
     if value is None:
         return ""
     text = text_of(value)

@@ -1,0 +1,190 @@
+"""Matches as JSON lines, where what several matches have in common is written once.
+
+A line is what `as_json_line` says of a match. Most of it does not depend on the match: the rule is
+the same in all its matches, and an event that many rules match is the same in all their lines. So
+both are encoded once and kept: rules for the run, events until others have taken their room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field, frozen
+
+from ..datamodel import model
+from ..engine import Match, MatchedEvent
+from ..fieldmap import FieldMap
+from ..matches import MatchReporter, with_inner_fields
+from ..matches.match_row import is_shown_elsewhere, shown_text
+from ..rule import Rule
+from ..values import format_time
+from .encode import json_line, safe_for_terminal
+
+# Of events so many bytes are kept, and so many events.
+_MOST_BYTES = 4 << 20
+_MOST_EVENTS = 64
+
+
+@frozen(eq=False)
+class _RuleParts:
+    """What is the same in all lines of a rule, and the names of the fields that it reads."""
+
+    rule: Rule
+    text: bytes
+    names: tuple[str, ...]
+    inner: tuple[str, ...]
+    outputs: dict[str, bytes] = field(factory=dict)
+
+
+@frozen(eq=False)
+class _EventParts:
+    """What is the same in all lines with an event of a match, but for the event as it was read."""
+
+    event: MatchedEvent
+    host: str
+    user: str
+    text: bytes
+
+
+@define(eq=False)
+class JsonLines:
+    """Writes matches as JSON lines. ``raw`` includes the events as they were read.
+
+    What could steer a terminal or turn its text round is escaped, which JSON reads as the same.
+    """
+
+    reporter: MatchReporter
+    raw: bool
+    _maps: tuple[FieldMap, ...] | None = None
+    _rules: dict[str, _RuleParts] = field(factory=dict)
+    # By the addresses of objects, which are held so long.
+    _events: dict[int, _EventParts] = field(factory=dict)
+    _read: dict[int, tuple[Mapping[str, Any], bytes]] = field(factory=dict)
+    _where: dict[int, tuple[Mapping[str, Any], str, str]] = field(factory=dict)
+    _kept: int = 0
+
+    def __reduce__(self) -> tuple[type[JsonLines], tuple[MatchReporter, bool]]:
+        # What is kept is made anew in another process.
+        return JsonLines, (self.reporter, self.raw)
+
+    def line(self, match: Match) -> tuple[str, bytes]:
+        """The host of a match, and its line with the line's end."""
+        if self._maps is not self.reporter.maps:
+            self._maps = self.reporter.maps
+            self._rules.clear()
+            self._forget()
+        rule = self._rule(match.rule)
+        host = user = ""
+        events = []
+        for event in match.events:
+            parts = self._event(event)
+            host, user = host or parts.host, user or parts.user
+            events.append(self._with_fields(rule, parts))
+        begun = {
+            "time": None if match.time is None else format_time(match.time),
+            "host": host or None,
+            "user": user or None,
+        }
+        output = rule.outputs.get(match.output)
+        if output is None:
+            output = rule.outputs[match.output] = _written({"output": match.output})[1:-1]
+        line = [_written(begun)[:-1], b",", rule.text, b",", output]
+        columns: dict[str, Any] = {}
+        if match.keys:
+            columns["group"] = {
+                name: match.shown(name, value) for name, value in match.keys.items()
+            }
+        if match.fields:
+            columns["fields"] = {
+                name: match.shown(name, value) for name, value in match.fields.items()
+            }
+        if columns:
+            line += (b",", _written(columns)[1:-1])
+        line += (b',"events":[', b",".join(events), b"]}\n")
+        return host, b"".join(line)
+
+    def _rule(self, rule: Rule) -> _RuleParts:
+        known = self._rules.get(rule.id)
+        if known is not None and known.rule is rule:
+            return known
+        named = {
+            "id": rule.id,
+            "title": rule.title,
+            "level": rule.metadata.level or None,
+            "attack": list(rule.attack),
+        }
+        names = tuple(dict.fromkeys((*rule.metadata.fields, *self.reporter.fields_read(rule))))
+        inner = tuple(name for name in names if "." in name)
+        made = self._rules[rule.id] = _RuleParts(
+            rule, _written({"rule": named})[1:-1], names, inner
+        )
+        return made
+
+    def _event(self, event: MatchedEvent) -> _EventParts:
+        known = self._events.get(id(event))
+        if known is not None:
+            return known
+        where = self._where.get(id(event.fields))
+        if where is None:
+            where = (event.fields, *self.reporter.where_and_who_of(event))
+            self._where[id(event.fields)] = where
+        _, host, user = where
+        origin = event.origin
+        data: dict[str, Any] = {"stream": event.stream} if event.stream else {}
+        data |= {
+            "time": None if event.time is None else format_time(event.time),
+            "host": host or None,
+            "user": user or None,
+            "source": (origin.source or None) if origin is not None else None,
+            "record": None if origin is None else origin.record,
+            "object": event.kind.object,
+            "action": event.kind.action,
+        }
+        made = _EventParts(event, host, user, _written(data)[:-1])
+        if len(self._events) >= _MOST_EVENTS or self._kept > _MOST_BYTES:
+            self._forget()
+            self._where[id(event.fields)] = where
+        self._events[id(event)] = made
+        return made
+
+    def _with_fields(self, rule: _RuleParts, parts: _EventParts) -> bytes:
+        """An event of a match, with the fields that its rule reads, and with all."""
+        event = parts.event
+        if rule.inner:
+            event = with_inner_fields(event, rule.inner)
+        fields = event.fields
+        reads = []
+        for name in rule.names:
+            text = shown_text(fields.get(name))
+            if text and not is_shown_elsewhere(name, text, parts.host, parts.user):
+                reads.append(name)
+        shown: Mapping[str, Any]
+        if self.raw and model().object(event.kind.object) is None:
+            shown = {name: fields.get(name) for name in reads}
+        else:
+            shown = dict(fields)
+        told = _written({"reads": reads, "fields": shown})[1:-1]
+        if not self.raw:
+            return b"".join((parts.text, b",", told, b"}"))
+        return b"".join((parts.text, b",", told, b',"event":', self._as_read(event.event), b"}"))
+
+    def _as_read(self, event: Mapping[str, Any]) -> bytes:
+        known = self._read.get(id(event))
+        if known is not None:
+            return known[1]
+        text = _written(event)
+        self._kept += len(text)
+        self._read[id(event)] = (event, text)
+        return text
+
+    def _forget(self) -> None:
+        self._events.clear()
+        self._read.clear()
+        self._where.clear()
+        self._kept = 0
+
+
+def _written(data: Any) -> bytes:
+    line = json_line(data)
+    return line if line.isascii() and b"\x7f" not in line else safe_for_terminal(line)
