@@ -16,7 +16,6 @@ from ..datamodel import model
 from ..engine import Match, MatchedEvent
 from ..fieldmap import FieldMap
 from ..matches import MatchReporter, with_inner_fields
-from ..matches.match_row import is_shown_elsewhere, shown_text
 from ..rule import Rule
 from ..values import format_time
 from .encode import json_line, safe_for_terminal
@@ -154,11 +153,7 @@ class JsonLines:
         if rule.inner:
             event = with_inner_fields(event, rule.inner)
         fields = event.fields
-        reads = []
-        for name in rule.names:
-            text = shown_text(fields.get(name))
-            if text and not is_shown_elsewhere(name, text, parts.host, parts.user):
-                reads.append(name)
+        reads = self.reporter.told_names(rule.names, fields, parts.host, parts.user)
         shown: Mapping[str, Any]
         if self.raw and model().object(event.kind.object) is None:
             shown = {name: fields.get(name) for name in reads}

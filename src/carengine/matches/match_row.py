@@ -9,7 +9,7 @@ tried.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import define, field, frozen
@@ -148,7 +148,7 @@ class MatchReporter:
         ``context`` there are no values that the rule does not read."""
         events = tuple(self._event(match.rule, one, deciding, context) for one in match.events)
         columns = tuple(
-            ReportedValue(name, shown_text(match.shown(name, value)), decides=True)
+            ReportedValue(name, _text(match.shown(name, value)), decides=True)
             for name, value in match.columns.items()
             if value is not None
         )
@@ -178,6 +178,17 @@ class MatchReporter:
             names = self._read[rule.id] = fields_read(rule)
         return names
 
+    def told_names(
+        self, names: Iterable[str], fields: Mapping[str, Any], host: str, user: str
+    ) -> list[str]:
+        """Those of some fields that say more of an event than its host and user do."""
+        told = []
+        for name in names:
+            text = _text(fields.get(name))
+            if text and not _is_shown_elsewhere(name, text, host, user):
+                told.append(name)
+        return told
+
     def _classify(self, inner: Mapping[str, Any]) -> Classified:
         if self._views is None:
             # An engine without rules: its tree of questions tells what an event is.
@@ -195,8 +206,8 @@ class MatchReporter:
         names = dict.fromkeys((*first, *(n for n in read if n in decided), *decided, *read))
         values = []
         for name in names:
-            text = shown_text(event.fields.get(name))
-            if not text or is_shown_elsewhere(name, text, host, user):
+            text = _text(event.fields.get(name))
+            if not text or _is_shown_elsewhere(name, text, host, user):
                 continue
             found = decided.get(name, DecidingField(name))
             values.append(ReportedValue(name, text, found.spans, name in decided))
@@ -245,8 +256,7 @@ def _short(host: str) -> str:
     return label if dot and not label.isdigit() and ":" not in host else host
 
 
-def is_shown_elsewhere(name: str, text: str, host: str, user: str) -> bool:
-    """Whether the value of a field is what the match says of its host or its user."""
+def _is_shown_elsewhere(name: str, text: str, host: str, user: str) -> bool:
     if name not in _SHOWN_ELSEWHERE:
         return False
     return text in (host, user) or (bool(host) and text.split(".")[0] == host.split(".")[0])
@@ -258,15 +268,14 @@ def _context(fields: Mapping[str, Any], shown: Mapping[str, None]) -> list[Repor
         if any(name in shown and fields.get(name) is not None for name in group[:2]):
             continue
         for name in group:
-            text = shown_text(fields.get(name))
+            text = _text(fields.get(name))
             if text and name not in shown:
                 found.append(ReportedValue(name, text, read=False))
                 break
     return found
 
 
-def shown_text(value: Any) -> str:
-    """A value as it is shown; empty for null."""
+def _text(value: Any) -> str:
     if value is None:
         return ""
     text = text_of(value)
