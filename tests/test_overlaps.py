@@ -41,6 +41,12 @@ def test_pairs_groups_and_what_can_go() -> None:
         ("cmd2", "both"): covered,
         ("count", "count2"): same,
     }
+    assert [(pair.first, pair.second) for pair in found.first_pairs] == [
+        ("cmd", "all"),
+        ("cmd", "both"),
+        ("cmd", "cmd2"),
+        ("count", "count2"),
+    ]
     assert [rule.id for rule in found.never] == ["never"]
     assert found.groups == (("cmd", "cmd2"), ("count", "count2"))
     assert found.removable == ("cmd", "cmd2", "count2", "never")

@@ -23,7 +23,8 @@ examples:
   carengine overlap rules/ -f dot | dot -Tsvg > rules.svg
 
 "same": both find the same events. "covered": the second finds all that the first finds, and the event that is shown
-besides. "never": no event can make the rule true. All of it is proved; what is not is counted as undecided. Rules are
+besides. Of several rules that find the same, the table compares the first with all others; -f json has every pair.
+"never": no event can make the rule true. All of it is proved; what is not is counted as undecided. Rules are
 compared within one log source and under the names that they are written in.
 
 exit status: 0 done, 2 no rule could be used or the command is not right, 3 a rule was refused or could not be looked at.
@@ -87,7 +88,7 @@ def run(settings: OverlapSettings, screen: Screen) -> int:
 def _show(overlaps: RuleOverlaps, rules: RuleSet, screen: Screen, *, events: bool) -> None:
     rows = [
         [pair.verdict.value, _named(pair.first, rules), _named(pair.second, rules), _event(pair)]
-        for pair in overlaps.pairs
+        for pair in overlaps.first_pairs
     ]
     rows += [["never", _named(rule.id, rules), "", ""] for rule in overlaps.never]
     columns = ["verdict", "rule", "by", "only the second finds"]

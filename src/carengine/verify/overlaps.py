@@ -74,6 +74,22 @@ class RuleOverlaps:
         return tuple(tuple(members) for members in made.values())
 
     @property
+    def first_pairs(self) -> tuple[RuleRelation, ...]:
+        """The pairs in which the first rule of each group stands for the others: each of these has
+        one pair with it, and what covers them or is covered is said of the first alone."""
+        first = {id_: group[0] for group in self.groups for id_ in group}
+        return tuple(
+            pair
+            for pair in self.pairs
+            if (
+                pair.first == first.get(pair.second, "")
+                or pair.second == first.get(pair.first, "")
+                or (first.get(pair.first, pair.first), first.get(pair.second, pair.second))
+                == (pair.first, pair.second)
+            )
+        )
+
+    @property
     def removable(self) -> tuple[str, ...]:
         """The ids of rules without which the set finds the same events: the covered ones, all but
         the first of each group, and those that find nothing."""
