@@ -32,6 +32,7 @@ from .event_kinds import Event, fixed_names, kind_of
 from .event_pool import EventPool, can_be, views_in, within_reach
 from .kind_conditions import conjuncts, place_of, selection
 from .logs import Logs
+from .natural import natural_list
 
 # How many lists the likeliest programs find something in, and lists that others are made from.
 _ORDERLY = 400
@@ -116,7 +117,14 @@ def search(
                 found[place].append(_smallest(events, plans[place], plans[1 - place], logs, seen))
         if min(looked_at) >= enough:
             break
-    return ListSearchResult(_told_apart(found[0]), _told_apart(found[1]), tried)
+    told = [
+        tuple(
+            _with_usual_values(one, plans[place], plans[1 - place], logs, seen)
+            for one in _told_apart(found[place])
+        )
+        for place in (0, 1)
+    ]
+    return ListSearchResult(told[0], told[1], tried)
 
 
 def shared_list(first: ir.Program, second: ir.Program, steps: int) -> tuple[Event, ...]:
@@ -185,7 +193,8 @@ def finding_list(program: ir.Program, steps: int) -> tuple[Event, ...] | None:
     pool = EventPool.of((plans,), Budget(steps), None)
     for events in within_reach(itertools.chain(pool.orderly(), pool.lists()), pool.plans):
         if _found(plans, events):
-            return _smallest(events, plans, (), None, _found).events
+            found = _smallest(events, plans, (), None, _found)
+            return _with_usual_values(found, plans, (), None, _found).events
     return None
 
 
@@ -281,6 +290,25 @@ def _smallest(
     condition, span = _demanded(misser, kept, missed, seen)
     # Whether there is a match at all is seen of no event in particular.
     return ListDifference(tuple(kept), missed[0][0] if missed[0] else 0, condition, span)
+
+
+def _with_usual_values(
+    found: ListDifference,
+    finder: Sequence[ir.Plan],
+    misser: Sequence[ir.Plan],
+    logs: Logs | None,
+    seen: Observe,
+) -> ListDifference:
+    """The difference with values that a real log could hold, where it stays what it is."""
+    missed = min(seen(finder, found.events) - seen(misser, found.events))
+
+    def same(candidate: Sequence[Event]) -> bool:
+        return can_be(candidate, logs) and (
+            min(seen(finder, candidate) - seen(misser, candidate), default=None) == missed
+            and _demanded(misser, candidate, missed, seen) == (found.condition, found.span)
+        )
+
+    return evolve(found, events=natural_list(found.events, same))
 
 
 def _demanded(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from .event_kinds import Event, fixed_names
 
@@ -27,6 +27,11 @@ _PATH = re.compile(r"(?i)path|file_?name|image|process_?name|folder|imageloaded|
 _BASE_NAME = re.compile(r"(?i)file_name|exe|parent_exe|module_name|name")
 _PLAIN = frozenset({"x", "0", "a"})
 
+_ADDRESS = (
+    r"(?i)(src|source|client|dest|destination|remote|local)_?(ip|addr)"
+    r"|(^|[-_.])ip(v[46])?(_?addr(ess)?)?$|ip_?addr(ess)?$|id[._](orig|resp)_h$"
+)
+
 # What a field holds whose name has such a part, where any value will do.
 _USUAL: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
     (re.compile(pattern), values)
@@ -37,10 +42,14 @@ _USUAL: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
         (r"(?i)command", ("svchost.exe -k netsvcs",)),
         (r"(?i)target_?file|file_path", ("C:\\Users\\alice\\notes.txt",)),
         (r"(?i)(domain|query)_?name|query|host_?header", ("www.example.com",)),
+        (r"(?i)(host|agent)\.id$", ("4f1d7a52-0c3e-4b57-9a55-3d7c0e0f6a11",)),
+        (r"(?i)entity_?id$", ("NGYxZDdhNTItNDIxMi0xNzE0NTUwNDAw",)),
+        (r"(?i)process\.name$", ("svchost.exe",)),
+        (r"(?i)event\.kind$", ("event",)),
         (r"(?i)host|computer|workstation", ("host1.example.com",)),
         (r"(?i)sid$", ("S-1-5-21-1004336348-1177238915-682003330-1001",)),
         (r"(?i)user|account|subject.*name", ("CORP\\alice", "alice")),
-        (r"(?i)(src|source|client|dest|destination|remote|local)_?(ip|addr)", ("10.0.0.5",)),
+        (_ADDRESS, ("10.0.0.5", "203.0.113.5", "192.168.1.5", "2001:db8::5")),
         (r"(?i)integrity", ("Medium",)),
         (r"(?i)(^|[-_.])ur[il]|url$", ("https://www.example.com/",)),
         (r"(?i)object_?name|key", ("HKLM\\SOFTWARE\\Example",)),
@@ -58,6 +67,10 @@ def natural(event: Event, judge: Judge) -> Event:
     """
     made = event
     for name, value in event.items():
+        if value == {} and judge({**made, name: "x"}):
+            # Something has to be there, and a mapping without anything in it is not usual.
+            value = "x"
+            made = {**made, name: value}
         if name in fixed_names(event) or not isinstance(value, str):
             continue
         for better in (*_called(made, name, value), *_proposals(name, value)):
@@ -65,6 +78,37 @@ def natural(event: Event, judge: Judge) -> Event:
                 made = {**made, name: better}
                 break
     return made
+
+
+def natural_list(
+    events: Sequence[Event], judge: Callable[[Sequence[Event]], bool]
+) -> tuple[Event, ...]:
+    """The events of a list with more usual values, as far as the judge accepts the list. A value
+    that several events have under one name is changed in all of them, since they may have to have
+    it in common.
+
+    >>> natural_list([{"host.id": "a", "n": 1}, {"host.id": "a", "n": 2}], lambda events: True)[1]
+    {'host.id': '4f1d7a52-0c3e-4b57-9a55-3d7c0e0f6a11', 'n': 2}
+    """
+    made = list(events)
+    there = {
+        (name, value): None
+        for event in events
+        for name, value in event.items()
+        if name not in fixed_names(event)
+        and name != "time"
+        and isinstance(value, str)
+        and value in _PLAIN
+    }
+    for name, value in there:
+        for better in _proposals(name, value):
+            changed = [
+                {**event, name: better} if event.get(name) == value else event for event in made
+            ]
+            if better != value and judge(changed):
+                made = changed
+                break
+    return tuple(made)
 
 
 _CALLED = re.compile(r"(?i)(parent)?_?command_?line")

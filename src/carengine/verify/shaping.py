@@ -334,7 +334,10 @@ def _told(
         return
     fewer = _without_fillers(without_kind(told), judge)
     mappings: dict[str, Any] = {
-        name: {} for name in marks_of(fieldmap.recognise) if fewer.get(name) in _FILLERS
+        name: {}
+        for name in marks_of(fieldmap.recognise)
+        # A name with a dot is a field and no mapping.
+        if "." not in name and fewer.get(name) in _FILLERS
     }
     judge(fewer)
     if mappings:
