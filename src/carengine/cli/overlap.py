@@ -23,9 +23,9 @@ examples:
   carengine overlap rules/ -f dot | dot -Tsvg > rules.svg
 
 "same": both find the same events. "covered": the second finds all that the first finds, and the event that is shown
-besides. Of several rules that find the same, the table compares the first with all others; -f json has every pair.
-"never": no event can make the rule true. All of it is proved; what is not is counted as undecided. Rules are
-compared within one log source and under the names that they are written in.
+besides. "never": no event can make the rule true. All of it is proved; what is not is counted as undecided. Rules are
+compared within one log source and under the names that they are written in. Of several rules that find the same, the
+table compares the first with the others; -f json has every pair.
 
 exit status: 0 done, 2 no rule could be used or the command is not right, 3 a rule was refused or could not be looked at.
 """
