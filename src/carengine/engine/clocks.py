@@ -66,6 +66,20 @@ class Clocks:
         fed[number] = times = fed.get(number, 0) + 1
         return times <= _FIRST or not times % _ONE_IN
 
+    def wanted(self, number: int, source: str, events: int) -> list[int]:
+        """Which of the next so many events are to be looked at, by their places from 0."""
+        fed = self._fed.get(number, 0) if source == self._source else 0
+        first = range(max(0, min(events, _FIRST - fed)))
+        later = range(_ONE_IN - 1 - fed % _ONE_IN, events, _ONE_IN)
+        return [*first, *(place for place in later if place >= len(first))]
+
+    def pass_over(self, number: int, source: str, events: int) -> None:
+        """So many events were not asked about, since they are not `wanted`."""
+        if source != self._source or len(self._fed) > _MOST:
+            self._fed.clear()
+            self._source = source
+        self._fed[number] = self._fed.get(number, 0) + events
+
     def note(self, source: str, clocks: Sequence[tuple[str, int]]) -> None:
         """Count the times of an event; the first is the one that is used."""
         if len(clocks) < 2:

@@ -60,7 +60,6 @@ from .updating import SessionUpdate, compared
 if TYPE_CHECKING:
     from .engine import Engine
 
-# How many late events and events without a time are named.
 # For fewer lines at once it does not pay to tell the native core what it needs.
 _MANY_LINES = 64
 
@@ -69,8 +68,8 @@ class Session:
     """One run of an engine over a stream of events: its state and its statistics.
 
     ``flow`` takes the events that joins and groups want in the place of a flow of the session's
-    own; only where it is a `Flow` can the session be saved. Not to be shared between threads; an engine can have many
-    sessions at once.
+    own; only where it is a `Flow` can the session be saved. Not to be shared between threads; an
+    engine can have many sessions at once.
 
     A session is a context manager. `flush` belongs inside the block, since it gives matches and
     leaving the block cannot::
@@ -387,6 +386,11 @@ class Session:
             return
         flow.feed(occurrence, stages)
 
+    @property
+    def times_matter(self) -> bool:
+        """Whether there are joins or groups, which want every event's time (`tick`)."""
+        return self._flow is not None
+
     def tick(self, time: int) -> None:
         """Tell joins and groups that an event of this time (in microseconds) has come."""
         if self._flow is not None:
@@ -539,9 +543,8 @@ class Session:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """What there is to say of events that could not take part as they should (CE540 to CE542, CE549,
-        CE551, CE555),
-        and of matches that `close` decided and nobody got (CE548)."""
+        """What there is to say of events that could not take part as they should (CE540 to CE542,
+        CE549, CE551, CE555), and of matches that `close` decided and nobody got (CE548)."""
         diagnostics = self.account().diagnostics
         if self._unclaimed:
             diagnostics.append(self._of_unclaimed())

@@ -133,10 +133,24 @@ class SessionStats:
             recent.clear()
         recent[leaf] = times
 
+    def pass_over(self, leaf: Leaf[Classified], events: int, source: str = "") -> None:
+        """Count so many events of a leaf that are not fed, since no rule matches them.
+
+        Those without fields are told by `note_fields`.
+        """
+        self.met(leaf, events)
+        assert leaf.target is not None
+        if leaf.target.classes:
+            self.clocks.pass_over(id(leaf), source, events)
+
     def note_fields(
-        self, leaf: Leaf[Classified], event: Mapping[str, Any], source: str = ""
+        self,
+        leaf: Leaf[Classified],
+        event: Mapping[str, Any],
+        source: str = "",
+        times: int = 1,
     ) -> None:
-        """Count an (unwrapped) event of a leaf that has no fields."""
+        """Count an (unwrapped) event of a leaf that has no fields, or several alike."""
         assert leaf.target is not None
         empty: tuple[str, ir.EventKind] | None = None
         for one in leaf.target.classes:
@@ -149,7 +163,7 @@ class SessionStats:
             key = (*empty, source)
             if key not in self.without_fields and len(self.without_fields) >= _MOST_COUNTS:
                 key = (*empty, "")
-            self.without_fields[key] += 1
+            self.without_fields[key] += times
             if len(self.leaves_without_fields) < _MOST_COUNTS:
                 self.leaves_without_fields.add(leaf)
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from .observed import ObservedLog, leaves
     from .raw import raw_map
+    from .shapes import CHANNEL_PATHS, FORWARDED, RESHAPING_KEYS
 else:
     __getattr__ = names_on_demand(
         globals(),
@@ -55,10 +56,14 @@ else:
         ),
         observed="ObservedLog leaves",
         raw="raw_map",
+        shapes="CHANNEL_PATHS FORWARDED RESHAPING_KEYS",
     )
 
 __all__ = [
+    "CHANNEL_PATHS",
     "ECS",
+    "FORWARDED",
+    "RESHAPING_KEYS",
     "CarEvent",
     "CarRow",
     "Entry",

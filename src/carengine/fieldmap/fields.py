@@ -37,7 +37,10 @@ class Reader:
     asked for. What comes out is what `evaluate.value_of` says, without what is null.
     """
 
-    __slots__ = ("_all", "_clocks", "_native", "_natives", "_own", "_telling", "getters", "time")
+    __slots__ = (
+        *("_all", "_clocks", "_native", "_natives", "_own", "_telling"),
+        *("clock_paths", "getters", "time"),
+    )
 
     def __init__(
         self, own: Mapping[str, ir.Value], native: NativeNames | None, time: ir.Value | None
@@ -52,6 +55,13 @@ class Reader:
         # Made when all fields are first asked for: most log sources of a map never show an event.
         self._natives: _Natives | None = None
         self._clocks = _clocks(time)
+        self.clock_paths = frozenset(
+            inner.path
+            for one in (_alternatives(time) if self._clocks else ())
+            for inner in ir.values_in(one)
+            if isinstance(inner, ir.Raw)
+        )
+        """The paths of the raw fields that `clocks` reads."""
         self.time = _clock(time)
         """The event time of an (unwrapped) event in microseconds, or None."""
 

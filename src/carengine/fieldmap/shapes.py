@@ -659,3 +659,18 @@ _CHANGES: dict[str, Callable[[Event], Event | None]] = {
     "ConnectionId": _of_row,
 }
 _TRIGGERS = frozenset(_CHANGES)
+
+RESHAPING_KEYS = _TRIGGERS
+"""Only an event with one of these keys at its top, with a name that has blanks, or of the channel of
+forwarded events is changed by `in_known_shape`."""
+
+FORWARDED = _FORWARDED
+"""The channel of forwarded events."""
+
+CHANNEL_PATHS: tuple[tuple[str, ...], ...] = (
+    ("Channel",),
+    ("winlog", "channel"),
+    ("winlog.channel",),
+    ("log_name",),
+)
+"""Where an event without such a key has its channel."""

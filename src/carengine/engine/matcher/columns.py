@@ -29,7 +29,8 @@ from ...evaluate import REGEX_WORK, search_regex
 from ...fieldmap import Get, getter, walker
 from ...functions import FUNCTIONS
 from ...pattern import Any as Wild
-from ...pattern import Test, fold
+from ...pattern import Pattern, Test, fold
+from ...regex import literals
 from ...values import compare, elements, in_network, text_of
 from .finder import Finder
 
@@ -524,3 +525,28 @@ def _derive(value: ir.Value, path: tuple[str, ...]) -> Callable[[Any], Any]:
 
 def _at_top(leaf: ir.Value) -> ir.Value:
     return ir.Raw(("",), leaf.empty, leaf.type) if isinstance(leaf, ir.Raw) else leaf
+
+
+def frequency(atom: Atom) -> float:
+    """A guess how often an atom is true: the longer the text, the rarer."""
+    match atom:
+        case ir.IsNull():
+            return 0.95
+        case ir.Match(_, patterns):
+            return min(0.95, sum(map(_pattern_frequency, patterns)))
+        case ir.Regex():
+            required = literals.of_regex(atom)
+            return 0.5 if required is None else min(0.5, sum(0.7 ** len(t) for t in required))
+        case ir.Compare(_, ir.Relation.EQUAL):
+            return 0.2
+        case ir.Compare():
+            return 0.5
+        case ir.InNetwork():
+            return 0.3
+        case _:
+            assert_never(atom)
+
+
+def _pattern_frequency(pattern: Pattern) -> float:
+    length = sum(len(token) for token in pattern.tokens if isinstance(token, str))
+    return max(0.0005, 0.7**length)

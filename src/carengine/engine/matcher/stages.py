@@ -28,7 +28,6 @@ from attrs import define, field, frozen
 from ... import ir
 from ...evaluate import REGEX_WORK, NoContext, holds, holds_anyhow
 from ...fieldmap import Get, Lowered, getter, walker
-from ...pattern import Pattern
 from ...regex import literals
 from ...values import raw_text
 from .columns import (
@@ -39,6 +38,7 @@ from .columns import (
     FacetAnchors,
     Memory,
     column_source,
+    frequency,
     opaque_paths,
     paths_in,
     reads_presence,
@@ -625,7 +625,7 @@ class ClassMatcher:
         index, bit = self._bit(atom, value)
         if wanted:
             return _Compiled(
-                is_true(index, bit), (_Anchor(((index, atom),), _frequency(_as_atom(atom))),)
+                is_true(index, bit), (_Anchor(((index, atom),), frequency(_as_atom(atom))),)
             )
         return _Compiled(is_false(index, bit), ())
 
@@ -673,28 +673,3 @@ def _as_atom(atom: ir.Condition) -> Atom:
 def _with_columns(anchor: _Anchor, used: dict[int | None, int]) -> float:
     """An anchor's cost with that of reading columns nobody reads yet."""
     return anchor.cost + 0.01 * len({index for index, _ in anchor.atoms if index not in used})
-
-
-def _frequency(atom: Atom) -> float:
-    """A guess how often an atom is true: the longer the text, the rarer."""
-    match atom:
-        case ir.IsNull():
-            return 0.95
-        case ir.Match(_, patterns):
-            return min(0.95, sum(map(_pattern_frequency, patterns)))
-        case ir.Regex():
-            required = literals.of_regex(atom)
-            return 0.5 if required is None else min(0.5, sum(0.7 ** len(t) for t in required))
-        case ir.Compare(_, ir.Relation.EQUAL):
-            return 0.2
-        case ir.Compare():
-            return 0.5
-        case ir.InNetwork():
-            return 0.3
-        case _:
-            assert_never(atom)
-
-
-def _pattern_frequency(pattern: Pattern) -> float:
-    length = sum(len(token) for token in pattern.tokens if isinstance(token, str))
-    return max(0.0005, 0.7**length)

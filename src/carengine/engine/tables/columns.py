@@ -8,7 +8,7 @@ table of `carengine.engine.tables`.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -42,7 +42,8 @@ def column_values(array: Any, depth: int = 1) -> list[Any]:
     if is_.is_null(kind):
         return [None] * len(array)
     if is_.is_dictionary(kind):
-        return _picked(column_values(array.dictionary, depth), array.indices)
+        dictionary, indices = values_in_use(array)
+        return _picked(column_values(dictionary, depth), indices)
     if is_.is_run_end_encoded(kind):
         import pyarrow.compute as pc
 
@@ -56,11 +57,11 @@ def column_values(array: Any, depth: int = 1) -> list[Any]:
     if is_.is_floating(kind):
         return [None if one != one else one for one in array.to_pylist()]
     if is_.is_string(kind) or is_.is_large_string(kind):
-        return _of_distinct(array, _texts)
+        return _of_distinct(array)
     if is_.is_integer(kind):
-        return _of_distinct(array, lambda distinct: distinct.to_pylist())
+        return _of_distinct(array)
     if is_.is_timestamp(kind):
-        return _of_distinct(array, _times)
+        return _of_distinct(array)
     if is_.is_struct(kind):
         return _structs(array, depth)
     if is_.is_map(kind):
@@ -76,9 +77,32 @@ def column_values(array: Any, depth: int = 1) -> list[Any]:
     return _others(array)
 
 
-def _of_distinct(array: Any, convert: Callable[[Any], list[Any]]) -> list[Any]:
+def distinct_values(array: Any) -> list[Any]:
+    """`column_values` of an array in which no value stands twice: it is not looked for repeated
+    ones."""
+    import pyarrow as pa
+
+    kind, is_ = array.type, pa.types
+    if is_.is_string(kind) or is_.is_large_string(kind):
+        return _texts(array)
+    if is_.is_integer(kind):
+        numbers: list[Any] = array.to_pylist()
+        return numbers
+    return _times(array) if is_.is_timestamp(kind) else column_values(array)
+
+
+def values_in_use(array: Any) -> tuple[Any, Any]:
+    """The dictionary and the indices of a dictionary array, without the values that no row has
+    where these are many: one dictionary may serve many batches."""
+    if len(array.dictionary) <= len(array):
+        return array.dictionary, array.indices
+    encoded = array.indices.dictionary_encode()
+    return array.dictionary.take(encoded.dictionary), encoded.indices
+
+
+def _of_distinct(array: Any) -> list[Any]:
     encoded = array.dictionary_encode()
-    return _picked(convert(encoded.dictionary), encoded.indices)
+    return _picked(distinct_values(encoded.dictionary), encoded.indices)
 
 
 def _picked(values: list[Any], indices: Any) -> list[Any]:

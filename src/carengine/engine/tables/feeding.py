@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from attrs import define, field
@@ -12,10 +12,18 @@ from ...jsontext import UnreadableError, loads
 from ..match import Match, Origin
 from ..session import Session
 from .columns import column_values
+from .distinct import BatchColumns, member_names, plain_batch, rows_at, rows_of
+from .selection import Selection, select_rows
 
 # As many rows are held as Python objects at a time, and so many unreadable ones are named.
 _ROWS = 16_384
 _NAMED = 20
+# As many are looked at together by columns, and of these as many are fed together.
+_MANY_ROWS = 65_536
+_FED_AT_ONCE = 1_024
+
+FEW_ROWS = 256
+"""Fewer rows than this are looked at one by one: to look at columns would cost more."""
 
 
 @define(eq=False)
@@ -85,7 +93,7 @@ def feed_batch(
 
     ``source`` names a column that says where each row is from, ``record`` one with its number
     there: they are no part of the event. Without them a row's origin is the account's source, and
-    its place in it.
+    its place in it. Statistics and account are complete once all matches were taken.
     """
     names = batch.schema.names
     if len(set(names)) < len(names):
@@ -96,13 +104,37 @@ def feed_batch(
             raise ValueError(f"the table has no column {name}; it has {', '.join(names)}")
     events = batch.select([name for name in names if name not in (source, record)])
     text = json or json_column(events.schema)
-    for begin in range(0, batch.num_rows, _ROWS):
-        part = events.slice(begin, _ROWS)
-        origins = _origins(batch.slice(begin, _ROWS), account, source, record)
+    for begin, size in _parts(session, batch, text, source):
+        part = events.slice(begin, size)
+        origins = _Origins(batch.slice(begin, size), account, source, record)
         if text:
-            yield from _feed_json(session, column_values(part.column(text)), account, origins)
+            for first in range(0, size, _ROWS):
+                texts = column_values(part.column(text).slice(first, _ROWS))
+                yield from _feed_json(session, texts, account, origins.of(first, len(texts)))
         else:
-            yield from _feed_rows(session, part, account, origins)
+            yield from _feed_events(session, part, account, origins)
+            account.rows += size
+
+
+def _parts(session: Session, batch: Any, text: str, source: str) -> Iterator[tuple[int, int]]:
+    """Where the parts of a batch begin that are looked at together, and how many rows they have:
+    rows of one source where there are many in turn."""
+    import pyarrow.compute as pc
+
+    if not source or text or not batch.num_rows:
+        ends: list[int] = [batch.num_rows]
+    else:
+        column = batch.column(source)
+        ends = pc.run_end_encode(
+            column.cast("large_string") if _is_text(column.type) else column.cast("string")
+        ).run_ends.to_pylist()
+        if len(ends) * FEW_ROWS > batch.num_rows:
+            ends = [batch.num_rows]
+    begin = 0
+    for end in ends:
+        for first in range(begin, end, _MANY_ROWS):
+            yield first, min(_MANY_ROWS, end - first)
+        begin = end
 
 
 def batch_events(batch: Any, account: TableRows, json: str = "") -> Iterator[dict[str, Any]]:
@@ -111,7 +143,8 @@ def batch_events(batch: Any, account: TableRows, json: str = "") -> Iterator[dic
     for begin in range(0, batch.num_rows, _ROWS):
         part = batch.slice(begin, _ROWS)
         if not text:
-            yield from _rows_of(part, account)
+            account.rows += part.num_rows
+            yield from rows_of(part)
             continue
         for one in column_values(part.column(text)):
             account.rows += 1
@@ -131,18 +164,50 @@ def json_column(schema: Any) -> str:
     return names[0] if len(names) == 1 and _is_text(schema.field(0).type) else ""
 
 
-def _origins(batch: Any, account: TableRows, source: str, record: str) -> Iterator[Origin]:
-    size = batch.num_rows
-    first = account.rows + 1
-    numbers: Any = range(first, first + size)
-    if record:
-        numbers = [_whole(one) for one in column_values(batch.column(record))]
-    elif source:
-        numbers = [0] * size
-    sources: Any = [account.source] * size
-    if source:
-        sources = [_named(one) for one in column_values(batch.column(source))]
-    return map(Origin, sources, numbers)
+@define(eq=False)
+class _Origins:
+    """Where the rows of a part are from; asked before the account counts them."""
+
+    batch: Any
+    account: TableRows
+    source: str
+    record: str
+    _next: int = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._next = self.account.rows + 1
+
+    def of(self, first: int, size: int) -> Iterator[Origin]:
+        """The origins of so many rows from one on."""
+        places = range(self._next + first, self._next + first + size)
+        return self._of(self.batch.slice(first, size), places)
+
+    def at(self, rows: list[int]) -> Iterator[Origin]:
+        """The origins of the rows of these numbers."""
+        import pyarrow as pa
+
+        named = [name for name in (self.source, self.record) if name]
+        part = self.batch.select(named).take(pa.array(rows, pa.int32())) if named else None
+        return self._of(part, [self._next + row for row in rows])
+
+    @property
+    def only_source(self) -> str | None:
+        """The one source of all rows; None where there are several."""
+        if not self.source:
+            return self.account.source
+        named = {_named(one) for one in column_values(self.batch.column(self.source))}
+        return named.pop() if len(named) == 1 else None
+
+    def _of(self, part: Any, places: Any) -> Iterator[Origin]:
+        numbers: Any = places
+        if self.record:
+            numbers = [_whole(one) for one in column_values(part.column(self.record))]
+        elif self.source:
+            numbers = [0] * len(places)
+        sources: Any = [self.account.source] * len(places)
+        if self.source:
+            sources = [_named(one) for one in column_values(part.column(self.source))]
+        return map(Origin, sources, numbers)
 
 
 def _whole(value: Any) -> int:
@@ -157,7 +222,7 @@ def _batches(table: Any) -> Iterator[Any]:
     import pyarrow as pa
 
     if hasattr(table, "__arrow_c_stream__"):
-        yield from pa.RecordBatchReader.from_stream(table)
+        yield from _larger(pa.RecordBatchReader.from_stream(table))
     elif hasattr(table, "__arrow_c_array__"):
         yield pa.record_batch(table)
     elif hasattr(table, "__iter__") and not isinstance(table, str | bytes | dict):
@@ -167,6 +232,24 @@ def _batches(table: Any) -> Iterator[Any]:
             yield from _batches(one)
     else:
         raise _no_table(table)
+
+
+def _larger(batches: Iterable[Any]) -> Iterator[Any]:
+    """Batches of a stream, small ones put together: of more rows together fewer values are
+    distinct."""
+    import pyarrow as pa
+
+    waiting: list[Any] = []
+    rows = 0
+    for batch in batches:
+        if waiting and rows + batch.num_rows > _MANY_ROWS:
+            yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
+            waiting, rows = [], 0
+        if batch.num_rows:
+            waiting.append(batch)
+            rows += batch.num_rows
+    if waiting:
+        yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
 
 
 def _no_table(value: Any) -> TypeError:
@@ -203,20 +286,75 @@ def _feed_json(
         yield from matches
 
 
-def _feed_rows(
-    session: Session, batch: Any, account: TableRows, origins: Iterator[Origin]
+def _feed_events(
+    session: Session, batch: Any, account: TableRows, origins: _Origins
 ) -> Iterator[Match]:
-    feed = session.feed_decoded
-    for event, origin in zip(_rows_of(batch, account), origins, strict=True):
-        matches = feed(event, origin)
-        if matches:
-            yield from matches
+    selection = _selection(session, batch, origins)
+    if selection is None:
+        for begin in range(0, batch.num_rows, _ROWS):
+            events = rows_of(batch.slice(begin, _ROWS))
+            for event, origin in zip(events, origins.of(begin, len(events)), strict=True):
+                yield from session.feed_decoded(event, origin)
+        return
+    plain, source, chosen = selection
+    stats = session.stats
+    next_timed = 0
+    for begin in range(0, len(chosen.feed), _FED_AT_ONCE):
+        feed = chosen.feed[begin : begin + _FED_AT_ONCE]
+        rows = [row for row, _, _ in feed]
+        events = rows_at(plain, rows)
+        for (row, leaf, passed), event, origin in zip(feed, events, origins.at(rows), strict=True):
+            if chosen.times:
+                yield from _tick(session, chosen.times, next_timed, row)
+                next_timed = row + 1
+            if leaf is not None and passed:
+                stats.pass_over(leaf, passed, source)
+            yield from session.feed_decoded(event, origin)
+    if chosen.times:
+        yield from _tick(session, chosen.times, next_timed, batch.num_rows)
+    for leaf, passed in chosen.rest:
+        stats.pass_over(leaf, passed, source)
+    for one in chosen.silent:
+        stats.note_fields(one.leaf, one.event, source, one.times)
+    for clocks in chosen.clocks:
+        stats.clocks.note(source, clocks)
+    for leaf, passed in chosen.passed().items():
+        assert leaf.target is not None
+        for _, group in leaf.target.groups:
+            group.matcher.passed(passed)
 
 
-def _rows_of(batch: Any, account: TableRows) -> Iterator[dict[str, Any]]:
-    names = batch.schema.names
-    columns = [column_values(column) for column in batch.columns]
-    rows: Any = zip(*columns, strict=True) if columns else (() for _ in range(batch.num_rows))
-    for row in rows:
-        account.rows += 1
-        yield {name: value for name, value in zip(names, row, strict=True) if value is not None}
+def _selection(
+    session: Session, batch: Any, origins: _Origins
+) -> tuple[Any, str, Selection] | None:
+    """What is to be fed of a batch that is looked at by columns, the batch as it is looked at, and
+    its source; None where it is looked at by rows."""
+    if batch.num_rows < FEW_ROWS or session.engine.observer is not None:
+        return None
+    source = origins.only_source
+    names = [one for column in batch.schema for one in member_names(column.type, column.name)]
+    # What has blanks in its name is found under another one as well.
+    if source is None or any(" " in name for name in names):
+        return None
+    try:
+        plain = plain_batch(batch)
+        if plain is None:
+            return None
+        timed = session.times_matter
+        return plain, source, select_rows(session, BatchColumns(plain), source, timed)
+    except Exception:
+        # Whatever it is, it is told where the rows are looked at one by one.
+        return None
+
+
+def _tick(
+    session: Session, times: dict[int, tuple[int, ...]], first: int, end: int
+) -> Iterator[Match]:
+    """Tell joins and groups the times of rows that are passed over; the matches that these
+    complete."""
+    for row in range(first, end):
+        own = times.get(row)
+        if own is not None:
+            for time in own:
+                session.tick(time)
+            yield from session.arrived()
