@@ -18,6 +18,8 @@ from carengine.diagnostics import Source
 from carengine.engine import Engine, TableRows, feed_batch, interpret
 from carengine.engine.streams import StreamOptions
 from carengine.engine.tables import feeding
+from carengine.engine.tables.distinct import rows_of
+from carengine.engine.tables.selection import select_rows
 from carengine.fieldmap import find_maps
 from carengine.languages.sigma import read
 from carengine.rule import RuleSet, from_drafts
@@ -101,11 +103,10 @@ def test_by_columns_as_by_rows(seed: int, monkeypatch: pytest.MonkeyPatch) -> No
     maps = chance.choice((None, "windows.flat", "windows.winlogbeat"))
     engine = Engine(rules, maps) if maps else Engine(rules)
     columnar = 0
-    select = feeding.select_rows
 
     def counted(*arguments: Any) -> Any:
         nonlocal columnar
-        made = select(*arguments)
+        made = select_rows(*arguments)
         columnar += 1
         return made
 
@@ -125,7 +126,7 @@ def test_by_columns_as_by_rows(seed: int, monkeypatch: pytest.MonkeyPatch) -> No
         expected: list[Any] = []
         number = 0
         for batch in batches:
-            for event in feeding.rows_of(batch):
+            for event in rows_of(batch):
                 number += 1
                 matches = interpret(rules, [event], find_maps(maps) if maps else find_maps())
                 expected += [(match.rule.id, match.output, number) for match in matches]
@@ -160,7 +161,10 @@ def test_sources_and_records_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     mixed = table.set_column(3, "file", pa.array([f"{n % 2}" for n in range(900)]))
     [batch] = mixed.combine_chunks().to_batches()
     found = outcome(engine, [batch], options, source="file")[0]
-    assert [one[3][0][0] for one in found[:2]] == [carengine.Origin("0", 0), carengine.Origin("1", 0)]
+    assert [one[3][0][0] for one in found[:2]] == [
+        carengine.Origin("0", 0),
+        carengine.Origin("1", 0),
+    ]
 
 
 HOSTILE: dict[str, Any] = {

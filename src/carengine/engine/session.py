@@ -388,7 +388,7 @@ class Session:
 
     @property
     def times_matter(self) -> bool:
-        """Whether there are joins or groups, which want every event's time (`tick`)."""
+        """Whether joins or groups want every event's time (`tick`)."""
         return self._flow is not None
 
     def tick(self, time: int) -> None:
@@ -535,11 +535,8 @@ class Session:
     @property
     def held(self) -> tuple[int, int]:
         """What the session holds for joins and groups: rows, and their estimated bytes."""
-        return (
-            (0, 0)
-            if self._streams is None
-            else (self._streams.memory.rows, self._streams.memory.bytes)
-        )
+        memory = None if self._streams is None else self._streams.memory
+        return (0, 0) if memory is None else (memory.rows, memory.bytes)
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

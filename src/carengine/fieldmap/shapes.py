@@ -661,8 +661,8 @@ _CHANGES: dict[str, Callable[[Event], Event | None]] = {
 _TRIGGERS = frozenset(_CHANGES)
 
 RESHAPING_KEYS = _TRIGGERS
-"""Only an event with one of these keys at its top, with a name that has blanks, or of the channel of
-forwarded events is changed by `in_known_shape`."""
+"""`in_known_shape` changes an event only where it has one of these keys at its top, a name with
+blanks, or is of the channel of forwarded events."""
 
 FORWARDED = _FORWARDED
 """The channel of forwarded events."""

@@ -26,7 +26,7 @@ _BITS = {"halffloat": "int16", "float": "int32", "double": "int64"}
 
 
 @frozen(eq=False)
-class Distinct:
+class DistinctValues:
     """One place of a batch: its distinct values, null among them as None, and the number of the
     value of each row."""
 
@@ -79,7 +79,7 @@ class BatchColumns:
     batch: Any
     names: frozenset[str] = field(init=False)
     _arrays: dict[Path, Any] = field(factory=dict)
-    _known: dict[tuple[Path, bool], Distinct | None] = field(factory=dict)
+    _known: dict[tuple[Path, bool], DistinctValues | None] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.names = frozenset(self.batch.schema.names)
@@ -163,7 +163,7 @@ class BatchColumns:
         """The places of some paths, each once, a place after those that it is below of."""
         return tuple(sorted({p for path in paths if (p := self.place(path)) is not None}))
 
-    def distinct(self, path: Path, *, whole: bool = False) -> Distinct:
+    def distinct(self, path: Path, *, whole: bool = False) -> DistinctValues:
         """The values at a place.
 
         Of a struct it is told that it is there, by an empty mapping; the ``whole`` one where that
@@ -223,13 +223,13 @@ def rows_of(batch: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _distinct(array: Any, *, whole: bool) -> Distinct:
+def _distinct(array: Any, *, whole: bool) -> DistinctValues:
     import pyarrow as pa
 
     kind, is_ = array.type, pa.types
     if is_.is_struct(kind) and not whole:
         codes = array.is_null().cast(pa.int32())
-        return Distinct(({}, None), codes)
+        return DistinctValues(({}, None), codes)
     if isinstance(kind, pa.BaseExtensionType):
         return _encoded(array.storage, lambda found: _extended(kind, found))
     if is_.is_dictionary(kind):
@@ -247,7 +247,7 @@ def _extended(kind: Any, storage: Any) -> list[Any]:
     return column_values(pa.ExtensionArray.from_storage(kind, storage))
 
 
-def _encoded(array: Any, values_of: Callable[[Any], list[Any]]) -> Distinct:
+def _encoded(array: Any, values_of: Callable[[Any], list[Any]]) -> DistinctValues:
     import pyarrow as pa
 
     try:
@@ -255,20 +255,20 @@ def _encoded(array: Any, values_of: Callable[[Any], list[Any]]) -> Distinct:
     except pa.ArrowNotImplementedError:
         return _by_text(values_of(array))
     values = values_of(encoded.dictionary)
-    return Distinct([*values, None], encoded.indices.cast(pa.int32()).fill_null(len(values)))
+    return DistinctValues([*values, None], encoded.indices.cast(pa.int32()).fill_null(len(values)))
 
 
-def _of_dictionary(array: Any) -> Distinct:
+def _of_dictionary(array: Any) -> DistinctValues:
     """A column that is a dictionary already. It may be one of many more values than a batch has."""
     import pyarrow as pa
 
     dictionary, indices = values_in_use(array)
     values = column_values(dictionary)
     codes = indices.cast(pa.int64()).fill_null(len(values)).cast(pa.int32())
-    return Distinct([*values, None], codes)
+    return DistinctValues([*values, None], codes)
 
 
-def _by_text(values: list[Any]) -> Distinct:
+def _by_text(values: list[Any]) -> DistinctValues:
     """Lists and mappings, told apart as JSON: 1, 1.0 and true are three there."""
     import pyarrow as pa
 
@@ -282,7 +282,7 @@ def _by_text(values: list[Any]) -> Distinct:
             number = numbers[text] = len(found)
             found.append(value)
         codes.append(number)
-    return Distinct(found, pa.array(codes, pa.int32()))
+    return DistinctValues(found, pa.array(codes, pa.int32()))
 
 
 def plain_batch(batch: Any) -> Any | None:

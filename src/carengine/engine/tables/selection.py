@@ -101,7 +101,7 @@ def select_rows(session: Session, columns: BatchColumns, source: str, timed: boo
 
 
 @define(eq=False)
-class _Group:
+class _LeafRows:
     """The rows of one leaf: from where to where they stand when rows are ordered by leaf."""
 
     leaf: Leaf[Classified]
@@ -131,7 +131,7 @@ class _Selecting:
         runs = pc.run_end_encode(numbers.take(order), run_end_type=pa.int32())
         ends = runs.run_ends.to_pylist()
         groups = [
-            _Group(leaves[number], begin, end)
+            _LeafRows(leaves[number], begin, end)
             for number, begin, end in zip(
                 runs.values.to_pylist(), [0, *ends[:-1]] if ends else [], ends, strict=True
             )
@@ -230,7 +230,7 @@ class _Selecting:
 
     # Which rows a rule may match
 
-    def _candidates(self, groups: Sequence[_Group], order: Any) -> None:
+    def _candidates(self, groups: Sequence[_LeafRows], order: Any) -> None:
         """Note in the groups where the rows stand that have to be fed."""
         import pyarrow as pa
 
@@ -252,7 +252,7 @@ class _Selecting:
 
     def _ask(
         self,
-        group: _Group,
+        group: _LeafRows,
         number: int,
         questions: _Questions,
         searches: dict[Search, set[int]],
@@ -338,7 +338,7 @@ class _Selecting:
             held.append(holds)
         return pa.array(held).take(pairs.indices).fill_null(False) if any(held) else None
 
-    def _decide(self, group: _Group, places: Any, order: Any) -> None:
+    def _decide(self, group: _LeafRows, places: Any, order: Any) -> None:
         """Note which of a leaf's rows, by where they stand, a stage holds for."""
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -373,7 +373,7 @@ class _Selecting:
     # What is counted of the others
 
     def _of_group(
-        self, group: _Group, rows: Any, timed: bool
+        self, group: _LeafRows, rows: Any, timed: bool
     ) -> list[tuple[int, Leaf[Classified] | None, int]]:
         import pyarrow as pa
         import pyarrow.compute as pc
