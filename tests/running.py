@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from carengine.fieldmap import unwrap
 from carengine.languages.writing import Translation
+from carengine.sql import register_regexp
 from carengine.values import raw_text, text_of
 from spark_session import spark_session
 
@@ -176,6 +177,7 @@ class SQLite:
         several = list(names)
         wanted = columns_in(several)
         self.connection = sqlite3.connect(":memory:")
+        register_regexp(self.connection)
         columns = ["event_id INTEGER", "raw TEXT", *(f"{_quoted(n)} TEXT" for n in wanted)]
         self.connection.execute(f"CREATE TABLE events ({', '.join(columns)})")
         marks = ", ".join("?" * len(columns))

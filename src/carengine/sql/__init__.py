@@ -19,6 +19,7 @@ said in `EventTable`.
 from ..languages.event_table import EventColumn, EventTable, free_name
 from .hunting import QueryMatches, SqlHunt
 from .loading import create_statement, insert_statement, load, rows, survey
+from .regexp import register_regexp
 
 __all__ = [
     "EventColumn",
@@ -29,6 +30,7 @@ __all__ = [
     "free_name",
     "insert_statement",
     "load",
+    "register_regexp",
     "rows",
     "survey",
 ]

@@ -30,7 +30,7 @@ from ..languages.sql.plans import SqlPlans
 from ..languages.translation import Findings, Query, Untranslatable
 from ..languages.writing import translate
 from ..rule import Rule
-from .loading import _quoted
+from .growing import quoted
 
 _AT_ONCE = 1_000
 
@@ -138,7 +138,7 @@ class SqlHunt:
         return tuple(there)
 
     def _count(self, condition: str) -> int:
-        name = _quoted(self.table.name, "duckdb")
+        name = quoted(self.table.name, "duckdb")
         found = self.connection.execute(f"SELECT COUNT(*) FROM {name} WHERE {condition}")
         return int(found.fetchone()[0])
 
@@ -200,7 +200,7 @@ class SqlHunt:
 
     def _events(self, numbers: list[int]) -> Iterator[tuple[int, dict[str, Any], Origin]]:
         """Events by their numbers, in order."""
-        name = _quoted(f"{self.table.name}_source", "duckdb")
+        name = quoted(f"{self.table.name}_source", "duckdb")
         for start in range(0, len(numbers), _AT_ONCE):
             some = ", ".join(map(str, numbers[start : start + _AT_ONCE]))
             text = (

@@ -18,19 +18,14 @@ from ..pyvalues import plain_event
 from ..readers import Reading, Record, read_events
 from ..values import raw_text
 from .cells import Columns
+from .growing import Filling, GrowingTable, SQLiteFilling, duckdb_filling, quoted, text_type
+from .regexp import register_regexp
 
 Logs = str | os.PathLike[str] | Reading | Iterable[Any]
 """Events: a path, several paths, what `carengine.read_events` gives, or mappings."""
 
 _ROWS = 4_096
 _SQLITE_COLUMNS = 1_990
-_TEXT = {
-    "duckdb": "VARCHAR",
-    "sqlite": "TEXT",
-    "postgres": "TEXT",
-    "spark": "STRING",
-    "clickhouse": "Nullable(String)",
-}
 _NUMBER = {"clickhouse": "Int64"}
 
 
@@ -43,8 +38,9 @@ def load(
     and archives of any format that `carengine.read_events` knows, or events. The table ``name``
     must not be there yet. It gets a row for each event, in their order; ``event_id`` counts them
     from 0. ``raw=False`` leaves out the text of the event, which only rules with ``in raw event``
-    ask for. With ``events`` a second table, ``NAME_source``, keeps each event as JSON and where it
-    came from, as `SqlHunt` needs it.
+    ask for. A connection of SQLite gets the function that queries with regular expressions ask for
+    (`register_regexp`). With ``events`` a second table, ``NAME_source``, keeps each event as JSON
+    and where it came from, as `SqlHunt` needs it.
 
     What is held in memory is some thousand events, however many there are. Raises `CarError` where
     the connection is of another product (CE903), where a library is missing (CE906), and for more
@@ -58,10 +54,11 @@ def load(
     """
     if isinstance(connection, sqlite3.Connection):
         columns = Columns(_SQLITE_COLUMNS)
-        place: _DuckDBTable | _SQLiteTable = _SQLiteTable(connection, name, raw, events)
+        register_regexp(connection)
+        filling: Filling = SQLiteFilling(connection)
     elif type(connection).__module__.partition(".")[0] in ("duckdb", "_duckdb"):
         columns = Columns()
-        place = _DuckDBTable(connection, name, raw, events)
+        filling = duckdb_filling(connection)
     else:
         message = (
             f"no table is loaded by way of a {type(connection).__qualname__}: connections of "
@@ -69,6 +66,7 @@ def load(
             "insert_statement and rows"
         )
         raise CarError([Diagnostic(codes.UNKNOWN_TARGET, message)])
+    place = GrowingTable(filling, name, raw=raw, events=events)
     place.create()
     batch: list[dict[str, str]] = []
     sources: list[tuple[int, str, int, str]] = []
@@ -149,11 +147,11 @@ def create_statement(table: EventTable, target: str) -> str:
     >>> print(create_statement(survey([{"Image": "x.exe"}], raw=False), "postgres"))
     CREATE TABLE "events" ("event_id" BIGINT, "Image" TEXT)
     """
-    text = _text_type(target)
+    text = text_type(target)
     number = _NUMBER.get(target, "BIGINT")
-    cells = [f"{_quoted(n, target)} {number if n == 'event_id' else text}" for n in table.names]
+    cells = [f"{quoted(n, target)} {number if n == 'event_id' else text}" for n in table.names]
     ending = " ENGINE = MergeTree ORDER BY event_id" if target == "clickhouse" else ""
-    return f"CREATE TABLE {_quoted(table.name, target)} ({', '.join(cells)}){ending}"
+    return f"CREATE TABLE {quoted(table.name, target)} ({', '.join(cells)}){ending}"
 
 
 def insert_statement(table: EventTable, target: str, mark: str = "?") -> str:
@@ -165,27 +163,12 @@ def insert_statement(table: EventTable, target: str, mark: str = "?") -> str:
     >>> print(insert_statement(survey([{"Image": "x.exe"}], raw=False), "postgres", "%s"))
     INSERT INTO "events" ("event_id", "Image") VALUES (%s, %s)
     """
-    _text_type(target)
-    names = ", ".join(_quoted(name, target) for name in table.names)
+    text_type(target)
+    names = ", ".join(quoted(name, target) for name in table.names)
     if mark.startswith("%"):
         names = names.replace("%", "%%")
     marks = ", ".join([mark] * len(table.names))
-    return f"INSERT INTO {_quoted(table.name, target)} ({names}) VALUES ({marks})"
-
-
-def _text_type(target: str) -> str:
-    if target not in _TEXT:
-        message = f"no statement is known for {target}; there are {', '.join(_TEXT)}"
-        raise CarError([Diagnostic(codes.UNKNOWN_TARGET, message)])
-    return _TEXT[target]
-
-
-def _quoted(name: str, target: str) -> str:
-    if target == "clickhouse":
-        return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
-    if target == "spark":
-        return "`" + name.replace("`", "``") + "`"
-    return '"' + name.replace('"', '""') + '"'
+    return f"INSERT INTO {quoted(table.name, target)} ({names}) VALUES ({marks})"
 
 
 def records_of(logs: Logs) -> Iterator[tuple[Mapping[str, Any], Origin]]:
@@ -203,122 +186,3 @@ def records_of(logs: Logs) -> Iterator[tuple[Mapping[str, Any], Origin]]:
 
 def _as_json(event: Mapping[str, Any]) -> str:
     return json.dumps(event, ensure_ascii=True, separators=(",", ":"))
-
-
-class _SQLiteTable:
-    """A table of events that grows in SQLite."""
-
-    def __init__(self, connection: sqlite3.Connection, name: str, raw: bool, events: bool) -> None:
-        self.connection = connection
-        self.name = name
-        self.raw = raw
-        self.events = events
-        self.there = 0
-
-    def create(self) -> None:
-        """Make the table, without columns for fields yet."""
-        raw = ", raw TEXT" if self.raw else ""
-        self.connection.execute(f"CREATE TABLE {self._name()} (event_id INTEGER PRIMARY KEY{raw})")
-        if self.events:
-            self.connection.execute(
-                f"CREATE TABLE {self._name('_source')} (event_id INTEGER PRIMARY KEY, "
-                "source TEXT, record INTEGER, event TEXT)"
-            )
-
-    def add(
-        self,
-        columns: Columns,
-        first: int,
-        batch: list[dict[str, str]],
-        sources: list[tuple[int, str, int, str]],
-    ) -> None:
-        """Add rows, and the columns that they need."""
-        for name in columns.names[self.there :]:
-            self.connection.execute(
-                f"ALTER TABLE {self._name()} ADD COLUMN {_quoted(name, 'sqlite')} TEXT"
-            )
-        self.there = len(columns.names)
-        for number, cells in enumerate(batch, first):
-            names = ", ".join(_quoted(name, "sqlite") for name in ("event_id", *cells))
-            marks = ", ".join("?" * (1 + len(cells)))
-            self.connection.execute(
-                f"INSERT INTO {self._name()} ({names}) VALUES ({marks})", (number, *cells.values())
-            )
-        if sources:
-            source = self._name("_source")
-            self.connection.executemany(f"INSERT INTO {source} VALUES (?, ?, ?, ?)", sources)
-        self.connection.commit()
-
-    def _name(self, ending: str = "") -> str:
-        return _quoted(self.name + ending, "sqlite")
-
-
-class _DuckDBTable:
-    """A table of events that grows in DuckDB."""
-
-    def __init__(self, connection: Any, name: str, raw: bool, events: bool) -> None:
-        try:
-            import pyarrow
-        except ImportError:
-            message = "DuckDB is filled by way of pyarrow: pip install 'carengine[duckdb]'"
-            raise CarError([Diagnostic(codes.MISSING_LIBRARY, message)]) from None
-        self.arrow = pyarrow
-        self.connection = connection
-        self.name = name
-        self.raw = raw
-        self.events = events
-        self.there = 0
-
-    def create(self) -> None:
-        """Make the table, without columns for fields yet."""
-        raw = ", raw VARCHAR" if self.raw else ""
-        self.connection.execute(f"CREATE TABLE {self._name()} (event_id BIGINT{raw})")
-        if self.events:
-            self.connection.execute(
-                f"CREATE TABLE {self._name('_source')} "
-                "(event_id BIGINT, source VARCHAR, record BIGINT, event VARCHAR)"
-            )
-
-    def add(
-        self,
-        columns: Columns,
-        first: int,
-        batch: list[dict[str, str]],
-        sources: list[tuple[int, str, int, str]],
-    ) -> None:
-        """Add rows, and the columns that they need."""
-        new = columns.names[self.there :]
-        self.there = len(columns.names)
-        for name in new:
-            self.connection.execute(
-                f"ALTER TABLE {self._name()} ADD COLUMN {_quoted(name, 'duckdb')} VARCHAR"
-            )
-        if not batch:
-            return
-        arrow = self.arrow
-        texts: dict[str, list[str | None]] = {}
-        for place, cells in enumerate(batch):
-            for name, text in cells.items():
-                if name not in texts:
-                    texts[name] = [None] * len(batch)
-                texts[name][place] = text
-        # By place and not by name: names that differ in case only are one to DuckDB.
-        data = [arrow.array(range(first, first + len(batch)), arrow.int64())]
-        data += [arrow.array(column, arrow.string()) for column in texts.values()]
-        into = ", ".join(_quoted(name, "duckdb") for name in ("event_id", *texts))
-        self._insert(f"{self._name()} ({into})", data)
-        if sources:
-            kinds = (arrow.int64(), arrow.string(), arrow.int64(), arrow.string())
-            parts = zip(zip(*sources, strict=True), kinds, strict=True)
-            self._insert(self._name("_source"), [arrow.array(p, kind) for p, kind in parts])
-
-    def _insert(self, into: str, data: list[Any]) -> None:
-        found = self.arrow.table(data, names=[f"c{n}" for n in range(len(data))])
-        self.connection.register("carengine_batch", found)
-        try:
-            self.connection.execute(f"INSERT INTO {into} SELECT * FROM carengine_batch")
-        finally:
-            self.connection.unregister("carengine_batch")
-
-    def _name(self, ending: str = "") -> str:
-        return _quoted(self.name + ending, "duckdb")

@@ -28,6 +28,8 @@ class SqlDialect:
       there is none.
     * ``re2``: the expressions are RE2's; otherwise they are rewritten with ``boundary``, ``end``,
       ``group``.
+    * ``registered``: what finds expressions is a function that the connection has to be given. It is
+      asked for only where nothing else will do, and a note says so.
     * ``flags``: flags may stand in front of an expression; otherwise ``found`` sets ``i`` and ``s``
       itself.
     * ``like(x, p)``: whether a ``LIKE`` pattern matches, case ignored; ``cased_like`` the same with
@@ -60,6 +62,7 @@ class SqlDialect:
     found: Callable[[str, str], str] | None = None
     extract: Callable[[str, str, int], str] | None = None
     re2: bool = False
+    registered: bool = False
     boundary: str = r"\b"
     end: str = r"\z"
     group: str = "(?:"
@@ -392,6 +395,9 @@ SQLITE = SqlDialect(
     equals_integer=_sqlite_equals,
     time=_sqlite_time,
     collect=lambda x, order, when: f"JSON_GROUP_ARRAY({x}) FILTER (WHERE {when})",
+    found=lambda x, e: f"{x} REGEXP {e}",
+    re2=True,
+    registered=True,
     position=lambda haystack, needle: f"INSTR({haystack}, {needle})",
     trim=lambda x, characters: f"TRIM({x}, {characters})",
     ordered_lists=False,

@@ -50,6 +50,11 @@ _ISO = (
     r"([zZ]|[+-][0-9]{2}:?[0-9]{2})?$"
 )
 _ISO_GLOB = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][T ][0-9][0-9]:[0-9][0-9]*"
+REGISTERED = (
+    "REGEXP must be the function that carengine.sql.load and carengine.sql.register_regexp give a "
+    "connection; the program sqlite3 has another one, which reads expressions in its own way"
+)
+"""What is to be said where a query asks for a function that whoever runs it has to bring."""
 _BLANK = r"[\t\n\f\r\v ]*"
 
 
@@ -150,7 +155,7 @@ class SqlWriter:
 
     def _match_some(self, x: str, patterns: list[Pattern], cased: bool) -> list[str]:
         d = self.dialect
-        if d.re2 and d.found is not None:
+        if d.re2 and d.found is not None and not d.registered:
             flags = "(?s)" if cased else "(?is)"
             body = alternatives(pattern_to_regex(pattern) for pattern in patterns)
             return [d.found(x, self.literal(f"{flags}^{body}$"))]
@@ -170,6 +175,8 @@ class SqlWriter:
         d = self.dialect
         if d.found is None:
             self.findings.refuse("regular expressions", test.span)
+        if d.registered:
+            self.findings.differs(REGISTERED, test.span)
         flags = ("" if test.cased else "i") + ("s" if test.dotall or not d.re2 else "")
         flags += "m" if test.multiline else ""
         if d.re2:
@@ -199,6 +206,8 @@ class SqlWriter:
         d = self.dialect
         if d.found is None:
             self.findings.refuse("regular expressions, which this test needs", span)
+        if d.registered:
+            self.findings.differs(REGISTERED, span)
         return d.found(x, self.literal(self.own(expression)))
 
     def own(self, expression: str) -> str:
@@ -269,7 +278,8 @@ class SqlWriter:
     def _equals_number(
         self, left: SqlExpression, number: float, type_: ir.Type, exact: bool, span: Any
     ) -> str:
-        if self.dialect.found is not None and self.dialect.re2 and isinstance(number, int):
+        d = self.dialect
+        if d.found is not None and d.re2 and not d.registered and isinstance(number, int):
             # A number has few spellings: looking for them is shorter than reading it.
             sign = "-" if number < 0 else r"[+-]?" if number == 0 else r"\+?"
             bodies = [rf"{sign}0{{0,24}}{abs(number)}(?:\.0{{1,40}})?"]
@@ -277,7 +287,7 @@ class SqlWriter:
                 digits = "".join(f"[{d}{d.upper()}]" if d.isalpha() else d for d in f"{number:x}")
                 bodies.append(f"0[xX]0{{0,16}}{digits}")
             body = f"^{_BLANK}{alternatives(bodies)}{_BLANK}$"
-            return self.dialect.found(left.sql, self.literal(body))
+            return d.found(left.sql, self.literal(body))
         if self.dialect.equals_integer is not None and isinstance(number, int) and number > 0:
             made = self.dialect.equals_integer(left.sql, number)
         else:
@@ -376,7 +386,7 @@ class SqlWriter:
         """The microseconds since 1970 of a text."""
         self.findings.differs(TIMES)
         d = self.dialect
-        if d.found is None:
+        if d.found is None or d.registered:
             iso = f"{x} GLOB '{_ISO_GLOB}'"
         else:
             iso = d.found(x, self.literal(_ISO))
