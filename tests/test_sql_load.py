@@ -417,3 +417,29 @@ def test_the_command(tmp_path: Path) -> None:
     assert len(found) == 2
     assert code == 0, said
     assert "3 records" in said
+
+
+def test_regular_expressions_of_sqlite() -> None:
+    """A query that needs the function says so, and fails where it is not there."""
+    rule = carengine.parse_rule(
+        'a = search Process:Create where command_line match "x\\.[0-9]+$" output a'
+    )
+    found = [
+        {"object": "process", "action": "create", "command_line": line}
+        for line in ("X.12", "x.1\n", "x", None, ["x.1"], "ſx.9")
+    ]
+    connection = sqlite3.connect(":memory:")
+    table = sql.load(connection, found)
+    translation = carengine.translate(rule, "sqlite", "car", table=table)
+    [query] = translation.queries
+    assert any("REGEXP must be the function" in one.message for one in translation.notes)
+    rows = connection.execute(query.text).fetchall()
+    assert sorted(row[0] for row in rows) == [
+        number for number, event in enumerate(found) if list(carengine.Engine([rule]).run([event]))
+    ]
+    plain = sqlite3.connect(":memory:")
+    connection.backup(plain)
+    with pytest.raises(sqlite3.OperationalError, match="REGEXP"):
+        plain.execute(query.text)
+    sql.register_regexp(plain)
+    assert plain.execute(query.text).fetchall() == rows

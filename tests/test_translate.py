@@ -146,11 +146,6 @@ def test_unknown_targets(target: str, code: str) -> None:
             "basename",
         ),
         (
-            'a = search Process:Create b = filter a where command_line match "x" output b',
-            "sqlite",
-            "regular expr",
-        ),
-        (
             "a = search Process:Create b = filter a where pid = 9007199254740993 output b",
             "duckdb",
             "9007199254740993",
