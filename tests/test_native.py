@@ -23,6 +23,7 @@ import carengine
 from carengine.engine import Engine, NativeCheck, native_version
 from carengine.engine.prefilter import NativeFilter
 from carengine.engine.prefilter.native_program import NativeProgram
+from carengine.engine.report import UnrecognisedShapes
 from carengine.engine.stats import SessionStats
 from carengine.fieldmap import unwrap
 from carengine.jsontext import loads
@@ -88,11 +89,35 @@ EVTX: dict[str, Any] = {
         "EventData": {"Image": "C:\\b\\whoami.exe", "CommandLine": "whoami", "ProcessId": 9},
     }
 }
+UNNAMED: dict[str, Any] = {
+    "Event": {
+        "System": {
+            "Provider": {"#attributes": {"Name": "ESENT"}},
+            "EventID": {"#attributes": {"Qualifiers": 0}, "#text": 326},
+            "Channel": "Application",
+            "Computer": "DC1",
+        },
+        "EventData": {"Data": {"#text": ["NTDS", "cmd.exe", None, 1]}, "Binary": None},
+    }
+}
+TRACE: dict[str, Any] = {
+    "Event": {
+        "System": {"Provider": {"#attributes": {"Name": "RPC"}}, "EventID": 6, "Channel": None},
+        "EventData": {"ProcNum": 3, "Endpoint": "lsasspirpc"},
+    }
+}
+UNKNOWN: dict[str, Any] = {"sourcetype": "tool:own", "kind": 7, "text": "cmd.exe"}
+PLAIN: dict[str, Any] = {"kind": 7, "text": "cmd.exe"}
+HOSTILE_SHAPES = (SYSMON, SECURITY, WINLOG, EVTX, UNNAMED, TRACE, UNKNOWN, PLAIN)
 SHAPES = [
     *({**SYSMON, "EventID": number} for number in (1, 3, 7, 10, 11, 13)),
     *({**SECURITY, "EventID": number} for number in (4624, 4688, 4663)),
     WINLOG,
     EVTX,
+    UNNAMED,
+    TRACE,
+    UNKNOWN,
+    PLAIN,
 ]
 
 
@@ -112,7 +137,14 @@ def warm(engine: Engine, *, timed: bool = False) -> NativeFilter:
     for shape in SHAPES:
         session.feed(json.loads(json.dumps(shape)))
     ticks: list[int] = []
-    native = NativeFilter(engine, SessionStats(), ticks.append if timed else None, read_first=0)
+    looks = UnrecognisedShapes()
+    for shape in (TRACE, UNKNOWN, PLAIN):
+        looks.add(shape)
+    native = NativeFilter(
+        *(engine, SessionStats(), ticks.append if timed else None),
+        read_first=0,
+        unrecognised=looks,
+    )
     for _ in range(3):
         decided(native, *(json.dumps(shape).encode() for shape in SHAPES))
     return native
@@ -162,13 +194,29 @@ NUMBERS = [
     *("9223372036854775808", "18446744073709551615", "18446744073709551616", "1e400", "-1"),
     *("01", "1.", ".5", "NaN", "Infinity", "0x1f", "123456789012345678901234567890"),
 ]
-OTHERS = ["null", "true", "false", "[]", "[null]", '["cmd.exe"]', "{}", '{"a": 1}', "[[1]]", "[{}]"]
+OTHERS = [
+    '["sekurlsa::", 1, null, true]',
+    '["ſ", "a"]',
+    '["x", {}]',
+    '["", "-"]',
+    '"#text"',
+    "null",
+    "true",
+    "false",
+    "[]",
+    "[null]",
+    '["cmd.exe"]',
+    "{}",
+    '{"a": 1}',
+    "[[1]]",
+    "[{}]",
+]
 VALUES = [*TEXTS, *NUMBERS, *OTHERS]
 
 
 @pytest.mark.parametrize("value", VALUES)
 def test_hostile_values(value: str) -> None:
-    for shape in (SYSMON, SECURITY, WINLOG, EVTX):
+    for shape in HOSTILE_SHAPES:
         text = json.dumps(shape)
         for key in keys_of(shape):
             checked(with_value(text, key, value).encode())
@@ -217,7 +265,10 @@ def test_odd_lines(line: bytes) -> None:
     if line.strip():
         checked(line)
     checked(json.dumps(SYSMON).encode()[:-1] + b', "x": ' + (line or b"0") + b"}")
-    for shape in (SYSMON, SECURITY, WINLOG, EVTX):
+    for shape in HOSTILE_SHAPES:
+        for key in ("Payload", "Channel", "LogName", "EventData", "data", "System", "a b"):
+            checked(json.dumps({**shape, key: {"a": 1}}).encode())
+            checked(json.dumps({**shape, key: "x"}).encode())
         checked(json.dumps({**shape, "Odd Name": 1, "Image_1": 2, "New Value": 3}).encode())
         checked(json.dumps({"_source": shape}).encode())
         checked(json.dumps({"result": shape}).encode())
@@ -300,6 +351,7 @@ def account(engine: Engine, path: Path, jobs: int = 1) -> tuple[Any, ...]:
         data = run.session.stats.as_data()
         del data["clocks"]  # a sample of events
         found = [str(diagnostic) for diagnostic in run.reading.diagnostics]
+        found += run.unrecognised.lines(100)
         return matches, data, found, run.reading.records, run.reading.unreadable
 
 
@@ -413,9 +465,9 @@ def test_real_logs() -> None:
 
 def test_a_program_is_checked() -> None:
     native = warm(engines()[0])
-    for data in (b"", b"{}", b'{"version": 2, "values": [["raw", [], []]]}', b"[" * 100_000):
+    for data in (b"", b"{}", b'{"version": 3, "values": [["raw", [], []]]}', b"[" * 100_000):
         with pytest.raises(ValueError, match=r".+"):
             native._core.extend(data)
-    for data in (b'{"version": 2, "nodes": [{"id": 9999999}]}', b'{"version": 1}'):
+    for data in (b'{"version": 3, "nodes": [{"id": 9999999}]}', b'{"version": 1}'):
         with pytest.raises(ValueError, match=r".+"):
             native._core.extend(data)

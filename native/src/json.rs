@@ -3,6 +3,8 @@
 //! `simd-json` checks the whole line: whatever it refuses, Python looks at. Of the mappings that
 //! lead to a known path every key is looked up; everything else is passed over.
 
+use std::borrow::Cow;
+
 use memchr::memchr;
 use rustc_hash::{FxHashMap, FxHashSet};
 use simd_json::{Buffers, Node, StaticNode, Tape};
@@ -28,7 +30,58 @@ pub struct Paths {
     wrappers: Vec<Slot>,
     /// Places that may hold the name of the channel of forwarded events.
     channels: Vec<Slot>,
+    /// The fields of an event log that have no names, which may be a list below `#text`.
+    unnamed: Slot,
+    /// What people tell logs by, as `carengine.engine.report.unrecognised` has it.
+    pub telling: Vec<Slot>,
+    shapes: Shapes,
 }
+
+/// Where it shows that an event is in a shape that Python brings into another one first, as
+/// `carengine.fieldmap.shapes` does.
+#[derive(Clone, Default)]
+struct Shapes {
+    keys: Vec<Slot>,
+    event: Slot,
+    system: Slot,
+    number: Slot,
+    attributes: Slot,
+    data: Slot,
+}
+
+const SHAPES: [&str; 9] = [
+    "SyslogMessage",
+    "System",
+    "Payload",
+    "EventData",
+    "data",
+    "LogName",
+    "EventLog",
+    "FilterRTID",
+    "ConnectionId",
+];
+/// Of how many first keys, and how many characters of each, a look is made.
+const FIRST_KEYS: usize = 12;
+const KEY_TEXT: usize = 60;
+
+const TELLING: [&[&str]; 16] = [
+    &["Channel"],
+    &["log_name"],
+    &["winlog", "channel"],
+    &["Event", "System", "Channel"],
+    &["LogName"],
+    &["channel"],
+    &["SourceName"],
+    &["source_name"],
+    &["event", "dataset"],
+    &["sourcetype"],
+    &["_path"],
+    &["@stream"],
+    &["ActionType"],
+    &["event_simpleName"],
+    &["event_type"],
+    &["eventName"],
+];
 
 impl Paths {
     pub fn new() -> Self {
@@ -37,7 +90,11 @@ impl Paths {
             number: 0,
             wrappers: Vec::new(),
             channels: Vec::new(),
+            unnamed: 0,
+            telling: Vec::new(),
+            shapes: Shapes::default(),
         };
+        paths.unnamed = paths.slot(&["Event", "EventData", "Data"]);
         for path in [
             &["_source"][..],
             &["result"],
@@ -58,6 +115,19 @@ impl Paths {
         ] {
             let slot = paths.slot(path);
             paths.channels.push(slot);
+        }
+        for key in SHAPES {
+            let slot = paths.slot(&[key]);
+            paths.shapes.keys.push(slot);
+        }
+        paths.shapes.event = paths.slot(&["Event"]);
+        paths.shapes.system = paths.slot(&["Event", "System"]);
+        paths.shapes.number = paths.slot(&["Event", "System", "EventID"]);
+        paths.shapes.attributes = paths.slot(&["Event", "System", "Provider_attributes"]);
+        paths.shapes.data = paths.slot(&["Event", "EventData"]);
+        for path in TELLING {
+            let slot = paths.slot(path);
+            paths.telling.push(slot);
         }
         paths
     }
@@ -275,6 +345,28 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// The texts of a list, without what is null; `None` where it holds anything but texts, whole
+    /// numbers and truth values.
+    pub fn texts(&self, slot: Slot) -> Option<Vec<Cow<'a, str>>> {
+        let at = self.slots[slot] as usize;
+        let end = at + width(&self.nodes[at]);
+        let mut texts = Vec::new();
+        let mut place = at + 1;
+        while place < end {
+            match self.at(place) {
+                Raw::Null if self.nodes[place] == Node::Static(StaticNode::Null) => {}
+                Raw::Text(text) => texts.push(Cow::Borrowed(text)),
+                Raw::Integer(number) => texts.push(Cow::Owned(number.to_string())),
+                Raw::Bool(value) => {
+                    texts.push(Cow::Borrowed(if value { "true" } else { "false" }));
+                }
+                _ => return None,
+            }
+            place += 1;
+        }
+        Some(texts)
+    }
+
     fn at(&self, place: usize) -> Raw<'a> {
         match self.nodes[place] {
             Node::String(text) => Raw::Text(text),
@@ -297,7 +389,8 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Whether a mapping holds a text, a number or a truth value; `None` where it has a list.
+    /// Whether a mapping holds a text, a number or a truth value, also in a list; `None` where
+    /// there are lists in lists.
     pub fn says_something(&self, slot: Slot) -> Option<bool> {
         let at = self.slots[slot] as usize;
         let Node::Object { len, .. } = self.nodes[at] else {
@@ -312,7 +405,18 @@ impl<'a> Event<'a> {
             place += 1;
             match self.at(place) {
                 Raw::Text(_) | Raw::Integer(_) | Raw::Bool(_) | Raw::Float => return Some(true),
-                Raw::List => open = true,
+                Raw::List => {
+                    let end = place + width(&self.nodes[place]);
+                    let mut item = place + 1;
+                    while item < end {
+                        match self.at(item) {
+                            Raw::Null | Raw::Mapping => {}
+                            Raw::List => open = true,
+                            _ => return Some(true),
+                        }
+                        item += width(&self.nodes[item]);
+                    }
+                }
                 Raw::Null | Raw::Mapping => {}
             }
             place += width(&self.nodes[place]);
@@ -381,12 +485,83 @@ impl<'a> Event<'a> {
         Some(next)
     }
 
+    /// Whether all that a mapping has is `#text`: the values of fields without names.
+    fn is_text_alone(&self, slot: Slot) -> bool {
+        let at = self.slots[slot] as usize;
+        matches!(self.nodes[at], Node::Object { len: 1, .. })
+            && self.nodes.get(at + 1) == Some(&Node::String("#text"))
+    }
+
+    /// The keys of a mapping.
+    fn keys(&self, at: usize) -> impl Iterator<Item = &'a str> + '_ {
+        let number = match self.nodes[at] {
+            Node::Object { len, .. } => len,
+            _ => 0,
+        };
+        let mut place = at + 1;
+        (0..number).map_while(move |_| {
+            let Node::String(key) = self.nodes[place] else {
+                return None;
+            };
+            place += 1 + width(&self.nodes[place + 1]);
+            Some(key)
+        })
+    }
+
+    /// Whether Python recognises the event as it stands, or not at all.
+    pub fn is_as_it_is(&self, paths: &Paths) -> bool {
+        let shapes = &paths.shapes;
+        if shapes.keys.iter().any(|slot| self.has(*slot)) {
+            return false;
+        }
+        if !self.has(shapes.event) {
+            return true;
+        }
+        let number = match self.get(shapes.number) {
+            Raw::Integer(_) | Raw::Text(_) => true,
+            Raw::Mapping => self
+                .keys(self.slots[shapes.number] as usize)
+                .all(|key| key == "#text" || key == "#attributes"),
+            _ => false,
+        };
+        let data = match self.get(shapes.data) {
+            Raw::Null => true,
+            Raw::Mapping => {
+                self.keys(self.slots[shapes.data] as usize).all(|key| !key.contains("_1"))
+            }
+            _ => false,
+        };
+        number
+            && data
+            && self.get(shapes.event) == Raw::Mapping
+            && self.get(shapes.system) == Raw::Mapping
+            && !self.has(shapes.attributes)
+    }
+
+    /// The first keys of the event, if it is told from others by these.
+    pub fn first_keys(&self) -> Option<Vec<&'a str>> {
+        let keys: Vec<&str> = self.keys(0).take(FIRST_KEYS).collect();
+        let plain = keys.iter().enumerate().all(|(place, key)| {
+            key.len() < KEY_TEXT && !key.contains(' ') && !keys[..place].contains(key)
+        });
+        plain.then_some(keys)
+    }
+
+    /// What people tell the event's log by, with the number of its place.
+    pub fn mark(&self, paths: &Paths) -> Option<(usize, &'a str)> {
+        let texts = paths.telling.iter().enumerate();
+        texts.into_iter().find_map(|(place, slot)| match self.get(*slot) {
+            Raw::Text(text) if !text.is_empty() => Some((place, text)),
+            _ => None,
+        })
+    }
+
     /// Whether the event is in a wrapper, or was forwarded: Python unwraps it.
     fn is_unusual(&self, paths: &Paths) -> bool {
-        paths
-            .wrappers
-            .iter()
-            .any(|slot| matches!(self.get(*slot), Raw::Mapping | Raw::List))
+        paths.wrappers.iter().any(|slot| {
+            matches!(self.get(*slot), Raw::Mapping | Raw::List)
+                && !(*slot == paths.unnamed && self.is_text_alone(*slot))
+        })
             || paths
                 .channels
                 .iter()

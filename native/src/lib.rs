@@ -4,6 +4,7 @@
 //! (`Core.scan`) then comes back as the lines that Python has to read, each with what was counted
 //! before it. A line that could be read in more than one way is always among them.
 
+mod anchors;
 mod event_log;
 mod finder;
 mod json;
@@ -25,8 +26,10 @@ use pyo3::types::PyBytes;
 use lines::{Holding, Passed, Reason, Scanned, Wanted, Worker};
 use program::Program;
 
-/// What was counted before a line: records, blank lines, numbers by leaf, the latest time.
-type Before = (usize, usize, Vec<(usize, usize)>, Option<i64>);
+/// What was counted before a line: records, blank lines, numbers by leaf, the latest time, those
+/// without fields by leaf, numbers by look of what is not recognised.
+type Counts = Vec<(usize, usize)>;
+type Before = (usize, usize, Counts, Option<i64>, Counts, Counts);
 
 /// A line that Python is to read: its bytes, what was counted before it, the reason, whether it is a
 /// sample and, where all is known, its node and the stages that hold.
@@ -60,7 +63,7 @@ struct PendingChunks {
 }
 
 fn before(passed: Passed) -> Before {
-    (passed.records, passed.blank, passed.counts, passed.time)
+    (passed.records, passed.blank, passed.counts, passed.time, passed.silent, passed.looks)
 }
 
 fn unpoisoned<T>(result: Result<T, PoisonError<T>>) -> T {

@@ -54,6 +54,51 @@ pub struct Passed {
     pub counts: Vec<(NodeId, usize)>,
     /// The latest time of them.
     pub time: Option<i64>,
+    /// How many of which leaf have no fields.
+    pub silent: Vec<(NodeId, usize)>,
+    /// How many have which look, of those that no field map recognises.
+    pub looks: Vec<(usize, usize)>,
+}
+
+/// `Passed` as it is gathered.
+#[derive(Default)]
+struct Gathered {
+    passed: Passed,
+    counts: FxHashMap<NodeId, usize>,
+    silent: FxHashMap<NodeId, usize>,
+    looks: FxHashMap<usize, usize>,
+}
+
+impl Gathered {
+    fn add(&mut self, event: &PassedEvent) {
+        self.passed.records += 1;
+        self.passed.time = self.passed.time.max(event.time);
+        *self.counts.entry(event.leaf).or_default() += 1;
+        if event.silent {
+            *self.silent.entry(event.leaf).or_default() += 1;
+        }
+        if let Some(look) = event.look {
+            *self.looks.entry(look).or_default() += 1;
+        }
+    }
+
+    fn take(&mut self) -> Passed {
+        let mut passed = std::mem::take(&mut self.passed);
+        passed.counts = self.counts.drain().collect();
+        passed.silent = self.silent.drain().collect();
+        passed.looks = self.looks.drain().collect();
+        passed
+    }
+}
+
+/// An event that no rule matches.
+struct PassedEvent {
+    leaf: NodeId,
+    time: Option<i64>,
+    /// It has no fields of its kind.
+    silent: bool,
+    /// What it looks like, where no field map recognises it.
+    look: Option<usize>,
 }
 
 /// What was found in a block.
@@ -90,8 +135,9 @@ pub struct Worker {
 }
 
 enum Decision {
-    Passed(NodeId, Option<i64>),
-    Matching(Holding),
+    Passed(PassedEvent),
+    /// Which stages hold, and whether that is why Python reads the line.
+    Known(Reason, Holding),
     Python(Reason),
 }
 
@@ -112,7 +158,7 @@ impl Worker {
             after: Passed::default(),
             end: 0,
         };
-        let mut counts: FxHashMap<NodeId, usize> = FxHashMap::default();
+        let mut gathered = Gathered::default();
         let mut whole = wanted.whole;
         let (mut unmet, mut at) = (0, 0);
         while scanned.end < block.len() {
@@ -126,7 +172,7 @@ impl Worker {
             let start = scanned.end;
             scanned.end += length;
             if line.iter().all(|byte| b" \t\r\n\x0b\x0c".contains(byte)) {
-                scanned.after.blank += 1;
+                gathered.passed.blank += 1;
                 continue;
             }
             let (sampled, numbered) = match wanted.record {
@@ -143,48 +189,42 @@ impl Worker {
                 ),
             };
             at += 1;
-            let decision = if whole > 0 || sampled || numbered || length > wanted.limit {
-                whole = whole.saturating_sub(1);
+            let read = whole > 0 || sampled;
+            whole = whole.saturating_sub(1);
+            let decision = if numbered || length > wanted.limit {
                 Decision::Python(Reason::Wanted)
             } else {
-                self.decide(program, line)
+                self.decide(program, line, read)
             };
-            match decision {
-                Decision::Passed(leaf, time) => {
-                    scanned.after.records += 1;
-                    scanned.after.time = scanned.after.time.max(time);
-                    *counts.entry(leaf).or_default() += 1;
+            let (reason, known) = match decision {
+                Decision::Passed(event) => {
+                    gathered.add(&event);
+                    continue;
                 }
-                Decision::Python(_) | Decision::Matching(_) => {
-                    let (reason, known) = match decision {
-                        Decision::Python(reason) => (reason, None),
-                        Decision::Matching(holding) => (Reason::Candidate, Some(holding)),
-                        Decision::Passed(..) => continue,
-                    };
-                    let mut before = std::mem::take(&mut scanned.after);
-                    before.counts = counts.drain().collect();
-                    scanned.undecided.push(Undecided {
-                        start,
-                        end: scanned.end,
-                        before,
-                        reason,
-                        sampled,
-                        known,
-                    });
-                    if reason == Reason::Unmet {
-                        unmet += 1;
-                        if unmet >= wanted.unmet {
-                            break;
-                        }
-                    }
+                Decision::Known(reason, holding) => (reason, Some(holding)),
+                Decision::Python(reason) => (reason, None),
+            };
+            scanned.undecided.push(Undecided {
+                start,
+                end: scanned.end,
+                before: gathered.take(),
+                reason,
+                sampled,
+                known,
+            });
+            if reason == Reason::Unmet {
+                unmet += 1;
+                if unmet >= wanted.unmet {
+                    break;
                 }
             }
         }
-        scanned.after.counts = counts.drain().collect();
+        scanned.after = gathered.take();
         scanned
     }
 
-    fn decide(&mut self, program: &Program, line: &[u8]) -> Decision {
+    /// Decide a line; `read` where Python reads it in any case.
+    fn decide(&mut self, program: &Program, line: &[u8], read: bool) -> Decision {
         let Worker {
             parser,
             scratch,
@@ -200,6 +240,7 @@ impl Worker {
                     scratch,
                     texts,
                     outcome,
+                    read,
                 };
                 Some(asking.decide(event, line))
             })
@@ -213,6 +254,8 @@ struct Asking<'a> {
     scratch: &'a mut Scratch,
     texts: &'a mut FxHashMap<NodeId, FxHashMap<Box<str>, NodeId>>,
     outcome: &'a mut Vec<u8>,
+    /// Whether Python reads it in any case.
+    read: bool,
 }
 
 impl Asking<'_> {
@@ -296,13 +339,14 @@ impl Asking<'_> {
     }
 
     fn at_leaf(&mut self, at: NodeId, leaf: &Leaf, event: &Event, line: &[u8]) -> Decision {
-        if leaf.closed {
-            return Decision::Python(Reason::Closed);
+        if leaf.unrecognised {
+            return self.unrecognised(at, event);
         }
         let parts = self.program.parts();
-        if !leaf.telling.is_empty() && !leaf.telling.iter().any(|one| self.tells(one, event)) {
-            return Decision::Python(Reason::Unusual);
-        }
+        let silent = match self.silent(leaf, event) {
+            Some(silent) => silent,
+            None => return Decision::Python(Reason::Unusual),
+        };
         let mut latest = None;
         for id in &leaf.times {
             match worth(parts.values, *id, event) {
@@ -323,21 +367,82 @@ impl Asking<'_> {
             }
             holding.push(stages);
         }
-        if holding.iter().any(|stages| !stages.is_empty()) {
-            return Decision::Matching((at, holding));
+        let holds = holding.iter().any(|stages| !stages.is_empty());
+        let reason = if holds {
+            Reason::Candidate
+        } else if leaf.closed {
+            Reason::Closed
+        } else if self.read {
+            Reason::Wanted
+        } else {
+            return Decision::Passed(PassedEvent {
+                leaf: at,
+                time: latest,
+                silent,
+                look: None,
+            });
+        };
+        if silent {
+            // Python counts what is without fields where it reads a line.
+            return Decision::Python(reason);
         }
-        Decision::Passed(at, latest)
+        Decision::Known(reason, (at, holding))
     }
 
-    fn tells(&self, telling: &Telling, event: &Event) -> bool {
-        match telling {
-            Telling::Below(slot) => event.says_something(*slot) == Some(true),
-            Telling::Values(values) => values.iter().any(|id| {
-                !matches!(
-                    worth(&self.program.values, *id, event),
-                    Worth::Null | Worth::Open
-                )
+    fn unrecognised(&self, at: NodeId, event: &Event) -> Decision {
+        if self.read {
+            return Decision::Python(Reason::Wanted);
+        }
+        let program = self.program;
+        if !event.is_as_it_is(&program.paths) {
+            return Decision::Python(Reason::Unusual);
+        }
+        let look = match event.mark(&program.paths) {
+            Some((place, text)) => program.looks.get(place).and_then(|looks| looks.get(text)),
+            None => event.first_keys().and_then(|keys| {
+                let keys: Vec<Box<str>> = keys.into_iter().map(Box::from).collect();
+                program.keyed_looks.get(&keys)
             }),
+        };
+        let look = look.copied();
+        match look {
+            None => Decision::Python(Reason::Closed),
+            Some(_) => Decision::Passed(PassedEvent {
+                leaf: at,
+                time: None,
+                silent: false,
+                look,
+            }),
+        }
+    }
+
+    /// Whether an event has no fields of its kind; `None` where Python must tell.
+    fn silent(&self, leaf: &Leaf, event: &Event) -> Option<bool> {
+        let mut open = false;
+        for telling in &leaf.telling {
+            match self.tells(telling, event) {
+                Some(true) => return Some(false),
+                Some(false) => {}
+                None => open = true,
+            }
+        }
+        (!open).then_some(!leaf.telling.is_empty())
+    }
+
+    fn tells(&self, telling: &Telling, event: &Event) -> Option<bool> {
+        match telling {
+            Telling::Below(slot) => event.says_something(*slot),
+            Telling::Values(values) => {
+                let mut open = false;
+                for id in values {
+                    match worth(&self.program.values, *id, event) {
+                        Worth::Null => {}
+                        Worth::Open => open = true,
+                        _ => return Some(true),
+                    }
+                }
+                (!open).then_some(false)
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The stages of one kind of events: could any of them hold?
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use aho_corasick::AhoCorasick;
@@ -213,6 +214,16 @@ impl Matcher {
             };
             match found {
                 Worth::Mapping => {}
+                Worth::List(ref texts) => {
+                    for text in texts {
+                        let element = Worth::Text(Cow::Borrowed(text));
+                        let mut lowered = Lowered::default();
+                        match Tested::new(&element, &mut lowered, 1).folded() {
+                            Some((text, ascii)) => column.finder.find(text, ascii, &mut keep),
+                            None => column.finder.everything(&mut keep),
+                        }
+                    }
+                }
                 Worth::Some | Worth::Instant(_) | Worth::Open => {
                     column.finder.everything(&mut keep);
                     keep(&column.nulls);

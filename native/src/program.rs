@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use aho_corasick::{AhoCorasickBuilder, MatchKind};
 use memchr::memmem;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value as Json;
 
+use crate::anchors::anchor;
 use crate::finder::{FinderBuilder, Stage};
 use crate::json::{Paths, Slot};
 use crate::matcher::{Atom, AtomId, Column, Condition, Matcher, Parts, Search};
@@ -19,7 +20,7 @@ use crate::values::{Function, Key, Reading, Relation, Search as Expression, Test
 use crate::values::{ANY, FALSE, TRUE, UNKNOWN};
 
 /// What form of programs is understood.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 pub type NodeId = usize;
 type Read<T> = Result<T, String>;
@@ -55,6 +56,8 @@ pub enum Telling {
 pub struct Leaf {
     /// Python reads all events of it.
     pub closed: bool,
+    /// No field map recognises its events: they are counted by what people tell logs by.
+    pub unrecognised: bool,
     pub matchers: Vec<usize>,
     /// For each class that wants to know: one of them must say something.
     pub telling: Vec<Telling>,
@@ -70,6 +73,13 @@ pub struct Program {
     pub atoms: Vec<Arc<Atom>>,
     pub matchers: Vec<Arc<Matcher>>,
     pub nodes: Vec<Arc<Node>>,
+    /// What unrecognised events look like that were met: for each telling place the texts, with the
+    /// numbers of the looks.
+    pub looks: Vec<FxHashMap<Box<str>, usize>>,
+    /// The same of what is told from others by its first keys.
+    pub keyed_looks: FxHashMap<Vec<Box<str>>, usize>,
+    /// How many looks there are.
+    known_looks: usize,
 }
 
 impl Program {
@@ -80,6 +90,9 @@ impl Program {
             atoms: Vec::new(),
             matchers: Vec::new(),
             nodes: Vec::new(),
+            looks: Vec::new(),
+            keyed_looks: FxHashMap::default(),
+            known_looks: 0,
         }
     }
 
@@ -119,6 +132,17 @@ impl Program {
                 made.nodes.push(Arc::new(Node::Unknown));
             }
             made.nodes[id] = Arc::new(node);
+        }
+        made.looks.resize_with(made.paths.telling.len(), FxHashMap::default);
+        for item in list(&json["looks"])? {
+            if let Some(keys) = item.as_array().filter(|_| item[0].is_array()) {
+                let keys = list(&keys[0])?.iter().map(|key| text(key).map(Box::from));
+                made.keyed_looks.insert(keys.collect::<Read<_>>()?, made.known_looks);
+            } else {
+                let place = below(number(&item[0])?, made.looks.len())?;
+                made.looks[place].insert(text(&item[1])?.into(), made.known_looks);
+            }
+            made.known_looks += 1;
         }
         Ok(made)
     }
@@ -173,6 +197,7 @@ impl Program {
     fn read_leaf(&mut self, json: &Json) -> Read<Leaf> {
         let mut leaf = Leaf {
             closed: json["closed"].as_bool() == Some(true),
+            unrecognised: json["unrecognised"].as_bool() == Some(true),
             matchers: Vec::new(),
             telling: Vec::new(),
             times: Vec::new(),
@@ -201,24 +226,25 @@ impl Program {
         let mut always = Vec::new();
         let mut in_text = Vec::new();
         let mut builders: FxHashMap<ValueId, Building> = FxHashMap::default();
+        let mut used: FxHashSet<ValueId> = FxHashSet::default();
         for (place, stage) in list(&json["stages"])?.iter().enumerate() {
             let place = Stage::try_from(place).map_err(|error| error.to_string())?;
-            stages.push(self.read_condition(&stage["condition"], 0)?);
-            let Some(anchor) = stage["anchor"].as_array() else {
-                always.push(place);
-                continue;
-            };
-            for atom in anchor {
-                let id = self.atom_id(&atom["atom"])?;
-                match &*self.atoms[id] {
-                    Atom::Text(_) => in_text.push(place),
-                    Atom::Open => always.push(place),
-                    Atom::Of(value, test) => {
-                        let building = builders.entry(*value).or_default();
-                        building.add(id, test, &atom["patterns"], place)?;
+            let condition = self.read_condition(stage, 0)?;
+            match anchor(&condition, self.parts(), &mut used) {
+                None => always.push(place),
+                Some(atoms) => {
+                    for id in atoms {
+                        match &*self.atoms[id] {
+                            Atom::Text(_) => in_text.push(place),
+                            Atom::Open => always.push(place),
+                            Atom::Of(value, test) => {
+                                builders.entry(*value).or_default().add(id, test, place);
+                            }
+                        }
                     }
                 }
             }
+            stages.push(condition);
         }
         let mut columns = Vec::new();
         for (value, building) in builders {
@@ -283,13 +309,12 @@ struct Building {
 }
 
 impl Building {
-    fn add(&mut self, id: AtomId, test: &Test, patterns: &Json, stage: Stage) -> Read<()> {
+    fn add(&mut self, id: AtomId, test: &Test, stage: Stage) {
         match test {
             Test::Null => self.nulls.push(stage),
-            Test::Match(_) => {
-                for pattern in list(patterns)? {
-                    let (_, tokens) = read_tokens(pattern)?;
-                    self.finder.add_pattern(&tokens, stage);
+            Test::Match(patterns) => {
+                for pattern in patterns {
+                    self.finder.add_pattern(&pattern.tokens, stage);
                 }
             }
             Test::Regex(Expression {
@@ -305,7 +330,6 @@ impl Building {
                 self.others.entry(id).or_default().push(stage);
             }
         }
-        Ok(())
     }
 }
 

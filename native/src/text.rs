@@ -8,6 +8,7 @@ pub struct Pattern {
     pub shape: Shape,
     /// Whether it says the same of the bytes of any text, and not only of ASCII.
     anywhere: bool,
+    pub tokens: Box<[Token]>,
 }
 
 /// What a pattern asks for.
@@ -24,6 +25,7 @@ pub enum Shape {
 }
 
 /// One token of a pattern as Python has them.
+#[derive(Clone)]
 pub enum Token {
     Text(String),
     Any,
@@ -57,6 +59,7 @@ impl Pattern {
             cased,
             shape,
             anywhere,
+            tokens: tokens.into(),
         }
     }
 

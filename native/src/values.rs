@@ -68,6 +68,8 @@ pub enum Worth<'a> {
     Integer(i128),
     Bool(bool),
     Mapping,
+    /// The texts of a list of texts, numbers and truth values.
+    List(Vec<Cow<'a, str>>),
     /// A number of seconds that stands for this time, in microseconds.
     Instant(i64),
     /// It is not null, and more Python must tell.
@@ -84,7 +86,7 @@ impl<'a> Worth<'a> {
             Worth::Integer(number) => Worth::Text(number.to_string().into()),
             Worth::Bool(value) => Worth::Text(if value { "true" } else { "false" }.into()),
             Worth::Mapping => Worth::Null,
-            Worth::Some | Worth::Instant(_) => Worth::Open,
+            Worth::Some | Worth::List(_) | Worth::Instant(_) => Worth::Open,
         }
     }
 
@@ -93,7 +95,7 @@ impl<'a> Worth<'a> {
             Worth::Text(text) => number_of(text, hexadecimal),
             Worth::Integer(number) => Number::Integer(*number),
             Worth::Bool(_) | Worth::Mapping | Worth::Null => Number::No,
-            Worth::Some | Worth::Instant(_) | Worth::Open => Number::Open,
+            Worth::Some | Worth::List(_) | Worth::Instant(_) | Worth::Open => Number::Open,
         }
     }
 
@@ -132,9 +134,16 @@ pub fn worth<'a>(values: &'a [Arc<Value>], id: ValueId, event: &Event<'a>) -> Wo
                 Raw::Integer(number) => Worth::Integer(number),
                 Raw::Bool(value) => Worth::Bool(value),
                 Raw::Mapping => Worth::Mapping,
-                // Of a list the texts for "not known" are left out, and nothing may be left.
-                Raw::List if !empty.is_empty() => Worth::Open,
-                Raw::List | Raw::Float => Worth::Some,
+                Raw::List => match event.texts(*slot) {
+                    // The texts for "not known" are left out, and nothing may be left.
+                    Some(texts) if texts.iter().any(|text| empty.iter().any(|one| **one == **text)) => {
+                        Worth::Open
+                    }
+                    Some(texts) => Worth::List(texts),
+                    None if empty.is_empty() => Worth::Some,
+                    None => Worth::Open,
+                },
+                Raw::Float => Worth::Some,
             };
             if *timed {
                 found.timed()
@@ -180,7 +189,7 @@ fn call<'a>(
             Worth::Null
         }
         Function::Basename | Function::ValueName => match argument(0) {
-            Worth::Some | Worth::Instant(_) | Worth::Open => Worth::Open,
+            Worth::Some | Worth::List(_) | Worth::Instant(_) | Worth::Open => Worth::Open,
             found => match found.text() {
                 Worth::Text(text) => {
                     let end = if function == Function::Basename {
@@ -200,7 +209,7 @@ fn call<'a>(
             },
         },
         Function::Unless => match argument(0) {
-            Worth::Some | Worth::Instant(_) => Worth::Open,
+            Worth::Some | Worth::List(_) | Worth::Instant(_) => Worth::Open,
             Worth::Text(text) => {
                 for id in &arguments[1..] {
                     match worth(values, *id, event) {
@@ -216,7 +225,7 @@ fn call<'a>(
         Function::Choose => {
             let Worth::Text(text) = argument(0).text() else {
                 return match argument(0) {
-                    Worth::Some | Worth::Instant(_) | Worth::Open => Worth::Open,
+                    Worth::Some | Worth::List(_) | Worth::Instant(_) | Worth::Open => Worth::Open,
                     _ => Worth::Null,
                 };
             };
@@ -495,6 +504,21 @@ impl<'a, 'b> Tested<'a, 'b> {
             (Test::Null, _) => FALSE,
             (_, Worth::Null | Worth::Mapping) => UNKNOWN,
             (_, Worth::Some | Worth::Instant(_) | Worth::Open) => ANY,
+            (Test::Compare(..), Worth::List(_)) => ANY,
+            (_, Worth::List(texts)) => {
+                // A list passes where one of its elements does.
+                let mut result = FALSE;
+                for text in texts {
+                    let element = Worth::Text(Cow::Borrowed(text));
+                    let mut lowered = Lowered::default();
+                    let outcome = Tested::new(&element, &mut lowered, 1).test(test);
+                    if outcome == TRUE {
+                        return TRUE;
+                    }
+                    result |= outcome;
+                }
+                result
+            }
             (Test::Match(patterns), _) => self.matches(patterns),
             (Test::Regex(search), _) => self.searched(search),
             (Test::Compare(relation, key, reading), _) => self.compare(*relation, key, *reading),

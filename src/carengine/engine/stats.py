@@ -160,12 +160,26 @@ class SessionStats:
             if says is False:
                 empty = empty or (one.fieldmap.name, one.entry.kind)
         if empty:
-            key = (*empty, source)
-            if key not in self.without_fields and len(self.without_fields) >= _MOST_COUNTS:
-                key = (*empty, "")
-            self.without_fields[key] += times
-            if len(self.leaves_without_fields) < _MOST_COUNTS:
-                self.leaves_without_fields.add(leaf)
+            self._without_fields(leaf, empty, source, times)
+
+    def _without_fields(
+        self, leaf: Leaf[Classified], empty: tuple[str, ir.EventKind], source: str, times: int
+    ) -> None:
+        key = (*empty, source)
+        if key not in self.without_fields and len(self.without_fields) >= _MOST_COUNTS:
+            key = (*empty, "")
+        self.without_fields[key] += times
+        if len(self.leaves_without_fields) < _MOST_COUNTS:
+            self.leaves_without_fields.add(leaf)
+
+    def note_silent(self, leaf: Leaf[Classified], source: str, times: int) -> None:
+        """Count events of a leaf that are known to have no fields."""
+        assert leaf.target is not None
+        for one in leaf.target.classes:
+            reader = one.entry.reader
+            if reader.telling_prefix is not None or reader.telling_values:
+                self._without_fields(leaf, (one.fieldmap.name, one.entry.kind), source, times)
+                return
 
     def note_clocks(
         self, leaf: Leaf[Classified], event: Mapping[str, Any], source: str = ""

@@ -160,7 +160,7 @@ def _read_lines(
     whole = _WholeData(data, parser, False)
     text, numbers = lines
     at = 0
-    for passed, _, line in filter_.records(text, counter.number + 1):
+    for passed, _, line in filter_.records(text, counter.number + 1, source):
         report.records += passed
         counter.number += passed
         at += passed

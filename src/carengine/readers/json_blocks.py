@@ -19,7 +19,7 @@ def read_blocks(
     report, limit, source = counter.report, counter.limits.record_bytes, counter.source
     loads = FAST if FAST is not None else decode
     position = 0
-    for records, blank, line in take(blocks(chunks, limit), limit):
+    for records, blank, line in take(blocks(chunks, limit), limit, source):
         counter.pass_over(blank)
         if records:
             report.records += records

@@ -107,10 +107,10 @@ NextLine = tuple[int, int, bytes | None]
 """What a `LineFilter` gives: how many records before a line are dealt with and how many blank lines
 there are, since the last one; and the line. At the end of a block come those that are left, and
 None."""
-LineFilter = Callable[[Iterator[tuple[bytes, bool]], int], Iterator[NextLine]]
+LineFilter = Callable[[Iterator[tuple[bytes, bool]], int, str], Iterator[NextLine]]
 """Looks at blocks of lines of JSON and gives those that are to be read. It gets the blocks, each with
-whether it is the last, so that its last line may lack a line end, and how many bytes a line may
-have. It may take some blocks before it has given the lines of those before."""
+whether it is the last, so that its last line may lack a line end, how many bytes a line may have,
+and what the evidence is called. It may take some blocks before it has given the lines of those before."""
 ConvertedChunk = tuple[bool, tuple[bytes, list[int]] | None]
 """Whether the checksums of a chunk of an event log are right; and its records as lines of JSON, with
 their own numbers, or None for a chunk that is to be read in another way."""
@@ -120,15 +120,15 @@ class LogFilter(NamedTuple):
     """What reads event logs (EVTX) and tells which records are to be read.
 
     ``converted`` gets batches of chunks, one behind the other, each with something that it gives
-    back with what they are converted to. ``records`` gets lines of records and the number of the
-    first, and gives what a `LineFilter` does for a block.
+    back with what they are converted to. ``records`` gets lines of records, the number of the first
+    and what the log is called, and gives what a `LineFilter` does for a block.
     """
 
     converted: Callable[
         [Iterator[tuple[list[bytes], bytes]]],
         Iterator[tuple[list[bytes], list[ConvertedChunk]]],
     ]
-    records: Callable[[bytes, int], Iterator[NextLine]]
+    records: Callable[[bytes, int, str], Iterator[NextLine]]
 
 
 @define(eq=False)

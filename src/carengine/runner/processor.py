@@ -133,11 +133,14 @@ class RecordProcessor:
                 yield end
             begun = end + 1
 
-    def line_filter(self, blocks: Iterator[tuple[bytes, bool]], limit: int) -> Iterator[NextLine]:
+    def line_filter(
+        self, blocks: Iterator[tuple[bytes, bool]], limit: int, source: str
+    ) -> Iterator[NextLine]:
         """The lines of blocks that are to be read, told by the native core; the others are dealt
         with. `read_events` asks for them."""
         native = self._native_filter()
         assert native is not None
+        native.source = source
         for one in native.undecided(blocks, limit, lambda: self.first):
             self._passed(one.records)
             self._is_line, self._chosen, self._known = True, one.sampled, one.known
@@ -150,9 +153,10 @@ class RecordProcessor:
         assert native is not None
         return LogFilter(native.converted, self._log_lines)
 
-    def _log_lines(self, block: bytes, first: int) -> Iterator[NextLine]:
+    def _log_lines(self, block: bytes, first: int, source: str) -> Iterator[NextLine]:
         native = self._native_filter()
         assert native is not None
+        native.source = source
         for one in native.undecided_records(block, first, lambda: self.first):
             self._passed(one.records)
             self._is_line, self._known = False, one.known
@@ -177,7 +181,7 @@ class RecordProcessor:
             tick = session.tick if self._moving else None
             check = session.native_check
             self._native = native_filter_of(
-                session.engine, session.stats, tick, check, self.threads
+                *(session.engine, session.stats, tick, check, self.threads, self.unrecognised)
             )
         return self._native
 

@@ -19,7 +19,7 @@ costs, never what it finds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol, assert_never
 
@@ -306,12 +306,9 @@ class ClassMatcher:
         return self._index or self._prepare()
 
     @property
-    def anchored(self) -> Iterator[tuple[int, ir.Condition, tuple[ir.Condition, ...] | None]]:
-        """The stages' numbers and conditions, each with the atoms of its anchor; None where it has
-        none."""
-        for (number, condition), stage in zip(self._compiled, self._anchored, strict=True):
-            atoms = None if stage is None else stage.anchors[stage.chosen].atoms
-            yield number, condition, None if atoms is None else tuple(atom for _, atom in atoms)
+    def conditions(self) -> Sequence[tuple[int, ir.Condition]]:
+        """The stages' numbers and conditions."""
+        return self._conditions
 
     def passed(self, number: int, false_candidates: Mapping[int, int] | None = None) -> None:
         """So many events were not shown to the matcher: its plan had no candidates for them, or

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from attrs import define, field
@@ -26,6 +27,7 @@ from .native_program import VERSION, KnownEvent, NativeProgram
 if TYPE_CHECKING:
     from ..classes import Classified
     from ..engine import Engine
+    from ..report import KnownLook, UnrecognisedShapes
     from ..stats import SessionStats
 
 try:
@@ -58,8 +60,10 @@ def native_version() -> str | None:
     return str(native.__version__)
 
 
-_Passed = tuple[int, int, list[tuple[int, int]], int | None]
-"""Lines that are dealt with: records, blank lines, how many of which leaf, the latest time."""
+_Counts = list[tuple[int, int]]
+_Passed = tuple[int, int, _Counts, int | None, _Counts, _Counts]
+"""Lines that are dealt with: records, blank lines, how many of which leaf, the latest time, how many
+of which leaf have no fields, and how many unrecognised ones have which look."""
 
 
 ConvertedChunk = tuple[bool, tuple[bytes, list[int]] | None]
@@ -116,7 +120,9 @@ class NativeCheck:
 class NativeFilter:
     """The core at work for one session: what it passes is counted in the account.
 
-    With a ``check`` Python looks at every line that the core passes, and is believed.
+    With a ``check`` Python looks at every line that the core passes, and is believed. Lines that no
+    field map recognises are passed where there is somebody who counts what they look like:
+    ``unrecognised``. ``source`` is what the evidence is called that is read at present.
     """
 
     engine: Engine
@@ -127,6 +133,8 @@ class NativeFilter:
     """Of each kind so many events are read whole at first."""
     threads: int = 1
     """How many threads look at blocks; one: the one that asks."""
+    unrecognised: UnrecognisedShapes | None = None
+    source: str = ""
     _core: Any = field(init=False)
     _program: NativeProgram = field(init=False)
     # Leaves of which events are read whole yet.
@@ -134,6 +142,8 @@ class NativeFilter:
     _known: bool = False
     # Whether the last block had hardly anything that was not met before.
     _settled: bool = False
+    # How many looks unrecognised events had when the core was told of them.
+    _looks: int = 0
 
     def __attrs_post_init__(self) -> None:
         self._core = native.Core()
@@ -228,9 +238,13 @@ class NativeFilter:
                     record=None if first is None else first + seen,
                 )
             unmet = closed = 0
+            if any(line[2] == _NOT_MET for line in lines):
+                self._meet(line[0] for line in lines if line[2] == _NOT_MET)
             for line, before, reason, sampled, holding in lines:
                 self._count(before)
                 seen += before[0] + 1
+                if reason == _NOT_MET:
+                    holding = self._holding(line, limit)
                 known = None if holding is None else self._program.known_event(*holding)
                 yield UndecidedLine(records + before[0], blank + before[1], line, sampled, known)
                 records = blank = 0
@@ -241,12 +255,29 @@ class NativeFilter:
             seen += after[0]
             blank += after[1]
             start = end
-            if unmet or not self._known or (closed and self._opened()):
+            if unmet or not self._known or (closed and self._outgrown()):
                 self._grow()
             self._settled = unmet < _UNMET
             if self._settled:
                 break
         yield UndecidedLine(records, blank, None, False)
+
+    def _meet(self, lines: Iterable[bytes]) -> None:
+        """Let the tree grow to some lines, and tell the core."""
+        for line in lines:
+            # What is wrong is told where the line is read.
+            with suppress(Exception):
+                event = loads(line)
+                if type(event) is dict:
+                    self.engine.leaf(unwrap(event))
+        self._grow()
+
+    def _holding(self, line: bytes, limit: int) -> Any:
+        """What the core tells of one line, of which Python knows how it is to be counted."""
+        lines, _, _ = self._core.scan(
+            line, 0, whole=1, unmet=1, limit=limit, sampling=False, last=True
+        )
+        return lines[0][4] if lines else None
 
     def _checked(
         self,
@@ -272,6 +303,9 @@ class NativeFilter:
                 last=True,
                 record=None if first is None else first + place,
             )
+            if lines and lines[0][2] == _NOT_MET:
+                self._meet([line])
+                lines[0] = (*lines[0][:4], self._holding(line, limit))
             if passed[0]:
                 check.note(line, self.difference(line, passed))
             elif lines and lines[0][4] is not None:
@@ -296,13 +330,19 @@ class NativeFilter:
         assert target is not None
         if target is not self._program.leaves[number].target:
             return "it is another kind of event"
+        looks = [self._program.looks[number].look for number, _ in passed[5]]
         if not target.maps:
-            return "no field map recognises it"
+            assert self.unrecognised is not None
+            shapes = type(self.unrecognised)()
+            shapes.add(event)
+            return None if list(shapes.counts) == looks else "it looks otherwise"
+        if looks:
+            return "a field map recognises it"
         if any(group.match(inner, event, None, line) for _, group in target.groups):
             return "a rule matches"
         says = [one.entry.reader.says_something(inner) for one in target.classes]
-        if False in says and True not in says:
-            return "it has no fields of its kind"
+        if (False in says and True not in says) is not bool(passed[4]):
+            return "it has no fields of its kind" if not passed[4] else "it has fields of its kind"
         if self.tick is not None:
             times = [time for one in target.classes if (time := one.time(inner)) is not None]
             if max(times, default=None) != passed[3]:
@@ -331,11 +371,20 @@ class NativeFilter:
         leaves, met = self._program.leaves, self.stats.met
         for number, times in passed[2]:
             met(leaves[number], times)
+        for number, times in passed[4]:
+            self.stats.note_silent(leaves[number], self.source, times)
+        if passed[5]:
+            assert self.unrecognised is not None
+            looks = self._program.looks
+            self.unrecognised.merge((*looks[number][:2], times) for number, times in passed[5])
         if passed[3] is not None and self.tick is not None:
             self.tick(passed[3])
 
-    def _opened(self) -> bool:
-        """Whether enough events of a closed leaf have been read."""
+    def _outgrown(self) -> bool:
+        """Whether enough events of a closed leaf have been read, or unrecognised ones look as none
+        did."""
+        if self.unrecognised is not None and self.unrecognised.number != self._looks:
+            return True
         recent = self.stats.recent
         return any(recent.get(leaf, 0) >= self.read_first for leaf in self._closed)
 
@@ -346,7 +395,11 @@ class NativeFilter:
             return
         recent = self.stats.recent
         self._closed = {leaf for leaf, number in recent.items() if number < self.read_first}
-        self._core.extend(self._program.growth(root, self._closed))
+        looks: list[KnownLook] = []
+        if self.unrecognised is not None and self.unrecognised.number != self._looks:
+            self._looks = self.unrecognised.number
+            looks = list(self.unrecognised.known({one.look for one in self._program.looks}))
+        self._core.extend(self._program.growth(root, self._closed, looks))
         self._known = True
 
 
@@ -362,8 +415,9 @@ def native_filter_of(
     tick: Callable[[int], None] | None,
     check: NativeCheck | None,
     threads: int = 1,
+    unrecognised: UnrecognisedShapes | None = None,
 ) -> NativeFilter | None:
     """The core for a session; None where it is not installed, and where somebody looks on."""
     if native_version() is None or engine.observer is not None:
         return None
-    return NativeFilter(engine, stats, tick, check, threads=threads)
+    return NativeFilter(engine, stats, tick, check, threads=threads, unrecognised=unrecognised)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from attrs import define, field
@@ -23,7 +23,7 @@ from ...evaluate import without_flags
 from ...fieldmap import getter
 from ...functions import FUNCTIONS
 from ...pattern import Any as Wild
-from ...pattern import Pattern, fold
+from ...pattern import Pattern
 from ...regex import NotPortable, literals, portable_regex
 from ...values import key_of, network_of, order_key
 from ..matcher import ClassMatcher, Leaf
@@ -32,8 +32,9 @@ from ..matcher.json_search import written_ways
 
 if TYPE_CHECKING:
     from ..classes import Classified
+    from ..report import KnownLook
 
-VERSION = 2
+VERSION = 3
 """The form of the programs; a core that knows another one is not used."""
 
 Data = Any
@@ -55,10 +56,12 @@ class NativeProgram:
     """What the core was told of an engine's tree.
 
     ``leaves`` are the leaves that lines may come to, by the numbers of their nodes. ``timed`` tells
-    that the times of events are wanted.
+    that the times of events are wanted. ``looks`` are those of unrecognised events that it was told
+    of, by their numbers.
     """
 
     timed: bool
+    looks: list[KnownLook] = field(factory=list)
     leaves: dict[int, Leaf[Classified]] = field(factory=dict)
     _values: dict[ir.Value, int] = field(factory=dict)
     _atoms: dict[tuple[ir.Condition, ir.Value | None], int] = field(factory=dict)
@@ -73,8 +76,14 @@ class NativeProgram:
     _new_atoms: list[Data] = field(factory=list)
     _new_matchers: list[Data] = field(factory=list)
 
-    def growth(self, root: Leaf[Classified], closed: Iterable[Leaf[Classified]]) -> bytes:
-        """What is new since the last time, as JSON. Events of ``closed`` leaves are Python's."""
+    def growth(
+        self,
+        root: Leaf[Classified],
+        closed: Iterable[Leaf[Classified]],
+        looks: Iterable[KnownLook] = (),
+    ) -> bytes:
+        """What is new since the last time, as JSON. Events of ``closed`` leaves are Python's,
+        unrecognised ones with other than these ``looks``, too."""
         shut = {id(leaf) for leaf in closed}
         nodes = []
         waiting, met = [root], {id(root)}
@@ -96,10 +105,17 @@ class NativeProgram:
             "atoms": self._new_atoms,
             "matchers": self._new_matchers,
             "nodes": nodes,
+            "looks": list(self._new_looks(looks)),
         }
         written = json.dumps(data, allow_nan=False).encode()
         self._new_values, self._new_atoms, self._new_matchers = [], [], []
         return written
+
+    def _new_looks(self, looks: Iterable[KnownLook]) -> Iterator[Data]:
+        for one in looks:
+            if all(map(_encodable, (one.text, *one.keys))):
+                self.looks.append(one)
+                yield [one.place, one.text] if one.place >= 0 else [list(one.keys)]
 
     def known_event(self, leaf: int, places: list[list[int]]) -> KnownEvent:
         """What the core tells of an event, in numbers of its own."""
@@ -149,8 +165,8 @@ class NativeProgram:
 
     def _leaf(self, number: int, target: Classified, *, open_: bool) -> Data:
         # Whoever reads wants to see what no map recognises.
-        if not target.maps or not open_:
-            return {"closed": True}
+        if not target.maps:
+            return {"unrecognised": True}
         telling: list[Data] = []
         for one in target.classes:
             reader = one.entry.reader
@@ -165,6 +181,7 @@ class NativeProgram:
         matchers = [self._matcher(group.matcher) for _, group in target.groups]
         self._by_leaf[number] = matchers
         return {
+            "closed": not open_,
             "matchers": matchers,
             "telling": telling,
             "times": times,
@@ -176,22 +193,15 @@ class NativeProgram:
         number = self._matchers.get(id(matcher))
         if number is not None:
             return number
-        # It is compiled when it is first asked for.
-        assert matcher.candidate_index is not None
         stages: list[Data] = []
         texts: dict[Pattern, None] = {}
         numbers = []
-        for stage_number, condition, anchor in matcher.anchored:
+        for stage_number, condition in matcher.conditions:
             numbers.append(stage_number)
             for atom in ir.atoms(condition):
                 if isinstance(atom, ir.RawMatch):
                     texts.update(dict.fromkeys(atom.patterns))
-            stages.append(
-                {
-                    "condition": self._condition(condition),
-                    "anchor": None if anchor is None else list(map(self._anchor, anchor)),
-                }
-            )
+            stages.append(self._condition(condition))
         words = [literals.in_json(pattern) for pattern in texts]
         known = [word for word in words if word is not None]
         self._new_matchers.append(
@@ -205,12 +215,6 @@ class NativeProgram:
         self._stages.append(numbers)
         number = self._matchers[id(matcher)] = len(self._matchers)
         return number
-
-    def _anchor(self, atom: ir.Condition) -> Data:
-        patterns = []
-        if isinstance(atom, ir.Match):
-            patterns = [_pattern(pattern, folded=True) for pattern in atom.patterns]
-        return {"atom": self._atom(atom, single_value(atom)), "patterns": patterns}
 
     def _condition(self, condition: ir.Condition) -> Data:
         match condition:
@@ -333,17 +337,17 @@ def _encodable(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _pattern(pattern: Pattern, *, folded: bool = False) -> Data:
+def _pattern(pattern: Pattern) -> Data:
     """A pattern; None for one that has no form."""
     tokens: list[Data] = []
     for token in pattern.tokens:
         if isinstance(token, str):
             if not _encodable(token):
                 return None
-            tokens.append(fold(token) if folded else token)
+            tokens.append(token)
         else:
             tokens.append(0 if isinstance(token, Wild) else 1)
-    return [pattern.cased and not folded, tokens]
+    return [pattern.cased, tokens]
 
 
 def _expression(test: ir.Regex) -> str:

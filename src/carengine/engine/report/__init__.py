@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         rule_statuses,
         with_only,
     )
-    from .unrecognised import UnrecognisedShapes
+    from .unrecognised import KnownLook, UnrecognisedShapes
 
 _MODULES = {
     "examples": ("ExampleResult", "maps_of_examples", "run_examples", "run_input_examples"),
@@ -68,7 +68,7 @@ _MODULES = {
         "rule_statuses",
         "with_only",
     ),
-    "unrecognised": ("UnrecognisedShapes",),
+    "unrecognised": ("KnownLook", "UnrecognisedShapes"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -84,6 +84,7 @@ __all__ = [
     "ExampleResult",
     "Explanation",
     "FieldCoverage",
+    "KnownLook",
     "MapCoverage",
     "Need",
     "Node",

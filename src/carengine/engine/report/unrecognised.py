@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import define, field, frozen
 
@@ -50,6 +50,20 @@ _NUMBERS = (
 )
 
 
+_PLACES = {".".join(path): place for place, path in enumerate(_TELLING)}
+
+
+class KnownLook(NamedTuple):
+    """A look of `UnrecognisedShapes`, and the first keys of the first such event. Either a telling
+    field, by its place among these, has this text, or there is none, and the event has these keys:
+    the place is -1."""
+
+    look: str | tuple[str, ...]
+    keys: tuple[str, ...]
+    place: int
+    text: str
+
+
 @frozen
 class Shape:
     """What a record looks like: a telling field with its value, if there is one, and its first
@@ -73,6 +87,8 @@ class UnrecognisedShapes:
     _keys: dict[str | tuple[str, ...], tuple[str, ...]] = field(factory=dict)
 
     most: int | None = _SHAPES
+    number: int = 0
+    """How many looks were met first."""
 
     def add(self, event: Mapping[str, Any], *, detailed: bool = False) -> None:
         """Note one record. ``detailed`` tells the events of one Windows channel apart by their
@@ -91,8 +107,22 @@ class UnrecognisedShapes:
         if self.most is None or len(self.counts) < self.most:
             self.counts[look] = number
             self._keys[look] = keys
+            self.number += 1
         else:
             self.others += number
+
+    def known(self, besides: Container[str | tuple[str, ...]]) -> Iterator[KnownLook]:
+        """The looks of which nothing was cut, without some."""
+        for look in self.counts:
+            if look in besides:
+                continue
+            if isinstance(look, tuple):
+                if all(len(key) < _KEY_TEXT for key in look):
+                    yield KnownLook(look, look, -1, "")
+                continue
+            name, _, text = look.partition(" = ")
+            if name in _PLACES and len(text) < _MARK_TEXT:
+                yield KnownLook(look, self._keys[look], _PLACES[name], text)
 
     def taken(self) -> list[tuple[str | tuple[str, ...], tuple[str, ...], int]]:
         """All looks with their keys and numbers, in the order they were met, which are then
