@@ -64,7 +64,7 @@ class ShownRules:
     @classmethod
     def of(cls, engine: Engine) -> ShownRules:
         """Those of an engine."""
-        return cls(MatchReporter(engine.maps), {rule.id: rule for rule in engine.rules})
+        return cls(MatchReporter.of(engine), {rule.id: rule for rule in engine.rules})
 
     def use(self, engine: Engine) -> None:
         """Go on with those of another engine; whatever writes with these goes on too."""

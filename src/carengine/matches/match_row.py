@@ -130,8 +130,13 @@ class MatchReporter:
     """Makes rows of matches. ``maps`` are the field maps of the run."""
 
     maps: tuple[FieldMap, ...] = ()
+    _engine: Engine | None = field(default=None, repr=False)
     _read: dict[str, tuple[str, ...]] = field(factory=dict, init=False, repr=False)
-    _views: Engine | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def of(cls, engine: Engine) -> MatchReporter:
+        """The reporter of an engine's matches; it asks the engine what an event is."""
+        return cls(engine.maps, engine)
 
     def __reduce__(self) -> tuple[type[MatchReporter], tuple[tuple[FieldMap, ...]]]:
         # What was remembered is made anew in another process.
@@ -141,7 +146,7 @@ class MatchReporter:
         """Go on with other field maps, and with rules that may have other parts."""
         self.maps = maps
         self._read.clear()
-        self._views = None
+        self._engine = None
 
     def row(self, match: Match, *, deciding: bool = True, context: bool = True) -> MatchRow:
         """What a match says. Without ``deciding``, which costs most, no value is marked; without
@@ -190,10 +195,10 @@ class MatchReporter:
         return told
 
     def _classify(self, inner: Mapping[str, Any]) -> Classified:
-        if self._views is None:
+        if self._engine is None:
             # An engine without rules: its tree of questions tells what an event is.
-            self._views = Engine((), self.maps)
-        return self._views.classify(inner)
+            self._engine = Engine((), self.maps)
+        return self._engine.classify(inner)
 
     def _event(
         self, rule: Rule, event: MatchedEvent, deciding: bool, context: bool
