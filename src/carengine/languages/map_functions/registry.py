@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ... import ir
-from ...pattern import One, Pattern
+from ...pattern import Any, One, Pattern
 from ...regex import escape_regex
 from ...registrynames import ROOTS
 from ..splunk.texts import string
@@ -46,10 +46,12 @@ if TYPE_CHECKING:
 def _registry_path_match(
     rewriter: TwoValuedRewriter, call: ir.Call, value: ir.Value, pattern: Pattern
 ) -> TwoValued:
-    key, name = call.arguments[0], _name_of(call)
-    alone = _key_matches(rewriter, key, signs_of(pattern), cased=pattern.cased)
+    key, name, signs = call.arguments[0], _name_of(call), signs_of(pattern)
+    alone = _key_matches(rewriter, key, signs, cased=pattern.cased)
     if name == ir.Constant(None):
         return alone
+    # Whatever is behind a key that matches up to the last `*` matches, be it nothing or a name.
+    open_end = bool(signs) and isinstance(signs[-1], Any)
     both = (
         all_of(
             (
@@ -58,8 +60,11 @@ def _registry_path_match(
             )
         )
         for before, after in splits(rewriter, call, pattern, "\\")
+        if not (open_end and before == signs)
     )
-    return any_of((all_of((rewriter.null(name), alone)), *both))
+    if not open_end:
+        alone = all_of((rewriter.null(name), alone))
+    return any_of((alone, *both))
 
 
 def _name_of(call: ir.Call) -> ir.Value:
