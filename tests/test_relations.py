@@ -25,9 +25,10 @@ from carengine.verify import (
     subjects_of_text,
     verify_analytic,
 )
+from carengine.verify.common_names import in_car_names, subject_of
 from carengine.verify.native_names import same_in_own_names
 from carengine.verify.natural import natural
-from carengine.verify.relations import are_apart, in_car_names, subject_of
+from carengine.verify.relations import are_apart
 
 PROCESS = "category: process_creation\n  product: windows"
 

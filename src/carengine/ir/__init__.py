@@ -85,7 +85,7 @@ from .nodes import (
     Whole,
     Window,
 )
-from .polarity import AtomGoal, Decided, Demand, EveryOf, Goal, OneOf, Wish, demand
+from .polarity import AtomGoal, Decided, Demand, EveryOf, Goal, OneOf, Wish, demand, is_missed
 from .simplification import conjunction, simplify
 from .sources import ANY_SOURCE, of_service, source_kinds
 from .stages import Stage, as_stages
@@ -193,6 +193,7 @@ __all__ = [
     "every_plan",
     "fields_in",
     "fields_of",
+    "is_missed",
     "is_stateless",
     "leaves",
     "map_atoms",

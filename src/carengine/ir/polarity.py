@@ -157,3 +157,20 @@ def demand(condition: Condition, goal: Goal) -> Demand:
             return Decided(value in goal.allowed)
         case _:
             return AtomGoal(condition, goal)
+
+
+def is_missed(condition: Condition, goal: Goal) -> bool:
+    """Whether a condition misses a goal whatever its atoms are.
+
+    >>> is_missed(And((Truth(None), Or(()))), Goal.TRUE), is_missed(Not(Truth(False)), Goal.TRUE)
+    (True, False)
+    """
+    match demand(condition, goal):
+        case Decided(met):
+            return not met
+        case EveryOf(items, of):
+            return any(is_missed(item, of) for item in items)
+        case OneOf(items, of):
+            return all(is_missed(item, of) for item in items)
+        case AtomGoal():
+            return False

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from .. import ir
 from ..datamodel import model
-from ..fieldmap import Entry, FieldMap
+from ..fieldmap import ECS, Entry, FieldMap
 from ..functions import respells
 
 _MOST_KNOWN = 256
@@ -59,7 +59,8 @@ class EntryNames:
         qualified: dict[Path_, ir.Field] = {}
         empty: dict[Path_, tuple[str, ...]] = {}
         computed: dict[ir.Value, ir.Field] = {}
-        for name, value in entry.fields.items():
+        own = {} if entry.native is None else entry.native.names
+        for name, value in {**own, **entry.fields}.items():
             found = spec.field(name) if spec else None
             field = ir.Field(name, None, found.type if found else ir.Type.ANY)
             if isinstance(value, ir.Call):
@@ -123,15 +124,25 @@ def names_of_entries(place: int, fieldmap: FieldMap) -> tuple[EntryNames, ...]:
     >>> [sysmon] = find_maps("sysmon.flat")
     >>> len(names_of_entries(0, sysmon)) == len(sysmon.entries)
     True
+
+    A log source whose events may have any name is left out.
     """
     # By identity, as a map is large; it is kept, so that no other one gets its identity.
     known = _KNOWN.get((place, id(fieldmap)))
     if known is None:
         if len(_KNOWN) >= _MOST_KNOWN:
             _KNOWN.clear()
-        names = tuple(EntryNames.of(place, fieldmap, entry) for entry in fieldmap.entries)
+        names = tuple(
+            EntryNames.of(place, fieldmap, e) for e in fieldmap.entries if _lists_names(e)
+        )
         known = _KNOWN[place, id(fieldmap)] = (fieldmap, names)
     return known[1]
+
+
+def _lists_names(entry: Entry) -> bool:
+    """Whether an entry says which names its events have: one that takes any name says nothing of a
+    query."""
+    return entry.native is None or (entry.native.prefix is None and entry.kind != ECS)
 
 
 def _aliases(value: ir.Value) -> Iterator[tuple[ir.Raw, bool]]:

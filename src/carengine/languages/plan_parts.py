@@ -74,8 +74,9 @@ def span_of(atom: ir.Condition | None) -> Span | None:
 
 def span_of_plan(plan: ir.Plan) -> Span | None:
     """Where a plan, or what it is built on, is written."""
-    found: Span | None = getattr(plan, "span", None)
-    if found is not None:
+    found = getattr(plan, "span", None)
+    if isinstance(found, Span):
+        # The span of a window is a time.
         return found
     inner = getattr(plan, "plan", None) or getattr(plan, "group", None)
     return None if inner is None else span_of_plan(inner)

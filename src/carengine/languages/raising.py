@@ -47,7 +47,15 @@ from .query import QueryReading, Refusal, names_of, unsupported
 _NO_CONTEXT = NoContext()
 _OWN = Path(__file__).parent
 _WINDOWS = ("sysmon", "eventlog")
-_MAP_NAMES = {"kusto": "defender", "esql": "ecs", "lucene": "ecs"}
+_MAP_NAMES = {"kusto": "defender"}
+_SOURCES = {
+    "splunk": "windows",
+    "sigma": "windows",
+    "elastic": "ecs",
+    "esql": "ecs",
+    "lucene": "ecs",
+}
+_SOURCES["eql"] = "eql"
 _FLAT_NAMES = tuple(f"{family}.flat" for family in _WINDOWS)
 
 
@@ -63,8 +71,48 @@ def maps_of(language: str) -> tuple[FieldMap, ...]:
             return find_maps(_OWN / "logpoint" / "logpoint.yaml")
         case "sigma":
             return tuple(found for found in installed_maps() if found.name in _FLAT_NAMES)
+        case "elastic" | "esql" | "lucene":
+            return tuple(map(_for_queries, find_maps("ecs")))
         case _:
             return find_maps(_MAP_NAMES.get(language, language))
+
+
+@cache
+def source_maps_of(language: str) -> tuple[FieldMap, ...]:
+    """The field maps that give the names of a language to log sources that CAR has no object for.
+
+    >>> [str(entry.kind) for found in source_maps_of("eql") for entry in found.entries]
+    ['windows/dns_query']
+    """
+    name = _SOURCES.get(language)
+    return () if name is None else find_maps(_OWN / "log_sources" / f"{name}.yaml")
+
+
+def _for_queries(fieldmap: FieldMap) -> FieldMap:
+    """The map of ECS as queries mean it: what a request asks for is an event of the network, and
+    the texts of a registry value are one."""
+
+    def entry(one: Entry) -> Entry:
+        when = one.when if one.kind.object != "http" else ir.conjunction((one.when, _OF_NETWORK))
+        return evolve(one, when=when, fields={k: _first_text(v) for k, v in one.fields.items()})
+
+    entries = tuple(entry(one) for one in fieldmap.entries if one.native is None)
+    return evolve(fieldmap, entries=entries)
+
+
+_NEVER = (ir.Truth(False), ir.Truth(None))
+_OF_NETWORK = ir.Match(ir.Raw(("event", "category")), (Pattern("network"), Pattern("web")))
+_TEXTS = ("registry", "data", "strings")
+
+
+def _first_text(value: ir.Value) -> ir.Value:
+    match value:
+        case ir.Call("joined", (ir.Raw() as listed, *_)) if ".".join(listed.path) == ".".join(
+            _TEXTS
+        ):
+            return listed
+        case _:
+            return value
 
 
 def names_known(maps: Iterable[FieldMap]) -> frozenset[str]:
@@ -281,7 +329,8 @@ class _Raising:
             unknown, absent = dict(self.unknown), dict(self.absent)
             wider = {atom: dict(found) for atom, found in self.wider.items()}
             made = ir.simplify(self._condition(condition, names))
-            if made in (ir.Truth(False), ir.Truth(None)):
+            known = len(self.absent) == len(absent)
+            if made in _NEVER or (known and ir.is_missed(made, ir.Goal.TRUE)):
                 # What is said of names counts only where the query looks at such events.
                 self.unknown, self.absent, self.wider = unknown, absent, wider
                 continue
@@ -373,7 +422,7 @@ class _Raising:
                     return ir.Truth(True in verdicts)
                 if len(verdicts) == 1:
                     return ir.Truth(next(iter(verdicts)))
-                if self.native:
+                if self.native or path in names.fields:
                     return None
                 self.wider.setdefault(condition, {}).setdefault(names.entry.kind, allowed)
                 return ir.Truth(positive)

@@ -14,8 +14,8 @@ from importlib import import_module
 from attrs import frozen
 
 from ..diagnostics import Block
-from .query import QueryReading, as_rule, native_map
-from .raising import asked_of_entries, maps_of, raised
+from .query import QueryReading, as_rule, native_map, native_search
+from .raising import asked_of_entries, maps_of, names_known, raised, source_maps_of
 
 
 @frozen
@@ -77,7 +77,10 @@ __all__ = [
     "asked_of_entries",
     "language_of",
     "maps_of",
+    "names_known",
     "native_map",
+    "native_search",
     "raised",
     "read",
+    "source_maps_of",
 ]

@@ -23,6 +23,7 @@ from .analytic import (
     verify_analytic,
 )
 from .changes import Change, RuleChange, rule_changes
+from .common_names import Subject, subject_of
 from .comparing import Comparison, Direction, RuleDifference, ShownParts, compare
 from .conversions import Conversion, backend, check_conversion, check_conversions
 from .firing import FiringProof, firing_proofs
@@ -30,14 +31,12 @@ from .mutation import Mutant, MutantOutcome, MutantResult, mutant_results, mutan
 from .overlaps import RuleOverlaps, rule_overlaps
 from .relations import (
     RuleRelation,
-    Subject,
     Verdict,
     compare_rules,
     compare_subjects,
     distinguishing_event,
     languages,
     matching_event,
-    subject_of,
     subjects_of_text,
 )
 from .replay import Witness

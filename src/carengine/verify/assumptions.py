@@ -46,10 +46,23 @@ NEVER = "no event was found that either of them finds"
 """Of two rules that are the same because neither finds anything, as far as is known."""
 
 
+WINDOWS = "the log sources of Windows are the channels and events that the field map windows says"
+"""Of Sigma rules of different log sources, compared under the names that the events have."""
+
+
+def of_hosts(name: str, system: str) -> str:
+    """Of a query about one operating system, which CAR's events do not tell.
+
+    >>> of_hosts("host.os.type", "linux")
+    'the events are of hosts whose host.os.type is linux'
+    """
+    return f"the events are of hosts whose {name} is {system}"
+
+
 def raised_by(maps: tuple[FieldMap, ...]) -> str:
     """Of a rule in a log's own names that was put into CAR's."""
     names = ", ".join(one.name for one in maps)
-    return f"the events are those that the field maps {names} give to CAR"
+    return f"the events are those that the field maps {names} know"
 
 
 def sources(one: ir.EventKind, other: ir.EventKind) -> str:

@@ -21,13 +21,13 @@ from attrs import evolve, frozen
 
 from .. import ir
 from ..diagnostics import Block, CarError, Diagnostic, Source, codes, has_errors
-from ..languages.reading import LANGUAGES, QueryReading, as_rule, read
-from ..pattern import Pattern
+from ..languages.reading import LANGUAGES, as_rule, read
 from ..rule import Rule
 from . import assumptions
 from .changes import by_itself
-from .kind_conditions import by_kind
-from .relations import RuleRelation, Verdict, compare_subjects, subject_of
+from .common_names import subject_of
+from .own_source import of_source, with_values
+from .relations import RuleRelation, Verdict, compare_subjects
 
 _READ_AS = {"splunk": "splunk", "lucene": "lucene", "esql": "esql", "kusto": "kusto", "eql": "eql"}
 """The language that a backend writes, for those that are read back."""
@@ -97,11 +97,11 @@ def check_conversion(
         query = subject_of(as_rule(reading, name), reading)
         relation = compare_subjects(subject_of(rule), query, steps)
         return Conversion(rule, text, evolve(relation, first=rule.id, second=name))
-    made = _of_source(reading, rule, any_case=any_case)
+    made = of_source(reading, rule, any_case=any_case)
     if made is None:
         return _undecided(rule, name, text, "the query looks at several events")
     taken = (assumptions.OWN_SOURCE, *((assumptions.ANY_CASE,) if any_case else ()))
-    mine = evolve(subject_of(_with_values(rule)), taken=taken)
+    mine = evolve(subject_of(with_values(rule)), taken=taken)
     # Where the data lies is no part of what is compared: the log source is.
     query = evolve(subject_of(made, reading), taken=())
     relation = compare_subjects(mine, query, steps)
@@ -111,65 +111,3 @@ def check_conversion(
 def _undecided(rule: Rule, name: str, query: str, reason: str) -> Conversion:
     relation = RuleRelation(rule.id, name, Verdict.UNDECIDED, reasons=(reason,))
     return Conversion(rule, query, relation)
-
-
-def _of_source(reading: QueryReading, rule: Rule, *, any_case: bool) -> Rule | None:
-    """A query as a rule about the log source of the rule that it was made of; None where it looks
-    at several events."""
-    asked = by_kind(reading.program) if reading.program is not None else None
-    wanted = by_kind(rule.program)
-    if asked is None or wanted is None:
-        return None
-    condition = ir.simplify(ir.Or(tuple(asked.values())))
-    service = [
-        atom
-        for atom in dict.fromkeys(a for c in wanted.values() for a in ir.atoms(c))
-        if ir.Field(ir.SERVICE) in ir.values_of(atom)
-    ]
-    # The service that a rule names beside the category belongs to its log source.
-    whole = ir.conjunction((*service, condition))
-    if any_case:
-        whole = ir.map_atoms(whole, _without_case)
-    whole = ir.map_atoms(whole, _in_all_spellings)
-    plan = ir.Filter(ir.Search(tuple(wanted)), _present(whole))
-    program = ir.Program((ir.Output(rule.program.outputs[0].name, plan),))
-    return evolve(as_rule(reading, rule.id), program=program)
-
-
-def _without_case(atom: ir.Atom) -> ir.Condition:
-    match atom:
-        case ir.Match(_, patterns):
-            return evolve(atom, patterns=tuple(Pattern(one.text) for one in patterns))
-        case _:
-            # An expression is looked for with its case whatever the index does.
-            return atom
-
-
-def _in_all_spellings(atom: ir.Atom) -> ir.Condition:
-    """A test of what Windows writes in two ways, as Sigma rules are read: of both."""
-    match atom:
-        case ir.Match(ir.Field() as of):
-            spellings = import_module("carengine.languages.sigma.spellings")
-            made: ir.Condition = spellings.with_spellings(of, atom)
-            return made
-        case _:
-            return atom
-
-
-def _with_values(rule: Rule) -> Rule:
-    """A rule for which a field that is there is one that is not null."""
-    outputs = []
-    for output in rule.program.outputs:
-        stages = ir.as_stages(output.plan) or ()
-        parts = tuple(
-            ir.Filter(ir.Search(stage.kinds), _present(stage.condition)) for stage in stages
-        )
-        outputs.append(evolve(output, plan=parts[0] if len(parts) == 1 else ir.Union(parts)))
-    return evolve(rule, program=evolve(rule.program, outputs=tuple(outputs)))
-
-
-def _present(condition: ir.Condition) -> ir.Condition:
-    def change(value: ir.Value) -> ir.Value:
-        return value.of if isinstance(value, ir.Presence) else value
-
-    return ir.rewrite_operands(condition, change)

@@ -14,16 +14,15 @@ another does not, `matching_event` one that a rule finds.
 from __future__ import annotations
 
 import enum
-from importlib import import_module
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from .. import ir
-from ..diagnostics import Block, Diagnostic, Source, codes, has_errors
-from ..fieldmap import FieldMap, installed_maps
+from ..diagnostics import Block, Diagnostic, Source
+from ..fieldmap import ECS, FieldMap, find_maps, installed_maps
 from ..ir import Goal, Wish
-from ..languages.reading import LANGUAGES, QueryReading, as_rule, raised, read
+from ..languages.reading import LANGUAGES, as_rule, read
 from ..loading import FORMATS, ReadingOptions, RuleFile
 from ..pattern import Pattern
 from ..rule import Rule, from_drafts
@@ -31,13 +30,22 @@ from ..solver.facts import Facts
 from ..solver.satisfiability import can_be
 from ..solver.texts import Budget
 from . import assumptions
+from .common_names import (
+    Subject,
+    in_car_names,
+    in_windows_names,
+    nameless,
+    subject_of,
+    with_reading,
+)
 from .comparing import Comparison, Direction, compare, shared_event
 from .counterexamples import shared_list
 from .event_kinds import Event, first_name, is_native
 from .kind_conditions import by_kind
 from .kind_facts import KindFacts, possible, shortest
 from .logs import GivenFields
-from .replay import Witness, witness_of
+from .own_source import has_names_of, of_source, with_values
+from .replay import ReplayedEvents, Witness, witness_of
 
 _STEPS = 2_000_000
 
@@ -100,42 +108,6 @@ class RuleRelation:
         }
 
 
-@frozen
-class Subject:
-    """A rule to be compared: with what reading it lost or took for granted, and the query that it
-    was read from, where it is no rule of ours."""
-
-    rule: Rule
-    reading: QueryReading | None = field(default=None, repr=False)
-    lost: tuple[str, ...] = ()
-    taken: tuple[str, ...] = ()
-
-    @property
-    def native(self) -> bool:
-        """Whether it is about events under names that CAR does not know."""
-        return any(map(is_native, _kinds(self.rule.program)))
-
-
-_LOSING = (codes.NATIVE_ABSENT, codes.NATIVE_KIND)
-_TAKEN = (codes.NATIVE_WIDER, codes.FOREIGN_NEAR, codes.DATA_SOURCE)
-
-
-def subject_of(rule: Rule, reading: QueryReading | None = None) -> Subject:
-    """A rule as something to compare."""
-    said = rule.diagnostics if reading is None else reading.diagnostics
-    return Subject(rule, reading, _told(said, _LOSING), _told(said, _TAKEN))
-
-
-def _told(said: tuple[Diagnostic, ...], wanted: tuple[Any, ...]) -> tuple[str, ...]:
-    return tuple(
-        dict.fromkeys(f"{one.message} ({one.code.id})" for one in said if one.code in wanted)
-    )
-
-
-def _kinds(program: ir.Program) -> frozenset[ir.EventKind]:
-    return frozenset(kind for output in program.outputs for kind in ir.searched(output.plan))
-
-
 def languages() -> tuple[str, ...]:
     """The languages that `subjects_of_text` reads.
 
@@ -169,24 +141,6 @@ def subjects_of_text(
     return tuple(map(subject_of, rules)), (*rules.diagnostics, *said)
 
 
-def in_car_names(subject: Subject) -> Subject | None:
-    """A subject raised to CAR's names; None where its language is not read backwards."""
-    if not subject.native:
-        return subject
-    reading = subject.reading
-    if reading is None:
-        if not any(kind.object == "windows" for kind in _kinds(subject.rule.program)):
-            return None
-        sigma = import_module("carengine.languages.sigma.query_reader")
-        reading = sigma.of_programs([subject.rule.program], subject.rule.block)
-    made = raised(reading)
-    if made.program is None or has_errors(made.diagnostics):
-        return None
-    rule = evolve(as_rule(made, subject.rule.id), metadata=subject.rule.metadata)
-    found = subject_of(rule, made)
-    return evolve(found, taken=(*found.taken, assumptions.raised_by(made.maps)))
-
-
 def compare_rules(first: Rule, second: Rule, steps: int = _STEPS) -> RuleRelation:
     """Two rules compared, whatever they are written in.
 
@@ -206,30 +160,32 @@ def compare_rules(first: Rule, second: Rule, steps: int = _STEPS) -> RuleRelatio
 def compare_subjects(first: Subject, second: Subject, steps: int = _STEPS) -> RuleRelation:
     """Two subjects compared; `compare_rules` for rules that were read in any way."""
     names = first.rule.id, second.rule.id
-    kinds = [_kinds(one.rule.program) for one in (first, second)]
     if not all(one.rule.program.outputs for one in (first, second)):
         silent = "a rule that reports nothing by itself cannot be compared"
         return RuleRelation(*names, Verdict.UNDECIDED, reasons=(silent,))
-    if kinds[0] != kinds[1] and (first.native or second.native):
-        if first.native and second.native and not _is_query(first) and not _is_query(second):
-            return _of_other_sources(first, second, steps)
-        mine, theirs = in_car_names(first), in_car_names(second)
-        if mine is None or theirs is None:
-            reason = "the two are about different logs, and one cannot be put into CAR's names"
-            return RuleRelation(*names, Verdict.UNDECIDED, reasons=(reason,))
-        read = [_nameless(one.rule.program) for one in (mine, theirs)]
-        queries = [one.reading is not None for one in (first, second)]
-        first, second = mine, theirs
-        nameless = (read[0] - read[1] if queries[0] else frozenset()) | (
-            read[1] - read[0] if queries[1] else frozenset()
-        )
-        if nameless:
-            # It may be what the other one reads under one of CAR's names.
-            which = ", ".join(sorted(nameless))
-            reason = f"only one of the two reads {which}, for which CAR has no name there"
-            return RuleRelation(*names, Verdict.UNDECIDED, reasons=(reason,))
+    if first.kinds == second.kinds or not (first.native or second.native):
+        return _alike(first, second, steps)
+    first, second = with_reading(first), with_reading(second)
+    made: RuleRelation | None = None
+    if all(map(_of_product, (first, second))):
+        # CAR takes together what logs tell apart.
+        return _of_sources(first, second, steps)
+    for way in (_in_car_names, _in_all_names, _of_own_source):
+        found = way(first, second, steps)
+        if found is not None and found.verdict is not Verdict.UNDECIDED:
+            return found
+        made = made or found
+    if made is not None:
+        return made
+    reason = "the two are about different logs, and one cannot be put into CAR's names"
+    return RuleRelation(*names, Verdict.UNDECIDED, reasons=(reason,))
+
+
+def _alike(first: Subject, second: Subject, steps: int) -> RuleRelation:
+    """Two subjects about the same kinds of events, or about CAR's."""
     lost = (*first.lost, *second.lost)
     if lost:
+        names = first.rule.id, second.rule.id
         return RuleRelation(*names, Verdict.UNDECIDED, reasons=lost)
     relation = _compared(first, second, steps)
     if relation.verdict is Verdict.UNDECIDED and first.native and second.native:
@@ -242,6 +198,95 @@ def compare_subjects(first: Subject, second: Subject, steps: int = _STEPS) -> Ru
             if digits.verdict is Verdict.SAME or digits.verdict is Verdict.DISJOINT:
                 return evolve(digits, witnesses=relation.witnesses)
     return relation
+
+
+def _of_sources(first: Subject, second: Subject, steps: int) -> RuleRelation:
+    """Two rules about log sources, under the names that the events of Windows have, or as rules
+    about logs that no event is in both of."""
+    relation = _under_windows_names(first, second, steps)
+    return _of_other_sources(first, second, steps) if relation is None else relation
+
+
+def _under_windows_names(first: Subject, second: Subject, steps: int) -> RuleRelation | None:
+    own = in_windows_names(first, second), in_windows_names(second, first)
+    if own[0] is None or own[1] is None:
+        return None
+    relation = _alike(own[0], own[1], steps)
+    return _replayed(relation, *(one.rule for one in (first, second)))
+
+
+def _of_product(subject: Subject) -> bool:
+    """Whether a subject is about logs of products, under names of their own."""
+    return all(
+        is_native(kind) and kind != ECS and kind.object not in LANGUAGES for kind in subject.kinds
+    )
+
+
+def _replayed(relation: RuleRelation, first: Rule, second: Rule) -> RuleRelation:
+    """A relation of rules that were put into the names of Windows, with witnesses that the rules
+    as they are were run on."""
+    witnesses = []
+    for one in relation.witnesses:
+        event = {name: value for name, value in one.events[0].items() if name != ir.SERVICE}
+        shaped = ReplayedEvents((event,), find_maps(_WINDOWS)[0])
+        finders = {"a": (first, second), "b": (second, first), "both": (first, None)}
+        finder, misser = finders[one.finder]
+        seen = shaped.found_by(finder)
+        wrong = shaped.found_by(misser) if misser is not None else frozenset()
+        if len(one.events) != 1 or not seen - wrong:
+            reason = "the engine does not confirm what a proof says of the log sources"
+            return RuleRelation(
+                relation.first, relation.second, Verdict.UNDECIDED, reasons=(reason,)
+            )
+        witnesses.append(evolve(one, events=(event,), fieldmap=_WINDOWS, logsource=""))
+    return evolve(relation, witnesses=tuple(witnesses))
+
+
+_WINDOWS = "windows.flat"
+
+
+def _in_car_names(first: Subject, second: Subject, steps: int) -> RuleRelation | None:
+    return _raised(first, second, steps, sources=False)
+
+
+def _in_all_names(first: Subject, second: Subject, steps: int) -> RuleRelation | None:
+    """Two subjects in CAR's names, and in Sigma's for events that CAR has no object for."""
+    return _raised(first, second, steps, sources=True)
+
+
+def _raised(first: Subject, second: Subject, steps: int, *, sources: bool) -> RuleRelation | None:
+    mine, theirs = (in_car_names(one, sources=sources) for one in (first, second))
+    if mine is None or theirs is None:
+        return None
+    read = [nameless(one.rule.program) for one in (mine, theirs)]
+    # The names of a Sigma rule are known, those of a query are its own.
+    queries = [one.reading is not None or one.kinds == {ECS} for one in (first, second)]
+    unknown = (read[0] - read[1] if queries[0] else frozenset()) | (
+        read[1] - read[0] if queries[1] else frozenset()
+    )
+    if unknown:
+        # It may be what the other one reads under one of CAR's names.
+        which = ", ".join(sorted(unknown))
+        reason = f"only one of the two reads {which}, for which CAR has no name there"
+        return RuleRelation(first.rule.id, second.rule.id, Verdict.UNDECIDED, reasons=(reason,))
+    return _alike(mine, theirs, steps)
+
+
+def _of_own_source(first: Subject, second: Subject, steps: int) -> RuleRelation | None:
+    """A rule about a log source, and a query that names none and has the rule's names."""
+    if second.reading is None and first.reading is not None:
+        found = _of_own_source(second, first, steps)
+        return None if found is None else found.mirrored
+    if first.reading is not None or second.reading is None or not _of_product(first):
+        return None
+    if not has_names_of(second.reading, first.rule):
+        return _under_windows_names(first, second, steps)
+    query = of_source(second.reading, first.rule, any_case=False)
+    if query is None:
+        return None
+    taken = (*first.taken, assumptions.OWN_SOURCE)
+    mine = evolve(first, rule=with_values(first.rule), taken=taken)
+    return _alike(mine, evolve(second, rule=evolve(query, id=second.rule.id)), steps)
 
 
 def _compared(first: Subject, second: Subject, steps: int) -> RuleRelation:
@@ -278,20 +323,6 @@ def _with_digits(subject: Subject) -> Subject:
         return subject
     taken = tuple(dict.fromkeys((*subject.taken, assumptions.DIGITS)))
     return evolve(subject, rule=evolve(subject.rule, program=program), taken=taken)
-
-
-def _nameless(program: ir.Program) -> frozenset[str]:
-    """The fields that a program in CAR's names still reads under the names of a log."""
-    return frozenset(
-        ".".join(value.path)
-        for part in ir.every_plan(output.plan for output in program.outputs)
-        for read in ir.values_of_plan(part)
-        for value in ir.raws_in(read)
-    )
-
-
-def _is_query(subject: Subject) -> bool:
-    return any(kind.object in LANGUAGES for kind in _kinds(subject.rule.program))
 
 
 def _relation(
@@ -489,7 +520,7 @@ def distinguishing_event(finder: Rule, misser: Rule, steps: int = _STEPS) -> Wit
 def _of_other_sources(first: Subject, second: Subject, steps: int) -> RuleRelation:
     """Two rules under native names of different log sources."""
     names = first.rule.id, second.rule.id
-    kinds = [sorted(_kinds(one.rule.program), key=str) for one in (first, second)]
+    kinds = [sorted(one.kinds, key=str) for one in (first, second)]
     apart = all(are_apart(one, other) for one in kinds[0] for other in kinds[1])
     if apart:
         assumed = (assumptions.sources(kinds[0][0], kinds[1][0]),)
@@ -520,7 +551,9 @@ def are_apart(one: ir.EventKind, other: ir.EventKind) -> bool:
     if one == other or "*" in (one.object, one.action, other.object, other.action):
         return False
     if one.object != other.object:
-        return is_native(one) and is_native(other)
+        # What has the names of ECS, or of a query, may be an event of any product.
+        products = not {one.object, other.object} & {ECS.object, *LANGUAGES}
+        return products and is_native(one) and is_native(other)
     known = _APART.get((one, other))
     if known is None:
         known = _APART[one, other] = _told_apart(one, other)

@@ -287,8 +287,8 @@ class _Reader:
 
 def plan_span(plan: ir.Plan) -> Span | None:
     """Where a plan is written, if that is known."""
-    found: Span | None = getattr(plan, "span", None)
-    return found
+    found = getattr(plan, "span", None)
+    return found if isinstance(found, Span) else None
 
 
 def _duration(written: object) -> int | None:

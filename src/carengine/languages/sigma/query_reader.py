@@ -93,8 +93,20 @@ def _native(plan: ir.Plan, block: Block) -> ir.Condition:
             raise unsupported(f"the log source {names}", span)
         for way in ways:
             whole = ir.And((way.entry.when, way.condition))
-            parts.append(ir.rewrite_condition(ir.rewrite_operands(whole, _name), _named_leaf))
+            parts.append(in_first_names(whole))
     return ir.simplify(ir.Or(tuple(parts)))
+
+
+def in_first_names(condition: ir.Condition) -> ir.Condition:
+    """A condition of a field map, or one lowered by it, on fields by their first names.
+
+    >>> from ...fieldmap import find_maps
+    >>> [windows] = find_maps("windows.flat")
+    >>> found = in_first_names(windows.entries[windows.by_kind[ir.EventKind("windows", "system")][0]].when)
+    >>> [field.name for field in ir.fields_of(found)]
+    ['Channel']
+    """
+    return ir.rewrite_condition(ir.rewrite_operands(condition, _name), _named_leaf)
 
 
 def _name(value: ir.Value) -> ir.Value:

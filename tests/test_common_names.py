@@ -1,0 +1,196 @@
+"""Rules of different logs and languages, compared under names that both can have."""
+
+from __future__ import annotations
+
+import pytest
+
+from carengine.engine import Engine
+from carengine.verify import RuleRelation, Verdict, compare_subjects, subjects_of_text
+from carengine.verify.common_names import Subject
+
+V = Verdict
+CMD = r"Image|endswith: '\cmd.exe', CommandLine|contains: ' /c '"
+OLD_CMD = r"EventID: 4688, NewProcessName|endswith: '\cmd.exe', CommandLine|contains: ' /c '"
+PIPE = r"PipeName|startswith: '\postex'"
+DNS = "QueryName|endswith: '.evil.com'"
+
+
+def sigma(source: str, detection: str) -> str:
+    kind = "category" if "_" in source else "service"
+    return (
+        "title: t\nid: 5013198a-12fb-4ecd-9bc8-000000000001\n"
+        f"logsource: {{product: windows, {kind}: {source}}}\n"
+        f"detection:\n  s: {{{detection}}}\n  condition: s\n"
+    )
+
+
+def toml(query: str, language: str = "eql") -> str:
+    kind = "eql" if language == "eql" else "query"
+    return (
+        f'[rule]\nrule_id = "r"\nname = "r"\ntype = "{kind}"\nlanguage = "{language}"\n'
+        f"query = '''{query}'''\n"
+    )
+
+
+def subject(text: str, language: str) -> Subject:
+    [one], _ = subjects_of_text(text, language)
+    return one
+
+
+def relation(one: tuple[str, str], other: tuple[str, str]) -> RuleRelation:
+    made = compare_subjects(subject(*one), subject(*other))
+    back = compare_subjects(subject(*other), subject(*one))
+    assert back.verdict is made.mirrored.verdict
+    return made
+
+
+def s(source: str, detection: str) -> tuple[str, str]:
+    return sigma(source, detection), "sigma"
+
+
+def car(search: str) -> tuple[str, str]:
+    return f"a = search {search} output a", "car"
+
+
+def elastic(query: str, language: str = "eql") -> tuple[str, str]:
+    return toml(query, language), "elastic"
+
+
+SOURCES = [
+    # A category, and the service and event by which it is served.
+    (s("dns_query", DNS), s("sysmon", f"EventID: 22, {DNS}"), V.SAME),
+    (s("pipe_created", PIPE), s("sysmon", f"EventID: [17, 18], {PIPE}"), V.SAME),
+    (s("pipe_created", PIPE), s("sysmon", f"EventID: 17, {PIPE}"), V.COVERS),
+    (s("process_creation", CMD), s("security", OLD_CMD), V.COVERS),
+    (s("process_creation", CMD), s("sysmon", f"EventID: 1, {CMD}"), V.COVERS),
+    (s("sysmon", f"EventID: 1, {CMD}"), s("security", OLD_CMD), V.DISJOINT),
+    # Of two conditions one asks for less.
+    (s("dns_query", DNS), s("sysmon", "EventID: 22, QueryName|contains: evil"), V.COVERED),
+    (s("image_load", r"ImageLoaded|endswith: '\a.dll'"), s("dns_query", DNS), V.DISJOINT),
+    (s("file_event", "TargetFilename|endswith: .dmp"), s("sysmon", "EventID: 12"), V.DISJOINT),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "verdict"), SOURCES)
+def test_log_sources_of_windows(
+    one: tuple[str, str], other: tuple[str, str], verdict: Verdict
+) -> None:
+    made = relation(one, other)
+    assert made.verdict is verdict
+    assert made.assumptions
+    rules = {"a": subject(*one).rule, "b": subject(*other).rule}
+    for witness in made.witnesses:
+        found = {
+            name
+            for name, rule in rules.items()
+            if list(Engine([rule], fieldmap=witness.fieldmap).run(witness.events))
+        }
+        assert found == ({witness.finder} if witness.finder != "both" else {"a", "b"})
+
+
+LANGUAGES = [
+    (car("windows/dns_query where QueryName = '*.evil.com'"), s("dns_query", DNS), V.SAME),
+    (car(r"windows/pipe_created where PipeName = '\postex*'"), s("pipe_created", PIPE), V.SAME),
+    (s("dns_query", DNS), elastic('dns where dns.question.name : "*.evil.com"'), V.SAME),
+    # What a sensor of the network sees is no query of a machine's own.
+    (s("dns_query", DNS), elastic('network where dns.question.name : "*.evil.com"'), V.COVERED),
+    (s("dns_query", DNS), ('dns where query_name == "*.evil.com"', "eql"), V.SAME),
+    (s("dns_query", DNS), ('EventCode=22 QueryName="*.evil.com"', "splunk"), V.SAME),
+    (s("dns_query", DNS), ('QueryName="*.evil.com"', "splunk"), V.COVERED),
+    (s("dns_query", DNS), ('QueryName endswith ".evil.com"', "kusto"), V.SAME),
+    (s("dns_query", DNS), ("QueryName:*.evil.com", "lucene"), V.COVERS),
+    (s("dns_query", DNS), ('from * | where ends_with(QueryName, ".evil.com")', "esql"), V.COVERS),
+    (s("pipe_created", PIPE), ('EventCode IN (17,18) PipeName="\\\\postex*"', "splunk"), V.SAME),
+    (s("pipe_created", PIPE), ('EventCode=17 PipeName="\\\\postex*"', "splunk"), V.COVERS),
+    (s("pipe_created", PIPE), ('PipeName startswith "\\\\postex"', "kusto"), V.SAME),
+    (
+        s("process_creation", CMD),
+        elastic(
+            r'process where host.os.type == "windows" and event.type == "start" and '
+            r'process.executable : "*\\cmd.exe" and process.command_line : "* /c *"'
+        ),
+        V.SAME,
+    ),
+    (
+        car(r"Process:Create where exe = 'cmd.exe' and command_line = '* /c *'"),
+        elastic(
+            'process where event.type == "start" and process.name : "cmd.exe" and '
+            'process.command_line : "* /c *"'
+        ),
+        V.SAME,
+    ),
+    (
+        car("Process:Create where exe = 'cmd.exe'"),
+        elastic('process where event.type == "start" and process.name : "cmd.exe*"'),
+        V.COVERED,
+    ),
+    (
+        s("file_event", "TargetFilename|endswith: .dmp"),
+        ('file where event.type == "creation" and file.path : "*.dmp"', "eql"),
+        V.SAME,
+    ),
+    (
+        car("Module:Load where module_path = '*\\evil.dll'"),
+        elastic(r'library where dll.path : "*\\evil.dll"'),
+        V.SAME,
+    ),
+    (
+        s("process_creation", CMD),
+        (r'Image endswith "\\cmd.exe" and CommandLine contains " /c "', "kusto"),
+        V.SAME,
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "verdict"), LANGUAGES)
+def test_languages(one: tuple[str, str], other: tuple[str, str], verdict: Verdict) -> None:
+    made = relation(one, other)
+    assert made.verdict is verdict
+    assert made.assumptions
+
+
+UNDECIDED = [
+    # The query reads what is no name of the rule's log, and may be another one's.
+    (s("dns_query", DNS), ('Domain endswith ".evil.com"', "kusto")),
+    # CAR has no name for the action, and so cannot tell whether it makes a difference.
+    (
+        car("Process:Create where exe = 'cmd.exe'"),
+        elastic(
+            'process where event.type == "start" and process.name : "cmd.exe" and '
+            'process.args == "x"'
+        ),
+    ),
+    # A folder alone is not the path.
+    (
+        car(r"Process:Create where image_path = '*\cmd.exe'"),
+        (r'DeviceProcessEvents | where FolderPath endswith "\\cmd.exe"', "kusto"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), UNDECIDED)
+def test_what_stays_open(one: tuple[str, str], other: tuple[str, str]) -> None:
+    made = relation(one, other)
+    assert made.verdict is V.UNDECIDED
+    assert made.reasons
+
+
+def test_the_operating_system_is_taken_for_granted_only_where_it_is_demanded() -> None:
+    rule = subject(*car("Process:Create where exe = 'a'"))
+    demanded = elastic(
+        'process where event.type == "start" and host.os.type == "linux" and process.name : "a"'
+    )
+    made = compare_subjects(rule, subject(*demanded))
+    assert made.verdict is V.SAME
+    assert any("linux" in text for text in made.assumptions)
+    either = elastic(
+        'process where event.type == "start" and process.name : "a" and '
+        '(host.os.type == "linux" or process.name : "b")'
+    )
+    assert compare_subjects(rule, subject(*either)).verdict is V.UNDECIDED
+
+
+def test_events_of_one_product_are_not_apart_from_those_under_ecs() -> None:
+    one = subject(*s("process_creation", CMD))
+    other = subject(*elastic('process where process.name : "cmd.exe"'))
+    assert compare_subjects(one, other).verdict is not V.DISJOINT
