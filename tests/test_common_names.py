@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from carengine import ir
 from carengine.engine import Engine
 from carengine.verify import RuleRelation, Verdict, compare_subjects, subjects_of_text
 from carengine.verify.common_names import Subject
@@ -194,3 +195,37 @@ def test_events_of_one_product_are_not_apart_from_those_under_ecs() -> None:
     one = subject(*s("process_creation", CMD))
     other = subject(*elastic('process where process.name : "cmd.exe"'))
     assert compare_subjects(one, other).verdict is not V.DISJOINT
+
+
+QUERIES = [
+    # A backslash in a pattern of ES|QL has to be one for the pattern, too.
+    (r'from * | where a like "*\\\\Temp\\*"', "esql", r"*\Temp[*]"),
+    (r'from * | where a like """*\\Temp\*"""', "esql", r"*\Temp[*]"),
+    (r"""a endswith @'C:\b "c"'""", "kusto", r'*C:\b "c"'),
+    (r'a endswith @"C:\b ""c"""', "kusto", r'*C:\b "c"'),
+    (r"a endswith 'C:\\b'", "kusto", r"*C:\b"),
+]
+
+
+@pytest.mark.parametrize(("text", "language", "pattern"), QUERIES)
+def test_texts_of_queries(text: str, language: str, pattern: str) -> None:
+    plan = subject(text, language).rule.program.outputs[0].plan
+    assert isinstance(plan, ir.Filter)
+    [test] = [atom for atom in ir.atoms(plan.condition) if isinstance(atom, ir.Match)]
+    assert [one.text for one in test.patterns] == [pattern]
+
+
+def test_a_query_that_elasticsearch_refuses_is_not_read() -> None:
+    """``Invalid pattern for LIKE: escape character is not followed by special wildcard char``"""
+    for text in (r"*\\Temp*", r"a\\", r"*\\\\\\x"):
+        found, said = subjects_of_text(f'from * | where a like "{text}"', "esql")
+        assert not found
+        assert "before anything but" in said[0].message
+
+
+def test_a_network_in_lucene_is_one_of_addresses() -> None:
+    rule = s("network_connection", "DestinationIp|cidr: 10.0.0.0/8")
+    made = relation(rule, (r"DestinationIp:10.0.0.0\/8", "lucene"))
+    assert made.verdict is V.SAME
+    assert any("indexed as an address" in text for text in made.assumptions)
+    assert relation(rule, (r"DestinationIp:10.0.0.0\/16", "lucene")).verdict is V.COVERS

@@ -23,7 +23,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 TOKENS = re.compile(
     r"""(?P<space>\s+)
-    |(?P<string>"(?:[^"\\]|\\.)*")
+    |(?P<string>"{3}(?!").*?"{3}|@"(?:[^"]|"")*"|@'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     |(?P<number>-?\d+(?:\.\d+)?(?![\w.]))
     |(?P<name>[A-Za-z_@][\w.@-]*~?|`[^`\n]+`)
     |(?P<sign>==|=~|!=|!~|<=|>=|[-=<>(),|*])""",
@@ -34,11 +34,18 @@ TOKENS = re.compile(
 
 def texts_of(written: str) -> str:
     r"""What a text between quotes says: a backslash takes the next character as it is, but for
-    ``\n``, ``\t`` and ``\r``.
+    ``\n``, ``\t`` and ``\r``. Between three quotes, or behind ``@``, it is a backslash.
 
     >>> texts_of(r'"a\\b\"c"')
     'a\\b"c'
+    >>> texts_of(r'@"C:\a"')
+    'C:\\a'
     """
+    if written.startswith('"' * 3):
+        return written[3:-3]
+    if written.startswith("@"):
+        quote = written[1]
+        return written[2:-1].replace(quote * 2, quote)
     return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), written[1:-1], flags=re.DOTALL)
 
 

@@ -357,13 +357,7 @@ def _tries(texts: Texts) -> Iterator[str]:
     for chosen in islice(product(*options), 16):
         for filling in ("", "\x01", "1"):
             yield _overlaid(chosen, filling)
-    # The networks' first addresses.
-    for test in passes:
-        if isinstance(test, ir.InNetwork):
-            for network in test.networks[:4]:
-                net = network_of(network)
-                if net is not None:
-                    yield str(net.network_address)
+    yield from addresses(texts)
 
 
 def _overlaid(patterns: Sequence[Pattern], filling: str) -> str:
@@ -397,13 +391,35 @@ def _pieces(pattern: Pattern) -> tuple[str, ...]:
 # Addresses
 
 
+def addresses(texts: Texts) -> Iterator[str]:
+    """Addresses, one of each range that is in all networks that a text must be in and in none that
+    it must not be in.
+
+    >>> wide, narrow = (ir.InNetwork(ir.Raw(()), (n,)) for n in ("10.0.0.0/8", "10.0.0.0/16"))
+    >>> list(addresses(Texts(frozenset({wide}), frozenset({narrow}))))
+    ['10.1.0.0']
+    """
+    for version, ranges in _addresses_left(texts):
+        kind = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
+        yield from (str(kind(low)) for low, _ in ranges[:_MOST_RANGES])
+
+
+_MOST_RANGES = 4
+
+
 def _addresses_exclude(texts: Texts) -> bool:
     """Whether no address is in all networks that it must be in and in none that it must not."""
-    wanted = [test for test in texts.passes if isinstance(test, ir.InNetwork)]
-    if not wanted:
+    if not any(isinstance(test, ir.InNetwork) for test in texts.passes):
         return False
+    return not any(ranges for _, ranges in _addresses_left(texts))
+
+
+def _addresses_left(texts: Texts) -> Iterator[tuple[int, list[_Range]]]:
+    """The addresses of each version that are where they must be; none where they need not be
+    in any network."""
+    wanted = [test for test in texts.passes if isinstance(test, ir.InNetwork)]
     barred = [network for t in texts.fails if isinstance(t, ir.InNetwork) for network in t.networks]
-    for version, bits in ((4, 32), (6, 128)):
+    for version, bits in ((4, 32), (6, 128)) if wanted else ():
         left = [(0, 2**bits - 1)]
         for test in wanted:
             left = _common(left, _ranges(test.networks, version))
@@ -411,9 +427,7 @@ def _addresses_exclude(texts: Texts) -> bool:
             # An IPv4 address in IPv6 clothes is read as what it is.
             mapped = ipaddress.IPv6Network("::ffff:0:0/96")
             left = _without(left, [_range(mapped)])
-        if _without(left, _ranges(barred, version)):
-            return False
-    return True
+        yield version, _without(left, _ranges(barred, version))
 
 
 _Range = tuple[int, int]

@@ -103,7 +103,9 @@ def check_conversion(
     taken = (assumptions.OWN_SOURCE, *((assumptions.ANY_CASE,) if any_case else ()))
     mine = evolve(subject_of(with_values(rule)), taken=taken)
     # Where the data lies is no part of what is compared: the log source is.
-    query = evolve(subject_of(made, reading), taken=())
+    asked = subject_of(made, reading)
+    near = tuple(text for text in asked.taken if f"({codes.FOREIGN_NEAR.id})" in text)
+    query = evolve(asked, taken=near)
     relation = compare_subjects(mine, query, steps)
     return Conversion(rule, text, evolve(relation, first=rule.id, second=name))
 

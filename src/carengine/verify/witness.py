@@ -23,7 +23,7 @@ from ..pattern import Any, One, Pattern, escape, fold, tokenize
 from ..regex import sample_texts
 from ..solver.facts import Facts
 from ..solver.satisfiability import solutions
-from ..solver.texts import Budget, Texts, TextTest, example, reduced, size_of
+from ..solver.texts import Budget, Texts, TextTest, addresses, example, reduced, size_of
 from ..values import compare, format_time, number_of
 from .event_kinds import Event, empty_event, fixed_names
 
@@ -223,8 +223,13 @@ def _texts(wanted: _Wanted, texts: Texts, budget: Budget) -> Iterator[str]:
         # What is found in one case alone is told apart by another.
         few = tuple(spelt)
         spelt = (text for one in few for text in dict.fromkeys((one, one.lower(), one.upper())))
+    described = evolve(texts, passes=frozenset(passes), fails=frozenset(fails))
     proposals = itertools.chain(
-        spelt, _spelt(passes), _spelt_near(fails), ("x", "", "0", r"C:\x\y.exe")
+        spelt,
+        _spelt(passes),
+        _spelt_near(fails),
+        addresses(described),
+        ("x", "", "0", r"C:\x\y.exe"),
     )
     for text in proposals:
         if text in seen:
@@ -234,7 +239,6 @@ def _texts(wanted: _Wanted, texts: Texts, budget: Budget) -> Iterator[str]:
         if fits(text):
             seen.add(text)
             yield text
-    described = evolve(texts, passes=frozenset(passes), fails=frozenset(fails))
     found = example(described, budget)
     if found is not None:
         for text in (found.replace("\x01", "x"), found, found.upper()):

@@ -45,6 +45,7 @@ _RELATIONS = {
     ">=": Relation.GREATER_EQUAL,
 }
 _CONVERSIONS = ("to_lower", "to_string", "to_double", "to_long", "to_integer", "to_ip")
+_STRAY = re.compile(r"(?<!\\)(?:\\\\)*\\(?![*?\\])")
 _FUNCTIONS = ("starts_with", "ends_with", "contains", "cidr_match")
 
 
@@ -207,6 +208,11 @@ class EsqlReader(FilterReader):
     def _like(self, of: _Operand, written: list[str], *, regex: bool) -> ir.Condition:
         span = self._since(of)
         if not regex:
+            if any(_STRAY.search(text) for text in written):
+                note = "Elasticsearch refuses the query"
+                raise unsupported(
+                    r"a pattern with `\` before anything but *, ? and `\`", span, note
+                )
             texts = [pattern_text(wildcards_of_lucene(text), span) for text in written]
             patterns = tuple(of.pattern(text, span) for text in texts)
             return ir.Match(of.field, patterns, span)

@@ -3,9 +3,10 @@ r"""Lucene's query strings, as Elasticsearch reads them over keyword fields.
     (Image:*\\cmd.exe AND CommandLine:*\ \/c\ *) AND (NOT User:(alice OR "a b"))
 
 A value is compared with its case and as a whole; ``*`` and ``?`` are wildcards outside of quotes, and
-a backslash takes the next character as it is. ``/…/`` is an expression for the whole value. ``NOT``
-is true where the rest is not, so that it keeps events without the field. ``AND``, ``OR`` and
-``NOT`` stand between all terms: what Lucene makes of terms without is refused.
+a backslash takes the next character as it is. ``/…/`` is an expression for the whole value, and a
+network (``10.0.0.0\/8``) is looked for in a field of addresses, as ``ip`` fields are. ``NOT`` is true
+where the rest is not, so that it keeps events without the field. ``AND``, ``OR`` and ``NOT`` stand
+between all terms: what Lucene makes of terms without is refused.
 
 https://www.elastic.co/docs/reference/query-languages/query-dsl/query-dsl-query-string-query
 """
@@ -20,7 +21,7 @@ from ...diagnostics import Block, Diagnostic, Span, codes
 from ...ir import Relation
 from ...pattern import Pattern
 from ...syntax import END, Token, TokenCursor
-from ...values import number_of
+from ...values import network_of, number_of
 from ..lucene_patterns import regex_of_lucene, wildcards_of_lucene
 from ..query import (
     QueryReading,
@@ -183,6 +184,11 @@ class LuceneReader:
                 if _WHOLE_NUMBER.fullmatch(token.text):
                     right = ir.Constant(int(token.text))
                     return ir.Compare(of, Relation.EQUAL, right, ir.Type.ANY, span)
+                network = re.sub(r"\\(.)", r"\1", token.text)
+                if "/" in network and network_of(network) is not None:
+                    message = f"{of.name} is taken to be indexed as an address (ip)"
+                    self.said.append(Diagnostic(codes.FOREIGN_NEAR, message, span))
+                    return ir.InNetwork(of, (network,), span)
                 pattern = pattern_text(wildcards_of_lucene(token.text), span)
                 return ir.Match(of, (Pattern(pattern, True),), span)
             case _:
