@@ -484,3 +484,30 @@ def test_numbers_as_texts_and_tests_that_heed_case(one: str, other: str, verdict
 )
 def test_a_witness_has_a_whole_path(name: str, value: str, whole: str) -> None:
     assert natural({name: value}, lambda event: value in event[name]) == {name: whole}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"),
+    [
+        ("Duration|gt: 4", "Duration|gte: 5", "covers"),
+        ("Duration|lt: 4", "Duration|lte: 3", "covers"),
+        ("Duration|gt: 4", "Duration|gt: 4.5", "covers"),
+        ("Duration|gt: 4", "Duration|gt: 4.0", "same"),
+        ("Duration|gte: 4", "Duration|gt: 4", "covers"),
+    ],
+)
+def test_numbers_of_a_log_may_have_fractions(
+    first: str, second: str, verdict: str, tmp_path: Path
+) -> None:
+    found = compare_rules(sigma(tmp_path / "a", first), sigma(tmp_path / "b", second))
+    assert found.verdict.value == verdict
+
+
+def test_numbers_that_the_data_model_calls_whole_have_none() -> None:
+    made = [
+        carengine.parse_rule(f"a = search Process:Create where pid {text} output a")
+        for text in ("> 4", ">= 5")
+    ]
+    found = compare_rules(*made)
+    assert found.verdict is Verdict.SAME
+    assert any("no fraction" in text for text in found.assumptions)

@@ -29,7 +29,7 @@ class Facts:
     ``world`` is the object that all events are taken to be of; None where it does not matter. With
     ``plain`` values are texts, numbers and the like: no mappings, and no empty texts unless
     ``blank``. ``lists`` are the only native fields, by name, that may hold several values; None
-    where nothing is known of them.
+    where nothing is known of them. ``counts`` are native fields, by name, that hold whole numbers.
     """
 
     plan: ir.Plan
@@ -38,6 +38,7 @@ class Facts:
     plain: bool = False
     blank: bool = False
     lists: frozenset[str] | None = None
+    counts: frozenset[str] = frozenset()
 
     def worlds(self) -> Iterator[Facts]:
         """The same facts for one object after the other, where the rows are events of several."""
@@ -84,6 +85,15 @@ class Facts:
     def never_null(self, value: ir.Value) -> bool:
         """Whether every row has it: a count."""
         return any(_is_count(found) for _, found in self._origins(value))
+
+    def whole(self, value: ir.Value) -> bool:
+        """Whether the value has no fraction: a count, or a field that the model says is whole."""
+        if isinstance(value, ir.Field) and (
+            value.name in self.counts or self.least(value) is not None
+        ):
+            return True
+        specs = self.specs(value)
+        return bool(specs) and all(spec.type is ir.Type.INTEGER for spec in specs)
 
     def least(self, value: ir.Value) -> int | None:
         """A number that the value is never below."""

@@ -420,7 +420,10 @@ class Theories:
             a, b = term(left), numbers.Term(numbers.ZERO, number)
         if a is None or b is None:
             return
-        integer = test.type is Type.INTEGER and numbers.ZERO in (a.variable, b.variable)
+        # A comparison of the type reads hexadecimal digits; it says nothing of fractions.
+        integer = numbers.ZERO in (a.variable, b.variable) and any(
+            map(self.facts.whole, (left, right))
+        )
         self._difference(a, test.relation, b, value, integer=integer)
         if test.relation is not Relation.EQUAL or value:
             self.numeric |= {a.variable, b.variable} - {numbers.ZERO, numbers.NOW}

@@ -11,6 +11,9 @@ ONE_VALUE = "a field of an event holds one value"
 NO_EMPTY_TEXT = "no field of a CAR event holds an empty text"
 """Of fields in CAR's names: a log that writes an empty text means that it does not know."""
 
+WHOLE_NUMBERS = "a field that CAR's data model calls a whole number holds no fraction"
+"""Of programs that compare such a field by size."""
+
 RETENTION = "events that are found together come within the time for which an engine keeps them"
 """Of joins, groups and windows: 30 days unless it is told otherwise (`--horizon`)."""
 

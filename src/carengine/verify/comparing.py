@@ -268,7 +268,20 @@ def _assumed(first: ir.Program, second: ir.Program) -> tuple[str, ...]:
         found.append(assumptions.ONE_VALUE)
     if not all(map(is_native, kinds)):
         found.append(assumptions.NO_EMPTY_TEXT)
+        plans = ir.every_plan(o.plan for program in (first, second) for o in program.outputs)
+        if any(_orders_whole(atom) for plan in plans for atom in ir.atoms_of_plan(plan)):
+            found.append(assumptions.WHOLE_NUMBERS)
     return tuple(found)
+
+
+def _orders_whole(atom: ir.Truth | ir.Atom) -> bool:
+    match atom:
+        case ir.Compare(left, relation, right) if relation is not ir.Relation.EQUAL:
+            return any(
+                isinstance(one, ir.Field) and one.type is ir.Type.INTEGER for one in (left, right)
+            )
+        case _:
+            return False
 
 
 def _with_shown(

@@ -280,7 +280,12 @@ class Containment:
                     order = ir.Compare(more, Relation.GREATER_EQUAL, name, ir.Type.NUMBER)
                     asked.append((order, Goal.TRUE))
         lists = frozenset(name.name for value, name in names.items() if not _is_single(value))
-        facts = Facts(ir.Search((_ROW,)), plain=True, blank=True, lists=lists)
+        counts = frozenset(
+            name.name
+            for value, name in names.items()
+            if isinstance(value, ir.Aggregate) and value.function in _COUNTS
+        )
+        facts = Facts(ir.Search((_ROW,)), plain=True, blank=True, lists=lists, counts=counts)
         return can_be(asked, facts, Budget(self.steps))
 
     def _is_never(self, plan: ir.Plan) -> bool:

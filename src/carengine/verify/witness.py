@@ -170,14 +170,14 @@ def _values(of: ir.Value, wanted: _Wanted, facts: Facts, budget: Budget) -> Iter
         yield None
         return
     if wanted.comparisons and not wanted.passes:
-        yield from _numbers(of, wanted)
+        yield from _numbers(of, wanted, fractions=not facts.whole(of))
     base = facts.base_name(of)
     if wanted.passes or wanted.fails or wanted.present or not wanted.comparisons:
         yield from _texts(wanted, Texts(base_name=base), budget)
 
 
-def _numbers(of: ir.Value, wanted: _Wanted) -> Iterator[AnyValue]:
-    """Values near those that are compared with."""
+def _numbers(of: ir.Value, wanted: _Wanted, *, fractions: bool) -> Iterator[AnyValue]:
+    """Values near those that are compared with, whole ones first."""
     near: dict[AnyValue, None] = {}
     for relation, right, value, _ in wanted.comparisons:
         match right:
@@ -193,6 +193,9 @@ def _numbers(of: ir.Value, wanted: _Wanted) -> Iterator[AnyValue]:
                 near.update(dict.fromkeys(format_time(micro + d) for d in (0, 10**6, -(10**6))))
             case _:
                 near.update(dict.fromkeys((1, 2)))
+    if fractions:
+        whole = sorted({one for one in near if isinstance(one, int | float)})
+        near.update(dict.fromkeys((a + b) / 2 for a, b in itertools.pairwise(whole)))
     tests = [test for test in wanted.fails if isinstance(test, ir.Match | ir.Regex)]
     for candidate in near:
         fits = all(
