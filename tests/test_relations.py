@@ -508,6 +508,6 @@ def test_numbers_that_the_data_model_calls_whole_have_none() -> None:
         carengine.parse_rule(f"a = search Process:Create where pid {text} output a")
         for text in ("> 4", ">= 5")
     ]
-    found = compare_rules(*made)
+    found = compare_rules(made[0], made[1])
     assert found.verdict is Verdict.SAME
     assert any("no fraction" in text for text in found.assumptions)
