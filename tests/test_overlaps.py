@@ -91,7 +91,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["overlap", str(tmp_path), "-f", "json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert list(data) == ["pairs"]
-    assert all(set(pair) == {"a", "b", "verdict"} for pair in data["pairs"])
+    told = [pair for pair in data["pairs"] if pair["b"] is not None]
+    assert all(set(pair) == {"a", "b", "verdict", "witnesses"} for pair in told)
+    covered = [pair for pair in told if pair["verdict"] == "covered"]
+    assert all(one["found_by"] == "b" for pair in covered for one in pair["witnesses"])
+    assert all(pair["witnesses"] for pair in covered)
     assert {"a": "never", "b": None, "verdict": "never"} in data["pairs"]
     assert main(["overlap", str(tmp_path), "-f", "dot"]) == 0
     assert '"cmd" -> "all";' in capsys.readouterr().out

@@ -135,3 +135,17 @@ def test_texts_of_each_language() -> None:
     nothing, said = subjects_of_text("a = serch", "car")
     assert not nothing
     assert said
+
+
+def test_a_folder_of_rules_is_compared_rule_by_rule(
+    tmp_path: Path, rule: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    empty.mkdir()
+    full.mkdir()
+    (full / "a.yml").write_text(RULE, encoding="utf-8")
+    assert main(["verify", str(empty), str(rule)]) == 2
+    assert "no rule that can be used is in" in capsys.readouterr().err
+    assert main(["verify", str(full), str(rule), "-f", "json"]) == 0
+    [pair] = json.loads(capsys.readouterr().out)["pairs"]
+    assert pair["verdict"] == "same"

@@ -228,15 +228,18 @@ def test_what_pages_show_is_the_same_as_the_rule() -> None:
                 apart.add(rule.id)
                 continue
             if pair.equivalent is None:
-                on_logs = pair.on_logs
-                assert pair.comparison.lost or (on_logs and on_logs.lost), (rule.id, item.type)
+                # Something is asked that no field map gives to CAR, and nothing else is open.
+                lost = pair.comparison.lost or (pair.on_logs.lost if pair.on_logs else ())
+                assert lost, (rule.id, item.type)
+                assert all("(CE960)" in one for one in lost), (rule.id, item.type)
+                assert item.type != "EQL", rule.id
                 undecided.add(rule.id)
                 continue
             assert pair.equivalent is True, (rule.id, item.type)
             proved += 1
     assert proved > 180
-    assert len(undecided) < 16
-    assert len(unread) < 12
+    assert len(undecided) < 10
+    assert len(unread) < 8
     assert len(apart) < 6
 
 

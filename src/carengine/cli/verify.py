@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import frozen
 
-from ..diagnostics import Diagnostic, Severity, Span, as_json, codes, counted, fault
+from ..diagnostics import CarError, Diagnostic, Severity, Span, as_json, codes, counted, fault
 from ..filewrite import bounded_text
 from ..loading import ENDINGS, load_rules
 from ..resources import shipped_rules
@@ -26,6 +26,7 @@ from ..verify import (
     check_conversions,
     compare_subjects,
     findings,
+    implementations,
     languages,
     load_analytics,
     subject_of,
@@ -48,8 +49,8 @@ examples:
   carengine verify CAR-2019-08-001.md         every implementation of a page, run and compared
   carengine verify car/analytics -f json      all analytics of a folder, for other programs
 
-Two arguments that are no folders are compared with each other: "same", "covers" (the first finds all that the second finds,
-and more), "covered", "overlaps", "disjoint", or "undecided". All but the last are proved, with what the proof takes for
+Two arguments are compared with each other, unless one is a folder of pages: "same", "covers" (the first finds all that the
+second finds, and more), "covered", "overlaps", "disjoint", or "undecided". All but the last are proved, with what the proof takes for
 granted, and shown by events that the engine has confirmed. Pages are analytics with several implementations: each is run
 on the true positives, and compared with each other one.
 
@@ -147,10 +148,21 @@ def run(settings: VerifySettings, screen: Screen) -> int:
     """Verify. The exit status."""
     if settings.backend:
         return _conversions(settings, screen)
-    two = len(settings.paths) == 2 and not any(Path(path).is_dir() for path in settings.paths)
-    if two and not settings.pages:
+    two = len(settings.paths) == 2 and not settings.pages
+    folders = [path for path in settings.paths if Path(path).is_dir()]
+    if two and not (folders and any(map(_has_pages, settings.paths))):
         return _two(settings, screen)
     return _pages(settings, screen)
+
+
+def _has_pages(path: str) -> bool:
+    """Whether a file or a folder has an analytic with several implementations."""
+    if not Path(path).exists():
+        return False
+    try:
+        return any(len(implementations(found)) > 1 for found in load_analytics(path))
+    except CarError:
+        return False
 
 
 # Two rules, and rules and what a converter writes
@@ -160,6 +172,9 @@ def _two(settings: VerifySettings, screen: Screen) -> int:
     first, second = (
         _subjects(text, place, settings, screen) for place, text in enumerate(settings.paths)
     )
+    for text, found in zip(settings.paths, (first, second), strict=True):
+        if not found and Path(text).exists():
+            screen.say(f"no rule that can be used is in {text}")
     if not first or not second:
         return status.USAGE
     common = {one.rule.id for one in first} & {other.rule.id for other in second}

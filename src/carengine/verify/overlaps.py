@@ -108,13 +108,20 @@ class RuleOverlaps:
         return tuple(sorted(gone | {rule.id for rule in self.never}))
 
     def as_json(self) -> dict[str, Any]:
-        """The pairs as plain data; of a rule that finds nothing, ``b`` is null.
+        """The pairs as plain data, with the events that tell them apart; of a rule that finds
+        nothing, ``b`` is null.
 
         >>> RuleOverlaps(()).as_json()
         {'pairs': []}
         """
         pairs: list[dict[str, Any]] = [
-            {"a": one.first, "b": one.second, "verdict": one.verdict.value} for one in self.pairs
+            {
+                "a": one.first,
+                "b": one.second,
+                "verdict": one.verdict.value,
+                "witnesses": [witness.as_json() for witness in one.witnesses],
+            }
+            for one in self.pairs
         ]
         pairs += [{"a": rule.id, "b": None, "verdict": "never"} for rule in self.never]
         return {"pairs": pairs}
