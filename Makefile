@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test lint types unit native fuzz-native hunt bench bench-joins evidence formats fuzz damage soak soak-sigma mutants samples verify-translations test-lowest test-pythons docs attack-evidence car-evidence spark-evidence screens site clean
+.PHONY: test lint types unit native fuzz-native hunt bench bench-joins evidence formats fuzz damage soak soak-sigma mutants samples verify-translations test-lowest test-pythons docs attack-evidence car-evidence spark-evidence tables-evidence screens site clean
 
 test: lint types unit
 
@@ -115,6 +115,10 @@ attack-evidence: $(READY)
 # All recordings on Spark: batches in 1, 2 and 8 partitions, and a stream that is killed twice; some twenty minutes.
 spark-evidence: $(READY)
 	CARENGINE_SPARK_EVIDENCE=1 $(BIN)/pytest -p no:xdist -o addopts= tests/test_spark_evidence.py -s
+
+# The same recordings as tables of pyarrow, polars, pandas and DuckDB, and by two processes (ten minutes).
+tables-evidence: $(READY)
+	CARENGINE_TABLES_EVIDENCE=1 $(BIN)/pytest -p no:xdist -o addopts= tests/test_tables_evidence.py -s
 
 # CAR's rules over the same recordings, with the verdicts on each match: docs/car-evidence.md (a minute).
 car-evidence: $(READY)
