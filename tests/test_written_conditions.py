@@ -20,6 +20,7 @@ import carengine
 from carengine import ir
 from carengine.diagnostics import Block, CarError
 from carengine.evaluate import NoContext, RawRow, holds
+from carengine.fieldmap import find_maps
 from carengine.languages.esql.writer import EsqlWriter
 from carengine.languages.kusto.writer import KustoWriter
 from carengine.languages.reading import read
@@ -29,6 +30,7 @@ from carengine.languages.two_valued import Const
 from carengine.languages.two_valued.rewriter import TwoValuedRewriter
 from carengine.languages.writing import translate
 from carengine.pattern import Pattern
+from carengine.verify import Verdict, assumptions, check_translation, translations
 from strategies import some
 from test_translations_run import NAMES, conditions, words
 
@@ -163,3 +165,47 @@ def test_rules_over_several_events_are_refused(target: str) -> None:
     with pytest.raises(CarError) as caught:
         translate(rule, target, "sysmon.flat")
     assert "CE901" in {said.code.id for said in caught.value.diagnostics}
+
+
+PROVED: dict[str, tuple[str, str]] = {
+    # What is asked, and what the proof about Kusto's query takes for granted.
+    "a missing field": ("parent_exe = null", "no field holds an empty text"),
+    "a refused test": ('exe != "cmd.exe"', "no field holds an empty text"),
+    "an expression": ('command_line match "a+b"', "letters outside ASCII"),
+    "numbers": ("pid > 5", ""),
+}
+
+
+@each_target
+@pytest.mark.parametrize("case", PROVED)
+def test_what_is_written_is_proved(target: str, case: str) -> None:
+    asked, assumed = PROVED[case]
+    rule = carengine.parse_rule(f"a = search Process:Create where {asked} output a")
+    [made] = check_translation(rule, target, *find_maps("sysmon.flat"))
+    assert made.relation.verdict is Verdict.SAME
+    assert any(text == assumptions.EXPANDED for text in made.relation.assumptions)
+    if target == "kusto":
+        assert any(assumed in text for text in made.relation.assumptions)
+
+
+@each_target
+def test_a_query_that_is_wrong_is_told(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another rule's query in the place of the right one."""
+    wrong, rule = (
+        carengine.parse_rule(f'a = search Process:Create where exe = "{exe}" output a')
+        for exe in ("b.exe", "a.exe")
+    )
+    other = translate(wrong, target, "sysmon.flat")
+    monkeypatch.setattr(translations, "translate", lambda *_: other)
+    [made] = check_translation(rule, target, *find_maps("sysmon.flat"))
+    assert made.relation.verdict is Verdict.DISJOINT
+    assert {witness.finder for witness in made.relation.witnesses} == {"a", "b"}
+
+
+def test_what_is_not_proved_says_why() -> None:
+    rule = carengine.parse_rule('a = search Process:Create where "x" in raw event output a')
+    [made] = check_translation(rule, "kusto", *find_maps("sysmon.flat"))
+    assert made.refused
+    assert "a search in the text of the raw event" in made.relation.reasons[0]
+    [made] = check_translation(rule, "trino", *find_maps("sysmon.flat"))
+    assert made.relation.reasons == ("queries of trino are not read",)

@@ -59,6 +59,7 @@ class Translation:
 
 
 LETTERS = "letters outside ASCII may be compared in another way than carengine's (ſ and s, İ and i)"
+EMPTY_TEXTS = "does not tell an empty text from a missing one"
 PRESENCE = "a field that is there with null, or with an empty list, counts as one that is not there"
 """What is to be said where a language does not tell the two apart."""
 

@@ -8,6 +8,7 @@ event on which the two were run. ``corpus_table`` does it for all analytics of a
 ``compare_rules`` takes any two rules, in whatever language they are, and says whether one finds all
 that the other finds. ``matching_event`` gives an event that a rule finds, ``distinguishing_event``
 one that a rule finds and another does not, in the shape of the log that the rules are about.
+``check_translation`` reads back what `carengine.translate` writes, and holds it to the rule.
 ``firing_proofs`` proves which rules can never fire; ``samples`` makes events to test a rule with:
 matches and near misses. ``robustness_of`` says what an attacker evades cheaply, as was seen.
 """
@@ -42,6 +43,7 @@ from .relations import (
 from .replay import Witness
 from .robustness import Robustness, robustness_of
 from .sampling import RuleSamples, Sample, samples
+from .translations import TranslatedOutput, check_translation
 
 __all__ = [
     "Candidate",
@@ -65,11 +67,13 @@ __all__ = [
     "Sample",
     "ShownParts",
     "Subject",
+    "TranslatedOutput",
     "Verdict",
     "Witness",
     "backend",
     "check_conversion",
     "check_conversions",
+    "check_translation",
     "compare",
     "compare_rules",
     "compare_subjects",

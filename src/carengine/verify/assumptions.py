@@ -39,6 +39,12 @@ OUTPUTS = "what the outputs find is taken together: the two do not have the same
 """Of an analytic with several outputs and a query, which has one."""
 
 
+EMPTY_IS_MISSING = "no field holds an empty text: to the product that is a missing field"
+"""Of a query whose note says that the product does not tell the two apart."""
+
+EXPANDED = "a function of the field map is what it is expanded to where rules are translated"
+"""Of a translation that is held to its rule: tests hold the expansions to the reference."""
+
 OWN_SOURCE = "the query is put to the events of the rule's log source, and no field in them is null"
 """Of a query that a converter wrote without a pipeline."""
 

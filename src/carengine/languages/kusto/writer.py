@@ -42,11 +42,11 @@ from ..text_writing import (
     titled,
     written_output,
 )
-from ..translation import LETTERS, Findings, Query
+from ..translation import EMPTY_TEXTS, LETTERS, Findings, Query
 from ..two_valued import IsPresent, TestedAtom
 from ..two_valued.rewriter import TwoValuedRewriter
 
-EMPTY_TEXTS = "Kusto does not tell an empty text from a missing one"
+_EMPTY_TEXTS = f"Kusto {EMPTY_TEXTS}"
 _NOTATION = Notation(
     " and ", " or ", "not", "true", "false", "isnotempty({})", "isempty({})", guarded=False
 )
@@ -121,7 +121,7 @@ class KustoWriter:
         return f"not({_bare(text)})"
 
     def _asked_for(self, field: ir.Raw) -> str:
-        self.findings.differs(EMPTY_TEXTS)
+        self.findings.differs(_EMPTY_TEXTS)
         return self._column(field)
 
     def _match(self, test: ir.Match) -> str:
@@ -190,7 +190,7 @@ class KustoWriter:
         if test.relation is not ir.Relation.EQUAL or test.type is not ir.Type.TEXT:
             self.findings.refuse("a comparison of two fields, but equality of texts", test.span)
         self.findings.differs(LETTERS, test.span)
-        self.findings.differs(EMPTY_TEXTS, test.span)
+        self.findings.differs(_EMPTY_TEXTS, test.span)
         present = f"isnotempty({self._column(test.left)})"
         return f"({present} and {self._text(test.left, ())} =~ {self._text(test.right, ())})"
 
@@ -204,7 +204,7 @@ class KustoWriter:
 
     def _occurs(self, test: ir.Occurs) -> str:
         self.findings.differs(LETTERS, test.span)
-        self.findings.differs(EMPTY_TEXTS, test.span)
+        self.findings.differs(_EMPTY_TEXTS, test.span)
         needle, haystack = self._text(test.needle, ()), self._text(test.haystack, ())
         return f"(isnotempty({self._column(test.needle)}) and {haystack} contains {needle})"
 
