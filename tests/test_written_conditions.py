@@ -167,6 +167,7 @@ def test_rules_over_several_events_are_refused(target: str) -> None:
     assert "CE901" in {said.code.id for said in caught.value.diagnostics}
 
 
+[SYSMON] = find_maps("sysmon.flat")
 PROVED: dict[str, tuple[str, str]] = {
     # What is asked, and what the proof about Kusto's query takes for granted.
     "a missing field": ("parent_exe = null", "no field holds an empty text"),
@@ -181,7 +182,7 @@ PROVED: dict[str, tuple[str, str]] = {
 def test_what_is_written_is_proved(target: str, case: str) -> None:
     asked, assumed = PROVED[case]
     rule = carengine.parse_rule(f"a = search Process:Create where {asked} output a")
-    [made] = check_translation(rule, target, *find_maps("sysmon.flat"))
+    [made] = check_translation(rule, target, SYSMON)
     assert made.relation.verdict is Verdict.SAME
     assert any(text == assumptions.EXPANDED for text in made.relation.assumptions)
     if target == "kusto":
@@ -197,15 +198,15 @@ def test_a_query_that_is_wrong_is_told(target: str, monkeypatch: pytest.MonkeyPa
     )
     other = translate(wrong, target, "sysmon.flat")
     monkeypatch.setattr(translations, "translate", lambda *_: other)
-    [made] = check_translation(rule, target, *find_maps("sysmon.flat"))
+    [made] = check_translation(rule, target, SYSMON)
     assert made.relation.verdict is Verdict.DISJOINT
     assert {witness.finder for witness in made.relation.witnesses} == {"a", "b"}
 
 
 def test_what_is_not_proved_says_why() -> None:
     rule = carengine.parse_rule('a = search Process:Create where "x" in raw event output a')
-    [made] = check_translation(rule, "kusto", *find_maps("sysmon.flat"))
+    [made] = check_translation(rule, "kusto", SYSMON)
     assert made.refused
     assert "a search in the text of the raw event" in made.relation.reasons[0]
-    [made] = check_translation(rule, "trino", *find_maps("sysmon.flat"))
+    [made] = check_translation(rule, "trino", SYSMON)
     assert made.relation.reasons == ("queries of trino are not read",)

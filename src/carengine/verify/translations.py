@@ -20,6 +20,7 @@ from attrs import evolve, frozen
 from .. import ir
 from ..diagnostics import Block, CarError, Source, codes, has_errors
 from ..fieldmap import FieldMap
+from ..jsontext import json_line
 from ..languages.lowered import EntryView, Log, column_name, views_of
 from ..languages.query import native_search
 from ..languages.reading import LANGUAGES, QueryReading, as_rule, read
@@ -114,28 +115,32 @@ def _checked(
         notes = (*notes, assumptions.EMPTY_IS_MISSING)
         filled = _filled(meant, said_back)
         ways = [
-            # Without the tests of it they may be seen to be the same. An event that tells them
-            # apart might have an empty text: whether there is one is asked of events that have
-            # none.
-            (False, _without_empty(meant), _without_empty(said_back)),
-            (True, ir.And((*filled, meant)), ir.And((*filled, said_back))),
+            # Without the tests of it they are the same for all other events.
+            (_without_empty(meant), _without_empty(said_back)),
+            (ir.And((*filled, meant)), ir.And((*filled, said_back))),
         ]
     else:
-        ways = [(True, meant, said_back)]
+        ways = [(meant, said_back)]
     # Both ways to write an alternative may be the one that is seen to be the same.
-    for change, (telling, mine, theirs) in product((_without_guards, _as_it_is), ways):
+    for change, (mine, theirs) in product((_without_guards, _as_it_is), ways):
         first, second = (
             _asking(reading, name, output.name, change(condition))
             for name, condition in ((rule.id, mine), (target, theirs))
         )
         first = evolve(first, taken=(*notes, assumptions.EXPANDED))
         relation = compare_subjects(first, second, steps)
-        if relation.verdict is Verdict.SAME or (
-            telling and relation.verdict is not Verdict.UNDECIDED
+        if relation.verdict is not Verdict.UNDECIDED and not (
+            assumptions.EMPTY_IS_MISSING in notes and _with_empty(relation)
         ):
             return TranslatedOutput(rule, output.name, query.text, relation)
     reason = "no proof, and no event was found that tells the query from the rule"
     return undecided(query.text, reason)
+
+
+def _with_empty(relation: RuleRelation) -> bool:
+    """Whether an event that tells the two apart has an empty text."""
+    events = [event for witness in relation.witnesses for event in witness.events]
+    return any(b'""' in json_line(dict(event)) for event in events)
 
 
 def _as_it_is(condition: ir.Condition) -> ir.Condition:
