@@ -18,7 +18,7 @@ from carengine.diagnostics import Source
 from carengine.engine import Engine, TableRows, feed_batch, interpret
 from carengine.engine.streams import StreamOptions
 from carengine.engine.tables import feeding
-from carengine.engine.tables.distinct import rows_of
+from carengine.engine.tables.distinct import member_names, rows_of
 from carengine.engine.tables.selection import select_rows
 from carengine.fieldmap import find_maps
 from carengine.languages.sigma import read
@@ -114,10 +114,16 @@ def test_by_columns_as_by_rows(seed: int, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(feeding, "FEW_ROWS", 1)
     first = outcome(engine, batches, options)
     again = outcome(engine, batches, options)
-    assert columnar == 6
+    # Where names have blanks rows are looked at one by one.
+    whole = [
+        " "
+        not in "".join(name for one in batch.schema for name in member_names(one.type, one.name))
+        for batch in batches
+    ]
+    assert columnar == 2 * sum(whole)
     monkeypatch.setattr(feeding, "FEW_ROWS", 1 << 40)
     by_rows = outcome(engine, batches, options)
-    assert columnar == 6
+    assert columnar == 2 * sum(whole)
     assert first == by_rows
     assert again == by_rows
     # An engine that has seen nothing, and the reference.
