@@ -15,7 +15,7 @@ import pytest
 
 import carengine
 from carengine.diagnostics import Source
-from carengine.engine import Engine, TableRows, feed_batch, interpret
+from carengine.engine import Engine, TableRows, feed_batch, interpret, json_column
 from carengine.engine.streams import StreamOptions
 from carengine.engine.tables import feeding
 from carengine.engine.tables.distinct import member_names, rows_of
@@ -114,10 +114,10 @@ def test_by_columns_as_by_rows(seed: int, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(feeding, "FEW_ROWS", 1)
     first = outcome(engine, batches, options)
     again = outcome(engine, batches, options)
-    # Where names have blanks rows are looked at one by one.
+    # Where names have blanks, and where the one column is JSON, rows are looked at one by one.
     whole = [
-        " "
-        not in "".join(name for one in batch.schema for name in member_names(one.type, one.name))
+        not json_column(batch.schema)
+        and " " not in "".join(n for one in batch.schema for n in member_names(one.type, one.name))
         for batch in batches
     ]
     assert columnar == 2 * sum(whole)
