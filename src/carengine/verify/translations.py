@@ -40,7 +40,8 @@ from ..languages.writing import translate
 from ..pattern import Pattern, fold
 from ..rule import Rule
 from . import assumptions
-from .relations import RuleRelation, Subject, Verdict, compare_subjects, subject_of
+from .common_names import Subject, subject_of
+from .relations import RuleRelation, Verdict, compare_subjects
 
 _STEPS = 1_000_000
 _EMPTY = (Pattern(""),)
