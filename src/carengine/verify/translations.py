@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from itertools import product
 from operator import attrgetter
-from typing import assert_never
 
 from attrs import evolve, frozen
 
@@ -21,21 +20,10 @@ from .. import ir
 from ..diagnostics import Block, CarError, Source, codes, has_errors
 from ..fieldmap import FieldMap
 from ..jsontext import json_line
-from ..languages.lowered import EntryView, Log, column_name, views_of
-from ..languages.query import native_search
+from ..languages.expanded import expanded
+from ..languages.lowered import Log, views_of
 from ..languages.reading import LANGUAGES, QueryReading, as_rule, read
-from ..languages.translation import EMPTY_TEXTS, Findings
-from ..languages.two_valued import (
-    AllOf,
-    AnyOf,
-    AtomHolds,
-    Const,
-    IsPresent,
-    Negated,
-    TwoValued,
-    any_of,
-)
-from ..languages.two_valued.rewriter import TwoValuedRewriter
+from ..languages.translation import EMPTY_TEXTS
 from ..languages.writing import translate
 from ..pattern import Pattern, fold
 from ..rule import Rule
@@ -109,7 +97,7 @@ def _checked(
     if stages is None or asked is None:
         return undecided(query.text, "it looks at several events")
     notes = tuple(dict.fromkeys(n.message for n in made.notes if n.code == codes.DIFFERS))
-    meant = _meant(views_of(stages, Log(fieldmap)))
+    meant = expanded(views_of(stages, Log(fieldmap)))
     said_back: ir.Condition = ir.Or(tuple(ir.IsTrue(stage.condition) for stage in asked))
     if any(EMPTY_TEXTS in note for note in notes):
         # What holds of events without an empty text is asked of both.
@@ -125,7 +113,7 @@ def _checked(
     # Both ways to write an alternative may be the one that is seen to be the same.
     for change, (mine, theirs) in product((_without_guards, _as_it_is), ways):
         first, second = (
-            _asking(reading, name, output.name, change(condition))
+            _asking(reading, asked[0].kinds, name, output.name, change(condition))
             for name, condition in ((rule.id, mine), (target, theirs))
         )
         first = evolve(first, taken=(*notes, assumptions.EXPANDED))
@@ -148,10 +136,16 @@ def _as_it_is(condition: ir.Condition) -> ir.Condition:
     return condition
 
 
-def _asking(reading: QueryReading, name: str, output: str, condition: ir.Condition) -> Subject:
+def _asking(
+    reading: QueryReading,
+    kinds: tuple[ir.EventKind, ...],
+    name: str,
+    output: str,
+    condition: ir.Condition,
+) -> Subject:
     """A condition as a query to be compared."""
     condition = ir.simplify(ir.map_atoms(condition, _in_small_letters))
-    plan = ir.Filter(native_search(reading.language), condition)
+    plan = ir.Filter(ir.Search(kinds), condition)
     rule = evolve(as_rule(reading, name), program=ir.Program((ir.Output(output, plan),)))
     return evolve(subject_of(rule, reading), lost=(), taken=())
 
@@ -232,43 +226,6 @@ def _without_empty(condition: ir.Condition, *, wanted_true: bool = False) -> ir.
             return evolve(condition, patterns=kept)
         case _:
             return condition
-
-
-def _meant(views: tuple[EntryView, ...]) -> ir.Condition:
-    """What a rule asks of the fields of a log, with what functions of its map are made of put in
-    their place."""
-    rewriter = TwoValuedRewriter(Findings("", ""))
-    return _plain(any_of(rewriter.true_of(view.condition) for view in views))
-
-
-def _plain(condition: TwoValued) -> ir.Condition:
-    """A condition with two truth values over fields under the names that queries have for them."""
-    match condition:
-        case Const(value):
-            return ir.Truth(value)
-        case AllOf(items):
-            return ir.And(tuple(map(_plain, items)))
-        case AnyOf(items):
-            return ir.Or(tuple(map(_plain, items)))
-        case Negated(item):
-            return ir.Not(_plain(item))
-        case IsPresent(field):
-            return ir.Not(ir.IsNull(ir.Field(column_name(field.path))))
-        case AtomHolds(atom):
-            return ir.IsTrue(ir.rewrite_operands(atom, _of_field))
-        case _:
-            assert_never(condition)
-
-
-def _of_field(value: ir.Value) -> ir.Value:
-    return ir.rewrite_value(
-        value,
-        lambda inner: (
-            ir.Field(column_name(inner.path), None, inner.type)
-            if isinstance(inner, ir.Raw)
-            else inner
-        ),
-    )
 
 
 def _filled(*conditions: ir.Condition) -> tuple[ir.Condition, ...]:
