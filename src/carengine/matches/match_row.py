@@ -242,15 +242,25 @@ class MatchReporter:
                     user = user or _first(fields, _USER)
         if host and user:
             return host, user
-        event = with_inner_fields(event, (*_NATIVE_HOST, *_NATIVE_USER))
-        host = host or _short(_first(event.fields, _NATIVE_HOST))
-        return host, user or _first(event.fields, _NATIVE_USER)
+        host = host or _short(_first_within(event, _NATIVE_HOST))
+        return host, user or _first_within(event, _NATIVE_USER)
 
 
 def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> str:
     for name in names:
         text = text_of(fields.get(name))
         if text is not None and text not in _UNKNOWN:
+            return text
+    return ""
+
+
+def _first_within(event: MatchedEvent, names: tuple[str, ...]) -> str:
+    """`_first`, where a name with dots also leads into the values of the event."""
+    for name in names:
+        fields = event.fields
+        if "." in name:
+            fields = with_inner_fields(event, (name,)).fields
+        if text := _first(fields, (name,)):
             return text
     return ""
 

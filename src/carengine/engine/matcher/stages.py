@@ -371,8 +371,11 @@ class ClassMatcher:
         """What reads all values that some stages' conditions test; none where one tests the event's
         text."""
         reads: dict[ir.Value | tuple[str, ...], Get] = {}
-        for number, (_, condition) in enumerate(self._compiled):
-            for atom in ir.atoms(condition) if candidates >> number & 1 else ():
+        while candidates:
+            bit = candidates & -candidates
+            candidates ^= bit
+            _, condition = self._compiled[bit.bit_length() - 1]
+            for atom in ir.atoms(condition):
                 if ir.reads_raw_event(atom):
                     return ()
                 for value in ir.values_of(atom):
