@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from ..datamodel import model
 from ..engine import Match, MatchedEvent
-from ..fieldmap import FieldMap
+from ..fieldmap import FieldMap, Fields
 from ..matches import MatchReporter, with_inner_fields
 from ..rule import Rule
 from ..values import format_time
@@ -36,14 +36,18 @@ class _RuleParts:
     outputs: dict[str, bytes] = field(factory=dict)
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _EventParts:
-    """What is the same in all lines with an event of a match, but for the event as it was read."""
+    """What is the same in all lines with an event of a match, but for the event as it was read.
+
+    ``fields`` are all its fields, once somebody asked for them.
+    """
 
     event: MatchedEvent
     host: str
     user: str
     text: bytes
+    fields: bytes = b""
 
 
 @define(eq=False)
@@ -154,12 +158,11 @@ class JsonLines:
             event = with_inner_fields(event, rule.inner)
         fields = event.fields
         reads = self.reporter.told_names(rule.names, fields, parts.host, parts.user)
-        shown: Mapping[str, Any]
         if self.raw and model().object(event.kind.object) is None:
             shown = {name: fields.get(name) for name in reads}
+            told = _written({"reads": reads, "fields": shown})[1:-1]
         else:
-            shown = dict(fields)
-        told = _written({"reads": reads, "fields": shown})[1:-1]
+            told = _written({"reads": reads})[1:-1] + b',"fields":' + _fields(parts, fields)
         if not self.raw:
             return b"".join((parts.text, b",", told, b"}"))
         return b"".join((parts.text, b",", told, b',"event":', self._as_read(event.event), b"}"))
@@ -178,6 +181,16 @@ class JsonLines:
         self._read.clear()
         self._where.clear()
         self._kept = 0
+
+
+def _fields(parts: _EventParts, fields: Mapping[str, Any]) -> bytes:
+    """All fields of an event. They are kept as text only: joins and groups may hold the event to the
+    end."""
+    if fields is not parts.event.fields:
+        return _written(dict(fields))
+    if not parts.fields:
+        parts.fields = _written(fields.read() if isinstance(fields, Fields) else dict(fields))
+    return parts.fields
 
 
 def _written(data: Any) -> bytes:

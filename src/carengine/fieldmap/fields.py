@@ -376,6 +376,12 @@ class Fields(Mapping[str, Any]):
         """Names and values."""
         return self._everything().items()
 
+    def read(self) -> dict[str, Any]:
+        """The fields as a ``dict`` of the caller's own, which is not kept for the next one who
+        asks."""
+        made = self._made
+        return self._reader.everything(self._event) if made is None else made.copy()
+
     def copy(self) -> dict[str, Any]:
         """The fields as a ``dict`` of the caller's own."""
         return self._everything().copy()
