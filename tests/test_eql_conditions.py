@@ -4,6 +4,8 @@ and read back by our readers of both dialects."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -76,13 +78,13 @@ def written(condition: ir.Condition, target: str) -> tuple[str, bool] | None:
     return f"any where {text}", any("outside ASCII" in one.message for one in findings.found)
 
 
-def by_package(texts: list[str], events: list[dict[str, str]]) -> list[set[int]]:
+def by_package(texts: list[str], events: list[dict[str, Any]]) -> list[set[int]]:
     queries = tuple(Query(str(number), text) for number, text in enumerate(texts))
     found = run_eql([Translation("rule", "eql", "m", queries, "")], events)
     return [{row[0] for row in found["rule", query.output]} for query in queries]
 
 
-def read_back(text: str, target: str, events: list[dict[str, str]]) -> set[int]:
+def read_back(text: str, target: str, events: list[dict[str, Any]]) -> set[int]:
     reading = read(Block.of(text)) if target == "eql" else read_elastic(Block.of(text))
     assert reading.program is not None, (text, reading.diagnostics)
     engine = Engine([as_rule(reading, "back")], fieldmap=native_map(reading))
@@ -90,7 +92,7 @@ def read_back(text: str, target: str, events: list[dict[str, str]]) -> set[int]:
     return {places[id(match.events[0].event)] for match in engine.run(events)}
 
 
-def wanted(condition: ir.Condition, events: list[dict[str, str]]) -> set[int]:
+def wanted(condition: ir.Condition, events: list[dict[str, Any]]) -> set[int]:
     return {
         place
         for place, event in enumerate(events)
@@ -149,3 +151,15 @@ def test_how_case_is_written() -> None:
         ('any where (a like "*\\\\Ab*" or a regex "x.")', False),
         ('any where a regex "aB.*|.*c.*"', False),
     ]  # fmt: skip
+
+
+def test_two_fields_of_any_types_have_a_comparison() -> None:
+    """A text and a number are different, not incomparable."""
+    same = ir.Compare(A, ir.Relation.EQUAL, ir.Raw(("b",)), ir.Type.TEXT)
+    values: list[Any] = [1, "1", "a", "A", "b", True, "true", None]
+    events = [{"a": a, "b": b} for a, b in product(values, values)]
+    for condition in (same, ir.Not(same)):
+        text = written(condition, "eql")
+        assert text is not None
+        assert by_package([text[0]], events) == [wanted(condition, events)], text
+        assert read_back(text[0], "eql", events) == wanted(condition, events)

@@ -370,6 +370,13 @@ class EqlReader:
                 return ir.Match(value, (Pattern.literal(text, cased=True),), span)
             case ir.Constant(str() as text):
                 return ir.Match(value, (Pattern(self.wildcards(text, span)),), span)
+            case ir.Call("concat", (b,)) if not self.dialect.elastic:
+                match value:
+                    case ir.Call("concat", (a,)):
+                        # `string` of both: compared are the texts.
+                        return ir.Compare(a, Relation.EQUAL, b, ir.Type.TEXT, span)
+                    case _:
+                        return ir.Compare(value, Relation.EQUAL, to, span=span)
             case _:
                 return ir.Compare(value, Relation.EQUAL, to, span=span)
 

@@ -209,7 +209,8 @@ class EqlWriter:
             if self.dialect.lucene:
                 self.findings.refuse("equality of two fields with case ignored", test.span)
             self.findings.differs(SPELLINGS, test.span)
-            return f"{left} == {self._operand(constant)}"
+            # As texts: to the package a number and a text have no comparison, not even a false one.
+            return f"string({left}) == string({self._operand(constant)})"
         number = constant.value
         if isinstance(number, bool) or not isinstance(number, int | float):
             self.findings.refuse("an order of texts, or an address written differently", test.span)
