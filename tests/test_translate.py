@@ -452,3 +452,17 @@ BOUND = (
 def test_what_a_session_forgets_is_noted(text: str, open_: bool, target: str) -> None:
     made = translate(carengine.parse_rule(text), target, "sysmon.flat")
     assert any("forgets" in note.message for note in made.notes) is open_
+
+
+def test_searches_of_splunk_read_no_more_than_they_have_to() -> None:
+    """By default the shape is what events say themselves; search terms say what `where` needs."""
+    rule = RULES.get("CAR-2020-11-011")
+    assert rule is not None
+    made = translate(rule, "splunk", "sysmon.flat")
+    assert "search *" not in made.text
+    assert "NOT EventData=*" not in made.text
+    assert 'Channel IN ("Microsoft-Windows-Sysmon/Operational"' in made.text
+    assert any("--whole-shape" in note.message for note in made.notes)
+    whole = translate(rule, "splunk", "sysmon.flat", recognise=True)
+    assert "isnull(EventData)" in whole.text
+    assert not any("--whole-shape" in note.message for note in whole.notes)

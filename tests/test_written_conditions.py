@@ -24,9 +24,10 @@ from carengine.fieldmap import find_maps
 from carengine.languages.esql.writer import EsqlWriter
 from carengine.languages.kusto.writer import KustoWriter
 from carengine.languages.reading import read
+from carengine.languages.splunk.writer import as_terms
 from carengine.languages.text_writing import ConditionSpelling
 from carengine.languages.translation import Findings, Untranslatable
-from carengine.languages.two_valued import Const
+from carengine.languages.two_valued import Const, holds_for
 from carengine.languages.two_valued.rewriter import TwoValuedRewriter
 from carengine.languages.writing import translate
 from carengine.pattern import Pattern
@@ -210,3 +211,17 @@ def test_what_is_not_proved_says_why() -> None:
     assert "a search in the text of the raw event" in made.relation.reasons[0]
     [made] = check_translation(rule, "trino", SYSMON)
     assert made.relation.reasons == ("queries of trino are not read",)
+
+
+@settings(some(150), deadline=None)
+@given(conditions(regexes=True), st.lists(event_of(words(ascii_only=True)), min_size=4, max_size=8))
+def test_search_terms_hold_wherever_the_condition_does(
+    condition: ir.Condition, events: list[dict[str, str]]
+) -> None:
+    try:
+        formula = TwoValuedRewriter(Findings("", "")).true_of(condition)
+    except Untranslatable:
+        return
+    wide = as_terms(formula)
+    for event in events:
+        assert holds_for(wide, event) or not holds_for(formula, event)

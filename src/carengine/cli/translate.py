@@ -46,7 +46,7 @@ class TranslateSettings:
     """What ``translate`` was asked for.
 
     ``chosen`` are files, folders and ids. ``present`` is a file with the names of the fields that
-    the data has; ``recognise`` asks in the query whether an event has the map's shape.
+    the data has; ``recognise`` is as for `carengine.translate`.
     """
 
     chosen: tuple[str, ...]
@@ -54,7 +54,7 @@ class TranslateSettings:
     rules: RuleSettings
     mapping: str | NamedLogSource = "sysmon"
     present: str | None = None
-    recognise: bool = True
+    recognise: bool | None = None
     format: str = "text"
     quiet: bool = False
     strict: bool = False
@@ -89,10 +89,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a file with the names of the raw fields that the data has, one a line",
     )
-    parser.add_argument(
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument(
         "--any-shape",
-        action="store_true",
+        dest="recognise",
+        action="store_const",
+        const=False,
         help="do not ask in the query whether an event has the map's shape",
+    )
+    shape.add_argument(
+        "--whole-shape",
+        dest="recognise",
+        action="store_const",
+        const=True,
+        help="ask for all of the map's shape (Splunk: default is what events say themselves, their "
+        "channel or source)",
     )
     parser.add_argument("-f", "--format", choices=("text", "jsonl"), default="text")
     parser.add_argument("-q", "--quiet", action="store_true", help="no notes")
@@ -114,7 +125,7 @@ def settings(values: argparse.Namespace) -> TranslateSettings:
         rule_settings(values),
         mapping,
         values.present,
-        not values.any_shape,
+        values.recognise,
         values.format,
         values.quiet,
         values.strict,

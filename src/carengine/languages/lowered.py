@@ -47,7 +47,7 @@ class Log:
 
     ``present`` names the raw fields that the data has, by their paths joined with dots (None: any
     field may be there). Without ``recognise``, queries take for granted that all events have the
-    map's shape. ``table`` is there for queries over a table whose columns are known. What is not
+    map's shape; ``shape`` is asked in the place of what the map recognises events by. ``table`` is there for queries over a table whose columns are known. What is not
     ``checked`` is not parsed in the product's grammar.
     """
 
@@ -56,6 +56,7 @@ class Log:
     recognise: bool = True
     table: EventTable | None = None
     checked: bool = True
+    shape: ir.Condition | None = None
 
     def settled(self, condition: ir.Condition) -> ir.Condition:
         """The condition with absent fields as null, and what is decided by that folded away."""
@@ -89,8 +90,31 @@ class Log:
 
     def admission(self, entry: Entry) -> ir.Condition:
         """Whether an event is one of an entry's: it has the shape and is of the kind."""
-        shape = self.fieldmap.recognise if self.recognise else ir.Truth(True)
+        whole = self.fieldmap.recognise if self.shape is None else self.shape
+        shape = whole if self.recognise else ir.Truth(True)
         return self.settled(ir.conjunction((shape, entry.when)))
+
+
+def said_shape(recognise: ir.Condition) -> ir.Condition:
+    """What events say of their shape by themselves: a channel, a source. The rest of what a map
+    recognises them by asks only which fields there are.
+
+    >>> a, b = (ir.Match(ir.Raw((name,)), ()) for name in "ab")
+    >>> absent = ir.IsNull(ir.Raw(("c",)))
+    >>> said_shape(ir.And((ir.Or((a, b, absent)), absent))) == ir.Or((a, b))
+    True
+    """
+    match recognise:
+        case ir.And(items) | ir.Or(items):
+            kept = tuple(said_shape(item) for item in items if not _asks_presence(item))
+            return ir.simplify(evolve(recognise, items=kept)) if kept else ir.Truth(True)
+        case _:
+            return ir.Truth(True) if _asks_presence(recognise) else recognise
+
+
+def _asks_presence(condition: ir.Condition) -> bool:
+    """Whether a condition asks only which fields there are."""
+    return all(isinstance(atom, ir.IsNull | ir.Truth) for atom in ir.atoms(condition))
 
 
 @frozen

@@ -25,7 +25,7 @@ from ..diagnostics import CarError, Diagnostic, Fix, Severity, codes, has_errors
 from ..fieldmap import MapChoice
 from ..rule import Rule
 from .event_table import EventTable
-from .lowered import Log, log_of
+from .lowered import Log, log_of, said_shape
 from .translation import Findings, Query, Translation, Untranslatable
 
 __all__ = ["TARGETS", "Query", "Translation", "TranslationTarget", "translate"]
@@ -72,7 +72,7 @@ def translate(
     fieldmap: MapChoice = "sysmon",
     *,
     present: Iterable[str] | None = None,
-    recognise: bool = True,
+    recognise: bool | None = None,
     table: EventTable | None = None,
     checked: bool = True,
 ) -> Translation:
@@ -80,8 +80,10 @@ def translate(
 
     ``fieldmap`` names one shape (``sysmon.winlogbeat``); of a family with several the first is
     taken, and a note says so. ``present`` names the raw fields that the data has, where that is
-    known: what asks for others is worked out beforehand. Without ``recognise`` the queries do not
+    known: what asks for others is worked out beforehand. With False for ``recognise`` the queries do not
     ask whether an event has the map's shape at all, for an index or table that holds nothing else.
+    Where nothing is said, all of the shape is asked, but in Splunk's language only what events say
+    themselves (a channel, a source), and a note says so.
     ``table`` says for SQL which columns there are (`carengine.sql.load` gives it) and takes the
     place of ``present``. SQL that is not ``checked`` is not parsed in the product's grammar and not
     laid out, which takes most of the time.
@@ -107,7 +109,9 @@ def translate(
             [Diagnostic(codes.UNKNOWN_TARGET, message, notes=notes, fix=fix, origin=rule.id)]
         )
     kinds = {kind for output in rule.program.outputs for kind in ir.searched(output.plan)}
-    log, shapes = log_of(fieldmap, present, recognise, kinds)
+    log, shapes = log_of(fieldmap, present, recognise is not False, kinds)
+    if recognise is None and chosen.module.startswith("splunk."):
+        log = evolve(log, shape=said_shape(log.fieldmap.recognise))
     if table is not None:
         if not chosen.module.startswith("sql."):
             raise ValueError(f"{target} asks no table: table is for SQL")

@@ -21,8 +21,8 @@ import re
 from typing import assert_never
 
 from ... import ir
-from ...pattern import Pattern
-from ...regex import alternatives, pattern_to_regex
+from ...pattern import Pattern, escape
+from ...regex import alternatives, literals, pattern_to_regex
 from .. import map_functions
 from ..lowered import EntryView, Log, column_name
 from ..text_writing import (
@@ -47,11 +47,16 @@ from ..two_valued import (
     TestedAtom,
     TwoValued,
     all_of,
+    any_of,
 )
 from ..two_valued.rewriter import TwoValuedRewriter
 from .texts import constant_text, listed_name, quoted, seconds, string
 
 SPELLINGS = "a text that spells a number in another way (11.0, 0x001f) is not equal to it, and only decimals have an order"
+SAID_SHAPE = (
+    "events are of the map's shape where their channel or source says so; with --whole-shape "
+    "(recognise=True) the search asks for all of the shape"
+)
 TIME = "the event's time is Splunk's _time"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
@@ -60,6 +65,8 @@ NUMERIC = (ir.Type.INTEGER, ir.Type.NUMBER, ir.Type.TIME, ir.Type.DURATION)
 def query(output: ir.Output, log: Log, target: str, findings: Findings) -> Query:
     """The search of an output."""
     writer = SplunkWriter(findings, log)
+    if log.recognise and log.shape not in (None, log.fieldmap.recognise):
+        findings.differs(SAID_SHAPE)
 
     def events(views: tuple[EntryView, ...]) -> str:
         return "\n".join([*writer.search(views), *writer.selected(views)])
@@ -117,7 +124,10 @@ class SplunkWriter:
         items = condition.items if isinstance(condition, AllOf) else (condition,)
         terms = [item for item in items if _is_term(item)]
         rest = [item for item in items if not _is_term(item)]
-        lines = ["search " + (" ".join(self.terms.write(item, depth=1) for item in terms) or "*")]
+        # Search terms are looked up in an index, and `where` reads every event that they leave.
+        asked = [*terms, *_parts(as_terms(all_of(rest)))]
+        asked = list(dict.fromkeys(item for item in asked if item != Const(True)))
+        lines = ["search " + (" ".join(self.terms.write(item, depth=1) for item in asked) or "*")]
         if rest:
             lines.append(f"| where {self.expressions.write(all_of(rest), present_in(terms))}")
         return lines
@@ -284,6 +294,47 @@ def _is_term(condition: TwoValued) -> bool:
             return isinstance(number, int | float) and not isinstance(number, bool)
         case _:
             return False
+
+
+def _parts(condition: TwoValued) -> tuple[TwoValued, ...]:
+    return condition.items if isinstance(condition, AllOf) else (condition,)
+
+
+def as_terms(condition: TwoValued) -> TwoValued:
+    """What search terms can say of a condition: true wherever it is. Which fields are absent or
+    there is left out, since no index knows."""
+    match condition:
+        case AllOf(items):
+            return all_of(map(as_terms, items))
+        case AnyOf(items):
+            return any_of(map(as_terms, items))
+        case AtomHolds(ir.Regex(ir.Raw() as field) as test):
+            required = literals.of_regex(test)
+            if required is None:
+                return Const(True)
+            return as_terms(AtomHolds(ir.Match(field, tuple(map(_within, required)))))
+        case AtomHolds(ir.Match(ir.Raw() as field, patterns)):
+            wide = tuple(_uncased_wildcard(pattern) for pattern in patterns)
+            known = tuple(pattern for pattern in wide if pattern is not None)
+            return AtomHolds(ir.Match(field, known)) if len(known) == len(wide) else Const(True)
+        case AtomHolds(ir.Compare(_, ir.Relation.EQUAL)) if _is_term(condition):
+            return condition
+        case _:
+            return Const(True)
+
+
+def _within(text: str) -> Pattern:
+    return Pattern(f"*{escape(text)}*")
+
+
+def _uncased_wildcard(pattern: Pattern) -> Pattern | None:
+    """A wildcard that matches what a pattern matches, and more; None where it would say nothing."""
+    for wide in (Pattern(pattern.text), literals.of_pattern(pattern)):
+        if isinstance(wide, str):
+            wide = _within(wide)
+        if wide is not None and _is_wildcard(wide) and wide.text.strip("*"):
+            return wide
+    return None
 
 
 def _is_wildcard(pattern: Pattern) -> bool:
