@@ -6,7 +6,13 @@ import pytest
 
 from carengine import ir
 from carengine.engine import Engine
-from carengine.verify import RuleRelation, Verdict, compare_subjects, subjects_of_text
+from carengine.verify import (
+    RuleRelation,
+    Verdict,
+    compare_subjects,
+    matching_event,
+    subjects_of_text,
+)
 from carengine.verify.common_names import Subject
 
 V = Verdict
@@ -229,3 +235,70 @@ def test_a_network_in_lucene_is_one_of_addresses() -> None:
     assert made.verdict is V.SAME
     assert any("indexed as an address" in text for text in made.assumptions)
     assert relation(rule, (r"DestinationIp:10.0.0.0\/16", "lucene")).verdict is V.COVERS
+
+
+LUCENE = [
+    # `(?` opens a group that begins with a question mark.
+    (r"CommandLine|re: '.*(?:a|b).*'", "CommandLine:/.*(?:a|b).*/", V.OVERLAPS),
+    (r"CommandLine|re: '^(a|b)$'", "CommandLine:/(a|b)/", V.SAME),
+    # A quote opens a text, and what takes little is repeated once more.
+    (r"""CommandLine|re: '^a"b"$'""", 'CommandLine:/a"b"/', None),
+    (r"CommandLine|re: '^a.+?b$'", "CommandLine:/a.+?b/", None),
+    (r"CommandLine|re: '^a\bb$'", r"CommandLine:/a\bb/", None),
+]
+
+
+@pytest.mark.parametrize(("detection", "query", "verdict"), LUCENE)
+def test_expressions_of_lucene(detection: str, query: str, verdict: Verdict | None) -> None:
+    found, _ = subjects_of_text(query, "lucene")
+    if verdict is None:
+        assert not found
+        return
+    assert relation(s("process_creation", detection), (query, "lucene")).verdict is verdict
+
+
+def test_a_blank_that_lucene_does_not_know_belongs_to_a_term() -> None:
+    plan = subject("a:(*\u2003* OR *\u00a0x*)", "lucene").rule.program.outputs[0].plan
+    assert isinstance(plan, ir.Filter)
+    tests = [atom for atom in ir.atoms(plan.condition) if isinstance(atom, ir.Match)]
+    assert [t.patterns[0].text for t in tests] == ["*\u2003*", "*\u00a0x*"]
+
+
+def test_an_escape_that_esql_does_not_know_is_refused() -> None:
+    for text in (r'a like "x\*"', r'a == "\w"', r'a in ("b", "\*")'):
+        assert not subjects_of_text(f"from * | where {text}", "esql")[0]
+
+
+NATURAL = [
+    (
+        "CommandLine|contains|all: [' --adcs ', ' --port ']",
+        "CommandLine",
+        "example.exe --adcs --port ",
+    ),
+    (
+        "ScriptBlockText|contains|all: ['Get-AdGroup ', '-Filter']",
+        "ScriptBlockText",
+        "Get-AdGroup -Filter",
+    ),
+    (r"Image|contains: ':\Perflogs\'", "Image", r"C:\Perflogs\example.exe"),
+    (
+        r"TargetFilename|contains|all: ['\AppData\Roaming\x\java', '.exe']",
+        "TargetFilename",
+        r"C:\Users\alice\AppData\Roaming\x\java.exe",
+    ),
+    (
+        r"ImagePath|contains|all: ['\rutserv.exe', '-service']",
+        "ImagePath",
+        r"C:\Windows\System32\rutserv.exe -service",
+    ),
+]
+
+
+@pytest.mark.parametrize(("detection", "name", "value"), NATURAL)
+def test_a_witness_is_spelt_as_one_writes_it(detection: str, name: str, value: str) -> None:
+    source = "process_creation" if name in ("CommandLine", "Image") else "file_event"
+    source = "ps_script" if name == "ScriptBlockText" else source
+    source = "system" if name == "ImagePath" else source
+    found = matching_event(subject(*s(source, detection)).rule)
+    assert found is not None
+    assert found.events[0][name] == value

@@ -131,10 +131,14 @@ class FilterReader:
 
     # What tests are made of
 
+    def text_of(self, token: Token) -> str:
+        """What a text between quotes says. Raises `Refusal` for one that its language refuses."""
+        return texts_of(token.text)
+
     def string(self) -> str:
         """A text between quotes, taken."""
         token = self.cursor.expect("string", message="a text is missing here")
-        return texts_of(token.text)
+        return self.text_of(token)
 
     def strings(self) -> list[str]:
         """Texts between brackets, with commas between."""
@@ -150,7 +154,7 @@ class FilterReader:
         token = self.cursor.take()
         match token.kind, token.text.lower():
             case "string", _:
-                return texts_of(token.text)
+                return self.text_of(token)
             case "number", text:
                 return float(text) if "." in text else int(text)
             case "name", ("true" | "false") as text:

@@ -19,7 +19,7 @@ from ..solver.texts import Budget
 from .event_kinds import Event, is_native, views_of
 from .kind_conditions import derived, merged, on_paths, paths_read
 from .logs import GivenFields
-from .natural import natural
+from .natural import natural, pieces_of
 from .witness import Judge, cost_of_judging, find, smallest
 
 _NO_CONTEXT = NoContext()
@@ -148,9 +148,9 @@ def shortest(
         event = agreeing(event)
     if plain:
         return of.completed(event)
-    return of.completed(
-        natural(smallest(event, with_paths, budget, cost_of_judging(wishes)), with_paths)
-    )
+    pieces = pieces_of(condition for condition, _ in wishes)
+    small = smallest(event, with_paths, budget, cost_of_judging(wishes))
+    return of.completed(natural(small, with_paths, pieces))
 
 
 def is_consistent(view: CarEvent, bases: Mapping[str, str]) -> bool:

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from .. import ir
+from ..pattern import tokenize
 from .event_kinds import Event, fixed_names
 
 Judge = Callable[[Event], bool]
@@ -58,8 +60,9 @@ _USUAL: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
 _DIGESTS = (("md5", "md5"), ("sha1", "sha1"), ("sha256", "sha256"), ("imphash", "md5"))
 
 
-def natural(event: Event, judge: Judge) -> Event:
-    r"""The event with more usual values, as far as the judge accepts it.
+def natural(event: Event, judge: Judge, pieces: Mapping[str, Sequence[str]] | None = None) -> Event:
+    r"""The event with more usual values, as far as the judge accepts it. ``pieces`` are the texts
+    that are asked for of fields, by the names of these.
 
     >>> natural({"object": "process", "action": "create", "image_path": "cmd.exe"},
     ...         lambda event: event["image_path"].endswith("cmd.exe"))["image_path"]
@@ -73,11 +76,22 @@ def natural(event: Event, judge: Judge) -> Event:
             made = {**made, name: value}
         if name in fixed_names(event) or not isinstance(value, str):
             continue
-        for better in (*_called(made, name, value), *_proposals(name, value)):
-            if better != value and judge({**made, name: better}):
-                made = {**made, name: better}
+        value = _arranged(name, value, (pieces or {}).get(name, ()), made, judge)
+        made = {**made, name: value}
+        for _ in range(2):
+            # A path that has got its disk may still want a file's name.
+            found = _bettered(made, name, value, judge)
+            if found is None:
                 break
+            value, made = found, {**made, name: found}
     return made
+
+
+def _bettered(event: Event, name: str, value: str, judge: Judge) -> str | None:
+    for better in (*_called(event, name, value), *_proposals(name, value)):
+        if better != value and judge({**event, name: better}):
+            return better
+    return None
 
 
 def natural_list(
@@ -109,6 +123,76 @@ def natural_list(
                 made = changed
                 break
     return tuple(made)
+
+
+_SPOKEN = re.compile(
+    r"(?i)command|script|payload|context|(^|_)data$|message|text|hostapplication|image_?path$"
+    r"|service_?file_?name|arguments|description"
+)
+
+
+def pieces_of(conditions: Iterable[ir.Condition]) -> dict[str, tuple[str, ...]]:
+    """The texts that conditions ask for of each field, between wildcards.
+
+    >>> from ..pattern import Pattern
+    >>> pieces_of([ir.Match(ir.Field("a"), (Pattern("*x*y"),))])
+    {'a': ('x', 'y')}
+    """
+    made: dict[str, dict[str, None]] = {}
+    for condition in conditions:
+        for atom in ir.atoms(condition):
+            if isinstance(atom, ir.Match) and isinstance(atom.value, ir.Field):
+                found = made.setdefault(atom.value.name, {})
+                for pattern in atom.patterns:
+                    tokens = (token for token in tokenize(pattern.text) if isinstance(token, str))
+                    found.update(dict.fromkeys(tokens))
+    return {name: tuple(found) for name, found in made.items()}
+
+
+def _arranged(name: str, value: str, pieces: Sequence[str], event: Event, judge: Judge) -> str:
+    """A text of several pieces as one writes it: a path first, what begins with a dot last, and
+    blanks between the words of a command."""
+    there = [piece for piece in pieces if piece and piece.lower() in value.lower()]
+    # A piece within another one is no piece of its own.
+    there = [p for p in there if not any(p != q and p.lower() in q.lower() for q in there)]
+    if len(there) < 2 or len(there) > _MOST_PIECES:
+        return value
+    spoken = bool(_SPOKEN.search(name))
+    ordered = sorted(there, key=_rank)
+    mark = " " if spoken else ""
+    for parts in (ordered, there):
+        joined = mark.join(part.strip() if spoken else part for part in parts)
+        once = joined.replace("\\\\", "\\")
+        for text in (joined, _spaced(value, there)) if spoken else (once, joined):
+            if text != value and judge({**event, name: text}):
+                return text
+    return value
+
+
+_MOST_PIECES = 12
+
+
+def _rank(piece: str) -> int:
+    """Where a piece stands in a command or a path: a program or a folder first, options and
+    what begins with a dot last."""
+    text = piece.strip()
+    if re.match(r"(?i)[a-z]:\\|\\|[\w.-]*\.(exe|dll|cmd|bat|ps1|vbs)$", text):
+        return 0
+    return 2 if text[:1] in "-/." else 1
+
+
+def _spaced(value: str, pieces: Sequence[str]) -> str:
+    """A text with blanks between its pieces, where there are none."""
+    edges: set[int] = set()
+    lowered = value.lower()
+    for piece in pieces:
+        at = lowered.find(piece.lower())
+        if at >= 0:
+            edges |= {at, at + len(piece)}
+    for edge in sorted(edges, reverse=True):
+        if 0 < edge < len(value) and not value[edge - 1].isspace() and not value[edge].isspace():
+            value = f"{value[:edge]} {value[edge:]}"
+    return value
 
 
 _CALLED = re.compile(r"(?i)(parent)?_?command_?line")
@@ -160,6 +244,12 @@ def _begun(rest: str, places: tuple[tuple[str, str], ...]) -> Iterator[str]:
 def _proposals(name: str, value: str) -> Iterator[str]:
     """More usual values than the one that a field has, the best first."""
     plain = value in _PLAIN
+    if value.startswith(" ") and _SPOKEN.search(name):
+        yield f"example.exe{value}"
+    if plain and _PROGRAM.search(name) and not _BASE_NAME.fullmatch(name):
+        usual_program = (f"{folder}\\example.exe" for folder in _FOLDERS)
+    else:
+        usual_program = iter(())
     for word, algorithm in _DIGESTS:
         if word in name.lower() and plain:
             yield hashlib.new(algorithm, b"example", usedforsecurity=False).hexdigest().upper()
@@ -167,6 +257,7 @@ def _proposals(name: str, value: str) -> Iterator[str]:
         for pattern, usual in _USUAL:
             if pattern.search(name):
                 yield from usual
+    yield from usual_program
     if value.startswith(".") and (_PATH.search(name) or _BASE_NAME.fullmatch(name)):
         # A file that is nothing but an ending.
         yield from (f"{folder}\\x{value}" for folder in _FOLDERS if not _BASE_NAME.fullmatch(name))
@@ -176,9 +267,14 @@ def _proposals(name: str, value: str) -> Iterator[str]:
         whole = f"{rest}Example" if rest.endswith("\\") else rest
         yield from (*_begun(whole, _HIVES), *_begun(rest, _HIVES))
         return
+    if re.match(r"\\[^\\]", value) and re.search(r"(?i)command", name):
+        yield f"{_FOLDERS[0]}{value}"
     if name == "Details" and value.startswith("."):
         yield f"{_FOLDERS[0]}\\example{value}"
     if not _PATH.search(name) or _BASE_NAME.fullmatch(name):
+        return
+    if _SPOKEN.search(name) and " " in value and not value.startswith("\\"):
+        # A command with arguments, which have no folder.
         return
     slash = "/" if "/" in value and "\\" not in value else "\\"
     whole = _filled(value, slash)

@@ -45,6 +45,7 @@ _RELATIONS = {
     ">=": Relation.GREATER_EQUAL,
 }
 _CONVERSIONS = ("to_lower", "to_string", "to_double", "to_long", "to_integer", "to_ip")
+_NO_ESCAPE = re.compile(r'(?<!\\)(?:\\\\)*\\([^tnr"\\])')
 _STRAY = re.compile(r"(?<!\\)(?:\\\\)*\\(?![*?\\])")
 _FUNCTIONS = ("starts_with", "ends_with", "contains", "cidr_match")
 
@@ -90,6 +91,14 @@ class _Operand:
 
 class EsqlReader(FilterReader):
     """The tests of ES|QL."""
+
+    def text_of(self, token: Token) -> str:
+        """The text between quotes; Elasticsearch refuses a backslash before most characters."""
+        if not token.text.startswith('"' * 3):
+            stray = _NO_ESCAPE.search(token.text[1:-1])
+            if stray is not None:
+                raise wrong(f"a text with `\\{stray[1]}`, which is no escape", self.span(token))
+        return super().text_of(token)
 
     def test(self) -> ir.Condition:
         """A function, or a field and what is asked of it."""

@@ -38,12 +38,13 @@ LANGUAGE = "lucene"
 _MAX_DEPTH = 100
 _NEAR = re.compile(r"(?<!\\)[~^][\d.]*$")
 _WHOLE_NUMBER = re.compile(r"0|[1-9]\d{0,14}")
+# Other blanks than these are characters of a term.
 _TOKENS = re.compile(
-    r"""(?P<space>\s+)
+    r"""(?P<space>[ \t\n\r\u3000]+)
     |(?P<string>"(?:[^"\\]|\\.)*")
     |(?P<regex>/(?:[^/\\]|\\.)*/)
     |(?P<sign>[():]|>=|<=|>|<)
-    |(?P<word>(?:\\.|[^\s():"\\<>])+)""",
+    |(?P<word>(?:\\.|[^ \t\n\r\u3000():"\\<>])+)""",
     re.VERBOSE | re.DOTALL,
 )
 _RELATIONS = {
