@@ -125,9 +125,10 @@ def natural_list(
     return tuple(made)
 
 
+# CAR's image_path is a path; the ImagePath of a service has arguments.
 _SPOKEN = re.compile(
-    r"(?i)command|script|payload|context|(^|_)data$|message|text|hostapplication|image_?path$"
-    r"|service_?file_?name|arguments|description"
+    r"(?i:command|script|payload|context|(^|_)data$|message|text|hostapplication|arguments"
+    r"|description)|ImagePath$|ServiceFileName$"
 )
 
 
@@ -246,10 +247,6 @@ def _proposals(name: str, value: str) -> Iterator[str]:
     plain = value in _PLAIN
     if value.startswith(" ") and _SPOKEN.search(name):
         yield f"example.exe{value}"
-    if plain and _PROGRAM.search(name) and not _BASE_NAME.fullmatch(name):
-        usual_program = (f"{folder}\\example.exe" for folder in _FOLDERS)
-    else:
-        usual_program = iter(())
     for word, algorithm in _DIGESTS:
         if word in name.lower() and plain:
             yield hashlib.new(algorithm, b"example", usedforsecurity=False).hexdigest().upper()
@@ -257,7 +254,8 @@ def _proposals(name: str, value: str) -> Iterator[str]:
         for pattern, usual in _USUAL:
             if pattern.search(name):
                 yield from usual
-    yield from usual_program
+        if _PROGRAM.search(name) and not _BASE_NAME.fullmatch(name):
+            yield from (f"{folder}\\example.exe" for folder in _FOLDERS)
     if value.startswith(".") and (_PATH.search(name) or _BASE_NAME.fullmatch(name)):
         # A file that is nothing but an ending.
         yield from (f"{folder}\\x{value}" for folder in _FOLDERS if not _BASE_NAME.fullmatch(name))
