@@ -159,7 +159,7 @@ def _arranged(name: str, value: str, pieces: Sequence[str], event: Event, judge:
     if len(there) < 2 or len(there) > _MOST_PIECES:
         return value
     spoken = bool(_SPOKEN.search(name))
-    ordered = sorted(there, key=_rank)
+    ordered = sorted(there, key=lambda piece: _rank(piece, spoken=spoken))
     mark = " " if spoken else ""
     for parts in (ordered, there):
         joined = mark.join(part.strip() if spoken else part for part in parts)
@@ -173,13 +173,16 @@ def _arranged(name: str, value: str, pieces: Sequence[str], event: Event, judge:
 _MOST_PIECES = 12
 
 
-def _rank(piece: str) -> int:
-    """Where a piece stands in a command or a path: a program or a folder first, options and
-    what begins with a dot last."""
+def _rank(piece: str, *, spoken: bool) -> int:
+    """Where a piece stands in a command or a path: a program, or the folder of a path, first;
+    options and what begins with a dot last."""
     text = piece.strip()
-    if re.match(r"(?i)[a-z]:\\|\\|[\w.-]*\.(exe|dll|cmd|bat|ps1|vbs)$", text):
+    if _STARTED.search(text) or (not spoken and re.match(r"(?i)[a-z]:\\|\\", text)):
         return 0
     return 2 if text[:1] in "-/." else 1
+
+
+_STARTED = re.compile(r"(?i)^[^\s/]*[\w)]\.(exe|dll|cmd|bat|ps1|vbs)$")
 
 
 def _spaced(value: str, pieces: Sequence[str]) -> str:
@@ -265,7 +268,7 @@ def _proposals(name: str, value: str) -> Iterator[str]:
         whole = f"{rest}Example" if rest.endswith("\\") else rest
         yield from (*_begun(whole, _HIVES), *_begun(rest, _HIVES))
         return
-    if re.match(r"\\[^\\]", value) and re.search(r"(?i)command", name):
+    if re.match(r"\\[^\\\s]+\.\w{2,4}(\s|$)", value) and re.search(r"(?i)command", name):
         yield f"{_FOLDERS[0]}{value}"
     if name == "Details" and value.startswith("."):
         yield f"{_FOLDERS[0]}\\example{value}"
