@@ -75,6 +75,12 @@ SOURCES = [
     (s("dns_query", DNS), s("sysmon", "EventID: 22, QueryName|contains: evil"), V.COVERED),
     (s("image_load", r"ImageLoaded|endswith: '\a.dll'"), s("dns_query", DNS), V.DISJOINT),
     (s("file_event", "TargetFilename|endswith: .dmp"), s("sysmon", "EventID: 12"), V.DISJOINT),
+    (
+        s("ps_script", "ScriptBlockText|contains: x"),
+        s("powershell", "ScriptBlockText: x"),
+        V.OVERLAPS,
+    ),
+    (s("ps_script", "ScriptBlockText: x"), s("powershell", "ScriptBlockText: x"), V.COVERED),
 ]
 
 
@@ -99,8 +105,7 @@ LANGUAGES = [
     (car("windows/dns_query where QueryName = '*.evil.com'"), s("dns_query", DNS), V.SAME),
     (car(r"windows/pipe_created where PipeName = '\postex*'"), s("pipe_created", PIPE), V.SAME),
     (s("dns_query", DNS), elastic('dns where dns.question.name : "*.evil.com"'), V.SAME),
-    # What a sensor of the network sees is no query of a machine's own.
-    (s("dns_query", DNS), elastic('network where dns.question.name : "*.evil.com"'), V.COVERED),
+    (s("dns_query", DNS), elastic('network where dns.question.name : "*.evil.com"'), V.SAME),
     (s("dns_query", DNS), ('dns where query_name == "*.evil.com"', "eql"), V.SAME),
     (s("dns_query", DNS), ('EventCode=22 QueryName="*.evil.com"', "splunk"), V.SAME),
     (s("dns_query", DNS), ('QueryName="*.evil.com"', "splunk"), V.COVERED),
@@ -166,6 +171,16 @@ UNDECIDED = [
             'process where event.type == "start" and process.name : "cmd.exe" and '
             'process.args == "x"'
         ),
+    ),
+    # A message of the network may be the query that the machine saw.
+    (s("dns_query", DNS), car("Flow:Message where proto_info.query = '*.evil.com'")),
+    # `Logon_Type` is no name that CAR knows, and may be what it calls otherwise.
+    (s("security", "EventID: 4624, LogonType: 10"), ("EventCode=4624 Logon_Type=10", "splunk")),
+    (car("Authentication where login_type = 10"), ("EventCode=4624 Logon_Type=10", "splunk")),
+    # Windows' logs are not those of a host with Linux.
+    (
+        s("process_creation", CMD),
+        elastic('process where host.os.type == "linux" and process.name : "cmd.exe"'),
     ),
     # A folder alone is not the path.
     (

@@ -12,6 +12,7 @@ Each way takes something for granted, which the subject that comes out says.
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from importlib import import_module
 
 from attrs import evolve, field, frozen
@@ -19,6 +20,7 @@ from attrs import evolve, field, frozen
 from .. import ir
 from ..diagnostics import Diagnostic, codes, has_errors
 from ..fieldmap import ECS, FieldMap, find_maps
+from ..ir import Goal, Wish
 from ..languages.reading import (
     LANGUAGES,
     QueryReading,
@@ -31,8 +33,11 @@ from ..languages.reading import (
 )
 from ..pattern import Pattern
 from ..rule import Rule
+from ..solver.facts import Facts
+from ..solver.satisfiability import can_be
+from ..solver.texts import Budget
 from . import assumptions
-from .event_kinds import is_native
+from .event_kinds import first_name, is_native
 
 _LOSING = (codes.NATIVE_ABSENT, codes.NATIVE_KIND)
 _TAKEN = (codes.NATIVE_WIDER, codes.FOREIGN_NEAR, codes.DATA_SOURCE)
@@ -119,7 +124,7 @@ def in_windows_names(subject: Subject, other: Subject) -> Subject | None:
         when = sigma.in_first_names(ir.simplify(ir.Or(tuple(sources))))
         program = _restricted(program, when)
         taken.append(assumptions.OWN_SOURCE)
-    program = _restricted(program, _schema(program))
+    program = _restricted(program, ir.conjunction((_NUMBERED, _schema(program))))
     rule = evolve(
         as_rule(evolve(reading, program=program), subject.rule.id), metadata=subject.rule.metadata
     )
@@ -167,6 +172,7 @@ def _windows_map() -> FieldMap:
 # Registry events of Sysmon: only one that sets a value has its data.
 # https://learn.microsoft.com/sysinternals/downloads/sysmon#event-id-13-registryevent-value-set
 _SYSMON = ir.Match(ir.Field("Channel"), (Pattern("Microsoft-Windows-Sysmon/Operational"),))
+_NUMBERED = ir.Not(ir.IsNull(ir.Field("EventID")))
 _ONLY_IN = {"Details": 13, "NewName": 14}
 
 
@@ -226,12 +232,71 @@ def in_car_names(subject: Subject, *, sources: bool = False) -> Subject | None:
     if reading is None:
         return None
     maps = maps_of(reading.language)
-    made = raised(reading, (*maps, *source_maps_of(reading.language)) if sources else maps)
+    if sources:
+        others = source_maps_of(reading.language)
+        maps = (*(map(_without_messages, maps) if others else maps), *others)
+    made = raised(reading, maps)
     if made.program is None or has_errors(made.diagnostics):
         return None
     rule = evolve(as_rule(made, subject.rule.id), metadata=subject.rule.metadata)
     found = subject_of(rule, made)
     return evolve(found, taken=(*found.taken, *assumed, assumptions.raised_by(made.maps)))
+
+
+@cache
+def _without_messages(fieldmap: FieldMap) -> FieldMap:
+    """A map without what it gives of messages: a DNS query is not both a message of a flow and an
+    event of its own log source."""
+    entries = tuple(
+        evolve(one, fields={k: v for k, v in one.fields.items() if k[:11] != "proto_info."})
+        for one in fieldmap.entries
+    )
+    return evolve(fieldmap, entries=entries)
+
+
+def may_be_one(one: ir.EventKind, other: ir.EventKind) -> bool:
+    """Whether an event may be of two kinds of which one alone is CAR's, as the field maps of
+    queries have them.
+
+    >>> dns = ir.EventKind("windows", "dns_query")
+    >>> may_be_one(dns, ir.EventKind("flow", "message"))
+    True
+    >>> may_be_one(dns, ir.EventKind("process", "create"))
+    False
+    """
+    source, car = (one, other) if is_native(one) else (other, one)
+    for language in ("sigma", "elastic", "eql"):
+        here = [e.when for m in source_maps_of(language) for e in m.entries if e.kind == source]
+        there = [e.when for m in maps_of(language) for e in m.entries if e.kind == car]
+        if any(not exclude(a, b) for a in here for b in there):
+            return True
+    return not any(
+        entry.kind == source for found in source_maps_of("sigma") for entry in found.entries
+    )
+
+
+@lru_cache(maxsize=4096)
+def exclude(one: ir.Condition, other: ir.Condition) -> bool:
+    """Whether two conditions of field maps exclude each other."""
+    names: dict[str, ir.Column] = {}
+
+    def named(value: ir.Value) -> ir.Value:
+        if not isinstance(value, ir.Raw):
+            return value
+        name = ".".join(value.path)
+        names[name] = ir.Column(name, ir.Field("command_line"))
+        return ir.Field(name, None, value.type)
+
+    wishes: list[Wish] = [
+        (ir.rewrite_condition(ir.rewrite_operands(when, first_name), named), Goal.TRUE)
+        for when in (one, other)
+    ]
+    search = ir.Search((ir.EventKind("process", "create"),))
+    facts = Facts(ir.Project(search, tuple(names.values())), plain=True)
+    return can_be(wishes, facts, Budget(_STEPS)) is False
+
+
+_STEPS = 2_000_000
 
 
 def _is_foreign(subject: Subject) -> bool:
@@ -316,6 +381,14 @@ def _system_test(condition: ir.Condition) -> frozenset[str] | None:
             return None if None in texts else frozenset(str(text).lower() for text in texts)
         case _:
             return None
+
+
+def demanded_system(subject: Subject) -> str | None:
+    """The operating system whose events alone a subject finds, where it says so."""
+    if subject.of_windows and subject.kinds:
+        return "windows"
+    program = subject.rule.program
+    return _of_hosts(program)[1][0].rpartition(" ")[2] if _of_hosts(program)[1] else None
 
 
 def nameless(program: ir.Program) -> frozenset[str]:

@@ -26,21 +26,22 @@ from ..languages.reading import LANGUAGES, as_rule, read
 from ..loading import FORMATS, ReadingOptions, RuleFile
 from ..pattern import Pattern
 from ..rule import Rule, from_drafts
-from ..solver.facts import Facts
-from ..solver.satisfiability import can_be
 from ..solver.texts import Budget
 from . import assumptions
 from .common_names import (
     Subject,
+    demanded_system,
+    exclude,
     in_car_names,
     in_windows_names,
+    may_be_one,
     nameless,
     subject_of,
     with_reading,
 )
 from .comparing import Comparison, Direction, compare, shared_event
 from .counterexamples import shared_list
-from .event_kinds import Event, first_name, is_native
+from .event_kinds import Event, is_native
 from .kind_conditions import by_kind
 from .kind_facts import KindFacts, possible, shortest
 from .logs import GivenFields
@@ -164,7 +165,11 @@ def compare_subjects(first: Subject, second: Subject, steps: int = _STEPS) -> Ru
         silent = "a rule that reports nothing by itself cannot be compared"
         return RuleRelation(*names, Verdict.UNDECIDED, reasons=(silent,))
     if first.kinds == second.kinds or not (first.native or second.native):
-        return _alike(first, second, steps)
+        return _unnamed(first, second) or _alike(first, second, steps)
+    systems = {demanded_system(one) for one in (first, second)} - {None}
+    if len(systems) > 1:
+        reason = f"they are about different systems: {', '.join(sorted(map(str, systems)))}"
+        return RuleRelation(*names, Verdict.UNDECIDED, reasons=(reason,))
     first, second = with_reading(first), with_reading(second)
     made: RuleRelation | None = None
     if all(map(_of_product, (first, second))):
@@ -179,6 +184,19 @@ def compare_subjects(first: Subject, second: Subject, steps: int = _STEPS) -> Ru
         return made
     reason = "the two are about different logs, and one cannot be put into CAR's names"
     return RuleRelation(*names, Verdict.UNDECIDED, reasons=(reason,))
+
+
+def _unnamed(first: Subject, second: Subject) -> RuleRelation | None:
+    """That nothing is decided of two rules in CAR's names of which one alone reads what CAR has no
+    name for: it may be what the other one has a name for."""
+    read = nameless(first.rule.program), nameless(second.rule.program)
+    if bool(read[0]) == bool(read[1]):
+        return None
+    reason = f"only one of the two reads {', '.join(sorted(read[0] | read[1]))}, {_NAMELESS}"
+    return RuleRelation(first.rule.id, second.rule.id, Verdict.UNDECIDED, reasons=(reason,))
+
+
+_NAMELESS = "for which CAR has no name there"
 
 
 def _alike(first: Subject, second: Subject, steps: int) -> RuleRelation:
@@ -260,14 +278,14 @@ def _raised(first: Subject, second: Subject, steps: int, *, sources: bool) -> Ru
         return None
     read = [nameless(one.rule.program) for one in (mine, theirs)]
     # The names of a Sigma rule are known, those of a query are its own.
-    queries = [one.reading is not None or one.kinds == {ECS} for one in (first, second)]
+    queries = [one.reading is not None or not one.of_windows for one in (first, second)]
     unknown = (read[0] - read[1] if queries[0] else frozenset()) | (
         read[1] - read[0] if queries[1] else frozenset()
     )
     if unknown:
         # It may be what the other one reads under one of CAR's names.
         which = ", ".join(sorted(unknown))
-        reason = f"only one of the two reads {which}, for which CAR has no name there"
+        reason = f"only one of the two reads {which}, {_NAMELESS}"
         return RuleRelation(first.rule.id, second.rule.id, Verdict.UNDECIDED, reasons=(reason,))
     return _alike(mine, theirs, steps)
 
@@ -463,6 +481,11 @@ def _common(first: Rule, second: Rule, steps: int) -> Witness | bool | None:
             open_ = True
         elif possible(wishes, of, budget) is not False:
             open_ = True
+    open_ = open_ or any(
+        is_native(one) != is_native(other) and may_be_one(one, other)
+        for one in mine
+        for other in theirs
+    )
     return None if open_ else False
 
 
@@ -567,26 +590,9 @@ def _told_apart(one: ir.EventKind, other: ir.EventKind) -> bool:
 
 def _exclude(fieldmap: FieldMap, one: ir.EventKind, other: ir.EventKind) -> bool:
     """Whether the conditions of a map's entries for two log sources exclude each other."""
-    for a in fieldmap.by_kind.get(one, ()):
-        for b in fieldmap.by_kind.get(other, ()):
-            if a == b:
-                return False
-            whens = [fieldmap.entries[place].when for place in (a, b)]
-            names: dict[str, ir.Column] = {}
-
-            def named(value: ir.Value, names: dict[str, ir.Column] = names) -> ir.Value:
-                if not isinstance(value, ir.Raw):
-                    return value
-                name = ".".join(value.path)
-                names[name] = ir.Column(name, ir.Field("command_line"))
-                return ir.Field(name, None, value.type)
-
-            wishes: list[Wish] = [
-                (ir.rewrite_condition(ir.rewrite_operands(when, first_name), named), Goal.TRUE)
-                for when in whens
-            ]
-            search = ir.Search((ir.EventKind("process", "create"),))
-            facts = Facts(ir.Project(search, tuple(names.values())), plain=True)
-            if can_be(wishes, facts, Budget(_STEPS)) is not False:
-                return False
-    return True
+    entries = fieldmap.entries
+    return all(
+        a != b and exclude(entries[a].when, entries[b].when)
+        for a in fieldmap.by_kind.get(one, ())
+        for b in fieldmap.by_kind.get(other, ())
+    )
