@@ -495,6 +495,14 @@ NATIVE_DIFFERS = _warning(
     that is a fault of the program. What Python says was used. Please report the lines that are named, and run with `CARENGINE_NATIVE=0` until
     it is mended.""",
 )
+MERGE_CEILING = _warning(
+    "CE560",
+    "records that could not wait to be merged",
+    """Of records of one happening (Sysmon 1 and Security 4688 of the start of a process) one stands for all; to know which
+    belong together, matches wait for those still to come. At most 20,000 rows wait at once. When more would, the older half
+    goes on as it is, so that what two sensors tell may be there twice. Evidence in the order of time with `--lateness`
+    needs little room: what is older than the lateness waits no longer.""",
+)
 
 # 6xx: repairs of the lenient reading, and its reasons for refusing
 

@@ -25,6 +25,7 @@ from ..fieldmap import (
     lower_for,
     maps_for,
 )
+from ..fieldmap.sensors import Sensor, merged_kinds
 from ..rule import Rule, RuleSet
 from . import compiled
 from .classes import ClassGroup, Classified, EventClass
@@ -49,7 +50,8 @@ from .rule_faults import LeftOut
 from .saved_session import (
     fingerprint,
 )
-from .session import Session, load_session
+from .session import Session
+from .session_loading import load_session
 from .streams import Stream, StreamOptions, prepare, stages_of
 from .streams.updating import digest_of
 from .targets import Gap, StageUse, Target, searched_kinds
@@ -121,6 +123,10 @@ class Engine:
         self._lowered: dict[EventClass, tuple[tuple[int, Lowered], ...]] = {}
         # The router asks for classes at once where there is nothing to decide.
         self._groups: dict[tuple[tuple[tuple[int, int], ...], frozenset[ir.Value]], ClassGroup] = {}
+        self._timed = bool(self.streams)
+        self._begin_routing()
+
+    def _begin_routing(self) -> None:
         self._router = Router(self.maps, self._first_of, self._split, self._behind())
         self.classify: Callable[[Mapping[str, Any]], Classified] = self._router.route
         """What an (unwrapped) event is."""
@@ -128,6 +134,26 @@ class Engine:
         """The leaf of the tree of questions that an (unwrapped) event comes to."""
         self.find: Callable[[Mapping[str, Any]], Leaf[Classified] | None] = self._router.find
         """The same of a part of an event, if such events were there before."""
+
+    def need_times(self) -> None:
+        """From now on a session asks for the time of every event. What was learned of events so far
+        is learned anew, where nobody did before."""
+        if not self._timed:
+            self._timed = True
+            self.learned = LearnedStore()
+            self._begin_routing()
+
+    @cached_property
+    def merged_kinds(self) -> Mapping[ir.EventKind, int]:
+        """The kinds of events of which several sensors tell, through these field maps, each with how
+        far apart their records may be, in microseconds."""
+        sensors: dict[ir.EventKind, list[Sensor]] = {}
+        for fieldmap in self.maps:
+            for entry in fieldmap.entries:
+                if entry.sensor is not None:
+                    for kind in entry.kinds:
+                        sensors.setdefault(kind, []).append(entry.sensor)
+        return merged_kinds(sensors)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The matcher is made of closures; it is compiled afresh where the engine is unpickled.
@@ -405,10 +431,15 @@ class Engine:
         ``options`` say how it treats time and memory; the default is for finished data in any
         order. ``partition`` says that the session is fed one part of the data only: it raises
         `CarError` (CE556) where rules look at several events, since what spans the parts would be
-        missed, and what is absent from a part only would be reported.
+        missed, and what is absent from a part only would be reported; and ``ValueError`` where
+        ``options`` ask for records to be merged.
         """
         if partition and self.streams:
             raise CarError([self._of_partition()])
+        if partition and options is not None and options.merge:
+            raise ValueError(
+                "records of one happening may be in several parts: merge with partial() and merge()"
+            )
         return Session(self, options)
 
     def _of_partition(self) -> Diagnostic:
@@ -492,7 +523,7 @@ class Engine:
                 groups.append((first, group))
             first += len(entries)
         times: list[ir.Value] = []
-        if self.streams:
+        if self._timed:
             # Every event moves the clock of joins and groups, also one that no rule looks at.
             time_values = [one.entry.value(ir.Field("time", None, ir.Type.TIME)) for one in classes]
             times = [time for time in time_values if time is not None]

@@ -34,7 +34,8 @@ class Origin:
 class MatchedEvent:
     """One event of a match: its CAR view, the event itself, and where it came from.
 
-    ``stream`` names the branch of a join that it filled; empty elsewhere.
+    ``stream`` names the branch of a join that it filled; empty elsewhere. ``also`` are records of
+    other sensors that tell of the same, where they were merged (see `StreamOptions`).
 
     >>> import carengine
     >>> rule = carengine.parse_rule('a = search Process:Create where exe = "x.exe" output a')
@@ -50,6 +51,7 @@ class MatchedEvent:
     event: Mapping[str, Any] = field(repr=False, hash=False)
     origin: Origin | None = None
     stream: str = ""
+    also: tuple[MatchedEvent, ...] = ()
 
 
 @frozen
@@ -131,6 +133,8 @@ def event_as_json(event: MatchedEvent, *, raw: bool) -> dict[str, Any]:
         "time": None if event.time is None else format_time(event.time),
         "fields": fields.copy() if isinstance(fields, Fields) else dict(fields),
     }
+    if event.also:
+        data["also"] = [event_as_json(one, raw=raw) for one in event.also]
     if raw:
         data["event"] = event.event
     return data

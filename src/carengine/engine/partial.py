@@ -5,7 +5,7 @@ account, and, event by event, what joins, groups and windows would have been fed
 merge replays it in one session, so that matches, lateness and memory are those of one process that
 was given the parts one after the other::
 
-    {"sha256": "…", "carengine_partial": 1, "fingerprint": "…", "options": {…}, "account": {…},
+    {"sha256": "…", "carengine_partial": 2, "fingerprint": "…", "options": {…}, "account": {…},
      "unread_objects": {…}, "source": "…",
      "entries": [[record, [[place, match], …], [action, …]], …]}
 
@@ -29,7 +29,7 @@ from .streams import StreamOptions
 if TYPE_CHECKING:
     from .engine import Engine
 
-_FORMAT = 1
+_FORMAT = 2
 _NAME = "<partial result>"
 
 

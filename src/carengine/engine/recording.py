@@ -21,10 +21,12 @@ from attrs import define, field
 
 from .. import ir
 from ..fieldmap import CarEvent
+from ..fieldmap.sensors import Sighting
 from .engine import Engine
 from .match import Match, MatchedEvent, Origin
 from .session import Session
 from .streams import StreamOptions
+from .streams.merging import Output
 from .streams.rows import Occurrence
 
 Place = tuple[int, int]
@@ -32,7 +34,10 @@ Place = tuple[int, int]
 
 Action = Any
 """What an event does to a flow: its time; or an occurrence as plain data, with the numbers of the
-stages that it passed."""
+stages that it passed; or that, with none of these, and the outputs that it matches by itself: places
+and numbers of stages."""
+
+_MERGES = 3
 
 EventActions = tuple[int, list[Any], list[Action]]
 """What one event did: its record's number, its matches (a `Place` first, the rest is the caller's),
@@ -54,6 +59,7 @@ class EngineCodec:
             for place, output in enumerate(rule.program.outputs)
         }
         self._stages: dict[int, int] | None = None
+        self._of_targets: dict[int, int] = {}
         self._natives = {
             id(entry.native): (number, place)
             for number, fieldmap in enumerate(engine.maps)
@@ -92,19 +98,35 @@ class EngineCodec:
             self._stages = {id(stage): number for number, stage in enumerate(self.engine.stages)}
         view, numbers = occurrence.view, self._stages
         kind, native = view.kind, self._natives.get(id(view.native))
-        event = (kind.object, kind.action, dict(view.fields), view.time, view.raw, native)
+        sighting = None if occurrence.sighting is None else occurrence.sighting.as_data()
+        event = (kind.object, kind.action, dict(view.fields), view.time, view.raw, native, sighting)
         return (event, [numbers[id(stage)] for stage in stages])
+
+    def number_of(self, stage: ir.Stage) -> int:
+        """The number of a stage of an output."""
+        known = self._of_targets.get(id(stage))
+        if known is None:
+            # Outputs with equal stages have their own, of which the engine keeps one.
+            known = self._of_targets[id(stage)] = self.engine.stages.index(stage)
+        return known
+
+    def output_at(self, place: Sequence[int]) -> Output:
+        """The output at a place."""
+        rule = self.engine.rules[place[0]]
+        return rule, rule.program.outputs[place[1]].name, (place[0], place[1])
 
     def decode_occurrence(
         self, data: Action, origin: Origin | None
     ) -> tuple[Occurrence, list[ir.Stage]]:
         """The occurrence and the stages that `encode_occurrence` was given."""
-        (object_, action, fields, time, raw, at), numbers = data
+        (object_, action, fields, time, raw, at, seen), numbers = data
         native = None
         if at is not None:
             native = self.engine.maps[at[0]].entries[at[1]].native
         view = CarEvent(ir.EventKind(object_, action), fields, time, raw, native)
-        return Occurrence(view, origin), [self.engine.stages[number] for number in numbers]
+        sighting = None if seen is None else Sighting.of_data(seen)
+        stages = [self.engine.stages[number] for number in numbers]
+        return Occurrence(view, origin, sighting), stages
 
 
 @define(eq=False)
@@ -122,6 +144,8 @@ class RecordingFlow:
     arrived: Sequence[Any] = ()
     """The outputs that rows have come to: none here."""
     _actions: list[Action] = field(factory=list)
+    merges: bool = True
+    _merging: Occurrence | None = None
     _feeds: bool = False
     _after_feed: bool = False
     _last: int | None = None
@@ -134,6 +158,15 @@ class RecordingFlow:
         """Note an event that passed these stages."""
         self._feeds = True
         self._actions.append(self.codec.encode_occurrence(occurrence, stages))
+
+    def merge(self, occurrence: Occurrence, output: Output, stage: ir.Stage) -> None:
+        """Note an event that an output matches by itself."""
+        self._feeds = True
+        if occurrence is not self._merging:
+            self._merging = occurrence
+            event, _ = self.codec.encode_occurrence(occurrence, ())
+            self._actions.append((event, [], []))
+        self._actions[-1][2].append([*output[2], self.codec.number_of(stage)])
 
     def tick(self, time: int) -> None:
         """Note the time of an event."""
@@ -177,7 +210,8 @@ def recording_session(
 ) -> tuple[Session, RecordingFlow]:
     """A session that decides what single events decide, and the flow that records the rest."""
     recording = RecordingFlow(codec, options)
-    return Session(engine, options, recording if engine.streams else None), recording
+    records = bool(engine.streams) or (options.merge and bool(engine.merged_kinds))
+    return Session(engine, options, recording if records else None), recording
 
 
 def replay(
@@ -188,6 +222,12 @@ def replay(
     for action in actions:
         if isinstance(action, int):
             session.tick(action)
+            continue
+        occurrence, stages = codec.decode_occurrence(action[:2], origin)
+        if len(action) == _MERGES:
+            for *place, stage in action[2]:
+                output = codec.output_at(place)
+                session.merge_occurrence(occurrence, output, codec.engine.stages[stage])
         else:
-            session.feed_occurrence(*codec.decode_occurrence(action, origin))
+            session.feed_occurrence(occurrence, stages)
     return session.arrived_by_place()

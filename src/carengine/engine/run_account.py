@@ -18,6 +18,7 @@ from ..evaluate import Expression, expression_of
 from ..rule import Rule
 from .stats import SessionStats, difference
 from .streams import Flow
+from .streams.merging import MOST_WAITING
 
 # How many late events and events without a time are named.
 _NAMED = 20
@@ -37,6 +38,10 @@ class RunAccount:
     forced: int = 0
     untried: Counter[tuple[str, str]] = field(factory=Counter)
     withheld: Counter[tuple[str, str]] = field(factory=Counter)
+    merged: int = 0
+    """How many records another stands for that tells of the same."""
+    early: int = 0
+    """How many rows waited for other records and had to go on before their time."""
     undecided: Counter[str] = field(factory=Counter)
     """In how many events the regular expressions of a rule were left undecided, by its id."""
     undecided_events: int = 0
@@ -45,6 +50,8 @@ class RunAccount:
         """Take over what joins and groups had no room for."""
         self.dropped.update(flow.dropped)
         self.forced += flow.forced
+        self.merged += flow.waiting.merged
+        self.early += flow.waiting.early
         for rules, node in flow.cut_joins():
             join = (", ".join(rules), node.names)
             self.untried[join] += node.untried
@@ -76,6 +83,7 @@ class RunAccount:
             "untried": [[*join, number] for join, number in self.untried.items()],
             "withheld": [[*join, number] for join, number in self.withheld.items()],
             "undecided": [self.undecided_events, dict(self.undecided)],
+            "merged": [self.merged, self.early],
         }
 
     def add(self, data: Mapping[str, Any]) -> None:
@@ -101,6 +109,9 @@ class RunAccount:
         events, undecided = data["undecided"]
         self.undecided_events += events
         self.undecided.update(undecided)
+        merged, early = data["merged"]
+        self.merged += merged
+        self.early += early
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
@@ -122,6 +133,8 @@ class RunAccount:
             diagnostics.append(self._of_cut_joins())
         if self.undecided_events:
             diagnostics.append(self._of_undecided())
+        if self.early:
+            diagnostics.append(self._of_early())
         return [*diagnostics, *stats.of_objects(), *stats.faults.diagnostics()]
 
     def _of_cut_joins(self) -> Diagnostic:
@@ -145,6 +158,15 @@ class RunAccount:
             "ask for more that the events must have in common, or for less time between them"
         )
         return Diagnostic(codes.JOIN_CEILING, message, notes=tuple(notes))
+
+    def _of_early(self) -> Diagnostic:
+        message = (
+            f"{counted(self.early, 'row')} could not wait for other records of what they tell: more "
+            f"than {MOST_WAITING:,} waited, or memory was full; what tells the same may be there "
+            "twice"
+        )
+        note = "hunt on events in the order of time with --lateness, so that fewer have to wait"
+        return Diagnostic(codes.MERGE_CEILING, message, notes=(note,))
 
     def _of_undecided(self) -> Diagnostic:
         names = [

@@ -3,12 +3,13 @@
 A state file holds plain data only, so that reading one runs no code. Events that several rows share
 are written once::
 
-    {"sha256": "…", "carengine": 2, "fingerprint": "…", "options": {…}, "account": {…}, "attached":
+    {"sha256": "…", "carengine": 3, "fingerprint": "…", "options": {…}, "account": {…}, "attached":
     {…},
      "events": [["process", "create", {fields}, time, {event}, "x.jsonl", 17], …],
      "flow": {"clock": …, "nodes": [state of each node, …]}}
 
     row = ["e", 3]                      event 3        ["e", 3, {assigned}, [times]]
+        | ["e", 3, {…}, […], [7]]                      which stands for event 7 too
         | ["r", {columns}, [times], row]               a projection
         | ["j", [names], [rows]]                       a joined row
         | ["g", {keys}, [times], [rows]]               a group
@@ -33,14 +34,15 @@ from typing import Any
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, codes
 from ..fieldmap import CarEvent, FieldMap, entries_of, recognise, unwrap
+from ..fieldmap.sensors import Sighting
 from ..filewrite import bounded_text, replacing
 from ..jsontext import DEPTH
 from ..rule import Rule
 from .match import Origin
 from .streams.rows import EventRow, GroupRow, JoinRow, Occurrence, RecordRow, Row
 
-FORMAT = 2
-_OLDER = (1,)
+FORMAT = 3
+_OLDER = (1, 2)
 _MOST_BYTES = 8 << 30
 _SEAL = '{"sha256":"%s",'
 # Events are no deeper than `jsontext.DEPTH`, and rules nest values 150 deep at most: what is deeper
@@ -178,8 +180,11 @@ class RowEncoder:
     def row(self, row: Row) -> Any:
         """A row as plain data."""
         match row:
-            case EventRow(occurrence, assigned, times):
+            case EventRow(occurrence, assigned, times, also):
                 number = self.occurrence(occurrence)
+                if also:
+                    others = [self.occurrence(one) for one in also]
+                    return ["e", number, pruned(assigned), sorted(times), others]
                 return ["e", number, pruned(assigned), sorted(times)] if assigned else ["e", number]
             case RecordRow(columns, base, times):
                 return ["r", pruned(columns), sorted(times), self.row(base)]
@@ -209,6 +214,7 @@ def _event_as_data(seen: Occurrence) -> list[Any]:
         pruned(view.raw),
         None if origin is None else origin.source,
         None if origin is None else origin.record,
+        *([] if seen.sighting is None else [seen.sighting.as_data()]),
     ]
 
 
@@ -245,6 +251,11 @@ class RowDecoder:
                 0 <= number < len(self.occurrences)
             ):
                 return EventRow(self.occurrences[number], assigned, _names(times))
+            case ["e", int(number), dict(assigned), list(times), list(others)] if all(
+                type(one) is int and 0 <= one < len(self.occurrences) for one in (number, *others)
+            ):
+                also = tuple(self.occurrences[one] for one in others)
+                return EventRow(self.occurrences[number], assigned, _names(times), also)
             case ["r", dict(columns), list(times), base]:
                 return RecordRow(columns, self.row(base), _names(times))
             case ["j", list(names), list(parts)] if len(names) == len(parts) > 0:
@@ -299,7 +310,8 @@ def _occurrence(data: Any, maps: Sequence[FieldMap]) -> Occurrence:
             dict(raw),
             source,
             record,
-        ]:
+            *sighting,
+        ] if len(sighting) < 2:
             pass
         case _:
             raise ValueError(f"{_short(data)} is no event")
@@ -317,7 +329,8 @@ def _occurrence(data: Any, maps: Sequence[FieldMap]) -> Occurrence:
             entry for found in recognise(inner, of_kind) for entry in entries_of(inner, found)
         )
         native = next((entry.native for entry in entries if entry.kind == kind), None)
-    return Occurrence(CarEvent(kind, fields, time, raw, native), origin)
+    seen = Sighting.of_data(sighting[0]) if sighting else None
+    return Occurrence(CarEvent(kind, fields, time, raw, native), origin, seen)
 
 
 def kinds_as_data(kinds: Counter[tuple[str, ir.EventKind]]) -> list[Any]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import ir
-from ..diagnostics import CarError, Diagnostic, codes, counted
+from ..diagnostics import Diagnostic, codes, counted
 from ..evaluate import REGEX_WORK, Expression
 from ..fieldmap import CarEvent, unwrap, view
 from ..jsontext import UnreadableError, loads
@@ -41,19 +41,14 @@ from .prefilter import (
 )
 from .run_account import RunAccount
 from .saved_session import (
-    FORMAT,
-    RowDecoder,
-    RowEncoder,
-    pruned,
-    read_state,
-    refused,
     sealed_state,
     write_state,
 )
+from .session_loading import state_of, taken_over
 from .stats import SessionStats, name_origin
 from .streams import Feeding, Flow, StreamOptions
+from .streams.merging import Output
 from .streams.rows import Occurrence, in_order, match_of_row
-from .streams.updating import contents_of, digests_of, take_over
 from .targets import Passed, distinct, match_of_passed
 from .updating import SessionUpdate, compared
 
@@ -107,14 +102,11 @@ class Session:
         """What became of the rules, where the session was loaded with others."""
         self.latest: Classified | None = None
         """What the event was that was fed last."""
-        # The joins and groups that this session runs: none where another flow is handed in, or
-        # where no rule has any.
-        self._streams: Flow | None = None
-        if flow is None:
-            flow = self._own_flow()
-        if isinstance(flow, Flow):
-            self._streams = flow
+        self.own_flow: Flow | None = None
+        """The joins and groups that this session runs: none where another flow is handed in, or
+        where no rule has any."""
         self._flow: Feeding | None = flow
+        self._begin(flow)
         self._prefilter: Prefilter | None = None
         self.native_check: NativeCheck | None = None
         self._native: NativeFilter | None = None
@@ -123,11 +115,23 @@ class Session:
         self._saved_at = -1
         self._unclaimed = 0
 
-    def _own_flow(self) -> Flow | None:
-        engine = self.engine
-        if not engine.streams:
-            return None
-        return Flow(engine.streams, self.options, engine.observer, self._given_up)
+    def _begin(self, flow: Feeding | None = None) -> None:
+        """Run the engine's joins and groups, and merge records, in another flow or in one's own."""
+        engine, options = self.engine, self.options
+        # The kinds of events that wait for other records of what they tell.
+        self._merged = engine.merged_kinds if options.merge else {}
+        if flow is None and (engine.streams or self._merged):
+            spans = self._merged
+            flow = Flow(engine.streams, options, engine.observer, self._given_up, spans)
+        if flow is not None and not flow.merges:
+            self._merged = {}
+        self._flow = flow
+        self.own_flow = flow if isinstance(flow, Flow) else None
+        self.moving = bool(engine.streams)
+        """Whether the time of every event matters."""
+        if self._merged and options.lateness_us is not None and not self.moving:
+            self.moving = True
+            engine.need_times()
 
     def __enter__(self) -> Session:
         return self
@@ -145,10 +149,10 @@ class Session:
         (CE548), and a ``RuntimeWarning`` names their number. The statistics and the diagnostics can
         be read afterwards.
         """
-        if self._streams is None or self._saved_at == self.stats.events:
+        if self.own_flow is None or self._saved_at == self.stats.events:
             return
-        self._streams.finish()
-        lost = len(self._arrived(self._streams))
+        self.own_flow.finish()
+        lost = len(self._arrived(self.own_flow))
         if lost:
             self._unclaimed += lost
             warnings.warn(str(self._of_unclaimed()), RuntimeWarning, stacklevel=3)
@@ -248,13 +252,19 @@ class Session:
                     self._gather_apart(event, inner, origin, first, group, places, passed, feeding)
         flow = self._flow
         if flow is not None:
-            for class_place, event_class in enumerate(classified.classes):
+            occurrences: dict[int, Occurrence] = {}
+            if passed and self._merged:
+                passed = self._merge_passed(passed, occurrences, inner, origin)
+            for class_place, event_class in enumerate(classified.classes if self.moving else ()):
                 fed = feeding.get(class_place)
                 if fed is None:
                     time = event_class.time(inner)
                 else:
                     seen, stages = fed
-                    self.feed_occurrence(Occurrence(seen, origin), stages)
+                    occurrence = occurrences.get(class_place)
+                    if occurrence is None:
+                        occurrence = self._occurrence(seen, inner, origin)
+                    self.feed_occurrence(occurrence, stages)
                     time = seen.time
                 if time is not None:
                     flow.tick(time)
@@ -274,6 +284,46 @@ class Session:
         if len(passed) > 1:
             passed = distinct(passed)
         return self._counted(self._matches(passed, origin))
+
+    def _occurrence(
+        self, seen: CarEvent, inner: Mapping[str, Any], origin: Origin | None
+    ) -> Occurrence:
+        entry = seen.entry
+        if entry is None or entry.sensor is None or entry.kind not in self._merged:
+            return Occurrence(seen, origin)
+        return Occurrence(seen, origin, entry.sensor.sighting(inner, seen.time))
+
+    def _merge_passed(
+        self,
+        passed: list[Passed],
+        occurrences: dict[int, Occurrence],
+        inner: Mapping[str, Any],
+        origin: Origin | None,
+    ) -> list[Passed]:
+        """Let matches wait whose event others may tell of too; the matches that wait for nothing.
+
+        ``occurrences`` gets the events by their class.
+        """
+        kept = []
+        for item in distinct(passed):
+            (rule, output, place, _), target, seen, _ = item
+            occurrence = occurrences.get(place)
+            if occurrence is None:
+                occurrence = occurrences[place] = self._occurrence(seen, inner, origin)
+            if occurrence.sighting is None:
+                kept.append(item)
+            else:
+                known = (target.rule, target.output, (rule, output))
+                self.merge_occurrence(occurrence, known, target.stage)
+        return kept
+
+    def merge_occurrence(self, occurrence: Occurrence, output: Output, stage: ir.Stage) -> None:
+        """Let the match of an output by a stage wait for other records of what its event tells."""
+        assert self._flow is not None
+        try:
+            self._flow.merge(occurrence, output, stage)
+        except Exception as error:
+            self.stats.faults.note_event([output[0]], error)
 
     def _matches(self, passed: list[Passed], origin: Origin | None) -> list[Match]:
         try:
@@ -458,7 +508,7 @@ class Session:
             if not line or line.isspace():
                 continue
             where = None if origin is None else origin(place)
-            if self._flow is None:
+            if not self.moving:
                 matches = self._feed_whole(line, where, known)
             else:
                 matches = self.feed_line(line, where)
@@ -466,7 +516,7 @@ class Session:
                 yield place, matches
 
     def _candidates(self, lines: Sequence[bytes]) -> Iterator[tuple[int, KnownEvent | None]]:
-        if self._flow is not None:
+        if self.moving:
             # Each line may complete matches by its time.
             return ((place, None) for place in range(len(lines)))
         if len(lines) >= _MANY_LINES and (block := block_of_lines(lines)) is not None:
@@ -493,7 +543,7 @@ class Session:
         `readers.read_events` asks its ``take``.
         """
         if self._prefilter is None:
-            tick = None if self._flow is None else self._flow.tick
+            tick = self._flow.tick if self._flow is not None and self.moving else None
             engine = self.engine
             self._prefilter = Prefilter(
                 engine.find, engine.opaque, self.stats, engine.learned, tick
@@ -516,9 +566,9 @@ class Session:
 
         The session forgets all events by it; what is fed afterwards is new data.
         """
-        if self._streams is None:
+        if self.own_flow is None:
             return []
-        self._streams.finish()
+        self.own_flow.finish()
         return self.arrived()
 
     @property
@@ -529,14 +579,19 @@ class Session:
         A group waits until nothing can belong to it any more; what only the end of the data decides
         waits infinitely long. The lateness comes on top of it.
         """
-        lags = () if self._streams is None else self._streams.lags
+        lags = () if self.own_flow is None else self.own_flow.lags
         return tuple((stream.rule, stream.output, lag) for stream, lag in lags if lag)
 
     @property
     def held(self) -> tuple[int, int]:
         """What the session holds for joins and groups: rows, and their estimated bytes."""
-        memory = None if self._streams is None else self._streams.memory
+        memory = None if self.own_flow is None else self.own_flow.memory
         return (0, 0) if memory is None else (memory.rows, memory.bytes)
+
+    @property
+    def merged(self) -> int:
+        """How many records another stands for that tells of the same."""
+        return 0 if self.own_flow is None else self.own_flow.waiting.merged
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -551,8 +606,8 @@ class Session:
     def account(self) -> RunAccount:
         """The account of the session, to be added to those of others."""
         account = RunAccount(self.stats)
-        if self._streams is not None:
-            account.note_flow(self._streams)
+        if self.own_flow is not None:
+            account.note_flow(self.own_flow)
         account.note_undecided(self._undecided, self._undecided_events, self.engine.rules)
         return account
 
@@ -569,7 +624,7 @@ class Session:
 
         ``await asyncio.to_thread(session.saving(path))`` does not stall an event loop.
         """
-        state = self._state(path, whole=False)
+        state = state_of(self, path, whole=False)
         self._saved_at = self.stats.events
         return partial(write_state, path, state)
 
@@ -588,7 +643,7 @@ class Session:
         1
         """
         name = "<dumped session>"
-        data = sealed_state(name, self._state(name)).encode("ascii")
+        data = sealed_state(name, state_of(self, name)).encode("ascii")
         self._saved_at = self.stats.events
         return data
 
@@ -611,88 +666,10 @@ class Session:
         before = self.engine
         engine = before.with_rules(rules)
         matches = tuple(self.arrived())
-        state = self._state("<session>")
+        state = state_of(self, "<session>")
         self.engine = engine
         self._prefilter = self.latest = None
-        self._flow = self._streams = self._own_flow()
+        self._begin()
         self.stats.faults.left_out = engine.left_out
-        dropped = self._taken_over(state)
+        dropped = taken_over(self, state)
         return compared(before.rule_digests, engine.rule_digests, dropped, matches)
-
-    def _taken_over(self, state: Mapping[str, Any]) -> Counter[str]:
-        """Take over what a session of other rules held; what was dropped."""
-        flow = state["flow"]
-        if flow is None:
-            return Counter()
-        if self._streams is None:
-            return Counter({str(name): int(rows) for _, name, rows in flow["contents"] if rows})
-        return take_over(self._streams, flow, RowDecoder(state["events"], self.engine.maps))
-
-    def _state(self, path: str | Path, *, whole: bool = True) -> dict[str, Any]:
-        """The state as plain data; if not ``whole``, its events are made so when it is written."""
-        writer = RowEncoder()
-        try:
-            flow = None if self._streams is None else self._streams.save(writer)
-            if flow is not None and self._streams is not None:
-                flow["contents"] = contents_of(self._streams)
-                flow["stages"] = digests_of(self._streams)[1]
-            kept = pruned([self.stats.as_data(), self.attached])
-            events = writer.events if whole else writer
-        except TypeError as error:
-            message = f"the session holds an event that is no plain data: {error}"
-            raise refused(path, message) from None
-        return {
-            "carengine": FORMAT,
-            "fingerprint": self.engine.fingerprint,
-            "rules": self.engine.rule_digests,
-            "options": self.options.as_data(),
-            "account": kept[0],
-            "attached": kept[1],
-            "events": events,
-            "flow": flow,
-        }
-
-    def _load(self, state: Mapping[str, Any], *, same: bool) -> None:
-        self.stats.restore(state["account"])
-        self.attached = dict(state["attached"])
-        if not same:
-            if "rules" not in state:
-                rows = len(state["events"])  # what they are for is not known
-                dropped = Counter({"a state of an earlier version": rows} if rows else {})
-                self.updated = compared({}, self.engine.rule_digests, dropped)
-                return
-            dropped = self._taken_over(state)
-            self.updated = compared(state["rules"], self.engine.rule_digests, dropped)
-        elif self._streams is not None:
-            self._streams.load(state["flow"], RowDecoder(state["events"], self.engine.maps))
-
-
-def load_session(
-    engine: Engine,
-    path: str | Path | bytes,
-    options: StreamOptions | None = None,
-    update: bool = False,
-) -> Session:
-    """The session that `Session.save` or `Session.dump` wrote: see `Engine.load_session`."""
-    state = read_state(path)
-    path = "<dumped session>" if isinstance(path, bytes) else path
-    same = state.get("fingerprint") == engine.fingerprint
-    if not same and not update:
-        raise refused(
-            path,
-            "the state was made with other rules or field maps",
-            "start afresh with another state file, or go back to those rules",
-        )
-    try:
-        saved = StreamOptions.from_data(state["options"])
-        if options is not None and options.meaning != saved.meaning:
-            message = f"the state was made with other options: {saved.differences(options)}"
-            raise refused(path, message)
-        session = Session(engine, options or saved)
-        session._load(state, same=same)
-    except CarError:
-        raise
-    except Exception as error:
-        # Its check sum is right: it was written so. Whatever is wrong in it is found here.
-        raise refused(path, f"the state file holds what no session writes: {error}") from None
-    return session

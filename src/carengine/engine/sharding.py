@@ -33,12 +33,13 @@ from .saved_session import RowDecoder, RowEncoder, pruned, refused
 from .session import Session
 from .streams import Flow, Stream, StreamOptions
 from .streams.flow import DAY
+from .streams.merging import Output
 from .streams.node import Sink
 from .streams.plans import needs_now, stages_of
 from .streams.rows import Occurrence, Row
 from .streams.sharding import Sharding, sharding_of
 
-_FORMAT = 1
+_FORMAT = 2
 _LATENESS_OF_SORTED = "0 s"
 
 
@@ -163,6 +164,7 @@ class RoutingFlow:
     """The last one that may move a clock: not more than a day ahead of the machine's own."""
     _ahead: int = field(factory=lambda: int(machine_time.time() * 1_000_000) + DAY)
     routed: list[RoutedEvent] = field(factory=list)
+    merges: bool = False
 
     def is_late(self, time: int) -> bool:
         """False: whether an event is late is decided where it goes."""
@@ -186,6 +188,10 @@ class RoutingFlow:
             data = json.dumps([event, stages_passed, place], separators=(",", ":"))
             self.routed.append(RoutedEvent(number, shard, occurrence.view.time, first, data))
             first = False
+
+    def merge(self, occurrence: Occurrence, output: Output, stage: ir.Stage) -> None:
+        """Records are not merged here."""
+        raise NotImplementedError
 
     def tick(self, time: int) -> None:
         """Note the time of an event."""

@@ -38,8 +38,8 @@ written in these::
     any_case: {md5: 'hash(Hashes, "MD5")'}  names of log sources that rules write in any case, for
                                             what a field of that name does not say
 
-``objects`` declares objects, actions and fields that CAR does not have, as a model file does
-(`carengine.datamodel.declaring`).
+``objects`` declares what CAR does not have (`carengine.datamodel.declaring`), ``sensor`` of an
+entry who tells of its events (`carengine.fieldmap.sensors`).
 
 A shape with ``only: true`` has the fields in its ``names`` and no others.
 
@@ -75,14 +75,16 @@ from ..syntax import ast, parse_value
 from .deferred import Deferred, Maker
 from .model import Entry, FieldMap, NativeNames
 from .pipeline import PipelineReader, is_pipeline
+from .sensor_reading import SensorReader
+from .sensors import Sensor
 
 _MAP_KEYS = (
     *("name", "title", "description", "references", "empty", "shapes", "shared", "common"),
     *("without", "any_case", "objects"),
 )
 _SHAPE_KEYS = ("name", "title", "recognise", "fields", "names", "text", "dotted", "within", "only")
-_ENTRY_KEYS = ("kind", "when", "use", "fields", "note")
-_SOURCE_KEYS = ("source", "service", "when", "names", "note")
+_ENTRY_KEYS = ("kind", "when", "use", "fields", "sensor", "note")
+_SOURCE_KEYS = ("source", "service", "when", "names", "sensor", "note")
 
 Lookup = Callable[[tuple[str, ...]], ir.Value]
 
@@ -180,8 +182,7 @@ class _FieldMapReader:
                 self.model = declare_objects(declared)
             except CarError as error:
                 self.found += error.diagnostics
-        keys = dict.fromkeys((*_MAP_KEYS, *_SHAPE_KEYS, "entries", "logsources"))
-        self._known_keys(root, tuple(keys))
+        self._known_keys(root, (*dict.fromkeys(_MAP_KEYS + _SHAPE_KEYS), "entries", "logsources"))
         self._check_without(root.get("without"))
         name = self._text(root, "name")
         title = self._text(root, "title", default=name)
@@ -193,18 +194,16 @@ class _FieldMapReader:
             full = f"{name}.{shape.name}" if shape.name else name
             description = self._text(root, "description", default="")
             made.append(FieldMap(full, shape.title, shape.recognise, entries, description))
-        if not shapes:
-            # Nothing can come of it, but what is wrong in the entries is to be told as well.
+        if not shapes:  # what is wrong in the entries is to be told as well
             self._entries(root, _Shape("", "", ir.Truth(False), NativeNames()))
         if not self.deferred:
             self._known_fields(root)
         return tuple(made)
 
     def _known_fields(self, root: yamltext.Mapping) -> None:
-        """Report names among ``common`` and ``shared`` fields that no object of the data model has.
+        """Report names among ``common`` and ``shared`` fields that no object of the model has.
 
-        A common field that an entry's object lacks is left out there, which would hide a misspelt
-        one; a group that no entry uses was not looked at before.
+        A common field that an entry's object lacks is left out there: one may be misspelt.
         """
         shared = root.get("shared")
         groups = [root.get("common")]
@@ -371,7 +370,9 @@ class _FieldMapReader:
             if not self.deferred:
                 native = evolve(native, names=dict(native.names), folded=dict(native.folded))
             fields = self._entry_fields(time)
-            made.append(Entry(ir.EventKind(product, kind), when, fields, node.span, native))
+            event_kind = ir.EventKind(product, kind)
+            sensor = self._sensor(node, event_kind, {}, native.at)
+            made.append(Entry(event_kind, when, fields, node.span, native, sensor=sensor))
         if not self.deferred:
             self._report_overlaps(made)
         return made
@@ -390,8 +391,7 @@ class _FieldMapReader:
         kind = self._kind(node)
         when = self._condition(node, "when", shape.native)
         if kind is None:
-            # Which fields it may have is not known; what is wrong in their expressions is told all
-            # the same.
+            # Which fields it may have is not known; what is wrong in their values is told.
             fields_node = node.get("fields")
             if isinstance(fields_node, yamltext.Mapping):
                 for key, written in fields_node.entries:
@@ -416,7 +416,19 @@ class _FieldMapReader:
             fields |= self._fields(own, shape.native, spec)
         if when is None:
             return None
-        return Entry(kind, when, self._entry_fields(_with_derived(fields, spec)), node.span)
+        fields = _with_derived(fields, spec)
+        sensor = self._sensor(node, kind, fields, shape.native)
+        return Entry(kind, when, self._entry_fields(fields), node.span, sensor=sensor)
+
+    def _sensor(
+        self,
+        node: yamltext.Mapping,
+        kind: ir.EventKind,
+        fields: Mapping[str, Maker],
+        native: Lookup,
+    ) -> Sensor | None:
+        reader = SensorReader(lambda one: self._maker(one, native), self._wrong, self.deferred)
+        return reader.read(node.get("sensor"), kind, fields)
 
     def _kind(self, node: yamltext.Mapping) -> ir.EventKind | None:
         written = node.get("kind")
@@ -535,15 +547,13 @@ class _FieldMapReader:
         return made
 
     def _maker(self, node: yamltext.Node, lookup: Lookup) -> Maker | None:
-        """What gives the value of an expression; None where it is known by now that there is
-        none."""
+        """What gives the value of an expression; None where there is known to be none."""
         if self.deferred:
             return lambda: self._certain(node, lookup)
         value = self._value(node, lookup)
         return None if value is None else lambda: value
 
     def _certain(self, node: yamltext.Node, lookup: Lookup) -> ir.Value:
-        """The value of an expression that is known to be right."""
         value = self._value(node, lookup)
         if value is None:
             raise CarError(self.found)
@@ -601,7 +611,6 @@ class _FieldMapReader:
         self._add(Diagnostic(codes.BAD_MAP, message, span))
 
     def _add(self, diagnostic: Diagnostic) -> None:
-        # Each shape reads the shared parts again; what is wrong there is said once.
         if diagnostic not in self.found:
             self.found.append(diagnostic)
 

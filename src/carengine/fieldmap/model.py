@@ -36,6 +36,7 @@ from ..pyvalues import plain_event
 from ..values import format_time, is_null, raw_text
 from .fields import Fields, Reader
 from .getters import Get, getter
+from .sensors import Sensor
 from .shapes import in_known_shape
 
 _NO_CONTEXT = NoContext()
@@ -245,7 +246,7 @@ class Entry:
     ``fields`` are values over raw fields, by CAR name; a log source has in it only what is
     not native (``time``). ``also`` are further log sources that the same events are of: a rule for
     several of them looks at an event once. With ``any_source`` they are of every log source that
-    rules name.
+    rules name. ``sensor`` says who tells of them, where others may tell of the same.
     """
 
     kind: ir.EventKind
@@ -255,6 +256,7 @@ class Entry:
     native: NativeNames | None = field(default=None, hash=False)
     also: tuple[ir.EventKind, ...] = ()
     any_source: bool = False
+    sensor: Sensor | None = None
 
     @property
     def kinds(self) -> tuple[ir.EventKind, ...]:

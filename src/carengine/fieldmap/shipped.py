@@ -31,6 +31,7 @@ from ..diagnostics import Span
 from ..jsontext import FAST
 from ..plaindata import DataReader, DataWriter
 from .model import Entry, FieldMap, NativeNames
+from .sensors import Sensor
 
 FOLDER = Path(__file__).parent / "maps"
 _COMPILED = Path(__file__).parent / "maps.jsonl"
@@ -167,13 +168,20 @@ def _read(digest: str) -> tuple[FieldMap, ...] | None:
                         None if native is None else names[native],
                         tuple([nodes[place] for place in also]),
                         any_source,
+                        _sensor(fields, nodes, *sensor) if sensor else None,
                     )
-                    for kind, when, table, native, also, any_source in entries
+                    for kind, when, table, native, also, any_source, *sensor in entries
                 ),
                 description,
             )
         )
     return tuple(made)
+
+
+def _sensor(
+    fields: _Fields, nodes: list[Any], name: str, of: int, within: int, rank: int, table: int
+) -> Sensor:
+    return Sensor(name, nodes[of], within, rank, _Table(fields, table))
 
 
 # Writing
@@ -219,7 +227,12 @@ def _text(maps: Sequence[FieldMap]) -> str:
             also = [index.value(kind) for kind in entry.also]
             fields = own.table(entry.fields)
             kind = index.value(entry.kind)
-            entries.append([kind, when, fields, native, also, entry.any_source])
+            sensor: list[Any] = []
+            if entry.sensor is not None:
+                one = entry.sensor
+                of, values = index.value(one.of), own.table(one.values)
+                sensor = [one.name, of, one.within, one.rank, values]
+            entries.append([kind, when, fields, native, also, entry.any_source, *sensor])
         recognise = index.value(fieldmap.recognise)
         named = [json.loads(native) for native in natives]
         written.append(

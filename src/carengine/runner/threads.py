@@ -28,7 +28,8 @@ def threads_share(
     time."""
     if native_version() is None or engine.observer is not None or timed:
         return False
-    if engine.streams and options.lateness_us is not None:
+    moving = engine.streams or (options.merge and engine.merged_kinds)
+    if moving and options.lateness_us is not None:
         return False
     fitting = others = 0
     for path, size in _files(paths):

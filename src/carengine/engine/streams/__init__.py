@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ...ondemand import names_on_demand
 
 if TYPE_CHECKING:
-    from .flow import Feeding, Flow, FlowObserver, Stream
+    from .feeding import Feeding, FlowObserver, Stream
+    from .flow import Flow
     from .options import Length, StreamOptions, length_of, moment_of
     from .plans import prepare, stages_of
     from .relational import Relations, interpret_streams
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 else:
     __getattr__ = names_on_demand(
         globals(),
-        flow="Feeding Flow FlowObserver Stream",
+        feeding="Feeding FlowObserver Stream",
+        flow="Flow",
         options="Length StreamOptions length_of moment_of",
         plans="prepare stages_of",
         relational="Relations interpret_streams",

@@ -22,19 +22,19 @@ import math
 import time as machine_time
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
-
-from attrs import frozen
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ... import ir
 from ...evaluate import Row as AnyRow
 from ...evaluate import value_of
 from ...rule import Rule
 from ...values import elements
+from .feeding import FlowObserver, Step, Stream
 from .group import GroupNode, LookupNode, RankNode, WholeNode
 from .join import JoinNode
-from .memory import Bucket, Memory, level
+from .memory import Bucket, Memory, Untimed, level
+from .merging import MatchMerging, MergeNode, Output, Waiting
 from .node import (
     ChangeNode,
     DifferenceNode,
@@ -47,6 +47,7 @@ from .node import (
     Sink,
     Store,
     UnionNode,
+    row_of_stage,
 )
 from .options import StreamOptions
 from .plans import ends_of, needs_now, prepare
@@ -59,57 +60,15 @@ DAY = 86_400_000_000
 _AHEAD = DAY
 
 
-@frozen
-class Stream:
-    """A stateful output: its rule, its place among all outputs, and its plan made ready."""
-
-    rule: Rule
-    output: str
-    place: tuple[int, int]
-    plan: ir.Plan
-
-
 Take = Callable[[ir.Stage, Occurrence], None]
 Watched = TypeVar("Watched", WholeNode, RankNode, LookupNode)
 
 
-class Feeding(Protocol):
-    """What a session asks of its flow while events are fed; `Flow` is one."""
-
-    @property
-    def clock(self) -> float:
-        """How far the clock has come, in microseconds; minus infinity where it has not moved."""
-
-    @property
-    def arrived(self) -> Sequence[Sink]:
-        """The outputs at which rows have arrived."""
-
-    def is_late(self, time: int) -> bool:
-        """Whether an event of this time has come too late."""
-
-    def feed(self, occurrence: Occurrence, stages: Iterable[ir.Stage]) -> None:
-        """An event that passed these stages."""
-
-    def tick(self, time: int) -> None:
-        """An event of this time has come."""
-
-    def take(self) -> list[tuple[Sink, list[Row]]]:
-        """The rows that have arrived at outputs."""
-
-
-Step = TypeVar("Step", bound=Callable[..., None])
-
-
-class FlowObserver(Protocol):
-    """What may look on while a flow works, to tell what its nodes cost."""
-
-    def step(self, rules: Sequence[str], step: Step) -> Step:
-        """What is to be called in the place of a step of a node that works for these rules."""
-        ...
-
-
 class Flow:
     """The nodes of one session. It is also what conditions see around a row.
+
+    ``spans`` are the kinds of which several sensors tell (`merged_kinds`), used where ``options.merge``
+    asks for it.
 
     An ``observer`` is told of every step that a node takes.
 
@@ -117,19 +76,25 @@ class Flow:
     rules that it works for; the others go on. Without ``given_up`` the error is raised.
     """
 
+    merges = True
+
     def __init__(
         self,
         streams: Sequence[Stream],
         options: StreamOptions,
         observer: FlowObserver | None = None,
         given_up: Callable[[Rule, Exception], None] | None = None,
+        spans: Mapping[ir.EventKind, int] | None = None,
     ) -> None:
         self.options = options
+        self._spans = (spans or {}) if options.merge else {}
         self._given_up = given_up
         self._stopped: set[int] = set()
         self._observer = observer
         self.memory = Memory(options.max_events, options.max_bytes)
         self.nodes: list[Node] = []
+        self.waiting = Waiting(self.memory)
+        """What waits for other records of what it tells."""
         self.clock: float = -math.inf
         self.dropped: Counter[str] = Counter()
         self.forced = 0
@@ -151,6 +116,9 @@ class Flow:
         """What the nodes and stages are, for `updating`, once that was asked."""
         self.arrived: list[Sink] = []
         """The outputs at which rows have arrived since they were taken, in any order."""
+        self.matches = MatchMerging(self.waiting, self.arrived)
+        """The matches of single events that wait."""
+        self._unmerged: dict[tuple[str, ir.Plan], Node] = {}
         self._watchers: dict[int, list[Node]] = {}
         self.lags: list[tuple[Stream, float]] = []
         """How far a stream's rows may lag behind the clock: infinitely where only the end of the
@@ -203,7 +171,12 @@ class Flow:
             leaf = Leaf(self)
             for stage in dict.fromkeys(stages):
                 self._leaves.setdefault(stage, []).append(leaf)
-            return leaf
+            span = self._span(stages)
+            if not span:
+                return leaf
+            self._unmerged["before merging", plan] = leaf
+            self.nodes.append(leaf)
+            return _fed(MergeNode(span, self.waiting), [leaf])
         match plan:
             case ir.Filter(inner, condition):
                 below = self._node(inner)
@@ -247,6 +220,12 @@ class Flow:
                 return _fed(DistinctNode(plan, below.lag, self), [below])
             case ir.Search():
                 raise AssertionError("a search is a stage")
+
+    def _span(self, stages: Iterable[ir.Stage]) -> int:
+        """How far apart records may be that tell of one happening; 0 where none are merged."""
+        if not self._spans:
+            return 0
+        return max((self._spans.get(kind, 0) for one in stages for kind in one.kinds), default=0)
 
     def _row_node(self, plan: ir.Filter, condition: ir.Condition, lag: float) -> Node:
         watched = self._watch(condition)
@@ -327,6 +306,10 @@ class Flow:
                 except Exception as error:
                     self._give_up(leaf, error)
 
+    def merge(self, occurrence: Occurrence, output: Output, stage: ir.Stage) -> None:
+        """An event that an output matches by itself, by a stage: one with a sighting."""
+        self.matches.take(output, row_of_stage(stage, occurrence, self), self.clock)
+
     def tick(self, time: int) -> None:
         """An event of this time has come: the clock may move."""
         if self._latest is None or time > self._latest:
@@ -357,6 +340,8 @@ class Flow:
                     advance(clock)
                 except Exception as error:
                     self._give_up(node, error)
+        if self.matches.deadline < clock:
+            self.matches.advance(clock)
 
     def let_go(self) -> None:
         """Let go of the rows that are no longer needed."""
@@ -433,6 +418,7 @@ class Flow:
         ]
         for node in watched:
             node.forget()
+        self.matches.finish()
         self._frequencies = {}
         self._ended = False
         self._latest, self.clock, self._moved = None, -math.inf, -math.inf
@@ -450,6 +436,7 @@ class Flow:
             "dropped": dict(self.dropped),
             "untimed": untimed,
             "nodes": [node.save(writer) for node in self.nodes],
+            "merged": [self.waiting.merged, self.waiting.early],
         }
 
     def load(self, data: Any, reader: Restore) -> None:
@@ -466,6 +453,7 @@ class Flow:
         self.set_clock(-math.inf if data["clock"] is None else data["clock"], data["latest"])
         self.forced = data["forced"]
         self.dropped = Counter(data["dropped"])
+        self.load_merged(data)
         stages = list(self._leaves)
         for item, numbers in data["untimed"]:
             row = reader.row(item)
@@ -480,6 +468,11 @@ class Flow:
                     message = f"flow.nodes[{number}], a {node.name or 'node'}: {error!r}"
                     raise ValueError(message) from None
 
+    def load_merged(self, data: Any) -> None:
+        """Take over what was counted of merging."""
+        merged, early = data.get("merged", [0, 0])
+        self.waiting.merged, self.waiting.early = int(merged), int(early)
+
     @property
     def stages(self) -> tuple[ir.Stage, ...]:
         """The stages whose events are taken, in the order of their numbers in a saved state."""
@@ -488,6 +481,7 @@ class Flow:
     def purposes(self) -> Iterator[tuple[object, Node]]:
         """What each node is for: equal things are equal nodes, whatever else a flow has."""
         yield from self._by_plan.items()
+        yield from self._unmerged.items()
         yield from self._wholes.items()
         yield from ((("rank", *key), node) for key, node in self._ranks.items())
         yield from ((("lookup", plan), node) for plan, node in self._lookups.items())
@@ -569,7 +563,7 @@ class Flow:
         buckets: list[tuple[int, Bucket]] = [
             (n, bucket) for n, node in enumerate(self.nodes) for bucket in node.buckets()
         ]
-        buckets.append((-1, _Untimed(self._untimed, self.memory)))
+        buckets.append((-1, Untimed(self._untimed, self.memory)))
         keep = level([len(bucket) for _, bucket in buckets], allowed)
         spare = allowed
         # Where not even one row of each key has room, the keys that came first go.
@@ -658,24 +652,6 @@ class Flow:
             if ahead < rank.count:
                 return True
         return False
-
-
-class _Untimed:
-    """The events that wait for the end of the data, as one bucket."""
-
-    def __init__(
-        self, waiting: list[tuple[EventRow, tuple[ir.Stage, ...]]], memory: Memory
-    ) -> None:
-        self._waiting, self._memory = waiting, memory
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def trim(self, keep: int) -> int:
-        gone = self._waiting[: len(self._waiting) - keep]
-        del self._waiting[: len(gone)]
-        self._memory.release(row for row, _ in gone)
-        return len(gone)
 
 
 def _fed(node: Node, inputs: Sequence[Node]) -> Node:

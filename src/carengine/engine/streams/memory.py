@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from attrs import define
 
+from ... import ir
 from .rows import EventRow, GroupRow, JoinRow, RecordRow, Row
 
 # How full the memory may be after it was trimmed.
@@ -117,3 +118,21 @@ def level(sizes: Sequence[int], allowed: int) -> int:
         left -= size
         remaining -= 1
     return max(sizes, default=0)
+
+
+class Untimed:
+    """The events that wait for the end of the data, as one bucket."""
+
+    def __init__(
+        self, waiting: list[tuple[EventRow, tuple[ir.Stage, ...]]], memory: Memory
+    ) -> None:
+        self._waiting, self._memory = waiting, memory
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def trim(self, keep: int) -> int:
+        gone = self._waiting[: len(self._waiting) - keep]
+        del self._waiting[: len(gone)]
+        self._memory.release(row for row, _ in gone)
+        return len(gone)

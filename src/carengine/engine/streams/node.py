@@ -136,6 +136,10 @@ class Node:
         """What is held, by key, for trimming."""
         return ()
 
+    def held_rows(self) -> int:
+        """How many rows are held."""
+        return sum(len(bucket) for bucket in self.buckets())
+
     def oldest(self) -> float:
         """The time of the oldest row that moving the clock could let go of."""
         return math.inf

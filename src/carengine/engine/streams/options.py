@@ -117,6 +117,10 @@ class StreamOptions:
     * ``now``: the reference time of the run: a ``datetime`` with a zone, or text in ISO 8601. None
       is the last event's time, which only the end of the data tells.
     * ``max_events``, ``max_bytes``: the most that may be held, in rows and in estimated bytes.
+    * ``merge``: whether records of different sensors that tell of one happening (Sysmon 1 and
+      Security 4688 of the start of a process) are one: see `carengine.engine.streams.merging`. A
+      match of such a record then comes when no other can come any more: with a lateness, shortly
+      after it; without one, at the end.
 
     Raises `ValueError` for a negative length, for text that is no length or no time, and for a
     ceiling below 1.
@@ -135,6 +139,7 @@ class StreamOptions:
     now: datetime | None = field(default=None, converter=moment_of)
     max_events: int = field(default=1_000_000, validator=_positive)
     max_bytes: int = field(default=1 << 30, validator=_positive)
+    merge: bool = False
 
     # The same in microseconds: the engine asks for them with each event.
     lateness_us: int | None = field(init=False, repr=False)
@@ -155,12 +160,13 @@ class StreamOptions:
 
     @property
     def meaning(self) -> tuple[int | None, ...]:
-        """What decides the matches, the ceilings apart, in microseconds."""
-        return (self.lateness_us, self.horizon_us, self.now_us)
+        """What decides the matches, the ceilings apart, in microseconds; 1 where records are
+        merged."""
+        return (self.lateness_us, self.horizon_us, self.now_us, int(self.merge))
 
     def differences(self, other: StreamOptions) -> str:
         """The options that differ from another's, in words."""
-        names = ("lateness", "horizon", "reference time")
+        names = ("lateness", "horizon", "reference time", "merging")
         pairs = zip(names, self.meaning, other.meaning, strict=True)
         return ", ".join(
             f"{name} {_said(name, a)}, and {_said(name, b)} is asked for"
@@ -170,7 +176,7 @@ class StreamOptions:
 
     def as_data(self) -> dict[str, int | None]:
         """The options as plain data, for `from_data`."""
-        names = ("lateness", "horizon", "now")
+        names = ("lateness", "horizon", "now", "merge")
         ceilings = {"max_events": self.max_events, "max_bytes": self.max_bytes}
         return {**dict(zip(names, self.meaning, strict=True)), **ceilings}
 
@@ -182,10 +188,13 @@ class StreamOptions:
             for name in ("lateness", "horizon", "now")
         )
         moment = None if now is None else _EPOCH + now
-        return cls(lateness, horizon, moment, data["max_events"], data["max_bytes"])
+        merge = bool(data.get("merge", 0))
+        return cls(lateness, horizon, moment, data["max_events"], data["max_bytes"], merge)
 
 
 def _said(name: str, value: int | None) -> str:
+    if name == "merging":
+        return "on" if value else "off"
     if value is None:
         return "none"
     moment = name == "reference time"

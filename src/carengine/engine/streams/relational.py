@@ -16,7 +16,8 @@ from typing import Any
 from ... import ir
 from ...evaluate import Row as AnyRow
 from ...evaluate import holds, value_of
-from ...fieldmap import CarEvent, FieldMap, normalize
+from ...fieldmap import CarEvent, FieldMap, normalize, unwrap
+from ...fieldmap.sensors import Sighting
 from ...rule import Rule
 from ...values import elements
 from ..match import Match
@@ -36,6 +37,7 @@ from .rows import (
     projected,
     times_of,
 )
+from .sightings import merged
 
 
 def interpret_streams(
@@ -45,31 +47,50 @@ def interpret_streams(
     *,
     now: int | None = None,
     horizon: int | None = None,
+    merge: bool = False,
 ) -> list[Match]:
-    """The matches of all outputs that need more than one event, over finished data.
+    """The matches of all outputs that need more than one event, over finished data; with ``merge``
+    of all outputs, where records of one happening are one.
 
     They come by rule id, output and canonical order. ``now`` is the reference time (None: the last
     event's), ``horizon`` how far apart rows may be where a rule does not say; both in microseconds.
     """
     known = tuple(sorted(maps, key=lambda found: found.name))
     views = [view for event in events for view in normalize(event, known, sources=True)]
-    relations = Relations(views, now=now, horizon=horizon)
+    relations = Relations(views, now=now, horizon=horizon, merge=merge)
     return [
         match_of_row(rule, output.name, row)
         for rule in sorted(rules, key=lambda rule: rule.id)
         for output in rule.program.outputs
-        if ir.as_stages(output.plan) is None
+        if merge or ir.as_stages(output.plan) is None
         for row in in_order(relations.rows(output.plan))
     ]
+
+
+def _sighting(view: CarEvent, merge: bool) -> Sighting | None:
+    entry = view.entry
+    if not merge or entry is None or entry.sensor is None:
+        return None
+    return entry.sensor.sighting(unwrap(view.raw), view.time)
 
 
 class Relations:
     """All events of the data, as rows of any plan. It is also what conditions see around a row."""
 
     def __init__(
-        self, views: Iterable[CarEvent], *, now: int | None = None, horizon: int | None = None
+        self,
+        views: Iterable[CarEvent] = (),
+        *,
+        now: int | None = None,
+        horizon: int | None = None,
+        merge: bool = False,
     ) -> None:
-        self._events = tuple(Occurrence(view) for view in views)
+        self._events = tuple(Occurrence(view, None, _sighting(view, merge)) for view in views)
+        # What streams of single events hold before their records are merged.
+        self._apart: Relations | None = None
+        if merge:
+            self._apart = Relations(now=now, horizon=horizon)
+            self._apart._events = self._events
         times = [seen.view.time for seen in self._events if seen.view.time is not None]
         self._now = max(times, default=None) if now is None else now
         self._horizon = horizon
@@ -78,7 +99,10 @@ class Relations:
     def rows(self, plan: ir.Plan) -> Sequence[Row]:
         """The rows of a plan, in no order that means anything."""
         if plan not in self._known:
-            self._known[plan] = tuple(self._rows(plan))
+            if self._apart is not None and ir.as_stages(plan) is not None:
+                self._known[plan] = tuple(merged(self._apart.rows(plan)))
+            else:
+                self._known[plan] = tuple(self._rows(plan))
         return self._known[plan]
 
     def _rows(self, plan: ir.Plan) -> Iterable[Row]:

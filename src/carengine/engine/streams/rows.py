@@ -26,6 +26,7 @@ from attrs import define, field, frozen
 from ... import ir
 from ...evaluate import EvalContext, as_time, value_of
 from ...fieldmap import CarEvent, CarRow
+from ...fieldmap.sensors import Sighting
 from ...pattern import fold
 from ...rule import Rule
 from ...values import key_of, raw_text, repr_of, text_of
@@ -39,12 +40,16 @@ NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 class Occurrence:
     """A CAR event that came by, and where it came from. Each is itself: two equal ones are two.
 
-    ``weight`` is its estimated size once somebody asked for it; 0 before.
+    ``sighting`` is what it tells of, where others may tell of the same and are to be merged with it;
+    ``merged`` says that another stands for it. ``weight`` is its estimated size once somebody asked
+    for it; 0 before.
     """
 
     view: CarEvent
     origin: Origin | None = None
+    sighting: Sighting | None = None
     weight: int = field(default=0, init=False, repr=False)
+    merged: bool = field(default=False, init=False, repr=False)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -67,11 +72,13 @@ class Evidence:
 
 @frozen(eq=False)
 class EventRow:
-    """One CAR event. ``times`` names the assigned fields that hold times already read as such."""
+    """One CAR event. ``times`` names the assigned fields that hold times already read as such;
+    ``also`` are other records of what the event tells."""
 
     occurrence: Occurrence
     assigned: Mapping[str, Any] = NO_FIELDS
     times: frozenset[str] = NO_NAMES
+    also: tuple[Occurrence, ...] = ()
     time: int | None = field(init=False)
 
     @time.default
@@ -370,8 +377,9 @@ def assigned(row: Row, name: str, value: ir.Value, around: EvalContext) -> Row:
     made = value_of(value, row, around)
     timed = ir.type_of(value) is ir.Type.TIME
     match row:
-        case EventRow(occurrence, fields, times):
-            return EventRow(occurrence, {**fields, name: made}, _named(times, name, timed=timed))
+        case EventRow(occurrence, fields, times, also):
+            named = _named(times, name, timed=timed)
+            return EventRow(occurrence, {**fields, name: made}, named, also)
         case RecordRow(columns, base, times):
             return RecordRow({**columns, name: made}, base, _named(times, name, timed=timed))
         case _:
@@ -398,7 +406,7 @@ def projected(
         case RecordRow():
             base = row.base
         case EventRow(occurrence):
-            base = EventRow(occurrence)
+            base = EventRow(occurrence, also=row.also)
         case _:
             pass
     return RecordRow({c.name: value_of(c.value, row, around) for c in columns}, base, times)
@@ -422,8 +430,10 @@ def _show(row: Row, stream: str, events: list[MatchedEvent]) -> None:
         case EventRow(occurrence, assigned):
             view = occurrence.view
             fields = _with_assigned(view.fields, assigned) if assigned else view.fields
+            also = tuple(map(shown_besides, row.also)) if row.also else ()
+            origin = occurrence.origin
             events.append(
-                MatchedEvent(view.kind, fields, view.time, view.raw, occurrence.origin, stream)
+                MatchedEvent(view.kind, fields, view.time, view.raw, origin, stream, also)
             )
         case RecordRow():
             _show(row.base, stream, events)
@@ -433,6 +443,12 @@ def _show(row: Row, stream: str, events: list[MatchedEvent]) -> None:
         case GroupRow():
             for member in row.members:
                 _show(member, stream, events)
+
+
+def shown_besides(occurrence: Occurrence) -> MatchedEvent:
+    """An event for which another of a match stands."""
+    view = occurrence.view
+    return MatchedEvent(view.kind, view.fields, view.time, view.raw, occurrence.origin)
 
 
 def _with_assigned(fields: Mapping[str, Any], assigned: Mapping[str, Any]) -> Mapping[str, Any]:

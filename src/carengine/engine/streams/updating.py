@@ -32,7 +32,7 @@ def contents_of(flow: Flow) -> list[list[Any]]:
             # What a node holds that was given up is not whole.
             "" if flow.is_given_up(node) else digest,
             flow.described(number),
-            sum(len(bucket) for bucket in node.buckets()),
+            node.held_rows(),
         ]
         for number, (node, digest) in enumerate(zip(flow.nodes, digests, strict=True))
     ]
@@ -54,6 +54,7 @@ def take_over(flow: Flow, data: Any, reader: Restore) -> Counter[str]:
     Raises what comes of data that no flow saves.
     """
     _take_clock(flow, data)
+    flow.load_merged(data)
     states = {
         content[0]: (state, content)
         for content, state in zip(data["contents"], data["nodes"], strict=True)
