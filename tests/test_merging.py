@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 import carengine
+import sigma_rules
 from carengine.engine import Engine, Match, interpret_streams
 from carengine.fieldmap import parse_map
 from carengine.loading import parse_rule
@@ -89,21 +90,22 @@ def options(lateness: int | None) -> carengine.StreamOptions:
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    programs(), told(), st.sampled_from([None, 0, 2 * SECOND, 60 * SECOND]), st.integers(0, 999)
-)
+@given(programs(), told(), st.sampled_from([None, 0, 2 * SECOND, 60 * SECOND]), st.integers(0, 999))
 def test_what_goes_by_equals_the_reference(
     text: str, found: list[dict[str, Any]], lateness: int | None, seed: int
 ) -> None:
     note(text)
     rule = parse_rule(text)
-    expected = sorted(map(with_others, interpret_streams([rule], found, MAP, horizon=HORIZON, merge=True)))
+    expected = sorted(
+        map(with_others, interpret_streams([rule], found, MAP, horizon=HORIZON, merge=True))
+    )
     order = list(found)
     if lateness is None:
         random.Random(seed).shuffle(order)
     else:
-        order = arrival(found, lateness, seed)
-    got = Engine([rule], MAP).run(order, options(lateness))
+        # A record waits for what comes late by the distance at most.
+        order = arrival(found, min(lateness, WITHIN), seed)
+    got = list(Engine([rule], MAP).run(order, options(lateness)))
     assert sorted(map(with_others, got)) == expected
 
 
@@ -182,8 +184,7 @@ PLATFORM = {
 }
 ALONE = '---\nid: ALONE\n---\na = search Process:Create where exe = "net.exe" output a'
 PARENT = (
-    "---\nid: PARENT\n---\na = search Process:Create where parent_exe = "
-    '"explorer.exe" output a'
+    '---\nid: PARENT\n---\na = search Process:Create where parent_exe = "explorer.exe" output a'
 )
 GROUP = (
     '---\nid: GROUP\n---\na = search Process:Create where exe = "net.exe"\n'
@@ -220,7 +221,7 @@ MERGED = carengine.StreamOptions(merge=True)
 def test_what_is_one(
     text: str, records: list[dict[str, Any]], apart: int, together: list[int]
 ) -> None:
-    rule = carengine.load_rules_text(text)[0] if text is SIGMA else parse_rule(text)
+    [rule] = sigma_rules.load(text) if text is SIGMA else [parse_rule(text)]
     engine = Engine([rule])
     assert len(list(engine.run(records))) == apart
     for order in (records, records[::-1]):
@@ -240,18 +241,25 @@ def test_the_record_with_most_to_say_stands_for_all() -> None:
 
 def test_live_matches_come_when_nothing_can_belong_to_them() -> None:
     session = Engine([parse_rule(ALONE)]).session(
-        carengine.StreamOptions(lateness="10 s", merge=True)
+        carengine.StreamOptions(lateness="10 minutes", merge=True)
     )
     assert session.feed(SYSMON) == []
     assert session.feed(SECURITY) == []
-    assert session.feed({**SECURITY, "NewProcessName": "x", "TimeCreated": "2024-05-20T09:00:25Z"}) == []
+    assert (
+        session.feed({**SECURITY, "NewProcessName": "x", "TimeCreated": "2024-05-20T09:00:15Z"})
+        == []
+    )
     found = session.feed_line(
-        json.dumps({**FLOW, "TimeCreated": "2024-05-20T09:00:25.100Z"}).encode()
+        json.dumps({**FLOW, "TimeCreated": "2024-05-20T09:00:15.100Z"}).encode()
     )
     assert [len(match.events[0].also) for match in found] == [1]
     assert session.merged == 1
     # One that is too late is told at once, and as it is.
     assert len(session.feed(SECURITY)) == 1
+    # Nor does one wait when nothing comes.
+    assert session.feed({**SYSMON, "UtcTime": "2024-05-20 09:00:26"}) == []
+    assert len(session.release_waiting()) == 1
+    assert session.release_waiting() == session.flush() == []
 
 
 def test_more_than_can_wait_goes_on_and_is_counted() -> None:

@@ -34,6 +34,7 @@ CSV_COLUMNS = (
     "object",
     "action",
     "group",
+    "also",
 )
 """The columns of ``-f csv``; ``event`` follows unless ``--no-raw``."""
 
@@ -61,6 +62,12 @@ any: https://timesketch.org/guides/user/import-from-json-csv/
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _LONGEST = 30_000
 """Excel takes 32,767 characters in a cell."""
+
+
+def _also(event: ReportedEvent) -> str:
+    """The records of other sensors that tell of an event."""
+    found = [one.origin for one in event.event.also if one.origin is not None]
+    return " ¦ ".join(f"{origin.source}:{origin.record}" for origin in found)
 
 
 @frozen
@@ -96,6 +103,7 @@ class CsvRows:
                 event.event.kind.object,
                 event.event.kind.action,
                 self._cut(group),
+                _also(event),
             ]
             yield event.time, _row(cells, event if self.raw else None)
 

@@ -58,6 +58,8 @@ _SHARE = 0.05
 # How many seconds lie between two reports of what was counted.
 _TOLD = 60.0
 _GRAVE = ("critical", "high")
+# After so many seconds without a record, matches no longer wait for other records of what they tell.
+_SILENCE = 1.0
 
 
 def follow(
@@ -227,6 +229,9 @@ def _closing(settings: FollowSettings, run: _FollowRun, ended: int, *, interrupt
         f"{counted(run.tuned.shown.total(), 'match', 'matches')}"
         + (f", {ended:,} of them with the end" if ended else ""),
     ]
+    if session.merged:
+        records = counted(session.merged, "record")
+        parts.append(f"{records} taken for one with what another sensor told (--no-merge)")
     if held and settings.state is not None:
         parts.append(
             f"{counted(held, 'row')} held in {visible(settings.state)} for what is still to come: "
@@ -376,13 +381,14 @@ class _FollowRun:
         nothing more is there."""
         session = self.tuned.session
         looks_in_vain = 0
+        last = time.monotonic()
         while not stop:
             quiet = True
             started = time.monotonic()
             self.reload()
             inside = self.tuned.wants()
             for record in self.follower.poll():
-                quiet, self.changed = False, True
+                quiet, self.changed, last = False, True, time.monotonic()
                 if inside is None or inside(record.event):
                     self.write(session.feed(record.event, Origin(record.source, record.number)))
                 if time.monotonic() >= self.next_checkpoint:
@@ -397,6 +403,8 @@ class _FollowRun:
                 # rotation.
                 return
             if quiet:
+                if not finish and time.monotonic() - last >= _SILENCE:
+                    self.changed = bool(self.write(session.release_waiting())) or self.changed
                 if self.changed:
                     self.checkpoint()
                 self.tell()

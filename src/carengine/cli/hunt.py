@@ -452,6 +452,8 @@ def _hunt(
         screen.say(stopped + _records_line(tuned, reading))
         screen.say(_rules_line(rules, became, left_out))
         screen.say(matches_line(tuned.shown.total(), writer.tally, tuned.parts(), screen))
+        if session.merged:
+            screen.say(_merged_line(session.merged))
         if not settings.quiet:
             say_where_and_when(writer.tally, {rule.id: rule for rule in engine.rules}, screen)
         if report is not None:
@@ -508,6 +510,15 @@ def _rules_line(rules: RuleSet, became: list[RuleStatus], left_out: Counter[str]
     told += [f"{number:,} {reason}" for reason, number in sorted(left_out.items())]
     told.append(f"{stuck:,} not runnable on this data")
     return ", ".join(told)
+
+
+def _merged_line(number: int) -> str:
+    """What was merged."""
+    tell = "tells" if number == 1 else "tell"
+    return (
+        f"  {counted(number, 'record')} of matches and groups {tell} of what another sensor told, "
+        "and were taken for one with it (--no-merge)"
+    )
 
 
 def _without_fields(stats: SessionStats) -> str:
@@ -582,6 +593,7 @@ def _write_account(
             "excluded": dict(sorted(sifter.excluded.items())),
             "suppressed": dict(sorted(sifter.suppressed.items())),
             "expired_exclusions": [one.name for one in sifter.expired],
+            "merged_records": session.merged,
         },
     }
     _write(path, json_document(data) + "\n")

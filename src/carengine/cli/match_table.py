@@ -67,6 +67,8 @@ class _EventCells:
     values: tuple[ReportedValue, ...]
     source: str
     record: int | None
+    also: tuple[tuple[str, int], ...] = ()
+    """The records of other sensors that tell of the same."""
 
 
 @define
@@ -166,6 +168,7 @@ class TableWriter:
             tuple(map(self._value, values)),
             event.source,
             event.record,
+            others_of(event),
         )
 
     def _value(self, value: ReportedValue) -> ReportedValue:
@@ -261,7 +264,8 @@ class _Drawing:
             place = visible(self._record(event))
             if one_source:
                 # Events of a group: a line for each, with the number of the record alone.
-                at = f":{event.record}"
+                others = "".join(f" + {self.sources.record(*one)}" for one in event.also)
+                at = visible(f":{event.record}{others}")
                 told = self._flow(own, self.width - used - text_width(at) - 2, 1)
                 yield [*line, *(told[0] if told else []), Piece("  "), Piece(at, ("dim",))]
                 for rest in told[1:]:
@@ -320,7 +324,14 @@ class _Drawing:
         return flow(values, max(width, 20), None if self.full else most)
 
     def _record(self, event: _EventCells) -> str:
-        return self.sources.record(event.source, event.record)
+        also = "".join(f" + {self.sources.record(*one)}" for one in event.also)
+        return self.sources.record(event.source, event.record) + also
+
+
+def others_of(event: ReportedEvent) -> tuple[tuple[str, int], ...]:
+    """Where other sensors tell of an event."""
+    found = [one.origin for one in event.event.also if one.origin is not None]
+    return tuple((origin.source, origin.record) for origin in found)
 
 
 def heading(rule: Rule, matches: int, width: int) -> list[Line]:

@@ -362,7 +362,8 @@ def _time_range(first: str | None, last: str | None) -> TimeRange:
 
 
 def add_stream_options(parser: argparse.ArgumentParser) -> None:
-    """``--lateness``, ``--horizon``, ``--now``, ``--max-events`` and ``--max-bytes``."""
+    """``--lateness``, ``--horizon``, ``--now``, ``--max-events``, ``--max-bytes``,
+    ``--no-merge``."""
     group = parser.add_argument_group("joins, groups and baselines")
     group.add_argument(
         "--lateness",
@@ -392,6 +393,12 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="the most memory held for them, estimated: 500m, 2g (default: 1g)",
     )
+    group.add_argument(
+        "--no-merge",
+        action="store_true",
+        help="take records of several sensors that tell of one happening (Sysmon 1 and Security "
+        "4688) for several events; matches are then told as they come",
+    )
 
 
 def stream_options(values: argparse.Namespace, *, follow: bool) -> StreamOptions:
@@ -410,7 +417,9 @@ def stream_options(values: argparse.Namespace, *, follow: bool) -> StreamOptions
             f"carengine hunt: --now wants a time such as 2024-05-01T10:00:00Z, not {values.now}"
         ) from None
     try:
-        return StreamOptions(lateness, horizon, now, values.max_events, _size(values.max_bytes))
+        size = _size(values.max_bytes)
+        merge = not values.no_merge
+        return StreamOptions(lateness, horizon, now, values.max_events, size, merge)
     except ValueError as error:
         raise UsageError(f"carengine hunt: {error}") from None
 

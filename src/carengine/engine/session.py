@@ -571,6 +571,14 @@ class Session:
         self.own_flow.finish()
         return self.arrived()
 
+    def release_waiting(self) -> list[Match]:
+        """The matches of single events that wait for other records of what they tell, as they are:
+        for live data, once none has come for a while."""
+        if self.own_flow is None or not self.own_flow.waiting.rows:
+            return []
+        self.own_flow.matches.finish()
+        return self.arrived()
+
     @property
     def lags(self) -> tuple[tuple[Rule, str, float], ...]:
         """The outputs whose matches may come long after their last event: rule, output,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..datamodel import model
-from ..engine import Match
+from ..engine import Match, MatchedEvent
 from ..values import format_time
 from .match_row import MatchRow, ReportedEvent
 
@@ -65,6 +65,21 @@ def _event(row: ReportedEvent, *, raw: bool) -> dict[str, Any]:
         "action": event.kind.action,
         "reads": read,
         "fields": {name: event.fields.get(name) for name in read} if native else dict(event.fields),
+    }
+    if event.also:
+        data["also"] = [_other(one, raw=raw) for one in event.also]
+    if raw:
+        data["event"] = event.event
+    return data
+
+
+def _other(event: MatchedEvent, *, raw: bool) -> dict[str, Any]:
+    """A record of another sensor that tells of the same."""
+    data: dict[str, Any] = {
+        "time": _time(event.time),
+        "source": None if event.origin is None else event.origin.source or None,
+        "record": None if event.origin is None else event.origin.record,
+        "fields": dict(event.fields),
     }
     if raw:
         data["event"] = event.event

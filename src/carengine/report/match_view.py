@@ -103,6 +103,11 @@ def _event(
         "stream": event.stream,
         "source": reported.source,
         "record": reported.record,
+        "also": [
+            f"{one.origin.source}:{one.origin.record}"
+            for one in event.also
+            if one.origin is not None
+        ],
         "fields": {_cut(name, 200): _value(value) for name, value in event.fields.items()},
         "deciding": _deciding_values(reported, [leaf for tree in trees for leaf in _leaves(tree)]),
         "why": [_Tree().node(tree, 0) for tree in trees],

@@ -173,6 +173,10 @@ def _planned(
 ) -> _Work:
     checked_columns(df, (json, source, record))
     options = options or StreamOptions()
+    if options.merge:
+        raise ValueError(
+            "records of several sensors are not merged on Spark: merge is for one place"
+        )
     live = bool(df.isStreaming)
     if not live and options.lateness is not None:
         raise ValueError("finished data have no lateness: their events are taken in order")

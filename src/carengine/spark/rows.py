@@ -23,7 +23,8 @@ NOWHERE = -1
 
 _EVENT = (
     "stream: string, source: string, record: bigint, object: string, action: string, "
-    "time: timestamp, fields: string, event: string"
+    "time: timestamp, fields: string, event: string, "
+    "also: array<struct<source: string, record: bigint>>"
 )
 MATCHES = (
     "rule_id string, title string, level string, attack array<string>, output string, "

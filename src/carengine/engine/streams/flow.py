@@ -176,7 +176,7 @@ class Flow:
                 return leaf
             self._unmerged["before merging", plan] = leaf
             self.nodes.append(leaf)
-            return _fed(MergeNode(span, self.waiting), [leaf])
+            return _fed(MergeNode(span, self.options.lateness_us or 0, self.waiting), [leaf])
         match plan:
             case ir.Filter(inner, condition):
                 below = self._node(inner)
@@ -308,7 +308,8 @@ class Flow:
 
     def merge(self, occurrence: Occurrence, output: Output, stage: ir.Stage) -> None:
         """An event that an output matches by itself, by a stage: one with a sighting."""
-        self.matches.take(output, row_of_stage(stage, occurrence, self), self.clock)
+        row = row_of_stage(stage, occurrence, self)
+        self.matches.take(output, row, self.clock + (self.options.lateness_us or 0))
 
     def tick(self, time: int) -> None:
         """An event of this time has come: the clock may move."""
@@ -340,8 +341,9 @@ class Flow:
                     advance(clock)
                 except Exception as error:
                     self._give_up(node, error)
-        if self.matches.deadline < clock:
-            self.matches.advance(clock)
+        latest = clock + (self.options.lateness_us or 0)
+        if self.matches.deadline < latest:
+            self.matches.advance(latest)
 
     def let_go(self) -> None:
         """Let go of the rows that are no longer needed."""

@@ -8,10 +8,11 @@ the most to say stands for it, and names the others (`EventRow.also`).
 order of their times, and each goes with the earliest one before it that is near enough and has no
 record of that sensor yet. So two starts of one process id stay two, whatever lies between them.
 
-`MergeNode` does it while events go by. A record waits until none that belongs to it can come any
-more: three times the distance, since the clock that sensors share and the event time may differ by
-one, and who waits for one that waits for another by one more. What waits is bounded (`Waiting`): when
-too much does, the oldest half goes on as it is, and is counted.
+`MergeNode` does it while events go by. A record waits for three times the distance, by the latest
+event time: its partner is that far from it by the clock that sensors share, which may be that far
+from the event time, and it may come that late. One that comes later still is a row of its own:
+alerts are wanted soon, and do not wait for the lateness. What waits is bounded (`Waiting`): when too
+much does, the oldest half goes on as it is, and is counted.
 """
 
 from __future__ import annotations
@@ -104,9 +105,10 @@ class HeldRows:
         return ((output, row) for (output, _), rows in self._rows.items() for row in rows)
 
     def add(self, output: Hashable, row: Row, clock: float) -> None:
-        """Take a row in. One that is later than the clock, or tells of nothing, goes on at once."""
+        """Take a row in. One that has no more to wait for by this clock, or tells of nothing, goes
+        on at once."""
         sighting = sighting_of(row)
-        if sighting is None or row.time is None or row.time < clock:
+        if sighting is None or row.time is None or _deadline(row) < clock:
             self._out(output, row)
             return
         key = (output, sighting.key)
@@ -174,29 +176,34 @@ def _taken(rows: list[Row]) -> list[Row]:
 
 
 class MergeNode(Node):
-    """Puts records of one happening together, where the rows of a stream come in."""
+    """Puts records of one happening together, where the rows of a stream come in.
+
+    ``span`` is the distance, ``lateness`` how far the clock of the flow is behind the latest event.
+    """
 
     name = "merging of records"
 
-    def __init__(self, span: int, waiting: Waiting) -> None:
+    def __init__(self, span: int, lateness: int, waiting: Waiting) -> None:
         super().__init__()
-        self.lag = _WAITS * span
+        self.lag = max(0, _WAITS * span - lateness)
+        # What is told soon is worth more than what is late by more than the distance.
+        self._ahead = lateness
         self._held = HeldRows(waiting, lambda _, row: self.emit(row))
 
     def push(self, port: int, row: Row) -> None:
         self._held.add(None, row, -math.inf)
-        self.deadline = self._held.deadline
+        self.deadline = self._held.deadline - self._ahead
 
     def advance(self, clock: float) -> None:
-        self._held.go(clock)
-        self.deadline = self._held.deadline
+        self._held.go(clock + self._ahead)
+        self.deadline = self._held.deadline - self._ahead
 
     def finish(self) -> None:
         self._held.finish()
         self.deadline = math.inf
 
     def passing(self, clock: float) -> int:
-        return sum(deadline < clock for deadline in self._held.deadlines())
+        return sum(deadline < clock + self._ahead for deadline in self._held.deadlines())
 
     def oldest(self) -> float:
         return min((row.time for _, row in self._held if row.time is not None), default=math.inf)
@@ -220,7 +227,7 @@ class MatchMerging:
     """Puts matches of one output together that are of records of one happening.
 
     It is for outputs that each event decides alone. Their rows arrive at sinks, as those of other
-    outputs do.
+    outputs do. Its clock is the latest event time.
     """
 
     def __init__(self, waiting: Waiting, arrived: list[Sink]) -> None:

@@ -33,7 +33,8 @@ def match_schema() -> Any:
     ==========  ============================  ==================================================
 
     An event has `stream` (the branch of a join), `source` and `record` (the row, from 1), `object`,
-    `action`, `time`, `fields` (CAR's, as JSON) and `event` (as it was read, as JSON).
+    `action`, `time`, `fields` (CAR's, as JSON), `event` (as it was read, as JSON) and `also` (the
+    `source` and `record` of others that tell of the same).
 
     >>> match_schema().names
     ['rule_id', 'title', 'level', 'attack', 'output', 'time', 'group', 'columns', 'events']
@@ -45,6 +46,7 @@ def match_schema() -> Any:
         *(("stream", pa.string()), ("source", pa.string()), ("record", pa.int64())),
         *(("object", pa.string()), ("action", pa.string()), ("time", time)),
         *(("fields", pa.string()), ("event", pa.string())),
+        ("also", pa.list_(pa.struct([("source", pa.string()), ("record", pa.int64())]))),
     ]
     return pa.schema(
         [
@@ -88,6 +90,11 @@ def _event(event: MatchedEvent) -> dict[str, Any]:
         "time": _time(event.time),
         "fields": _json(dict(event.fields)),
         "event": _json(event.event),
+        "also": [
+            {"source": _text(one.origin.source), "record": one.origin.record}
+            for one in event.also
+            if one.origin is not None
+        ],
     }
 
 

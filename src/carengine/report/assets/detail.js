@@ -57,6 +57,7 @@ function eventPart(event, place, size, processes) {
     pairs([
       ["Time", event.time === null ? "none" : `${eventTime(event.time)} UTC`],
       ["Record", event.source ? value(`${event.source}:${event.record}`) : null],
+      ...(event.also ?? []).map((record) => ["Told by another sensor", value(record)]),
     ]),
     event.deciding.length ? [h("h4", {}, "What decided"), deciding(event.deciding)] : null,
     event.failed ? h("p", { class: "failed" }, `The reason is missing: ${line(event.failed)}`) : null,
