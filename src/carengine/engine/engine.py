@@ -22,10 +22,11 @@ from ..fieldmap import (
     FieldMap,
     Lowered,
     MapChoice,
+    Sensor,
     lower_for,
     maps_for,
+    merged_kinds,
 )
-from ..fieldmap.sensors import Sensor, merged_kinds
 from ..rule import Rule, RuleSet
 from . import compiled
 from .classes import ClassGroup, Classified, EventClass

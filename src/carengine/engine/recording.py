@@ -20,8 +20,7 @@ from typing import Any
 from attrs import define, field
 
 from .. import ir
-from ..fieldmap import CarEvent
-from ..fieldmap.sensors import Sighting
+from ..fieldmap import CarEvent, Sighting
 from .engine import Engine
 from .match import Match, MatchedEvent, Origin
 from .session import Session

@@ -33,8 +33,7 @@ from typing import Any
 
 from .. import ir
 from ..diagnostics import CarError, Diagnostic, codes
-from ..fieldmap import CarEvent, FieldMap, entries_of, recognise, unwrap
-from ..fieldmap.sensors import Sighting
+from ..fieldmap import CarEvent, FieldMap, Sighting, entries_of, recognise, unwrap
 from ..filewrite import bounded_text, replacing
 from ..jsontext import DEPTH
 from ..rule import Rule

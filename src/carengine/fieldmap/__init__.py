@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from .observed import ObservedLog, leaves
     from .raw import raw_map
+    from .sensors import Sensor, Sighting, merged_kinds
     from .shapes import CHANNEL_PATHS, FORWARDED, RESHAPING_KEYS
 else:
     __getattr__ = names_on_demand(
@@ -56,6 +57,7 @@ else:
         ),
         observed="ObservedLog leaves",
         raw="raw_map",
+        sensors="Sensor Sighting merged_kinds",
         shapes="CHANNEL_PATHS FORWARDED RESHAPING_KEYS",
     )
 
@@ -74,6 +76,8 @@ __all__ = [
     "MapChoice",
     "NamedLogSource",
     "ObservedLog",
+    "Sensor",
+    "Sighting",
     "draft_map",
     "entries_of",
     "find_maps",
@@ -86,6 +90,7 @@ __all__ = [
     "map_name",
     "maps_for",
     "may_be_decided",
+    "merged_kinds",
     "normalize",
     "of_any_service",
     "outcomes",

@@ -16,8 +16,7 @@ from typing import Any
 from ... import ir
 from ...evaluate import Row as AnyRow
 from ...evaluate import holds, value_of
-from ...fieldmap import CarEvent, FieldMap, normalize, unwrap
-from ...fieldmap.sensors import Sighting
+from ...fieldmap import CarEvent, FieldMap, Sighting, normalize, unwrap
 from ...rule import Rule
 from ...values import elements
 from ..match import Match
@@ -84,13 +83,15 @@ class Relations:
         now: int | None = None,
         horizon: int | None = None,
         merge: bool = False,
+        occurrences: Sequence[Occurrence] | None = None,
     ) -> None:
-        self._events = tuple(Occurrence(view, None, _sighting(view, merge)) for view in views)
+        if occurrences is None:
+            occurrences = [Occurrence(view, None, _sighting(view, merge)) for view in views]
+        self._events = tuple(occurrences)
         # What streams of single events hold before their records are merged.
         self._apart: Relations | None = None
         if merge:
-            self._apart = Relations(now=now, horizon=horizon)
-            self._apart._events = self._events
+            self._apart = Relations(now=now, horizon=horizon, occurrences=self._events)
         times = [seen.view.time for seen in self._events if seen.view.time is not None]
         self._now = max(times, default=None) if now is None else now
         self._horizon = horizon

@@ -25,8 +25,7 @@ from attrs import define, field, frozen
 
 from ... import ir
 from ...evaluate import EvalContext, as_time, value_of
-from ...fieldmap import CarEvent, CarRow
-from ...fieldmap.sensors import Sighting
+from ...fieldmap import CarEvent, CarRow, Sighting
 from ...pattern import fold
 from ...rule import Rule
 from ...values import key_of, raw_text, repr_of, text_of

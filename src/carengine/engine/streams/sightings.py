@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
-from ...fieldmap.sensors import Sighting
+from ...fieldmap import Sighting
 from .rows import EventRow, GroupRow, JoinRow, Occurrence, RecordRow, Row, order_of
 
 
