@@ -44,8 +44,7 @@ entry who tells of its events (`carengine.fieldmap.sensors`).
 A shape with ``only: true`` has the fields in its ``names`` and no others.
 
 Where CAR says that one field is the base name of another (``exe`` of ``image_path``), a map need
-give only the path. Everything is checked while it is loaded, and all that is wrong is reported
-together.
+give only the path. All that is wrong is reported together.
 """
 
 from __future__ import annotations
@@ -121,7 +120,6 @@ def parse_map(
     >>> [own] = parse_map(
     ...     '''
     ... name: own
-    ... title: Our proxy
     ... recognise: proxy_event exists
     ... entries:
     ...   - kind: process/create
@@ -391,7 +389,6 @@ class _FieldMapReader:
         kind = self._kind(node)
         when = self._condition(node, "when", shape.native)
         if kind is None:
-            # Which fields it may have is not known; what is wrong in their values is told.
             fields_node = node.get("fields")
             if isinstance(fields_node, yamltext.Mapping):
                 for key, written in fields_node.entries:
