@@ -702,6 +702,6 @@ def test_trimmed_groups_leave_nothing_behind() -> None:
     run = session(SERIES, max_events=100, lateness=0)
     for number in range(2_000):
         run.feed(event(number / 1_000, host=f"h{number}"))
-    [node] = [node for node in run._streams.nodes if node.name == "group"] if run._streams else []
+    [node] = [node for node in run.own_flow.nodes if node.name == "group"] if run.own_flow else []
     assert len(node._open) <= 101  # type: ignore[attr-defined]
     assert len(node._deadlines) <= 202  # type: ignore[attr-defined]
