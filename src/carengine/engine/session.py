@@ -127,10 +127,10 @@ class Session:
             self._merged = {}
         self._flow = flow
         self.own_flow = flow if isinstance(flow, Flow) else None
-        self.moving = bool(engine.streams)
-        """Whether the time of every event matters."""
-        if self._merged and options.lateness_us is not None and not self.moving:
-            self.moving = True
+        self.times_matter = bool(engine.streams)
+        """Whether joins, groups or what waits to be merged want every event's time (`tick`)."""
+        if self._merged and options.lateness_us is not None and not self.times_matter:
+            self.times_matter = True
             engine.need_times()
 
     def __enter__(self) -> Session:
@@ -255,7 +255,9 @@ class Session:
             occurrences: dict[int, Occurrence] = {}
             if passed and self._merged:
                 passed = self._merge_passed(passed, occurrences, inner, origin)
-            for class_place, event_class in enumerate(classified.classes if self.moving else ()):
+            for class_place, event_class in enumerate(
+                classified.classes if self.times_matter else ()
+            ):
                 fed = feeding.get(class_place)
                 if fed is None:
                     time = event_class.time(inner)
@@ -436,11 +438,6 @@ class Session:
             return
         flow.feed(occurrence, stages)
 
-    @property
-    def times_matter(self) -> bool:
-        """Whether joins or groups want every event's time (`tick`)."""
-        return self._flow is not None
-
     def tick(self, time: int) -> None:
         """Tell joins and groups that an event of this time (in microseconds) has come."""
         if self._flow is not None:
@@ -508,7 +505,7 @@ class Session:
             if not line or line.isspace():
                 continue
             where = None if origin is None else origin(place)
-            if not self.moving:
+            if not self.times_matter:
                 matches = self._feed_whole(line, where, known)
             else:
                 matches = self.feed_line(line, where)
@@ -516,7 +513,7 @@ class Session:
                 yield place, matches
 
     def _candidates(self, lines: Sequence[bytes]) -> Iterator[tuple[int, KnownEvent | None]]:
-        if self.moving:
+        if self.times_matter:
             # Each line may complete matches by its time.
             return ((place, None) for place in range(len(lines)))
         if len(lines) >= _MANY_LINES and (block := block_of_lines(lines)) is not None:
@@ -543,7 +540,7 @@ class Session:
         `readers.read_events` asks its ``take``.
         """
         if self._prefilter is None:
-            tick = self._flow.tick if self._flow is not None and self.moving else None
+            tick = self._flow.tick if self._flow is not None and self.times_matter else None
             engine = self.engine
             self._prefilter = Prefilter(
                 engine.find, engine.opaque, self.stats, engine.learned, tick

@@ -100,7 +100,7 @@ class RecordProcessor:
     _moving: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._moving = self.session.moving
+        self._moving = self.session.times_matter
 
     def begin(self, first: int) -> None:
         """Go on with a piece of evidence; so many of its first events may be among the first of the
