@@ -143,7 +143,7 @@ def test_a_state_of_something_else_is_refused() -> None:
         ("other options", plan, here, late, state),
         ("no engine writes", plan, here, options, state[:-3]),
         ("no engine writes", plan, here, options, "[]"),
-        ("of this version", plan, here, options, state.replace('shard":1', 'shard":0', 1)),
+        ("of this version", plan, here, options, state.replace('shard":2', 'shard":0', 1)),
     ]
     for message, of, shard, chosen, data in cases:
         with pytest.raises(carengine.CarError, match=message):

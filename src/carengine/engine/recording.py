@@ -218,11 +218,17 @@ def replay(
 ) -> list[tuple[Place, Match]]:
     """Do to the flow of a session what one event did elsewhere; the matches that this decides, in
     order."""
+    told: list[tuple[Any, Occurrence]] = []
     for action in actions:
         if isinstance(action, int):
             session.tick(action)
             continue
         occurrence, stages = codec.decode_occurrence(action[:2], origin)
+        if occurrence.sighting is not None:
+            # What waits at an output and what feeds a stream is one event, and counts as one.
+            met = [one for data, one in told if data == action[0]]
+            occurrence = met[0] if met else occurrence
+            told.append((action[0], occurrence))
         if len(action) == _MERGES:
             for *place, stage in action[2]:
                 output = codec.output_at(place)
