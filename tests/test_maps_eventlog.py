@@ -510,8 +510,28 @@ CASES: list[tuple[str, Windows, Expected]] = [
     ),
     (
         "5145 a file",
-        Windows(SECURITY, 5145, {**SHARE, "ShareName": "\\\\*\\C$", "RelativeTargetName": "a.exe"}),
-        {"flow/message": {"proto_info.pipe": None, "proto_info.file_name": "a.exe"}},
+        Windows(SECURITY, 5145, {**SHARE, "ShareName": "\\\\*\\C$", "RelativeTargetName": "a.exe", "AccessMask": "0x1"}),
+        {
+            "flow/message": {
+                "proto_info.pipe": None,
+                "proto_info.file_name": "a.exe",
+                "proto_info.function": "create",
+            }
+        },
+    ),
+    (
+        "5145 a file that is written",
+        Windows(
+            SECURITY,
+            5145,
+            {
+                **SHARE,
+                "ShareName": "\\\\*\\C$",
+                "RelativeTargetName": "a.exe",
+                "AccessMask": "0x120196",
+            },
+        ),
+        {"flow/message": {"proto_info.file_name": "a.exe", "proto_info.function": "write"}},
     ),
     ("5145 refused", Windows(SECURITY, 5145, SHARE, {}, True), {}),
     (

@@ -5,8 +5,7 @@ the value that a lowered rule tests. A function gets the raw values; unless it s
 *strict*: null in, null out. A list as the first argument is gone through element by element.
 
 ``FUNCTIONS`` is the whole table. Adding one means adding an entry here, with its traits, and its
-spellings in other languages in ``languages/map_functions/``; maps made in code and in files find it
-by its name.
+spellings in other languages in ``languages/map_functions/``; maps find it by its name.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from typing import Any
 
 from attrs import frozen
 
+from .accounts import account_name, account_type
 from .commandline import program_of, split_command_line
 from .eventxml import mended_event
 from .localtime import in_utc
@@ -27,7 +27,6 @@ from .pattern import fold
 from .registrynames import HIVES, KERNEL_HIVES, ROOTS
 from .values import divided, is_null, number_of, raw_text, text_of, time_of
 
-# Longer texts than any path, hash list or name has are not taken apart.
 _MAX_TEXT = 1_000_000
 _MOST_VALUES = 10_000
 
@@ -75,7 +74,7 @@ def _function(
 
 def arities() -> dict[str, tuple[int, int]]:
     """The functions' names with the fewest and the most arguments each takes."""
-    return {name: (function.least, function.most) for name, function in FUNCTIONS.items()}
+    return {name: (one.least, one.most) for name, one in FUNCTIONS.items()}
 
 
 def respells(name: str) -> bool:
@@ -179,6 +178,18 @@ def _account(domain: Any, user: Any = None) -> str | None:
     if not name:
         return None
     return f"{realm}\\{name}" if realm else name
+
+
+@_function(1, 2, strict=False, text_only=True)
+def _account_name(user: Any, domain: Any = None) -> str | None:
+    """A Windows account in one spelling: ``corp\\ann`` of ``ann@corp.example``."""
+    return account_name(text_of(user), text_of(domain))
+
+
+@_function(1, 2, strict=False, text_only=True)
+def _account_type(user: Any, sid: Any = None) -> str | None:
+    """What a Windows account is, by its name and its SID: user, machine, service or anonymous."""
+    return account_type(text_of(user), text_of(sid))
 
 
 @_function(1, text_only=True, respells=True)
@@ -508,8 +519,7 @@ def _count(values: Any) -> int | None:
 
 @_function(1, text_only=True)
 def _utf16(hexadecimal: Any) -> str | None:
-    """The text that hexadecimal digits spell in UTF-16, as the service control manager writes its
-    names."""
+    """The text that hexadecimal digits spell in UTF-16: names of the service control manager."""
     text = text_of(hexadecimal)
     if text is None or len(text) > _MAX_TEXT:
         return None

@@ -34,6 +34,7 @@ from ..diagnostics import Diagnostic, Span
 from ..evaluate import NoContext, RawRow, as_time, decided, holds, is_fixed, value_of
 from ..pyvalues import plain_event
 from ..values import format_time, is_null, raw_text
+from .account_fields import ACCOUNT_FIELDS, account_of, account_value
 from .fields import Fields, Reader
 from .getters import Get, getter
 from .sensors import Sensor
@@ -278,6 +279,8 @@ class Entry:
         found = self.fields.get(wanted.name)
         if found is None and self.native is not None:
             found = self.native.value(wanted.name)
+        if self.native is None and wanted.name in ACCOUNT_FIELDS:
+            found = account_value(wanted.name, self.fields)
         whole = self.fields.get("proto_info")
         if whole is not None and wanted.name.startswith("proto_info."):
             name = wanted.name.removeprefix("proto_info.")
@@ -399,6 +402,8 @@ class CarEvent:
                 read = self.native.getter(name)
                 if read is not None:
                     value = read(unwrap(self.raw))
+            elif name in ACCOUNT_FIELDS:
+                value = account_of(name, self.fields)
             if value is None and name.startswith("proto_info."):
                 whole = self.fields.get("proto_info")
                 if whole is not None:

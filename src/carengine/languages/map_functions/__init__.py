@@ -87,6 +87,7 @@ SPELLINGS: dict[str, FunctionSpelling] = {
                 *("program", "starts_with", "time_part", "unescape_xml", "url"),
                 *("utf16", "length", "substring", "arguments"),
                 *("index_of", "enclosed", "modulo", "quotient"),
+                *("account_name", "account_type"),
             )
         ),
     )
