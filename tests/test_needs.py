@@ -171,6 +171,7 @@ def test_the_account_of_a_hunt_adds_up(
         "excluded": {"ann": 1},
         "suppressed": {"rule for 1 hour": 1},
         "expired_exclusions": [],
+        "merged_records": 0,
     }
     assert len(done.out.splitlines()) == 2
     assert "8 records = 6 recognised + 1 not recognised + 0 unreadable + 1 outside" in done.err
