@@ -149,4 +149,6 @@ def _account(
         f"{len(statuses) - matched - stuck:,} did not, {stuck:,} cannot run on this data",
         f"{counted(tuned.shown.total(), 'match', 'matches')}",
     ]
+    if merged := tuned.session.merged:
+        told.append(f"{counted(merged, 'record')} taken for one with what another sensor told")
     return told + tuned.parts()
