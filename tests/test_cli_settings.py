@@ -100,7 +100,9 @@ def test_the_settings_of_a_hunt() -> None:
     tuning: TuningSettings = settings.tuning
     assert (tuning.rules.level, tuning.exclusions) == ("high", ("e.yaml",))
     assert tuning.suppressions == ("rule for 1 hour",)
-    assert settings.streams == StreamOptions(lateness="30s", horizon=None, max_bytes=2048, merge=True)
+    assert settings.streams == StreamOptions(
+        lateness="30s", horizon=None, max_bytes=2048, merge=True
+    )
 
 
 def test_following_waits_for_late_events() -> None:
