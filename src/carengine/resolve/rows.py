@@ -35,6 +35,7 @@ from .expressions import (
 )
 from .names import Broken, Names, ScalarBinding, StreamBinding
 from .shapes import EventShape, GroupShape, JoinShape, RowShape
+from .value_functions import function_of_values, is_value_function
 
 AGGREGATES = {
     "count": Type.INTEGER,
@@ -74,11 +75,17 @@ class RowScope:
         """What expressions may refer to here."""
         return Scope(
             field=self._field,
-            call=self._call,
+            call=self._called,
             rank=self._rank,
             column=self._column,
             report=self.names.report,
         )
+
+    def _called(self, call: ast.CallExpression) -> Typed:
+        """What a call means: a function of values of the row, or an aggregate."""
+        if is_value_function(call):
+            return function_of_values(call, self.value, self.names.report)
+        return self._call(call)
 
     def value(self, expression: ast.Expression) -> Typed:
         """An expression as a value of the row, and its type."""
