@@ -317,3 +317,21 @@ def test_a_witness_is_spelt_as_one_writes_it(detection: str, name: str, value: s
     found = matching_event(subject(*s(source, detection)).rule)
     assert found is not None
     assert found.events[0][name] == value
+
+
+KUSTO = [
+    ('A !contains "x"', 'not(A contains "x")', V.SAME),
+    ('A !in~ ("a", "b")', 'A !~ "a" and A !~ "b"', V.SAME),
+    ('A !endswith "x" and B == "y"', 'B == "y"', V.COVERED),
+    ('A has "cmd.exe"', 'A contains "cmd.exe"', V.COVERED),
+    ('A has "cmd"', 'A has_cs "cmd"', V.COVERS),
+    ('A has_any ("a", "b")', 'A has "b" or A has "a"', V.SAME),
+    ('A has_all ("a", "b")', 'A has "b" and A has "a"', V.SAME),
+    ('A has_all ("a", "b")', 'A has "a"', V.COVERED),
+    ('A !has "a"', 'A !contains "a"', V.COVERS),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "verdict"), KUSTO)
+def test_terms_and_negations_of_kusto(one: str, other: str, verdict: Verdict) -> None:
+    assert relation((one, "kusto"), (other, "kusto")).verdict is verdict

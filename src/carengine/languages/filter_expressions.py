@@ -26,7 +26,7 @@ TOKENS = re.compile(
     |(?P<string>"{3}(?!").*?"{3}|@"(?:[^"]|"")*"|@'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     |(?P<number>-?\d+(?:\.\d+)?(?![\w.]))
     |(?P<name>[A-Za-z_@][\w.@-]*~?|`[^`\n]+`)
-    |(?P<sign>==|=~|!=|!~|<=|>=|[-=<>(),|*])""",
+    |(?P<sign>==|=~|!=|!~|!(?=[A-Za-z])|<=|>=|[-=<>(),|*])""",
     re.VERBOSE | re.DOTALL,
 )
 """The tokens of a filter; names may hold dots, and stand between backticks."""

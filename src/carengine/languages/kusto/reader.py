@@ -4,7 +4,7 @@ r"""Kusto's query language, as far as it filters events: a condition, or ``TABLE
 
 ``contains``, ``endswith``, ``startswith``, ``=~`` and ``in~`` look at no case; ``==``, ``in`` and
 those with ``_cs`` do. A text that is missing is an empty one, so that a test of it is false and
-``not`` of it true.
+``not`` of it true, and so are ``!contains`` and its like. ``has`` looks for a whole term.
 
 https://learn.microsoft.com/kusto/query/datatypes-string-operators
 """
@@ -39,6 +39,12 @@ _RELATIONS = {
     ">=": Relation.GREATER_EQUAL,
 }
 _CONVERSIONS = ("tostring", "todouble", "toreal", "tolong", "toint")
+_NEGATED = (
+    *("contains", "contains_cs", "startswith", "startswith_cs", "endswith", "endswith_cs"),
+    *("in", "in~", "has", "has_cs"),
+)
+# What separates terms. Two more letters are equal to ASCII's where case is ignored.
+_BETWEEN = r"[^A-Za-z0-9\x{17F}\x{212A}]"
 _WILD = {"contains": "*{}*", "endswith": "*{}", "startswith": "{}*"}
 
 
@@ -145,8 +151,10 @@ class KustoReader(FilterReader):
     def _of(self, of: ir.Field, name: Token) -> ir.Condition:
         sign = self.cursor.take()
         text = sign.text.lower()
-        if text.startswith("!") and text not in ("!=", "!~"):
-            raise unsupported(f"`{sign.text}`", self.span(sign))
+        if text == "!":
+            if not self.word(*_NEGATED):
+                raise unsupported(f"`!{self.cursor.next.text}`", self.span(self.cursor.next))
+            return ir.Not(self._of(of, name))
         base, cased = text.removesuffix("_cs"), text.endswith("_cs")
         other = self._other_field() if base in ("contains", "==", "=~") and not cased else None
         if other is not None:
@@ -165,6 +173,11 @@ class KustoReader(FilterReader):
                     return ir.Not(made)
             case "in" | "in~":
                 made = self._equal(of, self.constants(), name, cased=base == "in")
+            case "has":
+                made = self._has(of, self.string(), name, cased=cased)
+            case "has_any" | "has_all":
+                terms = [self._has(of, text, name, cased=False) for text in self.strings()]
+                made = (ir.Or if base == "has_any" else ir.And)(tuple(terms))
             case "matches":
                 if not self.word("regex"):
                     raise wrong("`regex` is missing here", self.span(self.cursor.next))
@@ -177,6 +190,17 @@ class KustoReader(FilterReader):
                 raise unsupported(f"`{sign.text}`", self.span(sign))
         # What is missing is an empty text, of which no test is unknown.
         return ir.IsTrue(made)
+
+    def _has(self, of: ir.Field, text: str, name: Token, *, cased: bool) -> ir.Condition:
+        """The test for a term: a text before and behind which no letter and no digit stands."""
+        span = self._since(name)
+        if not text or not text.isascii():
+            raise unsupported("a term that is empty, or not ASCII", span)
+        before = rf"(?:^|{_BETWEEN})" if text[0].isalnum() else ""
+        behind = rf"(?:{_BETWEEN}|\z)" if text[-1].isalnum() else ""
+        message = "a term is taken to end where no letter and no digit of ASCII follows"
+        self.said.append(Diagnostic(codes.FOREIGN_NEAR, message, span))
+        return regex_test(of, f"{before}{_quoted(text)}{behind}", span, cased=cased, dotall=True)
 
     def _since(self, name: Token) -> Span:
         return self.span(name, self.cursor.previous)
@@ -201,6 +225,11 @@ class KustoReader(FilterReader):
                 right = ir.Constant(value)
                 made.append(ir.Compare(of, Relation.EQUAL, right, ir.Type.ANY, span))
         return ir.IsTrue(made[0] if len(made) == 1 else ir.Or(tuple(made)))
+
+
+def _quoted(text: str) -> str:
+    """A text as an expression for it."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def _is_text(value: object) -> bool:
