@@ -43,8 +43,7 @@ _NEGATED = (
     *("contains", "contains_cs", "startswith", "startswith_cs", "endswith", "endswith_cs"),
     *("in", "in~", "has", "has_cs"),
 )
-# What separates terms. Two more letters are equal to ASCII's where case is ignored.
-_BETWEEN = r"[^A-Za-z0-9\x{17F}\x{212A}]"
+_BETWEEN = "[^A-Za-z0-9]"
 _WILD = {"contains": "*{}*", "endswith": "*{}", "startswith": "{}*"}
 
 
@@ -200,7 +199,10 @@ class KustoReader(FilterReader):
         behind = rf"(?:{_BETWEEN}|\z)" if text[-1].isalnum() else ""
         message = "a term is taken to end where no letter and no digit of ASCII follows"
         self.said.append(Diagnostic(codes.FOREIGN_NEAR, message, span))
-        return regex_test(of, f"{before}{_quoted(text)}{behind}", span, cased=cased, dotall=True)
+        # In both cases letter by letter: what separates terms knows no case.
+        letters = (f"[{c.lower()}{c.upper()}]" if c.isalpha() and not cased else c for c in text)
+        body = "".join(one if len(one) > 1 else _quoted(one) for one in letters)
+        return regex_test(of, f"{before}{body}{behind}", span, cased=True, dotall=True)
 
     def _since(self, name: Token) -> Span:
         return self.span(name, self.cursor.previous)
