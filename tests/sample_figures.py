@@ -22,7 +22,7 @@ from carengine.fieldmap import FieldMap, find_maps
 from carengine.languages.writing import Translation, translate
 from carengine.readers import read_events
 from carengine.verify import RuleSamples, samples
-from running import DuckDB, Evidence, numbers_in, run_eql
+from running import DuckDB, Evidence, run_eql
 
 SAME, TOO_FEW, TOO_MANY = "as it should be", "a match is not found", "a near miss is found"
 
@@ -115,8 +115,9 @@ def in_duckdb(written: WrittenSamples) -> tuple[Findings, Counter[str]]:
         table = DuckDB(evidence, sorted({name for one in several for name in one.fields}))
         for one in several:
             for query in one.queries:
-                rows = numbers_in(table.query(query.text))
-                found.setdefault(one.rule, set()).update(row[0] for row in rows)
+                # Winlogbeat's events have a field of that name too, within another.
+                numbers = {int(row["event_id"]) for row in table.query(query.text)}
+                found.setdefault(one.rule, set()).update(numbers)
     return found, refused
 
 
