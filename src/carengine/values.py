@@ -454,7 +454,15 @@ def raw_text(event: Mapping[str, Any]) -> str:
             if type(value) is str:
                 write(f'{name}"{value}"')
                 continue
+            if type(value) is int and value.bit_length() < 64:
+                write(f"{name}{value}")
+                continue
             match value:
+                case dict():
+                    write(f"{name}{{")
+                    begun.append((iter(value.items()), True))
+                    comma = ""
+                    break
                 case str():
                     write(f'{name}"{value}"')
                 case None:

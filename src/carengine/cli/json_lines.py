@@ -22,7 +22,8 @@ from .encode import json_line, safe_for_terminal
 
 # Of events so many bytes are kept, and so many events.
 _MOST_BYTES = 4 << 20
-_MOST_EVENTS = 64
+_MOST_EVENTS = 1_024
+_MOST_UNMEASURED = 64
 
 
 @frozen(eq=False)
@@ -37,17 +38,23 @@ class _RuleParts:
 
 
 @define(eq=False)
-class _EventParts:
-    """What is the same in all lines with an event of a match, but for the event as it was read.
+class _FieldsParts:
+    """What the fields of an event say: who and where, and all of them as ``text``, once somebody
+    asked for it. They are kept as text only: joins and groups may hold the event to the end."""
 
-    ``fields`` are all its fields, once somebody asked for them.
-    """
-
-    event: MatchedEvent
+    fields: Mapping[str, Any]
     host: str
     user: str
+    text: bytes = b""
+
+
+@frozen(eq=False)
+class _EventParts:
+    """What is the same in all lines with an event of a match, but for the event as it was read."""
+
+    event: MatchedEvent
+    said: _FieldsParts
     text: bytes
-    fields: bytes = b""
 
 
 @define(eq=False)
@@ -64,7 +71,7 @@ class JsonLines:
     # By the addresses of objects, which are held so long.
     _events: dict[int, _EventParts] = field(factory=dict)
     _read: dict[int, tuple[Mapping[str, Any], bytes]] = field(factory=dict)
-    _where: dict[int, tuple[Mapping[str, Any], str, str]] = field(factory=dict)
+    _said: dict[int, _FieldsParts] = field(factory=dict)
     _kept: int = 0
 
     def __reduce__(self) -> tuple[type[JsonLines], tuple[MatchReporter, bool]]:
@@ -82,7 +89,7 @@ class JsonLines:
         events = []
         for event in match.events:
             parts = self._event(event)
-            host, user = host or parts.host, user or parts.user
+            host, user = host or parts.said.host, user or parts.said.user
             events.append(self._with_fields(rule, parts))
         begun = {
             "time": None if match.time is None else format_time(match.time),
@@ -128,27 +135,26 @@ class JsonLines:
         known = self._events.get(id(event))
         if known is not None:
             return known
-        where = self._where.get(id(event.fields))
-        if where is None:
-            where = (event.fields, *self.reporter.where_and_who_of(event))
-            self._where[id(event.fields)] = where
-        _, host, user = where
+        said = self._said.get(id(event.fields))
+        if said is None:
+            if self._kept > _MOST_BYTES or len(self._said) >= self._most:
+                self._forget()
+            said = _FieldsParts(event.fields, *self.reporter.where_and_who_of(event))
+            self._said[id(event.fields)] = said
         origin = event.origin
         data: dict[str, Any] = {"stream": event.stream} if event.stream else {}
         data |= {
             "time": None if event.time is None else format_time(event.time),
-            "host": host or None,
-            "user": user or None,
+            "host": said.host or None,
+            "user": said.user or None,
             "source": (origin.source or None) if origin is not None else None,
             "record": None if origin is None else origin.record,
             "object": event.kind.object,
             "action": event.kind.action,
         }
-        made = _EventParts(event, host, user, _written(data)[:-1])
-        if len(self._events) >= _MOST_EVENTS or self._kept > _MOST_BYTES:
-            self._forget()
-            self._where[id(event.fields)] = where
-        self._events[id(event)] = made
+        if len(self._events) >= self._most:
+            self._events.clear()
+        made = self._events[id(event)] = _EventParts(event, said, _written(data)[:-1])
         return made
 
     def _with_fields(self, rule: _RuleParts, parts: _EventParts) -> bytes:
@@ -157,15 +163,30 @@ class JsonLines:
         if rule.inner:
             event = with_inner_fields(event, rule.inner)
         fields = event.fields
-        reads = self.reporter.told_names(rule.names, fields, parts.host, parts.user)
+        said = parts.said
+        reads = self.reporter.told_names(rule.names, fields, said.host, said.user)
         if self.raw and model().object(event.kind.object) is None:
             shown = {name: fields.get(name) for name in reads}
             told = _written({"reads": reads, "fields": shown})[1:-1]
         else:
-            told = _written({"reads": reads})[1:-1] + b',"fields":' + _fields(parts, fields)
+            told = _written({"reads": reads})[1:-1] + b',"fields":' + self._fields(said, fields)
         if not self.raw:
             return b"".join((parts.text, b",", told, b"}"))
         return b"".join((parts.text, b",", told, b',"event":', self._as_read(event.event), b"}"))
+
+    def _fields(self, said: _FieldsParts, fields: Mapping[str, Any]) -> bytes:
+        """All fields of an event."""
+        if fields is not said.fields:
+            return _written(dict(fields))
+        if not said.text:
+            said.text = _written(fields.read() if isinstance(fields, Fields) else dict(fields))
+            self._kept += len(said.text)
+        return said.text
+
+    @property
+    def _most(self) -> int:
+        """How many events are kept. What is not written is not measured either."""
+        return _MOST_EVENTS if self.raw else _MOST_UNMEASURED
 
     def _as_read(self, event: Mapping[str, Any]) -> bytes:
         known = self._read.get(id(event))
@@ -179,18 +200,8 @@ class JsonLines:
     def _forget(self) -> None:
         self._events.clear()
         self._read.clear()
-        self._where.clear()
+        self._said.clear()
         self._kept = 0
-
-
-def _fields(parts: _EventParts, fields: Mapping[str, Any]) -> bytes:
-    """All fields of an event. They are kept as text only: joins and groups may hold the event to the
-    end."""
-    if fields is not parts.event.fields:
-        return _written(dict(fields))
-    if not parts.fields:
-        parts.fields = _written(fields.read() if isinstance(fields, Fields) else dict(fields))
-    return parts.fields
 
 
 def _written(data: Any) -> bytes:

@@ -130,7 +130,8 @@ def walker(path: tuple[str, ...]) -> Get:
     def walk(event: Mapping[str, Any]) -> Any:
         found: Any = event
         for key in path:
-            if not isinstance(found, Mapping):
+            # Asking for the class first spares most the look-up of abstract ones.
+            if found is None or not (type(found) is dict or isinstance(found, Mapping)):
                 return None
             found = found.get(key)
         return found

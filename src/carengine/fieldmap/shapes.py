@@ -62,10 +62,24 @@ def in_known_shape(event: Event) -> Event:
                 if changed is not None:
                     found = changed
                     break
-    return _without_blanks(_forwarded(found), _DEPTH)
+    found = _forwarded(found)
+    return _without_blanks(found, _DEPTH) if _may_have_blanks(found) else found
 
 
 # Names with blanks
+
+
+def _may_have_blanks(event: Event) -> bool:
+    """Whether a name has blanks; also True where that is not so quickly told."""
+    try:
+        if " " in "".join(event):
+            return True
+        for value in event.values():
+            if type(value) is dict and value and _may_have_blanks(value):
+                return True
+    except (TypeError, RecursionError):
+        return True
+    return False
 
 
 def _without_blanks(event: Event, depth: int) -> Event:

@@ -12,7 +12,6 @@ Python.
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
@@ -22,6 +21,7 @@ from ... import ir
 from ...evaluate import without_flags
 from ...fieldmap import getter
 from ...functions import FUNCTIONS
+from ...jsontext import json_line
 from ...pattern import Any as Wild
 from ...pattern import Pattern
 from ...regex import NotPortable, literals, portable_regex
@@ -107,7 +107,7 @@ class NativeProgram:
             "nodes": nodes,
             "looks": list(self._new_looks(looks)),
         }
-        written = json.dumps(data, allow_nan=False).encode()
+        written = json_line(data)
         self._new_values, self._new_atoms, self._new_matchers = [], [], []
         return written
 

@@ -53,10 +53,26 @@ class Occurrence:
     @property
     def order(self) -> tuple[str, ...]:
         """Its place among events of the same time: by the event's text, the kind, the origin."""
+        known = _orders.get(id(self))
+        if known is not None and known[0] is self:
+            return known[1]
         source, record = (
             ("", 0) if self.origin is None else (self.origin.source, self.origin.record)
         )
-        return (raw_text(self.view.raw), str(self.view.kind), source, f"{record:020}")
+        text = raw_text(self.view.raw)
+        order = (text, str(self.view.kind), source, f"{record:020}")
+        if len(text) <= _LONGEST_KEPT:
+            if len(_orders) >= _MOST_KEPT:
+                _orders.clear()
+            _orders[id(self)] = (self, order)
+        return order
+
+
+# An event is in many rows of a join, which are put in order one time after another: the places of
+# the last ones are kept, if their texts are not long.
+_orders: dict[int, tuple[Occurrence, tuple[str, ...]]] = {}
+_MOST_KEPT = 256
+_LONGEST_KEPT = 1 << 14
 
 
 @frozen
