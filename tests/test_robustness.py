@@ -30,6 +30,8 @@ TABLE = [
     ('image_path = "*\\mimi.exe"', {"image_path": "C:\\T\\mimi.exe"}, [RENAMED]),
     # The system starts it under this name.
     ('exe = "lsass.exe"', {"exe": "lsass.exe"}, []),
+    # It does what its name says.
+    ('exe = "iptables"', {"exe": "iptables"}, []),
     # The name is what the rule is about.
     ('exe = "*.pdf.exe"', {"exe": "a.pdf.exe"}, []),
     # What does not change with the name is asked for as well.

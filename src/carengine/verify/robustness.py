@@ -70,6 +70,12 @@ _NOT_RENAMED = frozenset(
         acrord32 chrome firefox msedge iexplore teams msiexec msmpeng ntoskrnl""",
     )
 )
+# These do what the name says by which they are called: a copy under another name does nothing.
+_CALLED_BY_NAME = frozenset(
+    """busybox toybox iptables ip6tables iptables-save iptables-restore ip6tables-save
+    ip6tables-restore ebtables arptables reboot shutdown halt poweroff telinit lsmod insmod rmmod
+    modprobe depmod modinfo""".split()
+)
 # What takes its arguments apart as C programs do, and reads both signs before an option.
 _BOTH_DASHES = frozenset(
     f"{name}.exe" for name in ("certutil", "bitsadmin", "ping", "taskkill", "tasklist", "schtasks")
@@ -249,7 +255,7 @@ def _of_process(
     program = _base(path)
     name = program.lower()
     if name not in _NOT_RENAMED:
-        if asked & _PROGRAMS:
+        if asked & _PROGRAMS and name not in _CALLED_BY_NAME:
             yield from _renamed(path, program)
         if asked & _HASHES:
             yield _other_build()
