@@ -72,9 +72,12 @@ _NOT_RENAMED = frozenset(
 )
 # These do what the name says by which they are called: a copy under another name does nothing.
 _CALLED_BY_NAME = frozenset(
-    """busybox toybox iptables ip6tables iptables-save iptables-restore ip6tables-save
-    ip6tables-restore ebtables arptables reboot shutdown halt poweroff telinit lsmod insmod rmmod
-    modprobe depmod modinfo""".split()
+    re.findall(
+        r"[\w-]+",
+        """busybox toybox iptables ip6tables iptables-save iptables-restore ip6tables-save
+        ip6tables-restore ebtables arptables reboot shutdown halt poweroff telinit lsmod insmod
+        rmmod modprobe depmod modinfo""",
+    )
 )
 # What takes its arguments apart as C programs do, and reads both signs before an option.
 _BOTH_DASHES = frozenset(
