@@ -212,6 +212,13 @@ def test_the_operating_system_is_taken_for_granted_only_where_it_is_demanded() -
     assert compare_subjects(rule, subject(*either)).verdict is V.UNDECIDED
 
 
+def test_a_rule_about_all_of_windows_is_about_all_channels() -> None:
+    rule = sigma("security", "EventID: 4625")
+    every = rule.replace(", service: security", "")
+    assert every != rule
+    assert relation((every, "sigma"), (rule, "sigma")).verdict is V.COVERS
+
+
 def test_events_of_one_product_are_not_apart_from_those_under_ecs() -> None:
     one = subject(*s("process_creation", CMD))
     other = subject(*elastic('process where process.name : "cmd.exe"'))

@@ -111,7 +111,11 @@ def in_windows_names(subject: Subject, other: Subject) -> Subject | None:
     if reading is None or reading.program is None or has_errors(reading.diagnostics):
         return None
     program, taken = reading.program, [*subject.taken, assumptions.WINDOWS]
-    if not _tells_channel(subject):
+    # A query says where its data lies; a rule about all of Windows is about all channels.
+    queried = subject.reading is not None or any(
+        f"({codes.DATA_SOURCE.id})" in text for text in subject.taken
+    )
+    if queried and not _tells_channel(subject):
         sources = [
             entry.when
             for kind in other.kinds
