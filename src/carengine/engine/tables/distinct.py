@@ -145,6 +145,21 @@ class BatchColumns:
         sure = (is_.is_string, is_.is_large_string, is_.is_integer, is_.is_boolean)
         return [(*path, one.name) for one in kinds if any(test(one.type) for test in sure)]
 
+    def texts(self, path: Path) -> Callable[[int, int], bytes] | None:
+        """What gives the texts of some rows at a place, one after the other, in UTF-8; None for
+        what is no column of texts."""
+        import pyarrow as pa
+
+        array = self.array(path)
+        if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
+            return None
+        _, offsets, data = array.buffers()
+        if offsets is None or data is None:
+            return lambda first, end: b""
+        places = memoryview(offsets).cast("i" if pa.types.is_string(array.type) else "q")
+        before, texts = array.offset, memoryview(data)
+        return lambda first, end: bytes(texts[places[before + first] : places[before + end]])
+
     def place(self, path: Path) -> Path | None:
         """Where what a path leads to is known by: the path itself, or a column before it that is no
         struct; None where no row has anything there."""

@@ -296,9 +296,16 @@ class _Selecting:
 
         masks = []
         for path in self.columns.flat_places:
+            texts = self.columns.texts(path)
+            if texts is not None:
+                # Text is looked through as it lies in memory.
+                held = [False] * self.columns.batch.num_rows
+                if _search(partial(_in_texts, search, texts), 0, len(held), held):
+                    masks.append(pa.array(held))
+                continue
             one = self.columns.distinct(path)
             held = [False] * len(one.values)
-            if _search(search, one.values, 0, held):
+            if _search(partial(_in_values, search, one.values), 0, len(held), held):
                 masks.append(pa.array(held).take(one.codes))
         if not masks:
             return None
@@ -412,9 +419,9 @@ class _Selecting:
             return
         wanted = self.session.stats.clocks.wanted(id(leaf), self.source, len(rows))
         places = [place for place in wanted if place + begin not in fed]
-        combined = self.columns.combined(paths, paths, rows.take(pa.array(places, pa.int32())))
-        for code in combined.codes.to_pylist():
-            event = combined.event(code)
+        numbers = rows.take(pa.array(places, pa.int32())).to_pylist()
+        names = sorted({path[0] for path in self.columns.places(paths)})
+        for event in rows_at(self.columns.batch.select(names), numbers):
             for reader in readers:
                 if clocks := reader.clocks(event):
                     self.made.clocks.append(clocks)
@@ -499,21 +506,36 @@ def _stages_of(table: Any, read: Get, event: dict[str, Any]) -> int:
     return _stages(table, read(event))
 
 
-def _search(search: Search, values: Sequence[Any], first: int, held: list[bool]) -> bool:
+def _in_texts(search: Search, texts: Callable[[int, int], bytes], begin: int, end: int) -> bool:
+    data = texts(begin, end)
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            # It is shown in another way.
+            return True
+    return search.might_hold(data)
+
+
+def _in_values(search: Search, values: Sequence[Any], begin: int, end: int) -> bool:
+    return search.might_hold(json_line(values[begin:end]))
+
+
+def _search(might_hold: Callable[[int, int], bool], begin: int, end: int, held: list[bool]) -> bool:
     """Note which of some values may have a text that is looked for. Mostly none has: many are
     looked at together."""
-    if len(values) > _SEARCHED_AT_ONCE:
+    if end - begin > _SEARCHED_AT_ONCE:
         step = _SEARCHED_AT_ONCE
-    elif not search.might_hold(json_line(values)):
+    elif begin == end or not might_hold(begin, end):
         return False
-    elif len(values) == 1:
-        held[first] = True
+    elif end - begin == 1:
+        held[begin] = True
         return True
     else:
-        step = (len(values) + 1) // 2
+        step = (end - begin + 1) // 2
     found = False
-    for begin in range(0, len(values), step):
-        found |= _search(search, values[begin : begin + step], first + begin, held)
+    for first in range(begin, end, step):
+        found |= _search(might_hold, first, min(end, first + step), held)
     return found
 
 
