@@ -57,7 +57,7 @@ class HuntAccount:
         """Count in a micro-batch: ``query.lastProgress``, or one of ``query.recentProgress``, or
         what a ``StreamingQueryListener`` is told."""
         metrics = progress["observedMetrics"].get(METRICS)
-        texts = [] if metrics is None else list(metrics[ACCOUNTS])
+        texts = [] if metrics is None else json.loads(metrics[ACCOUNTS] or "[]")
         self._sum = added(texts, self._sum)
 
     @classmethod
@@ -70,7 +70,7 @@ class HuntAccount:
         if self._sum is None:
             if self._observation is None:
                 raise ValueError("this account was handed to no hunt")
-            texts = self._observation.get[ACCOUNTS]
+            texts = json.loads(self._observation.get[ACCOUNTS] or "[]")
             if not texts:
                 # Each partition tells something, if it is nothing but that it was empty.
                 warnings.warn(

@@ -69,7 +69,8 @@ def hunt(
     work = _planned(df, rules, fieldmap, json, source, record, options, shards)
     found = work.rows(df)
     text = functions.when(functions.col("kind") == ACCOUNT, functions.col("data"))
-    accounts = functions.collect_list(text).alias(ACCOUNTS)
+    # As one text: PySpark 4.0 hands over lists of observations as objects of the JVM.
+    accounts = functions.to_json(functions.collect_list(text)).alias(ACCOUNTS)
     if work.package.live:
         found = found.observe(METRICS, accounts)
         if account is not None:
