@@ -33,8 +33,11 @@ from ..matcher import Leaf, Search, opaque_paths, paths_in
 from ..session import Session
 from .distinct import BatchColumns, Path, part_of_event, rows_at
 
-# So many values are looked at together for a text.
+# So many values are looked at together for a text, and so many bytes of a column of long ones, as far
+# as its first values tell: in more there is nearly always a part of one.
 _SEARCHED_AT_ONCE = 512
+_SEARCHED_BYTES = 8_192
+_SAMPLE = 64
 _WRAPPERS = ("_source", "result")
 
 _Test = Callable[[Any], object]
@@ -300,7 +303,10 @@ class _Selecting:
             if texts is not None:
                 # Text is looked through as it lies in memory.
                 held = [False] * self.columns.batch.num_rows
-                if _search(partial(_in_texts, search, texts), 0, len(held), held):
+                sample = min(len(held), _SAMPLE)
+                each = max(1, len(texts(0, sample)) // max(1, sample))
+                step = max(1, min(_SEARCHED_AT_ONCE, _SEARCHED_BYTES // each))
+                if _search(partial(_in_texts, search, texts), 0, len(held), held, step):
                     masks.append(pa.array(held))
                 continue
             one = self.columns.distinct(path)
@@ -521,11 +527,17 @@ def _in_values(search: Search, values: Sequence[Any], begin: int, end: int) -> b
     return search.might_hold(json_line(values[begin:end]))
 
 
-def _search(might_hold: Callable[[int, int], bool], begin: int, end: int, held: list[bool]) -> bool:
+def _search(
+    might_hold: Callable[[int, int], bool],
+    begin: int,
+    end: int,
+    held: list[bool],
+    most: int = _SEARCHED_AT_ONCE,
+) -> bool:
     """Note which of some values may have a text that is looked for. Mostly none has: many are
-    looked at together."""
-    if end - begin > _SEARCHED_AT_ONCE:
-        step = _SEARCHED_AT_ONCE
+    looked at together, ``most`` at a time."""
+    if end - begin > most:
+        step = most
     elif begin == end or not might_hold(begin, end):
         return False
     elif end - begin == 1:
@@ -535,7 +547,7 @@ def _search(might_hold: Callable[[int, int], bool], begin: int, end: int, held: 
         step = (end - begin + 1) // 2
     found = False
     for first in range(begin, end, step):
-        found |= _search(might_hold, first, min(end, first + step), held)
+        found |= _search(might_hold, first, min(end, first + step), held, most)
     return found
 
 
