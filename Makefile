@@ -122,6 +122,8 @@ tables-evidence: $(READY)
 
 # CAR's rules over the same recordings, with the verdicts on each match: docs/car-evidence.md (a minute).
 car-evidence: $(READY)
+	$(BIN)/python benchmarks/car_spellings.py
+	$(BIN)/python benchmarks/car_evidence.py --mutants
 	$(BIN)/python benchmarks/car_evidence.py
 
 # Pictures of what a terminal shows, of the samples that ship.

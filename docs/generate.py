@@ -39,6 +39,7 @@ from carengine.syntax.tables import tables_are_current, tables_text
 from carengine.verify import load_analytics
 from carengine.verify.corpus import corpus_table
 from carengine.verify.sigma_links import SigmaCollection
+from carengine.verify.unmet import unmet_section
 
 DOCS = Path(__file__).parent
 ANALYTICS = DOCS.resolve().parents[1] / "shared" / "car" / "analytics"
@@ -491,7 +492,9 @@ def _reason(rule: Rule, maps: tuple[FieldMap, ...]) -> str:
 
 def corpus() -> str:
     """The text of ``corpus.md``."""
-    return corpus_report(load_rules(ANALYTICS), check_rule)
+    published = load_rules(ANALYTICS)
+    shipped = load_rules(carengine.shipped_rules("car"))
+    return f"{corpus_report(published, check_rule)}\n{unmet_section(published, shipped)}"
 
 
 def implementations() -> str:

@@ -50,3 +50,13 @@ def test_every_rule_that_matched_still_ships(figures: Any) -> None:
 
 def test_the_page_is_made_of_the_figures(figures: Any) -> None:
     assert EVIDENCE.PAGE.read_text(encoding="utf-8") == EVIDENCE.page(figures)
+
+
+def test_mutants_are_killed() -> None:
+    figures = json.loads(EVIDENCE.MUTANTS.read_text(encoding="utf-8"))["rules"]
+    assert set(figures) == {
+        rule.id for rule in carengine.load_rules(carengine.shipped_rules("car"))
+    }
+    for rule, became in figures.items():
+        needed = sum(became.values()) - became.get("equivalent", 0)
+        assert became.get("killed", 0) >= 0.95 * needed, rule

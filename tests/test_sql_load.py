@@ -340,7 +340,9 @@ def test_a_hunt_by_queries_finds_what_the_engine_finds() -> None:
     itself, since joins of one rule's examples with another's would be many."""
     rules = carengine.load_rules(carengine.shipped_rules())
     single = [rule for rule in rules if rule.stateless]
-    found: list[Mapping[str, Any]] = [e for r in single for x in r.examples for e in x.events]
+    every = [e for r in single for x in r.examples for e in x.events]
+    # Those in CAR's names: the examples in other logs' shapes go through other maps.
+    found: list[Mapping[str, Any]] = [event for event in every if "object" in event]
     hunt, told = hunted(found, single)
     assert not hunt.disagreements
     wanted = by_engine(found, single)

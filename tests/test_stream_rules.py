@@ -55,7 +55,7 @@ EXPECTED: dict[str, list[Row]] = {
     ],
     "CAR-2013-07-002": [
         ("rdp", alone(3), {"src_ip": "10.0.0.6"}),
-        ("rdp", alone(1, 2), {"src_ip": "10.0.0.5", "dest_port": 3389}),
+        ("rdp", alone(1, 2), {"src_ip": "10.0.0.5"}),
         ("rdp", alone(5), {"src_ip": "10.0.0.6"}),
     ],
     "CAR-2013-09-005": [

@@ -53,8 +53,10 @@ def _pasted(result: MutantResult) -> list[str]:
     if example is None:
         return []
     data: dict[str, Any] = {"name": example.name, "match": example.match}
+    if example.matches is not None:
+        data["matches"] = example.matches
     if example.fieldmap != "car":
-        data["fieldmap"] = example.fieldmap
+        data["map"] = example.fieldmap
     data["events"] = [dict(event) for event in example.events]
     text = yaml.safe_dump([data], sort_keys=False, allow_unicode=True, width=1000)
     return [visible(line) for line in text.rstrip("\n").split("\n")]

@@ -47,7 +47,10 @@ AGGREGATES = {
     "standard_deviation": Type.NUMBER,
     "values": Type.ANY,
 }
+_OF_ONE_VALUE = {"length": Type.INTEGER}
+"""Functions of one value of a row, under the names of field maps' functions."""
 _SPELLINGS = {
+    "len": "length",
     "avg": "average",
     "mean": "average",
     "stdev": "standard_deviation",
@@ -172,14 +175,16 @@ class RowScope:
     def _call(self, call: ast.CallExpression) -> Typed:
         stream, name = self.stream, self.name
         function = _SPELLINGS.get(call.function.lower(), call.function.lower())
+        if function in _OF_ONE_VALUE:
+            return self._of_one_value(function, call)
         if function not in AGGREGATES:
-            near = self.names.near(function, AGGREGATES)
+            near = self.names.near(function, (*AGGREGATES, *_OF_ONE_VALUE))
             fail(
                 self.names.report,
                 codes.UNKNOWN_FUNCTION,
                 f"there is no function {call.function}",
                 call.span,
-                notes=("functions: " + ", ".join(AGGREGATES),),
+                notes=("functions: " + ", ".join((*AGGREGATES, *_OF_ONE_VALUE)),),
                 fix=suggestion(near, head_of(call.span, call.function)),
             )
         match call.arguments:
@@ -202,6 +207,18 @@ class RowScope:
         if self.selecting or isinstance(stream.shape, GroupShape):
             return self._aggregate(function, call, stream)
         return self._whole_of_own(function, call, stream)
+
+    def _of_one_value(self, function: str, call: ast.CallExpression) -> Typed:
+        """A function of a value of the row at hand: ``length(command_line)``."""
+        match call.arguments:
+            case (argument,):
+                value, _ = self.value(argument)
+                type_ = _OF_ONE_VALUE[function]
+                return ir.Call(function, (value,), type_), type_
+            case _:
+                pass
+        message = f"{function} takes one value: {function}(command_line)"
+        fail(self.names.report, codes.BAD_ARGUMENTS, message, call.span)
 
     def _whole_of_own(
         self, function: str, call: ast.CallExpression, stream: StreamBinding

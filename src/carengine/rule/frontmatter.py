@@ -10,6 +10,7 @@ too, its YAML and Markdown::
     attack: [T1003.001]                        or a list of mappings, as CAR has it
     examples:
       - {name: the dump, match: true, events: [{object: file, action: create, …}]}
+      - {name: two dumps, match: true, matches: 2, events: [{object: file, …}, …]}
       - {name: from a file, match: false, file: samples/other.jsonl, map: sysmon}
 """
 
@@ -319,7 +320,7 @@ def _example(
     node: yamltext.Mapping, number: int, folder: Path | None, fields: FrontMatterFields
 ) -> Example | None:
     inner = FrontMatterFields(node)
-    inner.check_keys(("name", "match", "events", "file", "map"))
+    inner.check_keys(("name", "match", "matches", "events", "file", "map"))
     fields.found += inner.found
     wanted = node.get("match")
     if not isinstance(wanted, yamltext.Scalar) or not isinstance(wanted.value, bool):
@@ -345,9 +346,24 @@ def _example(
     if not isinstance(events, list) or not events or not all(isinstance(e, dict) for e in events):
         _bad(fields, "the events of an example are a list of mappings", place)
         return None
-    return Example(
-        name, wanted.value, tuple(events), inner.text("map") or "auto", source, node.span
-    )
+    number = _number_of_matches(node, fields, wanted=wanted.value)
+    fieldmap = inner.text("map") or "auto"
+    return Example(name, wanted.value, tuple(events), fieldmap, source, node.span, number)
+
+
+def _number_of_matches(
+    node: yamltext.Mapping, fields: FrontMatterFields, *, wanted: bool
+) -> int | None:
+    """How many matches an example says there are."""
+    given = node.get("matches")
+    if given is None:
+        return None
+    value = given.value if isinstance(given, yamltext.Scalar) else None
+    if type(value) is not int or value < 1 or not wanted:
+        message = "`matches` is a number from 1 on, of an example with `match: true`"
+        _bad(fields, message, given.span)
+        return None
+    return value
 
 
 def _bad(fields: FrontMatterFields, message: str, span: Span) -> None:

@@ -50,7 +50,8 @@ class Technique:
 class Example:
     """Events that a rule must match, or must not.
 
-    ``fieldmap`` is the map to read them with; ``source`` says where they came from.
+    ``fieldmap`` is the map to read them with; ``source`` says where they came from. ``matches`` is
+    how many matches there are, where the example says so; otherwise any number will do.
 
     >>> import carengine
     >>> rule = carengine.load_rule(carengine.shipped_rules() / "CAR-2019-08-001.car")
@@ -64,6 +65,7 @@ class Example:
     fieldmap: str = "auto"
     source: str = ""
     span: Span | None = field(default=None, eq=False, repr=False)
+    matches: int | None = None
 
 
 @frozen

@@ -10,7 +10,8 @@ that the other finds. ``matching_event`` gives an event that a rule finds, ``dis
 one that a rule finds and another does not, in the shape of the log that the rules are about.
 ``check_translation`` reads back what `carengine.translate` writes, and holds it to the rule.
 ``firing_proofs`` proves which rules can never fire; ``samples`` makes events to test a rule with:
-matches and near misses. ``robustness_of`` says what an attacker evades cheaply, as was seen.
+matches and near misses. ``robustness_of`` says what an attacker evades cheaply, as was seen;
+``spellings`` gives an event in other spellings that mean the same.
 """
 
 from .analytic import (
@@ -41,9 +42,11 @@ from .relations import (
     subjects_of_text,
 )
 from .replay import Witness
+from .respelling import Spelling, spellings
 from .robustness import Robustness, robustness_of
 from .sampling import RuleSamples, Sample, samples
 from .translations import TranslatedOutput, check_translation
+from .unmet import UnmetProgram, unmet_programs
 
 __all__ = [
     "Candidate",
@@ -66,8 +69,10 @@ __all__ = [
     "RuleSamples",
     "Sample",
     "ShownParts",
+    "Spelling",
     "Subject",
     "TranslatedOutput",
+    "UnmetProgram",
     "Verdict",
     "Witness",
     "backend",
@@ -90,7 +95,9 @@ __all__ = [
     "rule_changes",
     "rule_overlaps",
     "samples",
+    "spellings",
     "subject_of",
     "subjects_of_text",
+    "unmet_programs",
     "verify_analytic",
 ]

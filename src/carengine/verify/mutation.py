@@ -35,7 +35,7 @@ from .relations import Verdict, compare_rules
 from .replay import Witness
 
 MOST_MUTANTS = 200
-_MOST_PATTERNS = 12
+_MOST_PATTERNS = 100
 _STEPS = 500_000
 
 
@@ -61,12 +61,14 @@ class MutantResult:
     """What became of a mutant.
 
     ``witness`` has the event that tells it from the rule, where it lives and one was found; its
-    ``finder`` is ``a`` where the rule finds it, ``b`` where the mutant does.
+    ``finder`` is ``a`` where the rule finds it, ``b`` where the mutant does. ``matches`` is how
+    many matches the rule has there, where it is only their number that tells.
     """
 
     mutant: Mutant
     outcome: MutantOutcome
     witness: Witness | None = None
+    matches: int | None = None
 
     @property
     def example(self) -> Example | None:
@@ -74,8 +76,9 @@ class MutantResult:
         if self.witness is None:
             return None
         name = f"notices: {self.mutant.change}"
-        found = self.witness.finder == "a"
-        return Example(name, found, self.witness.events, self.witness.fieldmap)
+        found = self.witness.finder == "a" or self.matches is not None
+        events, fieldmap = self.witness.events, self.witness.fieldmap
+        return Example(name, found, events, fieldmap, matches=self.matches)
 
     def as_json(self) -> dict[str, Any]:
         """The result as plain data."""
@@ -88,6 +91,7 @@ class MutantResult:
             made["example"] = {
                 "name": example.name,
                 "match": example.match,
+                **({} if example.matches is None else {"matches": example.matches}),
                 "fieldmap": example.fieldmap,
                 "events": [dict(event) for event in example.events],
             }
@@ -118,7 +122,17 @@ def mutant_results(rule: Rule, steps: int = _STEPS) -> Iterator[MutantResult]:
         told = next((one for one in relation.witnesses if one.finder in ("a", "b")), None)
         lives = told is not None or relation.verdict is not Verdict.UNDECIDED
         outcome = MutantOutcome.LIVES if lives else MutantOutcome.UNDECIDED
-        yield MutantResult(mutant, outcome, told)
+        number = None if told is None else _number_that_tells(rule, mutant.rule, told)
+        yield MutantResult(mutant, outcome, told, number)
+
+
+def _number_that_tells(rule: Rule, mutant: Rule, witness: Witness) -> int | None:
+    """How many matches the rule has on a witness, where its mutant has others, but has some."""
+    shown = (Example("", True, witness.events, witness.fieldmap),)
+    own, other = (
+        next(run_examples([evolve(one, examples=shown)])).matches for one in (rule, mutant)
+    )
+    return own if own and other and own != other else None
 
 
 def mutants(rule: Rule, most: int = MOST_MUTANTS) -> Iterator[Mutant]:
@@ -133,9 +147,13 @@ def mutants(rule: Rule, most: int = MOST_MUTANTS) -> Iterator[Mutant]:
     count = 0
     for place, output in enumerate(rule.program.outputs):
         for change, plan in _changed_plans(output.plan):
-            outputs = list(rule.program.outputs)
-            outputs[place] = evolve(output, plan=plan)
-            program = evolve(rule.program, outputs=tuple(outputs))
+            # A stream that is used twice is written once: it changes wherever it stands.
+            old, new = _difference(output.plan, plan)
+            outputs = tuple(
+                evolve(one, plan=_throughout(plan if number == place else one.plan, old, new))
+                for number, one in enumerate(rule.program.outputs)
+            )
+            program = evolve(rule.program, outputs=outputs)
             if program in seen:
                 continue
             seen.add(program)
@@ -143,6 +161,60 @@ def mutants(rule: Rule, most: int = MOST_MUTANTS) -> Iterator[Mutant]:
             if count > most:
                 return
             yield Mutant(change, evolve(rule, program=program))
+
+
+def _difference(plan: ir.Plan, changed: ir.Plan) -> tuple[ir.Plan, ir.Plan]:
+    """The innermost part in which a plan was changed, and what it was changed to."""
+    while True:
+        before, after = ir.plans_below(plan), ir.plans_below(changed)
+        if type(plan) is not type(changed) or len(before) != len(after):
+            return plan, changed
+        inner = iter(after)
+        if ir.map_plans(plan, lambda _, inner=inner: next(inner)) != changed:  # type: ignore[misc]
+            return plan, changed
+        pairs = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+        if len(pairs) != 1:
+            return plan, changed
+        plan, changed = pairs[0]
+
+
+def _throughout(plan: ir.Plan, old: ir.Plan, new: ir.Plan) -> ir.Plan:
+    """A plan with another part wherever one stands, in the streams that values look at too."""
+    if plan == old:
+        return new
+
+    def value_of(value: ir.Value) -> ir.Value:
+        match value:
+            case ir.Whole(plan=looked_at):
+                return evolve(value, plan=_throughout(looked_at, old, new))
+            case ir.Lookup(plan=looked_at):
+                counted = _throughout(looked_at, old, new)
+                assert isinstance(counted, ir.Aggregated), "a lookup is among counted groups"
+                return evolve(value, plan=counted)
+            case _:
+                return value
+
+    def atom_of(atom: ir.Atom) -> ir.Condition:
+        return (
+            evolve(atom, plan=_throughout(atom.plan, old, new))
+            if isinstance(atom, ir.Rank)
+            else atom
+        )
+
+    made = ir.map_plans(plan, lambda below: _throughout(below, old, new))
+    match made:
+        case ir.Filter(_, condition) | ir.Join(_, condition):
+            whole = ir.map_atoms(ir.rewrite_condition(condition, value_of), atom_of)
+            return evolve(made, condition=whole)
+        case ir.Project(_, columns) | ir.Aggregated(_, columns):
+            several = tuple(
+                evolve(column, value=ir.rewrite_value(column.value, value_of)) for column in columns
+            )
+            return evolve(made, columns=several)
+        case ir.Assign(_, _, value):
+            return evolve(made, value=ir.rewrite_value(value, value_of))
+        case _:
+            return made
 
 
 def _changed_plans(plan: ir.Plan) -> Iterator[tuple[str, ir.Plan]]:

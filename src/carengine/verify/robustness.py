@@ -37,6 +37,7 @@ from ..engine.report import maps_of_examples
 from ..evaluate import NoContext, holds
 from ..fieldmap import CarRow, unwrap, view
 from ..rule import Rule
+from .command_changes import BOTH_SIGNS, SHELLS
 from .sampling import samples
 
 _NO_CONTEXT = NoContext()
@@ -80,9 +81,7 @@ _CALLED_BY_NAME = frozenset(
     )
 )
 # What takes its arguments apart as C programs do, and reads both signs before an option.
-_BOTH_DASHES = frozenset(
-    f"{name}.exe" for name in ("certutil", "bitsadmin", "ping", "taskkill", "tasklist", "schtasks")
-)
+_BOTH_DASHES = frozenset(f"{name}.exe" for name in BOTH_SIGNS if name not in SHELLS)
 _ARGUMENTS = _BOTH_DASHES | {
     f"{name}.exe" for name in ("reg", "vssadmin", "wevtutil", "net", "net1", "nltest", "whoami")
 }
@@ -360,7 +359,7 @@ def _quoted(words: list[str]) -> str:
     """Quotes in the middle of each argument, which the program takes out."""
     made = [words[0]]
     for word in words[1:]:
-        plain = '"' not in word and len(word) > 3
+        plain = '"' not in word and len(word) > 3 and word[1] != "\\"
         made.append(f'{word[:2]}""{word[2:]}' if plain else word)
     return " ".join(made)
 

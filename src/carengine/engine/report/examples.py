@@ -2,7 +2,7 @@
 
 Every example is a run of its own: its events go through a fresh session of an engine with the one
 rule, in their order, and the end of the data is told. A positive example wants at least one match,
-a negative one none. ::
+or as many as it says; a negative one none. ::
 
     ExampleResult(rule, example, matches=0, events=1, unrecognised=0, passed=False)   ->  CE308
 """
@@ -99,7 +99,7 @@ def run_input_examples(rules: Iterable[Rule]) -> Iterator[ExampleResult]:
                 )
                 yield ExampleResult(rule, missing, False, 0, (_finding(missing, rule, message),))
                 continue
-            turned = evolve(named[0], name=title, match=not named[0].match)
+            turned = evolve(named[0], name=title, match=not named[0].match, matches=None)
             changed = _with_value(rule, one.name, one.changed, turned)
             if len(changed) != 1:
                 message = f"{rule.id} cannot be used with {one.name} = {input_text(one.changed)}"
@@ -147,9 +147,12 @@ def _run(rule: Rule, example: Example, engine: Engine | CarError) -> ExampleResu
     for event in example.events:
         matches += len(session.feed(event))
     matches += len(session.flush())
-    if (matches > 0) is example.match:
+    right = matches == example.matches if example.matches else (matches > 0) is example.match
+    if right:
         return ExampleResult(rule, example, True, matches)
     wanted = "should match and does not" if example.match else "should not match and does"
+    if matches and example.matches:
+        wanted = f"should give {counted(example.matches, 'match', 'matches')} and gives {matches:,}"
     message = f"the example {example.name!r} of {rule.id} {wanted}"
     notes = []
     if session.stats.unrecognised:
