@@ -346,9 +346,9 @@ def _example(
     if not isinstance(events, list) or not events or not all(isinstance(e, dict) for e in events):
         _bad(fields, "the events of an example are a list of mappings", place)
         return None
-    number = _number_of_matches(node, fields, wanted=wanted.value)
+    said = _number_of_matches(node, fields, wanted=wanted.value)
     fieldmap = inner.text("map") or "auto"
-    return Example(name, wanted.value, tuple(events), fieldmap, source, node.span, number)
+    return Example(name, wanted.value, tuple(events), fieldmap, source, node.span, said)
 
 
 def _number_of_matches(
