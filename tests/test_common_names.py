@@ -177,6 +177,11 @@ UNDECIDED = [
     # `Logon_Type` is no name that CAR knows, and may be what it calls otherwise.
     (s("security", "EventID: 4624, LogonType: 10"), ("EventCode=4624 Logon_Type=10", "splunk")),
     (car("Authentication where login_type = 10"), ("EventCode=4624 Logon_Type=10", "splunk")),
+    # CAR has no name for what Sysmon says of the signature.
+    (
+        s("image_load", "Signed: 'false'"),
+        ("library where dll.code_signature.trusted == false", "eql"),
+    ),
     # Windows' logs are not those of a host with Linux.
     (
         s("process_creation", CMD),

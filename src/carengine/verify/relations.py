@@ -287,7 +287,15 @@ def _raised(first: Subject, second: Subject, steps: int, *, sources: bool) -> Ru
         which = ", ".join(sorted(unknown))
         reason = f"only one of the two reads {which}, {_NAMELESS}"
         return RuleRelation(first.rule.id, second.rule.id, Verdict.UNDECIDED, reasons=(reason,))
-    return _alike(mine, theirs, steps)
+    relation = _alike(mine, theirs, steps)
+    if read[0] != read[1] and relation.verdict in _SHOWN_BY_EVENTS:
+        # An event in CAR's names has none of these, so that it shows no difference.
+        reason = f"only one of the two reads {', '.join(sorted(read[0] ^ read[1]))}, {_NAMELESS}"
+        return evolve(relation, verdict=Verdict.UNDECIDED, witnesses=(), reasons=(reason,))
+    return relation
+
+
+_SHOWN_BY_EVENTS = (Verdict.COVERS, Verdict.COVERED, Verdict.OVERLAPS)
 
 
 def _of_own_source(first: Subject, second: Subject, steps: int) -> RuleRelation | None:
