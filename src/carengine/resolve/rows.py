@@ -35,7 +35,7 @@ from .expressions import (
 )
 from .names import Broken, Names, ScalarBinding, StreamBinding
 from .shapes import EventShape, GroupShape, JoinShape, RowShape
-from .value_functions import function_of_values, is_value_function
+from .value_functions import VALUE_FUNCTIONS, function_of_values, is_value_function
 
 AGGREGATES = {
     "count": Type.INTEGER,
@@ -178,13 +178,13 @@ class RowScope:
         if function in _OF_ONE_VALUE:
             return self._of_one_value(function, call)
         if function not in AGGREGATES:
-            near = self.names.near(function, (*AGGREGATES, *_OF_ONE_VALUE))
+            near = self.names.near(function, (*AGGREGATES, *_OF_ONE_VALUE, *VALUE_FUNCTIONS))
             fail(
                 self.names.report,
                 codes.UNKNOWN_FUNCTION,
                 f"there is no function {call.function}",
                 call.span,
-                notes=("functions: " + ", ".join((*AGGREGATES, *_OF_ONE_VALUE)),),
+                notes=("functions: " + ", ".join((*AGGREGATES, *_OF_ONE_VALUE, *VALUE_FUNCTIONS)),),
                 fix=suggestion(near, head_of(call.span, call.function)),
             )
         match call.arguments:
