@@ -20,7 +20,7 @@ from carengine.languages.car.implementations import translations_of
 from carengine.languages.car.page_writer import write_page
 from carengine.rule import Implementation, Rule
 from carengine.rule.drafts import from_drafts
-from carengine.verify import load_analytics, verify_analytic
+from carengine.verify import Pair, load_analytics, verify_analytic
 from carengine.verify.analytic import Candidate, compared, read_implementation
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -195,6 +195,21 @@ def test_the_written_page_of_the_seed_rule_is_the_same_in_all_languages(tmp_path
     assert not any(item.diagnostics for item in report.implementations)
 
 
+def _of_no_log(pair: Pair) -> bool:
+    """Whether all that tells two programs apart are values of the registry that are not the last
+    part of their key: in Sysmon's logs both are of one path."""
+    events = [
+        one.event
+        for direction in (pair.comparison.only_first, pair.comparison.only_second)
+        for one in direction.differences
+    ]
+    return all(
+        event["object"] == "registry"
+        and str(event.get("key", "")).rpartition("\\")[2] != event.get("value")
+        for event in events
+    )
+
+
 def test_what_pages_show_is_the_same_as_the_rule() -> None:
     """Each translation of each shipped rule is read back, and finds the same events, of its own
     logs at least; a sequence of EQL differs at equal times and at maxspan, which a note says.
@@ -225,6 +240,11 @@ def test_what_pages_show_is_the_same_as_the_rule() -> None:
                 assert not pair.on_logs.only_first.differences, rule.id
                 events = [d.event for d in pair.on_logs.only_second.differences]
                 assert all(str(e["integrity_level"]).startswith("S-1-16-") for e in events)
+                apart.add(rule.id)
+                continue
+            if pair.equivalent is False and _of_no_log(pair):
+                # Several expressions over one line are more than is compared; what is shown in
+                # their place is about a key and a value that do not belong together.
                 apart.add(rule.id)
                 continue
             if pair.equivalent is None:
