@@ -265,7 +265,7 @@ def may_be_one(one: ir.EventKind, other: ir.EventKind) -> bool:
     >>> dns = ir.EventKind("windows", "dns_query")
     >>> may_be_one(dns, ir.EventKind("flow", "message"))
     True
-    >>> may_be_one(dns, ir.EventKind("process", "create"))
+    >>> may_be_one(ir.EventKind("windows", "wmi_event"), ir.EventKind("process", "create"))
     False
     """
     source, car = (one, other) if is_native(one) else (other, one)
