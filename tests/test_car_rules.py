@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import carengine
+from archives import unpack
 from carengine import Engine
 from carengine.attack import enterprise_attack
 from carengine.readers import read_events
@@ -159,7 +160,7 @@ def _unpacked(folder: Path) -> dict[str, Path]:
     with tarfile.open(SAMPLES) as archive:
         wanted = {name for name, _ in SAMPLE_FILES}
         members = [one for one in archive if Path(one.name).name in wanted]
-        archive.extractall(folder, members, filter="data")
+        unpack(archive, folder, members)
     return {path.name: path for path in folder.rglob("*.evtx")}
 
 

@@ -29,6 +29,7 @@ from sigma.rule import SigmaDetections
 
 import carengine
 import windows_shapes
+from archives import unpack
 from carengine import ir
 from carengine.cli import main, status
 from carengine.engine import interpret
@@ -988,7 +989,7 @@ def test_regression_data_of_sigmahq(tmp_path: Path) -> None:
     if not packed.exists():
         pytest.skip("the regression data of SigmaHQ are not here")
     with tarfile.open(packed) as archive:
-        archive.extractall(tmp_path, filter="data")
+        unpack(archive, tmp_path)
     cases = json.loads((tmp_path / "expected.json").read_text())
     rules = carengine.load_rules(*(tmp_path / case["rule"] for case in cases))
     assert not rules.refused

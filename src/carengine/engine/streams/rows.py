@@ -17,6 +17,7 @@ say, so that the order of the result never depends on the order of arrival.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -54,7 +55,7 @@ class Occurrence:
     def order(self) -> tuple[str, ...]:
         """Its place among events of the same time: by the event's text, the kind, the origin."""
         known = _orders.get(id(self))
-        if known is not None and known[0] is self:
+        if known is not None and known[0]() is self:
             return known[1]
         source, record = (
             ("", 0) if self.origin is None else (self.origin.source, self.origin.record)
@@ -64,13 +65,13 @@ class Occurrence:
         if len(text) <= _LONGEST_KEPT:
             if len(_orders) >= _MOST_KEPT:
                 _orders.clear()
-            _orders[id(self)] = (self, order)
+            _orders[id(self)] = (weakref.ref(self), order)
         return order
 
 
 # An event is in many rows of a join, which are put in order one time after another: the places of
-# the last ones are kept, if their texts are not long.
-_orders: dict[int, tuple[Occurrence, tuple[str, ...]]] = {}
+# the last ones are kept, if their texts are not long. No event is kept alive by that.
+_orders: dict[int, tuple[weakref.ref[Occurrence], tuple[str, ...]]] = {}
 _MOST_KEPT = 256
 _LONGEST_KEPT = 1 << 14
 
