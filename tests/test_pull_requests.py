@@ -148,6 +148,28 @@ def test_the_comment_is_written_once(known: str, tmp_path: Path) -> None:
 
 
 @needs_bash
+def test_comments_that_may_not_be_read_fail_no_job(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    environment = programs(tmp_path / "bin")
+    (tmp_path / "bin" / "gh").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    given = {"GH_TOKEN": "x", "REPOSITORY": "a/b", "NUMBER": "3", "REPORT": "report.md"}
+    assert step("Put the report on the pull request", tmp_path, environment, **given) == 0
+    assert "::warning::The report cannot be put" in capfd.readouterr().out
+
+
+@needs_bash
+@pytest.mark.parametrize("rules", [".", "./rules", "rules/"])
+def test_rules_are_compared_however_their_folder_is_written(rules: str, tmp_path: Path) -> None:
+    folder = repository(tmp_path, RULE, NARROWER)
+    environment = programs(tmp_path / "bin")
+    given = {"RULES": rules, "BASE": "HEAD~1", "STRICT": "false", "FAIL_ON": ""}
+    assert step(COMPARE, folder, environment, **given) == 0
+    report = Path(outputs(environment)["report"]).read_text(encoding="utf-8")
+    assert "| narrower |" in report
+
+
+@needs_bash
 def test_a_first_set_of_rules_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
     folder = repository(tmp_path, RULE, RULE)
     environment = programs(tmp_path / "bin")

@@ -280,6 +280,34 @@ def test_fix_keeps_comments_and_tells(folder: Path, capsys: pytest.CaptureFixtur
     assert "CE846: write User|contains" in err
 
 
+@pytest.mark.parametrize(
+    "detection",
+    [
+        "    sel: {User: '*x*', User|contains: 'y'}",
+        "    sel: {User|contains|all: x, User|contains: [y, z]}",
+        "    sel: {User|contains|contains: x, User|contains: y}",
+        # Two fixes of one round that would write the same key.
+        "    sel: {User|contains|all: x, User: '*y*'}",
+        "    sel: {User: ['*x*'], User|contains|contains: y}",
+        "    a b: {User: x}",
+        "    not: {User: x}",
+        "    a-b: {User: x}",
+    ],
+)
+def test_a_fix_leaves_a_rule_usable(detection: str, tmp_path: Path) -> None:
+    condition = "sel" if "sel" in detection else "not 1 of them"
+    head = GOOD[: GOOD.index("detection:")]
+    text = f"{head}detection:\n{detection}\n    condition: {condition}\nlevel: low\n"
+    better = text
+    for _ in range(5):
+        better = apply_fixes(better, found_in(better))
+    path = tmp_path / "proc_creation_win_fixed.yml"
+    for one in (text, better):
+        path.write_text(one, encoding="utf-8")
+        rules = load_rules(path)
+        assert (len(rules), rules.refused) == (1, ()), one
+
+
 # Logic
 
 LOGIC = r"""

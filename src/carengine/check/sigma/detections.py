@@ -44,6 +44,10 @@ _NO_WILDCARDS = frozenset(
 )
 _ENCODINGS = frozenset(["base64", "base64offset", "wide", "utf16", "utf16le", "utf16be"])
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# What may stand for `1 of them` in a condition; any other name is no name there, or a word of it.
+_PLAIN_NAME = re.compile(
+    r"(?!(?:all|and|any|by|near|not|of|or|them)$)[A-Za-z_][A-Za-z0-9_]*", re.IGNORECASE
+)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 # Two stars in a row, of which none is escaped.
 _DOUBLE = re.compile(r"(?<!\\)(?:\\\\)*\*\*")
@@ -53,12 +57,13 @@ _ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\[*?]")
 @frozen
 class WrittenItem:
     """An item of a detection as it is written. ``field`` is empty for keywords; ``key`` is None
-    where there is none."""
+    where there is none. ``others`` are the texts of the other keys in its mapping."""
 
     field: str
     modifiers: tuple[str, ...]
     key: yamltext.Scalar | None
     node: yamltext.Node
+    others: tuple[str, ...] = ()
 
     @property
     def values(self) -> tuple[yamltext.Scalar, ...]:
@@ -72,9 +77,11 @@ def written_items(node: yamltext.Node) -> Iterator[WrittenItem]:
     while waiting:
         match waiting.pop():
             case yamltext.Mapping(entries):
-                for key, value in entries:
+                texts = [key.text for key, _ in entries]
+                for place, (key, value) in enumerate(entries):
                     field, *modifiers = key.text.split("|")
-                    yield WrittenItem(field, tuple(modifiers), key, value)
+                    others = (*texts[:place], *texts[place + 1 :])
+                    yield WrittenItem(field, tuple(modifiers), key, value, others)
             case yamltext.ListNode(items):
                 scalars = [item for item in items if isinstance(item, yamltext.Scalar)]
                 if scalars and len(scalars) == len(items):
@@ -151,7 +158,8 @@ def _them(
     if len(counted) == 1:
         written = re.search(r"\S+\s+of\s+them", text.text, re.IGNORECASE)
         edits: tuple[Edit, ...] = ()
-        if written is not None and not is_block(text):
+        plain = _PLAIN_NAME.fullmatch(counted[0]) is not None
+        if written is not None and plain and not is_block(text):
             block = text.text_block
             edits = (Edit(block.span(written.start(), written.end()), counted[0]),)
         message = f"there is one detection: `{quantifier} of them` is {counted[0]}"
@@ -201,8 +209,23 @@ def _modifiers(findings: DocumentFindings, item: WrittenItem) -> None:
 def _other_key(item: WrittenItem, modifiers: list[str], message: str) -> Fix:
     assert item.key is not None
     text = "|".join([item.field, *modifiers])
-    edits = rewritten(item.key, text)
+    edits = () if _is_taken(text, item) else rewritten(item.key, text)
     return Fix(message, edits, safe=bool(edits))
+
+
+def _is_taken(key: str, item: WrittenItem) -> bool:
+    """Whether another key beside an item is this one, or is made this one by a fix of its own: a
+    key that is there twice makes a rule unusable."""
+    return any(key in _rewritings(other) for other in item.others)
+
+
+def _rewritings(key: str) -> set[str]:
+    """A key, and what the fixes of this module may make of it."""
+    field, *modifiers = key.split("|")
+    once = list(dict.fromkeys(modifiers))
+    ways = [modifiers, once, [one for one in once if one != "all"]]
+    placed = [[where, *way] for way in ways for where in sorted(_PLACED)]
+    return {"|".join([field, *way]) for way in (*ways, *placed)}
 
 
 # Values
@@ -296,7 +319,7 @@ def _wildcards(findings: DocumentFindings, item: WrittenItem) -> None:
     edits += rewritten(item.key, key)
     for value, text in zip(item.values, texts, strict=True):
         edits += rewritten(value, text, value=True)
-    whole = len(edits) == len(texts) + 1
+    whole = len(edits) == len(texts) + 1 and not _is_taken(key, item)
     fix = Fix(f"write {key}", tuple(edits) if whole else (), safe=whole)
     message = f"`{modifier}` says the same as the wildcard"
     findings.say(codes.SIGMA_WILDCARD, message, item.key, fix)
