@@ -122,6 +122,7 @@ PUBLIC_MODULES = {
         "formatting",
         "query_reader",
     },
+    "languages.elastic": {"rules"},
     "languages.sql": {"dialects", "plans"},
     "languages.two_valued": {"rewriter"},
     "loading": {"corpus", "files", "formats", "placeholders"},

@@ -22,6 +22,7 @@ from carengine.verify import (
     distinguishing_event,
     load_analytics,
     matching_event,
+    rule_changes,
     subjects_of_text,
     verify_analytic,
 )
@@ -511,3 +512,40 @@ def test_numbers_that_the_data_model_calls_whole_have_none() -> None:
     found = compare_rules(made[0], made[1])
     assert found.verdict is Verdict.SAME
     assert any("no fraction" in text for text in found.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("language", "first", "second", "verdict"),
+    [
+        ("kusto", "Net | where Port == 80", "Proc | where Port == 80", "undecided"),
+        ("kusto", "Net | where Port == 80", "net | where Port == 80", "same"),
+        ("kusto", "Net | where Port == 80", "Port == 80", "same"),
+        ("esql", "from logs-a* | where port == 80", "from logs-b* | where port == 80", "undecided"),
+        ("esql", "from * metadata _id | where port == 80", "from * | where port == 80", "same"),
+        ("splunk", "index=a dest_port=80", "index=b dest_port=80", "undecided"),
+        ("splunk", "index=a dest_port=80", "index=A dest_port=80", "same"),
+    ],
+)
+def test_queries_that_look_in_different_places(
+    language: str, first: str, second: str, verdict: str
+) -> None:
+    [[one], [other]] = (subjects_of_text(text, language)[0] for text in (first, second))
+    assert compare_subjects(one, other).verdict.value == verdict
+
+
+def test_elastic_rules_of_different_indices(tmp_path: Path) -> None:
+    text = (
+        '[rule]\nrule_id = "4d1ab5ce-7a67-4c0c-8a3c-1f1c9ad2a001"\nname = "n"\ntype = "query"\n'
+        'language = "kuery"\nindex = ["logs-{}*"]\nquery = "process.name: a.exe"\n'
+    )
+    made = []
+    for name in ("aws", "azure"):
+        (tmp_path / f"{name}.toml").write_text(text.format(name))
+        made.append(carengine.load_rules(tmp_path / f"{name}.toml"))
+    [relation] = [compare_rules(made[0][0], made[1][0])]
+    assert relation.verdict is Verdict.UNDECIDED
+    assert relation.reasons == ("they look in different places: logs-aws*, and logs-azure*",)
+    [change] = rule_changes(made[0], made[1])
+    assert change.change.value == "undecided"
+    [same] = rule_changes(made[0], made[0])
+    assert same.change.value == "unchanged"

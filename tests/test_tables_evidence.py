@@ -139,10 +139,17 @@ FORMS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def parts(form: Callable[[Any], Any]) -> Iterator[Any]:
+    """All tables in a form; one without columns, of which some forms know nothing, as it is."""
+    for table in tables():
+        made = form(table) if table.column_names else table
+        yield from made if isinstance(made, list) else [made]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_tables(logs: Path, form: str) -> None:
     began = time.process_time()
-    found: MatchTable = engine().hunt_table(map(FORMS[form], tables()))
+    found: MatchTable = engine().hunt_table(parts(FORMS[form]))
     print(f"\n{form}: {len(found)} matches, {time.process_time() - began:.0f} s")
     matches, events = run(logs, 1)
     # NumPy has no integers beside missing ones: 4688 is 4688.0, in the event and in what is shown.

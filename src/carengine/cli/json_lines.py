@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 from ..datamodel import model
 from ..engine import Match, MatchedEvent
 from ..fieldmap import FieldMap, Fields
-from ..matches import MatchReporter, with_inner_fields
+from ..matches import MatchReporter, other_record, with_inner_fields
 from ..rule import Rule
 from ..values import format_time
 from .encode import json_line, safe_for_terminal
@@ -170,6 +170,9 @@ class JsonLines:
             told = _written({"reads": reads, "fields": shown})[1:-1]
         else:
             told = _written({"reads": reads})[1:-1] + b',"fields":' + self._fields(said, fields)
+        if event.also:
+            others = [other_record(one, raw=self.raw) for one in event.also]
+            told += b"," + _written({"also": others})[1:-1]
         if not self.raw:
             return b"".join((parts.text, b",", told, b"}"))
         return b"".join((parts.text, b",", told, b',"event":', self._as_read(event.event), b"}"))

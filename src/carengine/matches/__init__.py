@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .json_schemas import SCHEMAS, schema
     from .match_row import MatchReporter, MatchRow, ReportedEvent, ReportedValue, bounded
     from .ordering import TimeSorter
-    from .profiles import as_ecs, as_json_line, as_ocsf, message_of
+    from .profiles import as_ecs, as_json_line, as_ocsf, message_of, other_record
     from .tally import MatchTally
 else:
     __getattr__ = names_on_demand(
@@ -26,7 +26,7 @@ else:
         json_schemas="SCHEMAS schema",
         match_row="MatchReporter MatchRow ReportedEvent ReportedValue bounded",
         ordering="TimeSorter",
-        profiles="as_ecs as_json_line as_ocsf message_of",
+        profiles="as_ecs as_json_line as_ocsf message_of other_record",
         tally="MatchTally",
     )
 
@@ -46,6 +46,7 @@ __all__ = [
     "deciding_values",
     "fields_read",
     "message_of",
+    "other_record",
     "schema",
     "with_inner_fields",
 ]

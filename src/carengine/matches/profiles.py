@@ -67,13 +67,13 @@ def _event(row: ReportedEvent, *, raw: bool) -> dict[str, Any]:
         "fields": {name: event.fields.get(name) for name in read} if native else dict(event.fields),
     }
     if event.also:
-        data["also"] = [_other(one, raw=raw) for one in event.also]
+        data["also"] = [other_record(one, raw=raw) for one in event.also]
     if raw:
         data["event"] = event.event
     return data
 
 
-def _other(event: MatchedEvent, *, raw: bool) -> dict[str, Any]:
+def other_record(event: MatchedEvent, *, raw: bool) -> dict[str, Any]:
     """A record of another sensor that tells of the same."""
     data: dict[str, Any] = {
         "time": _time(event.time),

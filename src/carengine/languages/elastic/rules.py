@@ -82,6 +82,21 @@ def read_rules(source: Source) -> list[Draft]:
     return [_Reader(source, table, _table(document, "metadata"), stem).draft()]
 
 
+def index_patterns(block: Block) -> tuple[str, ...]:
+    """The index patterns that a rule of Elastic looks in; none of a text that is no such rule.
+
+    >>> index_patterns(Block.of('[rule]\nindex = ["logs-endpoint.events.*"]'))
+    ('logs-endpoint.events.*',)
+    """
+    if "[rule]" not in block.text or "index" not in block.text:
+        return ()
+    try:
+        rule = tomllib.loads(block.text).get("rule")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return ()
+    return _texts(rule.get("index")) if isinstance(rule, Mapping) else ()
+
+
 def _place_of(error: tomllib.TOMLDecodeError, block: Block) -> Span:
     found = re.search(r"at line (\d+), column (\d+)", str(error))
     if found is None:

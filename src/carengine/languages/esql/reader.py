@@ -17,7 +17,7 @@ from typing import assert_never
 from attrs import frozen
 
 from ... import ir
-from ...diagnostics import Block, Diagnostic, Span
+from ...diagnostics import Block, Diagnostic, Span, codes
 from ...ir import Relation
 from ...pattern import Pattern, escape
 from ...syntax import Token
@@ -36,7 +36,7 @@ from ..query import (
 )
 
 LANGUAGE = "esql"
-_HEAD = re.compile(r"\s*from\b[^|]*\|", re.IGNORECASE)
+_HEAD = re.compile(r"\s*from\b(?P<place>[^|]*)\|", re.IGNORECASE)
 _WHERE = re.compile(r"\s*where\b", re.IGNORECASE)
 _RELATIONS = {
     "<": Relation.LESS,
@@ -67,6 +67,13 @@ def read(block: Block) -> QueryReading:
         reader = EsqlReader(block, where.end())
         condition = reader.whole()
         said = reader.said
+        assert head is not None
+        place = re.split(r"(?i)\bmetadata\b", head["place"])[0].strip()
+        if place != "*":
+            start = head.start("place") + head["place"].index(place)
+            message = f"{place} says where the data lies, and nothing about an event"
+            span = block.span(start, start + len(place))
+            said.append(Diagnostic(codes.DATA_SOURCE, message, span))
         plan = ir.Filter(native_search(LANGUAGE), condition, block.span(0, len(block.text)))
     except Refusal as refused:
         said.append(refused.diagnostic)
