@@ -85,10 +85,10 @@ def read_rules(source: Source) -> list[Draft]:
 def index_patterns(block: Block) -> tuple[str, ...]:
     """The index patterns that a rule of Elastic looks in; none of a text that is no such rule.
 
-    >>> index_patterns(Block.of('[rule]\nindex = ["logs-endpoint.events.*"]'))
+    >>> index_patterns(Block.of('rule = {index = ["logs-endpoint.events.*"]}'))
     ('logs-endpoint.events.*',)
     """
-    if "[rule]" not in block.text or "index" not in block.text:
+    if "rule" not in block.text or "index" not in block.text:
         return ()
     try:
         rule = tomllib.loads(block.text).get("rule")
