@@ -112,6 +112,9 @@ def test_two_processes(logs: Path) -> None:
 def in_duckdb(table: Any) -> Any:
     import duckdb
 
+    if len({name.lower() for name in table.column_names}) < len(table.column_names):
+        # DuckDB renames columns that differ in case only: these would be other events.
+        return table
     connection = duckdb.connect()
     connection.register("events", table)
     return connection.sql("select * from events")
