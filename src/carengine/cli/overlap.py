@@ -80,7 +80,8 @@ def run(settings: OverlapSettings, screen: Screen) -> int:
     screen.say(
         f"{counted(len(rules), 'rule')}: {counted(same, 'pair')} same, "
         f"{len(overlaps.pairs) - same:,} covered, {len(overlaps.never):,} never true, "
-        f"{len(overlaps.unknown):,} undecided; {len(overlaps.removable):,} rules can go without loss"
+        f"{len(overlaps.unknown):,} undecided; "
+        f"{counted(len(overlaps.removable), 'rule')} can go without loss"
     )
     return status.UNREADABLE if refused or overlaps.skipped else status.DONE
 

@@ -457,8 +457,13 @@ def _atoms(plans: Sequence[ir.Plan]) -> Iterator[ir.Truth | ir.Atom]:
 def _varied(plans: Sequence[ir.Plan]) -> dict[str, tuple[Any, ...]]:
     """The fields by which rows are put together or told apart, with values for them."""
     made: dict[str, dict[Any, None]] = {}
+    # What a window computes is in no event.
+    computed = {"time"}
+    for plan in _stateful(plans):
+        if isinstance(plan, ir.Window):
+            computed.update(column.name for column in plan.columns)
     for value in _all_values(plans):
-        if isinstance(value, ir.Field) and value.name != "time":
+        if isinstance(value, ir.Field) and value.name not in computed:
             match value.type:
                 case ir.Type.INTEGER | ir.Type.NUMBER:
                     first: Sequence[Any] = _NUMBERS
