@@ -26,7 +26,7 @@ from attrs import evolve, field, frozen
 
 from .. import ir
 from ..rule import Refused, Rule, RuleSet
-from .data_places import apart, places_of
+from .data_places import different_places, places_of
 from .relations import RuleRelation, Verdict, compare_rules
 from .replay import Witness
 
@@ -205,7 +205,7 @@ def _same_file(old: Rule, new: Rule) -> bool:
 
 def _compared(old: Rule, new: Rule) -> RuleChange:
     before, after = by_itself(old), by_itself(new)
-    elsewhere = apart(places_of(before, None), places_of(after, None))
+    elsewhere = different_places(places_of(before, None), places_of(after, None))
     if before.program.outputs and before.program == after.program and elsewhere is None:
         return RuleChange(new.id, Change.UNCHANGED, old, new)
     relation = compare_rules(before, after)

@@ -51,12 +51,12 @@ def places_of(rule: Rule, reading: QueryReading | None) -> DataPlaces:
     return DataPlaces(reading.language if reading is not None else min(kinds, default=""), names)
 
 
-def apart(first: DataPlaces, second: DataPlaces) -> str | None:
+def different_places(first: DataPlaces, second: DataPlaces) -> str | None:
     """Why two rules that name different places cannot be compared; None where they can.
 
-    >>> apart(DataPlaces("splunk", frozenset({"index=a"})), DataPlaces("splunk")) is None
+    >>> different_places(DataPlaces("splunk", frozenset({"index=a"})), DataPlaces("splunk")) is None
     True
-    >>> apart(*(DataPlaces("splunk", frozenset({f"index={name}"})) for name in "ab"))
+    >>> different_places(*(DataPlaces("splunk", frozenset({f"index={name}"})) for name in "ab"))
     'they look in different places: index=a, and index=b'
     """
     if first.language != second.language or first.names == second.names:

@@ -41,7 +41,7 @@ from .common_names import (
 )
 from .comparing import Comparison, Direction, compare, shared_event
 from .counterexamples import shared_list
-from .data_places import apart, places_of
+from .data_places import different_places, places_of
 from .event_kinds import Event, is_native
 from .kind_conditions import by_kind
 from .kind_facts import KindFacts, possible, shortest
@@ -165,7 +165,7 @@ def compare_subjects(first: Subject, second: Subject, steps: int = _STEPS) -> Ru
     if not all(one.rule.program.outputs for one in (first, second)):
         silent = "a rule that reports nothing by itself cannot be compared"
         return RuleRelation(*names, Verdict.UNDECIDED, reasons=(silent,))
-    elsewhere = apart(*(places_of(one.rule, one.reading) for one in (first, second)))
+    elsewhere = different_places(*(places_of(one.rule, one.reading) for one in (first, second)))
     if elsewhere is not None:
         return RuleRelation(*names, Verdict.UNDECIDED, reasons=(elsewhere,))
     if first.kinds == second.kinds or not (first.native or second.native):
