@@ -190,8 +190,8 @@ class RoutingFlow:
             first = False
 
     def merge(self, occurrence: Occurrence, output: Output, stage: ir.Stage) -> None:
-        """Records are not merged here."""
-        raise NotImplementedError
+        """Never called: ``merges`` is False, and shards are refused for a session that merges."""
+        raise AssertionError("a flow that only routes rows merges no records")
 
     def tick(self, time: int) -> None:
         """Note the time of an event."""
