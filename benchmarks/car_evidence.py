@@ -1,4 +1,4 @@
-"""What the shipped rules of CAR find on recordings, and which of it is true: ``docs/car-evidence.md``.
+"""What CAR's shipped rules find on recordings, and which is true: ``docs/car-evidence.md``.
 
 The recordings are those beside the checkout, in ``../shared``: mordor, mordor-2019 and
 evtx-attack-samples. Every match of a rule of the levels critical, high and medium was read by hand;
