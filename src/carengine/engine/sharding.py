@@ -190,7 +190,7 @@ class RoutingFlow:
             first = False
 
     def merge(self, occurrence: Occurrence, output: Output, stage: ir.Stage) -> None:
-        """Never called: ``merges`` is False, and shards are refused for a session that merges."""
+        """Never called: a session hands nothing to be merged to a flow whose ``merges`` is False."""
         raise AssertionError("a flow that only routes rows merges no records")
 
     def tick(self, time: int) -> None:
